@@ -1,0 +1,126 @@
+import type { EventMonitor } from '@opencode-manager/events';
+import type { OpencodeServer, ServerConfig, Session } from '@opencode-manager/core';
+import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
+
+/** Limits that end a turn that does not end itself. */
+export interface TurnLimits {
+  /** Deadline of a task's turn; none when absent. */
+  readonly taskTimeoutMs?: number;
+  /** A busy turn without any sign of progress for this long is `stalled`. Default 300,000. */
+  readonly stallTimeoutMs?: number;
+  /** An ask that nobody answered for this long ends the turn as `needs_input`. Default 60,000. */
+  readonly askTimeoutMs?: number;
+  /** Longest wait for a provider (its `retry-after` or opencode's back-off) that is sat out. Default 120,000. */
+  readonly maxRetryWaitMs?: number;
+  /** Provider retries within one turn beyond which it ends. Default 5 (opencode's own limit). */
+  readonly maxRetries?: number;
+  /** Deadline for the confirmation of an abort. Default 5,000. */
+  readonly abortTimeoutMs?: number;
+  /** Completed assistant messages in a row without finish, tool or error that count as a runaway. Default 5. */
+  readonly runawayEmptyMessages?: number;
+  /** Identical tool calls in a row (same tool, same input) that count as a runaway. Default 20. */
+  readonly runawaySameToolCalls?: number;
+}
+
+export interface RestartBudget {
+  /** Default 3. */
+  readonly maxRestarts: number;
+  /** Default 60,000. */
+  readonly windowMs: number;
+  /** Wait before each restart; the last value repeats. Default [100, 500, 2000], +-20 %. */
+  readonly backoffMs: readonly number[];
+}
+
+export interface SessionPoolOptions extends TurnLimits {
+  /** A server to use; it is not stopped with the pool. Or its configuration: the pool launches and owns it. */
+  readonly server?: OpencodeServer | ServerConfig;
+  /** A monitor to use; opened (and closed) by the pool when absent. */
+  readonly monitor?: EventMonitor;
+  /** Turns at once. Default 6. */
+  readonly maxSessions?: number;
+  /** `new`: each task gets a session of its own, deleted never. `reuse`: an idle session of the directory is lent again. Default `new`. */
+  readonly sessions?: 'new' | 'reuse';
+  readonly permissions?: PermissionPolicy;
+  /** Model of tasks that name none; the configuration's when absent. */
+  readonly model?: string;
+  readonly agent?: string;
+  readonly restartBudget?: Partial<RestartBudget>;
+  readonly signal?: AbortSignal;
+}
+
+export type SessionActorState = 'idle' | 'active' | 'error' | 'dead';
+
+export interface SessionSnapshot {
+  readonly sessionId: string;
+  readonly directory: string;
+  readonly state: SessionActorState;
+  /** The whole path, for example `active.backingOff`. */
+  readonly path: string;
+  readonly taskId: string | null;
+  readonly turns: number;
+  readonly sinceMs: number;
+}
+
+export interface PoolSnapshot {
+  readonly state: 'starting' | 'running' | 'draining' | 'stopped' | 'failed';
+  readonly maxSessions: number;
+  readonly queued: number;
+  readonly active: number;
+  readonly finished: number;
+  readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  readonly restarts: number;
+  readonly gaps: number;
+  readonly sessions: readonly SessionSnapshot[];
+}
+
+/** What happens in a pool, for progress displays and logs. `sequence` grows by one an event. */
+export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
+  | { readonly type: 'task.queued'; readonly taskId: string }
+  | { readonly type: 'task.started'; readonly taskId: string; readonly sessionId: string; readonly directory: string; readonly attempt: number }
+  | { readonly type: 'task.finished'; readonly result: TaskResult }
+  | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }
+  | { readonly type: 'pool.changed'; readonly state: PoolSnapshot['state'] }
+  | { readonly type: 'stream.gap'; readonly generation: number }
+);
+
+export type PoolEventType = PoolEvent['type'];
+
+/**
+ * Runs tasks on the sessions of one server. Every slot and every decision comes from actor state.
+ * @public
+ */
+export interface SessionPool extends AsyncDisposable {
+  readonly server: OpencodeServer;
+  readonly monitor: EventMonitor;
+  /** Runs one task; never rejects for what happens to the task (see `outcome`). @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
+  run(task: Task, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
+  /**
+   * Runs many tasks and yields results in the order in which they finish. Takes tasks from the iterable only as slots
+   * come free (back-pressure). Leaving the loop early aborts what is in flight.
+   */
+  runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<TaskResult>;
+  /** A session under an actor of this pool, held until it is released or deleted. */
+  createSession(title?: string, options?: { readonly directory?: string }): Promise<PooledSession>;
+  /** An idle session of this pool, lent until released; undefined when none is idle. */
+  getIdleSession(options?: { readonly directory?: string }): PooledSession | undefined;
+  /** Deletes sessions whose actor is dead; resolves with their number. */
+  cleanupDeadSessions(): Promise<number>;
+  snapshot(): PoolSnapshot;
+  /** Listens to pool events; call the result to stop. `*` for all. */
+  on<Type extends PoolEventType | '*'>(type: Type, listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void): () => void;
+  /** Takes no new work and resolves when all that was queued has finished. */
+  drain(): Promise<void>;
+  /** Takes no new work, ends what is queued and in flight as `aborted`, closes what the pool owns. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** A session under an actor: turns pass through the actor's queue, its policy and its limits. */
+export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
+  run(task: Omit<Task, 'directory'>, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
+  prompt(text: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
+  executeCommand(name: string, args?: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
+  executeShell(command: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
+  snapshot(): SessionSnapshot;
+  /** Gives a lent session back to the pool. */
+  release(): void;
+}

@@ -1,0 +1,139 @@
+import type { PermissionRule, SerializedError, TurnProof } from '@opencode-manager/core';
+
+/** What a task asks for; exactly one of `prompt`, `command` and `shell`. Plain JSON. */
+export interface Task {
+  /** Unique within the pool; generated when absent. */
+  readonly id?: string;
+  readonly prompt?: string;
+  /** A command of the configuration, with its arguments: `"review src/"` or `"/review src/"`. */
+  readonly command?: string;
+  /** A shell line, run in the session's directory without a model. */
+  readonly shell?: string;
+  /** Absolute path; the server's directory when absent. */
+  readonly directory?: string;
+  /** `provider/model` */
+  readonly model?: string;
+  readonly agent?: string;
+  /** Added to the system prompt of the task's turn. */
+  readonly system?: string;
+  readonly title?: string;
+  /** Deadline in milliseconds from the start of the turn; the pool's `taskTimeoutMs` when absent. */
+  readonly timeoutMs?: number;
+  /** Higher runs earlier; 0 when absent. First in, first out among equals. */
+  readonly priority?: number;
+  /** Tasks of one group share the slots fairly with those of other groups of the same priority. */
+  readonly group?: string;
+  readonly permissions?: PermissionPolicy;
+  /** Carried into the result untouched. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * How asks are answered when nobody sits in front of the screen. `deny` rejects each with a message, so that the turn
+ * goes on; `allow` answers `once`; rules are tried in order (first match wins, what matches none is denied). A callback
+ * decides each ask; it cannot be written in a task file. Answers are always for the one ask.
+ */
+export type PermissionPolicy = 'deny' | 'allow' | readonly PermissionPolicyRule[] | PermissionCallback;
+
+export interface PermissionPolicyRule {
+  /** opencode's name of the permission (`bash`, `edit`, `webfetch`, `external_directory` ...), `*` as wildcard. */
+  readonly permission: string;
+  /** Pattern over what is asked for (a command line, a path), `*` as wildcard; any when absent. */
+  readonly pattern?: string;
+  readonly action: 'allow' | 'deny' | 'escalate';
+  /** Said to the model with a rejection. */
+  readonly message?: string;
+}
+
+/** An ask, as a callback and the result see it. */
+export interface Ask {
+  readonly kind: 'permission' | 'question';
+  readonly id: string;
+  /** The session that asks: the task's own or one of its sub-agents'. */
+  readonly sessionId: string;
+  readonly taskId: string;
+  readonly permission?: string;
+  readonly patterns?: readonly string[];
+  readonly questions?: readonly { readonly question: string; readonly options: readonly string[] }[];
+}
+
+/** `escalate` leaves the ask open for somebody else until the ask deadline; then the outcome is `needs_input`. */
+export type AskDecision =
+  | { readonly action: 'allow' }
+  | { readonly action: 'deny'; readonly message?: string }
+  | { readonly action: 'answer'; readonly answers: readonly (readonly string[])[] }
+  | { readonly action: 'escalate' };
+
+export type PermissionCallback = (ask: Ask) => AskDecision | Promise<AskDecision>;
+
+/** The closed set of outcomes; decided once a task. */
+export const outcomes = [
+  'succeeded',
+  'failed',
+  'timed_out',
+  'stalled',
+  'over_budget',
+  'quota_exhausted',
+  'needs_input',
+  'runaway',
+  'aborted',
+  'interrupted',
+  'server_lost',
+] as const;
+export type Outcome = (typeof outcomes)[number];
+
+/** An ask and what was answered; part of each result. */
+export interface AnsweredAsk {
+  readonly kind: 'permission' | 'question';
+  readonly session_id: string;
+  readonly permission?: string;
+  readonly patterns?: readonly string[];
+  readonly answer: 'allowed' | 'denied' | 'answered' | 'unanswered';
+  /** The rule that would allow it, when it was not. */
+  readonly rule?: PermissionRule;
+}
+
+export interface Usage {
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly reasoning_tokens: number;
+  readonly cache_read_tokens: number;
+  readonly cache_write_tokens: number;
+}
+
+/** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */
+export interface TaskResult {
+  readonly schema_version: 1;
+  readonly id: string;
+  readonly outcome: Outcome;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  readonly session_id: string | null;
+  /** Our user message. */
+  readonly message_id: string | null;
+  readonly directory: string;
+  readonly model: string | null;
+  /** Text of the final assistant message (for a shell task: the output of the line). */
+  readonly output: string;
+  /** Sub-agent sessions included. */
+  readonly usage: Usage;
+  /** Sub-agent sessions included. null when opencode knows no price of the model (it reports 0 then). */
+  readonly cost_usd: number | null;
+  /** From the start of the turn to its proven end. */
+  readonly duration_ms: number;
+  /** From submission to the start of the turn. */
+  readonly queued_ms: number;
+  /** Each of the four signals with the time it was seen and where; null when the end was not proven. */
+  readonly proof: TurnProof | null;
+  readonly asks: readonly AnsweredAsk[];
+  /** Gaps of the event stream during the turn. */
+  readonly gaps: number;
+  /** Provider retries that were seen during the turn. */
+  readonly retries: number;
+  /** Tool calls during the turn. */
+  readonly tool_calls: number;
+  readonly error: SerializedError | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
+  readonly reset_at?: string;
+}

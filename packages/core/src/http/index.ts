@@ -1,0 +1,1 @@
+export { createHttpClient, type CallOptions, type HttpClient, type ServerCredentials } from './client.ts';

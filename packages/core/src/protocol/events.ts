@@ -1,0 +1,75 @@
+import type {
+  Message,
+  Part,
+  PermissionRequest,
+  QuestionRequest,
+  SessionInfo,
+  SessionStatus,
+  SnapshotFileDiff,
+  Todo,
+} from './types.ts';
+
+/**
+ * `lifecycle` events are few and drive state machines; they are never dropped. `stream` events (deltas and part
+ * updates) are many; they reach subscribers through bounded buffers and never enter a machine.
+ */
+export type EventPlane = 'lifecycle' | 'stream';
+
+/** What a session reports when a turn failed: the provider's or opencode's error, its text already made safe to show. */
+export interface TurnError {
+  /** opencode's name of it, for example `APIError`, `MessageAbortedError`, `ContextOverflowError`. */
+  readonly name: string;
+  readonly message: string;
+  readonly statusCode?: number;
+  readonly retryable?: boolean;
+}
+
+/** The data of each event, by type. */
+export interface ServerEventData {
+  'session.created': { session: SessionInfo };
+  'session.updated': { session: SessionInfo };
+  'session.deleted': Record<never, never>;
+  'session.status': { status: SessionStatus };
+  'session.idle': Record<never, never>;
+  'session.error': { error: TurnError };
+  'session.compacted': Record<never, never>;
+  'session.diff': { files: SnapshotFileDiff[] };
+  'todo.updated': { todos: Todo[] };
+  'permission.asked': { request: PermissionRequest };
+  'permission.replied': { requestId: string; reply: 'once' | 'always' | 'reject' };
+  'question.asked': { request: QuestionRequest };
+  'question.replied': { requestId: string; rejected: boolean };
+  'message.updated': { message: Message };
+  'message.removed': { messageId: string };
+  'part.updated': { part: Part };
+  'part.removed': { messageId: string; partId: string };
+  'part.delta': { messageId: string; partId: string; field: string; delta: string };
+  'server.connected': Record<never, never>;
+  'server.heartbeat': Record<never, never>;
+  /** One directory's instance (with `directory`) or all of them were disposed: their turns were aborted. */
+  'server.disposed': Record<never, never>;
+  /** Anything else that opencode sends; `name` is its own type. */
+  other: { name: string; properties: unknown };
+}
+
+export type ServerEventType = keyof ServerEventData;
+
+export interface ServerEventOf<Type extends ServerEventType> {
+  readonly type: Type;
+  readonly plane: EventPlane;
+  /** opencode's id of the event (`evt_...`); the same event never comes twice with two ids. */
+  readonly id: string;
+  readonly directory?: string;
+  readonly sessionId?: string;
+  /** Durable events count per session from 0 without gaps; absent on events that opencode does not store. */
+  readonly durableSequence?: number;
+  readonly data: ServerEventData[Type];
+}
+
+/** One decoded event of the server; `type` discriminates. */
+export type ServerEvent = { [Type in ServerEventType]: ServerEventOf<Type> }[ServerEventType];
+
+/** Narrows an event by its type. */
+export function isEventOf<Type extends ServerEventType>(event: ServerEvent, type: Type): event is Extract<ServerEvent, { type: Type }> {
+  return event.type === type;
+}

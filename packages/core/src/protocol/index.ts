@@ -1,0 +1,53 @@
+export type {
+  AgentPartInput,
+  AssistantMessage,
+  FilePartInput,
+  Message,
+  Part,
+  PermissionRequest,
+  PermissionRule,
+  PermissionRuleset,
+  QuestionRequest,
+  SessionInfo,
+  SessionStatus,
+  SnapshotFileDiff,
+  SubtaskPartInput,
+  TextPartInput,
+  Todo,
+  ToolPart,
+  UserMessage,
+} from './types.ts';
+export {
+  isEventOf,
+  type EventPlane,
+  type ServerEvent,
+  type ServerEventData,
+  type ServerEventOf,
+  type ServerEventType,
+  type TurnError,
+} from './events.ts';
+export { decodeFrame, decodeHistoryEntry, decodeTurnError, type DecodedFrame, type WireHistoryEntry } from './v1/decode.ts';
+export {
+  requests,
+  type MessageWithParts,
+  type PromptBody,
+  type RequestSpec,
+  type WireAgent,
+  type WireCommand,
+  type WireConfig,
+  type WireModel,
+  type WireProviders,
+} from './v1/requests.ts';
+export {
+  createMessageIds,
+  finalAnswer,
+  proofSignals,
+  proveTurnEnd,
+  type MessageIds,
+  type ProofSignal,
+  type Signal,
+  type SignalSource,
+  type TurnEnd,
+  type TurnEvidence,
+  type TurnProof,
+} from '../turn/index.ts';

@@ -1,0 +1,109 @@
+import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
+import type { SessionInfo } from '../protocol/index.ts';
+import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
+
+/** How the server's process ended. */
+export interface ServerExit {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  /** True when `stop()` ended it. */
+  readonly expected: boolean;
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+/** What `stop()` did and verified. */
+export interface StopReport {
+  readonly durationMs: number;
+  /** The step of the ladder after which the server was gone. */
+  readonly endedBy: 'dispose' | 'SIGTERM' | 'SIGKILL' | 'already-gone';
+  /** Processes that outlived the server and were swept by the run marker. */
+  readonly sweptProcesses: number;
+  readonly portFree: boolean;
+  readonly stateDeleted: boolean;
+}
+
+export interface ServerHealth {
+  readonly version: string;
+  readonly latencyMs: number;
+}
+
+/** What a directory's configuration offers; read once a directory. */
+export interface Catalogue {
+  /** `provider/model` of every usable model. */
+  readonly models: readonly string[];
+  readonly agents: readonly string[];
+  readonly commands: readonly string[];
+  /** The configuration's `model`, when it names one. */
+  readonly defaultModel: string | undefined;
+}
+
+/** Answer to one permission request. `always` is never sent: opencode would apply it to every session of the server. */
+export type PermissionAnswer = { readonly reply: 'once' } | { readonly reply: 'reject'; readonly message?: string };
+
+/** Answer to one question request: one list of chosen labels a question, or a rejection. */
+export type QuestionAnswer = { readonly answers: readonly (readonly string[])[] } | { readonly reject: true };
+
+/**
+ * One isolated opencode server that this process started and owns.
+ *
+ * @example
+ * await using server = await launchServer({ directory: '/work/repo', opencodeConfig: { model: 'anthropic/claude-sonnet-5' } })
+ * const session = await server.createSession()
+ * console.log((await session.prompt('What does this repository do?')).text)
+ * @public
+ */
+export interface OpencodeServer extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  readonly pid: number;
+  /** Version of opencode, for example `1.18.33`. */
+  readonly version: string;
+  /** The workspace directory (real path). */
+  readonly directory: string;
+  /** The private state directory. */
+  readonly stateDir: string;
+  /** Marks every process that descends from this server (`OPENCODE_MANAGER_RUN_ID` in its environment). */
+  readonly runId: string;
+  readonly profile: 'batch' | 'interactive';
+  /** False when the configuration turns snapshots off: nothing can be reverted then. */
+  readonly snapshots: boolean;
+  readonly client: HttpClient;
+  /** Resolves when the process has ended, for whatever reason; never rejects. */
+  readonly exited: Promise<ServerExit>;
+  /** What another client needs to connect, for example the official SDK. */
+  credentials(): ServerCredentials;
+  /** The tail of what the server printed on both pipes (64 KiB at most), secrets taken out. */
+  output(): string;
+  /** @throws `REQUEST_TIMEOUT` (5 s when no deadline is given: a healthy busy server can need 2 s), `CONNECTION_LOST` */
+  health(options?: CallOptions): Promise<ServerHealth>;
+  createSession(options?: CreateSessionOptions): Promise<Session>;
+  /** All sessions of a directory (the server's own when absent), sub-agent sessions included; not cut at opencode's 100. */
+  listSessions(options?: CallOptions & { readonly directory?: string }): Promise<SessionInfo[]>;
+  /** @throws `NOT_FOUND` */
+  getSession(id: string, options?: CallOptions & { readonly directory?: string }): Promise<Session>;
+  deleteSession(id: string, options?: CallOptions & { readonly directory?: string }): Promise<void>;
+  /** Aborts every busy session of the directories in use; resolves with their number when all are idle. */
+  abortAll(options?: CallOptions): Promise<number>;
+
+  /** Creates a session and gives its bare operations; for hosts that keep their own queue and watch events. */
+  createOperations(options?: CreateSessionOptions): Promise<SessionOperations>;
+  /** Bare operations of a session that exists. */
+  operations(id: string, directory?: string): SessionOperations;
+  /**
+   * Status, permissions and questions of a directory, read after the call. Calls that come while a read is in flight
+   * share the next one, so any number of sessions cost at most two reads at a time.
+   */
+  snapshot(directory?: string, options?: CallOptions): Promise<DirectorySnapshot>;
+  /** Models, agents and commands of a directory; cached. */
+  catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
+  answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
+
+  /**
+   * Ends the server and everything that descends from it: dispose request, SIGTERM, SIGKILL, sweep by run marker; then
+   * checks that nothing is left and the port is free, and removes the state when that was wished. Idempotent; at most
+   * 5 s. @throws `SERVER_STOP_INCOMPLETE`
+   */
+  stop(): Promise<StopReport>;
+}

@@ -1,0 +1,188 @@
+import type { CallOptions } from '../http/index.ts';
+import type {
+  AgentPartInput,
+  FilePartInput,
+  Message,
+  MessageWithParts,
+  PermissionRequest,
+  PermissionRuleset,
+  QuestionRequest,
+  SessionInfo,
+  SessionStatus,
+  SnapshotFileDiff,
+  TextPartInput,
+  Todo,
+} from '../protocol/index.ts';
+import type { TurnProof } from '../turn/index.ts';
+
+/** One piece of a prompt. */
+export type PromptPart = TextPartInput | FilePartInput | AgentPartInput;
+
+/** Choices of one turn. */
+export interface TurnOptions {
+  /** `provider/model`; the configuration's `model` when absent. */
+  readonly model?: string;
+  /** Name of an agent of the configuration; `build` when absent. */
+  readonly agent?: string;
+  /** Text added to the system prompt of this turn alone, after the workspace's instructions. */
+  readonly system?: string;
+  /** Id for our user message; a fresh one when absent. The same id twice appends to the same message. */
+  readonly messageId?: string;
+}
+
+/** What one turn asks for, ready to be sent. */
+export type TurnRequest = { readonly messageId: string; readonly model?: string; readonly agent?: string } & (
+  | { readonly kind: 'prompt'; readonly parts: readonly PromptPart[]; readonly system?: string }
+  | { readonly kind: 'command'; readonly name: string; readonly arguments: string }
+  | { readonly kind: 'shell'; readonly command: string }
+);
+
+/** Tokens of a turn, summed over its assistant messages. */
+export interface TokenUsage {
+  readonly input: number;
+  readonly output: number;
+  readonly reasoning: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** How a turn ended. */
+export interface TurnResult {
+  /** Id of our user message. */
+  readonly messageId: string;
+  /** Id of the final assistant message. */
+  readonly answerId: string;
+  /** Text of the final assistant message. */
+  readonly text: string;
+  /** Every assistant message of the turn with its parts, oldest first. */
+  readonly messages: readonly MessageWithParts[];
+  readonly usage: TokenUsage;
+  /** As opencode computed it from the model's price; 0 also when no price is known. */
+  readonly costUsd: number;
+  readonly durationMs: number;
+  /** Which signals proved the end. */
+  readonly proof: TurnProof;
+}
+
+export interface TurnCallOptions extends TurnOptions {
+  /** Deadline for the whole turn in milliseconds, waiting in the queue included; none when absent. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** `idle`: can take a turn. `busy`: a turn runs. `retry`: opencode waits for the provider. */
+export interface SessionState {
+  readonly status: SessionStatus['type'];
+  /** Present while opencode waits before it asks the provider again; `nextAtMs` is milliseconds since the epoch. */
+  readonly retry?: { readonly attempt: number; readonly message: string; readonly nextAtMs: number };
+  readonly pendingPermissions: readonly PermissionRequest[];
+  readonly pendingQuestions: readonly QuestionRequest[];
+  /** Turns of this session that wait in our own queue. */
+  readonly queued: number;
+}
+
+/** A read of one directory's volatile state: what the event stream does not replay. */
+export interface DirectorySnapshot {
+  /** Milliseconds since the epoch at which the read was started. */
+  readonly startedAtMs: number;
+  /** Sessions that are not idle; an idle session is absent. */
+  readonly status: Readonly<Record<string, SessionStatus>>;
+  readonly permissions: readonly PermissionRequest[];
+  readonly questions: readonly QuestionRequest[];
+}
+
+/**
+ * The bare operations of one session: each is one request, with a deadline and no queue. `Session` and the pool's
+ * actors both stand on this; whoever uses it directly must keep to one turn at a time.
+ */
+export interface SessionOperations {
+  readonly id: string;
+  readonly directory: string;
+  /**
+   * Starts a turn. A prompt is accepted when this resolves; a command or shell line resolves when its turn is over, so
+   * watch events or snapshots instead and abort the call through `signal` when no longer wanted (the turn goes on).
+   */
+  submit(turn: TurnRequest, options?: CallOptions): Promise<void>;
+  abort(options?: CallOptions): Promise<void>;
+  info(options?: CallOptions): Promise<SessionInfo>;
+  /** Messages with their parts, oldest first; the newest `limit` when given. */
+  messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
+  children(options?: CallOptions): Promise<SessionInfo[]>;
+  todos(options?: CallOptions): Promise<Todo[]>;
+  diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  fork(messageId?: string, options?: CallOptions): Promise<SessionInfo>;
+  revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
+  unrevert(options?: CallOptions): Promise<SessionInfo>;
+  rename(title: string, options?: CallOptions): Promise<SessionInfo>;
+  summarize(model: string, options?: CallOptions): Promise<void>;
+  delete(options?: CallOptions): Promise<void>;
+}
+
+export interface CreateSessionOptions extends CallOptions {
+  readonly title?: string;
+  /** Absolute path of an existing directory; the server's own when absent. */
+  readonly directory?: string;
+  /** Permission rules of this session alone, over those of the configuration. */
+  readonly permission?: PermissionRuleset;
+}
+
+/**
+ * One session of the server. Turns are queued here and run one at a time, because opencode merges prompts that reach a
+ * busy session. A turn's end is proven by reading the server's state (see `proveTurnEnd`); no event stream is needed.
+ *
+ * All calls throw `OpencodeManagerError`; besides those of the HTTP layer (`REQUEST_TIMEOUT`, `CONNECTION_LOST`, ...)
+ * each method names its own.
+ *
+ * @example
+ * const session = await server.createSession({ title: 'readme' })
+ * const { text, usage } = await session.prompt('Summarise the README', { timeoutMs: 120_000 })
+ * @public
+ */
+export interface Session {
+  readonly id: string;
+  readonly directory: string;
+  /**
+   * Runs one turn to its proven end.
+   * @throws `PROMPT_INVALID`, `MODEL_UNKNOWN`, `AGENT_UNKNOWN` before anything is sent; `TURN_FAILED`, `TURN_TIMEOUT`,
+   * `TURN_ABORTED` after.
+   */
+  prompt(prompt: string | readonly PromptPart[], options?: TurnCallOptions): Promise<TurnResult>;
+  /** Queues a turn and resolves with the id of its user message as soon as the server has accepted it. */
+  promptAsync(prompt: string | readonly PromptPart[], options?: TurnCallOptions): Promise<{ readonly messageId: string }>;
+  /** Runs a command of the configuration (`/name arguments` in the TUI). @throws also `COMMAND_UNKNOWN` */
+  executeCommand(name: string, args?: string, options?: TurnCallOptions): Promise<TurnResult>;
+  /** Runs a shell line in the session's directory, as `!line` in the TUI does; no model is asked. */
+  executeShell(command: string, options?: TurnCallOptions): Promise<TurnResult>;
+  /**
+   * Takes the session, and the files, back to before a message. Waits for queued turns first.
+   * @throws `SNAPSHOTS_OFF`, `REVERT_OUTSIDE_GIT`, `MESSAGE_UNKNOWN`, `SESSION_BUSY`
+   */
+  revertMessage(messageId: string, options?: CallOptions): Promise<void>;
+  /** Takes the last revert back. @throws `SNAPSHOTS_OFF`, `SESSION_BUSY` */
+  unrevert(options?: CallOptions): Promise<void>;
+  /** Aborts the turn in flight and resolves when the session is idle. @throws `ABORT_UNCONFIRMED` */
+  abort(options?: CallOptions): Promise<void>;
+  /** A new session with this one's history (up to `messageId` when given). */
+  fork(messageId?: string, options?: CallOptions): Promise<Session>;
+  messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
+  /** Messages that were not returned by an earlier `unread()`, finalised ones only, oldest first; moves the cursor. */
+  unread(options?: CallOptions): Promise<MessageWithParts[]>;
+  todos(options?: CallOptions): Promise<Todo[]>;
+  /** Files changed by the turn of a message; the latest user message when absent. @throws `SNAPSHOTS_OFF`, `MESSAGE_UNKNOWN` */
+  diff(messageId?: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  /** Sub-agent sessions. */
+  children(options?: CallOptions): Promise<SessionInfo[]>;
+  rename(title: string, options?: CallOptions): Promise<void>;
+  /** Replaces the history by a summary that `model` (`provider/model`) writes. */
+  summarize(model: string, options?: CallOptions): Promise<void>;
+  getState(options?: CallOptions): Promise<SessionState>;
+  /** True when the server still knows the session. Never throws. */
+  isAlive(options?: CallOptions): Promise<boolean>;
+  /** Aborts, waits for idle, deletes (opencode goes on with the turn of a session deleted while busy). Idempotent. */
+  delete(options?: CallOptions): Promise<void>;
+}
+
+/** True for a message of the model (not the user's). */
+export function isAssistant(message: Message): message is Extract<Message, { role: 'assistant' }> {
+  return message.role === 'assistant';
+}

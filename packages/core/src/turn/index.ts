@@ -1,0 +1,12 @@
+export {
+  finalAnswer,
+  proofSignals,
+  proveTurnEnd,
+  type ProofSignal,
+  type Signal,
+  type SignalSource,
+  type TurnEnd,
+  type TurnEvidence,
+  type TurnProof,
+} from './proof.ts';
+export { createMessageIds, type MessageIds } from './message-id.ts';
