@@ -1,4 +1,6 @@
 export { errorCatalogue, isManagerError, OpencodeManagerError, toManagerError, type ErrorCode, type ErrorDetails, type SerializedError } from './errors/index.ts';
+export { serverConfigSchema, type ServerConfig } from './config/index.ts';
+export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';
 export type {
   Catalogue,
@@ -22,3 +24,7 @@ export type {
   TurnRequest,
   TurnResult,
 } from './session/types.ts';
+export type { PermissionRule, PermissionRuleset, MessageWithParts, SessionInfo } from './protocol/index.ts';
+export { proveTurnEnd, proofSignals, type TurnProof, type TurnEvidence, type TurnEnd, type Signal, type ProofSignal } from './turn/index.ts';
+export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
+export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';

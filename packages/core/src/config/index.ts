@@ -1,0 +1,1 @@
+export { serverConfigSchema, type ServerConfig } from './schema.ts';
