@@ -1,0 +1,96 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import type { Purpose } from '../script/types.ts';
+
+/** A message of a chat-completions request, as far as rules look at it. @public */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content?: unknown;
+  readonly tool_calls?: readonly { readonly id: string; readonly function: { readonly name: string; readonly arguments: string } }[];
+  readonly tool_call_id?: string;
+}
+
+/** A chat-completions request as it came in. */
+export interface ChatRequest {
+  readonly model: string;
+  readonly messages: readonly ChatMessage[];
+  readonly stream?: boolean;
+  readonly tools?: readonly { readonly function?: { readonly name?: string } }[];
+}
+
+/** What a rule can look at: the facts of one request. @public */
+export interface Conversation {
+  readonly model: string;
+  readonly stream: boolean;
+  readonly messages: readonly ChatMessage[];
+  /** Names of the tools on offer. */
+  readonly tools: readonly string[];
+  /** Text of the last user message. */
+  readonly user: string;
+  /** The system prompt. */
+  readonly system: string;
+  /** Every text but the system prompt, oldest first, one a line. */
+  readonly history: string;
+  /** Text of the tool result that this call follows; absent when it answers a prompt. */
+  readonly toolResult: string | undefined;
+  /** Name of that tool. */
+  readonly afterTool: string | undefined;
+  /** Assistant messages since the last user message: 0 answers the prompt. */
+  readonly step: number;
+  /** User messages so far: 1 in the first turn. */
+  readonly turn: number;
+  readonly purpose: Purpose;
+  /** opencode's session, which it names in a header; absent for other clients. */
+  readonly sessionId: string | undefined;
+  /** The session that this sub-agent session works for. */
+  readonly parentSessionId: string | undefined;
+}
+
+/** Reads the facts of a request once, so that no rule walks the messages again. */
+export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
+  const { messages } = request;
+  const lastUser = messages.findLastIndex(({ role }) => role === 'user');
+  const tools = (request.tools ?? []).flatMap((tool) => tool.function?.name ?? []);
+  const system = textOfRole(messages, 'system');
+  const last = messages.at(-1);
+  return {
+    model: request.model,
+    stream: request.stream === true,
+    messages,
+    tools,
+    user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content),
+    system,
+    history: messages.filter(({ role }) => role !== 'system').map(({ content }) => textOf(content)).join('\n'),
+    toolResult: last?.role === 'tool' ? textOf(last.content) : undefined,
+    afterTool: last?.role === 'tool' ? toolName(messages, last.tool_call_id) : undefined,
+    step: messages.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
+    turn: messages.filter(({ role }) => role === 'user').length,
+    purpose: purposeOf(system, tools),
+    sessionId: headers['x-session-id']?.toString(),
+    parentSessionId: headers['x-parent-session-id']?.toString(),
+  };
+}
+
+function textOfRole(messages: readonly ChatMessage[], role: string): string {
+  return messages.filter((message) => message.role === role).map(({ content }) => textOf(content)).join('\n');
+}
+
+/** The text of a message's content, which is a string or a list of parts. */
+function textOf(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.flatMap((part: { text?: unknown }) => (typeof part.text === 'string' ? part.text : [])).join('\n');
+}
+
+function toolName(messages: readonly ChatMessage[], callId: string | undefined): string | undefined {
+  const calls = messages.flatMap(({ tool_calls }) => tool_calls ?? []);
+  return calls.findLast(({ id }) => id === callId)?.function.name;
+}
+
+/** opencode asks for titles and summaries with agents of its own, which have fixed prompts and no tools. */
+function purposeOf(system: string, tools: readonly string[]): Purpose {
+  if (tools.length > 0) return 'turn';
+  if (/you are a title generator/i.test(system)) return 'title';
+  if (/you are a context summarization agent/i.test(system)) return 'summary';
+  return 'turn';
+}
