@@ -28,3 +28,7 @@ export type { PermissionRule, PermissionRuleset, MessageWithParts, SessionInfo }
 export { proveTurnEnd, proofSignals, type TurnProof, type TurnEvidence, type TurnEnd, type Signal, type ProofSignal } from './turn/index.ts';
 export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
+export { listRuns, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
+export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
+export { usersOwnDirectories } from './isolation/index.ts';
+export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';

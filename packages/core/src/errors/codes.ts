@@ -47,6 +47,13 @@ export const errorCatalogue = {
   TURN_FAILED: { meaning: 'The turn ended with an error of the model, its provider or a tool.', remedy: 'Read the message; the details carry what the provider said.' },
   TURN_TIMEOUT: { meaning: 'The turn was not over in time.', remedy: 'Raise the timeout, or abort the session.' },
   TURN_ABORTED: { meaning: 'The turn was aborted.', remedy: 'Nothing: this is the answer to your abort.' },
+  TURN_STALLED: { meaning: 'A busy turn showed no sign of progress for too long.', remedy: 'Raise stallTimeoutMs for slow models or tools; look at the provider otherwise.' },
+  TURN_RUNAWAY: { meaning: 'The turn went round in circles: empty answers or the same tool call again and again.', remedy: "Look at the provider's stream (it ends without a finish reason), or at the prompt." },
+  TURN_INTERRUPTED: { meaning: 'The turn stopped without an answer, and nobody here aborted it.', remedy: 'Run the task again; look at the server for a restart or another client.' },
+  QUOTA_EXHAUSTED: { meaning: 'The provider refuses work until a quota is free again.', remedy: 'Run the task again after reset_at, or with another model.' },
+  INPUT_NEEDED: { meaning: 'The turn asked for a permission or an answer that nobody gave.', remedy: 'Add the rule that the message names to the permissions, or answer the ask in time.' },
+  ANSWER_EMPTY: { meaning: 'The model ended its turn without text and without a tool result.', remedy: 'Run the task again; look at the model when it happens often.' },
+  SESSION_ACTOR_FAILED: { meaning: 'The actor of a session failed; the session is not used again.', remedy: 'Read the cause; report it with the version.' },
   ABORT_UNCONFIRMED: { meaning: 'The session did not become idle after an abort.', remedy: 'Do not use the session again; stop the server if others must go on.' },
   // Events
   STREAM_UNAVAILABLE: { meaning: 'The event stream could not be opened.', remedy: 'Check that the server runs and that the credentials are its own.' },

@@ -1,11 +1,186 @@
+import { access, constants, mkdtemp, open, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { OpencodeManagerError } from '../errors/index.ts';
+
 /** A usable opencode binary. */
 export interface BinaryInfo {
+  /** The native binary itself: a shim of npm would leave the server behind when it is killed. */
   readonly path: string;
   readonly version: string;
   /** Where it was found. */
   readonly source: 'option' | 'OPENCODE_BIN' | 'PATH' | 'package';
 }
-export const supportedVersions = { min: '1.18.0', below: '2.0.0' };
-export async function findBinary(_options: { readonly binary?: string } = {}): Promise<BinaryInfo> {
-  throw new Error('being written');
+
+/** Versions of opencode whose protocol this manager speaks; tested with the one in the lockfile. */
+export const supportedVersions = { min: '1.18.0', below: '2.0.0' } as const;
+
+/**
+ * Finds the opencode binary: the option, `OPENCODE_BIN`, PATH, then the installed package `opencode-ai`. One that is
+ * named but missing is an error and is never passed over.
+ * @throws OpencodeManagerError `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`
+ */
+export async function findBinary(options: { readonly binary?: string; readonly environment?: NodeJS.ProcessEnv } = {}): Promise<BinaryInfo> {
+  const { path, source } = await locate(options.binary, options.environment ?? process.env);
+  const native = await nativeBinaryOf(path);
+  const version = await versionOf(native);
+  refuseUnsupported(version, native);
+  return { path: native, version, source };
+}
+
+async function locate(option: string | undefined, environment: NodeJS.ProcessEnv): Promise<Pick<BinaryInfo, 'path' | 'source'>> {
+  if (option !== undefined) return { path: await mustExist(resolve(option), 'binary'), source: 'option' };
+  const named = environment['OPENCODE_BIN'];
+  if (named !== undefined && named !== '') return { path: await mustExist(resolve(named), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
+  for (const directory of (environment['PATH'] ?? '').split(delimiter)) {
+    if (directory === '') continue;
+    const candidate = join(directory, 'opencode');
+    if (await isExecutable(candidate)) return { path: candidate, source: 'PATH' };
+  }
+  const packaged = await packagedBinary();
+  if (packaged !== undefined) return { path: packaged, source: 'package' };
+  throw new OpencodeManagerError(
+    'BINARY_NOT_FOUND',
+    'No opencode binary was found on PATH, and the package opencode-ai is not installed. Install it with `npm install opencode-ai`, or name the binary with the option `binary` or the variable OPENCODE_BIN.',
+  );
+}
+
+async function mustExist(path: string, option: string): Promise<string> {
+  if (await isExecutable(path)) return path;
+  throw new OpencodeManagerError('BINARY_NOT_FOUND', `${option}: ${path} does not exist or is not executable. Name the opencode binary, or leave ${option} unset.`, {
+    details: { option, path },
+  });
+}
+
+/** The platform package's binary below `opencode-ai`, resolved from this package or from the current directory. */
+async function packagedBinary(): Promise<string | undefined> {
+  for (const from of [import.meta.url, join(process.cwd(), 'index.js')]) {
+    try {
+      const manifest = await realpath(createRequire(from).resolve('opencode-ai/package.json'));
+      const found = await platformBinaryBeside(dirname(manifest));
+      if (found !== undefined) return found;
+    } catch {
+      // Not installed there.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The native binary behind what was found. What npm puts on PATH is a script or a link into `opencode-ai`; the platform's
+ * own package stands beside it.
+ */
+async function nativeBinaryOf(path: string): Promise<string> {
+  const real = await realpath(path);
+  if (!(await isScript(real))) return real;
+  for (const directory of [dirname(dirname(real)), join(dirname(real), '..', 'opencode-ai')]) {
+    const found = await platformBinaryBeside(directory);
+    if (found !== undefined) return found;
+  }
+  return real;
+}
+
+async function platformBinaryBeside(packageDirectory: string): Promise<string | undefined> {
+  for (const name of await platformPackages()) {
+    for (const modules of [dirname(packageDirectory), join(packageDirectory, 'node_modules')]) {
+      const candidate = join(modules, name, 'bin', 'opencode');
+      if (await isExecutable(candidate)) return realpath(candidate);
+    }
+  }
+  return undefined;
+}
+
+/** Names of the packages that carry a binary for this machine, best first. */
+async function platformPackages(): Promise<string[]> {
+  const base = `opencode-${process.platform}-${process.arch}`;
+  const flags = process.platform === 'linux' && process.arch === 'x64' ? await readFile('/proc/cpuinfo', 'utf8').catch(() => '') : 'avx2';
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  const libc = process.platform === 'linux' && report.header?.glibcVersionRuntime === undefined ? '-musl' : '';
+  return /\bavx2\b/.test(flags) ? [base + libc, `${base}-baseline${libc}`] : [`${base}-baseline${libc}`];
+}
+
+/** By path, size and time of change: asking a binary costs 1.4 s, so it is asked once a process. */
+const knownVersions = new Map<string, string>();
+
+async function versionOf(path: string): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  const key = `${path}:${size}:${mtimeMs}`;
+  const version = knownVersions.get(key) ?? (await versionOfPackage(path)) ?? (await askVersion(path));
+  knownVersions.set(key, version);
+  return version;
+}
+
+/** A platform package states its binary's version; the running server confirms it before anything is sent. */
+async function versionOfPackage(path: string): Promise<string | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(join(dirname(path), '..', 'package.json'), 'utf8')) as { name?: string; version?: string };
+    return manifest.name?.startsWith('opencode-') === true ? manifest.version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function askVersion(path: string): Promise<string> {
+  // opencode makes its directories even for this; they must not be the user's.
+  const home = await mkdtemp(join(tmpdir(), 'opencode-manager-version-'));
+  try {
+    return await askVersionIn(path, home);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function askVersionIn(path: string, home: string): Promise<string> {
+  const { stdout, failed, shortMessage } = await execa(path, ['--version'], {
+    timeout: 20_000,
+    reject: false,
+    stdin: 'ignore',
+    env: { HOME: home, TMPDIR: home, PATH: process.env['PATH'] ?? '' },
+    extendEnv: false,
+  });
+  const version = /^v?(\d+\.\d+\.\d+\S*)\s*$/m.exec(String(stdout))?.[1];
+  if (version !== undefined) return version;
+  throw new OpencodeManagerError('BINARY_UNUSABLE', `binary: ${path} does not say its version with --version (${failed ? shortMessage : 'unexpected output'}). Run it by hand, and install opencode again if that fails.`, {
+    details: { path },
+    output: String(stdout).slice(-2000),
+  });
+}
+
+function refuseUnsupported(version: string, path: string): void {
+  const { min, below } = supportedVersions;
+  if (compareVersions(version, min) >= 0 && compareVersions(version, below) < 0) return;
+  throw new OpencodeManagerError('VERSION_UNSUPPORTED', `opencode ${version} (${path}) is not supported; this manager speaks ${min} up to, not including, ${below}. Install one with \`npm install opencode-ai@1\`.`, {
+    details: { version, supported: supportedVersions },
+  });
+}
+
+function compareVersions(a: string, b: string): number {
+  const numbers = (version: string) => version.split(/[.-]/, 3).map(Number);
+  const [left, right] = [numbers(a), numbers(b)];
+  for (let place = 0; place < 3; place += 1) {
+    const difference = (left[place] ?? 0) - (right[place] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function isScript(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
+    return buffer.toString('latin1') === '#!';
+  } finally {
+    await file.close();
+  }
 }

@@ -1,0 +1,138 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import type { ResolvedConfig } from '../config/index.ts';
+import { OpencodeManagerError } from '../errors/index.ts';
+import { runMarkerVariable } from '../process/table.ts';
+import type { StateLayout } from './state-directory.ts';
+
+/** Variables of this process that the server gets without being asked for: tools must be found, times be right. */
+const alwaysPassed = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
+
+/** Variables that are well known as providers' API keys; passed with `passProviderKeys`. */
+export const providerKeyVariables: readonly string[] = [
+  'ANTHROPIC_API_KEY',
+  'OPENAI_API_KEY',
+  'OPENROUTER_API_KEY',
+  'GEMINI_API_KEY',
+  'GOOGLE_API_KEY',
+  'GOOGLE_GENERATIVE_AI_API_KEY',
+  'GROQ_API_KEY',
+  'MISTRAL_API_KEY',
+  'DEEPSEEK_API_KEY',
+  'XAI_API_KEY',
+  'TOGETHER_API_KEY',
+  'FIREWORKS_API_KEY',
+  'CEREBRAS_API_KEY',
+  'COHERE_API_KEY',
+  'PERPLEXITY_API_KEY',
+  'MOONSHOT_API_KEY',
+  'ZHIPU_API_KEY',
+  'DEEPINFRA_API_KEY',
+  'VENICE_API_KEY',
+  'OPENCODE_API_KEY',
+  'AZURE_API_KEY',
+];
+
+/** Names that a user cannot set: isolation rests on them, or they would undo it. */
+const reserved = /^(HOME|TMPDIR|XDG_\w+|OPENCODE_(?!API_KEY$)\w+|GIT_CONFIG_\w+|GIT_ATTR_NOSYSTEM|OTEL_\w+|npm_config_offline|BASH_ENV|ENV)$/;
+
+export interface EnvironmentInput {
+  readonly config: ResolvedConfig;
+  readonly layout: StateLayout;
+  readonly runId: string;
+  readonly username: string;
+  readonly password: string;
+  /** Names that the opencode configuration refers to as `{env:NAME}`. */
+  readonly referencedVariables: readonly string[];
+  readonly source?: NodeJS.ProcessEnv;
+}
+
+/**
+ * The whole environment of the server, built from nothing by an allow-list. The list is the one that was traced in one
+ * run with no write and no connection outside (docs/isolation.md).
+ * @throws `CONFIG_INVALID` when `env` or `passEnv` names a variable that isolation rests on
+ */
+export async function serverEnvironment(input: EnvironmentInput): Promise<Record<string, string>> {
+  const { config, layout, source = process.env } = input;
+  refuseReserved(Object.keys(config.env ?? {}), 'env');
+  refuseReserved(config.passEnv ?? [], 'passEnv');
+  const passed = [...alwaysPassed, ...(config.passEnv ?? []), ...input.referencedVariables, ...(config.passProviderKeys ? providerKeyVariables : [])];
+  return {
+    LANG: 'C.UTF-8',
+    SHELL: '/bin/bash',
+    ...pick(source, passed.filter((name) => !reserved.test(name))),
+    ...config.env,
+    HOME: layout.home,
+    XDG_CONFIG_HOME: layout.config,
+    XDG_DATA_HOME: layout.data,
+    XDG_CACHE_HOME: layout.cache,
+    XDG_STATE_HOME: layout.state,
+    XDG_RUNTIME_DIR: layout.run,
+    TMPDIR: layout.tmp,
+    ...opencodeSwitches(input),
+    ...((await hasRipgrep(source['PATH'] ?? '')) && { OPENCODE_DISABLE_FFF: '1' }),
+    npm_config_offline: 'true',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: layout.gitConfigFile,
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    [runMarkerVariable]: input.runId,
+  };
+}
+
+function opencodeSwitches({ config, layout, username, password }: EnvironmentInput): Record<string, string> {
+  return {
+    OPENCODE_CONFIG: layout.configFile,
+    OPENCODE_TEST_MANAGED_CONFIG_DIR: layout.managed,
+    ...(config.projectConfig !== 'all' && { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
+    OPENCODE_DISABLE_CLAUDE_CODE: '1',
+    OPENCODE_DISABLE_EXTERNAL_SKILLS: '1',
+    // With the default plugins off, opencode knows no OAuth log-ins.
+    ...(!config.allowOAuth && { OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' }),
+    OPENCODE_DISABLE_AUTOUPDATE: '1',
+    OPENCODE_DISABLE_MODELS_FETCH: '1',
+    OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
+    OPENCODE_DISABLE_SHARE: '1',
+    OPENCODE_DISABLE_EMBEDDED_WEB_UI: '1',
+    OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER: '1',
+    // Not `cli`, `app` or `desktop`: those get the question tool, which nobody answers in a batch.
+    OPENCODE_CLIENT: 'opencode-manager',
+    ...(config.profile === 'interactive' && { OPENCODE_ENABLE_QUESTION_TOOL: '1' }),
+    OPENCODE_SERVER_USERNAME: username,
+    OPENCODE_SERVER_PASSWORD: password,
+  };
+}
+
+function refuseReserved(names: readonly string[], option: string): void {
+  const refused = names.find((name) => reserved.test(name));
+  if (refused === undefined) return;
+  throw new OpencodeManagerError('CONFIG_INVALID', `Option ${option}: ${refused} cannot be set, because the isolation of the server rests on it. Remove it.`, {
+    details: { option, variable: refused },
+  });
+}
+
+function pick(source: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of names) if (source[name] !== undefined) found[name] = source[name];
+  return found;
+}
+
+/** Without ripgrep on PATH and with its built-in search off, opencode would try to download one. */
+async function hasRipgrep(path: string): Promise<boolean> {
+  for (const directory of path.split(delimiter)) {
+    if (directory === '') continue;
+    const usable = await access(join(directory, 'rg'), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (usable) return true;
+  }
+  return false;
+}
+
+/** Values that must never be shown: the password, and whatever was passed under a name that speaks of a secret. */
+export function secretsOf(environment: Readonly<Record<string, string>>): string[] {
+  return Object.entries(environment)
+    .filter(([name]) => /PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL/i.test(name))
+    .map(([, value]) => value);
+}

@@ -1,0 +1,187 @@
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
+import { OpencodeManagerError } from '../errors/index.ts';
+
+/** Every place in a state directory that something else knows of. */
+export interface StateLayout {
+  readonly root: string;
+  readonly home: string;
+  readonly config: string;
+  readonly data: string;
+  readonly cache: string;
+  readonly state: string;
+  readonly run: string;
+  readonly tmp: string;
+  readonly managed: string;
+  /** opencode's own configuration directory below `config`. */
+  readonly opencodeConfig: string;
+  readonly configFile: string;
+  readonly authFile: string;
+  readonly gitConfigFile: string;
+  readonly lockFile: string;
+}
+
+export interface StateDirectory {
+  readonly layout: StateLayout;
+  /** True when it goes with the server. */
+  readonly temporary: boolean;
+}
+
+export function layoutOf(root: string): StateLayout {
+  const config = join(root, 'config');
+  const data = join(root, 'data');
+  return {
+    root,
+    home: join(root, 'home'),
+    config,
+    data,
+    cache: join(root, 'cache'),
+    state: join(root, 'state'),
+    run: join(root, 'run'),
+    tmp: join(root, 'tmp'),
+    managed: join(root, 'managed'),
+    opencodeConfig: join(config, 'opencode'),
+    configFile: join(root, 'opencode.json'),
+    authFile: join(data, 'opencode', 'auth.json'),
+    gitConfigFile: join(root, 'gitconfig'),
+    lockFile: join(root, 'manager.lock'),
+  };
+}
+
+/**
+ * Makes (or takes) the private directory, all of it closed to others.
+ * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_UNWRITABLE`
+ */
+export async function prepareStateDirectory({ stateDir, deleteStateOnExit }: Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit'>): Promise<StateDirectory> {
+  try {
+    const root = await realpath(stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir));
+    const layout = layoutOf(root);
+    const { home, config, data, cache, state, run, tmp, managed, opencodeConfig } = layout;
+    for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(layout.authFile)]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    }
+    return { layout, temporary: deleteStateOnExit ?? stateDir === undefined };
+  } catch (error) {
+    if (error instanceof OpencodeManagerError) throw error;
+    throw new OpencodeManagerError('STATE_DIRECTORY_UNWRITABLE', `stateDir: ${stateDir ?? tmpdir()} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions and free space, or name another.`, {
+      details: { stateDir },
+      cause: error,
+    });
+  }
+}
+
+async function namedDirectory(path: string): Promise<string> {
+  refuseUsersOwn(await realpathOfNearest(path));
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const found = await stat(path);
+  if (!found.isDirectory()) throw unsafe(path, 'is not a directory');
+  if (found.uid !== userInfo().uid) throw unsafe(path, 'belongs to another user');
+  // A directory that was just made, or that others may only read, is closed; one that others may write was never safe.
+  if ((found.mode & 0o022) !== 0 && (await readdir(path)).length > 0) throw unsafe(path, 'may be written by others');
+  await chmod(path, 0o700);
+  return path;
+}
+
+/** The real path of what exists of a path, with the rest appended. */
+async function realpathOfNearest(path: string): Promise<string> {
+  const absolute = resolve(path);
+  try {
+    return await realpath(absolute);
+  } catch {
+    const parent = dirname(absolute);
+    return parent === absolute ? absolute : join(await realpathOfNearest(parent), relative(parent, absolute));
+  }
+}
+
+/** The user's own configuration, data, cache and state directories; a state directory inside one would mix with them. */
+export function usersOwnDirectories(environment: NodeJS.ProcessEnv = process.env, home = homedir()): string[] {
+  const xdg = (name: string, fallback: string) => environment[name] ?? join(home, fallback);
+  return [
+    xdg('XDG_CONFIG_HOME', '.config'),
+    xdg('XDG_DATA_HOME', join('.local', 'share')),
+    xdg('XDG_CACHE_HOME', '.cache'),
+    xdg('XDG_STATE_HOME', join('.local', 'state')),
+    join(home, '.opencode'),
+    join(home, 'Library'),
+  ];
+}
+
+function refuseUsersOwn(path: string): void {
+  if (path === homedir()) throw unsafe(path, 'is your home directory');
+  const own = usersOwnDirectories().find((directory) => path === directory || path.startsWith(directory + sep));
+  if (own !== undefined) throw unsafe(path, `lies inside ${own}, which belongs to you and your own programs`);
+}
+
+function unsafe(path: string, why: string): OpencodeManagerError {
+  return new OpencodeManagerError('STATE_DIRECTORY_UNSAFE', `stateDir: ${path} ${why}. Name a private directory elsewhere, or leave stateDir unset.`, {
+    details: { stateDir: path },
+  });
+}
+
+/** Names of a handed-over configuration directory that hold configuration itself; it is merged, not copied. */
+const configFileNames = ['config.json', 'opencode.json', 'opencode.jsonc'];
+
+/**
+ * Copies a user's configuration directory (agents, commands, plugins) into the state and gives what its configuration
+ * files and its agents' and commands' front matter say. opencode writes into the directory it is given, so it gets a copy.
+ */
+export async function copyConfigDirectory(source: string | undefined, layout: StateLayout): Promise<{ config: OpencodeConfig; models: string[] }> {
+  if (source === undefined) return { config: {}, models: [] };
+  const names = await readdir(source).catch((error: unknown) => {
+    throw new OpencodeManagerError('DIRECTORY_MISSING', `opencodeConfigDir: ${source} does not exist or cannot be read. Create it, or name another.`, {
+      details: { option: 'opencodeConfigDir', path: source },
+      cause: error,
+    });
+  });
+  let config: OpencodeConfig = {};
+  for (const name of names) {
+    if (configFileNames.includes(name)) {
+      config = { ...config, ...withAbsoluteReferences(await readJsonc(join(source, name), 'opencodeConfigDir'), source) };
+    } else if (name !== '.git') {
+      await cp(join(source, name), join(layout.opencodeConfig, name), { recursive: true, dereference: true, force: true });
+    }
+  }
+  return { config, models: await modelsOfMarkdown(layout.opencodeConfig) };
+}
+
+/** `model:` lines in the front matter of agents and commands. */
+async function modelsOfMarkdown(directory: string): Promise<string[]> {
+  const names = await readdir(directory, { recursive: true });
+  const files = names.filter((name) => name.endsWith('.md') && !name.includes('node_modules'));
+  const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')));
+  return texts.flatMap((text) => {
+    const frontMatter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1] ?? '';
+    const model = /^model:\s*["']?([^\s"']+)/m.exec(frontMatter)?.[1];
+    return model === undefined ? [] : [model];
+  });
+}
+
+/**
+ * A plugin of our own: tools and shell lines inherit the server's environment, and the password with it, and a model
+ * could approve its own permission requests. This empties it for them.
+ */
+const stripPasswordPlugin = `export const StripPassword = async () => ({
+  "shell.env": async (_input, output) => {
+    output.env.OPENCODE_SERVER_PASSWORD = ""
+  },
+})
+`;
+
+/** Writes what the server is started with. */
+export async function writeServerFiles(layout: StateLayout, config: OpencodeConfig, auth: string | undefined, workspace: string): Promise<void> {
+  const plugins = join(layout.opencodeConfig, 'plugin');
+  await mkdir(plugins, { recursive: true, mode: 0o700 });
+  await Promise.all([
+    writeFile(join(plugins, 'opencode-manager-strip-password.js'), stripPasswordPlugin, { mode: 0o600 }),
+    writeFile(layout.configFile, JSON.stringify(config, null, 2), { mode: 0o600 }),
+    writeFile(layout.gitConfigFile, gitConfig(workspace), { mode: 0o600 }),
+    auth === undefined ? rm(layout.authFile, { force: true }) : writeFile(layout.authFile, auth, { mode: 0o600 }),
+  ]);
+}
+
+/** The user's own git configuration is out of reach: agents need a name to commit under, and leave to work in the workspace. */
+function gitConfig(workspace: string): string {
+  return `[user]\n\tname = opencode\n\temail = opencode@localhost\n[safe]\n\tdirectory = ${JSON.stringify(workspace)}\n`;
+}

@@ -1,0 +1,84 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parse } from 'jsonc-parser';
+import { OpencodeManagerError } from '../errors/index.ts';
+
+/** The nearest directory at or above `directory` that has a `.git`; undefined outside git. */
+export async function repositoryRoot(directory: string): Promise<string | undefined> {
+  for (const candidate of withParents(directory)) if (await exists(join(candidate, '.git'))) return candidate;
+  return undefined;
+}
+
+/**
+ * Refuses a workspace that carries opencode plugins: `.opencode/plugin(s)/*` files, or `plugin`/`plugins` keys of an
+ * opencode configuration, in the directory or above it up to the repository's root (outside git up to `/`). opencode
+ * imports them into the server on the first prompt, and no switch of it stops that.
+ * @throws `WORKSPACE_UNTRUSTED` naming what was found
+ */
+export async function refuseUntrustedWorkspace(directory: string): Promise<void> {
+  const root = await repositoryRoot(directory);
+  for (const place of withParents(directory, root)) {
+    const found = (await pluginFiles(place)) ?? (await pluginKeys(place));
+    if (found === undefined) continue;
+    throw new OpencodeManagerError(
+      'WORKSPACE_UNTRUSTED',
+      `directory: ${directory} carries opencode plugins (${found}), which would run as code inside the server. Remove them, or set projectConfig to 'all' when you trust this workspace.`,
+      { details: { directory, found } },
+    );
+  }
+}
+
+/** The AGENTS.md files from the repository's root down to the directory (outside git the directory's own alone), as one text. */
+export async function workspaceInstructions(directory: string): Promise<string | undefined> {
+  const root = await repositoryRoot(directory);
+  const places = root === undefined ? [directory] : [...withParents(directory, root)].toReversed();
+  const texts = await Promise.all(places.map(instructionsOf));
+  const found = texts.filter((text) => text !== undefined);
+  return found.length === 0 ? undefined : found.join('\n\n');
+}
+
+async function instructionsOf(place: string): Promise<string | undefined> {
+  const path = join(place, 'AGENTS.md');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined || text.trim() === '' ? undefined : `Instructions from: ${path}\n${text}`;
+}
+
+async function pluginFiles(place: string): Promise<string | undefined> {
+  for (const folder of ['plugin', 'plugins']) {
+    const path = join(place, '.opencode', folder);
+    const names = await readdir(path).catch(() => []);
+    const plugin = names.find((name) => /\.[cm]?[jt]sx?$/.test(name));
+    if (plugin !== undefined) return join(path, plugin);
+  }
+  return undefined;
+}
+
+async function pluginKeys(place: string): Promise<string | undefined> {
+  for (const file of ['opencode.json', 'opencode.jsonc', join('.opencode', 'opencode.json'), join('.opencode', 'opencode.jsonc')]) {
+    const path = join(place, file);
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text === undefined) continue;
+    const config = parse(text) as Record<string, unknown> | undefined;
+    for (const key of ['plugin', 'plugins']) if (hasEntries(config?.[key])) return `${key} in ${path}`;
+  }
+  return undefined;
+}
+
+function hasEntries(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : value !== undefined;
+}
+
+function* withParents(directory: string, root = '/'): Generator<string> {
+  for (let at = directory; ; at = dirname(at)) {
+    yield at;
+    if (at === root || at === dirname(at)) return;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,75 @@
+import type { EffectiveConfig } from '../config/index.ts';
+import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
+import type { HttpClient } from '../http/index.ts';
+import { requests, type RequestSpec, type WireConfig } from '../protocol/index.ts';
+
+export interface ConfirmInput {
+  readonly client: HttpClient;
+  readonly directory: string;
+  readonly effective: EffectiveConfig;
+  readonly expectedVersion: string;
+  /** Milliseconds since the epoch. */
+  readonly deadlineAtMs: number;
+  readonly output: () => string;
+  readonly signal?: AbortSignal;
+}
+
+/** A probe that hangs is given up after this time and made again on another connection. */
+const probeTimeoutMs = 5000;
+
+/**
+ * Makes sure that the running server is what was written for it, before any prompt: its version, its configuration as an
+ * instance route reports it (health answers with a broken configuration too), and its providers. opencode ignores a
+ * missing configuration file and would ask a remote model instead.
+ * @returns the version that the server itself reports
+ * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
+ */
+export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
+  const { version } = await probe(input, 'version', requests.health());
+  if (version !== input.expectedVersion) {
+    throw new OpencodeManagerError('SERVER_START_FAILED', `Phase version: the server says ${version}, its binary ${input.expectedVersion}. Install opencode again.`, {
+      details: { phase: 'version', version, expected: input.expectedVersion },
+    });
+  }
+  const config = await probe(input, 'configuration', requests.config(input.directory));
+  refuseDifference(config, input.effective);
+  const { providers } = await probe(input, 'providers', requests.providers(input.directory));
+  const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));
+  if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);
+  return version;
+}
+
+function refuseDifference(actual: WireConfig, { config }: EffectiveConfig): void {
+  for (const field of ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'] as const) {
+    if (JSON.stringify(actual[field]) !== JSON.stringify(config[field])) throw mismatch(field, config[field], actual[field]);
+  }
+}
+
+function mismatch(field: string, written: unknown, received: unknown): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'OPENCODE_CONFIG_MISMATCH',
+    `Phase configuration: ${field} was written as ${JSON.stringify(written)} and the server uses ${JSON.stringify(received)}. Look for configuration that overrides yours; nothing was sent to a model.`,
+    { details: { phase: 'configuration', field, written, received } },
+  );
+}
+
+async function probe<Response>(input: ConfirmInput, phase: string, request: RequestSpec<Response>): Promise<Response> {
+  for (;;) {
+    const remainingMs = input.deadlineAtMs - Date.now();
+    if (remainingMs <= 0) {
+      throw new OpencodeManagerError('SERVER_START_TIMEOUT', `Phase ${phase}: the server listens and did not answer in time.`, { details: { phase }, output: input.output() });
+    }
+    try {
+      return await input.client.call(request, { timeoutMs: Math.min(probeTimeoutMs, remainingMs), ...(input.signal && { signal: input.signal }) });
+    } catch (error) {
+      if (isManagerError(error, 'REQUEST_TIMEOUT')) continue;
+      throw withPhase(error, phase, input.output());
+    }
+  }
+}
+
+function withPhase(error: unknown, phase: string, output: string): unknown {
+  if (!isManagerError(error) || error.code === 'REQUEST_ABORTED') return error;
+  const code = error.code === 'OPENCODE_CONFIG_INVALID' ? error.code : 'SERVER_START_FAILED';
+  return new OpencodeManagerError(code, `Phase ${phase}: ${error.message}`, { details: { ...error.details, phase }, output, cause: error });
+}

@@ -1,0 +1,45 @@
+import type { CallOptions, HttpClient } from '../http/index.ts';
+import { workspaceInstructions } from '../isolation/index.ts';
+import { requests } from '../protocol/index.ts';
+import { turnRequest, wireModel } from './turn-request.ts';
+import type { SessionOperations } from './types.ts';
+
+export interface OperationsContext {
+  readonly client: HttpClient;
+  /** Whether AGENTS.md files of the workspace are sent with prompts. */
+  readonly sendInstructions: boolean;
+}
+
+/** Deadline of a summary, which asks a model. */
+const summaryTimeoutMs = 300_000;
+
+/** Bare operations of one session; see {@link SessionOperations}. */
+export function createOperations({ client, sendInstructions }: OperationsContext, id: string, directory: string): SessionOperations {
+  return {
+    id,
+    directory,
+    async submit(turn, options = {}) {
+      const instructions = sendInstructions && turn.kind === 'prompt' ? await workspaceInstructions(directory) : undefined;
+      const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
+      await client.call(turnRequest(id, directory, turn, instructions), { ...untilTurnEnds, ...options });
+    },
+    async abort(options) {
+      await client.call(requests.abort(id, directory), options);
+    },
+    info: (options) => client.call(requests.getSession(id, directory), options),
+    messages: (query = {}, options) => client.call(requests.messages(id, directory, query.limit), options),
+    children: (options) => client.call(requests.children(id, directory), options),
+    todos: (options) => client.call(requests.todos(id, directory), options),
+    diff: (messageId, options) => client.call(requests.diff(id, directory, messageId), options),
+    fork: (messageId, options) => client.call(requests.fork(id, directory, messageId), options),
+    revert: (messageId, options) => client.call(requests.revert(id, directory, messageId), options),
+    unrevert: (options) => client.call(requests.unrevert(id, directory), options),
+    rename: (title, options) => client.call(requests.updateSession(id, directory, { title }), options),
+    async summarize(model, options) {
+      await client.call(requests.summarize(id, directory, wireModel(model)), { timeoutMs: summaryTimeoutMs, ...options });
+    },
+    async delete(options) {
+      await client.call(requests.deleteSession(id, directory), options);
+    },
+  };
+}

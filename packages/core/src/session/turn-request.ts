@@ -1,0 +1,64 @@
+import { OpencodeManagerError } from '../errors/index.ts';
+import { requests, type RequestSpec, type WireModel } from '../protocol/index.ts';
+import type { PromptPart, TurnRequest } from './types.ts';
+
+/** Largest text of one prompt, in characters. opencode has taken 16 MB; more is a mistake in the caller. */
+export const promptLimit = 10_000_000;
+
+/** The parts of a prompt. @throws `PROMPT_INVALID` for one that is empty, too large or holds NUL */
+export function promptParts(prompt: string | readonly PromptPart[]): readonly PromptPart[] {
+  const parts: readonly PromptPart[] = typeof prompt === 'string' ? [{ type: 'text', text: prompt }] : prompt;
+  if (parts.length === 0) throw invalid('prompt', 'has no parts');
+  for (const part of parts) if (part.type === 'text') assertText('prompt', part.text);
+  return parts;
+}
+
+/** @throws `PROMPT_INVALID` */
+export function assertText(what: string, text: string): void {
+  if (text.trim() === '') throw invalid(what, 'is empty');
+  if (text.includes('\0')) throw invalid(what, `holds a NUL byte at character ${text.indexOf('\0')}`);
+  if (text.length > promptLimit) throw invalid(what, `has ${text.length} characters; the limit is ${promptLimit}`);
+}
+
+function invalid(what: string, why: string): OpencodeManagerError {
+  return new OpencodeManagerError('PROMPT_INVALID', `The ${what} ${why}. Nothing was sent.`, { details: { field: what } });
+}
+
+/** `provider/model` as the wire wants it; the model's own name may hold slashes. @throws `MODEL_UNKNOWN` */
+export function wireModel(model: string): WireModel {
+  const slash = model.indexOf('/');
+  if (slash > 0 && slash < model.length - 1) return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };
+  throw new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} is not of the form provider/model. Nothing was sent.`, { details: { model } });
+}
+
+/** The request that starts a turn. `instructions` (of the workspace) reach prompts alone: other turns have no such field. */
+export function turnRequest(id: string, directory: string, turn: TurnRequest, instructions: string | undefined): RequestSpec<unknown> {
+  const { messageId: messageID, agent, model } = turn;
+  switch (turn.kind) {
+    case 'prompt': {
+      const system = [instructions, turn.system].filter((text) => text !== undefined).join('\n\n');
+      return requests.promptAsync(id, directory, {
+        messageID,
+        parts: turn.parts,
+        ...(model !== undefined && { model: wireModel(model) }),
+        ...(agent !== undefined && { agent }),
+        ...(system !== '' && { system }),
+      });
+    }
+    case 'command':
+      return requests.command(id, directory, {
+        messageID,
+        command: turn.name,
+        arguments: turn.arguments,
+        ...(model !== undefined && { model }),
+        ...(agent !== undefined && { agent }),
+      });
+    case 'shell':
+      return requests.shell(id, directory, {
+        messageID,
+        command: turn.command,
+        agent: agent ?? 'build',
+        ...(model !== undefined && { model: wireModel(model) }),
+      });
+  }
+}
