@@ -1,4 +1,10 @@
+import type { OpencodeManagerError, SerializedError, ServerCredentials } from '@opencode-manager/core';
 import type { EventPlane, ServerEvent, ServerEventType } from '@opencode-manager/core/protocol';
+
+/** What a monitor needs of a server; an `OpencodeServer` has it. */
+export interface EventSource {
+  credentials(): Pick<ServerCredentials, 'url' | 'authorization'>;
+}
 
 /** What the monitor itself reports among the server's events. */
 export type MonitorNotice =
@@ -7,7 +13,9 @@ export type MonitorNotice =
   /** The stream is live and, after a gap, durable events have been replayed. */
   | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number }
   /** This subscriber was too slow: so many deltas and part updates were left out for it. Lifecycle events never are. */
-  | { readonly type: 'stream.dropped'; readonly count: number; readonly sessionId?: string };
+  | { readonly type: 'stream.dropped'; readonly count: number; readonly sessionId?: string }
+  /** The monitor gave up and will report nothing more: `STREAM_UNAVAILABLE` or `STREAM_WORKER_LOST`. */
+  | { readonly type: 'stream.failed'; readonly error: SerializedError };
 
 /** One event as subscribers get it. `sequence` is the monitor's own order, growing by one for each event of the stream. */
 export type MonitorEvent = { readonly sequence: number } & (
@@ -17,7 +25,10 @@ export type MonitorEvent = { readonly sequence: number } & (
 
 export type MonitorEventType = ServerEventType | MonitorNotice['type'];
 
-/** What a subscriber wants. All conditions that are given must hold. */
+/**
+ * What a subscriber wants. All conditions that are given must hold. What the monitor reports of the stream itself
+ * (`stream.*`) concerns every session and directory, so for it `type` and `plane` alone count.
+ */
 export interface EventFilter {
   readonly sessionId?: string | readonly string[];
   /** Real path of a directory, or a pattern with `*`. */
@@ -40,7 +51,7 @@ export interface EventMonitorOptions {
   readonly bufferLimit?: number;
 }
 
-/** `opening` until the first record, `live`, `reconnecting` after a loss, `closed`. */
+/** `opening` until the first record, `live`, `reconnecting` after a loss, `closed` by you, `failed` for good (see `error`). */
 export type MonitorState = 'opening' | 'live' | 'reconnecting' | 'closed' | 'failed';
 
 export interface MonitorStats {
@@ -53,10 +64,13 @@ export interface MonitorStats {
   /** Stream events dropped for slow subscribers. */
   readonly dropped: number;
   readonly malformed: number;
+  /** Times the stream came live again after a gap. */
   readonly reconnects: number;
   readonly workerRestarts: number;
   /** Milliseconds between the newest batch's departure from the worker and its arrival. */
   readonly lagMs: number;
+  /** When the newest byte of the stream came, heartbeats included (milliseconds since the epoch, exact to a second); null before the first. */
+  readonly lastRecordAtMs: number | null;
 }
 
 /**
@@ -74,15 +88,30 @@ export interface EventMonitor extends AsyncDisposable {
   readonly state: MonitorState;
   /** Losses of the stream so far. */
   readonly gaps: number;
+  /** A copy of the counters as they are now. */
   readonly stats: MonitorStats;
-  /** All events that match, from now on, until the consumer leaves the loop or the monitor closes. */
+  /** Why the monitor gave up, in the state `failed`. */
+  readonly error: OpencodeManagerError | undefined;
+  /**
+   * All events that match, from now on, until the consumer leaves the loop, `signal` aborts or the monitor closes (then
+   * what is buffered can still be read). Rejects when the monitor fails. @throws `MONITOR_CLOSED`
+   */
   streamEvents(filter?: EventFilter, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /** Events of one session. */
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
-  /** Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the result to stop. */
+  /** Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the result to stop. @throws `MONITOR_CLOSED` */
   on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
-  /** Resolves when the stream is live. @throws `STREAM_UNAVAILABLE`, `MONITOR_CLOSED` */
+  /**
+   * Resolves when the stream is live: what the server sends from then on reaches its subscribers. The deadline is 30 s
+   * when none is given. @throws `STREAM_UNAVAILABLE`, `STREAM_WORKER_LOST`, `MONITOR_CLOSED`, `REQUEST_ABORTED`
+   */
   ready(options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<void>;
-  /** Ends the connection and the thread. Idempotent. */
+  /**
+   * Drops the connection as a fault would; the monitor reports a gap, connects again and replays. For demonstrations
+   * and tests of what stands on it.
+   * @experimental
+   */
+  reconnect(reason?: string): void;
+  /** Ends the connection and, with the process's last monitor, the thread. Idempotent. */
   close(): Promise<void>;
 }

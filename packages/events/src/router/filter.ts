@@ -1,0 +1,69 @@
+import type { EventFilter, MonitorEvent } from '../monitor/types.ts';
+
+/** A filter in the form that is checked for each event: nothing is allocated and no pattern is tried twice. */
+export interface CompiledFilter {
+  /** Sessions to which the subscription is bound; null for all. */
+  readonly sessions: ReadonlySet<string> | null;
+  readonly plane: EventFilter['plane'] | null;
+  readonly type: PatternSet | null;
+  readonly directory: PatternSet | null;
+}
+
+/** Answers beyond this number are forgotten: directories come and go in a long life. */
+const maxRemembered = 1024;
+
+/** Some patterns with `*`, and their answers for the texts that came already. */
+export class PatternSet {
+  readonly #patterns: readonly RegExp[];
+  readonly #answers = new Map<string, boolean>();
+
+  constructor(patterns: readonly string[]) {
+    this.#patterns = patterns.map(wildcard);
+  }
+
+  matches(text: string): boolean {
+    return this.#answers.get(text) ?? this.#decide(text);
+  }
+
+  #decide(text: string): boolean {
+    const answer = this.#patterns.some((pattern) => pattern.test(text));
+    if (this.#answers.size >= maxRemembered) this.#answers.clear();
+    this.#answers.set(text, answer);
+    return answer;
+  }
+}
+
+/** Compiles a filter once a subscription. */
+export function compileFilter(filter: EventFilter): CompiledFilter {
+  return {
+    sessions: filter.sessionId === undefined ? null : new Set(listOf(filter.sessionId)),
+    plane: filter.plane ?? null,
+    type: filter.type === undefined ? null : new PatternSet(listOf(filter.type)),
+    directory: filter.directory === undefined ? null : new PatternSet([filter.directory]),
+  };
+}
+
+/**
+ * True when the filter wants the event. Sessions are not looked at: the router finds a session's subscriptions by
+ * its id. What the monitor reports of the stream itself concerns every directory.
+ */
+export function wants(filter: CompiledFilter, event: MonitorEvent): boolean {
+  if (filter.plane !== null && filter.plane !== event.plane) return false;
+  if (filter.type !== null && !filter.type.matches(event.type)) return false;
+  if (filter.directory === null || isNotice(event)) return true;
+  return event.directory !== undefined && filter.directory.matches(event.directory);
+}
+
+/** True for what the monitor reports itself. */
+export function isNotice(event: MonitorEvent): boolean {
+  return event.type.startsWith('stream.');
+}
+
+function listOf(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? [value] : value;
+}
+
+function wildcard(pattern: string): RegExp {
+  const escaped = pattern.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '.*');
+  return new RegExp(`^${escaped}$`, 's');
+}

@@ -1,0 +1,114 @@
+import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { WaitingEvents } from './coalesce.ts';
+import type { FromStreamTask, StreamCounters } from './messages.ts';
+
+/** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
+const maxUnacknowledged = 16;
+
+/** Events in one batch, so that one batch never holds the main thread for long. */
+const maxBatchEvents = 2048;
+
+/** Without events, the counters and the time of the newest byte are reported this often. */
+const quietReportMs = 1000;
+
+/**
+ * Collects events and posts them as batches, in order.
+ *
+ * - At most one batch a frame; a batch that is full leaves at once.
+ * - Notices (`gap`, `live`) leave after every event that came before them.
+ */
+export class Outbox {
+  readonly #post: (message: FromStreamTask) => void;
+  readonly #frameMs: number;
+  readonly #waiting: WaitingEvents;
+  readonly #sequences = new Map<string, number>();
+  #counters: StreamCounters = emptyCounters();
+  #unacknowledged = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #lastReportMs = 0;
+  /** Milliseconds since the epoch at which the newest byte of the stream came. */
+  lastRecordAtMs: number | null = null;
+
+  constructor(options: { coalesce: boolean; frameMs: number; post: (message: FromStreamTask) => void }) {
+    this.#post = options.post;
+    this.#frameMs = options.frameMs;
+    this.#waiting = new WaitingEvents(options.coalesce);
+  }
+
+  get counters(): StreamCounters {
+    return this.#counters;
+  }
+
+  push(event: ServerEvent): void {
+    this.#counters.events++;
+    if (this.#waiting.push(event)) this.#counters.coalesced++;
+    if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
+    if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
+  }
+
+  /** The sequence travels with the events that are waiting now. */
+  noteSequence(sessionId: string, sequence: number): void {
+    this.#sequences.set(sessionId, sequence);
+  }
+
+  /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
+  endOfRead(): void {
+    if (this.#waiting.length === 0) return this.#reportWhenQuiet();
+    if (this.#frameMs === 0) return this.#flushWhenAllowed();
+    this.#timer ??= setTimeout(this.#onFrame, this.#frameMs);
+  }
+
+  /** Posts a message behind everything that waits. */
+  postInOrder(message: FromStreamTask): void {
+    this.#flush();
+    this.#post(message);
+  }
+
+  acknowledge(): void {
+    this.#unacknowledged--;
+    if (this.#waiting.length > 0) this.endOfRead();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  readonly #onFrame = (): void => {
+    this.#timer = undefined;
+    this.#flushWhenAllowed();
+  };
+
+  #flushWhenAllowed(): void {
+    if (this.#unacknowledged < maxUnacknowledged) this.#flush();
+  }
+
+  #reportWhenQuiet(): void {
+    if (Date.now() - this.#lastReportMs >= quietReportMs && this.#unacknowledged < maxUnacknowledged) this.#send('');
+  }
+
+  #flush(): void {
+    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(JSON.stringify(this.#waiting.take()));
+  }
+
+  #send(text: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#lastReportMs = Date.now();
+    this.#unacknowledged++;
+    this.#post({
+      type: 'batch',
+      text,
+      sequences: [...this.#sequences],
+      counters: this.#counters,
+      sentAtMs: this.#lastReportMs,
+      lastRecordAtMs: this.lastRecordAtMs,
+    });
+    this.#sequences.clear();
+    this.#counters = emptyCounters();
+  }
+}
+
+function emptyCounters(): StreamCounters {
+  return { events: 0, coalesced: 0, bytes: 0, malformed: 0 };
+}

@@ -1,0 +1,73 @@
+import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { eventAge } from './event-age.ts';
+import type { ResumePoint } from './messages.ts';
+import { RecentIds } from './recent-ids.ts';
+
+/** Ids that are remembered; a server repeats an event within one read, if at all. */
+const rememberedIds = 8192;
+
+/**
+ * What has been passed on: the newest durable sequence of each session and the ids of the newest events. It decides
+ * whether an event is new, so that whatever comes twice (live and replayed) is passed on once.
+ */
+export class Ledger {
+  readonly sequences: Map<string, number>;
+  readonly #ids = new RecentIds(rememberedIds);
+  /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
+  readonly #replayedParts = new Map<string, string>();
+  /** Id of the first record of the first connection; empty until it is known. */
+  baselineId: string;
+
+  constructor(resume: ResumePoint | null) {
+    this.sequences = new Map(resume?.sequences);
+    this.baselineId = resume?.baselineId ?? '';
+  }
+
+  /** True, once, for an event that has not been passed on; it counts as passed on from then. */
+  admit(event: ServerEvent): boolean {
+    if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
+    // opencode gives some of its events no id; nothing can be said about them.
+    if (event.id !== '') this.#ids.add(event.id);
+    if (event.durableSequence !== undefined && event.sessionId !== undefined) this.sequences.set(event.sessionId, event.durableSequence);
+    return true;
+  }
+
+  /** {@link admit} for an event from the history: it must also be younger than the monitor. */
+  admitReplayed(event: ServerEvent): boolean {
+    if (this.#isBeforeOurTime(event)) {
+      // Noted, so that the next replay does not send the session's past again.
+      if (!this.#isKnown(event)) this.sequences.set(event.sessionId!, event.durableSequence!);
+      return false;
+    }
+    if (!this.admit(event)) return false;
+    if (event.type === 'part.updated') this.#replayedParts.set(event.data.part.id, event.id);
+    return true;
+  }
+
+  /** A replay begins: what the last one remembered about parts is over. */
+  beginReplay(): void {
+    this.#replayedParts.clear();
+  }
+
+  #isKnown(event: ServerEvent): boolean {
+    if (event.id !== '' && this.#ids.has(event.id)) return true;
+    if (event.durableSequence === undefined || event.sessionId === undefined) return false;
+    const newest = this.sequences.get(event.sessionId);
+    return newest !== undefined && event.durableSequence <= newest;
+  }
+
+  #isSuperseded(event: ServerEvent): boolean {
+    if (event.type !== 'part.delta' || this.#replayedParts.size === 0) return false;
+    const replayed = this.#replayedParts.get(event.data.partId);
+    if (replayed === undefined) return false;
+    const age = eventAge(event.id, replayed);
+    if (age !== undefined && age <= 0) return true;
+    this.#replayedParts.delete(event.data.partId);
+    return false;
+  }
+
+  #isBeforeOurTime(event: ServerEvent): boolean {
+    const age = eventAge(event.id, this.baselineId);
+    return age !== undefined && age <= 0;
+  }
+}

@@ -1,0 +1,67 @@
+/** How far the events that reached the main thread go; a new worker continues from here. */
+export interface ResumePoint {
+  /** Newest durable sequence of each session, as `[sessionId, sequence]`. */
+  readonly sequences: readonly (readonly [string, number])[];
+  /** Id of the first record of the monitor's first connection; what is older than it was before our time. */
+  readonly baselineId: string;
+}
+
+/** Everything that a stream task needs to begin. Holds a secret: it crosses the thread boundary and is never printed. */
+export interface StreamTaskInput {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  /** Value of the `authorization` header. */
+  readonly authorization: string;
+  readonly coalesce: boolean;
+  /** Milliseconds between two batches; 0 sends each read of the socket at once. */
+  readonly frameMs: number;
+  readonly watchdogMs: number;
+  readonly reconnectMinMs: number;
+  readonly reconnectMaxMs: number;
+  /** Number of the connection generation that this task begins with. */
+  readonly generation: number;
+  /** Set when an earlier worker was lost: the task begins inside a gap. */
+  readonly resume: ResumePoint | null;
+}
+
+/** From the main thread to the stream task. */
+export type ToStreamTask =
+  /** One batch was routed; the task keeps a bounded number of batches on the way. */
+  | { readonly type: 'acknowledge' }
+  /** Drop the connection as a fault would, and begin again. */
+  | { readonly type: 'reconnect'; readonly reason: string }
+  | { readonly type: 'close' };
+
+/** What the task counted since its last report. */
+export interface StreamCounters {
+  events: number;
+  coalesced: number;
+  bytes: number;
+  malformed: number;
+}
+
+/** From the stream task to the main thread; in order. */
+export type FromStreamTask =
+  | {
+      readonly type: 'batch';
+      /** JSON array of events: one text crosses the boundary for less than a structured clone of its objects. */
+      readonly text: string;
+      /** Sessions whose newest durable sequence changed with this batch. */
+      readonly sequences: ResumePoint['sequences'];
+      readonly counters: StreamCounters;
+      /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */
+      readonly sentAtMs: number;
+      readonly lastRecordAtMs: number | null;
+    }
+  | { readonly type: 'gap'; readonly generation: number; readonly reason: string }
+  | { readonly type: 'live'; readonly generation: number; readonly replayed: number; readonly baselineId: string }
+  /** A connection attempt failed and will be repeated. */
+  | { readonly type: 'attempt-failed'; readonly reason: string }
+  /** The server answers, but not with an event stream; repeating the request would not help. The task ends. */
+  | { readonly type: 'refused'; readonly reason: string; readonly statusCode: number };
+
+/** What Piscina hands to the worker's entry. */
+export interface StreamTaskRequest {
+  readonly input: StreamTaskInput;
+  readonly port: import('node:worker_threads').MessagePort;
+}

@@ -1,0 +1,185 @@
+import { decodeFrame, type DecodedFrame, type ServerEvent } from '@opencode-manager/core/protocol';
+import { BackOff } from './back-off.ts';
+import { Outbox } from './batch.ts';
+import { readEventStream, type ConnectionEnd } from './connection.ts';
+import { readHistory } from './history.ts';
+import { Ledger } from './ledger.ts';
+import type { FromStreamTask, StreamTaskInput } from './messages.ts';
+import { mergeReplay } from './replay.ts';
+import { SyncPairs } from './sync-pairs.ts';
+
+/** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
+const unpairedEventMs = 1000;
+
+/** What is done with the records of the connection: nothing yet, kept until the history is there, or passed on. */
+type Phase = 'connecting' | 'replaying' | 'live';
+
+/**
+ * The life of one event stream: connect, replay what was missed, pass events on, and after every loss begin again.
+ * Runs in the worker; talks through `post` alone.
+ */
+export class StreamTask {
+  readonly #input: StreamTaskInput;
+  readonly #ledger: Ledger;
+  readonly #backOff: BackOff;
+  readonly #outbox: Outbox;
+  readonly #pairs: SyncPairs;
+  readonly #closing = new AbortController();
+  #connection = new AbortController();
+  #phase: Phase = 'connecting';
+  /** Events of the new connection while the history is read. */
+  #arrived: ServerEvent[] = [];
+  #generation: number;
+  /** True between a loss and the next `live`; false before the first one, when nothing can have been lost. */
+  #inGap: boolean;
+  #unpairedTimer: NodeJS.Timeout | undefined;
+
+  constructor(input: StreamTaskInput, post: (message: FromStreamTask) => void) {
+    this.#input = input;
+    this.#ledger = new Ledger(input.resume);
+    this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
+    this.#outbox = new Outbox({ coalesce: input.coalesce, frameMs: input.frameMs, post });
+    this.#pairs = new SyncPairs({
+      event: (event) => this.#pass(event),
+      lateSequence: (sessionId, sequence) => this.#noteLateSequence(sessionId, sequence),
+    });
+    this.#generation = input.generation;
+    this.#inGap = input.resume !== null;
+  }
+
+  /** Resolves when the task was closed or the server refused the stream. */
+  async run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      const end = await this.#connect();
+      if (this.#closing.signal.aborted) break;
+      this.#afterLoss(end);
+      if (end.statusCode !== undefined) {
+        this.#outbox.postInOrder({ type: 'refused', reason: end.reason, statusCode: end.statusCode });
+        break;
+      }
+      await this.#pause(this.#backOff.next());
+    }
+    this.#outbox.close();
+  }
+
+  reconnect(reason: string): void {
+    this.#connection.abort(reason);
+  }
+
+  acknowledge(): void {
+    this.#outbox.acknowledge();
+  }
+
+  close(): void {
+    this.#closing.abort('closed');
+  }
+
+  #connect(): Promise<ConnectionEnd> {
+    this.#connection = new AbortController();
+    this.#phase = 'connecting';
+    this.#arrived = [];
+    return readEventStream({
+      url: this.#input.url,
+      authorization: this.#input.authorization,
+      watchdogMs: this.#input.watchdogMs,
+      signal: AbortSignal.any([this.#connection.signal, this.#closing.signal]),
+      onRecord: (data) => this.#onRecord(data),
+      onRead: (bytes) => this.#onRead(bytes),
+    });
+  }
+
+  #onRecord(data: string): void {
+    const frame = decodeFrame(data);
+    if (frame.kind === 'malformed') {
+      this.#outbox.counters.malformed++;
+      return;
+    }
+    if (this.#phase === 'connecting') this.#onFirstRecord(frame);
+    // A heartbeat is a sign of life and nothing else.
+    if (frame.kind === 'event' && frame.event.type === 'server.heartbeat') return;
+    this.#pairs.accept(frame);
+  }
+
+  #onRead(bytes: number): void {
+    this.#outbox.counters.bytes += bytes;
+    this.#outbox.lastRecordAtMs = Date.now();
+    if (this.#pairs.holding) this.#unpairedTimer ??= setTimeout(() => this.#releaseUnpaired(), unpairedEventMs);
+    else this.#stopUnpairedTimer();
+    this.#outbox.endOfRead();
+  }
+
+  #onFirstRecord(frame: DecodedFrame): void {
+    this.#backOff.reset();
+    if (this.#ledger.baselineId === '' && frame.kind === 'event') this.#ledger.baselineId = frame.event.id;
+    if (!this.#inGap) return this.#goLive(0);
+    this.#phase = 'replaying';
+    void this.#replay(this.#connection);
+  }
+
+  async #replay(connection: AbortController): Promise<void> {
+    const signal = AbortSignal.any([connection.signal, this.#closing.signal]);
+    try {
+      const history = await readHistory(this.#ledger.sequences, { ...this.#input, signal });
+      if (signal.aborted || connection !== this.#connection || this.#phase !== 'replaying') return;
+      const arrived = this.#arrived;
+      this.#arrived = [];
+      this.#goLive(mergeReplay(history, arrived, this.#ledger, (event) => this.#outbox.push(event)));
+      this.#outbox.endOfRead();
+    } catch (error) {
+      // Without its history the stream is not complete: this attempt counts as failed.
+      connection.abort(`the history could not be read: ${(error as Error).message}`);
+    }
+  }
+
+  #goLive(replayed: number): void {
+    this.#phase = 'live';
+    this.#inGap = false;
+    this.#outbox.postInOrder({ type: 'live', generation: this.#generation, replayed, baselineId: this.#ledger.baselineId });
+  }
+
+  /** An event of the connection, with its number when it has one. */
+  #pass(event: ServerEvent): void {
+    if (this.#phase === 'replaying') this.#arrived.push(event);
+    else if (this.#ledger.admit(event)) this.#outbox.push(event);
+  }
+
+  #noteLateSequence(sessionId: string, sequence: number): void {
+    if (this.#phase !== 'live' || (this.#ledger.sequences.get(sessionId) ?? -1) >= sequence) return;
+    this.#ledger.sequences.set(sessionId, sequence);
+    this.#outbox.noteSequence(sessionId, sequence);
+  }
+
+  #releaseUnpaired(): void {
+    this.#unpairedTimer = undefined;
+    this.#pairs.release();
+    this.#outbox.endOfRead();
+  }
+
+  #stopUnpairedTimer(): void {
+    clearTimeout(this.#unpairedTimer);
+    this.#unpairedTimer = undefined;
+  }
+
+  #afterLoss({ reason }: ConnectionEnd): void {
+    this.#stopUnpairedTimer();
+    this.#pairs.discard();
+    // An attempt that failed within a gap, or before the first record, loses nothing that was promised.
+    if (this.#phase !== 'live') return this.#outbox.postInOrder({ type: 'attempt-failed', reason });
+    this.#phase = 'connecting';
+    this.#inGap = true;
+    this.#generation++;
+    this.#outbox.postInOrder({ type: 'gap', generation: this.#generation, reason });
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#closing.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, delayMs);
+      this.#closing.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}

@@ -1,0 +1,72 @@
+import type { DecodedFrame, ServerEvent, ServerEventType } from '@opencode-manager/core/protocol';
+
+/** Types that opencode stores; others that turn out to be stored are learnt. */
+const storedTypes: readonly ServerEventType[] = [
+  'session.created',
+  'session.updated',
+  'session.deleted',
+  'message.updated',
+  'message.removed',
+  'part.updated',
+  'part.removed',
+];
+
+/** What left a {@link SyncPairs}: an event, with its durable sequence when it has one, or a sequence alone. */
+export interface PairReceiver {
+  event(event: ServerEvent): void;
+  /** The sequence of an event that left before its number was known. */
+  lateSequence(sessionId: string, durableSequence: number): void;
+}
+
+/**
+ * Puts a stored event and its number together. opencode sends the number in a record of its own directly after the
+ * event, so a stored event waits for exactly one more record; nothing overtakes it.
+ */
+export class SyncPairs {
+  readonly #receiver: PairReceiver;
+  readonly #stored = new Set<ServerEventType>(storedTypes);
+  #held: ServerEvent | undefined;
+  #newest: ServerEvent | undefined;
+
+  constructor(receiver: PairReceiver) {
+    this.#receiver = receiver;
+  }
+
+  /** True while an event waits for its number. */
+  get holding(): boolean {
+    return this.#held !== undefined;
+  }
+
+  accept(frame: Exclude<DecodedFrame, { kind: 'malformed' }>): void {
+    if (frame.kind === 'sync') return this.#pair(frame.id, frame.sessionId, frame.durableSequence);
+    this.release();
+    this.#newest = frame.event;
+    if (this.#stored.has(frame.event.type)) this.#held = frame.event;
+    else this.#receiver.event(frame.event);
+  }
+
+  /** Passes on what waits, without its number. */
+  release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held) this.#receiver.event(held);
+  }
+
+  /** Forgets what waits: the connection is lost, and the replay brings the event with its number. */
+  discard(): void {
+    this.#held = undefined;
+    this.#newest = undefined;
+  }
+
+  #pair(id: string, sessionId: string, durableSequence: number): void {
+    const held = this.#held;
+    if (held && held.id === id) {
+      this.#held = undefined;
+      this.#receiver.event({ ...held, sessionId, durableSequence });
+      return;
+    }
+    this.release();
+    if (this.#newest?.id === id) this.#stored.add(this.#newest.type);
+    this.#receiver.lateSequence(sessionId, durableSequence);
+  }
+}
