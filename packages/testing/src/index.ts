@@ -11,3 +11,8 @@ export type { ScriptedOpencodeConfig } from './model/opencode-config.ts';
 export { loadScript, parseScript } from './script/load.ts';
 export { ScriptError, type ScriptProblem } from './script/error.ts';
 export type { Condition, Fault, FileScript, Purpose, Reply, ReplySource, Rule, Script, TextMatch } from './script/types.ts';
+export { temporaryWorkspace, type TemporaryWorkspace, type TemporaryWorkspaceOptions } from './workspace/temporary-workspace.ts';
+export { demoConfigFiles } from './demo/config.ts';
+export { demoScript } from './demo/script.ts';
+export { demoTasks, type DemoTask } from './demo/tasks.ts';
+export { demoWorkspaceFiles } from './demo/workspace.ts';

@@ -1,6 +1,6 @@
 import { ScriptError, type ScriptProblem } from '../script/error.ts';
 import type { Condition, Reply, ReplySource, Rule, Script } from '../script/types.ts';
-import { validateScript } from '../script/validate.ts';
+import { checkReply, validateScript } from '../script/validate.ts';
 import type { Conversation } from './conversation.ts';
 import { compileCondition, type Matcher } from './match.ts';
 import { fillPlaceholders, placeholdersIn, type Values } from './placeholders.ts';
@@ -136,7 +136,7 @@ function standardAnswer(script: Script, { purpose, toolResult }: Conversation): 
 
 function resolve(source: ReplySource, conversation: Conversation, values: Values): Reply {
   // What a function gives is final: it has the conversation at hand and may say braces.
-  if (typeof source === 'function') return asReply(source(conversation));
+  if (typeof source === 'function') return checkReply(asReply(source(conversation)));
   const { user, system, model } = conversation;
   const common = {
     user,

@@ -1,7 +1,7 @@
 import { ScriptError } from './error.ts';
 import { problemsOf } from './problems.ts';
-import { scriptSchema } from './schema.ts';
-import type { Condition, ReplySource, Rule, Script } from './types.ts';
+import { replySchema, scriptSchema } from './schema.ts';
+import type { Condition, Reply, ReplySource, Rule, Script } from './types.ts';
 
 /**
  * Checks a script written in code by the same schema as a file. Functions and regular expressions, which a file cannot
@@ -15,6 +15,13 @@ export function validateScript(script: Script, options: { readonly file?: string
   };
   const result = scriptSchema.safeParse(plain);
   if (!result.success) throw new ScriptError(problemsOf(result.error.issues, script), options);
+}
+
+/** Checks what a function of the script gave, at the call it was given for. */
+export function checkReply(reply: Reply): Reply {
+  const result = replySchema.safeParse(reply);
+  if (!result.success) throw new ScriptError(problemsOf(result.error.issues, reply));
+  return reply;
 }
 
 function plainRule(rule: Rule) {
