@@ -1,5 +1,5 @@
 export { errorCatalogue, isManagerError, OpencodeManagerError, toManagerError, type ErrorCode, type ErrorDetails, type SerializedError } from './errors/index.ts';
-export { serverConfigSchema, type ServerConfig } from './config/index.ts';
+export { serverConfigJsonSchema, serverConfigSchema, type ServerConfig } from './config/index.ts';
 export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';
 export type {

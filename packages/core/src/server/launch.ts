@@ -18,6 +18,7 @@ import { registryDirectory, writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
 import { findBinary, type BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
+import { exitAwareClient } from './exit-aware-client.ts';
 import { createOpencodeServer } from './opencode-server.ts';
 import { assertPortFree, freePort, portInUse } from './port.ts';
 import { spawnServer, type ServerProcess } from './server-process.ts';
@@ -104,7 +105,7 @@ async function startInside(run: Run, config: ResolvedConfig, binary: BinaryInfo,
   run.resources = { ...run.resources, client };
   const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
   await registerRun(run.resources, { url, version, directory: config.directory, serverPid: server.pid });
-  return createOpencodeServer({ run: run.resources, config, effective, credentials, client, process: server, version });
+  return createOpencodeServer({ run: run.resources, config, effective, credentials, client: exitAwareClient(client, server), process: server, version });
 }
 
 async function spawnUntilReady(

@@ -75,7 +75,7 @@ export function createOpencodeServer({ run, config, effective, credentials, clie
 
   function stop(): Promise<StopReport> {
     config.signal?.removeEventListener('abort', onAbort);
-    stopping ??= stopRun({ ...run, client });
+    stopping ??= stopRun(run);
     return stopping;
   }
   const onAbort = () => void stop().catch(() => undefined);

@@ -1,0 +1,35 @@
+import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
+import type { HttpClient } from '../http/index.ts';
+import type { ServerProcess } from './server-process.ts';
+
+/** A connection breaks a little before the end of its process is seen; so long is waited for that, in milliseconds. */
+const exitGraceMs = 250;
+
+/** The client of a server whose end explains lost connections: `SERVER_EXITED` with the output's tail in place of `CONNECTION_LOST`. */
+export function exitAwareClient(client: HttpClient, server: ServerProcess): HttpClient {
+  return {
+    async call(request, options) {
+      try {
+        return await client.call(request, options);
+      } catch (error) {
+        if (isManagerError(error, 'CONNECTION_LOST')) throw (await explain(error, server)) ?? error;
+        throw error;
+      }
+    },
+    close: () => client.close(),
+  };
+}
+
+async function explain(error: OpencodeManagerError, server: ServerProcess): Promise<OpencodeManagerError | undefined> {
+  const grace = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => grace.resolve(undefined), exitGraceMs);
+  const exit = server.exit() ?? (await Promise.race([server.exited, grace.promise]));
+  clearTimeout(timer);
+  if (!exit) return undefined;
+  const how = exit.expected ? 'was stopped' : `ended (${exit.signal ?? `exit code ${exit.exitCode}`})`;
+  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ${how}; ${error.message}`, {
+    details: { exitCode: exit.exitCode, signal: exit.signal, expected: exit.expected },
+    output: server.output(),
+    cause: error,
+  });
+}

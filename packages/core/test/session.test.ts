@@ -1,0 +1,221 @@
+import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { failureOf } from './support/failure.ts';
+import { startBench, type Bench } from './support/server.ts';
+
+const rules = [
+  { when: { user: /edit the readme/, toolResult: /./ }, reply: 'Edited.' },
+  {
+    when: { user: /edit the readme/ },
+    reply: { toolCalls: [{ name: 'write', arguments: { filePath: 'readme.txt', content: 'second\n' } }] },
+  },
+  { when: { user: /sleep in a tool/, toolResult: /./ }, reply: 'Slept.' },
+  { when: { user: /sleep in a tool/ }, reply: { toolCalls: [{ name: 'bash', arguments: { command: 'sleep 30', description: 'sleep' } }] } },
+  { when: { user: /slow/ }, reply: { text: 'one two three four five six seven eight nine ten', tokensPerSecond: 4 } },
+  { when: { user: /say (\w+)/ }, reply: 'I say {{user.1}}.' },
+  { when: { user: /refuse/ }, reply: { error: { status: 400, message: 'this model refuses' } } },
+  { when: { user: /instructions/ }, reply: 'Read.' },
+];
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench(
+    rules,
+    { profile: 'interactive', opencodeConfig: { command: { shout: { template: 'say $1', description: 'repeats a word' } } } },
+    { 'readme.txt': 'first\n', 'AGENTS.md': 'Always be brief, says the root.\n', 'sub/AGENTS.md': 'The sub directory says hello.\n' },
+  );
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+
+describe('turns', () => {
+  test('a prompt ends with its text, its tokens and the four signals that prove the end', async () => {
+    const session = await bench.server.createSession({ title: 'greeting' });
+    const result = await session.prompt('say hello', { timeoutMs: 30_000 });
+    expect(result.text).toBe('I say hello.');
+    expect(result.usage.input).toBeGreaterThan(0);
+    expect(result.usage.output).toBeGreaterThan(0);
+    expect(Object.values(result.proof).map(({ source }) => source)).toEqual(['snapshot', 'snapshot', 'snapshot', 'snapshot']);
+    expect(result.messages.map(({ info }) => info.id)).toEqual([result.answerId]);
+  });
+
+  test('prompts of one session wait for each other and each gets its own answer', async () => {
+    const session = await bench.server.createSession();
+    const words = ['alpha', 'beta', 'gamma', 'delta'];
+    const results = await Promise.all(words.map((word) => session.prompt(`say ${word}`)));
+    expect(results.map(({ text }) => text)).toEqual(words.map((word) => `I say ${word}.`));
+    const history = await session.messages();
+    expect(history.map(({ info }) => info.role)).toEqual(words.flatMap(() => ['user', 'assistant']));
+  });
+
+  test('five sessions at once each get their own answer', async () => {
+    const words = ['one', 'two', 'three', 'four', 'five'];
+    const texts = await Promise.all(
+      words.map(async (word) => {
+        const session = await bench.server.createSession({ title: word });
+        return (await session.prompt(`say ${word}`)).text;
+      }),
+    );
+    expect(texts).toEqual(words.map((word) => `I say ${word}.`));
+  });
+
+  test('a command of the configuration and a shell line run as turns', async () => {
+    const session = await bench.server.createSession();
+    expect((await session.executeCommand('shout', 'loudly')).text).toBe('I say loudly.');
+    const shell = await session.executeShell('pwd; echo "password=[$OPENCODE_SERVER_PASSWORD]"');
+    const part = shell.messages[0]?.parts.find((candidate) => candidate.type === 'tool');
+    expect(part?.state.status === 'completed' && part.state.output).toBe(`${bench.workspace.path}\npassword=[]\n`);
+  });
+
+  test('promptAsync resolves when the server has taken the prompt; unread() gives each message once', async () => {
+    const session = await bench.server.createSession();
+    const { messageId } = await session.promptAsync('say soon');
+    expect(messageId).toMatch(/^msg_/);
+    await vi.waitFor(async () => expect((await session.messages()).at(-1)?.info).toHaveProperty('time.completed'), { timeout: 15_000 });
+    expect((await session.unread()).map(({ info }) => info.role)).toEqual(['user', 'assistant']);
+    expect(await session.unread()).toEqual([]);
+  });
+
+  test("the workspace's AGENTS.md files reach the sessions of their directory, and no others", async () => {
+    const root = await bench.server.createSession();
+    await root.prompt('read the instructions of root');
+    const sub = await bench.server.createSession({ directory: `${bench.workspace.path}/sub` });
+    await sub.prompt('read the instructions of sub');
+    const systemOf = (text: string) =>
+      JSON.stringify(bench.model.calls.find((call) => call.purpose === 'turn' && JSON.stringify(call.messages.at(-1)).includes(text))?.messages.filter(({ role }) => role === 'system'));
+    expect(systemOf('instructions of root')).toContain('says the root');
+    expect(systemOf('instructions of root')).not.toContain('sub directory says');
+    expect(systemOf('instructions of sub')).toMatch(/says the root.*sub directory says/s);
+  });
+
+  test("a provider's refusal is TURN_FAILED with its status", async () => {
+    const session = await bench.server.createSession();
+    const error = await failureOf(session.prompt('refuse'));
+    expect(error.code).toBe('TURN_FAILED');
+    expect(error.message).toContain('this model refuses');
+    expect(error.details).toMatchObject({ name: 'APIError', statusCode: 400, retryable: false });
+  });
+
+  test('a deadline ends the wait; the session goes on until it is aborted', async () => {
+    const session = await bench.server.createSession();
+    expect((await failureOf(session.prompt('slow', { timeoutMs: 600 }))).code).toBe('TURN_TIMEOUT');
+    expect((await session.getState()).status).toBe('busy');
+    await session.abort();
+    expect((await session.getState()).status).toBe('idle');
+  });
+});
+
+describe('bad input is refused before anything is sent', () => {
+  test.each([
+    ['an empty prompt', '  ', {}, 'PROMPT_INVALID', /is empty/],
+    ['a NUL byte', 'a\0b', {}, 'PROMPT_INVALID', /NUL byte at character 1/],
+    ['a prompt that is too large', 'x'.repeat(10_000_001), {}, 'PROMPT_INVALID', /10000001 characters; the limit is 10000000/],
+    ['an unknown model', 'say x', { model: 'scripted/none' }, 'MODEL_UNKNOWN', /Known: scripted\/model/],
+    ['a model without provider', 'say x', { model: 'none' }, 'MODEL_UNKNOWN', /none is unknown/],
+    ['an unknown agent', 'say x', { agent: 'nobody' }, 'AGENT_UNKNOWN', /Known: build/],
+  ] as const)('%s', async (_, prompt, options, code, message) => {
+    const session = await bench.server.createSession();
+    const calls = bench.model.calls.length;
+    const error = await failureOf(session.prompt(prompt, options));
+    expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+    expect(bench.model.calls.length).toBe(calls);
+    expect(await session.messages()).toEqual([]);
+  });
+
+  test('an unknown command, a missing directory, a malformed and an unknown session id', async () => {
+    const session = await bench.server.createSession();
+    expect((await failureOf(session.executeCommand('nothing'))).code).toBe('COMMAND_UNKNOWN');
+    expect((await failureOf(bench.server.createSession({ directory: '/does/not/exist' }))).code).toBe('DIRECTORY_MISSING');
+    expect((await failureOf(bench.server.getSession('bad id'))).code).toBe('NOT_FOUND');
+    expect((await failureOf(bench.server.getSession('ses_0000000000000000000000000'))).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('history', () => {
+  test('revert takes the files back and unrevert brings them again', async () => {
+    const session = await bench.server.createSession();
+    const { messageId } = await session.prompt('edit the readme');
+    expect(await bench.workspace.read('readme.txt')).toBe('second\n');
+    expect((await session.diff(messageId)).map(({ file }) => file)).toEqual(['readme.txt']);
+    await session.revertMessage(messageId);
+    expect(await bench.workspace.read('readme.txt')).toBe('first\n');
+    await session.unrevert();
+    expect(await bench.workspace.read('readme.txt')).toBe('second\n');
+    expect((await failureOf(session.revertMessage('msg_unknown'))).code).toBe('MESSAGE_UNKNOWN');
+  });
+
+  test('fork copies the history, rename changes the title, todos and children answer', async () => {
+    const session = await bench.server.createSession();
+    await session.prompt('say once');
+    const fork = await session.fork();
+    expect(fork.id).not.toBe(session.id);
+    expect((await fork.messages()).length).toBe(2);
+    await fork.rename('the fork');
+    expect((await bench.server.listSessions()).find(({ id }) => id === fork.id)?.title).toBe('the fork');
+    expect(await session.todos()).toEqual([]);
+    expect(await session.children()).toEqual([]);
+  });
+});
+
+describe('abort and delete', () => {
+  test('an abort ends a stream, and the turn says that it was aborted', async () => {
+    const session = await bench.server.createSession();
+    const turn = failureOf(session.prompt('slow please'));
+    await vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000 });
+    await session.abort();
+    expect((await turn).code).toBe('TURN_ABORTED');
+  });
+
+  test('delete of a busy session ends its tool first; the session is gone', async () => {
+    const session = await bench.server.createSession();
+    const turn = failureOf(session.prompt('sleep in a tool'));
+    await vi.waitFor(async () => expect(JSON.stringify(await session.messages())).toContain('"status":"running"'), { timeout: 15_000 });
+    expect(await session.isAlive()).toBe(true);
+    await session.delete();
+    await turn;
+    expect(await session.isAlive()).toBe(false);
+    await session.delete();
+    expect((await bench.server.snapshot()).status).toEqual({});
+  });
+
+  test('abortAll ends every busy session', async () => {
+    const sessions = await Promise.all([1, 2, 3].map(() => bench.server.createSession()));
+    const turns = sessions.map((session) => failureOf(session.prompt('slow all')));
+    await vi.waitFor(async () => expect(Object.keys((await bench.server.snapshot()).status).length).toBe(3), { timeout: 15_000 });
+    expect(await bench.server.abortAll()).toBe(3);
+    expect((await Promise.all(turns)).map(({ code }) => code)).toEqual(['TURN_ABORTED', 'TURN_ABORTED', 'TURN_ABORTED']);
+  });
+});
+
+describe('the server', () => {
+  test('lists more than the 100 sessions that opencode gives by default', async () => {
+    const before = (await bench.server.listSessions()).length;
+    await Promise.all(Array.from({ length: 110 }, () => bench.server.createSession({ title: 'many' })));
+    expect((await bench.server.listSessions()).length).toBe(before + 110);
+  });
+
+  test('the official SDK connects with credentials()', async () => {
+    const { url, authorization } = bench.server.credentials();
+    const client = createOpencodeClient({ baseUrl: url, headers: { authorization }, directory: bench.workspace.path });
+    const { data } = await client.config.get();
+    expect(data?.model).toBe('scripted/model');
+    expect(data?.username).toBe(bench.server.runId);
+  });
+
+  test('answers of the server map to coded errors', async () => {
+    const { client } = bench.server;
+    const session = await bench.server.createSession();
+    const raw = (path: string, method: 'GET' | 'POST' = 'GET', body?: unknown) => failureOf(client.call({ method, path, answer: 'json', ...(body !== undefined && { body }) }));
+    expect((await raw(`/session/${session.id}/prompt_async`, 'POST', {})).code).toBe('BAD_REQUEST');
+    expect((await raw('/permission/per_0000/reply', 'POST', { reply: 'once' })).code).toBe('NOT_FOUND');
+    expect((await raw('/no/such/route')).code).toMatch(/RESPONSE_INVALID|SERVER_ERROR/);
+    const turn = failureOf(session.prompt('slow again'));
+    await vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000 });
+    const operations = bench.server.operations(session.id);
+    expect((await failureOf(operations.submit({ kind: 'shell', messageId: 'msg_203599750f00100000000000000', command: 'true' }))).code).toBe('SESSION_BUSY');
+    expect((await failureOf(operations.revert('msg_203599750f00100000000000000'))).code).toBe('SESSION_BUSY');
+    await session.abort();
+    await turn;
+  });
+});
