@@ -78,8 +78,8 @@ function joinDeltas(events: readonly MonitorEvent[], from: number): MonitorEvent
     const place = event.type === 'part.delta' ? lastDelta.get(session) : undefined;
     const last = place === undefined ? undefined : (joined[place] as Delta);
     if (event.type === 'part.delta' && last && last.data.partId === event.data.partId && last.data.field === event.data.field) {
-      // Other subscribers hold the same objects: a joined delta is a new one.
-      joined[place!] = { ...event, data: { ...event.data, delta: last.data.delta + event.data.delta } };
+      // Other subscribers hold the same objects: a joined delta is a new one. It keeps the number of its place.
+      joined[place!] = { ...event, sequence: last.sequence, data: { ...event.data, delta: last.data.delta + event.data.delta } };
       continue;
     }
     if (event.type === 'part.delta') lastDelta.set(session, joined.length);

@@ -1,0 +1,83 @@
+import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { describe, expect, test } from 'vitest';
+import { WaitingEvents } from '../src/worker/coalesce.ts';
+import { assembleParts, delta, idle, partUpdated } from './support/events.ts';
+import { seededRandom } from './support/random.ts';
+
+const summary = (events: readonly ServerEvent[]) =>
+  events.map((event) => `${event.sessionId}:${event.type === 'part.delta' ? `${event.data.partId}=${event.data.delta}` : event.type}`);
+
+describe('WaitingEvents', () => {
+  test('joins deltas of one part and counts them as joined', () => {
+    const waiting = new WaitingEvents(true);
+    expect([waiting.push(delta('a', 'p', '1')), waiting.push(delta('a', 'p', '2')), waiting.push(delta('b', 'q', 'x')), waiting.push(delta('a', 'p', '3'))]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+    expect(summary(waiting.take())).toEqual(['a:p=123', 'b:q=x']);
+    expect(waiting.length).toBe(0);
+  });
+
+  test('keeps apart what another event of the session, another part or another field separates', () => {
+    const waiting = new WaitingEvents(true);
+    for (const event of [delta('a', 'p', '1'), idle('a'), delta('a', 'p', '2'), delta('a', 'q', '3'), delta('a', 'q', '4', 'reasoning'), idle('b'), delta('a', 'q', '5', 'reasoning')]) {
+      waiting.push(event);
+    }
+    expect(summary(waiting.take())).toEqual(['a:p=1', 'a:session.idle', 'a:p=2', 'a:q=3', 'a:q=45', 'b:session.idle']);
+  });
+
+  test('does not join across batches, nor at all when it is switched off', () => {
+    const waiting = new WaitingEvents(true);
+    waiting.push(delta('a', 'p', '1'));
+    waiting.take();
+    expect(waiting.push(delta('a', 'p', '2'))).toBe(false);
+
+    const plain = new WaitingEvents(false);
+    expect([plain.push(delta('a', 'p', '1')), plain.push(delta('a', 'p', '2'))]).toEqual([false, false]);
+    expect(plain.length).toBe(2);
+  });
+
+  test('a joined delta has the newest id and leaves the place of the number in front', () => {
+    const waiting = new WaitingEvents(true);
+    const newest = delta('a', 'p', '2');
+    waiting.push(delta('a', 'p', '1'));
+    waiting.push(newest);
+    const [joined] = waiting.take();
+    expect(joined!.id).toBe(newest.id);
+    expect(Object.keys(joined!)[0]).toBe('sequence');
+  });
+
+  test.each(Array.from({ length: 50 }, (_, index) => index + 1))('keeps order and text of every session (seed %i)', (seed) => {
+    const random = seededRandom(seed);
+    const sessions = ['a', 'b', 'c'];
+    const waiting = new WaitingEvents(true);
+    const sent: ServerEvent[] = [];
+    const received: ServerEvent[] = [];
+    for (let index = 0; index < 200; index++) {
+      const session = random.pick(sessions);
+      const part = `${session}${random.below(2)}`;
+      const event = random.pick([() => delta(session, part, `${index};`), () => delta(session, part, `${index};`), () => partUpdated(session, part, `full${index};`), () => idle(session)])();
+      sent.push(structuredClone(event));
+      waiting.push(event);
+      if (random.below(20) === 0) received.push(...waiting.take());
+    }
+    received.push(...waiting.take());
+    expect(assembleParts(received)).toEqual(assembleParts(sent));
+    for (const session of sessions) expect(flatText(received, session)).toBe(flatText(sent, session));
+  });
+});
+
+/** A session's whole story as one text: joined deltas read like those that they were made of. */
+function flatText(events: readonly ServerEvent[], session: string): string {
+  let previous = '';
+  let text = '';
+  for (const event of events) {
+    if (event.sessionId !== session) continue;
+    const label = event.type === 'part.delta' ? event.data.partId : event.id;
+    text += (label === previous ? '' : `|${label}|`) + (event.type === 'part.delta' ? event.data.delta : '');
+    previous = event.type === 'part.delta' ? label : '';
+  }
+  return text;
+}

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import type { EventFilter, MonitorEvent } from '../src/index.ts';
+import { compileFilter, PatternSet, wants } from '../src/router/filter.ts';
+import { delta, idle } from './support/events.ts';
+
+const event = { sequence: 1, ...idle('s'), directory: '/work/a' } as MonitorEvent;
+const notice = { sequence: 2, type: 'stream.live', plane: 'lifecycle', generation: 1, replayed: 0 } as MonitorEvent;
+const admits = (filter: EventFilter, candidate = event) => wants(compileFilter(filter), candidate);
+
+describe('filters', () => {
+  test.each<[EventFilter, boolean]>([
+    [{}, true],
+    [{ type: 'session.idle' }, true],
+    [{ type: 'session.*' }, true],
+    [{ type: '*.idle' }, true],
+    [{ type: '*' }, true],
+    [{ type: ['permission.*', 'session.idle'] }, true],
+    [{ type: 'session' }, false],
+    [{ type: 'session.idl?' }, false],
+    [{ type: 'sessionXidle' }, false],
+    [{ plane: 'lifecycle' }, true],
+    [{ plane: 'stream' }, false],
+    [{ directory: '/work/a' }, true],
+    [{ directory: '/work/*' }, true],
+    [{ directory: '/work' }, false],
+    [{ directory: '/work/a', type: 'message.*' }, false],
+  ])('%j admits a session.idle of /work/a: %s', (filter, expected) => {
+    expect(admits(filter)).toBe(expected);
+  });
+
+  test('what concerns the stream passes the directory, but not the type and the plane', () => {
+    expect([admits({ directory: '/else' }, notice), admits({ type: 'session.*' }, notice), admits({ plane: 'stream' }, notice), admits({ type: 'stream.*' }, notice)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test('an event without a directory does not match a directory', () => {
+    expect(admits({ directory: '*' }, { sequence: 1, ...delta('s', 'p', 'x') })).toBe(false);
+  });
+
+  test('answers stay right when more texts come than are remembered', () => {
+    const patterns = new PatternSet(['/even/*']);
+    for (let round = 0; round < 2; round++) {
+      for (let index = 0; index < 3000; index++) expect(patterns.matches(`/${index % 2 === 0 ? 'even' : 'odd'}/${index}`)).toBe(index % 2 === 0);
+    }
+  });
+});

@@ -1,0 +1,112 @@
+import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { describe, expect, test } from 'vitest';
+import { Ledger } from '../src/worker/ledger.ts';
+import { mergeReplay } from '../src/worker/replay.ts';
+import { assembleParts, delta, eventId, idle, partUpdated } from './support/events.ts';
+import { seededRandom } from './support/random.ts';
+
+function merge(ledger: Ledger, history: readonly ServerEvent[], live: readonly ServerEvent[]) {
+  const events: ServerEvent[] = [];
+  const replayed = mergeReplay(history, live, ledger, (event) => events.push(event));
+  return { events, replayed };
+}
+
+const beginning = () => new Ledger({ sequences: [], baselineId: eventId() });
+
+describe('mergeReplay', () => {
+  test('takes the history up to the first live event of the session, then the live ones', () => {
+    const ledger = beginning();
+    const [a0, a1] = [partUpdated('a', 'p', '', 0), partUpdated('a', 'p', 'one', 1)];
+    const [d, a2, end] = [delta('a', 'p2', 'x'), partUpdated('a', 'p2', 'x', 2), idle('a')];
+    const { events, replayed } = merge(ledger, [a0, a1, a2], [d, a2, end]);
+    expect(events).toEqual([a0, a1, d, a2, end]);
+    expect(replayed).toBe(2);
+    expect(ledger.sequences.get('a')).toBe(2);
+  });
+
+  test('leaves out what was passed on before', () => {
+    const ledger = beginning();
+    const [a0, a1, a2] = [partUpdated('a', 'p', '', 0), partUpdated('a', 'p', '1', 1), partUpdated('a', 'p', '2', 2)];
+    expect([ledger.admit(a0), ledger.admit(a1), ledger.admit(a1)]).toEqual([true, true, false]);
+    expect(merge(ledger, [a1, a2], [a2])).toEqual({ events: [a2], replayed: 0 });
+  });
+
+  test('leaves out the past of sessions that are older than the monitor, and does not ask for it again', () => {
+    const old = [partUpdated('old', 'p', '', 0), partUpdated('old', 'p', 'before', 1)];
+    const ledger = beginning();
+    const news = partUpdated('old', 'p', 'after', 2);
+    expect(merge(ledger, [...old, news], [])).toEqual({ events: [news], replayed: 1 });
+    expect(ledger.sequences.get('old')).toBe(2);
+  });
+
+  test('replays across sessions in order of time, and each session in order of its numbers', () => {
+    const ledger = beginning();
+    const [b0, a0, b1, a1] = [partUpdated('b', 'p', '', 0), partUpdated('a', 'p', '', 0), partUpdated('b', 'p', '', 1), partUpdated('a', 'p', '', 1)];
+    expect(merge(ledger, [a0, a1, b0, b1], []).events).toEqual([b0, a0, b1, a1]);
+    const late = beginning();
+    const swapped = [partUpdated('a', 'p', '', 1), partUpdated('a', 'p', '', 0)] as const;
+    expect(merge(late, swapped, []).events.map((event) => event.durableSequence)).toEqual([0, 1]);
+  });
+
+  test('a delta that is older than the replayed state of its part is left out, a younger one is not', () => {
+    const ledger = beginning();
+    const stale = delta('a', 'p', 'in the state already');
+    const state = partUpdated('a', 'p', 'in the state already', 0);
+    const fresh = delta('a', 'p', ', new');
+    expect(merge(ledger, [state], [stale, fresh]).events).toEqual([state, fresh]);
+    expect(ledger.admit(delta('a', 'p', '!'))).toBe(true);
+  });
+
+  test.each(Array.from({ length: 200 }, (_, index) => index + 1))('any cut of any stream gives every stored event once and the right text (seed %i)', (seed) => {
+    const random = seededRandom(seed);
+    const ledger = beginning();
+    const story = tellStory(random);
+    const lost = random.below(story.length);
+    const back = lost + random.below(story.length - lost);
+    // The history was read at some moment after the new connection began.
+    const readAt = back + random.below(story.length - back + 1);
+    const passed: ServerEvent[] = [];
+    for (const event of story.slice(0, lost)) if (ledger.admit(event)) passed.push(event);
+    const after = new Map(ledger.sequences);
+    const history = story.slice(0, readAt).filter((event) => event.durableSequence !== undefined && event.durableSequence > (after.get(event.sessionId!) ?? -1));
+    const arrivedUntil = back + random.below(story.length - back + 1);
+    mergeReplay(history, story.slice(back, arrivedUntil), ledger, (event) => passed.push(event));
+    for (const event of story.slice(arrivedUntil)) if (ledger.admit(event)) passed.push(event);
+
+    const stored = (events: readonly ServerEvent[], session: string) => events.filter((event) => event.sessionId === session && event.durableSequence !== undefined).map((event) => event.id);
+    for (const session of ['a', 'b', 'c']) expect(stored(passed, session)).toEqual(stored(story, session));
+    expect(new Set(passed.map(({ id }) => id)).size).toBe(passed.length);
+    const finished = finishedParts(story);
+    const texts = assembleParts(passed);
+    for (const [part, text] of finished) expect(texts.get(part)).toBe(text);
+  });
+});
+
+/** Turns of three sessions, interleaved: a part begins, grows by deltas, and is stored whole at its end. */
+function tellStory(random: ReturnType<typeof seededRandom>): ServerEvent[] {
+  const story: ServerEvent[] = [];
+  const sessions = ['a', 'b', 'c'].map((id) => ({ id, sequence: 0, part: 0, text: '', openPart: false }));
+  for (let step = 0; step < 150; step++) {
+    const session = random.pick(sessions);
+    const part = `${session.id}${session.part}`;
+    if (!session.openPart) {
+      story.push(partUpdated(session.id, part, '', session.sequence++));
+      Object.assign(session, { openPart: true, text: '' });
+    } else if (random.below(5) > 0) {
+      session.text += `${step};`;
+      story.push(delta(session.id, part, `${step};`));
+    } else {
+      story.push(partUpdated(session.id, part, session.text, session.sequence++), idle(session.id));
+      Object.assign(session, { openPart: false, part: session.part + 1 });
+    }
+  }
+  return story;
+}
+
+function finishedParts(story: readonly ServerEvent[]): Map<string, string> {
+  const finished = new Map<string, string>();
+  for (const event of story) {
+    if (event.type === 'part.updated' && event.data.part.type === 'text' && event.data.part.text !== '') finished.set(event.data.part.id, event.data.part.text);
+  }
+  return finished;
+}
