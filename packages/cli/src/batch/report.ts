@@ -1,0 +1,92 @@
+import { outcomes, type TaskResult } from '@opencode-manager/actors';
+import type { StopReport } from '@opencode-manager/core';
+import { formatCount, formatDuration, plural, printable, tokensOf, totalUsage, type Progress } from '../render/index.ts';
+import type { Terminal } from '../terminal/index.ts';
+import type { OutputFile } from './output-file.ts';
+import { countOutcomes, type BatchEnd, type BatchListener } from './execute.ts';
+
+export interface ReporterOptions {
+  readonly terminal: Terminal;
+  readonly progress: Progress;
+  readonly json: boolean;
+  /** True when there is one task only: its answer alone is the result. */
+  readonly single: boolean;
+  readonly out?: OutputFile | undefined;
+}
+
+/** Turns what happens in a batch into records, results and progress. */
+export function createReporter({ terminal, progress, json, single, out }: ReporterOptions): BatchListener {
+  return {
+    started({ id, sessionId, directory, attempt }) {
+      progress.started(id);
+      if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
+    },
+    async finished(result) {
+      const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
+      progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail });
+      if (json) terminal.record({ type: 'task.finished', ...result });
+      else printResult(terminal, result, single);
+      await out?.write(result);
+    },
+  };
+}
+
+function printResult(terminal: Terminal, result: TaskResult, single: boolean): void {
+  const { colors } = terminal;
+  const output = printable(result.output).trimEnd();
+  if (!single) {
+    const mark = result.outcome === 'succeeded' ? colors.green(result.outcome) : colors.red(result.outcome);
+    terminal.result(`${colors.bold(printable(result.id))}  ${mark}  ${colors.dim(formatDuration(result.duration_ms))}`);
+  }
+  if (output !== '') terminal.result(output);
+  // With one task the reason goes where it does not mix with the answer.
+  if (result.outcome !== 'succeeded') (single ? terminal.notice : terminal.result)(errorText(result));
+  if (!single) terminal.result('');
+}
+
+function errorText({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
+  const denied = asks.find(({ answer }) => answer === 'denied' || answer === 'unanswered');
+  const reason = error ? `${error.code}: ${printable(error.message)}` : outcome;
+  const ask = denied ? ` (an ask was ${denied.answer}: ${[denied.permission, ...(denied.patterns ?? [])].filter(Boolean).join(' ')}; see --permissions)` : '';
+  return `${reason}${ask}${resetAt ? ` (free again at ${resetAt})` : ''}`;
+}
+
+export interface BatchSummary {
+  readonly total: number;
+  readonly end: BatchEnd;
+  readonly durationMs: number;
+  /** How the server was stopped; undefined when something of it was left. */
+  readonly stop: StopReport | undefined;
+  readonly signal: string | undefined;
+  readonly exitCode: number;
+}
+
+/** The last record of `ocm run --json`. */
+export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: BatchSummary): object {
+  const costs = end.results.map(({ cost_usd }) => cost_usd).filter((cost) => cost !== null);
+  return {
+    type: 'done',
+    total,
+    ...countOutcomes(end.results, outcomes),
+    not_started: end.notStarted,
+    usage: totalUsage(end.results),
+    cost_usd: costs.length === 0 ? null : costs.reduce((sum, cost) => sum + cost, 0),
+    duration_ms: Math.round(durationMs),
+    gaps: end.gaps,
+    restarts: end.restarts,
+    signal: signal ?? null,
+    exit_code: exitCode,
+    clean: stop !== undefined,
+    state_deleted: stop?.stateDeleted ?? false,
+  };
+}
+
+/** `7 of 8 tasks succeeded, 1 failed; 1,234 tokens; 3.2 s` */
+export function summaryLine({ total, end, durationMs }: BatchSummary): string {
+  const counts = countOutcomes(end.results, outcomes);
+  const others = outcomes.filter((outcome) => outcome !== 'succeeded' && counts[outcome] > 0).map((outcome) => `${counts[outcome]} ${outcome}`);
+  if (end.notStarted > 0) others.push(`${end.notStarted} not started`);
+  const tokens = tokensOf(totalUsage(end.results));
+  const head = `${formatCount(counts.succeeded)} of ${plural(total, 'task')} succeeded`;
+  return [[head, ...others].join(', '), `${formatCount(tokens)} tokens`, formatDuration(durationMs)].join('; ');
+}

@@ -1,0 +1,44 @@
+import { demoTasks } from '@opencode-manager/testing';
+import { summaryLine, type BatchSummary } from '../batch/index.ts';
+import type { IsolationCheck } from '../isolation-report/index.ts';
+import { formatCount, formatDuration, oneLine, renderTable, tokensOf } from '../render/index.ts';
+import type { Terminal } from '../terminal/index.ts';
+import type { DemoRun } from './demo.ts';
+
+const marks = { ok: '✓', failed: '✗', unknown: '?' } as const;
+
+/** Room for the first words of an answer. */
+const wordsWidth = 60;
+
+/** Prints what the demo did: a table of outcomes, the files that changed, the sums, and the checks of isolation. */
+export function printDemo(terminal: Terminal, run: DemoRun, checks: readonly IsolationCheck[], summary: BatchSummary): void {
+  const { colors, result } = terminal;
+  for (const line of outcomeTable(run, colors.bold)) result(line);
+  result('');
+  result(`${colors.bold('Files changed')} (git): ${run.changedFiles.join(', ') || 'none'}`);
+  result(`${colors.bold('Result')}: ${summaryLine(summary)}`);
+  result(`${colors.bold('Isolation')}: ${verdict(checks)}`);
+  const paint = { ok: colors.green, failed: colors.red, unknown: colors.yellow };
+  for (const { name, status, detail } of checks) result(`  ${paint[status](marks[status])} ${name}: ${detail}`);
+}
+
+function outcomeTable({ end }: DemoRun, style: (title: string) => string): string[] {
+  const order = new Map(demoTasks.map(({ id }, index) => [id, index]));
+  const rows = end.results
+    .toSorted((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0))
+    .map(({ id, outcome, duration_ms: durationMs, usage, output, error }) => [
+      id,
+      outcome,
+      formatDuration(durationMs),
+      formatCount(tokensOf(usage)),
+      oneLine(error?.message ?? output, wordsWidth),
+    ]);
+  return renderTable([{ title: 'TASK' }, { title: 'OUTCOME' }, { title: 'TIME', align: 'right' }, { title: 'TOKENS', align: 'right' }, { title: 'ANSWER' }], rows, style);
+}
+
+function verdict(checks: readonly IsolationCheck[]): string {
+  const failed = checks.filter(({ status }) => status === 'failed').length;
+  const unknown = checks.filter(({ status }) => status === 'unknown').length;
+  if (failed > 0) return `${failed} of ${checks.length} checks of this run failed`;
+  return unknown === 0 ? `all ${checks.length} checks of this run passed; nothing left behind` : `no check of this run failed, ${unknown} of ${checks.length} could not tell`;
+}

@@ -1,0 +1,125 @@
+import { findBinary, findLeftovers, isManagerError, launchServer, listRuns, reapLeftovers, supportedVersions, toManagerError, type BinaryInfo, type OpencodeServer } from '@opencode-manager/core';
+import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
+import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
+import type { DoctorFlags } from '../program/care-commands.ts';
+import { formatDuration, plural } from '../render/index.ts';
+import { listenForStop } from '../signals.ts';
+import type { Terminal } from '../terminal/index.ts';
+
+interface Finding {
+  readonly name: string;
+  /** `note` is something to know, not something wrong. */
+  readonly status: CheckStatus | 'note';
+  readonly detail: string;
+  /** The exit code that a failure of this kind asks for. */
+  readonly exitCode?: ExitCode;
+}
+
+const marks = { ok: '✓', failed: '✗', unknown: '?', note: 'i' } as const;
+
+/** `ocm doctor`: looks at the binary, starts a server to check its isolation, and finds what dead managers left. */
+export async function doctor(terminal: Terminal, flags: DoctorFlags): Promise<ExitCode> {
+  using signals = listenForStop();
+  let exitCode: ExitCode = exitCodes.ok;
+  for await (const finding of examine(flags, signals.drain)) {
+    print(terminal, finding, flags.json === true);
+    if (finding.status === 'failed') exitCode = Math.max(exitCode, finding.exitCode ?? exitCodes.failed) as ExitCode;
+  }
+  exitCode = signals.exitCode ?? exitCode;
+  if (flags.json) terminal.record({ type: 'done', ok: exitCode === exitCodes.ok, exit_code: exitCode });
+  return exitCode;
+}
+
+function print(terminal: Terminal, { name, status, detail }: Finding, json: boolean): void {
+  if (json) return terminal.record({ type: 'check', name, status, detail });
+  const { colors } = terminal;
+  const paint = { ok: colors.green, failed: colors.red, unknown: colors.yellow, note: colors.blue }[status];
+  terminal.result(`${paint(marks[status])} ${colors.bold(name)}: ${detail}`);
+}
+
+async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator<Finding> {
+  yield { name: 'platform', status: 'ok', detail: `${process.platform} ${process.arch}, Node ${process.versions.node}` };
+  yield { name: 'supported', status: 'note', detail: `opencode from ${supportedVersions.min} up to, not including, ${supportedVersions.below}` };
+  const binary = await orFinding('binary', () => findBinary(flags.binary === undefined ? {} : { binary: flags.binary }));
+  if ('status' in binary) yield binary;
+  else {
+    yield { name: 'binary', status: 'ok', detail: `opencode ${binary.version}, found by ${sourceNames[binary.source]}: ${binary.path}` };
+    if (!signal.aborted) yield* selfTest(binary, signal);
+  }
+  yield passwordNote;
+  yield* leftovers(flags.reap === true);
+}
+
+const sourceNames = { option: 'the option --binary', OPENCODE_BIN: 'OPENCODE_BIN', PATH: 'PATH', package: 'the installed package opencode-ai' } as const;
+
+const passwordNote: Finding = {
+  name: 'password',
+  status: 'note',
+  detail:
+    "isolation is hygiene, not a sandbox: the server's password is kept from the bash and shell tools, and can still be read by command templates with shell parts, local MCP servers and your own processes through /proc",
+};
+
+/** Starts a server on a scripted model, asks a tool what it sees, and checks what is left after the stop. */
+async function* selfTest(binary: BinaryInfo, signal: AbortSignal): AsyncGenerator<Finding> {
+  const watch = await startIsolationWatch();
+  await using workspace = await temporaryWorkspace();
+  await using model = await startScriptedModel();
+  const startedAt = performance.now();
+  const server = await orFinding('server', () => launchServer({ directory: workspace.path, binary: binary.path, opencodeConfig: model.opencodeConfig(), signal }));
+  if ('status' in server) return yield server;
+  let stopped: Finding;
+  try {
+    yield { name: 'server', status: 'ok', detail: `ready after ${formatDuration(performance.now() - startedAt)} on ${server.url}` };
+    await watch.inspect(server);
+    yield await toolFinding(server);
+    await watch.inspect(server);
+  } finally {
+    stopped = await stopFinding(server);
+  }
+  yield stopped;
+  yield* await watch.finish(server);
+}
+
+/** What a tool sees: a shell line prints its environment, which must hold no password. */
+async function toolFinding(server: OpencodeServer): Promise<Finding> {
+  const name = 'tools';
+  const answer = await orFinding(name, async () => {
+    const session = await server.createSession({ title: 'ocm doctor' });
+    return session.executeShell('env', { timeoutMs: 30_000 });
+  });
+  if ('status' in answer) return answer;
+  if (!answer.text.includes('OPENCODE_MANAGER_RUN_ID=')) return { name, status: 'unknown', detail: 'the shell line did not print its environment' };
+  if (answer.text.includes(server.credentials().password)) return { name, status: 'failed', detail: "a shell line sees the server's password" };
+  return { name, status: 'ok', detail: "a shell line runs, and does not see the server's password" };
+}
+
+async function stopFinding(server: OpencodeServer): Promise<Finding> {
+  const report = await orFinding('stop', () => server.stop());
+  if ('status' in report) return report;
+  return { name: 'stop', status: 'ok', detail: `gone after ${formatDuration(report.durationMs)} (${report.endedBy}); its port is free` };
+}
+
+async function* leftovers(reap: boolean): AsyncGenerator<Finding> {
+  const name = 'leftovers';
+  const runs = await listRuns();
+  yield { name: 'managers', status: 'ok', detail: runs.length === 0 ? 'none is running' : `${runs.length} running: ${runs.map(({ managerPid }) => managerPid).join(', ')}` };
+  const found = await findLeftovers();
+  if (found.length === 0) return yield { name, status: 'ok', detail: 'no dead manager left anything' };
+  const processes = found.reduce((sum, leftover) => sum + leftover.processes.length, 0);
+  const what = `${plural(found.length, 'dead manager')} left ${plural(processes, 'process', 'processes')} and ${found.map(({ record }) => record.stateDir).join(', ')}`;
+  if (!reap) return yield { name, status: 'failed', detail: `${what}. Remove it with: ocm doctor --reap` };
+  const done = await reapLeftovers(found);
+  yield { name, status: 'ok', detail: `${what}; ended ${plural(done.processes, 'process', 'processes')}, removed ${plural(done.directories, 'directory', 'directories')}` };
+}
+
+/** The value, or what to say of the error. */
+async function orFinding<Value extends object>(name: string, work: () => Promise<Value>): Promise<Value | Finding> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = toManagerError(thrown);
+    const detail = `${error.code}: ${error.message}${isManagerError(thrown) && error.output ? `\n${error.output.trimEnd().split('\n').slice(-5).join('\n')}` : ''}`;
+    return { name, status: 'failed', detail, exitCode: exitCodeOf(error.code) };
+  }
+}

@@ -1,0 +1,115 @@
+import { isManagerError, OpencodeManagerError, type StopReport } from '@opencode-manager/core';
+import { collectTasks, createReporter, doneRecord, executeBatch, openOutputFile, summaryLine, type BatchEnd, type BatchSummary, type OutputFile } from '../batch/index.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
+import type { RunFlags } from '../program/batch-commands.ts';
+import { createProgress, type Progress } from '../render/index.ts';
+import { reportError } from '../report-error.ts';
+import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
+import type { NamedTask } from '../task-file/index.ts';
+import type { Terminal } from '../terminal/index.ts';
+
+/** After a third signal, work that still does not end is left to the guard process. */
+const killPatienceMs = 8000;
+
+interface Plan {
+  readonly tasks: readonly NamedTask[];
+  readonly settings: TurnSettings;
+  readonly config: Awaited<ReturnType<typeof withModels>>;
+}
+
+/** `ocm run`: everything is read and checked first; then the server starts, the tasks run, and all of it is gone again. */
+export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
+  const plan = await planRun(terminal, file, flags);
+  await using out = flags.out === undefined ? undefined : await openOutputFile(flags.out);
+  using progress = createProgress(terminal, { total: plan.tasks.length });
+  using signals = listenForStop({ onStep: (step) => progress.note(stepNotes[step]) });
+  const startedAt = performance.now();
+  try {
+    const manager = await openManager({ config: plan.config, pool: plan.settings, signals });
+    return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
+  } catch (error) {
+    // A signal during the start: nothing ran, and the start has cleaned up after itself.
+    if (signals.exitCode === undefined || (isManagerError(error) && error.code !== 'REQUEST_ABORTED')) throw error;
+    return signals.exitCode;
+  }
+}
+
+const stepNotes: Readonly<Record<StopStep, string>> = {
+  drain: 'No new tasks; waiting for those that run. Again aborts them.',
+  abort: 'Aborting the tasks that run. Again kills the server.',
+  kill: 'Killing the server.',
+};
+
+async function planRun(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<Plan> {
+  const settings = await turnSettings(flags);
+  const config = await buildServerConfig(flags);
+  const tasks = await collectTasks(terminal, file, flags);
+  return { tasks, settings, config: await withModels(config, tasks, settings) };
+}
+
+interface RunContext {
+  readonly terminal: Terminal;
+  readonly flags: RunFlags;
+  readonly plan: Plan;
+  readonly out: OutputFile | undefined;
+  readonly progress: Progress;
+  readonly signals: StopSignals;
+  readonly startedAt: number;
+}
+
+async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
+  const { terminal, plan, flags, signals } = context;
+  if (flags.json) terminal.record(launchRecord(manager));
+  else terminal.notice(`opencode ${manager.server.version} on ${manager.server.url}, manager ${process.pid}, state ${manager.server.stateDir}`);
+  let end: BatchEnd | undefined;
+  try {
+    refuseUnknownNames(await manager.server.catalogue(), plan.tasks, plan.settings);
+    end = await executeTasks(manager, context);
+  } finally {
+    if (end === undefined) await manager.stop();
+  }
+  const stopped = await stopManager(manager, signals);
+  return finish(context, end, stopped);
+}
+
+async function executeTasks({ pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
+  const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
+  return executeBatch({ pool, tasks: plan.tasks, signals, listener });
+}
+
+/** The report of the stop, or what was left behind. */
+async function stopManager(manager: Manager, signals: StopSignals): Promise<StopReport | OpencodeManagerError> {
+  try {
+    return await Promise.race([manager.stop(), killPatience(signals)]);
+  } catch (error) {
+    if (isManagerError(error)) return error;
+    throw error;
+  }
+}
+
+async function killPatience(signals: StopSignals): Promise<never> {
+  await aborted(signals.kill);
+  await new Promise((resolve) => setTimeout(resolve, killPatienceMs).unref());
+  throw new OpencodeManagerError('SERVER_STOP_INCOMPLETE', 'The server was killed and its end was not confirmed in time; its guard process cleans up. Check with: ocm doctor');
+}
+
+function finish({ terminal, flags, plan, progress, signals, startedAt }: RunContext, end: BatchEnd, stopped: StopReport | OpencodeManagerError): ExitCode {
+  const incomplete = isManagerError(stopped) ? stopped : undefined;
+  const allSucceeded = end.notStarted === 0 && end.results.every(({ outcome }) => outcome === 'succeeded');
+  const exitCode = signals.exitCode ?? (allSucceeded && !incomplete ? exitCodes.ok : exitCodes.failed);
+  const summary: BatchSummary = {
+    total: plan.tasks.length,
+    end,
+    durationMs: performance.now() - startedAt,
+    stop: incomplete ? undefined : (stopped as StopReport),
+    signal: signals.signal,
+    exitCode,
+  };
+  progress[Symbol.dispose]();
+  if (incomplete) reportError(terminal, incomplete, { json: flags.json === true });
+  if (flags.json) terminal.record(doneRecord(summary));
+  terminal.notice(summaryLine(summary));
+  return exitCode;
+}

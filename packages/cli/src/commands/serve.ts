@@ -1,0 +1,56 @@
+import { OpencodeManagerError, type ServerExit } from '@opencode-manager/core';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { buildServerConfig, turnSettings } from '../options/index.ts';
+import type { ServeFlags } from '../program/manager-commands.ts';
+import { reportError } from '../report-error.ts';
+import { aborted, listenForStop, type StopSignals } from '../signals.ts';
+import type { Terminal } from '../terminal/index.ts';
+
+/** `ocm serve`: a server and a pool until a signal, or until the server ends by itself. */
+export async function serve(terminal: Terminal, flags: ServeFlags): Promise<ExitCode> {
+  using signals = listenForStop({ onStep: (step) => terminal.notice(stepNotes[step]) });
+  const config = await buildServerConfig(flags, { profile: 'interactive' });
+  const settings = await turnSettings(flags);
+  try {
+    return await serveUntilStopped(terminal, flags, signals, () => openManager({ config, pool: settings, signals }));
+  } catch (error) {
+    if (signals.exitCode !== undefined) return signals.exitCode;
+    throw error;
+  }
+}
+
+const stepNotes = {
+  drain: 'Stopping when running turns have finished; again aborts them.',
+  abort: 'Aborting running turns; again kills the server.',
+  kill: 'Killing the server.',
+} as const;
+
+async function serveUntilStopped(terminal: Terminal, flags: ServeFlags, signals: StopSignals, open: () => Promise<Manager>): Promise<ExitCode> {
+  terminal.notice('Starting an isolated opencode server ...');
+  const manager = await open();
+  try {
+    if (flags.json) terminal.record(launchRecord(manager));
+    else describe(terminal, manager);
+    const end = await Promise.race([aborted(signals.drain), manager.server.exited]);
+    if (end) return reportError(terminal, serverEnded(end, manager), { json: flags.json === true });
+    await Promise.race([manager.pool.drain(), aborted(signals.abort), manager.server.exited]);
+    return signals.exitCode ?? exitCodes.ok;
+  } finally {
+    const report = await manager.stop();
+    if (flags.json) terminal.record({ type: 'done', left_behind: report.stateDeleted ? null : manager.server.stateDir, duration_ms: report.durationMs });
+    else terminal.notice(report.stateDeleted ? 'Stopped; nothing is left behind.' : `Stopped; the state is kept in ${manager.server.stateDir}.`);
+  }
+}
+
+function describe({ notice, result, noticeColors: colors }: Terminal, { server }: Manager): void {
+  result(server.url);
+  notice(`opencode ${server.version}, profile ${server.profile}, workspace ${server.directory}`);
+  notice(`manager ${process.pid}, server ${server.pid}, state ${server.stateDir}`);
+  notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   (Ctrl-C stops)'));
+}
+
+function serverEnded({ exitCode, signal }: ServerExit, { server }: Manager): OpencodeManagerError {
+  const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
+  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended by itself (${how}).`, { details: { exitCode, signal }, output: server.output() });
+}

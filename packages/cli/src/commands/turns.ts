@@ -1,0 +1,66 @@
+import { text as readAll } from 'node:stream/consumers';
+import { errorCatalogue } from '@opencode-manager/core';
+import type { TaskResult } from '@opencode-manager/actors';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import type { ManagerClient } from '../manager-socket/index.ts';
+import type { TurnClientFlags } from '../program/manager-commands.ts';
+import { formatCount, formatDuration, printable, tokensOf } from '../render/index.ts';
+import { parseDuration } from '../task-file/index.ts';
+import type { Terminal } from '../terminal/index.ts';
+import { withManager } from './client.ts';
+
+interface Turn {
+  readonly sessionId: string;
+  readonly timeoutMs?: number;
+}
+
+type SendTurn = (manager: ManagerClient, turn: Turn, signal: AbortSignal) => Promise<TaskResult>;
+
+/** `ocm prompt SESSION TEXT`; `-` reads the text from standard input. */
+export async function prompt(terminal: Terminal, session: string, text: string, flags: TurnClientFlags): Promise<ExitCode> {
+  const content = text === '-' ? await readAll(terminal.streams.stdin) : text;
+  return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('prompt', { ...turn, text: content }, { signal }));
+}
+
+/** `ocm exec SESSION COMMAND [ARGUMENTS...]` */
+export function exec(terminal: Terminal, session: string, command: string, args: readonly string[], flags: TurnClientFlags): Promise<ExitCode> {
+  return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('exec', { ...turn, command, arguments: args.join(' ') }, { signal }));
+}
+
+/** `ocm shell SESSION LINE...` */
+export function shell(terminal: Terminal, session: string, line: readonly string[], flags: TurnClientFlags): Promise<ExitCode> {
+  return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('shell', { ...turn, line: line.join(' ') }, { signal }));
+}
+
+function runTurn(terminal: Terminal, session: string, flags: TurnClientFlags, send: SendTurn): Promise<ExitCode> {
+  return withManager(flags, async (manager, signal) => {
+    const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout');
+    const sessionId = session === 'new' ? await createSession(terminal, manager, flags, signal) : session;
+    const result = await send(manager, { sessionId, ...(timeoutMs !== undefined && { timeoutMs }) }, signal);
+    report(terminal, result, flags.json === true);
+    return result.outcome === 'succeeded' ? exitCodes.ok : exitCodes.failed;
+  });
+}
+
+async function createSession(terminal: Terminal, manager: ManagerClient, flags: TurnClientFlags, signal: AbortSignal): Promise<string> {
+  const { sessionId, directory } = await manager.call('createSession', flags.directory === undefined ? {} : { directory: flags.directory }, { signal });
+  if (flags.json) terminal.record({ type: 'session.created', session_id: sessionId, directory });
+  else terminal.notice(`session ${sessionId}`);
+  return sessionId;
+}
+
+function report(terminal: Terminal, result: TaskResult, json: boolean): void {
+  if (json) return terminal.record({ type: 'turn.finished', ...result });
+  if (result.output !== '') terminal.result(printable(result.output).trimEnd());
+  const { noticeColors: colors } = terminal;
+  if (result.outcome === 'succeeded') {
+    const tokens = tokensOf(result.usage);
+    return terminal.notice(colors.dim(`${formatDuration(result.duration_ms)}${tokens > 0 ? `, ${formatCount(tokens)} tokens` : ''}`));
+  }
+  terminal.notice(`${colors.red(result.outcome)}${result.error ? ` ${result.error.code}: ${printable(result.error.message)}` : ''}`);
+  if (result.error) terminal.notice(colors.dim(errorCatalogue[result.error.code].remedy));
+  for (const ask of result.asks) {
+    if (ask.answer === 'denied') terminal.notice(colors.dim(`denied: ${ask.permission ?? ask.kind} ${(ask.patterns ?? []).join(', ')}`));
+  }
+}
+

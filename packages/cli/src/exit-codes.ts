@@ -1,0 +1,56 @@
+import type { ErrorCode } from '@opencode-manager/core';
+
+/** Exit codes of every command; stable, documented in `docs/cli.md`. */
+export const exitCodes = {
+  /** All succeeded. */
+  ok: 0,
+  /** Some task ended otherwise, or a check failed. */
+  failed: 1,
+  /** Usage, configuration, a bad task line, a duplicate id, a missing directory, a refused workspace. */
+  usage: 2,
+  /** No model or no credentials, known before the first prompt. */
+  noModel: 4,
+  /** The server could not start. */
+  noServer: 5,
+  /** After SIGINT. */
+  interrupted: 130,
+  /** After SIGTERM. */
+  terminated: 143,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
+  USAGE: exitCodes.usage,
+  CONFIG_INVALID: exitCodes.usage,
+  CONFIG_KEY_UNKNOWN: exitCodes.usage,
+  DIRECTORY_MISSING: exitCodes.usage,
+  OPENCODE_CONFIG_INVALID: exitCodes.usage,
+  AUTH_FILE_INVALID: exitCodes.usage,
+  AUTH_OAUTH_REFUSED: exitCodes.usage,
+  STATE_DIRECTORY_UNSAFE: exitCodes.usage,
+  STATE_DIRECTORY_LOCKED: exitCodes.usage,
+  STATE_DIRECTORY_UNWRITABLE: exitCodes.usage,
+  WORKSPACE_UNTRUSTED: exitCodes.usage,
+  PLATFORM_UNSUPPORTED: exitCodes.usage,
+  AGENT_UNKNOWN: exitCodes.usage,
+  COMMAND_UNKNOWN: exitCodes.usage,
+  PROMPT_INVALID: exitCodes.usage,
+  TASK_INVALID: exitCodes.usage,
+  TASK_DUPLICATE: exitCodes.usage,
+  SCRIPT_INVALID: exitCodes.usage,
+  MANAGER_NOT_FOUND: exitCodes.usage,
+  MODEL_UNKNOWN: exitCodes.noModel,
+  BINARY_NOT_FOUND: exitCodes.noServer,
+  BINARY_UNUSABLE: exitCodes.noServer,
+  VERSION_UNSUPPORTED: exitCodes.noServer,
+  PORT_IN_USE: exitCodes.noServer,
+  OPENCODE_CONFIG_MISMATCH: exitCodes.noServer,
+  SERVER_START_FAILED: exitCodes.noServer,
+  SERVER_START_TIMEOUT: exitCodes.noServer,
+};
+
+/** The exit code of a command that ended with an error of this code. */
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  return codesByError[code] ?? exitCodes.failed;
+}

@@ -1,0 +1,17 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * Where the user's own opencode keeps things: its directories below each XDG base (the variable's, and the default's,
+ * since a server that ignored the variable would write there), and `~/.opencode`.
+ */
+export function userOpencodeDirectories(env: NodeJS.ProcessEnv = process.env, home: string = homedir()): string[] {
+  const bases = [
+    [env['XDG_CONFIG_HOME'], '.config'],
+    [env['XDG_DATA_HOME'], join('.local', 'share')],
+    [env['XDG_STATE_HOME'], join('.local', 'state')],
+    [env['XDG_CACHE_HOME'], '.cache'],
+  ] as const;
+  const directories = bases.flatMap(([named, fallback]) => [...(named ? [join(named, 'opencode')] : []), join(home, fallback, 'opencode')]);
+  return [...new Set([...directories, join(home, '.opencode')])];
+}

@@ -1,0 +1,26 @@
+import { CommanderError } from 'commander';
+import { exitCodes } from './exit-codes.ts';
+import { createProgram } from './program.ts';
+import { createTerminal, type TerminalStreams } from './terminal/index.ts';
+
+/**
+ * Runs one command line and gives its exit code; never throws.
+ *
+ * @example
+ * process.exitCode = await main(['run', 'tasks.jsonl', '--json'], process)
+ * @public
+ */
+export async function main(args: readonly string[], streams: TerminalStreams): Promise<number> {
+  const terminal = createTerminal(streams);
+  let exitCode: number = exitCodes.ok;
+  const program = createProgram(terminal, (code) => (exitCode = code));
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    // Loaded late: a command line that is understood does not pay for it.
+    const { reportError } = await import('./report-error.ts');
+    return reportError(terminal, error, { json: args.includes('--json') });
+  }
+}

@@ -1,0 +1,93 @@
+import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
+import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
+import type { EventFilter } from '@opencode-manager/events';
+import type { Handlers, SessionListing } from '../manager-socket/index.ts';
+import { createSessionDesk } from './session-desk.ts';
+
+/** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
+export function createHandlers(server: OpencodeServer, pool: SessionPool): Handlers {
+  const desk = createSessionDesk(server, pool);
+  const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
+  return {
+    describe: async () => describeManager(server, pool),
+    async credentials() {
+      const { url, username, password } = server.credentials();
+      return { url, username, password };
+    },
+    sessions: (_params, { signal }) => listSessions(server, pool, signal),
+    async createSession({ title, directory }) {
+      const session = await desk.create(title, directory);
+      return { sessionId: session.id, directory: session.directory };
+    },
+    async prompt({ sessionId, text, timeoutMs }, { signal }) {
+      return (await desk.open(sessionId)).prompt(text, { signal, ...deadline(timeoutMs) });
+    },
+    async exec({ sessionId, command, arguments: args, timeoutMs }, { signal }) {
+      return (await desk.open(sessionId)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
+    },
+    async shell({ sessionId, line, timeoutMs }, { signal }) {
+      return (await desk.open(sessionId)).executeShell(line, { signal, ...deadline(timeoutMs) });
+    },
+    async revert({ sessionId, messageId }, { signal }) {
+      const session = await desk.open(sessionId);
+      const target = messageId ?? (await newestUserMessage(session, signal));
+      await session.revertMessage(target, { signal });
+      return { sessionId, messageId: target };
+    },
+    async unrevert({ sessionId }, { signal }) {
+      await (await desk.open(sessionId)).unrevert({ signal });
+      return { sessionId };
+    },
+    async abort({ sessionId }) {
+      await desk.abort(sessionId);
+      return { sessionId };
+    },
+    async events(filter, { signal, send }) {
+      for await (const event of pool.monitor.streamEvents(filter as EventFilter, { signal })) await send(event);
+      return null;
+    },
+  };
+}
+
+function describeManager(server: OpencodeServer, pool: SessionPool) {
+  const { sessions: _sessions, ...summary } = pool.snapshot();
+  const { runId, url, version, directory, stateDir, profile, snapshots } = server;
+  return { managerPid: process.pid, runId, url, version, directory, stateDir, profile, snapshots, pool: summary };
+}
+
+/** Sessions of the server's own directory and of every directory that the pool works in, oldest first. */
+async function listSessions(server: OpencodeServer, pool: SessionPool, signal: AbortSignal): Promise<SessionListing[]> {
+  const actors = new Map(pool.snapshot().sessions.map((session) => [session.sessionId, session]));
+  const directories = new Set([server.directory, ...[...actors.values()].map(({ directory }) => directory)]);
+  const found = await Promise.all(
+    [...directories].map(async (directory) => {
+      const [sessions, { status }] = await Promise.all([server.listSessions({ directory, signal }), server.snapshot(directory, { signal })]);
+      return sessions.map((info) => toListing(info, actors.get(info.id), info.id in status));
+    }),
+  );
+  const byId = new Map(found.flat().map((listing) => [listing.id, listing]));
+  return [...byId.values()].toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
+}
+
+function toListing(info: SessionInfo, actor: SessionSnapshot | undefined, busy: boolean): SessionListing {
+  return {
+    id: info.id,
+    title: info.title,
+    directory: info.directory,
+    parentId: info.parentID ?? null,
+    state: actor?.state ?? (busy ? 'active' : 'idle'),
+    path: actor?.path ?? null,
+    taskId: actor?.taskId ?? null,
+    turns: actor?.turns ?? 0,
+    createdAt: new Date(info.time.created).toISOString(),
+    updatedAt: new Date(info.time.updated).toISOString(),
+  };
+}
+
+async function newestUserMessage(session: { readonly id: string; messages(): Promise<{ info: { id: string; role: string } }[]> }, signal: AbortSignal): Promise<string> {
+  signal.throwIfAborted();
+  const messages = await session.messages();
+  const newest = messages.findLast(({ info }) => info.role === 'user');
+  if (newest) return newest.info.id;
+  throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${session.id} has no message of the user yet, so there is nothing to go back to.`);
+}

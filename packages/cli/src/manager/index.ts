@@ -1,0 +1,2 @@
+export { openManager, type Manager } from './open.ts';
+export { launchRecord } from './records.ts';

@@ -1,0 +1,26 @@
+import type { SessionPoolOptions } from '@opencode-manager/actors';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import type { TurnFlags } from '../program/shared-options.ts';
+import { parseDuration, readPermissions } from '../task-file/index.ts';
+import { parseCount } from './numbers.ts';
+
+/** More turns at once than this only wait inside opencode: 200 took nine seconds each where one took one. */
+const mostConcurrent = 1000;
+
+export type TurnSettings = Pick<SessionPoolOptions, 'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions'>;
+
+/** The pool's options that the flags name. @throws OpencodeManagerError `USAGE` */
+export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
+  return {
+    ...(flags.concurrency !== undefined && { maxSessions: parseCount(flags.concurrency, '--concurrency', { min: 1, max: mostConcurrent }) }),
+    ...(flags.model !== undefined && { model: checkModelName(flags.model) }),
+    ...(flags.agent !== undefined && { agent: flags.agent }),
+    ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
+    ...(flags.permissions !== undefined && { permissions: await readPermissions(flags.permissions) }),
+  };
+}
+
+function checkModelName(model: string): string {
+  if (/^[^/\s]+\/\S+$/.test(model)) return model;
+  throw new OpencodeManagerError('USAGE', `--model: ${JSON.stringify(model)} must be written provider/model, for example anthropic/claude-sonnet-5.`, { details: { option: '--model' } });
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { Command } from '@commander-js/extra-typings';
+import type { ExitCode } from './exit-codes.ts';
+import { addBatchCommands } from './program/batch-commands.ts';
+import { addCareCommands } from './program/care-commands.ts';
+import { addManagerCommands } from './program/manager-commands.ts';
+import type { Terminal } from './terminal/index.ts';
+
+/**
+ * The tree of commands. Each action loads its own module when it is called, so that help and version start at once.
+ * `finish` receives the exit code of the command that ran.
+ */
+export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) => void): Command {
+  const { stdout, stderr } = terminal.streams;
+  const program = new Command('ocm')
+    .description('Many opencode sessions at once on one isolated server, supervised.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: (text) => void stderr.write(text) })
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .showHelpAfterError('(add --help to see what there is)')
+    .addHelpText('after', rootHelp);
+  addBatchCommands(program, terminal, finish);
+  addManagerCommands(program, terminal, finish);
+  addCareCommands(program, terminal, finish);
+  return program as unknown as Command;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const rootHelp = `
+Examples:
+  ocm demo                                   see it work; needs no API key
+  ocm run --prompt "Explain this repository" --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
+  ocm run tasks.jsonl --concurrency 8 --json > results.jsonl
+  ocm serve                                  then, in another terminal: ocm prompt new "Say hello"
+
+Exit codes:
+  0 all succeeded   1 some task ended otherwise   2 usage, configuration or task file   4 no model or credentials
+  5 the server could not start   130 after SIGINT   143 after SIGTERM
+
+Results go to stdout, everything else to stderr. With --json, stdout holds JSON Lines only.`;

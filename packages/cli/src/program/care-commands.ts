@@ -1,0 +1,44 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { ExitCode } from '../exit-codes.ts';
+import type { Terminal } from '../terminal/index.ts';
+import { addJsonOption, type JsonFlag } from './shared-options.ts';
+
+export interface DoctorFlags extends JsonFlag {
+  readonly binary?: string;
+  readonly reap?: boolean;
+}
+
+export interface ModelFlags extends JsonFlag {
+  readonly script: string;
+  readonly port?: string;
+}
+
+/** Adds `ocm doctor` and `ocm model`. */
+export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  program.commandsGroup('Check and test:');
+  const doctor = program
+    .command('doctor')
+    .summary('check the binary, the isolation and leftovers')
+    .description(
+      'Checks the opencode binary and its version, starts a server and checks its isolation, and looks for what managers that died left behind.',
+    )
+    .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)')
+    .option('--reap', 'end the processes and remove the directories that dead managers left');
+  addJsonOption(doctor);
+  doctor.action(async (flags) => {
+    const { doctor: action } = await import('../commands/doctor.ts');
+    finish(await action(terminal, flags as DoctorFlags));
+  });
+
+  const model = program
+    .command('model')
+    .summary('serve a scripted model, to test automation without a key')
+    .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
+    .requiredOption('--script <file>', 'the script, JSON or JSONC')
+    .option('--port <n>', 'port (default: a free one)');
+  addJsonOption(model);
+  model.action(async (flags) => {
+    const { model: action } = await import('../commands/model.ts');
+    finish(await action(terminal, flags as ModelFlags));
+  });
+}

@@ -1,0 +1,170 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { ExitCode } from '../exit-codes.ts';
+import type { Terminal } from '../terminal/index.ts';
+import { addJsonOption, addManagerOption, addServerOptions, addTurnOptions, type JsonFlag, type ManagerFlag, type ServerFlags, type TurnFlags } from './shared-options.ts';
+
+export interface ServeFlags extends ServerFlags, TurnFlags, JsonFlag {}
+
+export interface ClientFlags extends ManagerFlag, JsonFlag {}
+
+export interface TurnClientFlags extends ClientFlags {
+  readonly timeout?: string;
+  readonly directory?: string;
+}
+
+export interface EventsFlags extends ClientFlags {
+  readonly session?: string[];
+  readonly type?: string[];
+  readonly directory?: string;
+  readonly plane?: string;
+  readonly limit?: string;
+}
+
+export interface AttachFlags extends ManagerFlag {
+  readonly session?: string;
+  readonly binary?: string;
+}
+
+export interface RevertFlags extends ClientFlags {
+  readonly undo?: boolean;
+}
+
+type Finish = (exitCode: ExitCode) => void;
+
+/** Adds `ocm serve`, `ocm attach` and the clients of a running manager. */
+export function addManagerCommands(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  program.commandsGroup('Serve, and talk to what runs:');
+  addServe(program, terminal, finish);
+  addAttach(program, terminal, finish);
+  addSessions(program, terminal, finish);
+  addEvents(program, terminal, finish);
+  addTurns(program, terminal, finish);
+  addRevert(program, terminal, finish);
+  addAbort(program, terminal, finish);
+}
+
+function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const serve = program
+    .command('serve')
+    .summary('keep an isolated server and a pool until Ctrl-C')
+    .description(
+      'Keeps an isolated server and a pool of sessions until Ctrl-C. The other commands reach it through a Unix socket that only you can open. The profile is interactive unless said otherwise.',
+    );
+  addTurnOptions(serve);
+  addServerOptions(serve);
+  addJsonOption(serve);
+  serve.action(async (flags) => {
+    const { serve: action } = await import('../commands/serve.ts');
+    finish(await action(terminal, flags as ServeFlags));
+  });
+}
+
+function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const attach = program
+    .command('attach')
+    .summary("open opencode's own interface on a running manager")
+    .description("Starts opencode's own terminal interface on the server of a running manager. Its home is a private one too: your own opencode is neither read nor written.")
+    .option('--session <id>', 'the session to open')
+    .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
+  addManagerOption(attach);
+  attach.action(async (flags) => {
+    const { attach: action } = await import('../commands/attach.ts');
+    finish(await action(terminal, flags as AttachFlags));
+  });
+}
+
+function addSessions(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const sessions = program.command('sessions').description('Lists the sessions of a running manager.');
+  addManagerOption(sessions);
+  addJsonOption(sessions);
+  sessions.action(async (flags) => {
+    const { sessions: action } = await import('../commands/sessions.ts');
+    finish(await action(terminal, flags as ClientFlags));
+  });
+}
+
+function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const events = program
+    .command('events')
+    .summary('follow the events of a running manager')
+    .description('Follows the events of a running manager until Ctrl-C.')
+    .optionsGroup('Filter:')
+    .option('--session <id...>', 'sessions to follow (default: all)')
+    .option('--type <pattern...>', 'event types, with * as wildcard: session.*, *.asked')
+    .option('--directory <dir>', 'directory, with * as wildcard')
+    .option('--plane <name>', 'lifecycle or stream')
+    .option('--limit <n>', 'end after so many events');
+  addManagerOption(events);
+  addJsonOption(events);
+  events.action(async (flags) => {
+    const { events: action } = await import('../commands/events.ts');
+    finish(await action(terminal, flags as EventsFlags));
+  });
+}
+
+function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const prompt = program
+    .command('prompt')
+    .description('Sends a prompt to a session and prints the answer. Waits for earlier turns of the session.')
+    .argument('<session>', 'id of a session, or new')
+    .argument('<text>', 'the prompt; - reads standard input');
+  addTurnClientOptions(prompt);
+  prompt.action(async (session, text, flags) => {
+    const { prompt: action } = await import('../commands/turns.ts');
+    finish(await action(terminal, session, text, flags as TurnClientFlags));
+  });
+
+  const exec = program
+    .command('exec')
+    .description('Runs a command of the configuration in a session, as /name does in the TUI.')
+    .argument('<session>', 'id of a session, or new')
+    .argument('<command>', 'name of the command')
+    .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
+  addTurnClientOptions(exec);
+  exec.action(async (session, command, args, flags) => {
+    const { exec: action } = await import('../commands/turns.ts');
+    finish(await action(terminal, session, command, args, flags as TurnClientFlags));
+  });
+
+  const shell = program
+    .command('shell')
+    .description("Runs a shell line in a session's directory, as !line does in the TUI; no model is asked.")
+    .argument('<session>', 'id of a session, or new')
+    .argument('<line...>', 'the line; put -- before words that start with a dash');
+  addTurnClientOptions(shell);
+  shell.action(async (session, line, flags) => {
+    const { shell: action } = await import('../commands/turns.ts');
+    finish(await action(terminal, session, line, flags as TurnClientFlags));
+  });
+}
+
+function addTurnClientOptions(command: CommandUnknownOpts): void {
+  command.option('--timeout <duration>', 'deadline of the turn, such as 90s or 5m').option('--directory <dir>', 'with new: where the session works');
+  addManagerOption(command);
+  addJsonOption(command);
+}
+
+function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const revert = program
+    .command('revert')
+    .description('Takes a session, and its files, back to before a message. Needs the profile interactive and a git repository.')
+    .argument('<session>', 'id of the session')
+    .argument('[message]', 'id of the message (default: the newest one of the user)')
+    .option('--undo', 'take the last revert back');
+  addManagerOption(revert);
+  addJsonOption(revert);
+  revert.action(async (session, message, flags) => {
+    const { revert: action } = await import('../commands/revert.ts');
+    finish(await action(terminal, session, message, flags as RevertFlags));
+  });
+}
+
+function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const abort = program.command('abort').description('Aborts the turn of a session and waits until it is idle.').argument('<session>', 'id of the session');
+  addManagerOption(abort);
+  addJsonOption(abort);
+  abort.action(async (session, flags) => {
+    const { abort: action } = await import('../commands/abort.ts');
+    finish(await action(terminal, session, flags as ClientFlags));
+  });
+}

@@ -1,0 +1,38 @@
+import type { Usage } from '@opencode-manager/actors';
+
+/** `740 ms`, `1.2 s`, `3 m 05 s` */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
+}
+
+/** `1,234` */
+export function formatCount(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+/** `1 task`, `2 tasks` */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
+}
+
+const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
+
+/** The sum over results. */
+export function totalUsage(results: Iterable<{ readonly usage: Usage }>): Usage {
+  const total = { ...noUsage };
+  for (const { usage } of results) for (const key of Object.keys(total) as (keyof Usage)[]) total[key] += usage[key];
+  return total;
+}
+
+/** Tokens that went to and came from the model, caches left out. */
+export function tokensOf(usage: Usage): number {
+  return usage.input_tokens + usage.output_tokens + usage.reasoning_tokens;
+}

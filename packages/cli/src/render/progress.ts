@@ -1,0 +1,143 @@
+import type { Terminal } from '../terminal/index.ts';
+import { formatDuration, plural } from './format.ts';
+import { oneLine } from './printable.ts';
+
+/** Redraws at most this often; a person sees no more. */
+const redrawMs = 100;
+
+/** Active tasks that are drawn; the rest is counted. */
+const drawnTasks = 8;
+
+export interface ProgressOptions {
+  readonly total: number;
+  /** Milliseconds; only differences count. */
+  readonly now?: () => number;
+}
+
+export interface FinishedTask {
+  readonly id: string;
+  readonly outcome: string;
+  readonly durationMs: number;
+  readonly detail?: string;
+}
+
+/**
+ * Progress of a batch on stderr. On a terminal: a line for each finished task, and below it a block that is redrawn.
+ * Elsewhere: one line a change of state. It never writes to stdout.
+ */
+export interface Progress extends Disposable {
+  started(id: string): void;
+  finished(task: FinishedTask): void;
+  /** A line of its own, for example what a signal means. */
+  note(line: string): void;
+}
+
+export function createProgress(terminal: Terminal, options: ProgressOptions): Progress {
+  return terminal.interactive ? new LiveProgress(terminal, options) : new LineProgress(terminal, options);
+}
+
+function outcomeLine({ id, outcome, durationMs, detail }: FinishedTask, { noticeColors, width }: Terminal): string {
+  const mark = outcome === 'succeeded' ? noticeColors.green('✓') : noticeColors.red('✗');
+  const text = `${id}  ${outcome}  ${formatDuration(durationMs)}`;
+  const more = detail ? `  ${oneLine(detail, Math.max(20, width - text.length - 6))}` : '';
+  return `${mark} ${text}${noticeColors.dim(more)}`;
+}
+
+class LineProgress implements Progress {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  #done = 0;
+
+  constructor(terminal: Terminal, { total }: ProgressOptions) {
+    this.#terminal = terminal;
+    this.#total = total;
+  }
+
+  started(id: string): void {
+    this.#terminal.notice(`started ${oneLine(id, 80)}`);
+  }
+
+  finished(task: FinishedTask): void {
+    this.#done += 1;
+    const detail = task.detail ? `: ${oneLine(task.detail, 160)}` : '';
+    this.#terminal.notice(`finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`);
+  }
+
+  note(line: string): void {
+    this.#terminal.notice(line);
+  }
+
+  [Symbol.dispose](): void {}
+}
+
+class LiveProgress implements Progress {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  readonly #now: () => number;
+  readonly #startedAt: number;
+  readonly #active = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+  #done = 0;
+  #failed = 0;
+  #drawnLines = 0;
+
+  constructor(terminal: Terminal, { total, now = () => performance.now() }: ProgressOptions) {
+    this.#terminal = terminal;
+    this.#total = total;
+    this.#now = now;
+    this.#startedAt = now();
+    this.#timer = setInterval(() => this.#redraw(), redrawMs).unref();
+  }
+
+  started(id: string): void {
+    this.#active.set(id, this.#now());
+  }
+
+  finished(task: FinishedTask): void {
+    this.#active.delete(task.id);
+    this.#done += 1;
+    if (task.outcome !== 'succeeded') this.#failed += 1;
+    this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
+  }
+
+  note(line: string): void {
+    this.#write(`${this.#eraser()}${line}\n`);
+    this.#redraw();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#write(this.#eraser());
+  }
+
+  #redraw(): void {
+    const lines = this.#block();
+    const eraser = this.#eraser();
+    this.#drawnLines = lines.length;
+    this.#write(`${eraser}${lines.join('\n')}\n`);
+  }
+
+  /** Moves to the block's first line and clears from there. */
+  #eraser(): string {
+    const lines = this.#drawnLines;
+    this.#drawnLines = 0;
+    return lines === 0 ? '' : `\u001B[${lines}A\u001B[J`;
+  }
+
+  #block(): string[] {
+    const { noticeColors: colors, width } = this.#terminal;
+    const active = [...this.#active].slice(0, drawnTasks);
+    const rest = this.#active.size - active.length;
+    const failed = this.#failed > 0 ? `, ${this.#failed} not succeeded` : '';
+    const head = `${this.#done}/${plural(this.#total, 'task')}, ${this.#active.size} running${failed}, ${formatDuration(this.#now() - this.#startedAt)}`;
+    return [
+      colors.bold(oneLine(head, width - 1)),
+      ...active.map(([id, since]) => oneLine(`  ${id}  ${formatDuration(this.#now() - since)}`, width - 1)),
+      ...(rest > 0 ? [`  and ${rest} more`] : []),
+    ];
+  }
+
+  #write(text: string): void {
+    this.#terminal.streams.stderr.write(text);
+  }
+}

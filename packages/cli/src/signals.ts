@@ -1,0 +1,71 @@
+import { exitCodes } from './exit-codes.ts';
+
+/** Equal signals within this time are one: through npm a Ctrl-C on the terminal arrives twice. */
+const sameSignalMs = 300;
+
+const exitCodeOfSignal = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated, SIGHUP: exitCodes.terminated } as const;
+type StopSignal = keyof typeof exitCodeOfSignal;
+
+/** How far the user wants to go: `drain` finishes what runs, `abort` ends it, `kill` does not wait for that either. */
+export type StopStep = 'drain' | 'abort' | 'kill';
+
+export interface StopSignals extends Disposable {
+  /** Aborted from the first step on. */
+  readonly drain: AbortSignal;
+  readonly abort: AbortSignal;
+  readonly kill: AbortSignal;
+  /** The exit code of the first signal; undefined while none came. */
+  readonly exitCode: 130 | 143 | undefined;
+  readonly signal: StopSignal | undefined;
+}
+
+export interface StopSignalOptions {
+  /** Told once for each step that is reached. */
+  readonly onStep?: (step: StopStep, signal: StopSignal) => void;
+  /** Milliseconds; only differences count. */
+  readonly now?: () => number;
+  readonly source?: Pick<NodeJS.Process, 'on' | 'off'>;
+}
+
+/**
+ * Turns signals into steps: the first SIGINT drains, the second aborts, the third kills; SIGTERM and SIGHUP abort at
+ * once. Each further signal goes one step on. Dispose it to give the signals back.
+ */
+export function listenForStop({ onStep, now = () => performance.now(), source = process }: StopSignalOptions = {}): StopSignals {
+  const steps: StopStep[] = ['drain', 'abort', 'kill'];
+  const controllers = { drain: new AbortController(), abort: new AbortController(), kill: new AbortController() };
+  const lastSeen = new Map<StopSignal, number>();
+  let first: StopSignal | undefined;
+  let reached = -1;
+  const advance = (signal: StopSignal) => {
+    const at = now();
+    if (at - (lastSeen.get(signal) ?? -Infinity) < sameSignalMs) return;
+    lastSeen.set(signal, at);
+    first ??= signal;
+    const target = Math.min(Math.max(reached + 1, signal === 'SIGINT' ? 0 : 1), steps.length - 1);
+    if (target === reached) return;
+    reached = target;
+    for (const step of steps.slice(0, target + 1)) controllers[step].abort();
+    onStep?.(steps[target]!, signal);
+  };
+  const signals = Object.keys(exitCodeOfSignal) as StopSignal[];
+  for (const signal of signals) source.on(signal, advance);
+  return {
+    drain: controllers.drain.signal,
+    abort: controllers.abort.signal,
+    kill: controllers.kill.signal,
+    get exitCode() {
+      return first && exitCodeOfSignal[first];
+    },
+    get signal() {
+      return first;
+    },
+    [Symbol.dispose]: () => signals.forEach((signal) => source.off(signal, advance)),
+  };
+}
+
+/** Resolves when the signal is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,147 @@
+import { resolve } from 'node:path';
+import type { Task } from '@opencode-manager/actors';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import { distance } from 'fastest-levenshtein';
+import { parseDuration } from './duration.ts';
+import { aliases, taskLineSchema, type TaskLine } from './schema.ts';
+
+/** A task with its id decided and its paths absolute. */
+export type NamedTask = Task & { readonly id: string };
+
+export interface ParsedTasks {
+  readonly tasks: readonly NamedTask[];
+  /** Names of fields that are no part of a task and were left out, for a note to the user. */
+  readonly ignoredFields: readonly string[];
+}
+
+export interface ParseOptions {
+  /** How the source is called in messages. */
+  readonly source: string;
+  /** Relative `directory` values count from here. */
+  readonly baseDirectory: string;
+}
+
+/** Bad lines that are listed before the rest is summed up. */
+const listedProblems = 20;
+
+interface Problem {
+  readonly line: number;
+  readonly text: string;
+}
+
+/**
+ * Reads a task file: JSON Lines, one task a line. Every bad line is found before anything starts.
+ * @throws OpencodeManagerError `TASK_INVALID` with the numbers of the bad lines, `TASK_DUPLICATE`
+ *
+ * @example
+ * parseTasks('{"prompt": "Say hello"}\n', { source: 'tasks.jsonl', baseDirectory: process.cwd() }).tasks[0]?.id // 'task-1'
+ */
+export function parseTasks(text: string, options: ParseOptions): ParsedTasks {
+  const problems: Problem[] = [];
+  const ignored = new Set<string>();
+  const entries: { line: number; task: Task }[] = [];
+  for (const [line, content] of linesOf(text)) {
+    const task = parseLine(content, options, ignored, (problem) => problems.push({ line, text: problem }));
+    if (task) entries.push({ line, task });
+  }
+  if (problems.length > 0) throw badLines(problems, options.source);
+  if (entries.length === 0) throw new OpencodeManagerError('TASK_INVALID', `${options.source} holds no task. Write one JSON object a line, for example {"prompt": "Say hello"}.`);
+  return { tasks: nameTasks(entries, options.source), ignoredFields: [...ignored] };
+}
+
+function* linesOf(text: string): Generator<[number, string]> {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  for (const [index, line] of lines.entries()) if (line.trim() !== '') yield [index + 1, line];
+}
+
+function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: (problem: string) => void): Task | undefined {
+  const value = parseObject(content, report);
+  if (!value) return undefined;
+  const fields = withoutAliases(value, report);
+  const known = Object.keys(taskLineSchema.shape);
+  for (const key of Object.keys(fields)) {
+    if (known.includes(key)) continue;
+    const meant = known.find((name) => !(name in fields) && distance(key.toLowerCase(), name) <= (name.length > 4 ? 2 : 1));
+    if (meant) report(`${key}: there is no such field. Did you mean ${meant}?`);
+    else ignored.add(key);
+  }
+  const result = taskLineSchema.safeParse(fields);
+  if (result.success) return toTask(result.data, options, report);
+  for (const issue of result.error.issues) report(`${issue.path.join('.')}: ${issue.message}`);
+  return undefined;
+}
+
+function parseObject(content: string, report: (problem: string) => void): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(content);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    report(`must be a JSON object, one a line; received ${Array.isArray(value) ? 'an array' : JSON.stringify(value)?.slice(0, 40)}`);
+  } catch (error) {
+    report(`not JSON (${(error as Error).message})`);
+  }
+  return undefined;
+}
+
+/** Replaces other tools' names by ours. A line that says the same thing under two names is refused: either could be meant. */
+function withoutAliases(value: Record<string, unknown>, report: (problem: string) => void): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  const origin: Record<string, string> = {};
+  // A prompt written as null or left out leaves room for a command or a shell line.
+  for (const [key, entry] of Object.entries(value)) {
+    if (entry === null) continue;
+    const field = aliases[key] ?? key;
+    if (origin[field] !== undefined) report(`${field}: given twice, as ${origin[field]} and as ${key}`);
+    origin[field] = key;
+    fields[field] = entry;
+  }
+  return fields;
+}
+
+function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: (problem: string) => void): Task | undefined {
+  const kinds = [line.prompt, line.command, line.shell].filter((value) => value !== undefined).length;
+  if (kinds === 0) return void report('prompt: is missing');
+  if (kinds > 1) return void report('a task has exactly one of prompt, command and shell');
+  try {
+    const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as Task;
+    return {
+      ...defined,
+      ...(directory !== undefined && { directory: resolve(options.baseDirectory, directory) }),
+      ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
+    };
+  } catch (error) {
+    return void report((error as Error).message);
+  }
+}
+
+function badLines(problems: readonly Problem[], source: string): OpencodeManagerError {
+  const lines = problems.slice(0, listedProblems).map(({ line, text }) => `  line ${line}: ${text}`);
+  const more = problems.length - lines.length;
+  if (more > 0) lines.push(`  and ${more} more`);
+  const numbers = [...new Set(problems.map(({ line }) => line))];
+  return new OpencodeManagerError('TASK_INVALID', `${source} has ${numbers.length === 1 ? 'a bad line' : `${numbers.length} bad lines`}; nothing was started.\n${lines.join('\n')}`, {
+    details: { lines: numbers.slice(0, listedProblems), problems: problems.length },
+  });
+}
+
+/** Gives each task without an id one after its line, and refuses ids that two tasks share. */
+function nameTasks(entries: readonly { line: number; task: Task }[], source: string): NamedTask[] {
+  const lineOf = new Map<string, number>();
+  for (const { line, task } of entries) {
+    if (task.id === undefined) continue;
+    const earlier = lineOf.get(task.id);
+    if (earlier !== undefined) {
+      throw new OpencodeManagerError('TASK_DUPLICATE', `${source}: line ${line} has the id ${JSON.stringify(task.id)}, as line ${earlier} does; nothing was started.`, {
+        details: { id: task.id, lines: [earlier, line] },
+      });
+    }
+    lineOf.set(task.id, line);
+  }
+  return entries.map(({ line, task }) => ({ ...task, id: task.id ?? freeId(`task-${line}`, lineOf, line) }));
+}
+
+function freeId(wanted: string, taken: Map<string, number>, line: number): string {
+  let id = wanted;
+  for (let suffix = 2; taken.has(id); suffix += 1) id = `${wanted}-${suffix}`;
+  taken.set(id, line);
+  return id;
+}

@@ -1,0 +1,64 @@
+import * as z from 'zod';
+
+/** Largest prompt that is sent: 10 MB, as UTF-8. */
+export const maxPromptBytes = 10_000_000;
+
+/** Names that other tools' data sets use, and the field each stands for. */
+export const aliases: Readonly<Record<string, 'id' | 'prompt'>> = {
+  custom_id: 'id',
+  instance_id: 'id',
+  task_id: 'id',
+  input: 'prompt',
+  instruction: 'prompt',
+  problem_statement: 'prompt',
+};
+
+const text = z
+  .string({ error: (issue) => `must be text; received ${kindOf(issue.input)}` })
+  .refine((value) => value.trim() !== '', { error: 'is empty' })
+  .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' })
+  .refine((value) => Buffer.byteLength(value) <= maxPromptBytes, { error: `is longer than ${maxPromptBytes / 1_000_000} MB` });
+
+const name = z
+  .string({ error: (issue) => `must be text; received ${kindOf(issue.input)}` })
+  .min(1, { error: 'is empty' })
+  .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' });
+
+/** One permission rule, as `--permissions FILE` and a task's `permissions` hold it. */
+export const permissionRuleSchema = z.strictObject({
+  permission: z.string().min(1),
+  pattern: z.string().min(1).optional(),
+  action: z.enum(['allow', 'deny', 'escalate']),
+  message: z.string().optional(),
+});
+
+export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(permissionRuleSchema)], {
+  error: 'must be "deny", "allow" or a list of rules {permission, pattern?, action, message?}',
+});
+
+/** The fields of one line of a task file. Numbers and names as ids are both taken, since data sets have both. */
+export const taskLineSchema = z.object({
+  id: z.union([name, z.number().transform(String)], { error: 'must be text or a number, not empty' }).optional(),
+  prompt: text.optional(),
+  command: text.optional(),
+  shell: text.optional(),
+  directory: name.optional(),
+  model: z
+    .string()
+    .regex(/^[^/\s]+\/\S+$/, { error: 'must be written provider/model' })
+    .optional(),
+  agent: name.optional(),
+  system: text.optional(),
+  title: name.optional(),
+  timeout: z.string({ error: 'must be a duration such as "90s"' }).optional(),
+  priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
+  permissions: permissionPolicySchema.optional(),
+  metadata: z.record(z.string(), z.unknown(), { error: 'must be an object' }).optional(),
+});
+
+export type TaskLine = z.output<typeof taskLineSchema>;
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : typeof value;
+}

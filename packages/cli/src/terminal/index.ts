@@ -1,0 +1,1 @@
+export { createTerminal, type Terminal, type TerminalStreams } from './terminal.ts';

@@ -1,0 +1,58 @@
+import type { Readable, Writable } from 'node:stream';
+import { createColors } from 'picocolors';
+
+type Colors = ReturnType<typeof createColors>;
+
+/** What a command may touch of the process it runs in. Tests hand in their own streams. */
+export interface TerminalStreams {
+  readonly stdin: Readable;
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/**
+ * Results go to stdout, everything else to stderr. Colours follow each stream: off when it is not a terminal, when
+ * `NO_COLOR` is set or `TERM` is `dumb`.
+ */
+export interface Terminal {
+  readonly streams: TerminalStreams;
+  readonly env: NodeJS.ProcessEnv;
+  /** Colours for stdout. */
+  readonly colors: Colors;
+  /** Colours for stderr. */
+  readonly noticeColors: Colors;
+  /** True when stderr is a terminal that can be redrawn. */
+  readonly interactive: boolean;
+  /** Writes a line of the result to stdout. */
+  result(line: string): void;
+  /** Writes one JSON Lines record to stdout. */
+  record(record: object): void;
+  /** Writes a line to stderr. */
+  notice(line: string): void;
+  /** Width of stderr in columns. */
+  readonly width: number;
+}
+
+/** The terminal over the process's own streams, or over those of a test. */
+export function createTerminal(streams: TerminalStreams = process): Terminal {
+  const { stdout, stderr, env } = streams;
+  return {
+    streams,
+    env,
+    colors: createColors(wantsColors(stdout, env)),
+    noticeColors: createColors(wantsColors(stderr, env)),
+    interactive: stderr.isTTY === true && env['TERM'] !== 'dumb',
+    get width() {
+      return stderr.columns ?? 80;
+    },
+    result: (line) => void stdout.write(`${line}\n`),
+    record: (record) => void stdout.write(`${JSON.stringify(record)}\n`),
+    notice: (line) => void stderr.write(`${line}\n`),
+  };
+}
+
+function wantsColors(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  if (env['NO_COLOR']) return false;
+  return stream.isTTY === true && env['TERM'] !== 'dumb';
+}
