@@ -60,9 +60,9 @@ function pieces(text: string | undefined, fine: boolean, delta: (text: string) =
   return fine ? tokens.map((token) => ({ delta: delta(token), tokens: 1 })) : [{ delta: delta(text), tokens: tokens.length }];
 }
 
-/** Words with the white space before them: concatenated they are the text again. */
+/** Words with the white space before them (the last one also with what follows): concatenated they are the text again. */
 function tokensOf(text: string): string[] {
-  return text.match(/\s*\S+|\s+$/g) ?? [];
+  return text.match(/\s*\S+(?:\s+$)?|^\s+$/g) ?? [];
 }
 
 function toolCallPiece(call: NonNullable<Reply['toolCalls']>[number], index: number, callNumber: number): Piece {

@@ -38,7 +38,8 @@ export async function loadScript(path: string): Promise<FileScript> {
 export function parseScript(text: string, options: { readonly file?: string } = {}): FileScript {
   const errors: ParseError[] = [];
   const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  if (errors.length > 0) throw new ScriptError(errors.map((error) => syntaxProblem(text, error)), options);
+  // Those after the first only follow from it.
+  if (errors[0]) throw new ScriptError([syntaxProblem(text, errors[0])], options);
   const result = scriptSchema.safeParse(value);
   if (!result.success) throw new ScriptError(problemsOf(result.error.issues, value), options);
   const script = value as FileScript;
@@ -49,5 +50,6 @@ export function parseScript(text: string, options: { readonly file?: string } = 
 function syntaxProblem(text: string, { error, offset }: ParseError) {
   const before = text.slice(0, offset).split('\n');
   const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-  return { path: place, message: `not JSON: ${printParseErrorCode(error)}` };
+  const reason = printParseErrorCode(error).replace(/(?!^)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
+  return { path: place, message: `not JSON: ${reason}` };
 }

@@ -20,7 +20,13 @@ function innermost(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
   const alternatives = issue.errors.map((issues) => issues.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(innermost));
   const meant = alternatives.filter((issues) => issues.some((inner) => !isWrongType(inner, issue.path.length)));
-  return meant[0] ?? [{ ...issue, message: alternatives.map(([first]) => first?.message.replace('Invalid input: ', '')).join(', or ') }];
+  return meant[0] ?? [{ ...issue, message: expectedOneOf(alternatives.flat()) }];
+}
+
+function expectedOneOf(issues: readonly Issue[]): string {
+  const types = [...new Set(issues.flatMap((issue) => (issue.code === 'invalid_type' ? issue.expected : [])))];
+  const received = issues[0]?.message.replace(/^.*, received/, 'received');
+  return `expected ${new Intl.ListFormat('en', { type: 'disjunction' }).format(types)}, ${received}`;
 }
 
 function isWrongType(issue: Issue, depth: number): boolean {
