@@ -27,6 +27,10 @@ const rules: Rule[] = [
   { name: 'rate limit', when: { user: 'limited' }, times: 1, reply: { error: { status: 429, retryAfterMs: 300 } } },
   { name: 'broken server', when: { user: 'status 500' }, times: 1, reply: { error: { status: 500 } } },
   { name: 'cut', when: { user: 'cut off' }, times: 1, reply: { text: 'a b c d e f', fault: 'cut-mid-stream' } },
+  { name: 'refused connection', when: { user: 'no connection' }, times: 1, reply: { fault: 'cut-before-headers' } },
+  { name: 'error event', when: { user: 'error event' }, times: 1, reply: { text: 'a b', fault: 'error-in-stream' } },
+  { name: 'web page', when: { user: 'web page' }, times: 3, reply: { fault: 'html' } },
+  { name: 'empty', when: { user: 'empty' }, times: 3, reply: { fault: 'empty' } },
   { name: 'unauthorized', when: { user: 'no key' }, reply: { error: { status: 401 } } },
   { name: 'malformed', when: { user: 'malformed' }, reply: { text: 'a b c d', fault: 'malformed-json' } },
   { name: 'overflow', when: { user: 'too long' }, times: 1, reply: { fault: 'context-overflow' } },
@@ -132,7 +136,9 @@ describe('opencode with a failing model', () => {
   it.each([
     ['limited', 'rate limit', 'Rate limit reached for requests'],
     ['status 500', 'broken server', 'The server had an error while processing your request'],
-    ['cut off', 'cut', expect.stringContaining('The socket connection was closed unexpectedly') as string],
+    ['cut off', 'cut', 'Connection reset by server'],
+    ['no connection', 'refused connection', expect.stringContaining('The socket connection was closed unexpectedly') as string],
+    ['error event', 'error event', expect.stringContaining('The server had an error while processing your request') as string],
   ])('asks again after "%s"', async (prompt, rule, reason) => {
     const { sessionId, message } = await ask(prompt);
     expect(textOf(message)).toBe('fine again');
@@ -163,10 +169,14 @@ describe('opencode with a failing model', () => {
     expect([textOf(message), message.info.finish]).toEqual(['cut sh', 'length']);
   });
 
-  it('asks without end while no finish reason comes', async () => {
-    const { sessionId, message } = await ask('endless');
+  it.each([
+    ['endless', 'no finish', 6],
+    ['web page', 'web page', 3],
+    ['empty', 'empty', 3],
+  ])('asks again at once after "%s", as often as that comes', async (prompt, rule, count) => {
+    const { sessionId, message } = await ask(prompt);
     expect(textOf(message)).toBe('fine again');
-    expect(callsOf(sessionId).map(({ rule }) => rule)).toEqual([...Array<string>(6).fill('no finish'), null]);
+    expect(callsOf(sessionId).map(({ rule }) => rule)).toEqual([...Array<string>(count).fill(rule), null]);
     expect(statusOf(sessionId).filter((status) => status?.type === 'retry')).toEqual([]);
   });
 

@@ -69,31 +69,31 @@ describe('a turn with tools', () => {
         finish_reason: 'tool_calls',
         message: { content: 'First.', tool_calls: [{ id: 'call_1_1', function: { name: 'bash', arguments: '{"command":"echo go"}' } }] },
       });
-      const second = await complete(model, 'go', { then: toolRound('bash', 'out') });
+      const second = await complete(model, 'go', { after: toolRound('bash', 'out') });
       expect(second.choices[0]?.message.tool_calls).toEqual([{ id: 'call_2_1', type: 'function', function: { name: 'read', arguments: '{}' } }]);
-      expect(await say(model, 'go', { then: [...toolRound('bash', 'out'), ...toolRound('read', 'text', 'call_2')] })).toBe('It said text');
+      expect(await say(model, 'go', { after: [...toolRound('bash', 'out'), ...toolRound('read', 'text', 'call_2')] })).toBe('It said text');
       expect(model.calls.map(({ step }) => step)).toEqual([0, 1, 2]);
     }));
 
   it('begins anew with the next user message', () =>
     withModel(list, async (model) => {
       const history = [...toolRound('bash', 'out'), { role: 'assistant', content: 'Done.' }, { role: 'user', content: 'go again' }];
-      expect(await say(model, 'go', { then: history })).toBe('First.');
+      expect(await say(model, 'go', { after: history })).toBe('First.');
     }));
 
   it('ends after tool calls that nothing follows, unless it should repeat', () =>
     withModel({ rules: [{ when: { user: 'loop' }, repeat: true, reply: { toolCalls: [{ name: 'bash' }] } }, { reply: { toolCalls: [{ name: 'read' }] } }] }, async (model) => {
-      const then = [...toolRound('bash', 'x'), ...toolRound('bash', 'y', 'call_2')];
-      expect((await complete(model, 'loop', { then })).choices[0]?.finish_reason).toBe('tool_calls');
-      expect(await say(model, 'once', { then })).toBe('Done.');
+      const after = [...toolRound('bash', 'x'), ...toolRound('bash', 'y', 'call_2')];
+      expect((await complete(model, 'loop', { after })).choices[0]?.finish_reason).toBe('tool_calls');
+      expect(await say(model, 'once', { after })).toBe('Done.');
     }));
 
   it('can be matched by the tool and its result', () =>
     withModel(
       { rules: [{ when: { afterTool: 'bash', toolResult: /exit (?<code>\d+)/ }, reply: 'bash ended with {{toolResult.code}}' }, { when: { toolResult: '' }, reply: 'some result' }, { reply: 'no result' }] },
       async (model) => {
-        expect(await say(model, 'x', { then: toolRound('bash', 'exit 3') })).toBe('bash ended with 3');
-        expect(await say(model, 'x', { then: toolRound('read', 'exit 3') })).toBe('some result');
+        expect(await say(model, 'x', { after: toolRound('bash', 'exit 3') })).toBe('bash ended with 3');
+        expect(await say(model, 'x', { after: toolRound('read', 'exit 3') })).toBe('some result');
         expect(await say(model, 'x')).toBe('no result');
       },
     ));

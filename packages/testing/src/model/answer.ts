@@ -24,6 +24,9 @@ export interface AnswerOptions {
   readonly contextTokens: number;
 }
 
+/** A client that gets the pieces and the end in one read may take the whole for a connection that never stood. */
+const settleBeforeCutMs = 100;
+
 const streamHeaders = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } as const;
 const page = '<!doctype html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>';
 
@@ -99,6 +102,7 @@ async function closeStream(exchange: Exchange, { reply, identity }: AnswerOption
     case 'hang-mid-stream':
       return exchange.hang();
     case 'cut-mid-stream':
+      await exchange.pause(settleBeforeCutMs);
       exchange.cut();
       return 'cut';
     case 'malformed-json':
@@ -130,6 +134,7 @@ async function sendWhole(exchange: Exchange, { reply, identity }: AnswerOptions,
       return exchange.hang();
     case 'cut-mid-stream':
       await exchange.write(half);
+      await exchange.pause(settleBeforeCutMs);
       exchange.cut();
       return 'cut';
     default:

@@ -65,7 +65,7 @@ export function readConversation(request: ChatRequest, headers: IncomingHttpHead
     afterTool: last?.role === 'tool' ? toolName(messages, last.tool_call_id) : undefined,
     step: messages.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
     turn: messages.filter(({ role }) => role === 'user').length,
-    purpose: purposeOf(system, tools),
+    purpose: purposeOf(system, tools, messages),
     sessionId: headers['x-session-id']?.toString(),
     parentSessionId: headers['x-parent-session-id']?.toString(),
   };
@@ -87,10 +87,11 @@ function toolName(messages: readonly ChatMessage[], callId: string | undefined):
   return calls.findLast(({ id }) => id === callId)?.function.name;
 }
 
-/** opencode asks for titles and summaries with agents of its own, which have fixed prompts and no tools. */
-function purposeOf(system: string, tools: readonly string[]): Purpose {
+/** opencode asks for titles and summaries with agents of its own, without tools; users may give these other prompts. */
+function purposeOf(system: string, tools: readonly string[], messages: readonly ChatMessage[]): Purpose {
   if (tools.length > 0) return 'turn';
-  if (/you are a title generator/i.test(system)) return 'title';
-  if (/you are a context summarization agent/i.test(system)) return 'summary';
+  const opening = textOf(messages.find(({ role }) => role === 'user')?.content);
+  if (/you are a title generator/i.test(system) || opening.startsWith('Generate a title for this conversation')) return 'title';
+  if (/you are a context summarization agent/i.test(system) || opening.startsWith('Here is the conversation so far')) return 'summary';
   return 'turn';
 }

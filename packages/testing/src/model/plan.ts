@@ -9,7 +9,7 @@ export interface Delta {
   readonly tool_calls?: readonly WireToolCall[];
 }
 
-export interface WireToolCall {
+interface WireToolCall {
   readonly index: number;
   readonly id: string;
   readonly type: 'function';
@@ -25,7 +25,7 @@ export interface WireUsage {
 }
 
 /** One piece of an answer with the number of tokens it counts for in pacing and usage. */
-export interface Piece {
+interface Piece {
   readonly delta: Delta;
   readonly tokens: number;
 }

@@ -75,6 +75,8 @@ const maxBodyBytes = 256 * 1024 * 1024;
 export async function startScriptedModel(script: Script = {}, { port = 0 }: ScriptedModelOptions = {}): Promise<ScriptedModel> {
   const state = new ModelState(script);
   const server = createServer((request, response) => void handle(state, request, response));
+  // A kept connection that this side closes while the client sends on it would look like a fault nobody scripted.
+  server.keepAliveTimeout = 0;
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address() as AddressInfo;

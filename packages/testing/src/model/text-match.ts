@@ -1,7 +1,7 @@
 import type { TextMatch } from '../script/types.ts';
 
 /** Groups of a match by number and name; `''` for one that did not take part. */
-export type Groups = Readonly<Record<string, string>>;
+type Groups = Readonly<Record<string, string>>;
 
 /** Gives the groups when the text matches, undefined when it does not. */
 export type TextMatcher = ((text: string) => Groups | undefined) & { readonly groupNames: readonly string[] };

@@ -13,10 +13,10 @@ export type Fault = (typeof faults)[number];
 export type Reply = z.input<typeof replySchema>;
 
 /** What a call must look like, as it stands in a file. */
-export type FileCondition = z.input<typeof conditionSchema>;
+type FileCondition = z.input<typeof conditionSchema>;
 
 /** A rule as it stands in a file. */
-export type FileRule = z.input<typeof ruleSchema>;
+type FileRule = z.input<typeof ruleSchema>;
 
 /** A script as it stands in a file; `loadScript` gives one. @public */
 export type FileScript = z.input<typeof scriptSchema>;

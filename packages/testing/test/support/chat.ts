@@ -9,11 +9,11 @@ export interface ChatOptions {
   readonly sessionId?: string;
   readonly signal?: AbortSignal;
   /** Messages after the user's. */
-  readonly then?: readonly Record<string, unknown>[];
+  readonly after?: readonly Record<string, unknown>[];
 }
 
 export async function chat(model: ScriptedModel, user: string, options: ChatOptions = {}): Promise<Response> {
-  const { system = 'You help.', tools = ['bash'], stream = false, then = [] } = options;
+  const { system = 'You help.', tools = ['bash'], stream = false, after = [] } = options;
   return fetch(`${model.url}/chat/completions`, {
     method: 'POST',
     headers: {
@@ -24,7 +24,7 @@ export async function chat(model: ScriptedModel, user: string, options: ChatOpti
     body: JSON.stringify({
       model: options.model ?? 'model',
       stream,
-      messages: [{ role: 'system', content: system }, { role: 'user', content: user }, ...then],
+      messages: [{ role: 'system', content: system }, { role: 'user', content: user }, ...after],
       tools: tools.map((name) => ({ type: 'function', function: { name } })),
     }),
     ...(options.signal && { signal: options.signal }),

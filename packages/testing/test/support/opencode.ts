@@ -22,7 +22,7 @@ export interface TestServer extends AsyncDisposable {
   readonly events: readonly ServerEvent[];
 }
 
-export interface ServerEvent {
+interface ServerEvent {
   readonly type: string;
   readonly properties: { readonly sessionID?: string; readonly status?: { readonly type: string; readonly attempt?: number; readonly message?: string }; readonly [key: string]: unknown };
 }
