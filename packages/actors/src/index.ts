@@ -1,1 +1,27 @@
-export {}
+export { createSessionPool } from './pool/create-session-pool.ts';
+export type {
+  PooledSession,
+  PoolEvent,
+  PoolEventType,
+  PoolSnapshot,
+  RestartBudget,
+  SessionActorState,
+  SessionPool,
+  SessionPoolOptions,
+  SessionSnapshot,
+  TurnLimits,
+} from './pool/types.ts';
+export { parseTask, permissionPolicySchema } from './task/schema.ts';
+export {
+  outcomes,
+  type AnsweredAsk,
+  type Ask,
+  type AskDecision,
+  type Outcome,
+  type PermissionCallback,
+  type PermissionPolicy,
+  type PermissionPolicyRule,
+  type Task,
+  type TaskResult,
+  type Usage,
+} from './task/types.ts';

@@ -1,0 +1,108 @@
+import type { Outcome } from '../task/types.ts';
+import { add, has, without } from './bucket-set.ts';
+import { failure } from './turn-verdict.ts';
+import type { LostTask, PoolContext, PoolMachineEvent } from './pool.types.ts';
+import { dequeue, emptyLanes, enqueue, waitingTasks, withdraw, type Place } from './task-lanes.ts';
+
+type Crash = Extract<PoolMachineEvent, { type: 'task.crashed' }>;
+
+const nothingTold = { assigned: [], lost: [] } as const;
+
+/** Puts a task into its lane. */
+export function queueTask(context: PoolContext, place: Place): PoolContext {
+  return { ...context, ...nothingTold, waiting: enqueue(context.waiting, place), queued: context.queued + 1 };
+}
+
+/** Hands free slots to the tasks whose turn it is. Costs one lane operation a slot handed out. */
+export function assignSlots(context: PoolContext): PoolContext {
+  let { waiting, queued, holders, active } = context;
+  const assigned: string[] = [];
+  while (active < context.maxSessions) {
+    const next = dequeue(waiting);
+    if (!next) break;
+    waiting = next.rest;
+    holders = add(holders, next.taskId);
+    assigned.push(next.taskId);
+    queued -= 1;
+    active += 1;
+  }
+  return { ...context, waiting, queued, holders, active, assigned };
+}
+
+/** Takes the slot back; a second notice for the same task changes nothing. */
+export function freeSlot(context: PoolContext, taskId: string, outcome: Outcome): PoolContext {
+  if (!has(context.holders, taskId)) return { ...context, ...nothingTold };
+  return {
+    ...context,
+    ...nothingTold,
+    holders: without(context.holders, taskId),
+    active: context.active - 1,
+    ...countOutcome(context, outcome),
+  };
+}
+
+/** Takes a waiting task out of the queue; one that is not there (any more) changes nothing. */
+export function cancelTask(context: PoolContext, place: Place): PoolContext {
+  const retrying = context.retrying.filter(({ taskId }) => taskId !== place.taskId);
+  if (retrying.length < context.retrying.length) return { ...context, ...nothingTold, retrying, ...countOutcome(context, 'aborted') };
+  const waiting = withdraw(context.waiting, place);
+  if (waiting === context.waiting) return { ...context, ...nothingTold };
+  return { ...context, ...nothingTold, waiting, queued: context.queued - 1, ...countOutcome(context, 'aborted') };
+}
+
+/** Restarts that still lie in the window. */
+export function recentRestarts({ restartTimes, restartLimits }: PoolContext, atMs: number): readonly number[] {
+  return restartTimes.filter((time) => atMs - time < restartLimits.windowMs);
+}
+
+/** Frees the slot of a task whose session was lost, and notes that it will be tried again after a wait. */
+export function planRestart(context: PoolContext, { taskId, priority, group, atMs, jitter }: Crash): PoolContext {
+  const recent = recentRestarts(context, atMs);
+  const { backoffMs } = context.restartLimits;
+  const base = backoffMs[Math.min(recent.length, backoffMs.length - 1)] ?? 0;
+  return {
+    ...context,
+    ...nothingTold,
+    holders: without(context.holders, taskId),
+    active: context.active - 1,
+    restarts: context.restarts + 1,
+    restartTimes: [...recent, atMs],
+    retrying: [...context.retrying, { taskId, priority, group }],
+    // +-20 %: many tasks that were lost together do not come back together.
+    retryDelayMs: Math.round(base * (1 + 0.2 * jitter)),
+  };
+}
+
+/** Gives a task up whose restart budget is spent. */
+export function giveUp(context: PoolContext, { taskId, error }: Crash): PoolContext {
+  const { maxRestarts, windowMs } = context.restartLimits;
+  const message = `The task's session was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${error.message}`;
+  const freed = freeSlot(context, taskId, 'failed');
+  return { ...freed, lost: [{ taskId, reason: 'budget_spent', error: { ...failure('RESTART_BUDGET_SPENT', message), cause: error } }] };
+}
+
+/** Puts a task back whose wait is over. */
+export function requeue(context: PoolContext, place: Place): PoolContext {
+  const retrying = context.retrying.filter(({ taskId }) => taskId !== place.taskId);
+  return queueTask({ ...context, retrying }, place);
+}
+
+/** Empties queue and waiting restarts; tells the host which tasks that were. */
+export function loseWaiting(context: PoolContext, reason: LostTask['reason'], error: LostTask['error']): PoolContext {
+  const ids = [...waitingTasks(context.waiting), ...context.retrying.map(({ taskId }) => taskId)];
+  const outcome: Outcome = reason === 'server_lost' ? 'server_lost' : 'aborted';
+  const counted = ids.length === 0 ? {} : countOutcome(context, outcome, ids.length);
+  return {
+    ...context,
+    ...counted,
+    waiting: emptyLanes,
+    queued: 0,
+    retrying: [],
+    assigned: [],
+    lost: ids.map((taskId) => ({ taskId, reason, error })),
+  };
+}
+
+function countOutcome({ finished, outcomes }: PoolContext, outcome: Outcome, by = 1): Pick<PoolContext, 'finished' | 'outcomes'> {
+  return { finished: finished + by, outcomes: { ...outcomes, [outcome]: (outcomes[outcome] ?? 0) + by } };
+}

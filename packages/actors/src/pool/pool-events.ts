@@ -1,0 +1,39 @@
+import type { PoolEvent, PoolEventType } from './types.ts';
+
+/** `Omit` that keeps a union a union. */
+type WithoutFrame<Event> = Event extends unknown ? Omit<Event, 'sequence' | 'atMs'> : never;
+
+type Listener = (event: PoolEvent) => void;
+
+/** Numbers the pool's events and calls who listens. What a listener throws is reported as a rejection of its own. */
+export class PoolEvents {
+  readonly #listeners = new Map<Listener, PoolEventType | '*'>();
+  readonly #now: () => number;
+  #sequence = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  on(type: PoolEventType | '*', listener: Listener): () => void {
+    // A function may listen twice: each call gets a key of its own.
+    const own: Listener = (event) => listener(event);
+    this.#listeners.set(own, type);
+    return () => void this.#listeners.delete(own);
+  }
+
+  emit(event: WithoutFrame<PoolEvent>): void {
+    this.#sequence += 1;
+    const framed = { ...event, sequence: this.#sequence, atMs: this.#now() } as PoolEvent;
+    for (const [listener, type] of [...this.#listeners]) if (type === '*' || type === event.type) callContained(listener, framed);
+  }
+}
+
+/** The pool must not stop half-way because of a listener; the error surfaces where unhandled rejections do. */
+function callContained(listener: Listener, event: PoolEvent): void {
+  try {
+    listener(event);
+  } catch (error) {
+    void Promise.reject(error as Error);
+  }
+}

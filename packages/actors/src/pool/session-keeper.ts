@@ -1,0 +1,120 @@
+import type { OpencodeServer } from '@opencode-manager/core';
+import type { EventMonitor } from '@opencode-manager/events';
+import { SessionHost } from '../session/session-host.ts';
+import { SessionRegistry } from '../session/session-registry.ts';
+import type { PoolDependencies, PoolSettings } from './settings.ts';
+import type { SessionSnapshot } from './types.ts';
+
+export interface SessionKeeperOptions {
+  readonly server: OpencodeServer;
+  readonly monitor: EventMonitor;
+  readonly settings: PoolSettings;
+  readonly dependencies: PoolDependencies;
+  readonly onChange: (session: SessionSnapshot, from: string) => void;
+}
+
+/** Creates, lends and retires the sessions of a pool. */
+export class SessionKeeper {
+  readonly registry = new SessionRegistry();
+  readonly #options: SessionKeeperOptions;
+  readonly #machine: PoolDependencies['machine'];
+  /** Sessions at rest that are not lent, oldest first: candidates for retirement. */
+  readonly #resting = new Set<SessionHost>();
+
+  constructor(options: SessionKeeperOptions) {
+    this.#options = options;
+    this.#machine = this.#withEffects(options.dependencies.machine);
+  }
+
+  /** A free session of the directory under `reuse`, else a new one. */
+  async sessionFor(directory: string, title: string | undefined): Promise<SessionHost> {
+    const free = this.#options.settings.reuse ? this.findIdle(directory) : undefined;
+    return free ? this.take(free) : this.create(directory, title);
+  }
+
+  async create(directory: string, title: string | undefined): Promise<SessionHost> {
+    const { server, monitor, settings, dependencies, onChange } = this.#options;
+    const operations = await server.createOperations({ directory, ...(title !== undefined && { title }) });
+    const host: SessionHost = new SessionHost({
+      server,
+      operations,
+      machine: this.#machine,
+      limits: settings.limits,
+      runaway: settings.runaway,
+      streamLive: monitor.state === 'live',
+      now: dependencies.now,
+      onChange,
+      onChild: (child) => this.registry.addChild(child, host),
+    });
+    this.registry.add(host);
+    return host;
+  }
+
+  findIdle(directory: string | undefined): SessionHost | undefined {
+    for (const host of this.#resting) if (host.isFree && (directory === undefined || host.directory === directory)) return host;
+    return undefined;
+  }
+
+  /** Marks a session as in use. */
+  take(host: SessionHost): SessionHost {
+    this.#resting.delete(host);
+    return host;
+  }
+
+  /** Takes a session back that has no turn in flight. The oldest at rest are let go: a long batch must not keep them all. */
+  rest(host: SessionHost): void {
+    if (host.lent || this.registry.get(host.id) !== host) return;
+    this.#resting.delete(host);
+    this.#resting.add(host);
+    const keep = Math.max(16, 2 * this.#options.settings.maxSessions);
+    for (const oldest of this.#resting) {
+      if (this.#resting.size <= keep) break;
+      if (oldest.state === 'dead') continue;
+      this.drop(oldest);
+    }
+  }
+
+  drop(host: SessionHost): void {
+    this.#resting.delete(host);
+    this.registry.remove(host);
+  }
+
+  /** Deletes sessions whose actor is dead from the server, and forgets them; resolves with their number. */
+  async cleanupDead(): Promise<number> {
+    const dead = this.registry.all().filter(({ state }) => state === 'dead');
+    await Promise.all(dead.map((host) => this.#deleteOnServer(host)));
+    for (const host of dead) this.drop(host);
+    return dead.length;
+  }
+
+  dispose(): void {
+    for (const host of this.registry.all()) this.drop(host);
+  }
+
+  /** opencode goes on with the turn of a session that is deleted while busy: abort first. One that is gone is fine. */
+  async #deleteOnServer({ operations }: SessionHost): Promise<void> {
+    await operations.abort().catch(() => undefined);
+    await operations.delete().catch(() => undefined);
+  }
+
+  /** One machine for all sessions: `provide` rebuilds it, which is too dear to do for each. */
+  #withEffects(machine: PoolDependencies['machine']): PoolDependencies['machine'] {
+    const contained = (effect: (host: SessionHost) => void) => ({ context }: { context: { readonly sessionId: string } }) => {
+      const host = this.registry.get(context.sessionId);
+      if (!host) return;
+      try {
+        effect(host);
+      } catch (error) {
+        // After the transition: the machine must not be sent to while it moves.
+        queueMicrotask(() => host.fail(error));
+      }
+    };
+    return machine.provide({
+      actions: {
+        submitTurn: contained((host) => host.submitTurn()),
+        requestAbort: contained((host) => host.requestAbort()),
+        requestSnapshot: contained((host) => host.requestSnapshot()),
+      },
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import type { ServerConfig, OpencodeServer } from '@opencode-manager/core';
+import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import type { RunawayLimits } from '../session/turn-observer.ts';
+import type { PermissionPolicy } from '../task/types.ts';
+import type { SessionPoolOptions } from './types.ts';
+
+/** What is injected for tests: time, chance and the machine of sessions. */
+export interface PoolDependencies {
+  readonly now: () => number;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly machine: typeof sessionMachine;
+}
+
+export const defaultDependencies: PoolDependencies = { now: Date.now, random: Math.random, machine: sessionMachine };
+
+/** The options of a pool, with every default filled in. */
+export interface PoolSettings {
+  readonly maxSessions: number;
+  readonly reuse: boolean;
+  readonly permissions: PermissionPolicy;
+  readonly model: string | undefined;
+  readonly agent: string | undefined;
+  readonly taskTimeoutMs: number | null;
+  readonly limits: Partial<SessionLimits>;
+  readonly runaway: RunawayLimits;
+  readonly restartLimits: RestartLimits;
+}
+
+export function settingsOf(options: SessionPoolOptions): PoolSettings {
+  const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
+  return {
+    maxSessions: options.maxSessions ?? 6,
+    reuse: options.sessions === 'reuse',
+    permissions: options.permissions ?? 'deny',
+    model: options.model,
+    agent: options.agent,
+    taskTimeoutMs: options.taskTimeoutMs ?? null,
+    limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
+    runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
+    restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
+  };
+}
+
+/** Whether the option is a running server, not the configuration of one to launch. */
+export function isRunningServer(server: OpencodeServer | ServerConfig): server is OpencodeServer {
+  return 'exited' in server && 'stop' in server;
+}
+
+function withoutUndefined<Value extends object>(value: Value): { [Key in keyof Value]?: NonNullable<Value[Key]> } {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as { [Key in keyof Value]?: NonNullable<Value[Key]> };
+}

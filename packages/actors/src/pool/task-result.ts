@@ -1,0 +1,73 @@
+import type { SerializedError } from '@opencode-manager/core';
+import type { TurnReport } from '../session/session-host.ts';
+import type { Outcome, TaskResult, Usage } from '../task/types.ts';
+import type { TaskRun } from './task-run.ts';
+
+const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
+
+interface ResultContext {
+  readonly now: number;
+  /** Directory of tasks that name none. */
+  readonly directory: string;
+  readonly model: string | undefined;
+}
+
+/** The result of a task that had a turn. */
+export function resultOfTurn(run: TaskRun, report: TurnReport, context: ResultContext): TaskResult {
+  const { finished, summary, asks, startedAtMs, endedAtMs } = report;
+  return {
+    ...frameOf(run, context),
+    outcome: finished.outcome,
+    message_id: finished.messageId,
+    model: summary.model ?? modelOf(run, context),
+    output: summary.output,
+    usage: summary.usage,
+    cost_usd: summary.costUsd,
+    duration_ms: endedAtMs - startedAtMs,
+    queued_ms: startedAtMs - run.queuedAtMs,
+    proof: finished.proof,
+    asks,
+    gaps: finished.gaps,
+    retries: finished.retries,
+    tool_calls: summary.toolCalls,
+    error: finished.error,
+    ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
+  };
+}
+
+/** The result of a task that had none: refused before it was sent, or ended while it waited. */
+export function resultWithoutTurn(run: TaskRun, outcome: Outcome, error: SerializedError | null, context: ResultContext): TaskResult {
+  const startedAtMs = run.startedAtMs ?? context.now;
+  return {
+    ...frameOf(run, context),
+    outcome,
+    message_id: run.messageId ?? null,
+    model: modelOf(run, context),
+    output: '',
+    usage: noUsage,
+    cost_usd: 0,
+    duration_ms: context.now - startedAtMs,
+    queued_ms: startedAtMs - run.queuedAtMs,
+    proof: null,
+    asks: [],
+    gaps: 0,
+    retries: 0,
+    tool_calls: 0,
+    error,
+  };
+}
+
+function frameOf(run: TaskRun, { directory }: ResultContext): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata'> {
+  return {
+    schema_version: 1,
+    id: run.id,
+    attempt: run.attempt,
+    session_id: run.host?.id ?? null,
+    directory: run.host?.directory ?? run.directory ?? run.task.directory ?? directory,
+    metadata: run.task.metadata ?? {},
+  };
+}
+
+function modelOf({ task }: TaskRun, { model }: ResultContext): string | null {
+  return task.shell === undefined ? (task.model ?? model ?? null) : null;
+}

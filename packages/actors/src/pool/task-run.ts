@@ -1,0 +1,48 @@
+import type { MessageIds } from '@opencode-manager/core/protocol';
+import type { TurnRequest } from '@opencode-manager/core';
+import type { Place } from '../machines/index.ts';
+import type { SessionHost } from '../session/session-host.ts';
+import type { Task, TaskResult } from '../task/types.ts';
+
+/** One task on its way through the pool. */
+export interface TaskRun {
+  readonly id: string;
+  readonly task: Task;
+  readonly place: Place;
+  readonly queuedAtMs: number;
+  readonly settled: PromiseWithResolvers<TaskResult>;
+  /** The session that the task is bound to (turns of a lent session); any session otherwise. */
+  readonly bound: SessionHost | undefined;
+  /** Tries so far. */
+  attempt: number;
+  startedAtMs: number | undefined;
+  host: SessionHost | undefined;
+  messageId: string | undefined;
+  directory: string | undefined;
+  /** Why it is to end as `aborted`, once somebody wished so. */
+  abortReason: string | undefined;
+  finished: boolean;
+  stopListening: () => void;
+}
+
+/** The turn that a task asks for. */
+export function turnRequestOf(task: Task, messageIds: MessageIds, defaults: { readonly model: string | undefined; readonly agent: string | undefined }): TurnRequest {
+  const model = task.model ?? defaults.model;
+  const agent = task.agent ?? defaults.agent;
+  const choices = { messageId: messageIds.next(), ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) };
+  if (task.shell !== undefined) return { ...choices, kind: 'shell', command: task.shell };
+  if (task.command !== undefined) return { ...choices, kind: 'command', ...commandOf(task.command) };
+  return {
+    ...choices,
+    kind: 'prompt',
+    parts: [{ type: 'text', text: task.prompt ?? '' }],
+    ...(task.system !== undefined && { system: task.system }),
+  };
+}
+
+/** `"/review src/"` and `"review src/"` both are the command `review` with the arguments `src/`. */
+export function commandOf(line: string): { readonly name: string; readonly arguments: string } {
+  const trimmed = line.trim().replace(/^\//, '');
+  const space = trimmed.search(/\s/);
+  return space === -1 ? { name: trimmed, arguments: '' } : { name: trimmed.slice(0, space), arguments: trimmed.slice(space).trim() };
+}

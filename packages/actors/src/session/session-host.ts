@@ -1,0 +1,344 @@
+import {
+  OpencodeManagerError,
+  toManagerError,
+  type OpencodeServer,
+  type SerializedError,
+  type SessionOperations,
+  type TurnRequest,
+} from '@opencode-manager/core';
+import type { MonitorEvent } from '@opencode-manager/events';
+import type { ActorRefFrom, SnapshotFrom } from 'xstate';
+import { createActor } from 'xstate';
+import type { FinishedTurn, sessionMachine, SessionLimits, SessionMachineEvent } from '../machines/index.ts';
+import { AskDesk } from '../policy/ask-desk.ts';
+import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
+import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
+import { wasRefused } from './refusals.ts';
+import { translateEvent, type EventSink } from './session-events.ts';
+import { readTurnState } from './turn-state.ts';
+import { TurnObserver, type RunawayLimits, type TurnSummary } from './turn-observer.ts';
+
+type SessionActor = ActorRefFrom<typeof sessionMachine>;
+
+/** What one turn needs. */
+export interface TurnPlan {
+  readonly taskId: string;
+  readonly request: TurnRequest;
+  readonly timeoutMs: number | null;
+  readonly policy: PermissionPolicy;
+}
+
+/** What came of it. */
+export interface TurnReport {
+  readonly finished: FinishedTurn;
+  readonly summary: TurnSummary;
+  readonly asks: readonly AnsweredAsk[];
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export interface SessionHostOptions {
+  readonly server: OpencodeServer;
+  readonly operations: SessionOperations;
+  readonly machine: typeof sessionMachine;
+  readonly limits: Partial<SessionLimits>;
+  readonly runaway: RunawayLimits;
+  readonly streamLive: boolean;
+  readonly now: () => number;
+  readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
+  /** A sub-agent session of this one: its events belong here too. */
+  readonly onChild: (sessionId: string) => void;
+}
+
+interface TurnInFlight {
+  readonly plan: TurnPlan;
+  readonly observer: TurnObserver;
+  readonly desk: AskDesk;
+  readonly startedAtMs: number;
+  /** Ends calls that outlive the turn. */
+  readonly closed: AbortController;
+  readonly settled: PromiseWithResolvers<TurnReport>;
+  lastProgressMs: number;
+}
+
+/**
+ * Owns what belongs to one session: its actor, its requests, its observer. The actor holds no resource, so that
+ * whatever happens to it, this object cleans up. Events go in by `onEvent`; only lifecycle facts reach the actor.
+ */
+export class SessionHost implements EventSink {
+  readonly id: string;
+  readonly directory: string;
+  readonly operations: SessionOperations;
+  readonly #options: SessionHostOptions;
+  readonly #actor: SessionActor;
+  readonly #children = new Set<string>();
+  readonly #busyChildren = new Set<string>();
+  /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
+  readonly #oldAsks = new Set<string>();
+  #turn: TurnInFlight | undefined;
+  #path = 'idle';
+  #sinceMs: number;
+  #reading = false;
+  #readAgain = false;
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Lent to a caller: the pool does not use it meanwhile. */
+  lent = false;
+
+  constructor(options: SessionHostOptions) {
+    this.#options = options;
+    this.operations = options.operations;
+    this.id = options.operations.id;
+    this.directory = options.operations.directory;
+    this.#sinceMs = options.now();
+    this.#actor = createActor(options.machine, {
+      input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
+    });
+    this.#actor.on('turn.finished', ({ turn }) => this.#finish(turn));
+    // Without an error observer, XState rethrows to the process.
+    this.#actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: (error) => this.#onActorError(error) });
+    this.#actor.start();
+  }
+
+  get state(): SessionActorState {
+    return this.#path.split('.')[0] as SessionActorState;
+  }
+
+  get isFree(): boolean {
+    return this.state === 'idle' && !this.lent && this.#turn === undefined;
+  }
+
+  /** Id of the task whose turn is in flight. */
+  get taskId(): string | null {
+    return this.#turn?.plan.taskId ?? null;
+  }
+
+  get turns(): number {
+    return this.#actor.getSnapshot().context.turns;
+  }
+
+  get observer(): TurnObserver | undefined {
+    return this.#turn?.observer;
+  }
+
+  get messageId(): string | undefined {
+    return this.#turn?.plan.request.messageId;
+  }
+
+  get children(): ReadonlySet<string> {
+    return this.#children;
+  }
+
+  /** Runs one turn to its end. The caller keeps to one at a time. @throws `SESSION_ACTOR_FAILED` when the actor failed */
+  run(plan: TurnPlan): Promise<TurnReport> {
+    if (this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('the session is dead')));
+    const { now, runaway, server } = this.#options;
+    const observer = new TurnObserver({ messageId: plan.request.messageId, kind: plan.request.kind }, runaway);
+    const desk = new AskDesk({
+      server,
+      policy: plan.policy,
+      onClosed: (id, { rejectedQuestion }) => this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: now() }),
+    });
+    const settled = Promise.withResolvers<TurnReport>();
+    const atMs = now();
+    this.#turn = { plan, observer, desk, startedAtMs: atMs, closed: new AbortController(), settled, lastProgressMs: 0 };
+    const { kind, messageId } = plan.request;
+    this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
+    return settled.promise;
+  }
+
+  /** Asks for the end of the turn in flight; it is over when its `run` resolves. */
+  abort(reason?: string): void {
+    this.send({ type: 'turn.abort', ...(reason !== undefined && { reason }) });
+  }
+
+  /** Resolves when no turn is in flight (any more). */
+  async untilRest(): Promise<void> {
+    await this.#turn?.settled.promise.catch(() => undefined);
+  }
+
+  /** Runs jobs of this session one after the other. */
+  enqueue<Result>(job: () => Promise<Result>): Promise<Result> {
+    const run = this.#queue.then(job, job);
+    this.#queue = run.catch(() => undefined);
+    return run;
+  }
+
+  onEvent(event: MonitorEvent): void {
+    translateEvent(this, event, this.#options.now());
+  }
+
+  /** Sends to the actor; a dead one gets nothing. */
+  send(event: SessionMachineEvent): void {
+    if (this.#actor.getSnapshot().status === 'active') this.#actor.send(event);
+  }
+
+  adoptChild(sessionId: string): void {
+    if (this.#children.has(sessionId)) return;
+    this.#children.add(sessionId);
+    this.#options.onChild(sessionId);
+  }
+
+  childStatus(sessionId: string, busy: boolean, atMs: number): void {
+    if (busy === this.#busyChildren.has(sessionId)) return;
+    if (busy) this.#busyChildren.add(sessionId);
+    else this.#busyChildren.delete(sessionId);
+    this.send({ type: busy ? 'child.busy' : 'child.quiet', sessionId, atMs });
+  }
+
+  /** A sign of life; the actor hears of one a second at most, more often only under very short stall limits. */
+  progress(atMs: number): void {
+    if (!this.#turn) return;
+    const everyMs = Math.min(1000, (this.#options.limits.stallTimeoutMs ?? Infinity) / 4);
+    if (atMs - this.#turn.lastProgressMs < everyMs) return;
+    this.#turn.lastProgressMs = atMs;
+    this.send({ type: 'progress' });
+  }
+
+  checkRunaway(): void {
+    const reason = this.#turn?.observer.runaway;
+    if (reason !== undefined) this.send({ type: 'turn.runaway', reason });
+  }
+
+  askOpened(ask: Omit<Parameters<AskDesk['open']>[0], 'taskId'>, directory: string, atMs: number): void {
+    const turn = this.#turn;
+    if (!turn || this.#oldAsks.has(ask.id)) {
+      this.#oldAsks.add(ask.id);
+      return;
+    }
+    const { id, kind, sessionId, permission, patterns } = ask;
+    const open = { id, kind, sessionId, ...(permission !== undefined && { permission }), ...(patterns && { patterns }) };
+    this.send({ type: 'ask.opened', ask: open, atMs });
+    turn.desk.open({ ...ask, taskId: turn.plan.taskId }, directory);
+  }
+
+  askReplied(id: string, answer: AnsweredAsk['answer']): void {
+    this.#turn?.desk.replied(id, answer);
+  }
+
+  isOldAsk(id: string): boolean {
+    return this.#oldAsks.has(id);
+  }
+
+  snapshot(): SessionSnapshot {
+    return {
+      sessionId: this.id,
+      directory: this.directory,
+      state: this.state,
+      path: this.#path,
+      taskId: this.taskId,
+      turns: this.turns,
+      sinceMs: this.#sinceMs,
+    };
+  }
+
+  /** Stops the actor; a turn in flight is given up. */
+  dispose(): void {
+    this.#actor.stop();
+    this.#giveUp(new OpencodeManagerError('TURN_ABORTED', `Session ${this.id} was closed during its turn.`));
+  }
+
+  // Effects of the machine.
+
+  submitTurn(): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    const { request } = turn.plan;
+    this.operations.submit(request, { signal: turn.closed.signal }).then(
+      () => this.#sendFor(turn, { type: 'turn.accepted', atMs: this.#options.now() }),
+      (error: unknown) => this.#sendFor(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
+    );
+  }
+
+  requestAbort(): void {
+    // A lost request is repeated by the machine, and its deadline decides in the end.
+    this.operations.abort().catch(() => undefined);
+  }
+
+  /** Reads the server's state; a request that comes during a read is answered by the next one. */
+  requestSnapshot(): void {
+    if (this.#reading) {
+      this.#readAgain = true;
+      return;
+    }
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#reading = true;
+    const accepted = this.#actor.getSnapshot().context.turn?.accepted ?? false;
+    readTurnState(this, this.#options.server, accepted, turn.closed.signal)
+      // A failed read is repeated by the machine.
+      .then((facts) => this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() }))
+      .catch(() => undefined)
+      .finally(() => this.#readOver());
+  }
+
+  /** Contains what an effect threw: this session ends, its neighbours do not notice. */
+  fail(error: unknown): void {
+    this.send({ type: 'session.failed', error: actorFailed(this.id, error).toJSON() });
+  }
+
+  #readOver(): void {
+    this.#reading = false;
+    if (!this.#readAgain) return;
+    this.#readAgain = false;
+    this.requestSnapshot();
+  }
+
+  #sendFor(turn: TurnInFlight, event: SessionMachineEvent): void {
+    if (this.#turn === turn) this.send(event);
+  }
+
+  #finish(finished: FinishedTurn): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#turn = undefined;
+    turn.closed.abort();
+    const asks = turn.desk.records();
+    for (const id of turn.desk.ids()) this.#oldAsks.add(id);
+    this.#busyChildren.clear();
+    const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
+    turn.settled.resolve(report);
+  }
+
+  #onSnapshot(snapshot: SnapshotFrom<typeof sessionMachine>): void {
+    const path = pathOf(snapshot.value);
+    if (path !== this.#path) this.#moveTo(path);
+  }
+
+  #moveTo(path: string): void {
+    const from = this.#path;
+    this.#path = path;
+    this.#sinceMs = this.#options.now();
+    this.#options.onChange(this.snapshot(), from);
+  }
+
+  #onActorError(error: unknown): void {
+    this.#moveTo('dead');
+    this.#giveUp(actorFailed(this.id, error));
+  }
+
+  #giveUp(error: OpencodeManagerError): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#turn = undefined;
+    turn.closed.abort();
+    turn.settled.reject(error);
+  }
+}
+
+function pathOf(value: string | Record<string, unknown>): string {
+  if (typeof value === 'string') return value;
+  const [[parent, child] = ['', '']] = Object.entries(value);
+  return `${parent}.${String(child)}`;
+}
+
+function serialize(error: unknown): SerializedError {
+  return toManagerError(error).toJSON();
+}
+
+function actorFailed(sessionId: string, error: unknown): OpencodeManagerError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new OpencodeManagerError('SESSION_ACTOR_FAILED', `The actor of session ${sessionId} failed (${reason}); the session is not used again.`, {
+    details: { sessionId },
+    cause: error,
+  });
+}

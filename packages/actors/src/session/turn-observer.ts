@@ -1,0 +1,196 @@
+import type { AssistantMessage, Message, MessageWithParts, Part, ToolPart } from '@opencode-manager/core/protocol';
+import { decodeTurnError } from '@opencode-manager/core/protocol';
+import type { FinalMessage } from '../machines/index.ts';
+import type { Usage } from '../task/types.ts';
+
+export interface RunawayLimits {
+  /** Completed assistant messages in a row without finish, tool or error. */
+  readonly emptyMessages: number;
+  /** Calls of the same tool with the same input in a row. */
+  readonly sameToolCalls: number;
+}
+
+interface ObservedMessage {
+  info: AssistantMessage;
+  readonly isRoot: boolean;
+  /** Text parts in the order in which they came. */
+  readonly texts: Map<string, string>;
+  readonly tools: Map<string, ToolPart>;
+}
+
+/** What a turn left behind, as its result shows it. */
+export interface TurnSummary {
+  readonly output: string;
+  readonly usage: Usage;
+  /** null when tokens were used and opencode knows no price for them. */
+  readonly costUsd: number | null;
+  readonly model: string | null;
+  readonly toolCalls: number;
+}
+
+/** Whether an assistant message belongs to the turn: opencode adds user messages of its own (compaction), with later ids. */
+function answersTurn(message: AssistantMessage, messageId: string): boolean {
+  return message.parentID >= messageId;
+}
+
+/**
+ * Follows one turn's hot data: texts, tools, tokens. A plain reducer outside the machine; recording a thing twice
+ * changes nothing, so that replayed events and read snapshots can be fed to it as they come.
+ */
+export class TurnObserver {
+  readonly #messageId: string;
+  readonly #isShell: boolean;
+  readonly #limits: RunawayLimits;
+  readonly #messages = new Map<string, ObservedMessage>();
+  readonly #finished = new Set<string>();
+  #emptyRun = 0;
+  #lastToolCall = '';
+  #toolCallRun = 0;
+  readonly #countedTools = new Set<string>();
+
+  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell' }, limits: RunawayLimits) {
+    this.#messageId = turn.messageId;
+    this.#isShell = turn.kind === 'shell';
+    this.#limits = limits;
+  }
+
+  /** Takes a message of the session itself or of a sub-agent. Gives what it says about the turn's answer. */
+  message(info: Message, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
+    if (info.role !== 'assistant' || (isRoot && !answersTurn(info, this.#messageId))) return {};
+    const known = this.#messages.get(info.id);
+    if (known) known.info = info;
+    else this.#messages.set(info.id, { info, isRoot, texts: new Map(), tools: new Map() });
+    if (!isRoot) return {};
+    if (info.time.completed === undefined) return known ? {} : { started: info.id };
+    this.#countEmpty(info);
+    return { finalised: this.#finalOf(info) };
+  }
+
+  part(part: Part): void {
+    const message = this.#messages.get(part.messageID);
+    if (!message) return;
+    if (part.type === 'text' && !part.synthetic && !part.ignored) recordText(message, part);
+    if (part.type === 'tool') {
+      message.tools.set(part.id, part);
+      if (message.isRoot) this.#countToolCall(part);
+    }
+  }
+
+  delta(messageId: string, partId: string, field: string, delta: string): void {
+    const message = this.#messages.get(messageId);
+    if (!message || field !== 'text' || !message.texts.has(partId)) return;
+    message.texts.set(partId, message.texts.get(partId) + delta);
+  }
+
+  /** Takes the session's history as it was read. Gives the final answer, when the newest message of the turn is one. */
+  history(messages: readonly MessageWithParts[]): { readonly found: boolean; readonly final: Omit<FinalMessage, 'atMs' | 'source'> | null } {
+    for (const { info, parts } of messages) {
+      this.message(info, true);
+      for (const part of parts) this.part(part);
+    }
+    const newest = this.#newestRoot();
+    return {
+      found: newest !== undefined || messages.some(({ info }) => info.id === this.#messageId),
+      final: newest?.info.time.completed === undefined ? null : this.#finalOf(newest.info),
+    };
+  }
+
+  /** Why the turn counts as a runaway; undefined while it does not. */
+  get runaway(): string | undefined {
+    if (this.#emptyRun >= this.#limits.emptyMessages) return `${this.#emptyRun} answers in a row ended without a finish reason, a tool call or an error`;
+    if (this.#toolCallRun >= this.#limits.sameToolCalls) return `${this.#toolCallRun} identical tool calls in a row`;
+    return undefined;
+  }
+
+  summary(): TurnSummary {
+    const messages = [...this.#messages.values()];
+    const costUsd = messages.reduce((sum, { info }) => sum + info.cost, 0);
+    const usage = sumUsage(messages);
+    const used = usage.input_tokens + usage.output_tokens > 0;
+    const newest = this.#newestRoot();
+    return {
+      output: this.#isShell ? this.#shellOutput() : this.#answerText(),
+      usage,
+      costUsd: costUsd === 0 && used ? null : costUsd,
+      model: newest && !this.#isShell ? `${newest.info.providerID}/${newest.info.modelID}` : null,
+      toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
+    };
+  }
+
+  #finalOf(info: AssistantMessage): Omit<FinalMessage, 'atMs' | 'source'> {
+    return {
+      id: info.id,
+      empty: this.#isEmpty(info.id),
+      ...(info.finish !== undefined && { finish: info.finish }),
+      ...(info.error && { error: decodeTurnError(info.error) }),
+    };
+  }
+
+  /** No text in the answer, and no tool of the turn gave a result. */
+  #isEmpty(id: string): boolean {
+    const answered = [...(this.#messages.get(id)?.texts.values() ?? [])].some((text) => text.trim() !== '');
+    return !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some(hasResult));
+  }
+
+  #countEmpty(info: AssistantMessage): void {
+    if (this.#finished.has(info.id)) return;
+    this.#finished.add(info.id);
+    const empty = (info.finish === undefined || info.finish === 'unknown') && !info.error && this.#messages.get(info.id)?.tools.size === 0;
+    this.#emptyRun = empty ? this.#emptyRun + 1 : 0;
+  }
+
+  #countToolCall(part: ToolPart): void {
+    if (part.state.status === 'pending' || this.#countedTools.has(part.id)) return;
+    this.#countedTools.add(part.id);
+    const call = `${part.tool} ${JSON.stringify(part.state.input)}`;
+    this.#toolCallRun = call === this.#lastToolCall ? this.#toolCallRun + 1 : 1;
+    this.#lastToolCall = call;
+  }
+
+  #newestRoot(): ObservedMessage | undefined {
+    let newest: ObservedMessage | undefined;
+    for (const message of this.#messages.values()) if (message.isRoot && (!newest || message.info.id > newest.info.id)) newest = message;
+    return newest;
+  }
+
+  /** The text of the newest message; of the one before when a turn was cut before the newest said anything. */
+  #answerText(): string {
+    const roots = [...this.#messages.values()].filter(({ isRoot }) => isRoot).toSorted((a, b) => (a.info.id < b.info.id ? 1 : -1));
+    const newest = roots[0];
+    if (newest?.info.finish !== undefined) return textOf(newest);
+    return roots.map(textOf).find((text) => text !== '') ?? '';
+  }
+
+  #shellOutput(): string {
+    const tools = [...(this.#newestRoot()?.tools.values() ?? [])];
+    return tools.map(({ state }) => (state.status === 'completed' ? state.output : state.status === 'error' ? state.error : runningOutput(state))).join('');
+  }
+}
+
+/** A part that has not ended is stored without its text: what the deltas brought stands. */
+function recordText(message: ObservedMessage, part: Extract<Part, { type: 'text' }>): void {
+  const known = message.texts.get(part.id) ?? '';
+  message.texts.set(part.id, part.time?.end !== undefined || part.text.length >= known.length ? part.text : known);
+}
+
+function runningOutput(state: ToolPart['state']): string {
+  const output = state.status === 'running' ? state.metadata?.['output'] : undefined;
+  return typeof output === 'string' ? output : '';
+}
+
+const hasResult = ({ state }: ToolPart): boolean => state.status === 'completed' || state.status === 'error';
+
+function textOf({ texts }: ObservedMessage): string {
+  return [...texts.values()].join('');
+}
+
+function sumUsage(messages: readonly ObservedMessage[]): Usage {
+  const sum = (pick: (tokens: AssistantMessage['tokens']) => number) => messages.reduce((total, { info }) => total + pick(info.tokens), 0);
+  return {
+    input_tokens: sum(({ input }) => input),
+    output_tokens: sum(({ output }) => output),
+    reasoning_tokens: sum(({ reasoning }) => reasoning),
+    cache_read_tokens: sum(({ cache }) => cache.read),
+    cache_write_tokens: sum(({ cache }) => cache.write),
+  };
+}

@@ -1,0 +1,58 @@
+import { OpencodeManagerError } from '@opencode-manager/core';
+import * as z from 'zod';
+import type { PermissionCallback, Task } from './types.ts';
+
+/** Largest text of one prompt, command or shell line, in characters. */
+const longestText = 10_000_000;
+
+const text = z
+  .string()
+  .max(longestText, `is longer than ${longestText} characters`)
+  .refine((value) => value.trim() !== '', 'is empty')
+  .refine((value) => !value.includes('\0'), 'holds a NUL byte');
+
+const ruleSchema = z.strictObject({
+  permission: z.string().min(1),
+  pattern: z.string().optional(),
+  action: z.enum(['allow', 'deny', 'escalate']),
+  message: z.string().optional(),
+});
+
+/** What a task file can say of permissions; code may give a callback instead. */
+export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(ruleSchema)]);
+
+const policyInCode = z.union([permissionPolicySchema, z.custom<PermissionCallback>((value) => typeof value === 'function', 'is neither a policy nor a function')]);
+
+/** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
+const taskSchema = z
+  .strictObject({
+    id: z.string().min(1).max(256).optional(),
+    prompt: text.optional(),
+    command: text.optional(),
+    shell: text.optional(),
+    directory: z.string().min(1).optional(),
+    model: z.string().regex(/^[^/]+\/.+$/, 'is not of the form provider/model').optional(),
+    agent: z.string().min(1).optional(),
+    system: z.string().min(1).optional(),
+    title: z.string().min(1).optional(),
+    timeoutMs: z.int().min(1).optional(),
+    priority: z.number().optional(),
+    group: z.string().optional(),
+    permissions: policyInCode.optional(),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+  })
+  .refine(
+    ({ prompt, command, shell }) => [prompt, command, shell].filter((field) => field !== undefined).length === 1,
+    'needs exactly one of prompt, command and shell',
+  );
+
+/** Checks a task. @throws `TASK_INVALID` naming the field and the reason; nothing was sent */
+export function parseTask(task: Task): Task {
+  const parsed = taskSchema.safeParse(task);
+  if (parsed.success) return task;
+  const reasons = parsed.error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
+  const name = typeof task?.id === 'string' ? `Task ${task.id}` : 'The task';
+  throw new OpencodeManagerError('TASK_INVALID', `${name} cannot be run: ${reasons.join('; ')}. Nothing was sent.`, {
+    details: { field: parsed.error.issues[0]?.path.join('.') ?? '' },
+  });
+}
