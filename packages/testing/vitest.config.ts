@@ -1,3 +1,5 @@
+import { mergeConfig } from 'vitest/config';
+
 import { testConfig } from '../../vitest.shared.ts';
 
-export default testConfig('testing');
+export default mergeConfig(testConfig('testing'), { test: { include: ['examples/**/*.test.ts'] } });

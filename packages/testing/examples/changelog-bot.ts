@@ -10,7 +10,10 @@ export async function writeChangelog({ url, directory }: Connection, version: st
   let answer = await post<Answer>(url, `/session/${session.id}/message`, directory, prompt);
   if (answer.info.error) answer = await post<Answer>(url, `/session/${session.id}/message`, directory, prompt);
   if (answer.info.error) throw new Error(`no changelog: ${answer.info.error.data.message}`);
-  return answer.parts.filter((part) => part.type === 'text').map((part) => part.text).join('');
+  return answer.parts
+    .filter((part) => part.type === 'text')
+    .map((part) => part.text)
+    .join('');
 }
 
 interface Answer {
@@ -19,7 +22,7 @@ interface Answer {
 }
 
 async function post<T>(url: string, path: string, directory: string, body: unknown): Promise<T> {
-  const response = await fetch(`${url}${path}?${new URLSearchParams({ directory })}`, {
+  const response = await fetch(`${url}${path}?${new URLSearchParams({ directory }).toString()}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

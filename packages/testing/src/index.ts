@@ -1,11 +1,5 @@
 export { startScriptedModel, type ScriptedModel, type ScriptedModelOptions } from './model/server.ts';
-export {
-  WaitTimeoutError,
-  type CallOutcome,
-  type RecordedCall,
-  type WaitForCallsOptions,
-  type WaitOptions,
-} from './model/recorder.ts';
+export { WaitTimeoutError, type CallOutcome, type RecordedCall, type WaitForCallsOptions, type WaitOptions } from './model/recorder.ts';
 export type { ChatMessage, Conversation } from './model/conversation.ts';
 export type { ScriptedOpencodeConfig } from './model/opencode-config.ts';
 export { loadScript, parseScript } from './script/load.ts';

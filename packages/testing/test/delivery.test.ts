@@ -17,7 +17,12 @@ const start = (reply: Reply) => startScriptedModel({ rules: [{ name: 'only', rep
 
 describe('a stream', () => {
   it('carries role, reasoning, text, tool calls, finish and usage', async () => {
-    await using model = await start({ reasoning: 'hm', chunks: ['one ', 'two'], toolCalls: [{ name: 'bash', arguments: '{"command":' }], usage: { inputTokens: 7, cachedTokens: 3 } });
+    await using model = await start({
+      reasoning: 'hm',
+      chunks: ['one ', 'two'],
+      toolCalls: [{ name: 'bash', arguments: '{"command":' }],
+      usage: { inputTokens: 7, cachedTokens: 3 },
+    });
     const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: expect.any(Number) as number, model: 'model' };
     const chunk = (delta: unknown, finish_reason: string | null = null) => ({ ...head, choices: [{ index: 0, delta, finish_reason }] });
     expect(await stream(model)).toEqual([
@@ -30,14 +35,24 @@ describe('a stream', () => {
       {
         ...head,
         choices: [],
-        usage: { prompt_tokens: 7, completion_tokens: 6, total_tokens: 13, prompt_tokens_details: { cached_tokens: 3 }, completion_tokens_details: { reasoning_tokens: 1 } },
+        usage: {
+          prompt_tokens: 7,
+          completion_tokens: 6,
+          total_tokens: 13,
+          prompt_tokens_details: { cached_tokens: 3 },
+          completion_tokens_details: { reasoning_tokens: 1 },
+        },
       },
       '[DONE]',
     ]);
   });
 
   it('keeps its rate: nineteen tokens at 100 a second take at least 190 ms', async () => {
-    await using model = await start({ text: Array.from({ length: 19 }, (_, index) => `w${index}`).join(' '), tokensPerSecond: 100, delayMs: 50 });
+    await using model = await start({
+      text: Array.from({ length: 19 }, (_, index) => `w${index}`).join(' '),
+      tokensPerSecond: 100,
+      delayMs: 50,
+    });
     await stream(model);
     const [call] = await model.waitForCalls(1);
     expect(call!.endedAtMs! - call!.startedAtMs).toBeGreaterThanOrEqual(238);
@@ -54,7 +69,9 @@ describe('errors', () => {
     await using model = await start({ error: { status: 429, retryAfterSeconds: 3, retryAfterMs: 2500 } });
     const response = await chat(model, 'x');
     expect([response.status, response.headers.get('retry-after'), response.headers.get('retry-after-ms')]).toEqual([429, '3', '2500']);
-    await expect(response.json()).resolves.toEqual({ error: { message: 'Rate limit reached for requests', type: 'rate_limit_error', param: null, code: null } });
+    await expect(response.json()).resolves.toEqual({
+      error: { message: 'Rate limit reached for requests', type: 'rate_limit_error', param: null, code: null },
+    });
     expect(model.calls[0]).toMatchObject({ outcome: 'failed', status: 429 });
   });
 
@@ -71,7 +88,8 @@ describe('errors', () => {
     await expect(response.json()).resolves.toMatchObject({
       error: {
         code: 'context_length_exceeded',
-        message: "This model's maximum context length is 100 tokens. However, your messages resulted in 101 tokens. Please reduce the length of the messages.",
+        message:
+          "This model's maximum context length is 100 tokens. However, your messages resulted in 101 tokens. Please reduce the length of the messages.",
       },
     });
   });

@@ -56,7 +56,10 @@ async function rejectOneAsk(): Promise<{ permission: string; patterns: string[] 
 }
 
 function answerOf(answers: readonly { task: DemoTask; message: Message }[], id: string): string {
-  return answers.filter(({ task }) => task.id === id).map(({ message }) => textOf(message)).join('');
+  return answers
+    .filter(({ task }) => task.id === id)
+    .map(({ message }) => textOf(message))
+    .join('');
 }
 
 describe('the demo on a real server', () => {
@@ -74,7 +77,14 @@ describe('the demo on a real server', () => {
     }
     expect(answerOf(answers, 'run-tests')).toContain('Both tests pass');
     expect(answerOf(answers, 'check-hosts')).toContain('I was not allowed');
-    await expect(workspace.changedFiles()).resolves.toEqual(['CHANGELOG.md', 'LICENSE', 'src/limits.js', 'src/money.js', 'src/stock.js', 'test/cart.test.js']);
+    await expect(workspace.changedFiles()).resolves.toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'src/limits.js',
+      'src/money.js',
+      'src/stock.js',
+      'test/cart.test.js',
+    ]);
     await expect(workspace.read('src/money.js')).resolves.toContain('Math.round(amount * 100)');
     await expect(workspace.read('src/stock.js')).resolves.toContain('AbortSignal.timeout(STOCK_TIMEOUT_MS)');
     await expect(workspace.read('CHANGELOG.md')).resolves.toContain('## 1.3.0');

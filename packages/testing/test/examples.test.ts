@@ -8,9 +8,6 @@ import { describe, expect, it } from 'vitest';
 import { loadScript, startScriptedModel } from '../src/index.ts';
 import { chat, say } from './support/chat.ts';
 
-// Registers the example's own test.
-import '../examples/changelog-bot.test.ts';
-
 const run = promisify(execFile);
 const path = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 

@@ -7,22 +7,50 @@ import { startOpencode, textOf, type Message, type TestServer } from './support/
 const retryDeadlineMs = 10_000;
 
 const rules: Rule[] = [
-  { name: 'echo', when: { user: /say (\w+)/ }, reply: { text: 'You said {{user.1}}, and I repeat it: {{user.1}}.', reasoning: 'An easy one.', tokensPerSecond: 100, usage: { inputTokens: 100, outputTokens: 20, reasoningTokens: 5 } } },
-  { name: 'bash', when: { user: 'run it' }, reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'echo from-$((40 + 2))', description: 'Add' } }] }, 'It printed: {{toolResult}}'] },
+  {
+    name: 'echo',
+    when: { user: /say (\w+)/ },
+    reply: {
+      text: 'You said {{user.1}}, and I repeat it: {{user.1}}.',
+      reasoning: 'An easy one.',
+      tokensPerSecond: 100,
+      usage: { inputTokens: 100, outputTokens: 20, reasoningTokens: 5 },
+    },
+  },
+  {
+    name: 'bash',
+    when: { user: 'run it' },
+    reply: [
+      { toolCalls: [{ name: 'bash', arguments: { command: 'echo from-$((40 + 2))', description: 'Add' } }] },
+      'It printed: {{toolResult}}',
+    ],
+  },
   {
     name: 'files',
     when: { user: 'change the files' },
     reply: [
-      { toolCalls: [{ name: 'write', arguments: { filePath: 'new.txt', content: 'fresh\n' } }, { name: 'read', arguments: { filePath: 'old.txt' } }] },
+      {
+        toolCalls: [
+          { name: 'write', arguments: { filePath: 'new.txt', content: 'fresh\n' } },
+          { name: 'read', arguments: { filePath: 'old.txt' } },
+        ],
+      },
       { toolCalls: [{ name: 'edit', arguments: { filePath: 'old.txt', oldString: 'two', newString: 'three' } }] },
       'Edited: {{toolResult}}',
     ],
   },
-  { name: 'bad tool', when: { user: 'bad tool' }, reply: [{ toolCalls: [{ name: 'bash', arguments: '{"command": ' }] }, 'The tool call was refused.'] },
+  {
+    name: 'bad tool',
+    when: { user: 'bad tool' },
+    reply: [{ toolCalls: [{ name: 'bash', arguments: '{"command": ' }] }, 'The tool call was refused.'],
+  },
   {
     name: 'delegate',
     when: { user: 'delegate' },
-    reply: [{ toolCalls: [{ name: 'task', arguments: { description: 'A sub-task', prompt: 'say hello', subagent_type: 'general' } }] }, 'The sub-agent is done.'],
+    reply: [
+      { toolCalls: [{ name: 'task', arguments: { description: 'A sub-task', prompt: 'say hello', subagent_type: 'general' } }] },
+      'The sub-agent is done.',
+    ],
   },
   { name: 'rate limit', when: { user: 'limited' }, times: 1, reply: { error: { status: 429, retryAfterMs: 300 } } },
   { name: 'broken server', when: { user: 'status 500' }, times: 1, reply: { error: { status: 500 } } },
@@ -63,7 +91,9 @@ async function ask(text: string): Promise<{ sessionId: string; message: Message 
 }
 
 function statusOf(sessionId: string) {
-  return server.events.flatMap(({ type, properties }) => (type === 'session.status' && properties.sessionID === sessionId ? [properties.status] : []));
+  return server.events.flatMap(({ type, properties }) =>
+    type === 'session.status' && properties.sessionID === sessionId ? [properties.status] : [],
+  );
 }
 
 function callsOf(sessionId: string) {
@@ -76,7 +106,8 @@ describe('opencode with a scripted model', () => {
     expect(textOf(message)).toBe('You said banana, and I repeat it: banana.');
     expect(message.parts.find(({ type }) => type === 'reasoning')?.text).toBe('An easy one.');
     expect(message.info.tokens).toMatchObject({ input: 100, output: 15, reasoning: 5 });
-    const deltas = () => server.events.filter(({ type, properties }) => type === 'message.part.delta' && properties.sessionID === sessionId);
+    const deltas = () =>
+      server.events.filter(({ type, properties }) => type === 'message.part.delta' && properties.sessionID === sessionId);
     await expect.poll(() => deltas().length).toBeGreaterThanOrEqual(10);
   });
 
@@ -173,10 +204,10 @@ describe('opencode with a failing model', () => {
     ['endless', 'no finish', 6],
     ['web page', 'web page', 3],
     ['empty', 'empty', 3],
-  ])('asks again at once after "%s", as often as that comes', async (prompt, rule, count) => {
+  ])('asks again at once after "%s", as often as that comes', async (prompt, fault, count) => {
     const { sessionId, message } = await ask(prompt);
     expect(textOf(message)).toBe('fine again');
-    expect(callsOf(sessionId).map(({ rule }) => rule)).toEqual([...Array<string>(count).fill(rule), null]);
+    expect(callsOf(sessionId).map(({ rule }) => rule)).toEqual([...Array<string>(count).fill(fault), null]);
     expect(statusOf(sessionId).filter((status) => status?.type === 'retry')).toEqual([]);
   });
 

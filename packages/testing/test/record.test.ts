@@ -106,7 +106,12 @@ describe('the server', () => {
       model: 'scripted/model',
       small_model: 'scripted/small',
       enabled_providers: ['scripted'],
-      provider: { scripted: { options: { baseURL: model.url }, models: { model: { limit: { context: 1000, output: 32_000 }, cost: { input: 3, output: 0 } } } } },
+      provider: {
+        scripted: {
+          options: { baseURL: model.url },
+          models: { model: { limit: { context: 1000, output: 32_000 }, cost: { input: 3, output: 0 } } },
+        },
+      },
     });
   });
 });

@@ -13,22 +13,73 @@ async function withModel(script: Script, talk: (model: Awaited<ReturnType<typeof
 
 describe('which rule answers', () => {
   it('is the first that matches, and the default when none does', () =>
-    withModel({ rules: [{ when: { user: 'a' }, reply: 'first' }, { when: { user: 'ab' }, reply: 'second' }], default: 'none: {{user}}' }, async (model) => {
-      expect(await say(model, 'ab')).toBe('first');
-      expect(await say(model, 'xyz')).toBe('none: xyz');
-      expect(model.calls.map(({ rule }) => rule)).toEqual(['rules[0]', null]);
-    }));
+    withModel(
+      {
+        rules: [
+          { when: { user: 'a' }, reply: 'first' },
+          { when: { user: 'ab' }, reply: 'second' },
+        ],
+        default: 'none: {{user}}',
+      },
+      async (model) => {
+        expect(await say(model, 'ab')).toBe('first');
+        expect(await say(model, 'xyz')).toBe('none: xyz');
+        expect(model.calls.map(({ rule }) => rule)).toEqual(['rules[0]', null]);
+      },
+    ));
 
   it.each<[string, Script['rules'], string]>([
-    ['equals', [{ when: { user: { equals: 'hello' } }, reply: 'no' }, { when: { user: { equals: 'hello there' } }, reply: 'yes' }], 'yes'],
+    [
+      'equals',
+      [
+        { when: { user: { equals: 'hello' } }, reply: 'no' },
+        { when: { user: { equals: 'hello there' } }, reply: 'yes' },
+      ],
+      'yes',
+    ],
     ['a regular expression with flags', [{ when: { user: { matches: '^HELLO', flags: 'i' } }, reply: 'yes' }], 'yes'],
     ['the system prompt', [{ when: { system: 'You help' }, reply: 'yes' }], 'yes'],
     ['the history', [{ when: { history: 'there' }, reply: 'yes' }], 'yes'],
-    ['the model', [{ when: { model: 'small' }, reply: 'no' }, { when: { model: 'model' }, reply: 'yes' }], 'yes'],
-    ['tools', [{ when: { tools: false }, reply: 'no' }, { when: { tools: true }, reply: 'yes' }], 'yes'],
-    ['one tool', [{ when: { offersTool: 'edit' }, reply: 'no' }, { when: { offersTool: 'bash' }, reply: 'yes' }], 'yes'],
-    ['a stream', [{ when: { stream: true }, reply: 'no' }, { when: { stream: false }, reply: 'yes' }], 'yes'],
-    ['the turn', [{ when: { turn: 2 }, reply: 'no' }, { when: { turn: 1 }, reply: 'yes' }], 'yes'],
+    [
+      'the model',
+      [
+        { when: { model: 'small' }, reply: 'no' },
+        { when: { model: 'model' }, reply: 'yes' },
+      ],
+      'yes',
+    ],
+    [
+      'tools',
+      [
+        { when: { tools: false }, reply: 'no' },
+        { when: { tools: true }, reply: 'yes' },
+      ],
+      'yes',
+    ],
+    [
+      'one tool',
+      [
+        { when: { offersTool: 'edit' }, reply: 'no' },
+        { when: { offersTool: 'bash' }, reply: 'yes' },
+      ],
+      'yes',
+    ],
+    [
+      'a stream',
+      [
+        { when: { stream: true }, reply: 'no' },
+        { when: { stream: false }, reply: 'yes' },
+      ],
+      'yes',
+    ],
+    [
+      'the turn',
+      [
+        { when: { turn: 2 }, reply: 'no' },
+        { when: { turn: 1 }, reply: 'yes' },
+      ],
+      'yes',
+    ],
     ['a function', [{ when: { test: ({ user }) => user.length === 11 }, reply: ({ user }) => `${user}: yes` }], 'hello there: yes'],
   ])('can depend on %s', (_, rules, answer) =>
     withModel({ ...(rules && { rules }) }, async (model) => {
@@ -37,29 +88,52 @@ describe('which rule answers', () => {
   );
 
   it('can depend on how often it was asked', () =>
-    withModel({ rules: [{ when: { call: 2 }, reply: 'second' }, { when: { call: { from: 4 } }, reply: 'late' }, { reply: 'else' }] }, async (model) => {
-      const answers = [];
-      for (let call = 1; call <= 5; call += 1) answers.push(await say(model, 'x'));
-      expect(answers).toEqual(['else', 'second', 'else', 'else', 'late']);
-    }));
+    withModel(
+      { rules: [{ when: { call: 2 }, reply: 'second' }, { when: { call: { from: 4 } }, reply: 'late' }, { reply: 'else' }] },
+      async (model) => {
+        const answers = [];
+        for (let call = 1; call <= 5; call += 1) answers.push(await say(model, 'x'));
+        expect(answers).toEqual(['else', 'second', 'else', 'else', 'late']);
+      },
+    ));
 
   it('can be limited, over the script or for each session', () =>
-    withModel({ rules: [{ times: 1, reply: 'once' }, { times: 1, countPer: 'session', reply: 'once here' }, { reply: 'always' }] }, async (model) => {
-      const ask = (sessionId: string) => say(model, 'x', { sessionId });
-      expect([await ask('a'), await ask('a'), await ask('a'), await ask('b'), await ask('b')]).toEqual(['once', 'once here', 'always', 'once here', 'always']);
-    }));
+    withModel(
+      { rules: [{ times: 1, reply: 'once' }, { times: 1, countPer: 'session', reply: 'once here' }, { reply: 'always' }] },
+      async (model) => {
+        const ask = (sessionId: string) => say(model, 'x', { sessionId });
+        expect([await ask('a'), await ask('a'), await ask('a'), await ask('b'), await ask('b')]).toEqual([
+          'once',
+          'once here',
+          'always',
+          'once here',
+          'always',
+        ]);
+      },
+    ));
 
   it('tells a function of the script that throws', () =>
     withModel({ rules: [{ name: 'broken', reply: () => JSON.parse('{') as string }] }, async (model) => {
       const response = await chat(model, 'x');
       expect(response.status).toBe(400);
-      await expect(response.json()).resolves.toMatchObject({ error: { type: 'script_error', message: expect.stringContaining('A function of the script threw') as string } });
+      await expect(response.json()).resolves.toMatchObject({
+        error: { type: 'script_error', message: expect.stringContaining('A function of the script threw') as string },
+      });
     }));
 });
 
 describe('a turn with tools', () => {
   const list: Script = {
-    rules: [{ when: { user: 'go' }, reply: [{ text: 'First.', toolCalls: [{ name: 'bash', arguments: { command: 'echo {{user}}' } }] }, { toolCalls: [{ name: 'read' }] }, 'It said {{toolResult}}'] }],
+    rules: [
+      {
+        when: { user: 'go' },
+        reply: [
+          { text: 'First.', toolCalls: [{ name: 'bash', arguments: { command: 'echo {{user}}' } }] },
+          { toolCalls: [{ name: 'read' }] },
+          'It said {{toolResult}}',
+        ],
+      },
+    ],
   };
 
   it('follows the list of replies', () =>
@@ -70,7 +144,9 @@ describe('a turn with tools', () => {
         message: { content: 'First.', tool_calls: [{ id: 'call_1_1', function: { name: 'bash', arguments: '{"command":"echo go"}' } }] },
       });
       const second = await complete(model, 'go', { after: toolRound('bash', 'out') });
-      expect(second.choices[0]?.message.tool_calls).toEqual([{ id: 'call_2_1', type: 'function', function: { name: 'read', arguments: '{}' } }]);
+      expect(second.choices[0]?.message.tool_calls).toEqual([
+        { id: 'call_2_1', type: 'function', function: { name: 'read', arguments: '{}' } },
+      ]);
       expect(await say(model, 'go', { after: [...toolRound('bash', 'out'), ...toolRound('read', 'text', 'call_2')] })).toBe('It said text');
       expect(model.calls.map(({ step }) => step)).toEqual([0, 1, 2]);
     }));
@@ -82,15 +158,29 @@ describe('a turn with tools', () => {
     }));
 
   it('ends after tool calls that nothing follows, unless it should repeat', () =>
-    withModel({ rules: [{ when: { user: 'loop' }, repeat: true, reply: { toolCalls: [{ name: 'bash' }] } }, { reply: { toolCalls: [{ name: 'read' }] } }] }, async (model) => {
-      const after = [...toolRound('bash', 'x'), ...toolRound('bash', 'y', 'call_2')];
-      expect((await complete(model, 'loop', { after })).choices[0]?.finish_reason).toBe('tool_calls');
-      expect(await say(model, 'once', { after })).toBe('Done.');
-    }));
+    withModel(
+      {
+        rules: [
+          { when: { user: 'loop' }, repeat: true, reply: { toolCalls: [{ name: 'bash' }] } },
+          { reply: { toolCalls: [{ name: 'read' }] } },
+        ],
+      },
+      async (model) => {
+        const after = [...toolRound('bash', 'x'), ...toolRound('bash', 'y', 'call_2')];
+        expect((await complete(model, 'loop', { after })).choices[0]?.finish_reason).toBe('tool_calls');
+        expect(await say(model, 'once', { after })).toBe('Done.');
+      },
+    ));
 
   it('can be matched by the tool and its result', () =>
     withModel(
-      { rules: [{ when: { afterTool: 'bash', toolResult: /exit (?<code>\d+)/ }, reply: 'bash ended with {{toolResult.code}}' }, { when: { toolResult: '' }, reply: 'some result' }, { reply: 'no result' }] },
+      {
+        rules: [
+          { when: { afterTool: 'bash', toolResult: /exit (?<code>\d+)/ }, reply: 'bash ended with {{toolResult.code}}' },
+          { when: { toolResult: '' }, reply: 'some result' },
+          { reply: 'no result' },
+        ],
+      },
       async (model) => {
         expect(await say(model, 'x', { after: toolRound('bash', 'exit 3') })).toBe('bash ended with 3');
         expect(await say(model, 'x', { after: toolRound('read', 'exit 3') })).toBe('some result');

@@ -39,11 +39,15 @@ describe('parseScript', () => {
     expect(problemsOf({ rules: [{ reply: 'x', time: 1 }] })).toEqual(['rules[0]: unknown key "time"']);
     expect(problemsOf({ rules: [{ reply: { text: 'x', tokenPerSecond: 1 } }] })).toEqual(['rules[0].reply: unknown key "tokenPerSecond"']);
     expect(problemsOf({ rules: [{ when: { user: { regex: 'x' } }, reply: 'x' }] })).toEqual(['rules[0].when.user: unknown key "regex"']);
-    expect(problemsOf({ rules: [{ reply: ['x', { toolCalls: [{ name: 'bash', args: {} }] }] }] })).toEqual(['rules[0].reply[1].toolCalls[0]: unknown key "args"']);
+    expect(problemsOf({ rules: [{ reply: ['x', { toolCalls: [{ name: 'bash', args: {} }] }] }] })).toEqual([
+      'rules[0].reply[1].toolCalls[0]: unknown key "args"',
+    ]);
   });
 
   it('names the rule in which a value has the wrong type', () => {
-    const error = refusal(() => parseScript('{ "rules": [{ "reply": "x" }, { "name": "slow", "reply": { "text": "x", "delayMs": "1s" } }] }'));
+    const error = refusal(() =>
+      parseScript('{ "rules": [{ "reply": "x" }, { "name": "slow", "reply": { "text": "x", "delayMs": "1s" } }] }'),
+    );
     expect(error.problems).toEqual([{ path: 'rules[1].reply.delayMs', rule: 'slow', message: 'expected number, received string' }]);
     expect(error.message).toBe('The script cannot be used: rules[1].reply.delayMs (rule "slow"): expected number, received string');
   });
@@ -54,7 +58,10 @@ describe('parseScript', () => {
 
   it.each<[unknown, string]>([
     [{ text: 'x', chunks: ['x'] }, 'rules[0].reply.chunks: give either text or chunks, not both'],
-    [{ text: 'x', error: { status: 500 } }, 'rules[0].reply.error: an error answers alone; take text, chunks, reasoning, toolCalls and fault away'],
+    [
+      { text: 'x', error: { status: 500 } },
+      'rules[0].reply.error: an error answers alone; take text, chunks, reasoning, toolCalls and fault away',
+    ],
     [{ delayMs: 5 }, 'rules[0].reply.text: a reply needs text, chunks, reasoning, toolCalls, error or fault'],
     [{ text: 'x', afterChunks: 1 }, 'rules[0].reply.afterChunks: only counts with a mid-stream fault'],
     [{ text: 'Hello {{user.1}}' }, 'rules[0].reply: nothing provides the placeholder {{user.1}}'],
@@ -75,7 +82,9 @@ describe('parseScript', () => {
   });
 
   it('knows numbered and named groups', () => {
-    const script = { rules: [{ when: { user: { matches: '(?<animal>\\w+) (\\d+)' } }, reply: '{{user.animal}} {{user.2}} \\{{literal}}' }] };
+    const script = {
+      rules: [{ when: { user: { matches: '(?<animal>\\w+) (\\d+)' } }, reply: '{{user.animal}} {{user.2}} \\{{literal}}' }],
+    };
     expect(parseScript(JSON.stringify(script))).toEqual(script);
   });
 });

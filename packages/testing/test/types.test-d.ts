@@ -1,6 +1,15 @@
 import { expectTypeOf } from 'vitest';
 
-import { loadScript, parseScript, startScriptedModel, type FileScript, type RecordedCall, type Rule, type Script, type ScriptedModel } from '../src/index.ts';
+import {
+  loadScript,
+  parseScript,
+  startScriptedModel,
+  type FileScript,
+  type RecordedCall,
+  type Rule,
+  type Script,
+  type ScriptedModel,
+} from '../src/index.ts';
 
 // Checked by `tsc`; nothing here runs.
 expectTypeOf(startScriptedModel).returns.resolves.toEqualTypeOf<ScriptedModel>();

@@ -29,8 +29,8 @@ describe('temporaryWorkspace', () => {
   it('makes the same commit every time', async () => {
     await using first = await temporaryWorkspace({ files: { 'a.txt': 'one\n' } });
     await using second = await temporaryWorkspace({ files: { 'a.txt': 'one\n' } });
-    const head = async (cwd: string) => (await run('git', ['rev-parse', 'HEAD'], { cwd })).stdout;
-    expect(await head(first.path)).toBe(await head(second.path));
+    const heads = await Promise.all([first, second].map(({ path }) => run('git', ['rev-parse', 'HEAD'], { cwd: path })));
+    expect(heads[0]?.stdout).toBe(heads[1]?.stdout);
   });
 
   it('is removed when it is disposed of', async () => {
@@ -41,6 +41,8 @@ describe('temporaryWorkspace', () => {
   });
 
   it('refuses files outside itself', async () => {
-    await expect(temporaryWorkspace({ files: { '../escape.txt': '' } })).rejects.toThrow('The path ../escape.txt leads out of the workspace.');
+    await expect(temporaryWorkspace({ files: { '../escape.txt': '' } })).rejects.toThrow(
+      'The path ../escape.txt leads out of the workspace.',
+    );
   });
 });

@@ -17,7 +17,11 @@ const writingRate = 250;
  * @public
  */
 export function demoScript(): Script {
-  return { description: 'The script of ocm demo.', tokensPerSecond: readingRate, rules: [...readingRules, ...editingRules, ...shellRules, ...askingRules] };
+  return {
+    description: 'The script of ocm demo.',
+    tokensPerSecond: readingRate,
+    rules: [...readingRules, ...editingRules, ...shellRules, ...askingRules],
+  };
 }
 
 const readingRules: Rule[] = [
@@ -38,10 +42,16 @@ const editingRules: Rule[] = [
     }),
     demoTexts.fixRounding,
   ]),
-  task('add-license', [tool('There is no licence yet, so I will write one.', 'write', { filePath: 'LICENSE', content: demoTexts.license }), demoTexts.addLicense]),
+  task('add-license', [
+    tool('There is no licence yet, so I will write one.', 'write', { filePath: 'LICENSE', content: demoTexts.license }),
+    demoTexts.addLicense,
+  ]),
   task('test-cart', [
     tool('First the code that is to be tested.', 'read', { filePath: 'src/cart.js' }),
-    tool('Three behaviours matter: adding, the limit, and the total.', 'write', { filePath: 'test/cart.test.js', content: demoTexts.cartTest }),
+    tool('Three behaviours matter: adding, the limit, and the total.', 'write', {
+      filePath: 'test/cart.test.js',
+      content: demoTexts.cartTest,
+    }),
     demoTexts.testCart,
   ]),
   task('changelog', [
@@ -52,7 +62,11 @@ const editingRules: Rule[] = [
         { name: 'read', arguments: { filePath: 'CHANGELOG.md' } },
       ],
     },
-    tool('Now the entry, above the last one.', 'edit', { filePath: 'CHANGELOG.md', oldString: '## 1.2.0', newString: demoTexts.changelogEntry }),
+    tool('Now the entry, above the last one.', 'edit', {
+      filePath: 'CHANGELOG.md',
+      oldString: '## 1.2.0',
+      newString: demoTexts.changelogEntry,
+    }),
     demoTexts.changelog,
   ]),
   task('rename-timeout', [
@@ -82,7 +96,12 @@ const shellRules: Rule[] = [
 
 const askingRules: Rule[] = [
   // A provider that is busy for a moment: opencode waits and asks again.
-  { name: 'list-todos rate limit', when: { user: promptOf('list-todos') }, times: 1, reply: { error: { status: 429, retryAfterSeconds: 1 } } },
+  {
+    name: 'list-todos rate limit',
+    when: { user: promptOf('list-todos') },
+    times: 1,
+    reply: { error: { status: 429, retryAfterSeconds: 1 } },
+  },
   task('list-todos', [
     tool('I will search for them.', 'bash', { command: 'grep -rn "TODO" src', description: 'Search for TODO comments' }),
     demoTexts.listTodos,
@@ -93,7 +112,12 @@ const askingRules: Rule[] = [
     {
       reasoning: demoTexts.planReasoning,
       text: 'I will write the steps down.',
-      toolCalls: [{ name: 'todowrite', arguments: { todos: demoTexts.planSteps.map((content) => ({ content, status: 'pending', priority: 'medium' })) } }],
+      toolCalls: [
+        {
+          name: 'todowrite',
+          arguments: { todos: demoTexts.planSteps.map((content) => ({ content, status: 'pending', priority: 'medium' })) },
+        },
+      ],
     },
     demoTexts.plan,
   ]),

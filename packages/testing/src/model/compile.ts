@@ -6,7 +6,7 @@ import { compileCondition, type Matcher } from './match.ts';
 import { fillPlaceholders, placeholdersIn, type Values } from './placeholders.ts';
 
 /** Placeholders that every rule has. */
-const commonPlaceholders = ['user', 'system', 'toolResult', 'afterTool', 'model', 'step', 'turn', 'call', 'sessionId'];
+const commonPlaceholders = new Set(['user', 'system', 'toolResult', 'afterTool', 'model', 'step', 'turn', 'call', 'sessionId']);
 
 const standardAnswers = {
   turn: 'No rule of the script answers this.',
@@ -55,7 +55,11 @@ function compileRule(rule: Rule, index: number, problems: ScriptProblem[]): Comp
   const place = { path, ...(rule.name !== undefined && { rule: rule.name }) };
   const replies = Array.isArray(rule.reply) ? (rule.reply as readonly ReplySource[]) : [rule.reply as ReplySource];
   if (replies.length > 1 && looksAtStep(rule.when)) {
-    problems.push({ ...place, path: `${path}.reply`, message: 'a list follows the steps of a turn, so it cannot stand in a rule with step, afterTool or toolResult' });
+    problems.push({
+      ...place,
+      path: `${path}.reply`,
+      message: 'a list follows the steps of a turn, so it cannot stand in a rule with step, afterTool or toolResult',
+    });
   }
   try {
     const matcher = compileCondition(rule.when ?? {});
@@ -72,10 +76,15 @@ function looksAtStep(condition: Condition | undefined): boolean {
   return condition?.step !== undefined || condition?.afterTool !== undefined || condition?.toolResult !== undefined;
 }
 
-function checkPlaceholders(reply: ReplySource, provided: readonly string[], place: Omit<ScriptProblem, 'message'>, problems: ScriptProblem[]): void {
+function checkPlaceholders(
+  reply: ReplySource,
+  provided: readonly string[],
+  place: Omit<ScriptProblem, 'message'>,
+  problems: ScriptProblem[],
+): void {
   if (typeof reply === 'function') return;
   for (const name of placeholdersIn(reply)) {
-    if (commonPlaceholders.includes(name) || provided.includes(name)) continue;
+    if (commonPlaceholders.has(name) || provided.includes(name)) continue;
     problems.push({ ...place, message: `nothing provides the placeholder {{${name}}}` });
   }
 }
@@ -131,7 +140,9 @@ function standardAnswer(script: Script, { purpose, toolResult }: Conversation): 
   if (purpose === 'summary') return script.summary ?? standardAnswers.summary;
   if (toolResult === undefined) return script.default ?? standardAnswers.turn;
   // The default with tool calls would loop for ever.
-  return typeof script.default === 'object' && script.default.toolCalls ? standardAnswers.afterTools : (script.default ?? standardAnswers.afterTools);
+  return typeof script.default === 'object' && script.default.toolCalls
+    ? standardAnswers.afterTools
+    : (script.default ?? standardAnswers.afterTools);
 }
 
 function resolve(source: ReplySource, conversation: Conversation, values: Values): Reply {

@@ -60,7 +60,10 @@ export function readConversation(request: ChatRequest, headers: IncomingHttpHead
     tools,
     user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content),
     system,
-    history: messages.filter(({ role }) => role !== 'system').map(({ content }) => textOf(content)).join('\n'),
+    history: messages
+      .filter(({ role }) => role !== 'system')
+      .map(({ content }) => textOf(content))
+      .join('\n'),
     toolResult: last?.role === 'tool' ? textOf(last.content) : undefined,
     afterTool: last?.role === 'tool' ? toolName(messages, last.tool_call_id) : undefined,
     step: messages.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
@@ -72,7 +75,10 @@ export function readConversation(request: ChatRequest, headers: IncomingHttpHead
 }
 
 function textOfRole(messages: readonly ChatMessage[], role: string): string {
-  return messages.filter((message) => message.role === role).map(({ content }) => textOf(content)).join('\n');
+  return messages
+    .filter((message) => message.role === role)
+    .map(({ content }) => textOf(content))
+    .join('\n');
 }
 
 /** The text of a message's content, which is a string or a list of parts. */

@@ -39,7 +39,10 @@ function meetsFacts(condition: Condition, conversation: Conversation): boolean {
   return condition.test?.(conversation) ?? true;
 }
 
-function matchTexts(texts: readonly { field: (typeof textFields)[number]; matcher: TextMatcher }[], conversation: Conversation): Values | undefined {
+function matchTexts(
+  texts: readonly { field: (typeof textFields)[number]; matcher: TextMatcher }[],
+  conversation: Conversation,
+): Values | undefined {
   const values: Record<string, string> = {};
   for (const { field, matcher } of texts) {
     const text = conversation[field];

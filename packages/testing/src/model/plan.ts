@@ -68,7 +68,12 @@ function tokensOf(text: string): string[] {
 function toolCallPiece(call: NonNullable<Reply['toolCalls']>[number], index: number, callNumber: number): Piece {
   const given = call.arguments ?? {};
   const text = typeof given === 'string' ? given : JSON.stringify(given);
-  const toolCall = { index, id: `call_${callNumber}_${index + 1}`, type: 'function', function: { name: call.name, arguments: text } } as const;
+  const toolCall = {
+    index,
+    id: `call_${callNumber}_${index + 1}`,
+    type: 'function',
+    function: { name: call.name, arguments: text },
+  } as const;
   return { delta: { tool_calls: [toolCall] }, tokens: estimateTokens(text.length) };
 }
 
@@ -81,7 +86,11 @@ function estimateTokens(characters: number): number {
   return Math.ceil(characters / 4);
 }
 
-function usageOf({ usage }: Reply, messages: readonly ChatMessage[], counted: { readonly reasoning: number; readonly all: number }): WireUsage {
+function usageOf(
+  { usage }: Reply,
+  messages: readonly ChatMessage[],
+  counted: { readonly reasoning: number; readonly all: number },
+): WireUsage {
   const input = usage?.inputTokens ?? estimateTokens(JSON.stringify(messages).length);
   const output = usage?.outputTokens ?? counted.all;
   return {

@@ -87,13 +87,21 @@ export class CallRecorder {
   async waitForCalls(count: number, { purpose = 'turn', rule, timeoutMs }: WaitForCallsOptions = {}): Promise<readonly RecordedCall[]> {
     const matching = () => this.calls.filter((call) => call.purpose === purpose && (rule === undefined || call.rule === rule));
     const kind = `${purpose} calls${rule === undefined ? '' : ` answered by "${rule}"`}`;
-    await this.#waitUntil(() => matching().length >= count, timeoutMs, () => `${count} ${kind} (there were ${matching().length})`);
+    await this.#waitUntil(
+      () => matching().length >= count,
+      timeoutMs,
+      () => `${count} ${kind} (there were ${matching().length})`,
+    );
     return matching();
   }
 
   async waitForIdle({ timeoutMs }: WaitOptions = {}): Promise<void> {
     const open = () => this.calls.filter(({ outcome }) => outcome === 'in-flight');
-    await this.#waitUntil(() => open().length === 0, timeoutMs, () => `no call in flight (there were ${open().length})`);
+    await this.#waitUntil(
+      () => open().length === 0,
+      timeoutMs,
+      () => `no call in flight (there were ${open().length})`,
+    );
   }
 
   #wake(): void {

@@ -21,7 +21,10 @@ export async function loadScript(path: string): Promise<FileScript> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new ScriptError([{ path: 'file', message: error instanceof Error ? error.message : String(error) }], { file: path, cause: error });
+    throw new ScriptError([{ path: 'file', message: error instanceof Error ? error.message : String(error) }], {
+      file: path,
+      cause: error,
+    });
   }
   return parseScript(text, { file: path });
 }
@@ -50,6 +53,8 @@ export function parseScript(text: string, options: { readonly file?: string } = 
 function syntaxProblem(text: string, { error, offset }: ParseError) {
   const before = text.slice(0, offset).split('\n');
   const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-  const reason = printParseErrorCode(error).replace(/(?!^)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
+  const reason = printParseErrorCode(error)
+    .replace(/(?!^)[A-Z]/g, (letter) => ` ${letter}`)
+    .toLowerCase();
   return { path: place, message: `not JSON: ${reason}` };
 }

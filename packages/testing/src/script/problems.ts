@@ -6,10 +6,12 @@ type Issue = z.core.$ZodIssue;
 
 /** zod's issues as problems that name the rule and the field. */
 export function problemsOf(issues: readonly Issue[], script: unknown): ScriptProblem[] {
-  return issues.flatMap(innermost).map((issue) => {
-    const rule = ruleName(script, issue.path);
-    return { path: formatPath(issue.path), ...(rule !== undefined && { rule }), message: formatIssue(issue) };
-  });
+  return issues.flatMap(innermost).map((issue) => problemOf(issue, script));
+}
+
+function problemOf(issue: Issue, script: unknown): ScriptProblem {
+  const rule = ruleName(script, issue.path);
+  return { path: formatPath(issue.path), ...(rule !== undefined && { rule }), message: formatIssue(issue) };
 }
 
 /**
@@ -18,9 +20,11 @@ export function problemsOf(issues: readonly Issue[], script: unknown): ScriptPro
  */
 function innermost(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
-  const alternatives = issue.errors.map((issues) => issues.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(innermost));
-  const meant = alternatives.filter((issues) => issues.some((inner) => !isWrongType(inner, issue.path.length)));
-  return meant[0] ?? [{ ...issue, message: expectedOneOf(alternatives.flat()) }];
+  const alternatives = issue.errors.map((issues) =>
+    issues.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(innermost),
+  );
+  const meant = alternatives.find((issues) => issues.some((inner) => !isWrongType(inner, issue.path.length)));
+  return meant ?? [{ ...issue, message: expectedOneOf(alternatives.flat()) }];
 }
 
 function expectedOneOf(issues: readonly Issue[]): string {

@@ -10,17 +10,18 @@ const textMatchSchema = z
       contains: z.string().optional().describe('The text has this in it; upper and lower case count.'),
       equals: z.string().optional().describe('The text is exactly this.'),
       matches: z.string().optional().describe('A regular expression; its groups are available as placeholders.'),
-      flags: z.string().regex(/^[imsu]*$/).optional().describe('Flags of the regular expression: i, m, s, u.'),
+      flags: z
+        .string()
+        .regex(/^[imsu]*$/)
+        .optional()
+        .describe('Flags of the regular expression: i, m, s, u.'),
     }),
   ])
   .describe('A text that must be contained, or an object with contains, equals or matches; all that are given must hold.');
 
 export const purposes = ['turn', 'title', 'summary'] as const;
 
-const callRangeSchema = z.union([
-  z.int().min(1),
-  z.strictObject({ from: z.int().min(1).optional(), to: z.int().min(1).optional() }),
-]);
+const callRangeSchema = z.union([z.int().min(1), z.strictObject({ from: z.int().min(1).optional(), to: z.int().min(1).optional() })]);
 
 export const conditionSchema = z
   .strictObject({
@@ -39,7 +40,7 @@ export const conditionSchema = z
     purpose: z
       .enum(purposes)
       .optional()
-      .describe("What opencode asks for. Rules without it answer turns alone; titles and summaries have answers of their own."),
+      .describe('What opencode asks for. Rules without it answer turns alone; titles and summaries have answers of their own.'),
   })
   .describe('What a call must look like; all that are given must hold.');
 
@@ -92,9 +93,17 @@ const replyFields = {
   chunks: z.array(z.string()).min(1).optional().describe('The text in exactly these pieces, in place of text.'),
   reasoning: z.string().optional().describe('Reasoning text, sent before the text.'),
   toolCalls: z.array(toolCallSchema).min(1).optional().describe('Tools to call, after the text.'),
-  tokensPerSecond: z.number().positive().max(100_000).optional().describe('How fast text and reasoning stream, a word being a token. Default: at once.'),
+  tokensPerSecond: z
+    .number()
+    .positive()
+    .max(100_000)
+    .optional()
+    .describe('How fast text and reasoning stream, a word being a token. Default: at once.'),
   delayMs: z.int().min(0).max(maxDelayMs).optional().describe('How long to wait before the first byte.'),
-  finish: z.enum(['stop', 'length', 'tool_calls', 'content_filter']).optional().describe('The finish reason. Default: tool_calls with tool calls, else stop.'),
+  finish: z
+    .enum(['stop', 'length', 'tool_calls', 'content_filter'])
+    .optional()
+    .describe('The finish reason. Default: tool_calls with tool calls, else stop.'),
   usage: usageSchema.optional(),
   error: errorReplySchema.optional(),
   fault: z.enum(faults).optional().describe('Something that goes wrong with the answer.'),
@@ -105,7 +114,7 @@ export const replySchema = z.strictObject(replyFields).superRefine(checkReply).d
 
 const oneOrMoreReplies = z
   .union([z.string(), replySchema, z.array(z.union([z.string(), replySchema])).min(1)])
-  .describe("A text, a reply, or a list: the first answers the prompt, each next one the tool results of the one before.");
+  .describe('A text, a reply, or a list: the first answers the prompt, each next one the tool results of the one before.');
 
 export const ruleSchema = z.strictObject({
   name: z.string().min(1).optional().describe('Shown in the record and in errors.'),
@@ -122,8 +131,16 @@ export const ruleSchema = z.strictObject({
 const modelSchema = z.strictObject({
   contextTokens: z.int().min(1).optional().describe('Context limit told to opencode. Default: 200000.'),
   outputTokens: z.int().min(1).optional().describe('Output limit told to opencode. Default: 32000.'),
-  inputUsdPerMillion: z.number().min(0).optional().describe('Price told to opencode, in US dollars for a million input tokens. Default: none.'),
-  outputUsdPerMillion: z.number().min(0).optional().describe('Price told to opencode, in US dollars for a million output tokens. Default: none.'),
+  inputUsdPerMillion: z
+    .number()
+    .min(0)
+    .optional()
+    .describe('Price told to opencode, in US dollars for a million input tokens. Default: none.'),
+  outputUsdPerMillion: z
+    .number()
+    .min(0)
+    .optional()
+    .describe('Price told to opencode, in US dollars for a million output tokens. Default: none.'),
 });
 
 /** A script as it stands in a file. `schema/script.json` is generated from this. */
@@ -147,7 +164,10 @@ function checkReply(reply: ReplyFields, context: z.RefinementCtx): void {
   const says = reply.text ?? reply.chunks ?? reply.toolCalls ?? reply.reasoning;
   const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
   if (reply.text !== undefined && reply.chunks !== undefined) complain('chunks', 'give either text or chunks, not both');
-  if (reply.error !== undefined && (says !== undefined || reply.fault !== undefined)) complain('error', 'an error answers alone; take text, chunks, reasoning, toolCalls and fault away');
-  if (says === undefined && reply.error === undefined && reply.fault === undefined) complain('text', 'a reply needs text, chunks, reasoning, toolCalls, error or fault');
-  if (reply.afterChunks !== undefined && !reply.fault?.endsWith('mid-stream')) complain('afterChunks', 'only counts with a mid-stream fault');
+  if (reply.error !== undefined && (says !== undefined || reply.fault !== undefined))
+    complain('error', 'an error answers alone; take text, chunks, reasoning, toolCalls and fault away');
+  if (says === undefined && reply.error === undefined && reply.fault === undefined)
+    complain('text', 'a reply needs text, chunks, reasoning, toolCalls, error or fault');
+  if (reply.afterChunks !== undefined && !reply.fault?.endsWith('mid-stream'))
+    complain('afterChunks', 'only counts with a mid-stream fault');
 }

@@ -23,7 +23,10 @@ const environment = {
 
 /** Runs git in a directory and gives what it printed. Variables such as GIT_DIR of the caller's own shell do not count. */
 async function git(directory: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await run('git', [...neutral, ...args], { cwd: directory, env: { PATH: process.env['PATH'] ?? '', LANG: 'C.UTF-8', ...environment } });
+  const { stdout } = await run('git', [...neutral, ...args], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'] ?? '', LANG: 'C.UTF-8', ...environment },
+  });
   return stdout;
 }
 

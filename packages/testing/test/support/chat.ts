@@ -32,7 +32,13 @@ export async function chat(model: ScriptedModel, user: string, options: ChatOpti
 }
 
 interface Completion {
-  readonly choices: readonly { readonly message: { readonly content: string | null; readonly tool_calls?: readonly { readonly id: string; readonly function: { readonly name: string; readonly arguments: string } }[] }; readonly finish_reason: string | null }[];
+  readonly choices: readonly {
+    readonly message: {
+      readonly content: string | null;
+      readonly tool_calls?: readonly { readonly id: string; readonly function: { readonly name: string; readonly arguments: string } }[];
+    };
+    readonly finish_reason: string | null;
+  }[];
   readonly usage: Record<string, unknown>;
 }
 

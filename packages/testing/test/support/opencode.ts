@@ -24,12 +24,26 @@ export interface TestServer extends AsyncDisposable {
 
 interface ServerEvent {
   readonly type: string;
-  readonly properties: { readonly sessionID?: string; readonly status?: { readonly type: string; readonly attempt?: number; readonly message?: string }; readonly [key: string]: unknown };
+  readonly properties: {
+    readonly sessionID?: string;
+    readonly status?: { readonly type: string; readonly attempt?: number; readonly message?: string };
+    readonly [key: string]: unknown;
+  };
 }
 
 export interface Message {
-  readonly info: { readonly role: string; readonly finish?: string; readonly error?: { readonly name: string; readonly data: { readonly message?: string; readonly statusCode?: number } }; readonly tokens?: Record<string, unknown> };
-  readonly parts: readonly { readonly type: string; readonly text?: string; readonly tool?: string; readonly state?: { readonly status: string; readonly output?: string; readonly error?: string } }[];
+  readonly info: {
+    readonly role: string;
+    readonly finish?: string;
+    readonly error?: { readonly name: string; readonly data: { readonly message?: string; readonly statusCode?: number } };
+    readonly tokens?: Record<string, unknown>;
+  };
+  readonly parts: readonly {
+    readonly type: string;
+    readonly text?: string;
+    readonly tool?: string;
+    readonly state?: { readonly status: string; readonly output?: string; readonly error?: string };
+  }[];
 }
 
 export interface TestServerOptions {
@@ -40,7 +54,10 @@ export interface TestServerOptions {
 }
 
 export function textOf(message: Message): string {
-  return message.parts.filter(({ type }) => type === 'text').map(({ text }) => text).join('');
+  return message.parts
+    .filter(({ type }) => type === 'text')
+    .map(({ text }) => text)
+    .join('');
 }
 
 export async function startOpencode({ directory, config, configFiles = {} }: TestServerOptions): Promise<TestServer> {
@@ -52,7 +69,11 @@ export async function startOpencode({ directory, config, configFiles = {} }: Tes
     env: environment(root),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // A test run that ends in the middle leaves no server behind.
+  const killWithUs = () => child.kill('SIGKILL');
+  process.once('exit', killWithUs);
   const stop = async () => {
+    process.removeListener('exit', killWithUs);
     await endProcess(child);
     await rm(root, { recursive: true, force: true, maxRetries: 5 });
   };
@@ -66,7 +87,8 @@ export async function startOpencode({ directory, config, configFiles = {} }: Tes
 }
 
 async function prepareRoot(root: string, config: Record<string, unknown>, configFiles: Readonly<Record<string, string>>): Promise<void> {
-  for (const name of ['home', 'config/opencode', 'data', 'cache', 'state', 'run', 'tmp', 'managed']) await mkdir(join(root, name), { recursive: true });
+  for (const name of ['home', 'config/opencode', 'data', 'cache', 'state', 'run', 'tmp', 'managed'])
+    await mkdir(join(root, name), { recursive: true });
   const settings = { autoupdate: false, share: 'disabled', snapshot: false, lsp: false, formatter: false, ...config };
   await writeFile(join(root, 'opencode.json'), JSON.stringify(settings));
   await writeFile(join(root, 'gitconfig'), '');
@@ -154,20 +176,23 @@ async function endProcess(child: ChildProcess): Promise<void> {
   await exited;
 }
 
+function promptBody(text: string) {
+  return { parts: [{ type: 'text', text }] };
+}
+
 function connect(url: string, directory: string, stop: () => Promise<void>): TestServer {
   const events: ServerEvent[] = [];
   const closing = new AbortController();
   const reading = readEvents(`${url}/global/event`, events, closing.signal);
   const request = <T>(method: string, path: string, body?: unknown) => call<T>(`${url}${path}`, method, directory, body);
-  const parts = (text: string) => ({ parts: [{ type: 'text', text }] });
   return {
     url,
     directory,
     events,
     request,
     createSession: async (body = {}) => (await request<{ id: string }>('POST', '/session', body)).id,
-    prompt: (sessionId, text) => request('POST', `/session/${sessionId}/message`, parts(text)),
-    promptAsync: (sessionId, text) => request('POST', `/session/${sessionId}/prompt_async`, parts(text)),
+    prompt: (sessionId, text) => request('POST', `/session/${sessionId}/message`, promptBody(text)),
+    promptAsync: (sessionId, text) => request('POST', `/session/${sessionId}/prompt_async`, promptBody(text)),
     [Symbol.asyncDispose]: async () => {
       // Ends tool children, which a kill of the server does not reach.
       await request('POST', '/global/dispose').catch(() => undefined);
