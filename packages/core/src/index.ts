@@ -1,16 +1,16 @@
-export { errorCatalogue, isManagerError, OpencodeManagerError, toManagerError, type ErrorCode, type ErrorDetails, type SerializedError } from './errors/index.ts';
+export {
+  errorCatalogue,
+  isManagerError,
+  OpencodeManagerError,
+  toManagerError,
+  type ErrorCode,
+  type ErrorDetails,
+  type SerializedError,
+} from './errors/index.ts';
 export { serverConfigJsonSchema, serverConfigSchema, type ServerConfig } from './config/index.ts';
 export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';
-export type {
-  Catalogue,
-  OpencodeServer,
-  PermissionAnswer,
-  QuestionAnswer,
-  ServerExit,
-  ServerHealth,
-  StopReport,
-} from './server/types.ts';
+export type { Catalogue, OpencodeServer, PermissionAnswer, QuestionAnswer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
 export type {
   CreateSessionOptions,
   DirectorySnapshot,
@@ -25,7 +25,15 @@ export type {
   TurnResult,
 } from './session/types.ts';
 export type { PermissionRule, PermissionRuleset, MessageWithParts, SessionInfo } from './protocol/index.ts';
-export { proveTurnEnd, proofSignals, type TurnProof, type TurnEvidence, type TurnEnd, type Signal, type ProofSignal } from './turn/index.ts';
+export {
+  proveTurnEnd,
+  proofSignals,
+  type TurnProof,
+  type TurnEvidence,
+  type TurnEnd,
+  type Signal,
+  type ProofSignal,
+} from './turn/index.ts';
 export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
 export { listRuns, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';

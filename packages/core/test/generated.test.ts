@@ -15,7 +15,9 @@ test('docs/errors.md lists every code', async () => {
 
 test('every code of the catalogue is thrown somewhere', async () => {
   const packages = new URL('../../', import.meta.url);
-  const names = (await readdir(packages, { recursive: true })).filter((name) => /^\w+\/src\/.*\.ts$/.test(name) && !name.endsWith('errors/codes.ts'));
+  const names = (await readdir(packages, { recursive: true })).filter(
+    (name) => /^\w+\/src\/.*\.ts$/.test(name) && !name.endsWith('errors/codes.ts'),
+  );
   const sources = (await Promise.all(names.map((name) => readFile(new URL(name, packages), 'utf8')))).join('\n');
   const unused = Object.keys(errorCatalogue).filter((code) => !sources.includes(`'${code}'`) && !sources.includes(`${code}.`));
   expect(unused).toEqual([]);

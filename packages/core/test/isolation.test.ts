@@ -40,7 +40,8 @@ const decoys = [
 
 const decoyText = (path: string): string => {
   if (path.endsWith('.json')) return JSON.stringify({ username: decoy, instructions: [decoy], command: { decoy: { template: decoy } } });
-  if (path.endsWith('.js')) return `import { writeFileSync } from 'node:fs'\nwriteFileSync(new URL('./ran', import.meta.url), '${decoy}')\nexport const Decoy = async () => ({})`;
+  if (path.endsWith('.js'))
+    return `import { writeFileSync } from 'node:fs'\nwriteFileSync(new URL('./ran', import.meta.url), '${decoy}')\nexport const Decoy = async () => ({})`;
   if (path.endsWith('SKILL.md')) return `---\nname: decoy\ndescription: ${decoy}\n---\n${decoy}`;
   if (path.includes('bash')) return `export OPENCODE_DECOY=${decoy}\necho ${decoy}\n`;
   if (path.endsWith('config')) return `[user]\n\tname = ${decoy}\n`;
@@ -52,7 +53,9 @@ async function fingerprint(root: string, names: readonly string[]): Promise<stri
     names.map(async (name) => {
       const path = join(root, name);
       const { size, mtimeMs } = await stat(path);
-      return `${name} ${size} ${mtimeMs} ${createHash('sha256').update(await readFile(path)).digest('hex')}`;
+      return `${name} ${size} ${mtimeMs} ${createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex')}`;
     }),
   );
   return lines.toSorted();
@@ -75,7 +78,11 @@ test("decoys in the user's home, XDG directories and above the workspace are nei
       { when: { user: /look/, toolResult: /./ }, reply: 'Looked.' },
       {
         when: { user: /look/ },
-        reply: { toolCalls: [{ name: 'bash', arguments: { command: 'env; git config --list --show-origin; echo x > made-by-tool', description: 'look' } }] },
+        reply: {
+          toolCalls: [
+            { name: 'bash', arguments: { command: 'env; git config --list --show-origin; echo x > made-by-tool', description: 'look' } },
+          ],
+        },
       },
     ],
   });
@@ -118,7 +125,9 @@ test("decoys in the user's home, XDG directories and above the workspace are nei
   await vi.waitFor(() => expect(model.calls.filter(({ purpose }) => purpose === 'turn').length).toBe(2), { timeout: 30_000 });
   await model.waitForIdle();
 
-  const environment = Object.fromEntries((await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((entry) => entry.split(/=(.*)/s, 2)));
+  const environment = Object.fromEntries(
+    (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((entry) => entry.split(/=(.*)/s, 2)),
+  );
   const password = environment['OPENCODE_SERVER_PASSWORD'] ?? '';
   expect(password.length).toBeGreaterThanOrEqual(43);
   expect(environment['GIVEN']).toBe('yes');

@@ -34,7 +34,10 @@ const attempt = async (config: ServerConfig) => failureOf(launchServer({ directo
 describe('refused before anything is started', () => {
   test('an unknown option names its nearest neighbour', async () => {
     const error = await attempt({ opencodConfig: {} } as ServerConfig);
-    expect([error.code, error.message]).toEqual(['CONFIG_KEY_UNKNOWN', 'Option opencodConfig does not exist. Did you mean opencodeConfig?']);
+    expect([error.code, error.message]).toEqual([
+      'CONFIG_KEY_UNKNOWN',
+      'Option opencodConfig does not exist. Did you mean opencodeConfig?',
+    ]);
   });
 
   test('a wrong value names the option and what was received', async () => {
@@ -60,13 +63,19 @@ describe('refused before anything is started', () => {
   test('a binary that does not say its version, and one of an unsupported major', async () => {
     expect((await attempt({ binary: await put('bin/mute', '#!/bin/sh\nexit 3\n', 0o755) })).code).toBe('BINARY_UNUSABLE');
     const error = await attempt({ binary: await put('bin/two', '#!/bin/sh\necho 2.1.0\n', 0o755) });
-    expect([error.code, error.message]).toEqual(['VERSION_UNSUPPORTED', expect.stringMatching(/^opencode 2\.1\.0 .* speaks 1\.18\.0 up to, not including, 2\.0\.0/)]);
+    expect([error.code, error.message]).toEqual([
+      'VERSION_UNSUPPORTED',
+      expect.stringMatching(/^opencode 2\.1\.0 .* speaks 1\.18\.0 up to, not including, 2\.0\.0/),
+    ]);
   });
 
   test('a configuration file that is missing, or is not JSONC, with its place', async () => {
     expect((await attempt({ opencodeConfig: inside('none.json') })).code).toBe('OPENCODE_CONFIG_INVALID');
     const error = await attempt({ opencodeConfig: await put('broken.json', '{\n  "model": "a/b",\n  oops\n}\n') });
-    expect([error.code, error.message]).toEqual(['OPENCODE_CONFIG_INVALID', expect.stringMatching(/is not JSONC: \w+ at line 3, column 3\./)]);
+    expect([error.code, error.message]).toEqual([
+      'OPENCODE_CONFIG_INVALID',
+      expect.stringMatching(/is not JSONC: \w+ at line 3, column 3\./),
+    ]);
   });
 
   test('an auth file that is missing, broken, or holds OAuth; its content is never repeated', async () => {
@@ -74,8 +83,16 @@ describe('refused before anything is started', () => {
     const broken = await attempt({ authFile: await put('auth.json', '{"anthropic": "sk-very-secret"') });
     expect(broken.code).toBe('AUTH_FILE_INVALID');
     expect(JSON.stringify(broken)).not.toContain('sk-very-secret');
-    const oauth = await attempt({ authFile: await put('oauth.json', JSON.stringify({ anthropic: { type: 'oauth', refresh: 'rt-secret' }, openai: { type: 'api', key: 'k' } })) });
-    expect([oauth.code, oauth.message]).toEqual(['AUTH_OAUTH_REFUSED', expect.stringContaining('OAuth credentials for anthropic. Their refresh tokens rotate')]);
+    const oauth = await attempt({
+      authFile: await put(
+        'oauth.json',
+        JSON.stringify({ anthropic: { type: 'oauth', refresh: 'rt-secret' }, openai: { type: 'api', key: 'k' } }),
+      ),
+    });
+    expect([oauth.code, oauth.message]).toEqual([
+      'AUTH_OAUTH_REFUSED',
+      expect.stringContaining('OAuth credentials for anthropic. Their refresh tokens rotate'),
+    ]);
     expect(JSON.stringify(oauth)).not.toContain('rt-secret');
   });
 
@@ -149,7 +166,10 @@ describe('starts that fail leave nothing behind', () => {
   });
 
   test('a server that listens and never answers', async () => {
-    const error = await leavesNothing({ binary: await script('echo "opencode server listening on http://127.0.0.1:1"; exec sleep 60'), startupTimeoutMs: 2000 });
+    const error = await leavesNothing({
+      binary: await script('echo "opencode server listening on http://127.0.0.1:1"; exec sleep 60'),
+      startupTimeoutMs: 2000,
+    });
     expect([error.code, error.details['phase']]).toEqual(['SERVER_START_FAILED', 'version']);
   });
 

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import { decodeFrame, decodeHistoryEntry, decodeTurnError, finalAnswer, proofSignals, proveTurnEnd, type TurnEvidence } from '@opencode-manager/core/protocol';
+import {
+  decodeFrame,
+  decodeHistoryEntry,
+  decodeTurnError,
+  finalAnswer,
+  proofSignals,
+  proveTurnEnd,
+  type TurnEvidence,
+} from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
 import { createOutputRing } from '../src/process/output-ring.ts';
 
@@ -8,7 +16,11 @@ const frame = (payload: unknown, directory: string | undefined = '/work/repo') =
 
 describe('decodeFrame', () => {
   test('gives lifecycle events by our names, with session and directory', () => {
-    const data = frame({ id: 'evt_1', type: 'session.status', properties: { sessionID: 'ses_1', status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } } });
+    const data = frame({
+      id: 'evt_1',
+      type: 'session.status',
+      properties: { sessionID: 'ses_1', status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } },
+    });
     expect(decodeFrame(data)).toEqual({
       kind: 'event',
       event: {
@@ -23,36 +35,64 @@ describe('decodeFrame', () => {
   });
 
   test('puts deltas and part updates on the stream plane', () => {
-    const delta = decodeFrame(frame({ id: 'evt_2', type: 'message.part.delta', properties: { sessionID: 'ses_1', messageID: 'msg_1', partID: 'prt_1', field: 'text', delta: 'Hello ' } }));
-    expect(delta).toMatchObject({ event: { type: 'part.delta', plane: 'stream', data: { messageId: 'msg_1', partId: 'prt_1', field: 'text', delta: 'Hello ' } } });
+    const delta = decodeFrame(
+      frame({
+        id: 'evt_2',
+        type: 'message.part.delta',
+        properties: { sessionID: 'ses_1', messageID: 'msg_1', partID: 'prt_1', field: 'text', delta: 'Hello ' },
+      }),
+    );
+    expect(delta).toMatchObject({
+      event: { type: 'part.delta', plane: 'stream', data: { messageId: 'msg_1', partId: 'prt_1', field: 'text', delta: 'Hello ' } },
+    });
   });
 
   test('reads id and number of a sync record without parsing what it repeats', () => {
-    const data = '{"directory":"/d","project":"p","payload":{"type":"sync","syncEvent":{"id":"evt_3","type":"message.updated.1","seq":14,"aggregateID":"ses_1","data":{ not even JSON';
+    const data =
+      '{"directory":"/d","project":"p","payload":{"type":"sync","syncEvent":{"id":"evt_3","type":"message.updated.1","seq":14,"aggregateID":"ses_1","data":{ not even JSON';
     expect(decodeFrame(data)).toEqual({ kind: 'sync', id: 'evt_3', durableSequence: 14, sessionId: 'ses_1' });
   });
 
   test('a text that only looks like a sync record is an event', () => {
     const text = '"payload":{"type":"sync","syncEvent":{"id":"x","type":"y","seq":1,"aggregateID":"z"';
-    const data = frame({ id: 'evt_4', type: 'message.part.delta', properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text } });
+    const data = frame({
+      id: 'evt_4',
+      type: 'message.part.delta',
+      properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text },
+    });
     expect(decodeFrame(data)).toMatchObject({ kind: 'event', event: { data: { delta: text } } });
   });
 
   test('keeps what it does not know, also names of Object.prototype, and reports what it cannot read', () => {
-    expect(decodeFrame(frame({ id: 'evt_5', type: 'plugin.added', properties: { id: 'x' } }))).toMatchObject({ event: { type: 'other', data: { name: 'plugin.added', properties: { id: 'x' } } } });
-    expect(decodeFrame(frame({ id: 'evt_6', type: 'constructor', properties: {} }))).toMatchObject({ event: { type: 'other', data: { name: 'constructor' } } });
+    expect(decodeFrame(frame({ id: 'evt_5', type: 'plugin.added', properties: { id: 'x' } }))).toMatchObject({
+      event: { type: 'other', data: { name: 'plugin.added', properties: { id: 'x' } } },
+    });
+    expect(decodeFrame(frame({ id: 'evt_6', type: 'constructor', properties: {} }))).toMatchObject({
+      event: { type: 'other', data: { name: 'constructor' } },
+    });
     expect(decodeFrame('{"payload":')).toMatchObject({ kind: 'malformed' });
     expect(decodeFrame('null')).toMatchObject({ kind: 'malformed' });
     expect(decodeFrame('{}')).toMatchObject({ kind: 'malformed', reason: 'the record has no payload.type' });
   });
 
   test('decodes stored events, whose types carry a version', () => {
-    const event = decodeHistoryEntry({ id: 'evt_7', aggregate_id: 'ses_9', seq: 3, type: 'session.created.1', data: { sessionID: 'ses_9', info: { id: 'ses_9', directory: '/d' } } });
+    const event = decodeHistoryEntry({
+      id: 'evt_7',
+      aggregate_id: 'ses_9',
+      seq: 3,
+      type: 'session.created.1',
+      data: { sessionID: 'ses_9', info: { id: 'ses_9', directory: '/d' } },
+    });
     expect(event).toMatchObject({ type: 'session.created', sessionId: 'ses_9', durableSequence: 3, directory: '/d' });
   });
 
   test('reduces errors to name, message, status and whether a retry helps', () => {
-    expect(decodeTurnError({ name: 'APIError', data: { message: 'Rate limit reached', statusCode: 429, isRetryable: true, responseBody: 'secret' } })).toEqual({
+    expect(
+      decodeTurnError({
+        name: 'APIError',
+        data: { message: 'Rate limit reached', statusCode: 429, isRetryable: true, responseBody: 'secret' },
+      }),
+    ).toEqual({
       name: 'APIError',
       message: 'Rate limit reached',
       statusCode: 429,
@@ -75,7 +115,9 @@ describe('proveTurnEnd', () => {
   test('needs all four signals: every subset that misses one is not over, and names it', () => {
     const keys = ['finalMessage', 'idle', 'childrenQuiet', 'noPendingAsk'] as const;
     for (let subset = 0; subset < 16; subset += 1) {
-      const evidence = Object.fromEntries(Object.entries(whole).filter(([key]) => key === 'messageId' || subset & (1 << keys.indexOf(key as 'idle')))) as unknown as TurnEvidence;
+      const evidence = Object.fromEntries(
+        Object.entries(whole).filter(([key]) => key === 'messageId' || subset & (1 << keys.indexOf(key as 'idle'))),
+      ) as unknown as TurnEvidence;
       const end = proveTurnEnd(evidence);
       const missing = keys.flatMap((_, index) => (subset & (1 << index) ? [] : [proofSignals[index]]));
       expect(end).toEqual(missing.length > 0 ? { over: false, missing } : expect.objectContaining({ over: true, finalMessageId: 'msg_2' }));
@@ -98,7 +140,12 @@ describe('proveTurnEnd', () => {
 });
 
 test('finalAnswer takes the newest answer to our message, and only when it is finalised', () => {
-  const answer = (id: string, parentID: string, created: number, completed?: number) => ({ role: 'assistant', id, parentID, time: { created, ...(completed && { completed }) } });
+  const answer = (id: string, parentID: string, created: number, completed?: number) => ({
+    role: 'assistant',
+    id,
+    parentID,
+    time: { created, ...(completed && { completed }) },
+  });
   expect(finalAnswer([answer('a', 'ours', 1, 2), answer('b', 'ours', 3), answer('c', 'other', 9, 9)], 'ours')).toBeUndefined();
   expect(finalAnswer([answer('b', 'ours', 3, 4), answer('a', 'ours', 1, 2), { role: 'user', id: 'ours' }], 'ours')?.id).toBe('b');
 });
@@ -110,14 +157,24 @@ describe('errors', () => {
   test.each([
     [400, { name: 'BadRequest', data: { message: 'Missing key\n  at ["parts"]', kind: 'Payload' } }, 'BAD_REQUEST', /Missing key/],
     [400, { _tag: 'BadRequest' }, 'BAD_REQUEST', /400 BadRequest/],
-    [400, { _tag: 'InvalidRequestError', message: 'Invalid session ID', field: 'sessionID' }, 'BAD_REQUEST', /\(sessionID\) Invalid session ID/],
+    [
+      400,
+      { _tag: 'InvalidRequestError', message: 'Invalid session ID', field: 'sessionID' },
+      'BAD_REQUEST',
+      /\(sessionID\) Invalid session ID/,
+    ],
     [401, '', 'UNAUTHORIZED', /401 with an empty body/],
     [404, { name: 'NotFoundError', data: { message: 'Session not found: ses_1' } }, 'NOT_FOUND', /Session not found: ses_1/],
     [404, { _tag: 'SessionNotFoundError' }, 'NOT_FOUND', /SessionNotFoundError/],
     [404, { _tag: 'PermissionNotFoundError' }, 'NOT_FOUND', /PermissionNotFoundError/],
     [409, { _tag: 'SessionBusyError', sessionID: 'ses_1', message: 'Session is busy: ses_1' }, 'SESSION_BUSY', /Session is busy/],
     [500, { name: 'UnknownError', data: { message: 'Unexpected server error.', ref: 'err_1' } }, 'SERVER_ERROR', /Unexpected server error/],
-    [400, { name: 'ConfigInvalidError', data: { path: '/c.json', issues: [{ path: ['model'], message: 'Expected string, got 5' }] } }, 'OPENCODE_CONFIG_INVALID', /\(\/c\.json\) model: Expected string, got 5/],
+    [
+      400,
+      { name: 'ConfigInvalidError', data: { path: '/c.json', issues: [{ path: ['model'], message: 'Expected string, got 5' }] } },
+      'OPENCODE_CONFIG_INVALID',
+      /\(\/c\.json\) model: Expected string, got 5/,
+    ],
     [400, { name: 'ConfigJsonError', data: { path: '/c.json', message: 'bad comma' } }, 'OPENCODE_CONFIG_INVALID', /bad comma/],
     [502, '<html>bad gateway</html>', 'SERVER_ERROR', /502/],
   ])('an answer %i %j is %s', (status, body, code, message) => {
@@ -126,7 +183,11 @@ describe('errors', () => {
   });
 
   test('cross JSON with code, details, output and causes', () => {
-    const error = new OpencodeManagerError('SERVER_EXITED', 'gone', { details: { signal: 'SIGKILL' }, output: 'tail', cause: new OpencodeManagerError('CONNECTION_LOST', 'reset', { cause: new TypeError('inner') }) });
+    const error = new OpencodeManagerError('SERVER_EXITED', 'gone', {
+      details: { signal: 'SIGKILL' },
+      output: 'tail',
+      cause: new OpencodeManagerError('CONNECTION_LOST', 'reset', { cause: new TypeError('inner') }),
+    });
     const restored = OpencodeManagerError.from(JSON.parse(JSON.stringify(error)) as ReturnType<OpencodeManagerError['toJSON']>);
     expect(restored.toJSON()).toEqual(error.toJSON());
     expect((restored.cause as OpencodeManagerError).code).toBe('CONNECTION_LOST');

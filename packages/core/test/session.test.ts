@@ -83,7 +83,11 @@ describe('turns', () => {
     const sub = await bench.server.createSession({ directory: `${bench.workspace.path}/sub` });
     await sub.prompt('read the instructions of sub');
     const systemOf = (text: string) =>
-      JSON.stringify(bench.model.calls.find((call) => call.purpose === 'turn' && JSON.stringify(call.messages.at(-1)).includes(text))?.messages.filter(({ role }) => role === 'system'));
+      JSON.stringify(
+        bench.model.calls
+          .find((call) => call.purpose === 'turn' && JSON.stringify(call.messages.at(-1)).includes(text))
+          ?.messages.filter(({ role }) => role === 'system'),
+      );
     expect(systemOf('instructions of root')).toContain('says the root');
     expect(systemOf('instructions of root')).not.toContain('sub directory says');
     expect(systemOf('instructions of sub')).toMatch(/says the root.*sub directory says/s);
@@ -206,14 +210,17 @@ describe('the server', () => {
   test('answers of the server map to coded errors', async () => {
     const { client } = bench.server;
     const session = await bench.server.createSession();
-    const raw = (path: string, method: 'GET' | 'POST' = 'GET', body?: unknown) => failureOf(client.call({ method, path, answer: 'json', ...(body !== undefined && { body }) }));
+    const raw = (path: string, method: 'GET' | 'POST' = 'GET', body?: unknown) =>
+      failureOf(client.call({ method, path, answer: 'json', ...(body !== undefined && { body }) }));
     expect((await raw(`/session/${session.id}/prompt_async`, 'POST', {})).code).toBe('BAD_REQUEST');
     expect((await raw('/permission/per_0000/reply', 'POST', { reply: 'once' })).code).toBe('NOT_FOUND');
     expect((await raw('/no/such/route')).code).toMatch(/RESPONSE_INVALID|SERVER_ERROR/);
     const turn = failureOf(session.prompt('slow again'));
     await vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000 });
     const operations = bench.server.operations(session.id);
-    expect((await failureOf(operations.submit({ kind: 'shell', messageId: 'msg_203599750f00100000000000000', command: 'true' }))).code).toBe('SESSION_BUSY');
+    expect(
+      (await failureOf(operations.submit({ kind: 'shell', messageId: 'msg_203599750f00100000000000000', command: 'true' }))).code,
+    ).toBe('SESSION_BUSY');
     expect((await failureOf(operations.revert('msg_203599750f00100000000000000'))).code).toBe('SESSION_BUSY');
     await session.abort();
     await turn;

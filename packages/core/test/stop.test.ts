@@ -17,7 +17,10 @@ const tools = {
 
 const rules = [
   { when: { user: /^run (\w+)/, toolResult: /./ }, reply: 'Ran.' },
-  ...Object.entries(tools).map(([name, command]) => ({ when: { user: `run ${name}` }, reply: { toolCalls: [{ name: 'bash', arguments: { command, description: name } }] } })),
+  ...Object.entries(tools).map(([name, command]) => ({
+    when: { user: `run ${name}` },
+    reply: { toolCalls: [{ name: 'bash', arguments: { command, description: name } }] },
+  })),
   { when: { user: /stream/ }, reply: { text: 'word '.repeat(200), tokensPerSecond: 5 } },
 ];
 
@@ -83,11 +86,20 @@ describe('the end of a manager', () => {
 
   async function startManager(prompts: string[]) {
     const config = { directory: workspace.path, opencodeConfig: model.opencodeConfig() };
-    const child = execa(process.execPath, ['--conditions=@opencode-manager/source', fileURLToPath(new URL('support/manager.ts', import.meta.url)), JSON.stringify(config), JSON.stringify(prompts)], {
-      reject: false,
-      buffer: false,
-      lines: false,
-    });
+    const child = execa(
+      process.execPath,
+      [
+        '--conditions=@opencode-manager/source',
+        fileURLToPath(new URL('support/manager.ts', import.meta.url)),
+        JSON.stringify(config),
+        JSON.stringify(prompts),
+      ],
+      {
+        reject: false,
+        buffer: false,
+        lines: false,
+      },
+    );
     const line = await new Promise<string>((resolve, reject) => {
       let text = '';
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -99,21 +111,24 @@ describe('the end of a manager', () => {
     return { child, ...(JSON.parse(line) as { runId: string; stateDir: string; pid: number }) };
   }
 
-  test.each(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s: server, tools of every kind and temporary state are gone within 3 s', async (signal) => {
-    const manager = await startManager(['run plain', 'run background', 'run setsid', 'run deaf', 'stream']);
-    await vi.waitFor(async () => expect(await sleepsOf(manager.runId)).toBeGreaterThanOrEqual(6), { timeout: 30_000, interval: 100 });
-    expect((await listRuns()).map(({ runId }) => runId)).toContain(manager.runId);
-    manager.child.kill(signal);
-    await vi.waitFor(
-      async () => {
-        expect(await findMarkedProcesses(manager.runId)).toEqual([]);
-        expect(await exists(manager.stateDir)).toBe(false);
-        expect((await listRuns()).map(({ runId }) => runId)).not.toContain(manager.runId);
-      },
-      { timeout: 3000, interval: 50 },
-    );
-    await manager.child;
-  });
+  test.each(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    '%s: server, tools of every kind and temporary state are gone within 3 s',
+    async (signal) => {
+      const manager = await startManager(['run plain', 'run background', 'run setsid', 'run deaf', 'stream']);
+      await vi.waitFor(async () => expect(await sleepsOf(manager.runId)).toBeGreaterThanOrEqual(6), { timeout: 30_000, interval: 100 });
+      expect((await listRuns()).map(({ runId }) => runId)).toContain(manager.runId);
+      manager.child.kill(signal);
+      await vi.waitFor(
+        async () => {
+          expect(await findMarkedProcesses(manager.runId)).toEqual([]);
+          expect(await exists(manager.stateDir)).toBe(false);
+          expect((await listRuns()).map(({ runId }) => runId)).not.toContain(manager.runId);
+        },
+        { timeout: 3000, interval: 50 },
+      );
+      await manager.child;
+    },
+  );
 
   test('when the guard was killed too, the next manager finds the leftovers and reaps what carries the marker', async () => {
     const manager = await startManager(['run setsid']);

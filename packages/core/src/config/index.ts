@@ -1,4 +1,11 @@
 export { serverConfigJsonSchema } from './json-schema.ts';
 export { serverConfigSchema, type ServerConfig } from './schema.ts';
 export { parseServerConfig, realDirectory, resolveConfig, type ResolvedConfig } from './resolve.ts';
-export { effectiveConfig, parseJsonc, readJsonc, withAbsoluteReferences, type EffectiveConfig, type OpencodeConfig } from './opencode-config.ts';
+export {
+  effectiveConfig,
+  parseJsonc,
+  readJsonc,
+  withAbsoluteReferences,
+  type EffectiveConfig,
+  type OpencodeConfig,
+} from './opencode-config.ts';

@@ -27,10 +27,14 @@ const profileDefaults: Readonly<Record<ResolvedConfig['profile'], OpencodeConfig
 /** Reads JSON or JSONC. @throws `OPENCODE_CONFIG_INVALID` with the line and column */
 export async function readJsonc(path: string, option: string): Promise<OpencodeConfig> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new OpencodeManagerError('OPENCODE_CONFIG_INVALID', `${option}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Name an existing file.`, {
-      details: { option, path },
-      cause: error,
-    });
+    throw new OpencodeManagerError(
+      'OPENCODE_CONFIG_INVALID',
+      `${option}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Name an existing file.`,
+      {
+        details: { option, path },
+        cause: error,
+      },
+    );
   });
   return parseJsonc(text, `${option}: ${path}`);
 }
@@ -48,7 +52,10 @@ export function parseJsonc(text: string, label: string): OpencodeConfig {
     });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new OpencodeManagerError('OPENCODE_CONFIG_INVALID', `${label} must hold an object; received ${Array.isArray(value) ? 'an array' : typeof value}.`);
+    throw new OpencodeManagerError(
+      'OPENCODE_CONFIG_INVALID',
+      `${label} must hold an object; received ${Array.isArray(value) ? 'an array' : typeof value}.`,
+    );
   }
   return value as OpencodeConfig;
 }
@@ -57,11 +64,17 @@ export function parseJsonc(text: string, label: string): OpencodeConfig {
  * The configuration for one server: the profile's defaults, then what a handed-over config directory and the user's
  * configuration say, then what isolation fixes. `username` is a sentinel: the running server must report it back.
  */
-export async function effectiveConfig(config: ResolvedConfig, runId: string, fromConfigDir: OpencodeConfig, modelsInFiles: readonly string[]): Promise<EffectiveConfig> {
+export async function effectiveConfig(
+  config: ResolvedConfig,
+  runId: string,
+  fromConfigDir: OpencodeConfig,
+  modelsInFiles: readonly string[],
+): Promise<EffectiveConfig> {
   const given = await givenConfig(config);
   const merged: OpencodeConfig = { ...profileDefaults[config.profile], ...mergeShallowMaps(fromConfigDir, given) };
   const model = typeof merged['model'] === 'string' ? merged['model'] : undefined;
-  const providers = config.enabledProviders ?? listOfStrings(merged['enabled_providers']) ?? providersOf([...modelsOf(merged), ...modelsInFiles]);
+  const providers =
+    config.enabledProviders ?? listOfStrings(merged['enabled_providers']) ?? providersOf([...modelsOf(merged), ...modelsInFiles]);
   return {
     config: { ...merged, username: runId, autoupdate: false, share: 'disabled', enabled_providers: providers },
     providers,

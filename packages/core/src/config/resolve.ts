@@ -6,7 +6,10 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
-export interface ResolvedConfig extends Omit<ServerConfig, 'directory' | 'profile' | 'projectConfig' | 'startupTimeoutMs' | 'hostname' | 'port'> {
+export interface ResolvedConfig extends Omit<
+  ServerConfig,
+  'directory' | 'profile' | 'projectConfig' | 'startupTimeoutMs' | 'hostname' | 'port'
+> {
   /** Real path. */
   readonly directory: string;
   readonly hostname: string;
@@ -41,14 +44,20 @@ export function parseServerConfig(value: unknown): z.output<typeof serverConfigS
   if (unknown?.code === 'unrecognized_keys') throw unknownKey(unknown.keys[0] ?? '');
   const issue = result.error.issues[0];
   const option = issue?.path.join('.') || 'the options';
-  throw new OpencodeManagerError('CONFIG_INVALID', `Option ${option}: ${issue?.message ?? 'invalid'}; received ${describeValue(valueAt(value, issue?.path ?? []))}.`, {
-    details: { option },
-  });
+  throw new OpencodeManagerError(
+    'CONFIG_INVALID',
+    `Option ${option}: ${issue?.message ?? 'invalid'}; received ${describeValue(valueAt(value, issue?.path ?? []))}.`,
+    {
+      details: { option },
+    },
+  );
 }
 
 function unknownKey(key: string): OpencodeManagerError {
   const nearest = closest(key, Object.keys(serverConfigSchema.shape));
-  return new OpencodeManagerError('CONFIG_KEY_UNKNOWN', `Option ${key} does not exist. Did you mean ${nearest}?`, { details: { option: key, nearest } });
+  return new OpencodeManagerError('CONFIG_KEY_UNKNOWN', `Option ${key} does not exist. Did you mean ${nearest}?`, {
+    details: { option: key, nearest },
+  });
 }
 
 function absolutePaths(parsed: z.output<typeof serverConfigSchema>): Partial<ResolvedConfig> {
@@ -69,10 +78,14 @@ export async function realDirectory(path: string, option: string): Promise<strin
     throw new OpencodeManagerError('DIRECTORY_MISSING', `${option}: ${path} is not a directory.`, { details: { option, path } });
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;
-    throw new OpencodeManagerError('DIRECTORY_MISSING', `${option}: ${path} does not exist or cannot be read. Create it, or name another.`, {
-      details: { option, path },
-      cause: error,
-    });
+    throw new OpencodeManagerError(
+      'DIRECTORY_MISSING',
+      `${option}: ${path} does not exist or cannot be read. Create it, or name another.`,
+      {
+        details: { option, path },
+        cause: error,
+      },
+    );
   }
 }
 

@@ -11,12 +11,21 @@ const maxStartupMs = 600_000;
  */
 export const serverConfigSchema = z
   .strictObject({
-    directory: absolutePath.optional().describe('The workspace: where sessions work unless they name another directory. Default: the current directory.'),
+    directory: absolutePath
+      .optional()
+      .describe('The workspace: where sessions work unless they name another directory. Default: the current directory.'),
     stateDir: absolutePath
       .optional()
-      .describe("Holds the server's home, XDG directories, configuration, credentials and database. Default: a new private one in the system's temporary directory."),
-    deleteStateOnExit: z.boolean().optional().describe('Remove the state directory when the server stops. Default: true for a directory made here, false for one that was named.'),
-    binary: absolutePath.optional().describe('The opencode binary. Default: OPENCODE_BIN, then PATH, then the installed package opencode-ai.'),
+      .describe(
+        "Holds the server's home, XDG directories, configuration, credentials and database. Default: a new private one in the system's temporary directory.",
+      ),
+    deleteStateOnExit: z
+      .boolean()
+      .optional()
+      .describe('Remove the state directory when the server stops. Default: true for a directory made here, false for one that was named.'),
+    binary: absolutePath
+      .optional()
+      .describe('The opencode binary. Default: OPENCODE_BIN, then PATH, then the installed package opencode-ai.'),
     hostname: z
       .enum(['127.0.0.1', 'localhost', '::1'])
       .optional()
@@ -26,22 +35,45 @@ export const serverConfigSchema = z
       .union([absolutePath, z.record(z.string(), z.unknown())])
       .optional()
       .describe("opencode's own configuration: an object, or a JSON or JSONC file."),
-    opencodeConfigDir: absolutePath.optional().describe('A directory with agents, commands and plugins, as opencode reads them. It is copied into the state, never used in place.'),
-    enabledProviders: z.array(z.string().min(1)).optional().describe("Providers that may be used. Default: those that the configuration's models name."),
-    authFile: absolutePath.optional().describe("An auth.json as opencode writes it. Copied with mode 0600."),
-    allowOAuth: z.boolean().optional().describe('Accept OAuth entries in the auth file. Their refresh tokens rotate: the original is logged out when the copy refreshes.'),
-    passEnv: z.array(z.string().min(1)).optional().describe("Names of variables of this process that the server gets, for example ['ANTHROPIC_API_KEY']."),
+    opencodeConfigDir: absolutePath
+      .optional()
+      .describe('A directory with agents, commands and plugins, as opencode reads them. It is copied into the state, never used in place.'),
+    enabledProviders: z
+      .array(z.string().min(1))
+      .optional()
+      .describe("Providers that may be used. Default: those that the configuration's models name."),
+    authFile: absolutePath.optional().describe('An auth.json as opencode writes it. Copied with mode 0600.'),
+    allowOAuth: z
+      .boolean()
+      .optional()
+      .describe('Accept OAuth entries in the auth file. Their refresh tokens rotate: the original is logged out when the copy refreshes.'),
+    passEnv: z
+      .array(z.string().min(1))
+      .optional()
+      .describe("Names of variables of this process that the server gets, for example ['ANTHROPIC_API_KEY']."),
     passProviderKeys: z.boolean().optional().describe('Pass every variable that is well known as a provider key. Default: false.'),
-    env: z.record(z.string(), z.string()).optional().describe('Variables to set for the server. Those that isolation rests on cannot be set.'),
+    env: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Variables to set for the server. Those that isolation rests on cannot be set.'),
     profile: z
       .enum(['batch', 'interactive'])
       .optional()
-      .describe("batch (default): no snapshots, LSP, formatter, sharing or default plugins. interactive: keeps snapshots, which revert and diff need, and questions."),
+      .describe(
+        'batch (default): no snapshots, LSP, formatter, sharing or default plugins. interactive: keeps snapshots, which revert and diff need, and questions.',
+      ),
     projectConfig: z
       .enum(['instructions', 'all', 'none'])
       .optional()
-      .describe("What of the workspace's own configuration counts: its AGENTS.md files (default), everything (its plugins run as code in the server), or nothing."),
-    startupTimeoutMs: z.int().min(1000).max(maxStartupMs).optional().describe('Deadline of the whole start, in milliseconds. Default: 30000.'),
+      .describe(
+        "What of the workspace's own configuration counts: its AGENTS.md files (default), everything (its plugins run as code in the server), or nothing.",
+      ),
+    startupTimeoutMs: z
+      .int()
+      .min(1000)
+      .max(maxStartupMs)
+      .optional()
+      .describe('Deadline of the whole start, in milliseconds. Default: 30000.'),
   })
   .describe('Options of an isolated opencode server.');
 

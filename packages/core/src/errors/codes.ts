@@ -7,63 +7,174 @@ export const errorCatalogue = {
   CONFIG_INVALID: { meaning: 'An option has a value that cannot be used.', remedy: 'Correct the option that the message names.' },
   CONFIG_KEY_UNKNOWN: { meaning: 'An option does not exist.', remedy: 'Use the name that the message suggests.' },
   DIRECTORY_MISSING: { meaning: 'A directory that was named does not exist or is not a directory.', remedy: 'Create it, or name another.' },
-  OPENCODE_CONFIG_INVALID: { meaning: 'The opencode configuration is missing, is not JSONC, or opencode refuses it.', remedy: 'Correct the file at the place that the message names.' },
-  OPENCODE_CONFIG_MISMATCH: { meaning: 'The running server does not use the configuration that was written for it.', remedy: 'Look for configuration that overrides yours (the message names the field); nothing was sent to a model.' },
-  AUTH_FILE_INVALID: { meaning: 'The auth file is missing or is not a map of provider names to credentials.', remedy: 'Name an auth.json as opencode writes it.' },
-  AUTH_OAUTH_REFUSED: { meaning: 'The auth file holds OAuth credentials; their refresh tokens rotate, so a copy would log the original out.', remedy: 'Use API keys, or set allowOAuth when this copy may become the only one in use.' },
-  STATE_DIRECTORY_UNSAFE: { meaning: 'The state directory lies inside a directory that belongs to the user or to their own opencode, or others may write it.', remedy: 'Name a private directory elsewhere, or leave stateDir unset.' },
-  STATE_DIRECTORY_LOCKED: { meaning: 'Another manager runs on this state directory.', remedy: 'Stop that manager, or use another state directory.' },
-  STATE_DIRECTORY_UNWRITABLE: { meaning: 'The state directory cannot be created or written.', remedy: 'Check its permissions and free space, or name another.' },
-  WORKSPACE_UNTRUSTED: { meaning: 'The workspace carries opencode plugins, which would run as code inside the server.', remedy: "Remove them, or set projectConfig to 'all' when you trust this workspace." },
+  OPENCODE_CONFIG_INVALID: {
+    meaning: 'The opencode configuration is missing, is not JSONC, or opencode refuses it.',
+    remedy: 'Correct the file at the place that the message names.',
+  },
+  OPENCODE_CONFIG_MISMATCH: {
+    meaning: 'The running server does not use the configuration that was written for it.',
+    remedy: 'Look for configuration that overrides yours (the message names the field); nothing was sent to a model.',
+  },
+  AUTH_FILE_INVALID: {
+    meaning: 'The auth file is missing or is not a map of provider names to credentials.',
+    remedy: 'Name an auth.json as opencode writes it.',
+  },
+  AUTH_OAUTH_REFUSED: {
+    meaning: 'The auth file holds OAuth credentials; their refresh tokens rotate, so a copy would log the original out.',
+    remedy: 'Use API keys, or set allowOAuth when this copy may become the only one in use.',
+  },
+  STATE_DIRECTORY_UNSAFE: {
+    meaning: 'The state directory lies inside a directory that belongs to the user or to their own opencode, or others may write it.',
+    remedy: 'Name a private directory elsewhere, or leave stateDir unset.',
+  },
+  STATE_DIRECTORY_LOCKED: {
+    meaning: 'Another manager runs on this state directory.',
+    remedy: 'Stop that manager, or use another state directory.',
+  },
+  STATE_DIRECTORY_UNWRITABLE: {
+    meaning: 'The state directory cannot be created or written.',
+    remedy: 'Check its permissions and free space, or name another.',
+  },
+  WORKSPACE_UNTRUSTED: {
+    meaning: 'The workspace carries opencode plugins, which would run as code inside the server.',
+    remedy: "Remove them, or set projectConfig to 'all' when you trust this workspace.",
+  },
   PLATFORM_UNSUPPORTED: { meaning: 'This operating system is not supported.', remedy: 'Use Linux or macOS (on Windows: WSL 2).' },
   // The binary and the process
-  BINARY_NOT_FOUND: { meaning: 'No opencode binary was found, or the one that was named does not exist.', remedy: 'Install it (npm install opencode-ai), or name it with the option binary or OPENCODE_BIN.' },
-  BINARY_UNUSABLE: { meaning: 'The opencode binary cannot be run or does not say its version.', remedy: 'Run it by hand with --version; install it again if that fails.' },
-  VERSION_UNSUPPORTED: { meaning: 'The opencode binary has a major version that this manager does not speak.', remedy: 'Install a version from the range that the message names.' },
+  BINARY_NOT_FOUND: {
+    meaning: 'No opencode binary was found, or the one that was named does not exist.',
+    remedy: 'Install it (npm install opencode-ai), or name it with the option binary or OPENCODE_BIN.',
+  },
+  BINARY_UNUSABLE: {
+    meaning: 'The opencode binary cannot be run or does not say its version.',
+    remedy: 'Run it by hand with --version; install it again if that fails.',
+  },
+  VERSION_UNSUPPORTED: {
+    meaning: 'The opencode binary has a major version that this manager does not speak.',
+    remedy: 'Install a version from the range that the message names.',
+  },
   PORT_IN_USE: { meaning: 'The port that was asked for is taken.', remedy: 'Name another port, or 0 for a free one.' },
-  SERVER_START_FAILED: { meaning: 'The opencode server ended or answered wrongly while it started.', remedy: "Read the output's tail in the error." },
-  SERVER_START_TIMEOUT: { meaning: 'The opencode server was not ready in time.', remedy: "Read the output's tail in the error; raise startupTimeoutMs on a slow machine." },
-  SERVER_EXITED: { meaning: 'The opencode server ended while it was in use.', remedy: "Read the output's tail in the error; start a new server." },
-  SERVER_STOP_INCOMPLETE: { meaning: 'Something of the server was still there after it was stopped.', remedy: 'End the processes that the message names.' },
+  SERVER_START_FAILED: {
+    meaning: 'The opencode server ended or answered wrongly while it started.',
+    remedy: "Read the output's tail in the error.",
+  },
+  SERVER_START_TIMEOUT: {
+    meaning: 'The opencode server was not ready in time.',
+    remedy: "Read the output's tail in the error; raise startupTimeoutMs on a slow machine.",
+  },
+  SERVER_EXITED: {
+    meaning: 'The opencode server ended while it was in use.',
+    remedy: "Read the output's tail in the error; start a new server.",
+  },
+  SERVER_STOP_INCOMPLETE: {
+    meaning: 'Something of the server was still there after it was stopped.',
+    remedy: 'End the processes that the message names.',
+  },
   // Requests
-  REQUEST_TIMEOUT: { meaning: 'The server did not answer within the deadline; whether it acted is unknown.', remedy: 'Read the state back before sending again; raise the deadline for slow work.' },
+  REQUEST_TIMEOUT: {
+    meaning: 'The server did not answer within the deadline; whether it acted is unknown.',
+    remedy: 'Read the state back before sending again; raise the deadline for slow work.',
+  },
   REQUEST_ABORTED: { meaning: 'The caller aborted the call.', remedy: 'Nothing: this is the answer to your signal.' },
-  CONNECTION_LOST: { meaning: 'The connection to the server failed before an answer came; whether it acted is unknown.', remedy: 'Check whether the server runs; read the state back before sending again.' },
-  RESPONSE_INVALID: { meaning: 'The answer is not what this route gives (opencode answers unknown routes with a web page).', remedy: 'Check the version of opencode with ocm doctor.' },
+  CONNECTION_LOST: {
+    meaning: 'The connection to the server failed before an answer came; whether it acted is unknown.',
+    remedy: 'Check whether the server runs; read the state back before sending again.',
+  },
+  RESPONSE_INVALID: {
+    meaning: 'The answer is not what this route gives (opencode answers unknown routes with a web page).',
+    remedy: 'Check the version of opencode with ocm doctor.',
+  },
   BAD_REQUEST: { meaning: 'The server refused the request as malformed.', remedy: 'Correct the field that the message names.' },
-  UNAUTHORIZED: { meaning: 'The server did not accept the credentials.', remedy: 'Use credentials() of the server that this url belongs to.' },
+  UNAUTHORIZED: {
+    meaning: 'The server did not accept the credentials.',
+    remedy: 'Use credentials() of the server that this url belongs to.',
+  },
   NOT_FOUND: { meaning: 'The server does not know what was asked for.', remedy: 'Check the id.' },
-  SESSION_BUSY: { meaning: 'The session has a turn in flight and opencode refuses this operation meanwhile.', remedy: 'Wait for the turn or abort it first.' },
+  SESSION_BUSY: {
+    meaning: 'The session has a turn in flight and opencode refuses this operation meanwhile.',
+    remedy: 'Wait for the turn or abort it first.',
+  },
   SERVER_ERROR: { meaning: 'The server answered with an internal error.', remedy: "Look the reference up in the server's log." },
   // Sessions and turns
-  PROMPT_INVALID: { meaning: 'A prompt, command or shell line is empty, too large or holds NUL bytes.', remedy: 'Correct the text; the message names what is wrong with it.' },
-  DIRECTORY_MISMATCH: { meaning: 'The server reports another directory for the session than the one asked for.', remedy: 'Name the real path of the directory; the session was not used.' },
-  MODEL_UNKNOWN: { meaning: 'No provider of this server has the model.', remedy: 'Use one of the models that the message lists, or add the provider to the opencode configuration.' },
+  PROMPT_INVALID: {
+    meaning: 'A prompt, command or shell line is empty, too large or holds NUL bytes.',
+    remedy: 'Correct the text; the message names what is wrong with it.',
+  },
+  DIRECTORY_MISMATCH: {
+    meaning: 'The server reports another directory for the session than the one asked for.',
+    remedy: 'Name the real path of the directory; the session was not used.',
+  },
+  MODEL_UNKNOWN: {
+    meaning: 'No provider of this server has the model.',
+    remedy: 'Use one of the models that the message lists, or add the provider to the opencode configuration.',
+  },
   AGENT_UNKNOWN: { meaning: 'The server knows no agent of this name.', remedy: 'Use one of the agents that the message lists.' },
   COMMAND_UNKNOWN: { meaning: 'The server knows no command of this name.', remedy: 'Use one of the commands that the message lists.' },
   MESSAGE_UNKNOWN: { meaning: 'The session has no message with this id.', remedy: 'Take an id from messages().' },
-  SNAPSHOTS_OFF: { meaning: 'The server runs without snapshots, so nothing can be reverted or compared.', remedy: "Launch with profile 'interactive'." },
-  REVERT_OUTSIDE_GIT: { meaning: "The session's directory is not in a git repository, so opencode would restore no files.", remedy: 'Work in a git repository.' },
-  TURN_FAILED: { meaning: 'The turn ended with an error of the model, its provider or a tool.', remedy: 'Read the message; the details carry what the provider said.' },
+  SNAPSHOTS_OFF: {
+    meaning: 'The server runs without snapshots, so nothing can be reverted or compared.',
+    remedy: "Launch with profile 'interactive'.",
+  },
+  REVERT_OUTSIDE_GIT: {
+    meaning: "The session's directory is not in a git repository, so opencode would restore no files.",
+    remedy: 'Work in a git repository.',
+  },
+  TURN_FAILED: {
+    meaning: 'The turn ended with an error of the model, its provider or a tool.',
+    remedy: 'Read the message; the details carry what the provider said.',
+  },
   TURN_TIMEOUT: { meaning: 'The turn was not over in time.', remedy: 'Raise the timeout, or abort the session.' },
   TURN_ABORTED: { meaning: 'The turn was aborted.', remedy: 'Nothing: this is the answer to your abort.' },
-  TURN_STALLED: { meaning: 'A busy turn showed no sign of progress for too long.', remedy: 'Raise stallTimeoutMs for slow models or tools; look at the provider otherwise.' },
-  TURN_RUNAWAY: { meaning: 'The turn went round in circles: empty answers or the same tool call again and again.', remedy: "Look at the provider's stream (it ends without a finish reason), or at the prompt." },
-  TURN_INTERRUPTED: { meaning: 'The turn stopped without an answer, and nobody here aborted it.', remedy: 'Run the task again; look at the server for a restart or another client.' },
-  QUOTA_EXHAUSTED: { meaning: 'The provider refuses work until a quota is free again.', remedy: 'Run the task again after reset_at, or with another model.' },
-  INPUT_NEEDED: { meaning: 'The turn asked for a permission or an answer that nobody gave.', remedy: 'Add the rule that the message names to the permissions, or answer the ask in time.' },
-  ANSWER_EMPTY: { meaning: 'The model ended its turn without text and without a tool result.', remedy: 'Run the task again; look at the model when it happens often.' },
-  SESSION_ACTOR_FAILED: { meaning: 'The actor of a session failed; the session is not used again.', remedy: 'Read the cause; report it with the version.' },
-  ABORT_UNCONFIRMED: { meaning: 'The session did not become idle after an abort.', remedy: 'Do not use the session again; stop the server if others must go on.' },
+  TURN_STALLED: {
+    meaning: 'A busy turn showed no sign of progress for too long.',
+    remedy: 'Raise stallTimeoutMs for slow models or tools; look at the provider otherwise.',
+  },
+  TURN_RUNAWAY: {
+    meaning: 'The turn went round in circles: empty answers or the same tool call again and again.',
+    remedy: "Look at the provider's stream (it ends without a finish reason), or at the prompt.",
+  },
+  TURN_INTERRUPTED: {
+    meaning: 'The turn stopped without an answer, and nobody here aborted it.',
+    remedy: 'Run the task again; look at the server for a restart or another client.',
+  },
+  QUOTA_EXHAUSTED: {
+    meaning: 'The provider refuses work until a quota is free again.',
+    remedy: 'Run the task again after reset_at, or with another model.',
+  },
+  INPUT_NEEDED: {
+    meaning: 'The turn asked for a permission or an answer that nobody gave.',
+    remedy: 'Add the rule that the message names to the permissions, or answer the ask in time.',
+  },
+  ANSWER_EMPTY: {
+    meaning: 'The model ended its turn without text and without a tool result.',
+    remedy: 'Run the task again; look at the model when it happens often.',
+  },
+  SESSION_ACTOR_FAILED: {
+    meaning: 'The actor of a session failed; the session is not used again.',
+    remedy: 'Read the cause; report it with the version.',
+  },
+  ABORT_UNCONFIRMED: {
+    meaning: 'The session did not become idle after an abort.',
+    remedy: 'Do not use the session again; stop the server if others must go on.',
+  },
   // Events
-  STREAM_UNAVAILABLE: { meaning: 'The event stream could not be opened.', remedy: 'Check that the server runs and that the credentials are its own.' },
-  STREAM_WORKER_LOST: { meaning: 'The thread that reads the event stream ended again and again.', remedy: 'Read the cause; report it with the version.' },
+  STREAM_UNAVAILABLE: {
+    meaning: 'The event stream could not be opened.',
+    remedy: 'Check that the server runs and that the credentials are its own.',
+  },
+  STREAM_WORKER_LOST: {
+    meaning: 'The thread that reads the event stream ended again and again.',
+    remedy: 'Read the cause; report it with the version.',
+  },
   MONITOR_CLOSED: { meaning: 'The event monitor was closed.', remedy: 'Open a new one.' },
   // Pool and tasks
   TASK_INVALID: { meaning: 'A task cannot be run as it is written.', remedy: 'Correct the field that the message names.' },
   TASK_DUPLICATE: { meaning: 'Two tasks have the same id.', remedy: 'Give each task an id of its own.' },
   POOL_STOPPED: { meaning: 'The pool is stopped or draining and takes no new work.', remedy: 'Create a new pool.' },
-  RESTART_BUDGET_SPENT: { meaning: 'Restarts failed too often within the time window.', remedy: "Read the cause and the output's tail, remove the reason, start again." },
+  RESTART_BUDGET_SPENT: {
+    meaning: 'Restarts failed too often within the time window.',
+    remedy: "Read the cause and the output's tail, remove the reason, start again.",
+  },
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   MANAGER_NOT_FOUND: { meaning: 'No running manager was found.', remedy: 'Start one with ocm serve, or name its process id.' },

@@ -101,7 +101,9 @@ async function readAnswer<Response>(
   try {
     return JSON.parse(text) as Response;
   } catch (error) {
-    throw new OpencodeManagerError('RESPONSE_INVALID', `${label}: the answer is not valid JSON (${text.length} characters).`, { cause: error });
+    throw new OpencodeManagerError('RESPONSE_INVALID', `${label}: the answer is not valid JSON (${text.length} characters).`, {
+      cause: error,
+    });
   }
 }
 
@@ -133,13 +135,19 @@ function createDeadline(timeoutMs: number, caller: AbortSignal | undefined) {
     },
     explain(error: unknown, label: string): OpencodeManagerError {
       if (timedOut) {
-        return new OpencodeManagerError('REQUEST_TIMEOUT', `${label}: no answer within ${timeoutMs} ms; whether the server acted on it is unknown.`, {
-          details: { timeoutMs },
-          cause: error,
-        });
+        return new OpencodeManagerError(
+          'REQUEST_TIMEOUT',
+          `${label}: no answer within ${timeoutMs} ms; whether the server acted on it is unknown.`,
+          {
+            details: { timeoutMs },
+            cause: error,
+          },
+        );
       }
       if (caller?.aborted) return new OpencodeManagerError('REQUEST_ABORTED', `${label}: aborted by the caller.`, { cause: caller.reason });
-      return new OpencodeManagerError('CONNECTION_LOST', `${label}: the connection to the server failed (${(error as Error).message}).`, { cause: error });
+      return new OpencodeManagerError('CONNECTION_LOST', `${label}: the connection to the server failed (${(error as Error).message}).`, {
+        cause: error,
+      });
     },
   };
 }

@@ -14,7 +14,12 @@ const excerptLength = 600;
 /** opencode's two shapes of an error body: `{name, data}` (older routes) and `{_tag, ...}` (newer ones). */
 interface ErrorBody {
   readonly name?: string;
-  readonly data?: { readonly message?: string; readonly path?: string; readonly issues?: readonly { path?: unknown[]; message?: string }[]; readonly ref?: string };
+  readonly data?: {
+    readonly message?: string;
+    readonly path?: string;
+    readonly issues?: readonly { path?: unknown[]; message?: string }[];
+    readonly ref?: string;
+  };
   readonly _tag?: string;
   readonly message?: string;
   readonly field?: string;
@@ -33,15 +38,26 @@ const codeOfName: Readonly<Record<string, ErrorCode>> = {
   UnknownError: 'SERVER_ERROR',
 };
 
-const codeOfStatus: Readonly<Record<number, ErrorCode>> = { 400: 'BAD_REQUEST', 401: 'UNAUTHORIZED', 404: 'NOT_FOUND', 409: 'SESSION_BUSY' };
+const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHORIZED',
+  404: 'NOT_FOUND',
+  409: 'SESSION_BUSY',
+};
 
 /** Maps an answer with a status of 400 and above to a coded error that carries the server's own words. */
 export function errorOfResponse({ statusCode, contentType, text, label }: FailedResponse): OpencodeManagerError {
   const body = contentType.includes('json') ? parseBody(text) : undefined;
   const name = body?.name ?? body?._tag;
-  const code = (name === undefined ? undefined : codeOfName[name]) ?? codeOfStatus[statusCode] ?? (statusCode >= 500 ? 'SERVER_ERROR' : 'BAD_REQUEST');
+  const code =
+    (name === undefined ? undefined : codeOfName[name]) ?? codeOfStatus[statusCode] ?? (statusCode >= 500 ? 'SERVER_ERROR' : 'BAD_REQUEST');
   return new OpencodeManagerError(code, `${label}: ${statusCode} ${describe(body, text)}`, {
-    details: { statusCode, ...(name !== undefined && { name }), body: text.slice(0, excerptLength), ...(body?.data?.ref && { reference: body.data.ref }) },
+    details: {
+      statusCode,
+      ...(name !== undefined && { name }),
+      body: text.slice(0, excerptLength),
+      ...(body?.data?.ref && { reference: body.data.ref }),
+    },
   });
 }
 

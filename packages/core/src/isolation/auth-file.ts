@@ -13,9 +13,13 @@ const authSchema = z.record(z.string(), entrySchema);
 export async function readAuthFile(path: string | undefined, allowOAuth: boolean): Promise<string | undefined> {
   if (path === undefined) return undefined;
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new OpencodeManagerError('AUTH_FILE_INVALID', `authFile: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Name an auth.json as opencode writes it.`, {
-      details: { path },
-    });
+    throw new OpencodeManagerError(
+      'AUTH_FILE_INVALID',
+      `authFile: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Name an auth.json as opencode writes it.`,
+      {
+        details: { path },
+      },
+    );
   });
   const entries = parseEntries(text, path);
   const oauth = Object.keys(entries).filter((provider) => entries[provider]?.type === 'oauth');
@@ -34,8 +38,12 @@ function parseEntries(text: string, path: string): z.output<typeof authSchema> {
     return authSchema.parse(JSON.parse(text));
   } catch {
     // The cause would repeat pieces of the file, and the file holds keys.
-    throw new OpencodeManagerError('AUTH_FILE_INVALID', `authFile: ${path} is not a JSON map of provider names to credentials. Name an auth.json as opencode writes it.`, {
-      details: { path },
-    });
+    throw new OpencodeManagerError(
+      'AUTH_FILE_INVALID',
+      `authFile: ${path} is not a JSON map of provider names to credentials. Name an auth.json as opencode writes it.`,
+      {
+        details: { path },
+      },
+    );
   }
 }

@@ -34,7 +34,8 @@ export const providerKeyVariables: readonly string[] = [
 ];
 
 /** Names that a user cannot set: isolation rests on them, or they would undo it. */
-const reserved = /^(HOME|TMPDIR|XDG_\w+|OPENCODE_(?!API_KEY$)\w+|GIT_CONFIG_\w+|GIT_ATTR_NOSYSTEM|OTEL_\w+|npm_config_offline|BASH_ENV|ENV)$/;
+const reserved =
+  /^(HOME|TMPDIR|XDG_\w+|OPENCODE_(?!API_KEY$)\w+|GIT_CONFIG_\w+|GIT_ATTR_NOSYSTEM|OTEL_\w+|npm_config_offline|BASH_ENV|ENV)$/;
 
 export interface EnvironmentInput {
   readonly config: ResolvedConfig;
@@ -56,11 +57,19 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
   const { config, layout, source = process.env } = input;
   refuseReserved(Object.keys(config.env ?? {}), 'env');
   refuseReserved(config.passEnv ?? [], 'passEnv');
-  const passed = [...alwaysPassed, ...(config.passEnv ?? []), ...input.referencedVariables, ...(config.passProviderKeys ? providerKeyVariables : [])];
+  const passed = [
+    ...alwaysPassed,
+    ...(config.passEnv ?? []),
+    ...input.referencedVariables,
+    ...(config.passProviderKeys ? providerKeyVariables : []),
+  ];
   return {
     LANG: 'C.UTF-8',
     SHELL: '/bin/bash',
-    ...pick(source, passed.filter((name) => !reserved.test(name))),
+    ...pick(
+      source,
+      passed.filter((name) => !reserved.test(name)),
+    ),
     ...config.env,
     HOME: layout.home,
     XDG_CONFIG_HOME: layout.config,
@@ -106,9 +115,13 @@ function opencodeSwitches({ config, layout, username, password }: EnvironmentInp
 function refuseReserved(names: readonly string[], option: string): void {
   const refused = names.find((name) => reserved.test(name));
   if (refused === undefined) return;
-  throw new OpencodeManagerError('CONFIG_INVALID', `Option ${option}: ${refused} cannot be set, because the isolation of the server rests on it. Remove it.`, {
-    details: { option, variable: refused },
-  });
+  throw new OpencodeManagerError(
+    'CONFIG_INVALID',
+    `Option ${option}: ${refused} cannot be set, because the isolation of the server rests on it. Remove it.`,
+    {
+      details: { option, variable: refused },
+    },
+  );
 }
 
 function pick(source: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {

@@ -63,9 +63,13 @@ async function releaseLock(lockFile: string, runId: string): Promise<void> {
 
 function locked(lockFile: string, holder: LockRecord | undefined): OpencodeManagerError {
   const who = holder ? `process ${holder.pid}` : 'another manager';
-  return new OpencodeManagerError('STATE_DIRECTORY_LOCKED', `stateDir: ${lockFile} is held by ${who}. Stop that manager, or use another state directory.`, {
-    details: { lockFile, ...(holder && { pid: holder.pid }) },
-  });
+  return new OpencodeManagerError(
+    'STATE_DIRECTORY_LOCKED',
+    `stateDir: ${lockFile} is held by ${who}. Stop that manager, or use another state directory.`,
+    {
+      details: { lockFile, ...(holder && { pid: holder.pid }) },
+    },
+  );
 }
 
 async function succeeds(work: Promise<unknown>): Promise<boolean> {

@@ -54,9 +54,14 @@ export function layoutOf(root: string): StateLayout {
  * Makes (or takes) the private directory, all of it closed to others.
  * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_UNWRITABLE`
  */
-export async function prepareStateDirectory({ stateDir, deleteStateOnExit }: Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit'>): Promise<StateDirectory> {
+export async function prepareStateDirectory({
+  stateDir,
+  deleteStateOnExit,
+}: Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit'>): Promise<StateDirectory> {
   try {
-    const root = await realpath(stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir));
+    const root = await realpath(
+      stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir),
+    );
     const layout = layoutOf(root);
     const { home, config, data, cache, state, run, tmp, managed, opencodeConfig } = layout;
     for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(layout.authFile)]) {
@@ -65,10 +70,14 @@ export async function prepareStateDirectory({ stateDir, deleteStateOnExit }: Pic
     return { layout, temporary: deleteStateOnExit ?? stateDir === undefined };
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;
-    throw new OpencodeManagerError('STATE_DIRECTORY_UNWRITABLE', `stateDir: ${stateDir ?? tmpdir()} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions and free space, or name another.`, {
-      details: { stateDir },
-      cause: error,
-    });
+    throw new OpencodeManagerError(
+      'STATE_DIRECTORY_UNWRITABLE',
+      `stateDir: ${stateDir ?? tmpdir()} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions and free space, or name another.`,
+      {
+        details: { stateDir },
+        cause: error,
+      },
+    );
   }
 }
 
@@ -115,30 +124,41 @@ function refuseUsersOwn(path: string): void {
 }
 
 function unsafe(path: string, why: string): OpencodeManagerError {
-  return new OpencodeManagerError('STATE_DIRECTORY_UNSAFE', `stateDir: ${path} ${why}. Name a private directory elsewhere, or leave stateDir unset.`, {
-    details: { stateDir: path },
-  });
+  return new OpencodeManagerError(
+    'STATE_DIRECTORY_UNSAFE',
+    `stateDir: ${path} ${why}. Name a private directory elsewhere, or leave stateDir unset.`,
+    {
+      details: { stateDir: path },
+    },
+  );
 }
 
 /** Names of a handed-over configuration directory that hold configuration itself; it is merged, not copied. */
-const configFileNames = ['config.json', 'opencode.json', 'opencode.jsonc'];
+const configFileNames = new Set(['config.json', 'opencode.json', 'opencode.jsonc']);
 
 /**
  * Copies a user's configuration directory (agents, commands, plugins) into the state and gives what its configuration
  * files and its agents' and commands' front matter say. opencode writes into the directory it is given, so it gets a copy.
  */
-export async function copyConfigDirectory(source: string | undefined, layout: StateLayout): Promise<{ config: OpencodeConfig; models: string[] }> {
+export async function copyConfigDirectory(
+  source: string | undefined,
+  layout: StateLayout,
+): Promise<{ config: OpencodeConfig; models: string[] }> {
   if (source === undefined) return { config: {}, models: [] };
   const names = await readdir(source).catch((error: unknown) => {
-    throw new OpencodeManagerError('DIRECTORY_MISSING', `opencodeConfigDir: ${source} does not exist or cannot be read. Create it, or name another.`, {
-      details: { option: 'opencodeConfigDir', path: source },
-      cause: error,
-    });
+    throw new OpencodeManagerError(
+      'DIRECTORY_MISSING',
+      `opencodeConfigDir: ${source} does not exist or cannot be read. Create it, or name another.`,
+      {
+        details: { option: 'opencodeConfigDir', path: source },
+        cause: error,
+      },
+    );
   });
-  let config: OpencodeConfig = {};
+  const config: Record<string, unknown> = {};
   for (const name of names) {
-    if (configFileNames.includes(name)) {
-      config = { ...config, ...withAbsoluteReferences(await readJsonc(join(source, name), 'opencodeConfigDir'), source) };
+    if (configFileNames.has(name)) {
+      Object.assign(config, withAbsoluteReferences(await readJsonc(join(source, name), 'opencodeConfigDir'), source));
     } else if (name !== '.git') {
       await cp(join(source, name), join(layout.opencodeConfig, name), { recursive: true, dereference: true, force: true });
     }
@@ -170,7 +190,12 @@ const stripPasswordPlugin = `export const StripPassword = async () => ({
 `;
 
 /** Writes what the server is started with. */
-export async function writeServerFiles(layout: StateLayout, config: OpencodeConfig, auth: string | undefined, workspace: string): Promise<void> {
+export async function writeServerFiles(
+  layout: StateLayout,
+  config: OpencodeConfig,
+  auth: string | undefined,
+  workspace: string,
+): Promise<void> {
   const plugins = join(layout.opencodeConfig, 'plugin');
   await mkdir(plugins, { recursive: true, mode: 0o700 });
   await Promise.all([

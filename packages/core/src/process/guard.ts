@@ -55,17 +55,21 @@ exit 0
  * (so a Ctrl-C on the terminal does not reach it), and what it is told holds no secret.
  */
 export function startGuard({ runId, temporaryState = '', files, registry }: GuardTask): Guard {
-  const shell = execa('/bin/sh', ['-c', guardScript, 'opencode-manager-guard', runMarkerVariable, runId, temporaryState, registry, ...files], {
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
-    extendEnv: false,
-    cwd: '/',
-    detached: true,
-    cleanup: false,
-    stdin: 'pipe',
-    stdout: 'ignore',
-    stderr: 'ignore',
-    reject: false,
-  });
+  const shell = execa(
+    '/bin/sh',
+    ['-c', guardScript, 'opencode-manager-guard', runMarkerVariable, runId, temporaryState, registry, ...files],
+    {
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+      extendEnv: false,
+      cwd: '/',
+      detached: true,
+      cleanup: false,
+      stdin: 'pipe',
+      stdout: 'ignore',
+      stderr: 'ignore',
+      reject: false,
+    },
+  );
   // The guard must not keep the manager's process alive, and may be gone before it.
   const child = shell.nodeChildProcess;
   child.unref();

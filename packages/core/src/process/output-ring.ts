@@ -8,6 +8,7 @@ export interface OutputRing {
 /** `secrets` never leave the ring: each occurrence reads as `[secret]`. */
 export function createOutputRing(limit: number, secrets: readonly string[]): OutputRing {
   const hidden = secrets.filter((secret) => secret.length >= 8);
+  const redact = (text: string) => hidden.reduce((output, secret) => output.replaceAll(secret, '[secret]'), text);
   let chunks: string[] = [];
   let length = 0;
   return {
@@ -16,13 +17,11 @@ export function createOutputRing(limit: number, secrets: readonly string[]): Out
       length += chunk.length;
       // Joining on every other overflow only keeps the cost linear in what was printed.
       if (length <= limit * 2) return;
-      const tail = chunks.join('').slice(-limit);
+      // Secrets go before the cut: half of one would not be recognised later.
+      const tail = redact(chunks.join('')).slice(-limit);
       chunks = [tail];
       length = tail.length;
     },
-    read() {
-      const text = hidden.reduce((output, secret) => output.replaceAll(secret, '[secret]'), chunks.join(''));
-      return text.slice(-limit);
-    },
+    read: () => redact(chunks.join('')).slice(-limit),
   };
 }

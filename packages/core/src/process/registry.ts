@@ -90,9 +90,13 @@ async function ensureRegistryDirectory(): Promise<void> {
   });
   const found = await lstat(path);
   if (!found.isDirectory() || found.uid !== userInfo().uid) {
-    throw new OpencodeManagerError('STATE_DIRECTORY_UNSAFE', `${path} belongs to somebody else. Remove it, or set TMPDIR to a directory of your own.`, {
-      details: { path },
-    });
+    throw new OpencodeManagerError(
+      'STATE_DIRECTORY_UNSAFE',
+      `${path} belongs to somebody else. Remove it, or set TMPDIR to a directory of your own.`,
+      {
+        details: { path },
+      },
+    );
   }
   if ((found.mode & 0o077) !== 0) await chmod(path, 0o700);
 }

@@ -1,13 +1,4 @@
-import type {
-  Message,
-  Part,
-  PermissionRequest,
-  QuestionRequest,
-  SessionInfo,
-  SessionStatus,
-  SnapshotFileDiff,
-  Todo,
-} from './types.ts';
+import type { Message, Part, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, SnapshotFileDiff, Todo } from './types.ts';
 
 /**
  * `lifecycle` events are few and drive state machines; they are never dropped. `stream` events (deltas and part
@@ -24,15 +15,18 @@ export interface TurnError {
   readonly retryable?: boolean;
 }
 
+/** An event that says all by its type. */
+export type NoData = Readonly<Record<string, never>>;
+
 /** The data of each event, by type. */
 export interface ServerEventData {
   'session.created': { session: SessionInfo };
   'session.updated': { session: SessionInfo };
-  'session.deleted': Record<never, never>;
+  'session.deleted': NoData;
   'session.status': { status: SessionStatus };
-  'session.idle': Record<never, never>;
+  'session.idle': NoData;
   'session.error': { error: TurnError };
-  'session.compacted': Record<never, never>;
+  'session.compacted': NoData;
   'session.diff': { files: SnapshotFileDiff[] };
   'todo.updated': { todos: Todo[] };
   'permission.asked': { request: PermissionRequest };
@@ -44,10 +38,10 @@ export interface ServerEventData {
   'part.updated': { part: Part };
   'part.removed': { messageId: string; partId: string };
   'part.delta': { messageId: string; partId: string; field: string; delta: string };
-  'server.connected': Record<never, never>;
-  'server.heartbeat': Record<never, never>;
+  'server.connected': NoData;
+  'server.heartbeat': NoData;
   /** One directory's instance (with `directory`) or all of them were disposed: their turns were aborted. */
-  'server.disposed': Record<never, never>;
+  'server.disposed': NoData;
   /** Anything else that opencode sends; `name` is its own type. */
   other: { name: string; properties: unknown };
 }

@@ -22,7 +22,9 @@ export const supportedVersions = { min: '1.18.0', below: '2.0.0' } as const;
  * named but missing is an error and is never passed over.
  * @throws OpencodeManagerError `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`
  */
-export async function findBinary(options: { readonly binary?: string; readonly environment?: NodeJS.ProcessEnv } = {}): Promise<BinaryInfo> {
+export async function findBinary(
+  options: { readonly binary?: string; readonly environment?: NodeJS.ProcessEnv } = {},
+): Promise<BinaryInfo> {
   const { path, source } = await locate(options.binary, options.environment ?? process.env);
   const native = await nativeBinaryOf(path);
   const version = await versionOf(native);
@@ -49,9 +51,13 @@ async function locate(option: string | undefined, environment: NodeJS.ProcessEnv
 
 async function mustExist(path: string, option: string): Promise<string> {
   if (await isExecutable(path)) return path;
-  throw new OpencodeManagerError('BINARY_NOT_FOUND', `${option}: ${path} does not exist or is not executable. Name the opencode binary, or leave ${option} unset.`, {
-    details: { option, path },
-  });
+  throw new OpencodeManagerError(
+    'BINARY_NOT_FOUND',
+    `${option}: ${path} does not exist or is not executable. Name the opencode binary, or leave ${option} unset.`,
+    {
+      details: { option, path },
+    },
+  );
 }
 
 /** The platform package's binary below `opencode-ai`, resolved from this package or from the current directory. */
@@ -140,25 +146,32 @@ async function askVersionIn(path: string, home: string): Promise<string> {
     env: { HOME: home, TMPDIR: home, PATH: process.env['PATH'] ?? '' },
     extendEnv: false,
   });
-  const version = /^v?(\d+\.\d+\.\d+\S*)\s*$/m.exec(String(stdout))?.[1];
+  const version = /^v?(\d+\.\d+\.\d+\S*)\s*$/m.exec(stdout)?.[1];
   if (version !== undefined) return version;
-  throw new OpencodeManagerError('BINARY_UNUSABLE', `binary: ${path} does not say its version with --version (${failed ? shortMessage : 'unexpected output'}). Run it by hand, and install opencode again if that fails.`, {
-    details: { path },
-    output: String(stdout).slice(-2000),
-  });
+  throw new OpencodeManagerError(
+    'BINARY_UNUSABLE',
+    `binary: ${path} does not say its version with --version (${failed ? shortMessage : 'unexpected output'}). Run it by hand, and install opencode again if that fails.`,
+    {
+      details: { path },
+      output: stdout.slice(-2000),
+    },
+  );
 }
 
 function refuseUnsupported(version: string, path: string): void {
   const { min, below } = supportedVersions;
   if (compareVersions(version, min) >= 0 && compareVersions(version, below) < 0) return;
-  throw new OpencodeManagerError('VERSION_UNSUPPORTED', `opencode ${version} (${path}) is not supported; this manager speaks ${min} up to, not including, ${below}. Install one with \`npm install opencode-ai@1\`.`, {
-    details: { version, supported: supportedVersions },
-  });
+  throw new OpencodeManagerError(
+    'VERSION_UNSUPPORTED',
+    `opencode ${version} (${path}) is not supported; this manager speaks ${min} up to, not including, ${below}. Install one with \`npm install opencode-ai@1\`.`,
+    {
+      details: { version, supported: supportedVersions },
+    },
+  );
 }
 
 function compareVersions(a: string, b: string): number {
-  const numbers = (version: string) => version.split(/[.-]/, 3).map(Number);
-  const [left, right] = [numbers(a), numbers(b)];
+  const [left, right] = [a, b].map((version) => version.split(/[.-]/, 3).map(Number)) as [number[], number[]];
   for (let place = 0; place < 3; place += 1) {
     const difference = (left[place] ?? 0) - (right[place] ?? 0);
     if (difference !== 0) return difference;

@@ -27,9 +27,13 @@ const probeTimeoutMs = 5000;
 export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
   const { version } = await probe(input, 'version', requests.health());
   if (version !== input.expectedVersion) {
-    throw new OpencodeManagerError('SERVER_START_FAILED', `Phase version: the server says ${version}, its binary ${input.expectedVersion}. Install opencode again.`, {
-      details: { phase: 'version', version, expected: input.expectedVersion },
-    });
+    throw new OpencodeManagerError(
+      'SERVER_START_FAILED',
+      `Phase version: the server says ${version}, its binary ${input.expectedVersion}. Install opencode again.`,
+      {
+        details: { phase: 'version', version, expected: input.expectedVersion },
+      },
+    );
   }
   const config = await probe(input, 'configuration', requests.config(input.directory));
   refuseDifference(config, input.effective);
@@ -57,10 +61,16 @@ async function probe<Response>(input: ConfirmInput, phase: string, request: Requ
   for (;;) {
     const remainingMs = input.deadlineAtMs - Date.now();
     if (remainingMs <= 0) {
-      throw new OpencodeManagerError('SERVER_START_TIMEOUT', `Phase ${phase}: the server listens and did not answer in time.`, { details: { phase }, output: input.output() });
+      throw new OpencodeManagerError('SERVER_START_TIMEOUT', `Phase ${phase}: the server listens and did not answer in time.`, {
+        details: { phase },
+        output: input.output(),
+      });
     }
     try {
-      return await input.client.call(request, { timeoutMs: Math.min(probeTimeoutMs, remainingMs), ...(input.signal && { signal: input.signal }) });
+      return await input.client.call(request, {
+        timeoutMs: Math.min(probeTimeoutMs, remainingMs),
+        ...(input.signal && { signal: input.signal }),
+      });
     } catch (error) {
       if (isManagerError(error, 'REQUEST_TIMEOUT')) continue;
       throw withPhase(error, phase, input.output());

@@ -93,7 +93,13 @@ async function startInside(run: Run, config: ResolvedConfig, binary: BinaryInfo,
   const effective = await effectiveConfig(config, runId, copied.config, copied.models);
   await writeServerFiles(state.layout, effective.config, auth, config.directory);
   const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
-  const environment = await serverEnvironment({ config, layout: state.layout, runId, ...login, referencedVariables: effective.referencedVariables });
+  const environment = await serverEnvironment({
+    config,
+    layout: state.layout,
+    runId,
+    ...login,
+    referencedVariables: effective.referencedVariables,
+  });
 
   const { server, url } = await spawnUntilReady(run, config, binary, environment, deadlineAtMs);
   const credentials: ServerCredentials = {
@@ -105,7 +111,15 @@ async function startInside(run: Run, config: ResolvedConfig, binary: BinaryInfo,
   run.resources = { ...run.resources, client };
   const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
   await registerRun(run.resources, { url, version, directory: config.directory, serverPid: server.pid });
-  return createOpencodeServer({ run: run.resources, config, effective, credentials, client: exitAwareClient(client, server), process: server, version });
+  return createOpencodeServer({
+    run: run.resources,
+    config,
+    effective,
+    credentials,
+    client: exitAwareClient(client, server),
+    process: server,
+    version,
+  });
 }
 
 async function spawnUntilReady(
@@ -149,12 +163,23 @@ async function confirm({ client, config, effective, binary, server, deadlineAtMs
   });
   died.catch(() => undefined);
   return Promise.race([
-    confirmConfiguration({ client, directory: config.directory, effective, expectedVersion: binary.version, deadlineAtMs, output: () => server.output(), ...(config.signal && { signal: config.signal }) }),
+    confirmConfiguration({
+      client,
+      directory: config.directory,
+      effective,
+      expectedVersion: binary.version,
+      deadlineAtMs,
+      output: () => server.output(),
+      ...(config.signal && { signal: config.signal }),
+    }),
     died,
   ]);
 }
 
-async function registerRun(run: RunResources, server: { url: string; version: string; directory: string; serverPid: number }): Promise<void> {
+async function registerRun(
+  run: RunResources,
+  server: { url: string; version: string; directory: string; serverPid: number },
+): Promise<void> {
   await writeRunRecord({
     runId: run.runId,
     managerPid: process.pid,
@@ -169,7 +194,11 @@ async function registerRun(run: RunResources, server: { url: string; version: st
 
 function refuseUnsupportedPlatform(): void {
   if (process.platform === 'linux' || process.platform === 'darwin') return;
-  throw new OpencodeManagerError('PLATFORM_UNSUPPORTED', `opencode-manager does not run on ${process.platform}. Use Linux or macOS (on Windows: WSL 2).`, {
-    details: { platform: process.platform },
-  });
+  throw new OpencodeManagerError(
+    'PLATFORM_UNSUPPORTED',
+    `opencode-manager does not run on ${process.platform}. Use Linux or macOS (on Windows: WSL 2).`,
+    {
+      details: { platform: process.platform },
+    },
+  );
 }

@@ -73,11 +73,15 @@ export function spawnServer({ binary, hostname, port, directory, environment, se
     exit = { exitCode, signal, expected, atMs: Date.now() };
     const why = exitCode === undefined ? (signal ?? shortMessage ?? 'unknown') : `exit code ${exitCode}`;
     url.reject(
-      new OpencodeManagerError('SERVER_START_FAILED', `Phase ready line: the server ended (${why}) before it was ready. ${lastLine(ring.read())}`, {
-        details: { phase: 'ready line', exitCode, signal },
-        output: ring.read(),
-        cause,
-      }),
+      new OpencodeManagerError(
+        'SERVER_START_FAILED',
+        `Phase ready line: the server ended (${why}) before it was ready. ${lastLine(ring.read())}`,
+        {
+          details: { phase: 'ready line', exitCode, signal },
+          output: ring.read(),
+          cause,
+        },
+      ),
     );
     return exit;
   });
@@ -97,14 +101,23 @@ export function spawnServer({ binary, hostname, port, directory, environment, se
   };
 }
 
-async function withDeadline(ready: Promise<string>, deadlineMs: number, signal: AbortSignal | undefined, output: () => string): Promise<string> {
+async function withDeadline(
+  ready: Promise<string>,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+  output: () => string,
+): Promise<string> {
   const ended = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     ended.reject(
-      new OpencodeManagerError('SERVER_START_TIMEOUT', `Phase ready line: the server did not say that it listens within ${deadlineMs} ms. ${lastLine(output())}`, {
-        details: { phase: 'ready line', deadlineMs },
-        output: output(),
-      }),
+      new OpencodeManagerError(
+        'SERVER_START_TIMEOUT',
+        `Phase ready line: the server did not say that it listens within ${deadlineMs} ms. ${lastLine(output())}`,
+        {
+          details: { phase: 'ready line', deadlineMs },
+          output: output(),
+        },
+      ),
     );
   }, deadlineMs);
   const onAbort = () => ended.reject(new OpencodeManagerError('REQUEST_ABORTED', 'The start of the server was aborted by the caller.'));

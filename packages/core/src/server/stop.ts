@@ -76,7 +76,8 @@ async function removeState({ state, lock, runId }: RunResources): Promise<boolea
 }
 
 function incomplete(left: readonly MarkedProcess[], port: number | undefined): OpencodeManagerError {
-  const what = left.length > 0 ? `processes ${left.map(({ pid, command }) => `${pid} (${command.slice(0, 60)})`).join(', ')}` : `port ${port}`;
+  const what =
+    left.length > 0 ? `processes ${left.map(({ pid, command }) => `${pid} (${command.slice(0, 60)})`).join(', ')}` : `port ${port}`;
   return new OpencodeManagerError('SERVER_STOP_INCOMPLETE', `After the stop there was still: ${what}. End it by hand.`, {
     details: { pids: left.map(({ pid }) => pid), port },
   });

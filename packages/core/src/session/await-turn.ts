@@ -1,6 +1,13 @@
 import type { CallOptions } from '../http/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { decodeTurnError, finalAnswer, proveTurnEnd, type AssistantMessage, type MessageWithParts, type TurnProof } from '../protocol/index.ts';
+import {
+  decodeTurnError,
+  finalAnswer,
+  proveTurnEnd,
+  type AssistantMessage,
+  type MessageWithParts,
+  type TurnProof,
+} from '../protocol/index.ts';
 import type { DirectorySnapshot, SessionOperations, TokenUsage, TurnResult } from './types.ts';
 
 export interface TurnWatch {
@@ -33,9 +40,15 @@ export async function awaitTurn(watch: TurnWatch): Promise<TurnResult> {
   }
 }
 
-async function proveFromSnapshots({ operations, readSnapshot, messageId, signal }: TurnWatch, before: DirectorySnapshot): Promise<TurnProof | undefined> {
+async function proveFromSnapshots(
+  { operations, readSnapshot, messageId, signal }: TurnWatch,
+  before: DirectorySnapshot,
+): Promise<TurnProof | undefined> {
   const messages = await operations.messages({ limit: recentMessages }, { signal });
-  const answer = finalAnswer(messages.map(({ info }) => info), messageId);
+  const answer = finalAnswer(
+    messages.map(({ info }) => info),
+    messageId,
+  );
   if (!answer) return undefined;
   const children = await operations.children({ signal });
   // Idle must be read after the final message was: before it, the session may have been between two steps.
@@ -46,7 +59,13 @@ async function proveFromSnapshots({ operations, readSnapshot, messageId, signal 
   const asks = [...after.permissions, ...after.questions].some(({ sessionID }) => family.has(sessionID));
   const end = proveTurnEnd({
     messageId,
-    finalMessage: { id: answer.id, atMs: before.startedAtMs, source: 'snapshot', failed: answer.error !== undefined, ...(answer.finish !== undefined && { finish: answer.finish }) },
+    finalMessage: {
+      id: answer.id,
+      atMs: before.startedAtMs,
+      source: 'snapshot',
+      failed: answer.error !== undefined,
+      ...(answer.finish !== undefined && { finish: answer.finish }),
+    },
     ...(after.status[operations.id] === undefined && { idle: seen }),
     ...(children.every(({ id }) => after.status[id] === undefined) && { childrenQuiet: seen }),
     ...(!asks && { noPendingAsk: seen }),
@@ -74,7 +93,9 @@ function turnResult({ messageId, startedAtMs }: TurnWatch, messages: readonly Me
 function turnFailed({ error, id }: AssistantMessage): OpencodeManagerError {
   const decoded = decodeTurnError(error);
   const code = decoded.name === 'MessageAbortedError' ? 'TURN_ABORTED' : 'TURN_FAILED';
-  return new OpencodeManagerError(code, `The turn ended with ${decoded.name}: ${decoded.message}`, { details: { ...decoded, answerId: id } });
+  return new OpencodeManagerError(code, `The turn ended with ${decoded.name}: ${decoded.message}`, {
+    details: { ...decoded, answerId: id },
+  });
 }
 
 function textOf({ parts }: MessageWithParts): string {

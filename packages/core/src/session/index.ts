@@ -1,2 +1,2 @@
 export { createOperations, type OperationsContext } from './operations.ts';
-export { assertIn, createSession, type SessionContext } from './session.ts';
+export { createSession, type SessionContext } from './session.ts';

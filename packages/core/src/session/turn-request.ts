@@ -28,37 +28,37 @@ function invalid(what: string, why: string): OpencodeManagerError {
 export function wireModel(model: string): WireModel {
   const slash = model.indexOf('/');
   if (slash > 0 && slash < model.length - 1) return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };
-  throw new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} is not of the form provider/model. Nothing was sent.`, { details: { model } });
+  throw new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} is not of the form provider/model. Nothing was sent.`, {
+    details: { model },
+  });
 }
 
 /** The request that starts a turn. `instructions` (of the workspace) reach prompts alone: other turns have no such field. */
-export function turnRequest(id: string, directory: string, turn: TurnRequest, instructions: string | undefined): RequestSpec<unknown> {
+export function turnRequest(id: string, directory: string, turn: TurnRequest, instructions: string | undefined): RequestSpec {
   const { messageId: messageID, agent, model } = turn;
-  switch (turn.kind) {
-    case 'prompt': {
-      const system = [instructions, turn.system].filter((text) => text !== undefined).join('\n\n');
-      return requests.promptAsync(id, directory, {
-        messageID,
-        parts: turn.parts,
-        ...(model !== undefined && { model: wireModel(model) }),
-        ...(agent !== undefined && { agent }),
-        ...(system !== '' && { system }),
-      });
-    }
-    case 'command':
-      return requests.command(id, directory, {
-        messageID,
-        command: turn.name,
-        arguments: turn.arguments,
-        ...(model !== undefined && { model }),
-        ...(agent !== undefined && { agent }),
-      });
-    case 'shell':
-      return requests.shell(id, directory, {
-        messageID,
-        command: turn.command,
-        agent: agent ?? 'build',
-        ...(model !== undefined && { model: wireModel(model) }),
-      });
+  if (turn.kind === 'prompt') {
+    const system = [instructions, turn.system].filter((text) => text !== undefined).join('\n\n');
+    return requests.promptAsync(id, directory, {
+      messageID,
+      parts: turn.parts,
+      ...(model !== undefined && { model: wireModel(model) }),
+      ...(agent !== undefined && { agent }),
+      ...(system !== '' && { system }),
+    });
   }
+  if (turn.kind === 'command') {
+    return requests.command(id, directory, {
+      messageID,
+      command: turn.name,
+      arguments: turn.arguments,
+      ...(model !== undefined && { model }),
+      ...(agent !== undefined && { agent }),
+    });
+  }
+  return requests.shell(id, directory, {
+    messageID,
+    command: turn.command,
+    agent: agent ?? 'build',
+    ...(model !== undefined && { model: wireModel(model) }),
+  });
 }

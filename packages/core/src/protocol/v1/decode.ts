@@ -53,7 +53,9 @@ export function decodeHistoryEntry(entry: WireHistoryEntry): ServerEvent {
 }
 
 /** From opencode's type to ours and from its properties to our data. A type that is not here becomes `other`. */
-const decoders: { readonly [wireType: string]: (properties: Record<string, unknown>) => readonly [ServerEventType, ServerEventData[ServerEventType]] } = {
+const decoders: {
+  readonly [wireType: string]: (properties: Record<string, unknown>) => readonly [ServerEventType, ServerEventData[ServerEventType]];
+} = {
   'session.created': (p) => ['session.created', { session: p['info'] as SessionInfo }],
   'session.updated': (p) => ['session.updated', { session: p['info'] as SessionInfo }],
   'session.deleted': () => ['session.deleted', {}],

@@ -9,12 +9,7 @@ import type {
   SnapshotFileDiff,
   Todo,
 } from '../types.ts';
-import type {
-  AgentPartInput,
-  FilePartInput,
-  SubtaskPartInput,
-  TextPartInput,
-} from '../types.ts';
+import type { AgentPartInput, FilePartInput, SubtaskPartInput, TextPartInput } from '../types.ts';
 import type { WireHistoryEntry } from './decode.ts';
 
 /** One HTTP request of the 1.x protocol. This file alone knows paths; `Response` is the type of the answer's JSON. */
@@ -60,7 +55,11 @@ export interface WireConfig {
 }
 
 export interface WireProviders {
-  readonly providers: readonly { id: string; name: string; models: Record<string, { id: string; name: string; limit?: { context?: number } }> }[];
+  readonly providers: readonly {
+    id: string;
+    name: string;
+    models: Record<string, { id: string; name: string; limit?: { context?: number } }>;
+  }[];
   readonly default: Record<string, string>;
 }
 
@@ -124,8 +123,11 @@ export const requests = {
     ...json<void>('POST', session(id, '/prompt_async'), directory, body),
     answer: 'empty',
   }),
-  command: (id: string, directory: string, body: { messageID: string; command: string; arguments: string; agent?: string; model?: string }) =>
-    json<MessageWithParts>('POST', session(id, '/command'), directory, body),
+  command: (
+    id: string,
+    directory: string,
+    body: { messageID: string; command: string; arguments: string; agent?: string; model?: string },
+  ) => json<MessageWithParts>('POST', session(id, '/command'), directory, body),
   shell: (id: string, directory: string, body: { messageID: string; command: string; agent: string; model?: WireModel }) =>
     json<MessageWithParts>('POST', session(id, '/shell'), directory, body),
   abort: (id: string, directory: string) => json<boolean>('POST', session(id, '/abort'), directory, {}),

@@ -1,0 +1,125 @@
+import { realDirectory, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { OpencodeManagerError } from '../errors/index.ts';
+import type { HttpClient } from '../http/index.ts';
+import { refuseUntrustedWorkspace } from '../isolation/index.ts';
+import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
+import { createOperations, createSession, type SessionContext } from '../session/index.ts';
+import type { CreateSessionOptions } from '../session/types.ts';
+import { createCatalogueReader } from './catalogue.ts';
+import { createSnapshotReader } from './snapshots.ts';
+import type { OpencodeServer } from './types.ts';
+
+/** The part of a server's handle that deals with sessions. */
+export type ServerSessions = Pick<
+  OpencodeServer,
+  | 'createSession'
+  | 'listSessions'
+  | 'getSession'
+  | 'deleteSession'
+  | 'abortAll'
+  | 'createOperations'
+  | 'operations'
+  | 'snapshot'
+  | 'catalogue'
+  | 'answerPermission'
+  | 'answerQuestion'
+>;
+
+/** opencode lists 100 sessions when no limit is given. */
+const listLimit = 100_000;
+
+export function createServerSessions(client: HttpClient, config: ResolvedConfig, effective: EffectiveConfig): ServerSessions {
+  const snapshots = createSnapshotReader(client);
+  const catalogue = createCatalogueReader(client);
+  const operationsContext = { client, sendInstructions: config.projectConfig === 'instructions' };
+  const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
+  const context: SessionContext = {
+    snapshots: effective.snapshots,
+    messageIds: createMessageIds(),
+    snapshot: (directory, options) => snapshots.read(directory, options),
+    catalogue,
+    sessionOf: (id, directory) => createSession(context, operationsOf(id, directory)),
+  };
+  const directories = new Set([config.directory]);
+  const create = async (options?: CreateSessionOptions) => {
+    const info = await requestSession(client, config, options);
+    directories.add(info.directory);
+    return info;
+  };
+  return {
+    async createSession(options) {
+      const { id, directory } = await create(options);
+      return context.sessionOf(id, directory);
+    },
+    async createOperations(options) {
+      const { id, directory } = await create(options);
+      return operationsOf(id, directory);
+    },
+    operations: (id, directory = config.directory) => operationsOf(id, directory),
+    snapshot: (directory = config.directory, options) => snapshots.read(directory, options),
+    catalogue: (directory = config.directory, options) => catalogue(directory, options),
+    ...lookUps(client, config, context),
+    async abortAll(options) {
+      const reads = [...directories].map(async (directory) => {
+        const { status } = await snapshots.read(directory, options);
+        return Object.keys(status).map((id) => context.sessionOf(id, directory));
+      });
+      const busy = (await Promise.all(reads)).flat();
+      await Promise.all(busy.map((session) => session.abort(options)));
+      return busy.length;
+    },
+    ...answers(client),
+  };
+}
+
+function answers(client: HttpClient): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
+  return {
+    async answerPermission(requestId, directory, answer, options) {
+      await client.call(requests.replyPermission(requestId, directory, answer), options);
+    },
+    async answerQuestion(requestId, directory, answer, options) {
+      const request =
+        'reject' in answer ? requests.rejectQuestion(requestId, directory) : requests.replyQuestion(requestId, directory, answer.answers);
+      await client.call(request, options);
+    },
+  };
+}
+
+function lookUps(
+  client: HttpClient,
+  config: ResolvedConfig,
+  context: SessionContext,
+): Pick<ServerSessions, 'listSessions' | 'getSession' | 'deleteSession'> {
+  async function find(id: string, directory: string | undefined, options: Parameters<HttpClient['call']>[1]): Promise<SessionInfo> {
+    if (/^ses_[0-9A-Za-z]+$/.test(id)) return client.call(requests.getSession(id, directory ?? config.directory), options);
+    // opencode answers a malformed id with an internal error.
+    throw new OpencodeManagerError('NOT_FOUND', `session: ${id} is not a session id (ses_...).`, { details: { sessionId: id } });
+  }
+  return {
+    listSessions: ({ directory = config.directory, ...call } = {}) => client.call(requests.listSessions(directory, listLimit), call),
+    async getSession(id, { directory, ...call } = {}) {
+      const info = await find(id, directory, call);
+      return context.sessionOf(info.id, info.directory);
+    },
+    async deleteSession(id, { directory, ...call } = {}) {
+      const info = await find(id, directory, call);
+      await context.sessionOf(info.id, info.directory).delete(call);
+    },
+  };
+}
+
+async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
+  const { title, permission, directory: wanted = config.directory, ...call } = options;
+  const directory = await realDirectory(wanted, 'directory');
+  // Again for each session: an agent may have written a plugin meanwhile, and other directories were never looked at.
+  if (config.projectConfig !== 'all') await refuseUntrustedWorkspace(directory);
+  const body = { ...(title !== undefined && { title }), ...(permission && { permission }) };
+  const info = await client.call(requests.createSession(directory, body), call);
+  if (info.directory === directory) return info;
+  // A server that ran a session elsewhere would change the wrong files.
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISMATCH',
+    `directory: asked for ${directory}, and the server made the session in ${info.directory}. The session was not used.`,
+    { details: { asked: directory, received: info.directory, sessionId: info.id } },
+  );
+}

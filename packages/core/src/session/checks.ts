@@ -1,0 +1,58 @@
+import { OpencodeManagerError } from '../errors/index.ts';
+import type { CallOptions } from '../http/index.ts';
+import { repositoryRoot } from '../isolation/index.ts';
+import type { Catalogue } from '../server/types.ts';
+import type { SessionOperations, TurnOptions } from './types.ts';
+
+/** @throws the given code, listing what there is */
+function assertIn(
+  code: 'MODEL_UNKNOWN' | 'AGENT_UNKNOWN' | 'COMMAND_UNKNOWN',
+  field: string,
+  value: string | undefined,
+  known: readonly string[],
+): void {
+  if (value === undefined || known.includes(value)) return;
+  const listed = known.slice(0, 20).join(', ') || 'none';
+  const more = known.length > 20 ? `, and ${known.length - 20} more` : '';
+  throw new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed}${more}. Nothing was sent.`, {
+    details: { field, value },
+  });
+}
+
+/** opencode accepts a turn with an unknown model or agent and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN` */
+export function assertKnown(
+  known: Catalogue,
+  { model, agent, command }: Pick<TurnOptions, 'model' | 'agent'> & { readonly command?: string | undefined },
+): void {
+  assertIn('MODEL_UNKNOWN', 'model', model, known.models);
+  assertIn('AGENT_UNKNOWN', 'agent', agent, known.agents);
+  assertIn('COMMAND_UNKNOWN', 'command', command, known.commands);
+}
+
+/** @throws `SNAPSHOTS_OFF` */
+export function assertSnapshots(snapshots: boolean): void {
+  if (snapshots) return;
+  throw new OpencodeManagerError(
+    'SNAPSHOTS_OFF',
+    "This server runs without snapshots, so opencode would answer and do nothing. Launch it with profile 'interactive'.",
+  );
+}
+
+/** @throws `REVERT_OUTSIDE_GIT` */
+export async function assertInsideGit(directory: string): Promise<void> {
+  if ((await repositoryRoot(directory)) !== undefined) return;
+  throw new OpencodeManagerError(
+    'REVERT_OUTSIDE_GIT',
+    `directory: ${directory} is not in a git repository, so opencode would restore no files. Nothing was changed.`,
+    { details: { directory } },
+  );
+}
+
+/** @throws `MESSAGE_UNKNOWN` */
+export async function assertMessage(operations: SessionOperations, messageId: string, options: CallOptions | undefined): Promise<void> {
+  const messages = await operations.messages({}, options);
+  if (messages.some(({ info }) => info.id === messageId)) return;
+  throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${operations.id} has no message ${messageId}. Take an id from messages().`, {
+    details: { sessionId: operations.id, messageId },
+  });
+}
