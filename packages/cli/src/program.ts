@@ -19,7 +19,7 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: (text) => void stderr.write(text) })
-    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('(add --help to see what there is)')
     .addHelpText('after', rootHelp);
   addBatchCommands(program, terminal, finish);
@@ -36,7 +36,7 @@ function version(): string {
 const rootHelp = `
 Examples:
   ocm demo                                   see it work; needs no API key
-  ocm run --prompt "Explain this repository" --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
+  ocm run --prompt "Explain this" --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
   ocm run tasks.jsonl --concurrency 8 --json > results.jsonl
   ocm serve                                  then, in another terminal: ocm prompt new "Say hello"
 

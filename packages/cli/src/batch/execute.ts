@@ -1,17 +1,20 @@
 import type { Outcome, SessionPool, TaskResult } from '@opencode-manager/actors';
+import { toManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
 import type { StopSignals } from '../signals.ts';
 
 /** What a batch tells while it runs. */
 export interface BatchListener {
   started(task: { readonly id: string; readonly sessionId: string; readonly directory: string; readonly attempt: number }): void;
-  finished(result: TaskResult): void | Promise<void>;
+  finished(result: TaskResult): void;
 }
 
 export interface BatchEnd {
   readonly results: readonly TaskResult[];
-  /** Tasks that a signal kept from starting. */
+  /** Tasks that a signal, or the end of the pool, kept from starting. */
   readonly notStarted: number;
+  /** What ended the pool before all tasks had run. */
+  readonly failure: OpencodeManagerError | undefined;
   readonly gaps: number;
   readonly restarts: number;
 }
@@ -23,20 +26,36 @@ export interface BatchOptions {
   readonly listener: BatchListener;
 }
 
-/** Runs all tasks; the first stop signal offers no more of them to the pool, the second aborts those in flight. */
+/**
+ * Runs all tasks; the first stop signal offers no more of them to the pool, the second aborts those in flight. Never
+ * throws: what ended the pool is part of the answer, beside the results so far.
+ */
 export async function executeBatch({ pool, tasks, signals, listener }: BatchOptions): Promise<BatchEnd> {
   const results: TaskResult[] = [];
-  const stopListening = pool.on('task.started', ({ taskId, sessionId, directory, attempt }) => listener.started({ id: taskId, sessionId, directory, attempt }));
-  try {
-    for await (const result of pool.runAll(untilDrained(tasks, signals.drain), { signal: signals.abort })) {
+  const mine = new Set(tasks.map(({ id }) => id));
+  // Heard from the pool itself, so that results of tasks in flight are not lost when it ends.
+  const stopListening = [
+    pool.on('task.started', ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt })),
+    pool.on('task.finished', ({ result }) => {
+      if (!mine.has(result.id)) return;
       results.push(result);
-      await listener.finished(result);
-    }
-  } finally {
-    stopListening();
-  }
+      listener.finished(result);
+    }),
+  ];
+  const failure = await drive(pool, untilDrained(tasks, signals.drain), signals.abort);
+  for (const stop of stopListening) stop();
   const { gaps, restarts } = pool.snapshot();
-  return { results, notStarted: tasks.length - results.length, gaps, restarts };
+  return { results, notStarted: tasks.length - results.length, failure, gaps, restarts };
+}
+
+async function drive(pool: SessionPool, tasks: Iterable<NamedTask>, signal: AbortSignal): Promise<OpencodeManagerError | undefined> {
+  try {
+    const results = pool.runAll(tasks, { signal });
+    while (!(await results.next()).done);
+    return undefined;
+  } catch (error) {
+    return toManagerError(error);
+  }
 }
 
 function* untilDrained(tasks: readonly NamedTask[], drain: AbortSignal): Generator<NamedTask> {

@@ -3,23 +3,26 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import type { TaskResult } from '@opencode-manager/actors';
 
 /** Where `--out` puts results: one JSON object a line, each written when its task is finished. */
-export interface OutputFile extends AsyncDisposable {
-  write(result: TaskResult): Promise<void>;
+export interface OutputFile {
+  write(result: TaskResult): void;
+  /** Resolves when all is written. @throws OpencodeManagerError `USAGE` when something could not be */
+  close(): Promise<void>;
 }
 
 /** Opens (and empties) the file before anything starts. @throws OpencodeManagerError `USAGE` */
 export async function openOutputFile(path: string): Promise<OutputFile> {
   const file = await openForWriting(path);
   let last: Promise<unknown> = Promise.resolve();
+  let failure: unknown;
   return {
     // One write at a time keeps lines whole.
-    async write(result) {
-      last = last.then(() => file.appendFile(`${JSON.stringify(result)}\n`));
-      await last;
+    write(result) {
+      last = last.then(() => file.appendFile(`${JSON.stringify(result)}\n`)).catch((error: unknown) => (failure ??= error));
     },
-    async [Symbol.asyncDispose]() {
-      await last.catch(() => undefined);
+    async close() {
+      await last;
       await file.close();
+      if (failure !== undefined) throw unwritable(path, failure);
     },
   };
 }
@@ -28,6 +31,11 @@ async function openForWriting(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'w');
   } catch (error) {
-    throw new OpencodeManagerError('USAGE', `--out: ${path} cannot be written (${(error as NodeJS.ErrnoException).code}). Name a file in an existing directory.`, { cause: error });
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, error: unknown): OpencodeManagerError {
+  const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+  return new OpencodeManagerError('USAGE', `--out: ${path} cannot be written (${reason}). Name a file in an existing directory with room.`, { cause: error });
 }

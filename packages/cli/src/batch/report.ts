@@ -21,12 +21,13 @@ export function createReporter({ terminal, progress, json, single, out }: Report
       progress.started(id);
       if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
     },
-    async finished(result) {
+    finished(result) {
       const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
-      progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail });
+      const printed = !json && terminal.streams.stdout.isTTY === true;
+      progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail, printed });
       if (json) terminal.record({ type: 'task.finished', ...result });
-      else printResult(terminal, result, single);
-      await out?.write(result);
+      else progress.aside(() => printResult(terminal, result, single));
+      out?.write(result);
     },
   };
 }

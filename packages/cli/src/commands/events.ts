@@ -1,6 +1,7 @@
 import type { MonitorEvent } from '@opencode-manager/events';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import type { ParametersOf } from '../manager-socket/index.ts';
 import { parseCount } from '../options/index.ts';
 import type { EventsFlags } from '../program/manager-commands.ts';
 import { oneLine } from '../render/index.ts';
@@ -22,7 +23,7 @@ export function events(terminal: Terminal, flags: EventsFlags): Promise<ExitCode
   });
 }
 
-function filterOf(flags: EventsFlags) {
+function filterOf(flags: EventsFlags): ParametersOf<'events'> {
   const { plane } = flags;
   if (plane !== undefined && plane !== 'lifecycle' && plane !== 'stream') {
     throw new OpencodeManagerError('USAGE', `--plane: ${JSON.stringify(plane)} is neither lifecycle nor stream.`);

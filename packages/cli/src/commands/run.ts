@@ -1,4 +1,4 @@
-import { isManagerError, OpencodeManagerError, type StopReport } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import { collectTasks, createReporter, doneRecord, executeBatch, openOutputFile, summaryLine, type BatchEnd, type BatchSummary, type OutputFile } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { launchRecord, openManager, type Manager } from '../manager/index.ts';
@@ -22,7 +22,7 @@ interface Plan {
 /** `ocm run`: everything is read and checked first; then the server starts, the tasks run, and all of it is gone again. */
 export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
   const plan = await planRun(terminal, file, flags);
-  await using out = flags.out === undefined ? undefined : await openOutputFile(flags.out);
+  const out = flags.out === undefined ? undefined : await openOutputFile(flags.out);
   using progress = createProgress(terminal, { total: plan.tasks.length });
   using signals = listenForStop({ onStep: (step) => progress.note(stepNotes[step]) });
   const startedAt = performance.now();
@@ -71,7 +71,8 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
     if (end === undefined) await manager.stop();
   }
   const stopped = await stopManager(manager, signals);
-  return finish(context, end, stopped);
+  const problems = [end.failure, isManagerError(stopped) ? stopped : undefined, await closeOutput(context.out)].filter((problem) => problem !== undefined);
+  return finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
 }
 
 async function executeTasks({ pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
@@ -95,20 +96,22 @@ async function killPatience(signals: StopSignals): Promise<never> {
   throw new OpencodeManagerError('SERVER_STOP_INCOMPLETE', 'The server was killed and its end was not confirmed in time; its guard process cleans up. Check with: ocm doctor');
 }
 
-function finish({ terminal, flags, plan, progress, signals, startedAt }: RunContext, end: BatchEnd, stopped: StopReport | OpencodeManagerError): ExitCode {
-  const incomplete = isManagerError(stopped) ? stopped : undefined;
+async function closeOutput(out: OutputFile | undefined): Promise<OpencodeManagerError | undefined> {
+  try {
+    await out?.close();
+    return undefined;
+  } catch (error) {
+    return toManagerError(error);
+  }
+}
+
+function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined, problems: readonly OpencodeManagerError[]): ExitCode {
+  const { terminal, flags, plan, progress, signals, startedAt } = context;
   const allSucceeded = end.notStarted === 0 && end.results.every(({ outcome }) => outcome === 'succeeded');
-  const exitCode = signals.exitCode ?? (allSucceeded && !incomplete ? exitCodes.ok : exitCodes.failed);
-  const summary: BatchSummary = {
-    total: plan.tasks.length,
-    end,
-    durationMs: performance.now() - startedAt,
-    stop: incomplete ? undefined : (stopped as StopReport),
-    signal: signals.signal,
-    exitCode,
-  };
+  const exitCode = signals.exitCode ?? (allSucceeded && problems.length === 0 ? exitCodes.ok : exitCodes.failed);
+  const summary: BatchSummary = { total: plan.tasks.length, end, durationMs: performance.now() - startedAt, stop, signal: signals.signal, exitCode };
   progress[Symbol.dispose]();
-  if (incomplete) reportError(terminal, incomplete, { json: flags.json === true });
+  for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
   return exitCode;

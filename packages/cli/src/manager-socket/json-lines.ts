@@ -13,7 +13,8 @@ export async function* readJsonLines(socket: Socket): AsyncGenerator<unknown> {
   socket.setEncoding('utf8');
   let parts: string[] = [];
   let length = 0;
-  for await (const chunk of socket as AsyncIterable<string>) {
+  // The one who reads decides when the socket ends: an answer may still be due.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
     const lines = chunk.split('\n');
     for (const [index, piece] of lines.entries()) {
       parts.push(piece);

@@ -74,7 +74,7 @@ async function serveConnection(socket: Socket, handlers: Handlers, closing: Abor
     gone.abort();
     closing.removeEventListener('abort', stopReading);
     await Promise.allSettled(calls);
-    socket.destroy();
+    socket.end(() => socket.destroy());
   }
 }
 

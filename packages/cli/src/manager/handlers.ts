@@ -2,7 +2,7 @@ import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
 import type { EventFilter } from '@opencode-manager/events';
 import type { Handlers, SessionListing } from '../manager-socket/index.ts';
-import { createSessionDesk } from './session-desk.ts';
+import { createSessionDesk, type DeskSession } from './session-desk.ts';
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
 export function createHandlers(server: OpencodeServer, pool: SessionPool): Handlers {
@@ -84,9 +84,8 @@ function toListing(info: SessionInfo, actor: SessionSnapshot | undefined, busy: 
   };
 }
 
-async function newestUserMessage(session: { readonly id: string; messages(): Promise<{ info: { id: string; role: string } }[]> }, signal: AbortSignal): Promise<string> {
-  signal.throwIfAborted();
-  const messages = await session.messages();
+async function newestUserMessage(session: DeskSession, signal: AbortSignal): Promise<string> {
+  const messages = await session.messages({}, { signal });
   const newest = messages.findLast(({ info }) => info.role === 'user');
   if (newest) return newest.info.id;
   throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${session.id} has no message of the user yet, so there is nothing to go back to.`);

@@ -74,7 +74,7 @@ function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 }
 
 function addSessions(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  const sessions = program.command('sessions').description('Lists the sessions of a running manager.');
+  const sessions = program.command('sessions').summary('list the sessions of a running manager').description('Lists the sessions of a running manager.');
   addManagerOption(sessions);
   addJsonOption(sessions);
   sessions.action(async (flags) => {
@@ -105,6 +105,7 @@ function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const prompt = program
     .command('prompt')
+    .summary('send a prompt to a session')
     .description('Sends a prompt to a session and prints the answer. Waits for earlier turns of the session.')
     .argument('<session>', 'id of a session, or new')
     .argument('<text>', 'the prompt; - reads standard input');
@@ -116,6 +117,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
 
   const exec = program
     .command('exec')
+    .summary('run a command of the configuration in a session')
     .description('Runs a command of the configuration in a session, as /name does in the TUI.')
     .argument('<session>', 'id of a session, or new')
     .argument('<command>', 'name of the command')
@@ -128,6 +130,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
 
   const shell = program
     .command('shell')
+    .summary('run a shell line in the directory of a session')
     .description("Runs a shell line in a session's directory, as !line does in the TUI; no model is asked.")
     .argument('<session>', 'id of a session, or new')
     .argument('<line...>', 'the line; put -- before words that start with a dash');
@@ -147,6 +150,7 @@ function addTurnClientOptions(command: CommandUnknownOpts): void {
 function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const revert = program
     .command('revert')
+    .summary('take a session and its files back to before a message')
     .description('Takes a session, and its files, back to before a message. Needs the profile interactive and a git repository.')
     .argument('<session>', 'id of the session')
     .argument('[message]', 'id of the message (default: the newest one of the user)')
@@ -160,7 +164,7 @@ function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 }
 
 function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  const abort = program.command('abort').description('Aborts the turn of a session and waits until it is idle.').argument('<session>', 'id of the session');
+  const abort = program.command('abort').summary('abort the turn of a session').description('Aborts the turn of a session and waits until it is idle.').argument('<session>', 'id of the session');
   addManagerOption(abort);
   addJsonOption(abort);
   abort.action(async (session, flags) => {

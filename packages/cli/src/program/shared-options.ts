@@ -60,7 +60,7 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .addOption(new Option('--project-config <what>', "what of the workspace's own configuration counts; all runs its plugins").choices(['instructions', 'all', 'none']))
     .option('--auth-file <file>', 'an auth.json as opencode writes it; copied')
     .option('--allow-oauth', 'accept OAuth entries in it (the original is logged out when the copy refreshes)')
-    .option('--pass-env <name...>', 'variables that the server gets, such as ANTHROPIC_API_KEY')
+    .option('--pass-env <name>', 'a variable that the server gets, such as ANTHROPIC_API_KEY; repeat it for more', collect)
     .option('--pass-provider-keys', 'pass every variable that is well known as a provider key')
     .option('--startup-timeout <duration>', 'deadline of the start (default: 30s)');
 }
@@ -71,4 +71,9 @@ export function addJsonOption(command: CommandUnknownOpts): void {
 
 export function addManagerOption(command: CommandUnknownOpts): void {
   command.optionsGroup('Manager:').option('--manager <pid>', 'process id of the manager, when several run');
+}
+
+/** Not a variadic option: that would take the task file after it for another name. */
+function collect(value: string, earlier: string[] | undefined): string[] {
+  return [...(earlier ?? []), value];
 }

@@ -19,6 +19,8 @@ export interface FinishedTask {
   readonly outcome: string;
   readonly durationMs: number;
   readonly detail?: string;
+  /** The result itself stands on the same terminal, so it needs no line here. */
+  readonly printed?: boolean;
 }
 
 /**
@@ -30,6 +32,8 @@ export interface Progress extends Disposable {
   finished(task: FinishedTask): void;
   /** A line of its own, for example what a signal means. */
   note(line: string): void;
+  /** Writes to stdout, which may be the same terminal: what is drawn gives way meanwhile. */
+  aside(write: () => void): void;
 }
 
 export function createProgress(terminal: Terminal, options: ProgressOptions): Progress {
@@ -67,6 +71,10 @@ class LineProgress implements Progress {
     this.#terminal.notice(line);
   }
 
+  aside(write: () => void): void {
+    write();
+  }
+
   [Symbol.dispose](): void {}
 }
 
@@ -97,11 +105,17 @@ class LiveProgress implements Progress {
     this.#active.delete(task.id);
     this.#done += 1;
     if (task.outcome !== 'succeeded') this.#failed += 1;
-    this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
+    if (!task.printed) this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
   }
 
   note(line: string): void {
     this.#write(`${this.#eraser()}${line}\n`);
+    this.#redraw();
+  }
+
+  aside(write: () => void): void {
+    this.#write(this.#eraser());
+    write();
     this.#redraw();
   }
 
@@ -132,7 +146,7 @@ class LiveProgress implements Progress {
     const head = `${this.#done}/${plural(this.#total, 'task')}, ${this.#active.size} running${failed}, ${formatDuration(this.#now() - this.#startedAt)}`;
     return [
       colors.bold(oneLine(head, width - 1)),
-      ...active.map(([id, since]) => oneLine(`  ${id}  ${formatDuration(this.#now() - since)}`, width - 1)),
+      ...active.map(([id, since]) => `  ${oneLine(id, width - 14)}  ${formatDuration(this.#now() - since)}`),
       ...(rest > 0 ? [`  and ${rest} more`] : []),
     ];
   }

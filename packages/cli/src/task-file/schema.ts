@@ -19,9 +19,13 @@ const text = z
   .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' })
   .refine((value) => Buffer.byteLength(value) <= maxPromptBytes, { error: `is longer than ${maxPromptBytes / 1_000_000} MB` });
 
+/** Ids stand in progress lines, file names and records of others. */
+const maxNameCharacters = 256;
+
 const name = z
   .string({ error: (issue) => `must be text; received ${kindOf(issue.input)}` })
   .min(1, { error: 'is empty' })
+  .max(maxNameCharacters, { error: `is longer than ${maxNameCharacters} characters` })
   .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' });
 
 /** One permission rule, as `--permissions FILE` and a task's `permissions` hold it. */
@@ -38,18 +42,18 @@ export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.arra
 
 /** The fields of one line of a task file. Numbers and names as ids are both taken, since data sets have both. */
 export const taskLineSchema = z.object({
-  id: z.union([name, z.number().transform(String)], { error: 'must be text or a number, not empty' }).optional(),
+  id: z.preprocess((value) => (typeof value === 'number' ? String(value) : value), name).optional(),
   prompt: text.optional(),
   command: text.optional(),
   shell: text.optional(),
-  directory: name.optional(),
+  directory: text.optional(),
   model: z
     .string()
     .regex(/^[^/\s]+\/\S+$/, { error: 'must be written provider/model' })
     .optional(),
   agent: name.optional(),
   system: text.optional(),
-  title: name.optional(),
+  title: text.optional(),
   timeout: z.string({ error: 'must be a duration such as "90s"' }).optional(),
   priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
   permissions: permissionPolicySchema.optional(),

@@ -1,0 +1,106 @@
+import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
+import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResult } from '@opencode-manager/core';
+
+/** What clients of the socket do with a session. */
+export type DeskSession = Pick<PooledSession, 'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'>;
+
+/** Hands sessions to the clients of one manager, each the same object every time, so that its queue holds for all. */
+export interface SessionDesk {
+  /** A new session under an actor of the pool. */
+  create(title: string | undefined, directory: string | undefined): Promise<DeskSession>;
+  /**
+   * A session by its id.
+   * @throws OpencodeManagerError `NOT_FOUND`; `SESSION_BUSY` while a task of the pool holds it
+   */
+  open(id: string): Promise<DeskSession>;
+  /** Aborts the turn of a session, whoever started it. */
+  abort(id: string): Promise<void>;
+}
+
+export function createSessionDesk(server: OpencodeServer, pool: SessionPool): SessionDesk {
+  const known = new Map<string, DeskSession>();
+  const locate = async (id: string) => {
+    const actor = pool.snapshot().sessions.find(({ sessionId }) => sessionId === id);
+    return server.getSession(id, actor ? { directory: actor.directory } : {});
+  };
+  return {
+    async create(title, directory) {
+      const session = await pool.createSession(title, directory === undefined ? {} : { directory });
+      known.set(session.id, session);
+      return session;
+    },
+    async open(id) {
+      const held = known.get(id);
+      if (held) return held;
+      refuseBusy(pool, id);
+      const session = outsideThePool(await locate(id));
+      // Two clients that ask at once must get one queue.
+      const first = known.get(id) ?? session;
+      known.set(id, first);
+      return first;
+    },
+    async abort(id) {
+      await (known.get(id) ?? (await locate(id))).abort();
+    },
+  };
+}
+
+/** opencode merges a prompt that reaches a busy session into the turn in flight. */
+function refuseBusy(pool: SessionPool, id: string): void {
+  const actor = pool.snapshot().sessions.find(({ sessionId, state }) => sessionId === id && state === 'active');
+  if (actor) throw new OpencodeManagerError('SESSION_BUSY', `Session ${id} works on the task ${actor.taskId ?? ''}. Wait for it, or abort it with: ocm abort ${id}`, { details: { sessionId: id } });
+}
+
+/** A session that no actor of the pool holds (a finished task's, a sub-agent's, or one made in the TUI), in the pool's terms. */
+function outsideThePool(session: Session): DeskSession {
+  const asResult = (turn: TurnResult) => toTaskResult(session, turn);
+  return {
+    id: session.id,
+    directory: session.directory,
+    prompt: (text, options) => session.prompt(text, options).then(asResult),
+    executeCommand: (name, args, options) => session.executeCommand(name, args, options).then(asResult),
+    executeShell: (command, options) => session.executeShell(command, options).then(asResult),
+    revertMessage: (messageId, options) => session.revertMessage(messageId, options),
+    unrevert: (options) => session.unrevert(options),
+    messages: (query, options) => session.messages(query, options),
+    abort: (options) => session.abort(options),
+  };
+}
+
+function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult {
+  const { usage } = turn;
+  return {
+    schema_version: 1,
+    id: turn.messageId,
+    outcome: turn.text === '' ? 'failed' : 'succeeded',
+    attempt: 1,
+    session_id: id,
+    message_id: turn.messageId,
+    directory,
+    model: modelOf(turn),
+    output: turn.text,
+    usage: {
+      input_tokens: usage.input,
+      output_tokens: usage.output,
+      reasoning_tokens: usage.reasoning,
+      cache_read_tokens: usage.cacheRead,
+      cache_write_tokens: usage.cacheWrite,
+    },
+    // opencode says 0 both for free and for a model whose price it does not know.
+    cost_usd: turn.costUsd === 0 ? null : turn.costUsd,
+    duration_ms: Math.round(turn.durationMs),
+    queued_ms: 0,
+    proof: turn.proof,
+    asks: [],
+    gaps: 0,
+    retries: 0,
+    tool_calls: turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length,
+    error: null,
+    metadata: {},
+  };
+}
+
+function modelOf({ messages }: TurnResult): string | null {
+  const last = messages.at(-1)?.info;
+  return last?.role === 'assistant' ? `${last.providerID}/${last.modelID}` : null;
+}

@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { runHere } from './support/terminal.ts';
+
+const commands = ['demo', 'run', 'serve', 'attach', 'sessions', 'events', 'prompt', 'exec', 'shell', 'revert', 'abort', 'doctor', 'model'];
+
+describe('help', () => {
+  test('of the program', async () => {
+    const { exitCode, stdout, stderr } = await runHere('--help');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatchSnapshot();
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+  });
+
+  test.each(commands)('of %s', async (command) => {
+    const { exitCode, stdout, stderr } = await runHere(command, '--help');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatchSnapshot();
+    expect(await runHere('help', command)).toEqual({ exitCode, stdout, stderr });
+  });
+
+  test('without a command goes to stderr, as a usage error', async () => {
+    const { exitCode, stdout, stderr } = await runHere();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain('Usage: ocm');
+  });
+});
+
+describe('did you mean', () => {
+  test.each([
+    [['rnu'], "error: unknown command 'rnu'\n(Did you mean run?)"],
+    [['session'], "error: unknown command 'session'\n(Did you mean sessions?)"],
+    [['run', '--josn'], "error: unknown option '--josn'\n(Did you mean --json?)"],
+    [['run', '--concurency', '3'], "error: unknown option '--concurency'\n(Did you mean --concurrency?)"],
+    [['serve', '--directroy', '.'], "error: unknown option '--directroy'\n(Did you mean --directory?)"],
+  ])('%j', async (args, message) => {
+    const { exitCode, stdout, stderr } = await runHere(...args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+});

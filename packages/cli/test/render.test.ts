@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { createProgress, formatDuration, oneLine, printable, renderTable } from '../src/render/index.ts';
+import { createTerminal } from '../src/terminal/index.ts';
+import { collector } from './support/terminal.ts';
+
+function terminalOn(options: { isTTY?: boolean; env?: NodeJS.ProcessEnv } = {}) {
+  const [stdout, stderr] = [collector(), collector()];
+  const tty = { isTTY: options.isTTY ?? false, columns: 60 };
+  const streams = { stdin: collector().stream, stdout: Object.assign(stdout.stream, tty), stderr: Object.assign(stderr.stream, tty), env: options.env ?? {} };
+  return { terminal: createTerminal(streams), stdout, stderr };
+}
+
+function tellStory(terminal: ReturnType<typeof createTerminal>) {
+  using progress = createProgress(terminal, { total: 2, now: () => 0 });
+  progress.started('a');
+  progress.started('b');
+  progress.finished({ id: 'a', outcome: 'succeeded', durationMs: 1234, detail: 'fine\nreally' });
+  progress.finished({ id: 'b', outcome: 'timed_out', durationMs: 61_000 });
+}
+
+describe('progress', () => {
+  test('is one line a change of state without a terminal', () => {
+    const { terminal, stdout, stderr } = terminalOn();
+    tellStory(terminal);
+    expect(stdout.text()).toBe('');
+    expect(stderr.text()).toBe(['started a', 'started b', 'finished a succeeded after 1.2 s (1/2): fine really', 'finished b timed_out after 1 m 01 s (2/2)', ''].join('\n'));
+  });
+
+  test('redraws on a terminal and leaves the finished lines alone there', () => {
+    const { terminal, stdout, stderr } = terminalOn({ isTTY: true, env: { NO_COLOR: '1' } });
+    tellStory(terminal);
+    expect(stdout.text()).toBe('');
+    const text = stderr.text();
+    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms\n\u001B[2A\u001B[J');
+    expect(text.endsWith('\u001B[1A\u001B[J')).toBe(true);
+  });
+
+  test('is not redrawn on a dumb terminal', () => {
+    const { terminal, stderr } = terminalOn({ isTTY: true, env: { TERM: 'dumb' } });
+    tellStory(terminal);
+    expect(stderr.text()).not.toContain('\u001B');
+  });
+});
+
+describe('colours', () => {
+  test('are off for a file and under NO_COLOR, on for a terminal', () => {
+    expect(terminalOn().terminal.colors.red('x')).toBe('x');
+    expect(terminalOn({ isTTY: true, env: { NO_COLOR: '1' } }).terminal.colors.red('x')).toBe('x');
+    expect(terminalOn({ isTTY: true }).terminal.colors.red('x')).toBe('\u001B[31mx\u001B[39m');
+  });
+});
+
+test('a table is as wide as its cells', () => {
+  expect(renderTable([{ title: 'ID' }, { title: 'TIME', align: 'right' }], [['first', '1'], ['x', '12345']])).toEqual(['ID      TIME', 'first      1', 'x      12345']);
+});
+
+test('what a model says cannot steer the terminal', () => {
+  expect(printable('a\u001B[2Jb\u0007\r\nc\td\u009B31m')).toBe('a␛[2Jb␇\nc\td\uFFFD31m');
+  expect(oneLine('a\n\n b   c', 5)).toBe('a b c');
+  expect(oneLine('abcdef', 5)).toBe('abcd…');
+});
+
+test.each([
+  [0.4, '0 ms'],
+  [999, '999 ms'],
+  [1250, '1.3 s'],
+  [185_000, '3 m 05 s'],
+])('%d ms is %s', (ms, text) => {
+  expect(formatDuration(ms)).toBe(text);
+});

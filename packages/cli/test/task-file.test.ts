@@ -1,0 +1,136 @@
+import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
+import { describe, expect, test } from 'vitest';
+import { maxPromptBytes, parseDuration, parseTasks } from '../src/task-file/index.ts';
+
+const options = { source: 'tasks.jsonl', baseDirectory: '/base' };
+
+function parse(...lines: (object | string)[]) {
+  return parseTasks(lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'), options);
+}
+
+function errorOf(...lines: (object | string)[]): OpencodeManagerError {
+  try {
+    parse(...lines);
+  } catch (error) {
+    if (isManagerError(error)) return error;
+    throw error;
+  }
+  throw new Error('the lines were accepted');
+}
+
+describe('a good task file', () => {
+  test('needs a prompt alone; ids come from the line', () => {
+    expect(parse({ prompt: 'one' }, '', { prompt: 'two' }).tasks).toEqual([
+      { id: 'task-1', prompt: 'one' },
+      { id: 'task-3', prompt: 'two' },
+    ]);
+  });
+
+  test('takes every field', () => {
+    const line = {
+      id: 'all',
+      prompt: 'go',
+      directory: 'sub',
+      model: 'anthropic/claude-sonnet-5',
+      agent: 'plan',
+      system: 'be brief',
+      title: 'All of it',
+      timeout: '1m30s',
+      priority: 5,
+      permissions: [{ permission: 'bash', pattern: 'git *', action: 'allow' }],
+      metadata: { split: 'test', nested: { a: 1 } },
+    };
+    const { directory: _directory, timeout: _timeout, ...same } = line;
+    expect(parse(line).tasks).toEqual([{ ...same, directory: '/base/sub', timeoutMs: 90_000 }]);
+  });
+
+  test.each([
+    [{ custom_id: 'x', input: 'p' }],
+    [{ instance_id: 'x', problem_statement: 'p' }],
+    [{ task_id: 'x', instruction: 'p' }],
+  ])('takes other tools\' names: %o', (line) => {
+    expect(parse(line).tasks).toEqual([{ id: 'x', prompt: 'p' }]);
+  });
+
+  test('takes commands, shell lines and numbers as ids', () => {
+    expect(parse({ id: 7, command: '/review src/' }, { shell: 'git status' }).tasks).toEqual([
+      { id: '7', command: '/review src/' },
+      { id: 'task-2', shell: 'git status' },
+    ]);
+  });
+
+  test('takes a byte order mark, Windows line ends and nulls for absent fields', () => {
+    expect(parseTasks('\uFEFF{"prompt":"a","model":null}\r\n{"prompt":"b"}\r\n', options).tasks).toEqual([
+      { id: 'task-1', prompt: 'a' },
+      { id: 'task-2', prompt: 'b' },
+    ]);
+  });
+
+  test('leaves out fields of data sets and says which', () => {
+    const parsed = parse({ instance_id: 'a', problem_statement: 'p', repo: 'x/y', base_commit: 'abc' });
+    expect(parsed).toEqual({ tasks: [{ id: 'a', prompt: 'p' }], ignoredFields: ['repo', 'base_commit'] });
+  });
+
+  test('keeps generated ids apart from written ones', () => {
+    expect(parse({ id: 'task-2', prompt: 'a' }, { prompt: 'b' }).tasks.map(({ id }) => id)).toEqual(['task-2', 'task-2-2']);
+  });
+});
+
+describe('a bad task file', () => {
+  test.each<[string, object | string, string]>([
+    ['no JSON', '{"prompt": "a"', 'line 2: not JSON'],
+    ['no object', '["a"]', 'line 2: must be a JSON object, one a line; received an array'],
+    ['no prompt', {}, 'line 2: prompt: is missing'],
+    ['an empty prompt', { prompt: '  \n' }, 'line 2: prompt: is empty'],
+    ['a prompt that is no text', { prompt: 5 }, 'line 2: prompt: must be text; received number'],
+    ['a NUL byte', { prompt: 'a\0b' }, 'line 2: prompt: holds a NUL byte'],
+    ['a prompt above the cap', { prompt: 'é'.repeat(maxPromptBytes / 2 + 1) }, 'line 2: prompt: is longer than 10 MB'],
+    ['two kinds of work', { prompt: 'a', shell: 'b' }, 'line 2: a task has exactly one of prompt, command and shell'],
+    ['two names for the id', { id: 'a', custom_id: 'b', prompt: 'c' }, 'line 2: id: given twice, as id and as custom_id'],
+    ['a mistyped field', { prompt: 'a', tiemout: '5s' }, 'line 2: tiemout: there is no such field. Did you mean timeout?'],
+    ['a mistyped prompt', { promt: 'a' }, 'line 2: promt: there is no such field. Did you mean prompt?'],
+    ['a duration without a unit', { prompt: 'a', timeout: '90' }, 'line 2: timeout: "90" is not a usable duration'],
+    ['a number as duration', { prompt: 'a', timeout: 90 }, 'line 2: timeout: must be a duration such as "90s"'],
+    ['a model without provider', { prompt: 'a', model: 'sonnet' }, 'line 2: model: must be written provider/model'],
+    ['a rule that is none', { prompt: 'a', permissions: [{ permission: 'bash', action: 'maybe' }] }, 'line 2: permissions: must be "deny", "allow" or a list of rules'],
+    ['an empty id', { id: '', prompt: 'a' }, 'line 2: id: is empty'],
+  ])('is refused for %s', (_name, line, message) => {
+    const error = errorOf({ prompt: 'fine' }, line);
+    expect(error.code).toBe('TASK_INVALID');
+    expect(error.message).toContain('tasks.jsonl has a bad line; nothing was started.');
+    expect(error.message).toContain(message);
+  });
+
+  test('is refused with all its bad lines, up to twenty', () => {
+    const bad = Array.from({ length: 25 }, () => '{}');
+    const error = errorOf({ prompt: 'fine' }, ...bad);
+    expect(error.message.split('\n')).toHaveLength(22);
+    expect(error.message).toContain('tasks.jsonl has 25 bad lines; nothing was started.');
+    expect(error.message).toMatch(/line 21: prompt: is missing\n {2}and 5 more$/);
+    expect(error.details).toEqual({ lines: Array.from({ length: 20 }, (_, index) => index + 2), problems: 25 });
+  });
+
+  test('is refused for ids that two lines share', () => {
+    const error = errorOf({ id: 'same', prompt: 'a' }, { prompt: 'b' }, { task_id: 'same', prompt: 'c' });
+    expect(error.code).toBe('TASK_DUPLICATE');
+    expect(error.message).toBe('tasks.jsonl: line 3 has the id "same", as line 1 does; nothing was started.');
+  });
+
+  test('is refused when it is empty', () => {
+    expect(errorOf('', '  ').code).toBe('TASK_INVALID');
+  });
+});
+
+test.each([
+  ['500ms', 500],
+  ['90s', 90_000],
+  ['5m', 300_000],
+  ['1h30m', 5_400_000],
+  ['1.5s', 1500],
+])('%s is %d milliseconds', (text, ms) => {
+  expect(parseDuration(text, '--timeout')).toBe(ms);
+});
+
+test.each(['', '5', 's', '5 s', '-5s', '0s', '5d', '1e3s', '600h'])('%j is no duration', (text) => {
+  expect(() => parseDuration(text, '--timeout')).toThrow(/^--timeout: /);
+});
