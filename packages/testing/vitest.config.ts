@@ -1,5 +1,4 @@
-import { mergeConfig } from 'vitest/config';
-
+// @boundaries-ignore settings of the workspace, never published
 import { testConfig } from '../../vitest.shared.ts';
 
-export default mergeConfig(testConfig('testing'), { test: { include: ['examples/**/*.test.ts'] } });
+export default testConfig('testing');

@@ -1,0 +1,55 @@
+// Runs all tests of all packages against the pinned opencode, then checks that they left nothing behind. The last line
+// sums up every run: "N passed, N failed".
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { markedProcesses, temporaryEntries } from './leftovers.mjs';
+import { turbo } from './turbo.mjs';
+
+const packages = globSync(['packages/*/vitest.config.ts', 'apps/*/vitest.config.ts']).map((path) => dirname(path));
+
+/** The binary from the lockfile, whatever is on PATH. */
+function pinnedBinary() {
+  const manifest = createRequire(new URL('../packages/core/package.json', import.meta.url)).resolve('opencode-ai/package.json');
+  const binary = join(dirname(manifest), 'bin', 'opencode.exe');
+  if (!existsSync(binary)) throw new Error(`The pinned opencode is missing at ${binary}: run npm install scripts for opencode-ai.`);
+  return binary;
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'ocmtest-'));
+const temporary = join(scratch, 'tmp');
+mkdirSync(temporary);
+const before = new Set(markedProcesses().map((line) => line.split(' ')[0]));
+const failures = [];
+let status = 1;
+try {
+  status = turbo(['run', 'test', '--concurrency=1', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'], {
+    OPENCODE_BIN: pinnedBinary(),
+    OCM_TEST_RESULTS: scratch,
+    TMPDIR: temporary,
+  });
+  process.env.TMPDIR = temporary;
+  failures.push(...markedProcesses().filter((line) => !before.has(line.split(' ')[0])).map((line) => `process left behind: ${line}`));
+  failures.push(...temporaryEntries().map((name) => `directory left behind: ${name}`));
+} finally {
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  for (const path of packages) {
+    const file = join(scratch, `${path.split('/').at(-1)}.json`);
+    if (!existsSync(file)) {
+      failures.push(`no results from ${path}`);
+      continue;
+    }
+    const results = JSON.parse(readFileSync(file, 'utf8'));
+    totals.passed += results.numPassedTests;
+    totals.failed += results.numFailedTests;
+    totals.skipped += results.numPendingTests + results.numTodoTests;
+    if (!results.success && results.numFailedTests === 0) failures.push(`a test file of ${path} could not run`);
+  }
+  rmSync(scratch, { recursive: true, force: true });
+  for (const failure of failures) console.log(failure);
+  const failed = totals.failed + failures.length;
+  console.log(`${totals.passed} passed, ${failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`);
+  if (status === 0 && failed > 0) status = 1;
+  process.exitCode = status;
+}
