@@ -1,7 +1,7 @@
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { findOnPath } from '../process/find-on-path.ts';
 import { runMarkerVariable } from '../process/table.ts';
 import type { StateLayout } from './state-directory.ts';
 
@@ -79,7 +79,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     XDG_RUNTIME_DIR: layout.run,
     TMPDIR: layout.tmp,
     ...opencodeSwitches(input),
-    ...((await hasRipgrep(source['PATH'] ?? '')) && { OPENCODE_DISABLE_FFF: '1' }),
+    ...(await searchVariables(config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')),
     npm_config_offline: 'true',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: layout.gitConfigFile,
@@ -130,17 +130,17 @@ function pick(source: NodeJS.ProcessEnv, names: readonly string[]): Record<strin
   return found;
 }
 
-/** Without ripgrep on PATH and with its built-in search off, opencode would try to download one. */
-async function hasRipgrep(path: string): Promise<boolean> {
-  for (const directory of path.split(delimiter)) {
-    if (directory === '') continue;
-    const usable = await access(join(directory, 'rg'), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (usable) return true;
-  }
-  return false;
+/**
+ * Without ripgrep on PATH, opencode downloads one from the network for its grep tool. So ours goes to the end of PATH
+ * where the user has none, and opencode's other search (a library that it unpacks anew at each start) is switched off.
+ */
+async function searchVariables(path: string): Promise<Record<string, string>> {
+  if (await findOnPath('rg', path)) return { PATH: path, OPENCODE_DISABLE_FFF: '1' };
+  const bundled = await import('@vscode/ripgrep').then(
+    ({ rgPath }) => dirname(rgPath),
+    () => undefined,
+  );
+  return bundled === undefined ? { PATH: path } : { PATH: path + delimiter + bundled, OPENCODE_DISABLE_FFF: '1' };
 }
 
 /** Values that must never be shown: the password, and whatever was passed under a name that speaks of a secret. */

@@ -1,9 +1,10 @@
-import { access, constants, mkdtemp, open, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { findOnPath, isExecutableFile } from '../process/find-on-path.ts';
 
 /** A usable opencode binary. */
 export interface BinaryInfo {
@@ -36,11 +37,8 @@ async function locate(option: string | undefined, environment: NodeJS.ProcessEnv
   if (option !== undefined) return { path: await mustExist(resolve(option), 'binary'), source: 'option' };
   const named = environment['OPENCODE_BIN'];
   if (named !== undefined && named !== '') return { path: await mustExist(resolve(named), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
-  for (const directory of (environment['PATH'] ?? '').split(delimiter)) {
-    if (directory === '') continue;
-    const candidate = join(directory, 'opencode');
-    if (await isExecutable(candidate)) return { path: candidate, source: 'PATH' };
-  }
+  const onPath = await findOnPath('opencode', environment['PATH'] ?? '');
+  if (onPath !== undefined) return { path: onPath, source: 'PATH' };
   const packaged = await packagedBinary();
   if (packaged !== undefined) return { path: packaged, source: 'package' };
   throw new OpencodeManagerError(
@@ -50,7 +48,7 @@ async function locate(option: string | undefined, environment: NodeJS.ProcessEnv
 }
 
 async function mustExist(path: string, option: string): Promise<string> {
-  if (await isExecutable(path)) return path;
+  if (await isExecutableFile(path)) return path;
   throw new OpencodeManagerError(
     'BINARY_NOT_FOUND',
     `${option}: ${path} does not exist or is not executable. Name the opencode binary, or leave ${option} unset.`,
@@ -92,7 +90,7 @@ async function platformBinaryBeside(packageDirectory: string): Promise<string | 
   for (const name of await platformPackages()) {
     for (const modules of [dirname(packageDirectory), join(packageDirectory, 'node_modules')]) {
       const candidate = join(modules, name, 'bin', 'opencode');
-      if (await isExecutable(candidate)) return realpath(candidate);
+      if (await isExecutableFile(candidate)) return realpath(candidate);
     }
   }
   return undefined;
@@ -177,15 +175,6 @@ function compareVersions(a: string, b: string): number {
     if (difference !== 0) return difference;
   }
   return 0;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile();
-  } catch {
-    return false;
-  }
 }
 
 async function isScript(path: string): Promise<boolean> {
