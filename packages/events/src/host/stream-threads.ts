@@ -54,7 +54,9 @@ function createPool(): Piscina<StreamTaskRequest, void> {
     maxThreads,
     concurrentTasksPerWorker: connectionsPerThread,
   });
-  // A thread that cannot even start leaves its tasks in the queue for ever: ending the pool's threads rejects them.
-  pool.on('error', () => void pool.destroy());
+  // A thread that is lost while it starts would leave its tasks in the queue for ever: ending the pool rejects them.
+  const rejectQueued = () => void pool.destroy();
+  pool.on('error', rejectQueued);
+  pool.on('workerDestroy', () => setImmediate(() => pool.queueSize > 0 && pool.threads.length === 0 && rejectQueued()));
   return pool;
 }

@@ -56,6 +56,7 @@ export class IteratorSubscription implements Subscription, AsyncIterableIterator
   readonly #buffer: BoundedBuffer;
   readonly #leave: (subscription: Subscription) => void;
   readonly #waiting: Waiting[] = [];
+  #ended = false;
   #error: Error | undefined;
   #stopListening: (() => void) | undefined;
 
@@ -77,8 +78,8 @@ export class IteratorSubscription implements Subscription, AsyncIterableIterator
 
   /** What is in the buffer can still be read. */
   end(error: Error | undefined): void {
-    if (!this.active) return;
-    this.active = false;
+    if (this.#ended) return;
+    this.#ended = true;
     this.#stopListening?.();
     this.#error = error;
     for (const waiting of this.#waiting.splice(0)) {
@@ -91,7 +92,7 @@ export class IteratorSubscription implements Subscription, AsyncIterableIterator
   next(): Promise<IteratorResult<MonitorEvent, undefined>> {
     const value = this.#buffer.shift();
     if (value) return Promise.resolve({ done: false, value });
-    if (this.active) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    if (!this.#ended) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
     const error = this.#takeError();
     return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined });
   }

@@ -39,11 +39,16 @@ export async function readEventStream(options: ConnectionOptions): Promise<Conne
     await readBody(answer.body, options, watchdog.touch, (reason) => abort.abort(reason));
     return { reason: signal.aborted ? String(signal.reason) : 'the server ended the stream' };
   } catch (error) {
-    return { reason: signal.aborted ? String(signal.reason) : (error as Error).message };
+    return { reason: signal.aborted ? String(signal.reason) : describe(error as NodeJS.ErrnoException) };
   } finally {
     watchdog.stop();
     await agent.destroy().catch(() => undefined);
   }
+}
+
+/** Some of the system's errors have a code and no message. */
+function describe({ message, code, name }: NodeJS.ErrnoException): string {
+  return message || code || name;
 }
 
 function request(agent: Agent, { url, authorization }: ConnectionOptions, signal: AbortSignal): Promise<Dispatcher.ResponseData> {

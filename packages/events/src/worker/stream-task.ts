@@ -11,8 +11,8 @@ import { SyncPairs } from './sync-pairs.ts';
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
-/** What is done with the records of the connection: nothing yet, kept until the history is there, or passed on. */
-type Phase = 'connecting' | 'replaying' | 'live';
+/** What is done with the records of the connection: none came yet, kept until the history is there, or passed on (`first`: the very first one). */
+type Phase = 'connecting' | 'replaying' | 'first' | 'live';
 
 /**
  * The life of one event stream: connect, replay what was missed, pass events on, and after every loss begin again.
@@ -96,8 +96,8 @@ export class StreamTask {
     }
     if (this.#phase === 'connecting') this.#onFirstRecord(frame);
     // A heartbeat is a sign of life and nothing else.
-    if (frame.kind === 'event' && frame.event.type === 'server.heartbeat') return;
-    this.#pairs.accept(frame);
+    if (frame.kind !== 'event' || frame.event.type !== 'server.heartbeat') this.#pairs.accept(frame);
+    if (this.#phase === 'first') this.#goLive(0);
   }
 
   #onRead(bytes: number): void {
@@ -111,16 +111,15 @@ export class StreamTask {
   #onFirstRecord(frame: DecodedFrame): void {
     this.#backOff.reset();
     if (this.#ledger.baselineId === '' && frame.kind === 'event') this.#ledger.baselineId = frame.event.id;
-    if (!this.#inGap) return this.#goLive(0);
-    this.#phase = 'replaying';
-    void this.#replay(this.#connection);
+    this.#phase = this.#inGap ? 'replaying' : 'first';
+    if (this.#inGap) void this.#replay(this.#connection);
   }
 
   async #replay(connection: AbortController): Promise<void> {
     const signal = AbortSignal.any([connection.signal, this.#closing.signal]);
     try {
       const history = await readHistory(this.#ledger.sequences, { ...this.#input, signal });
-      if (signal.aborted || connection !== this.#connection || this.#phase !== 'replaying') return;
+      if (signal.aborted) return;
       const arrived = this.#arrived;
       this.#arrived = [];
       this.#goLive(mergeReplay(history, arrived, this.#ledger, (event) => this.#outbox.push(event)));
@@ -163,9 +162,12 @@ export class StreamTask {
   #afterLoss({ reason }: ConnectionEnd): void {
     this.#stopUnpairedTimer();
     this.#pairs.discard();
-    // An attempt that failed within a gap, or before the first record, loses nothing that was promised.
-    if (this.#phase !== 'live') return this.#outbox.postInOrder({ type: 'attempt-failed', reason });
+    // Ends a replay that still waits for its history: it must not declare a dead connection live.
+    this.#connection.abort(reason);
+    const wasLive = this.#phase === 'live';
     this.#phase = 'connecting';
+    // An attempt that failed within a gap, or before the first record, loses nothing that was promised.
+    if (!wasLive) return this.#outbox.postInOrder({ type: 'attempt-failed', reason });
     this.#inGap = true;
     this.#generation++;
     this.#outbox.postInOrder({ type: 'gap', generation: this.#generation, reason });

@@ -27,6 +27,8 @@ export interface SsePeer extends AsyncDisposable {
   answerWith(answer: { status: number; contentType: string; body: string } | undefined): void;
   /** True: a new connection gets its head, but no first record. */
   holdFirstRecord(hold: boolean): void;
+  /** So many history requests are answered with an error. */
+  refuseHistory(times: number): void;
   /** Runs once, after a history request was read and before it is answered. */
   beforeHistory(act: (() => void) | undefined): void;
   /** Ends the stream connections: by FIN, or by RST. */
@@ -48,6 +50,7 @@ export async function startSsePeer(): Promise<SsePeer> {
   let holdFirst = false;
   let answer: { status: number; contentType: string; body: string } | undefined;
   let beforeHistory: (() => void) | undefined;
+  let historyRefusals = 0;
 
   const connected = () => `data: ${JSON.stringify({ payload: { id: eventId(), type: 'server.connected', properties: {} } })}\n\n`;
 
@@ -64,6 +67,7 @@ export async function startSsePeer(): Promise<SsePeer> {
     const after = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Record<string, number>;
     historyRequests.push(after);
     const entries = history.filter(({ aggregate_id, seq }) => seq > (after[aggregate_id] ?? -1));
+    if (historyRefusals-- > 0) return void response.writeHead(500).end();
     beforeHistory?.();
     beforeHistory = undefined;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries));
@@ -108,6 +112,9 @@ export async function startSsePeer(): Promise<SsePeer> {
     },
     holdFirstRecord(hold) {
       holdFirst = hold;
+    },
+    refuseHistory(times) {
+      historyRefusals = times;
     },
     beforeHistory(act) {
       beforeHistory = act;

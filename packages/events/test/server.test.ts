@@ -1,0 +1,163 @@
+import { launchServer, type OpencodeServer } from '@opencode-manager/core';
+import { requests, type ServerEvent } from '@opencode-manager/core/protocol';
+import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { EventMonitor, type MonitorEvent } from '../src/index.ts';
+import { streamThreads } from '../src/host/stream-threads.ts';
+import { assembleParts } from './support/events.ts';
+import { ofType, until, watch } from './support/watch.ts';
+
+const words = Array.from({ length: 40 }, (_, index) => `{{user.1}}${index}`).join(' ');
+let model: ScriptedModel;
+let workspace: TemporaryWorkspace;
+let server: OpencodeServer;
+let monitor: EventMonitor;
+
+beforeAll(async () => {
+  model = await startScriptedModel({ rules: [{ when: { user: /say (\w+)/ }, reply: { text: words, tokensPerSecond: 200 } }], default: 'A title' });
+  workspace = await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } });
+  server = await launchServer({ directory: workspace.path, opencodeConfig: model.opencodeConfig() });
+});
+afterAll(async () => {
+  await server.stop();
+  await model.stop();
+  await workspace.remove();
+});
+beforeEach(async () => {
+  monitor = EventMonitor.open(server);
+  await monitor.ready();
+});
+afterEach(() => monitor.close());
+
+const answer = (name: string) => words.replaceAll('{{user.1}}', name);
+const serverEvents = (events: readonly MonitorEvent[]) => events.filter((event): event is MonitorEvent & ServerEvent => !event.type.startsWith('stream.'));
+
+/** Numbers of a session's stored events among those given, in their order. */
+function numbersOf(events: readonly MonitorEvent[], sessionId: string): number[] {
+  return serverEvents(events).flatMap((event) => (event.sessionId === sessionId && event.durableSequence !== undefined ? [event.durableSequence] : []));
+}
+
+async function storedCount(sessionId: string): Promise<number> {
+  const entries = await server.client.call(requests.history({}));
+  return entries.filter((entry) => entry.aggregate_id === sessionId).length;
+}
+
+/** Runs a turn and waits until all that the server stored of the session has come. */
+async function promptAndSettle(sessionId: string, name: string, events: readonly MonitorEvent[]): Promise<void> {
+  const session = await server.getSession(sessionId);
+  await session.prompt(`say ${name}`);
+  await expect.poll(async () => numbersOf(events, sessionId).length === (await storedCount(sessionId)), { timeout: 15_000, interval: 50 }).toBe(true);
+}
+
+describe('on a real server', () => {
+  test('ten sessions at once: each subscriber gets its own session and nothing else', async () => {
+    const sessions = await Promise.all(Array.from({ length: 10 }, () => server.createSession()));
+    const own = sessions.map(({ id }) => ({ id, events: watch(monitor, { sessionId: id }) }));
+    await Promise.all(sessions.map(async ({ id }, index) => (await server.getSession(id)).prompt(`say word${index}x`)));
+    for (const { events } of own) await until('the session is idle', () => ofType(events, 'session.idle').length > 0);
+    for (const [index, { id, events }] of own.entries()) {
+      expect(events.filter(({ sessionId }) => sessionId !== id)).toEqual([]);
+      expect([...assembleParts(serverEvents(events)).values()]).toContain(answer(`word${index}x`));
+      const foreign = sessions.flatMap((_, other) => (other === index ? [] : [`word${other}x`]));
+      const text = JSON.stringify(events);
+      expect(foreign.filter((word) => text.includes(word))).toEqual([]);
+    }
+    expect([monitor.gaps, monitor.stats.malformed, monitor.stats.dropped]).toEqual([0, 0, 0]);
+  });
+
+  test('the deltas of a part make up its final text, and come before it', async () => {
+    const session = await server.createSession();
+    const iterator = monitor.sessionEvents(session.id);
+    await session.prompt('say tree');
+    const texts = new Map<string, string>();
+    for await (const event of iterator) {
+      if (event.type === 'part.delta') texts.set(event.data.partId, (texts.get(event.data.partId) ?? '') + event.data.delta);
+      if (event.type === 'part.updated' && event.data.part.type === 'text' && event.data.part.text === answer('tree')) {
+        expect(texts.get(event.data.part.id)).toBe(answer('tree'));
+        break;
+      }
+    }
+    expect([...texts.values()]).toEqual([answer('tree')]);
+  });
+
+  test('filters by type, plane and directory', async () => {
+    const byType = watch(monitor, { type: ['session.*', 'message.updated'] });
+    const lifecycle = watch(monitor, { plane: 'lifecycle', directory: server.directory });
+    const elsewhere = watch(monitor, { directory: '/elsewhere/*' });
+    const session = await server.createSession();
+    const all = watch(monitor, { sessionId: session.id });
+    await session.prompt('say leaf');
+    await until('the session is idle', () => ofType(all, 'session.idle').length > 0 && ofType(byType, 'session.idle').length > 0);
+    expect(new Set(byType.map(({ type }) => type.split('.')[0]))).toEqual(new Set(['session', 'message']));
+    expect(new Set(lifecycle.map((event) => [event.plane, event.directory].join()))).toEqual(new Set([`lifecycle,${server.directory}`]));
+    expect(elsewhere).toEqual([]);
+    expect(byType.map(({ type }) => type)).toEqual(expect.arrayContaining(['session.created', 'session.status', 'message.updated', 'session.idle']));
+  });
+
+  test('losses in the middle of turns: every stored event once and in order, and the right text', async () => {
+    const events = watch(monitor);
+    const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
+    const drops = setInterval(() => monitor.reconnect('a test'), 150);
+    await Promise.all(sessions.map(({ id }, index) => promptAndSettle(id, `drop${index}x`, events))).finally(() => clearInterval(drops));
+    for (const [index, { id }] of sessions.entries()) {
+      expect(numbersOf(events, id)).toEqual(Array.from({ length: await storedCount(id) }, (_, number) => number));
+      const own = serverEvents(events).filter((event) => event.sessionId === id);
+      expect([...assembleParts(own).values()]).toContain(answer(`drop${index}x`));
+    }
+    const ids = serverEvents(events).flatMap(({ id }) => (id === '' ? [] : [id]));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(monitor.gaps).toBeGreaterThan(1);
+    await monitor.ready();
+    expect(ofType(events, 'stream.live').length).toBe(monitor.stats.reconnects);
+  });
+
+  test('a lost thread in the middle of a turn loses no stored event', async () => {
+    const events = watch(monitor);
+    const session = await server.createSession();
+    const turn = promptAndSettle(session.id, 'thread', events);
+    await until('the turn streams', () => ofType(events, 'part.delta').length > 0);
+    await streamThreads()[0]!.terminate();
+    await turn;
+    expect(numbersOf(events, session.id)).toEqual(Array.from({ length: await storedCount(session.id) }, (_, number) => number));
+    expect([monitor.gaps, monitor.stats.workerRestarts]).toEqual([1, 1]);
+  });
+
+  test("sessions' past is not replayed to a monitor that came later", async () => {
+    const old = await server.createSession();
+    await old.prompt('say before');
+    await monitor.close();
+    monitor = EventMonitor.open(server);
+    await monitor.ready();
+    const events = watch(monitor);
+    // What trails after the turn is over can still come live.
+    const before = await storedCount(old.id);
+    monitor.reconnect('a test');
+    await until('the stream is live again', () => ofType(events, 'stream.live').length === 1);
+    await old.rename('after');
+    await until('the new name came', () => ofType(events, 'session.updated').some((event) => event.data.session.title === 'after'));
+    expect(JSON.stringify(events)).not.toContain('say before');
+    expect(numbersOf(events, old.id).filter((number) => number < before - 3)).toEqual([]);
+  });
+
+  test('the server says when a session is deleted and when its instances are disposed', async () => {
+    const events = watch(monitor);
+    const session = await server.createSession();
+    await session.delete();
+    await until('the deletion came', () => ofType(events, 'session.deleted').some((event) => event.sessionId === session.id));
+    await server.client.call(requests.disposeDirectory(server.directory));
+    await until('the disposal came', () => ofType(events, 'server.disposed').length > 0);
+    expect(monitor.state).toBe('live');
+  });
+});
+
+test('a server that is gone leaves the monitor reconnecting, and closing it still works', async () => {
+  await using short = await launchServer({ directory: workspace.path, opencodeConfig: model.opencodeConfig() });
+  await using watching = EventMonitor.open(short);
+  await watching.ready();
+  await short.stop();
+  await until('the loss was noticed', () => watching.state === 'reconnecting');
+  const waiting = expect(watching.ready()).rejects.toMatchObject({ code: 'MONITOR_CLOSED' });
+  await watching.close();
+  await waiting;
+  expect(watching.gaps).toBe(1);
+});
