@@ -18,14 +18,22 @@ export function reportError(terminal: Terminal, thrown: unknown, options: { read
 
 function describeError(error: OpencodeManagerError, { noticeColors, env }: Terminal): string[] {
   const lines = [`${noticeColors.red('error')} ${noticeColors.bold(error.code)}: ${printable(error.message)}`];
-  const { remedy } = errorCatalogue[error.code];
-  if (error.code !== 'USAGE' && !error.message.includes(remedy)) lines.push(noticeColors.dim(remedy));
+  const remedy = remedyOf(error);
+  if (remedy !== undefined) lines.push(noticeColors.dim(remedy));
   if (error.output) lines.push("The server's last output:", ...tail(error.output).map((line) => noticeColors.dim(`  | ${line}`)));
   // A stack helps whoever reports an error that should not exist, and nobody else.
   const original = error.cause instanceof Error ? error.cause : error;
   if (error.code === 'INTERNAL' && env['OCM_DEBUG']) lines.push(original.stack ?? '');
   return lines;
 }
+
+/** What to do about an error, where its message does not say so itself. */
+export function remedyOf({ code }: Pick<OpencodeManagerError, 'code'>): string | undefined {
+  const { remedy } = errorCatalogue[code];
+  return selfExplaining.has(code) || remedy.startsWith('Nothing') ? undefined : remedy;
+}
+
+const selfExplaining: ReadonlySet<string> = new Set(['USAGE', 'MANAGER_NOT_FOUND', 'TASK_INVALID', 'TASK_DUPLICATE', 'DIRECTORY_MISSING', 'MODEL_UNKNOWN', 'SCRIPT_INVALID', 'WORKSPACE_UNTRUSTED', 'TURN_FAILED']);
 
 function tail(output: string): string[] {
   return printable(output).trimEnd().split('\n').slice(-outputLines);

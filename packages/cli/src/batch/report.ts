@@ -64,14 +64,13 @@ export interface BatchSummary {
 
 /** The last record of `ocm run --json`. */
 export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: BatchSummary): object {
-  const costs = end.results.map(({ cost_usd }) => cost_usd).filter((cost) => cost !== null);
   return {
     type: 'done',
     total,
     ...countOutcomes(end.results, outcomes),
     not_started: end.notStarted,
     usage: totalUsage(end.results),
-    cost_usd: costs.length === 0 ? null : costs.reduce((sum, cost) => sum + cost, 0),
+    cost_usd: totalCost(end.results),
     duration_ms: Math.round(durationMs),
     gaps: end.gaps,
     restarts: end.restarts,
@@ -80,6 +79,16 @@ export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: B
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
   };
+}
+
+/** One unknown price makes the sum unknown: a part of the truth would pass for all of it. */
+function totalCost(results: readonly TaskResult[]): number | null {
+  let total = 0;
+  for (const { cost_usd: cost } of results) {
+    if (cost === null) return null;
+    total += cost;
+  }
+  return total;
 }
 
 /** `7 of 8 tasks succeeded, 1 failed; 1,234 tokens; 3.2 s` */

@@ -1,10 +1,10 @@
 import { text as readAll } from 'node:stream/consumers';
-import { errorCatalogue } from '@opencode-manager/core';
 import type { TaskResult } from '@opencode-manager/actors';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
 import type { TurnClientFlags } from '../program/manager-commands.ts';
 import { formatCount, formatDuration, printable, tokensOf } from '../render/index.ts';
+import { remedyOf } from '../report-error.ts';
 import { parseDuration } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
@@ -58,7 +58,8 @@ function report(terminal: Terminal, result: TaskResult, json: boolean): void {
     return terminal.notice(colors.dim(`${formatDuration(result.duration_ms)}${tokens > 0 ? `, ${formatCount(tokens)} tokens` : ''}`));
   }
   terminal.notice(`${colors.red(result.outcome)}${result.error ? ` ${result.error.code}: ${printable(result.error.message)}` : ''}`);
-  if (result.error) terminal.notice(colors.dim(errorCatalogue[result.error.code].remedy));
+  const remedy = result.error && remedyOf(result.error);
+  if (remedy) terminal.notice(colors.dim(remedy));
   for (const ask of result.asks) {
     if (ask.answer === 'denied') terminal.notice(colors.dim(`denied: ${ask.permission ?? ask.kind} ${(ask.patterns ?? []).join(', ')}`));
   }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { findMarkedProcesses } from '@opencode-manager/core';
+import { formatBytes } from '../render/index.ts';
 import { differences, fingerprintDirectories, type Fingerprint } from './fingerprint.ts';
 import { canInspectProcesses, filesOpenForWriting, isInside, placesInEnvironment, placesOutside, processesUsing } from './process-view.ts';
 import { userOpencodeDirectories } from './user-directories.ts';
@@ -91,7 +92,7 @@ async function directoriesCheck(before: Fingerprint, after: Fingerprint): Promis
   const name = 'user-directories';
   const changed = differences(before, after);
   const there = before.directories.filter((directory) => before.entries.get(directory) !== 'missing').length;
-  const scope = `${before.directories.length} places of your own opencode (${there} exist, ${before.entries.size} entries, ${before.hashedBytes} bytes read)`;
+  const scope = `${before.directories.length} places of your own opencode (${there} exist, ${before.entries.size} entries, ${formatBytes(before.hashedBytes)} read)`;
   if (changed.length === 0) {
     const limit = before.truncated ? '; more entries than are compared' : '';
     return { name, status: before.truncated ? 'unknown' : 'ok', detail: `${scope} are the same before and after${limit}` };

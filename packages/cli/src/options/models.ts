@@ -1,6 +1,5 @@
-import { OpencodeManagerError, type Catalogue, type ServerConfig } from '@opencode-manager/core';
+import { OpencodeManagerError, readJsonc, type Catalogue, type ServerConfig } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
-import { readJsoncFile } from '../task-file/index.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -28,7 +27,7 @@ export async function withModels(config: ServerConfig, tasks: readonly NamedTask
 }
 
 async function readOpencodeConfig({ opencodeConfig }: ServerConfig): Promise<Json> {
-  const value = typeof opencodeConfig === 'string' ? await readJsoncFile(opencodeConfig, '--opencode-config') : opencodeConfig;
+  const value = typeof opencodeConfig === 'string' ? await readJsonc(opencodeConfig, '--opencode-config') : opencodeConfig;
   return isMap(value) ? value : {};
 }
 

@@ -1,0 +1,169 @@
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allArguments, expectNoProcess, openBench, passwordOf, type Bench } from './support/ocm.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench({
+    rules: [
+      { when: { user: 'go wrong' }, reply: { error: { status: 400, message: 'no such thing' } } },
+      { when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' },
+    ],
+  });
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+const base = () => ['--directory', bench.workspace.path, '--opencode-config', bench.configFile];
+
+describe('ocm run --json', () => {
+  test('runs a file to its end and leaves nothing behind', async () => {
+    const file = join(bench.root, 'tasks.jsonl');
+    const out = join(bench.root, 'results.jsonl');
+    await writeFile(file, ['{"id":"one","prompt":"number 1","metadata":{"split":"a"}}', '{"instance_id":"bad","problem_statement":"go wrong","repo":"x"}', '{"id":"first","prompt":"number 3","priority":9}'].join('\n'));
+    await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--json']);
+    const launch = await run.record('launch');
+    const password = await passwordOf(launch.server.pid);
+    expect(await allArguments()).not.toContain(password);
+    expect(await run.exit).toBe(1);
+
+    const records = run.records;
+    expect(records.map(({ type, id }) => [type, id])).toEqual([
+      ['launch', undefined],
+      ['task.started', 'first'],
+      ['task.finished', 'first'],
+      ['task.started', 'one'],
+      ['task.finished', 'one'],
+      ['task.started', 'bad'],
+      ['task.finished', 'bad'],
+      ['done', undefined],
+    ]);
+    expect(launch).toEqual({
+      type: 'launch',
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      pid: run.pid,
+      server: { pid: expect.any(Number), url: launch.url, version: expect.stringMatching(/^1\./) },
+      run_id: expect.any(String),
+      state_dir: expect.stringContaining('opencode-manager-state-'),
+      directory: bench.workspace.path,
+      profile: 'batch',
+      concurrency: 1,
+      socket: expect.stringMatching(/\.sock$/),
+    });
+    const finished = records.filter(({ type }) => type === 'task.finished');
+    expect(finished.map(({ id, outcome, output, attempt }) => ({ id, outcome, output, attempt }))).toEqual([
+      { id: 'first', outcome: 'succeeded', output: 'It was 3.', attempt: 1 },
+      { id: 'one', outcome: 'succeeded', output: 'It was 1.', attempt: 1 },
+      { id: 'bad', outcome: 'failed', output: '', attempt: 1 },
+    ]);
+    for (const field of ['session_id', 'usage', 'cost_usd', 'duration_ms', 'queued_ms', 'proof', 'asks', 'gaps', 'error', 'metadata']) expect(finished[1]).toHaveProperty(field);
+    expect(finished[1]!.metadata).toEqual({ split: 'a' });
+    expect(Object.keys(finished[1]!.proof)).toEqual(['final_message', 'session_idle', 'children_quiet', 'no_pending_ask']);
+    expect(finished[2]!.error).toMatchObject({ code: 'TURN_FAILED', message: 'no such thing' });
+    expect(records.at(-1)).toMatchObject({ type: 'done', total: 3, succeeded: 2, failed: 1, timed_out: 0, not_started: 0, signal: null, exit_code: 1, clean: true, state_deleted: true });
+
+    const written = (await readFile(out, 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as { id: string; outcome: string });
+    expect(written.map(({ id, outcome }) => [id, outcome])).toEqual([['first', 'succeeded'], ['one', 'succeeded'], ['bad', 'failed']]);
+    expect(run.stderr).toContain('fields that a task does not have are left out: repo\n');
+    expect(run.stdout + run.stderr + written.map((line) => JSON.stringify(line)).join()).not.toContain(password);
+    await expectNoProcess(launch.run_id);
+    await expect(stat(launch.state_dir)).rejects.toThrow('ENOENT');
+    await bench.expectNothingLeft();
+  });
+});
+
+test('ocm run prints the answer of one prompt alone on stdout, and does not wait for standard input', async () => {
+  await using run = bench.start(['run', '--prompt', 'number 42', ...base()]);
+  expect(await run.exit).toBe(0);
+  expect(run.stdout).toBe('It was 42.\n');
+  expect(run.stderr).toContain('1 of 1 task succeeded');
+  expect(run.stderr).not.toContain('\u001B');
+  await bench.expectNothingLeft();
+});
+
+test('ocm run - reads the tasks from standard input', async () => {
+  await using run = bench.start(['run', '-', ...base()]);
+  run.child.stdin!.end('{"id":"a","shell":"echo from the shell"}\n{"id":"b","prompt":"number 7"}\n');
+  expect(await run.exit).toBe(0);
+  expect(run.stdout).toMatch(/^a {2}succeeded {2}.*\nfrom the shell\n\n/m);
+  expect(run.stdout).toMatch(/^b {2}succeeded {2}.*\nIt was 7\.\n\n/m);
+});
+
+describe('exit code 2, before anything starts', () => {
+  test.each<[string, () => string[], string]>([
+    ['nothing to run', () => [], 'There is nothing to run.'],
+    ['a missing file', () => ['nowhere.jsonl'], 'FILE: nowhere.jsonl does not exist.'],
+    ['a missing directory', () => ['--prompt', 'x', '--directory', '/nowhere', '--model', 'scripted/model'], 'DIRECTORY_MISSING'],
+    ['a bad number', () => ['--prompt', 'x', '--concurrency', '0'], '--concurrency: "0" is not a whole number from 1 to 1000.'],
+    ['a bad duration', () => ['--prompt', 'x', '--timeout', '5'], '--timeout: "5" is not a usable duration'],
+    ['a bad model', () => ['--prompt', 'x', '--model', 'sonnet'], '--model: "sonnet" must be written provider/model'],
+    ['an empty prompt', () => ['--prompt', ''], '--prompt has a bad line'],
+    ['a file taken for a prompt', () => ['--prompt', 'x', bench.configFile], 'would be sent as a prompt'],
+    ['missing rules', () => ['--prompt', 'x', '--permissions', 'nowhere.json'], '--permissions: nowhere.json does not exist.'],
+    ['an unwritable output', () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'], '--out: /nowhere/out.jsonl cannot be written (ENOENT).'],
+    ['a missing opencode configuration', () => ['--prompt', 'x', '--opencode-config', 'nowhere.json'], 'OPENCODE_CONFIG_INVALID'],
+    ['a missing auth file', () => ['--prompt', 'x', ...base(), '--auth-file', '/nowhere/auth.json'], 'AUTH_FILE_INVALID'],
+  ])('for %s', async (_name, args, message) => {
+    await using run = bench.start(['run', ...args()]);
+    expect(await run.exit).toBe(2);
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toContain(message);
+  });
+
+  test('for bad lines, which are all listed', async () => {
+    const file = join(bench.root, 'bad.jsonl');
+    await writeFile(file, '{"prompt":"fine"}\n{"prompt":""}\nnot json\n');
+    await using run = bench.start(['run', file, ...base(), '--json']);
+    expect(await run.exit).toBe(2);
+    expect(run.records).toEqual([{ type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) }]);
+    expect(run.stderr).toMatch(/line 2: prompt: is empty\n {2}line 3: not JSON/);
+  });
+
+  test('for a mistyped option in --config', async () => {
+    const file = join(bench.root, 'server.jsonc');
+    await writeFile(file, '{ "opencodeConfg": {}, } // a comment');
+    await using run = bench.start(['run', '--prompt', 'x', '--config', file]);
+    expect(await run.exit).toBe(2);
+    expect(run.stderr).toContain('CONFIG_KEY_UNKNOWN: Option opencodeConfg does not exist. Did you mean opencodeConfig?');
+  });
+
+  test('for a workspace with plugins', async () => {
+    const workspace = join(bench.root, 'untrusted');
+    await mkdir(join(workspace, '.git'), { recursive: true });
+    await mkdir(join(workspace, '.opencode', 'plugin'), { recursive: true });
+    await writeFile(join(workspace, '.opencode', 'plugin', 'x.js'), 'export const X = async () => ({})');
+    await using run = bench.start(['run', '--prompt', 'x', ...base(), '--directory', workspace]);
+    expect(await run.exit).toBe(2);
+    expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
+    await bench.expectNothingLeft();
+  });
+});
+
+describe('exit code 4, before the first prompt', () => {
+  test('when nothing names a model', async () => {
+    await using run = bench.start(['run', '--prompt', 'x', '--directory', bench.workspace.path]);
+    expect(await run.exit).toBe(4);
+    expect(run.stderr).toContain('No model is named');
+  });
+
+  test('when the provider has no credentials', async () => {
+    await using run = bench.start(['run', '--prompt', 'x', '--directory', bench.workspace.path, '--model', 'anthropic/claude-sonnet-5']);
+    expect(await run.exit).toBe(4);
+    expect(run.stderr).toContain('Provider anthropic is not usable here');
+    expect(run.stderr).toContain('--pass-env ANTHROPIC_API_KEY');
+    await bench.expectNothingLeft();
+  });
+});
+
+describe('exit code 5', () => {
+  test.each<[string, string, string]>([
+    ['a binary that does not exist', '/nowhere/opencode', 'BINARY_NOT_FOUND'],
+    ['a binary that is something else', '/bin/true', 'BINARY_UNUSABLE'],
+  ])('for %s', async (_name, binary, code) => {
+    await using run = bench.start(['run', '--prompt', 'x', ...base(), '--binary', binary]);
+    expect(await run.exit).toBe(5);
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toContain(`error ${code}: `);
+    await bench.expectNothingLeft();
+  });
+});

@@ -1,0 +1,119 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findBinary, findMarkedProcesses } from '@opencode-manager/core';
+import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type Script, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { expect, vi } from 'vitest';
+
+const bin = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
+
+/** One line of `--json`; what a test looks at is asserted there. */
+// oxlint-disable-next-line typescript/no-explicit-any -- records are checked field by field
+export type Record_ = { readonly type: string } & { readonly [key: string]: any };
+
+/** A private temporary directory, a git workspace, a scripted model and its configuration, for real child processes. */
+export interface Bench extends AsyncDisposable {
+  readonly root: string;
+  readonly workspace: TemporaryWorkspace;
+  readonly model: ScriptedModel;
+  readonly configFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  start(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv }): Running;
+  /** Fails when anything of a run is left in the private temporary directory. */
+  expectNothingLeft(): Promise<void>;
+}
+
+export async function openBench(script: Script = {}): Promise<Bench> {
+  const root = await realpath(await mkdtemp(join(tmpdir(), 'ocm-cli-')));
+  const temporary = join(root, 'tmp');
+  const workspace = await temporaryWorkspace({ files: { 'README.md': '# Bench\n' } });
+  const model = await startScriptedModel(script);
+  const configFile = join(root, 'opencode.json');
+  await writeFile(configFile, JSON.stringify(model.opencodeConfig()));
+  await Promise.all([mkdir(temporary), mkdir(join(root, 'home'))]);
+  // The pinned binary, whatever PATH has.
+  const { path } = await findBinary({ environment: {} });
+  const env = { PATH: process.env['PATH'], HOME: join(root, 'home'), TMPDIR: temporary, OPENCODE_BIN: path, LANG: 'C.UTF-8' };
+  return {
+    root,
+    workspace,
+    model,
+    configFile,
+    env,
+    start: (args, options = {}) => new Running(args, { ...env, ...options.env }),
+    expectNothingLeft: async () => expect(await readdir(temporary)).toEqual([]),
+    async [Symbol.asyncDispose]() {
+      await model.stop();
+      await workspace.remove();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A running `ocm`. Its standard input is a pipe that is never written and never closed. */
+export class Running implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly exit: Promise<number | string>;
+  stdout = '';
+  stderr = '';
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, ['--conditions=@opencode-manager/source', bin, ...args], { env, stdio: 'pipe' });
+    this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
+    this.child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
+    this.exit = once(this.child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** The records so far; fails when stdout holds anything else. */
+  get records(): Record_[] {
+    const lines = this.stdout.split('\n');
+    return lines.slice(0, -1).map((line) => JSON.parse(line) as Record_);
+  }
+
+  /** Waits for a record. */
+  async record(type: string, matches: (record: Record_) => boolean = () => true): Promise<Record_> {
+    return vi.waitFor(
+      () => {
+        const found = this.records.find((record) => record.type === type && matches(record));
+        if (!found) throw new Error(`no record ${type} yet; stdout: ${this.stdout.slice(-500)}; stderr: ${this.stderr.slice(-1500)}`);
+        return found;
+      },
+      { timeout: 45_000, interval: 50 },
+    );
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** For a test that fails before the command has ended: nothing may outlive it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
+    await this.exit;
+  }
+}
+
+/** Fails when a process with the mark of the run is left. */
+export async function expectNoProcess(runId: string): Promise<void> {
+  expect(await findMarkedProcesses(runId)).toEqual([]);
+}
+
+/** The server's password, as only the same user can read it. */
+export async function passwordOf(serverPid: number): Promise<string> {
+  const environment = await readFile(`/proc/${serverPid}/environ`, 'utf8');
+  return /OPENCODE_SERVER_PASSWORD=([^\0]+)/.exec(environment)![1]!;
+}
+
+/** The arguments of every process of this machine that can be read. */
+export async function allArguments(): Promise<string> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return lines.join('\n');
+}
