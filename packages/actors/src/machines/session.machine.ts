@@ -61,6 +61,15 @@ function endOf({ turn, limits }: SessionContext, isAborting: boolean): 'well' | 
   return leavesSessionWell((turn.decision ?? verdictOf(turn)).outcome) ? 'well' : 'badly';
 }
 
+/**
+ * Each inconclusive read doubles the wait: a slow server gets time, a fast one is not kept waiting. Where the answer is
+ * there and only an event cannot prove it (a shell line ends without a finish reason), nothing is waited for.
+ */
+function settleDelayOf(turn: Turn | null, { settleMs }: SessionLimits): number {
+  if (turn?.final && turn.idle?.source === 'events' && !turn.idleIsEarly) return 0;
+  return settleMs * 2 ** (turn?.inconclusiveReads ?? 0);
+}
+
 function conclude(context: SessionContext, quarantined: boolean): Partial<SessionContext> {
   if (!context.turn) return {};
   const lastTurn: FinishedTurn = finishTurn(context.turn, proofOf(context.turn), quarantined);
@@ -145,8 +154,7 @@ const machineSetup = setup({
     stallTimeout: ({ context }) => context.limits.stallTimeoutMs,
     // A command's templates may run shell lines before its message is stored.
     submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
-    // Each inconclusive read doubles the wait: a slow server gets time, a fast one is not kept waiting.
-    settleDelay: ({ context: { limits, turn } }) => limits.settleMs * 2 ** (turn?.inconclusiveReads ?? 0),
+    settleDelay: ({ context: { limits, turn } }) => settleDelayOf(turn, limits),
     reconcileRetry: ({ context }) => context.limits.reconcileRetryMs,
     askDeadline: ({ context: { limits, turn } }) => Math.max(0, (turn?.openAsks[0]?.atMs ?? 0) + limits.askTimeoutMs - (turn?.lastAtMs ?? 0)),
     backoffOverdue: ({ context: { limits, turn } }) =>

@@ -48,7 +48,9 @@ const recorders: Recorders = {
   'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null }),
   'session.idle': recordIdle,
   'session.retrying': (turn, { retry, atMs }, { limits }) => recordRetry({ ...turn, busyAtMs: atMs }, retry, atMs, limits),
-  'session.errored': (turn, { error }) => ({ ...turn, sessionError: turn.sessionError ?? error }),
+  // The last turn's abort may be reported late.
+  'session.errored': (turn, { error }) =>
+    error.name === 'MessageAbortedError' && !turn.accepted ? turn : { ...turn, sessionError: turn.sessionError ?? error },
   'message.started': recordStarted,
   'message.finalised': recordFinal,
   'ask.opened': recordAsk,

@@ -264,6 +264,8 @@ export class Pool implements SessionPool {
 
   #finishTurn(run: TaskRun, host: SessionHost, report: TurnReport): void {
     this.#keeper.rest(host);
+    const { error } = report.finished;
+    if (error?.code === 'SESSION_ACTOR_FAILED') return this.#onFailure(run, OpencodeManagerError.from(error));
     this.#finish(run, resultOfTurn(run, report, this.#resultContext()));
   }
 

@@ -273,6 +273,7 @@ export class SessionHost implements EventSink {
 
   /** Contains what an effect threw: this session ends, its neighbours do not notice. */
   fail(error: unknown): void {
+    this.requestAbort();
     this.send({ type: 'session.failed', error: actorFailed(this.id, error).toJSON() });
   }
 
@@ -312,6 +313,8 @@ export class SessionHost implements EventSink {
   }
 
   #onActorError(error: unknown): void {
+    // The server may still work on the turn, and nobody would follow it.
+    this.requestAbort();
     this.#moveTo('dead');
     this.#giveUp(actorFailed(this.id, error));
   }
