@@ -69,7 +69,7 @@ async function endsWithin(server: ServerProcess, timeoutMs: number): Promise<boo
 async function removeState({ state, lock, runId }: RunResources): Promise<boolean> {
   await lock.release();
   if (state.temporary) await rm(state.layout.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-  // opencode leaves a native library of 5.6 MB there at every start.
+  // opencode leaves files there that its next start does not use again.
   else await rm(state.layout.tmp, { recursive: true, force: true });
   await removeRunRecord(runId);
   return state.temporary;
