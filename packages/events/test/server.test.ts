@@ -111,6 +111,19 @@ describe('on a real server', () => {
     expect(ofType(events, 'stream.live').length).toBe(monitor.stats.reconnects);
   });
 
+  test('what happens directly after stream.live comes, however often the connection was made', async () => {
+    const events = watch(monitor);
+    const session = await server.createSession();
+    for (let round = 0; round < 25; round++) {
+      const reached = events.length;
+      monitor.reconnect('a test');
+      await until('the stream is live again', () => ofType(events.slice(reached), 'stream.live').length === 1);
+      await session.rename(`round ${round}`);
+      await until('the new name came', () => ofType(events.slice(reached), 'session.updated').some((event) => event.data.session.title === `round ${round}`));
+    }
+    expect(numbersOf(events, session.id)).toEqual(Array.from({ length: 26 }, (_, index) => index));
+  });
+
   test('a lost thread in the middle of a turn loses no stored event', async () => {
     const events = watch(monitor);
     const session = await server.createSession();

@@ -148,6 +148,22 @@ describe('losses', () => {
     expect(peer.opened).toBe(2);
   });
 
+  test('a connection is live only when its subscription is proven', async () => {
+    peer.subscribeAfter(3);
+    const events = await open();
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the first update came', () => ofType(events, 'session.updated').length === 1);
+    peer.drop('end');
+    await until('a connection was made that is not subscribed', () => peer.opened === 2);
+    // Between the greeting and the subscription: the stream never has it.
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the last update came', () => ofType(events, 'session.updated').length === 3);
+    expect(ofType(events, 'session.updated').map((event) => event.durableSequence)).toEqual([0, 1, 2]);
+    expect(events.filter(({ type }) => type === 'session.status' || type === 'session.idle')).toEqual([]);
+  });
+
   test('a history that cannot be read keeps the stream in its gap until it can', async () => {
     const events = await open();
     peer.publish('s', 'session.updated', { info: { id: 's' } }, true);

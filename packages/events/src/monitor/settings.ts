@@ -13,6 +13,7 @@ export function settingsOf(server: EventSource, options: EventMonitorOptions): S
   return {
     url,
     authorization,
+    directory: server.directory,
     coalesce: options.coalesce ?? true,
     frameMs: options.latency === 'low' ? 0 : frameMs,
     watchdogMs: positive('watchdogMs', options.watchdogMs ?? defaults.watchdogMs),

@@ -4,6 +4,8 @@ import type { EventPlane, ServerEvent, ServerEventType } from '@opencode-manager
 /** What a monitor needs of a server; an `OpencodeServer` has it. */
 export interface EventSource {
   credentials(): Pick<ServerCredentials, 'url' | 'authorization'>;
+  /** A directory that the server works in; its own when absent. */
+  readonly directory?: string;
 }
 
 /** What the monitor itself reports among the server's events. */

@@ -12,6 +12,8 @@ export interface StreamTaskInput {
   readonly url: string;
   /** Value of the `authorization` header. */
   readonly authorization: string;
+  /** A directory that the server works in; its own when absent. */
+  readonly directory: string | undefined;
   readonly coalesce: boolean;
   /** Milliseconds between two batches; 0 sends each read of the socket at once. */
   readonly frameMs: number;

@@ -27,6 +27,8 @@ export interface SsePeer extends AsyncDisposable {
   answerWith(answer: { status: number; contentType: string; body: string } | undefined): void;
   /** True: a new connection gets its head, but no first record. */
   holdFirstRecord(hold: boolean): void;
+  /** A new connection is subscribed only after so many probes, as opencode does it some time after its greeting. */
+  subscribeAfter(probes: number): void;
   /** So many history requests are answered with an error. */
   refuseHistory(times: number): void;
   /** Runs once, after a history request was read and before it is answered. */
@@ -51,6 +53,8 @@ export async function startSsePeer(): Promise<SsePeer> {
   let answer: { status: number; contentType: string; body: string } | undefined;
   let beforeHistory: (() => void) | undefined;
   let historyRefusals = 0;
+  let probesBefore = 0;
+  let deaf: { readonly response: ServerResponse; probes: number }[] = [];
 
   const connected = () => `data: ${JSON.stringify({ payload: { id: eventId(), type: 'server.connected', properties: {} } })}\n\n`;
 
@@ -60,8 +64,12 @@ export async function startSsePeer(): Promise<SsePeer> {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
     if (!holdFirst) response.write(connected());
-    streams.add(response);
-    response.on('close', () => streams.delete(response));
+    if (probesBefore > 0) deaf.push({ response, probes: probesBefore });
+    else streams.add(response);
+    response.on('close', () => {
+      streams.delete(response);
+      deaf = deaf.filter((one) => one.response !== response);
+    });
   };
   const onHistory = async (request: IncomingMessage, response: ServerResponse) => {
     const after = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Record<string, number>;
@@ -72,10 +80,18 @@ export async function startSsePeer(): Promise<SsePeer> {
     beforeHistory = undefined;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries));
   };
+  const onAbort = (sessionId: string, response: ServerResponse) => {
+    const properties = { sessionID: sessionId };
+    void write(frame({ id: eventId(), type: 'session.status', properties: { ...properties, status: { type: 'idle' } } }) + frame({ id: eventId(), type: 'session.idle', properties }));
+    for (const one of deaf) if (--one.probes === 0) streams.add(one.response);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('true');
+  };
   const server = createServer((request, response) => {
     if (request.headers.authorization !== secret) return void response.writeHead(401).end();
     if (request.url === '/global/event') return onStream(response);
     if (request.url === '/sync/history') return void onHistory(request, response);
+    const [, aborted] = /^\/session\/(ses_[^/]+)\/abort/.exec(request.url ?? '') ?? [];
+    if (aborted) return onAbort(aborted, response);
     response.writeHead(404, { 'content-type': 'text/html' }).end('<html>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -112,6 +128,9 @@ export async function startSsePeer(): Promise<SsePeer> {
     },
     holdFirstRecord(hold) {
       holdFirst = hold;
+    },
+    subscribeAfter(probes) {
+      probesBefore = probes;
     },
     refuseHistory(times) {
       historyRefusals = times;
