@@ -2,6 +2,7 @@ import { findBinary, findLeftovers, isManagerError, launchServer, listRuns, reap
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
+import { outputOf } from '../manager/index.ts';
 import type { DoctorFlags } from '../program/care-commands.ts';
 import { formatDuration, plural } from '../render/index.ts';
 import { listenForStop } from '../signals.ts';
@@ -86,11 +87,11 @@ async function toolFinding(server: OpencodeServer): Promise<Finding> {
   const name = 'tools';
   const answer = await orFinding(name, async () => {
     const session = await server.createSession({ title: 'ocm doctor' });
-    return session.executeShell('env', { timeoutMs: 30_000 });
+    return { environment: outputOf(await session.executeShell('env', { timeoutMs: 30_000 })) };
   });
   if ('status' in answer) return answer;
-  if (!answer.text.includes('OPENCODE_MANAGER_RUN_ID=')) return { name, status: 'unknown', detail: 'the shell line did not print its environment' };
-  if (answer.text.includes(server.credentials().password)) return { name, status: 'failed', detail: "a shell line sees the server's password" };
+  if (!answer.environment.includes('OPENCODE_MANAGER_RUN_ID=')) return { name, status: 'unknown', detail: 'the shell line did not print its environment' };
+  if (answer.environment.includes(server.credentials().password)) return { name, status: 'failed', detail: "a shell line sees the server's password" };
   return { name, status: 'ok', detail: "a shell line runs, and does not see the server's password" };
 }
 

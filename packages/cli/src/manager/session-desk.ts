@@ -1,5 +1,6 @@
 import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResult } from '@opencode-manager/core';
+import { outputOf } from './turn-output.ts';
 
 /** What clients of the socket do with a session. */
 export type DeskSession = Pick<PooledSession, 'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'>;
@@ -69,16 +70,17 @@ function outsideThePool(session: Session): DeskSession {
 
 function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult {
   const { usage } = turn;
+  const output = outputOf(turn);
   return {
     schema_version: 1,
     id: turn.messageId,
-    outcome: turn.text === '' ? 'failed' : 'succeeded',
+    outcome: output === '' && turn.messages.every(({ parts }) => parts.every(({ type }) => type !== 'tool')) ? 'failed' : 'succeeded',
     attempt: 1,
     session_id: id,
     message_id: turn.messageId,
     directory,
     model: modelOf(turn),
-    output: turn.text,
+    output,
     usage: {
       input_tokens: usage.input,
       output_tokens: usage.output,
