@@ -182,7 +182,11 @@ describe('iterators', () => {
     }
     const dropped = ofType(seen, 'stream.dropped').reduce((sum, { count }) => sum + count, 0);
     expect(ofType(all, 'part.delta').length).toBe(500);
-    expect([ofType(seen, 'session.idle').length, ofType(seen, 'part.delta').length + dropped, monitor.stats.dropped]).toEqual([5, 500, dropped]);
+    expect([ofType(seen, 'session.idle').length, ofType(seen, 'part.delta').length + dropped, monitor.stats.dropped]).toEqual([
+      5,
+      500,
+      dropped,
+    ]);
     expect(dropped).toBeGreaterThan(400);
   });
 

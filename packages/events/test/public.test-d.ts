@@ -1,6 +1,14 @@
 import type { OpencodeServer, SerializedError } from '@opencode-manager/core';
 import { expectTypeOf, test } from 'vitest';
-import { EventMonitor, type EventFilter, type EventMonitorOptions, type EventSource, type MonitorEvent, type MonitorState, type MonitorStats } from '../src/index.ts';
+import {
+  EventMonitor,
+  type EventFilter,
+  type EventMonitorOptions,
+  type EventSource,
+  type MonitorEvent,
+  type MonitorState,
+  type MonitorStats,
+} from '../src/index.ts';
 
 test('a server can be watched, with or without options', () => {
   expectTypeOf<OpencodeServer>().toExtend<EventSource>();
@@ -41,7 +49,12 @@ test('methods take filters and give events', () => {
 });
 
 test('a filter names types, wildcards and sessions', () => {
-  const filters: EventFilter[] = [{ type: 'session.idle' }, { type: '*.asked' }, { type: ['message.*'], plane: 'lifecycle' }, { sessionId: ['a', 'b'], directory: '/work/*' }];
+  const filters: EventFilter[] = [
+    { type: 'session.idle' },
+    { type: '*.asked' },
+    { type: ['message.*'], plane: 'lifecycle' },
+    { sessionId: ['a', 'b'], directory: '/work/*' },
+  ];
   expectTypeOf(filters).items.toEqualTypeOf<EventFilter>();
   // @ts-expect-error a plane is one of two
   expectTypeOf({ plane: 'else' }).toExtend<EventFilter>();

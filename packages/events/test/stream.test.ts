@@ -30,7 +30,13 @@ describe('framing', () => {
   test('records in slices of one byte, with characters of four bytes', async () => {
     const events = await open();
     const text = 'héllo 🙂 wörld';
-    const bytes = Buffer.from(frame({ id: eventId(), type: 'message.part.delta', properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text } }));
+    const bytes = Buffer.from(
+      frame({
+        id: eventId(),
+        type: 'message.part.delta',
+        properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text },
+      }),
+    );
     for (const byte of bytes) await peer.send(Buffer.from([byte]));
     await until('the delta came', () => ofType(events, 'part.delta').length === 1);
     expect(ofType(events, 'part.delta')[0]!.data).toEqual({ messageId: 'm', partId: 'p', field: 'text', delta: text });
@@ -227,7 +233,10 @@ describe('a server that cannot be used', () => {
   test('ready() gives up at its deadline and says why', async () => {
     await peer[Symbol.asyncDispose]();
     monitor = EventMonitor.open(peer, fast);
-    await expect(monitor.ready({ timeoutMs: 3000 })).rejects.toMatchObject({ code: 'STREAM_UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') });
+    await expect(monitor.ready({ timeoutMs: 3000 })).rejects.toMatchObject({
+      code: 'STREAM_UNAVAILABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
     expect(monitor.state).toBe('opening');
     await expect(monitor.ready({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
     peer = await startSsePeer();

@@ -89,7 +89,10 @@ class Monitor implements EventMonitorHandle {
     return () => this.#router.remove(subscription);
   }
 
-  async ready({ signal, timeoutMs = defaultReadyTimeoutMs }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<void> {
+  async ready({
+    signal,
+    timeoutMs = defaultReadyTimeoutMs,
+  }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<void> {
     this.#assertOpen();
     if (this.#state !== 'live') await this.#readiness.wait(timeoutMs, signal, () => this.#attemptReason);
   }
@@ -190,13 +193,21 @@ function closedError(): OpencodeManagerError {
 }
 
 function refusedError(reason: string, statusCode: number): OpencodeManagerError {
-  return new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream cannot be opened: ${reason}. Check that url and credentials are those of one server.`, {
-    details: { statusCode },
-  });
+  return new OpencodeManagerError(
+    'STREAM_UNAVAILABLE',
+    `The event stream cannot be opened: ${reason}. Check that url and credentials are those of one server.`,
+    {
+      details: { statusCode },
+    },
+  );
 }
 
 function workerLostError(cause: Error): OpencodeManagerError {
-  return new OpencodeManagerError('STREAM_WORKER_LOST', `The thread that reads the event stream ended again and again; last: ${cause.message}.`, { cause });
+  return new OpencodeManagerError(
+    'STREAM_WORKER_LOST',
+    `The thread that reads the event stream ended again and again; last: ${cause.message}.`,
+    { cause },
+  );
 }
 
 /** The one event connection of a server; see {@link EventMonitorHandle}. */
@@ -219,7 +230,5 @@ export type EventMonitor = EventMonitorHandle;
  * @public
  */
 export const EventMonitor = {
-  open(server: EventSource, options: EventMonitorOptions = {}): EventMonitorHandle {
-    return new Monitor(server, options);
-  },
+  open: (server: EventSource, options: EventMonitorOptions = {}): EventMonitorHandle => new Monitor(server, options),
 };

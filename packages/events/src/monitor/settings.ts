@@ -25,5 +25,7 @@ export function settingsOf(server: EventSource, options: EventMonitorOptions): S
 
 function positive(name: string, value: number): number {
   if (Number.isFinite(value) && value > 0) return value;
-  throw new OpencodeManagerError('CONFIG_INVALID', `${name}: expected a number above 0 and received ${String(value)}.`, { details: { option: name } });
+  throw new OpencodeManagerError('CONFIG_INVALID', `${name}: expected a number above 0 and received ${String(value)}.`, {
+    details: { option: name },
+  });
 }

@@ -26,7 +26,10 @@ export class ControlAnswerError extends Error {
  *
  * @throws ControlAnswerError when the status is not 200; another Error when there is no answer, or none in JSON.
  */
-export async function controlRequest<Response>({ method, path, query, body }: RequestSpec<Response>, options: ControlOptions): Promise<Response> {
+export async function controlRequest<Response>(
+  { method, path, query, body }: RequestSpec<Response>,
+  options: ControlOptions,
+): Promise<Response> {
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   try {
     const answer = await agent.request({

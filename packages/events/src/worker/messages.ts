@@ -1,3 +1,5 @@
+import type { MessagePort } from 'node:worker_threads';
+
 /** How far the events that reached the main thread go; a new worker continues from here. */
 export interface ResumePoint {
   /** Newest durable sequence of each session, as `[sessionId, sequence]`. */
@@ -65,5 +67,5 @@ export type FromStreamTask =
 /** What Piscina hands to the worker's entry. */
 export interface StreamTaskRequest {
   readonly input: StreamTaskInput;
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
 }

@@ -60,7 +60,10 @@ export async function startSsePeer(): Promise<SsePeer> {
 
   const onStream = (response: ServerResponse) => {
     opened++;
-    if (answer) return void response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
+    if (answer) {
+      response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
+      return;
+    }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
     if (!holdFirst) response.write(connected());
@@ -75,14 +78,20 @@ export async function startSsePeer(): Promise<SsePeer> {
     const after = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Record<string, number>;
     historyRequests.push(after);
     const entries = history.filter(({ aggregate_id, seq }) => seq > (after[aggregate_id] ?? -1));
-    if (historyRefusals-- > 0) return void response.writeHead(500).end();
+    if (historyRefusals-- > 0) {
+      response.writeHead(500).end();
+      return;
+    }
     beforeHistory?.();
     beforeHistory = undefined;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries));
   };
   const onAbort = (sessionId: string, response: ServerResponse) => {
     const properties = { sessionID: sessionId };
-    void write(frame({ id: eventId(), type: 'session.status', properties: { ...properties, status: { type: 'idle' } } }) + frame({ id: eventId(), type: 'session.idle', properties }));
+    void write(
+      frame({ id: eventId(), type: 'session.status', properties: { ...properties, status: { type: 'idle' } } }) +
+        frame({ id: eventId(), type: 'session.idle', properties }),
+    );
     for (const one of deaf) if (--one.probes === 0) streams.add(one.response);
     response.writeHead(200, { 'content-type': 'application/json' }).end('true');
   };
@@ -97,7 +106,8 @@ export async function startSsePeer(): Promise<SsePeer> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  const write = (text: string | Buffer) => Promise.all([...streams].map((stream) => new Promise<void>((resolve) => stream.write(text, () => resolve()))));
+  const write = (text: string | Buffer) =>
+    Promise.all([...streams].map((stream) => new Promise<void>((resolve) => stream.write(text, () => resolve()))));
   return {
     credentials: () => ({ url, authorization: secret }),
     get opened() {
