@@ -194,4 +194,12 @@ export type SessionMachineEvent =
 export type SessionEmitted = { readonly type: 'turn.finished'; readonly turn: FinishedTurn };
 
 /** Phases of a turn in flight: the nested states of `active`. */
-export type TurnPhase = 'submitting' | 'running' | 'backingOff' | 'awaitingInput' | 'waitingOnChildren' | 'settling' | 'reconciling' | 'aborting';
+export type TurnPhase =
+  | 'submitting'
+  | 'running'
+  | 'backingOff'
+  | 'awaitingInput'
+  | 'waitingOnChildren'
+  | 'settling'
+  | 'reconciling'
+  | 'aborting';

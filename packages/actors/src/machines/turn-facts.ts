@@ -135,7 +135,13 @@ function recordAnswer(turn: Turn, { id, rejectedQuestion, atMs }: FactOf<'ask.cl
 
 function recordSnapshot(turn: Turn, { facts, atMs }: FactOf<'snapshot.read'>, context: SessionContext): Turn {
   if (facts.messageId !== turn.messageId) return turn;
-  const read: Turn = { ...turn, readPending: false, unansweredReads: 0, stale: !context.streamLive, accepted: turn.accepted || facts.messageFound === true };
+  const read: Turn = {
+    ...turn,
+    readPending: false,
+    unansweredReads: 0,
+    stale: !context.streamLive,
+    accepted: turn.accepted || facts.messageFound === true,
+  };
   if (facts.status === 'idle') return recordIdleSnapshot(read, facts, atMs);
   const surroundings = withSurroundings({ ...read, busyAtMs: turn.busyAtMs ?? facts.startedAtMs, inconclusiveReads: 0 }, facts, atMs);
   if (facts.status !== 'busy') return recordRetry(surroundings, facts.status, atMs, context.limits);

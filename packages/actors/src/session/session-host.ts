@@ -294,7 +294,7 @@ export class SessionHost implements EventSink {
     this.#turn = undefined;
     turn.closed.abort();
     const asks = turn.desk.records();
-    for (const id of turn.desk.ids()) this.#oldAsks.add(id);
+    for (const id of turn.desk.close()) this.#oldAsks.add(id);
     this.#busyChildren.clear();
     const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
     turn.settled.resolve(report);
@@ -340,8 +340,12 @@ function serialize(error: unknown): SerializedError {
 
 function actorFailed(sessionId: string, error: unknown): OpencodeManagerError {
   const reason = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError('SESSION_ACTOR_FAILED', `The actor of session ${sessionId} failed (${reason}); the session is not used again.`, {
-    details: { sessionId },
-    cause: error,
-  });
+  return new OpencodeManagerError(
+    'SESSION_ACTOR_FAILED',
+    `The actor of session ${sessionId} failed (${reason}); the session is not used again.`,
+    {
+      details: { sessionId },
+      cause: error,
+    },
+  );
 }

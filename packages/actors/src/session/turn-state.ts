@@ -1,5 +1,6 @@
 import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import type { OpenAsk, SnapshotFacts } from '../machines/index.ts';
+import type { Ask } from '../task/types.ts';
 import type { TurnObserver } from './turn-observer.ts';
 
 /** What a read needs of a session's host. */
@@ -13,7 +14,7 @@ export interface ReadTarget {
   adoptChild(sessionId: string): void;
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
   isOldAsk(id: string): boolean;
-  askOpened(ask: Parameters<import('./session-events.ts').EventSink['askOpened']>[0], directory: string, atMs: number): void;
+  askOpened(ask: Omit<Ask, 'taskId'>, directory: string, atMs: number): void;
 }
 
 type Snapshot = Awaited<ReturnType<OpencodeServer['snapshot']>>;
@@ -23,12 +24,18 @@ type Snapshot = Awaited<ReturnType<OpencodeServer['snapshot']>>;
  * and the history when the session is idle or our message is still unconfirmed. The status is read before the
  * history: what is idle then has written its last message.
  */
-export async function readTurnState(target: ReadTarget, server: OpencodeServer, accepted: boolean, signal: AbortSignal): Promise<SnapshotFacts> {
+export async function readTurnState(
+  target: ReadTarget,
+  server: OpencodeServer,
+  accepted: boolean,
+  signal: AbortSignal,
+): Promise<SnapshotFacts> {
   const { id, directory, operations, observer } = target;
   for (const child of await operations.children({ signal })) target.adoptChild(child.id);
   const snapshot = await server.snapshot(directory, { signal });
   const status = snapshot.status[id];
-  const history = !accepted || status === undefined || status.type === 'idle' ? observer?.history(await operations.messages({}, { signal })) : undefined;
+  const history =
+    !accepted || status === undefined || status.type === 'idle' ? observer?.history(await operations.messages({}, { signal })) : undefined;
   return {
     startedAtMs: snapshot.startedAtMs,
     messageId: target.messageId ?? '',
