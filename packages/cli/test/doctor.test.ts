@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { expectNoProcess, openBench, type Bench, type Record_ } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -40,6 +40,32 @@ test('ocm doctor tells a missing binary, and goes on with the rest', async () =>
   expect(await doctor.exit).toBe(5);
   expect(statuses(doctor.records)).toEqual({ platform: 'ok', supported: 'note', binary: 'failed', password: 'note', managers: 'ok', leftovers: 'ok' });
 });
+
+test.runIf(process.platform === 'linux')('ocm doctor --reap cleans up after a manager and its guard that were both killed', async () => {
+  await using serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  const launch = await serve.record('launch');
+  for (const pid of await guardsOf(serve.pid)) process.kill(pid, 'SIGKILL');
+  serve.signal('SIGKILL');
+  expect(await serve.exit).toBe('SIGKILL');
+
+  await using finds = bench.start(['doctor', '--json']);
+  expect(await finds.exit).toBe(1);
+  const leftovers = finds.records.find(({ name }) => name === 'leftovers')!;
+  expect(leftovers).toMatchObject({ status: 'failed', detail: expect.stringContaining(launch['state_dir']) });
+  await using reaps = bench.start(['doctor', '--reap', '--json']);
+  expect(await reaps.exit).toBe(0);
+  await expectNoProcess(launch['run_id']);
+  await bench.expectNothingLeft();
+});
+
+/** The guard of a manager: a child of it that leads a session of its own and carries no mark. */
+async function guardsOf(managerPid: number): Promise<number[]> {
+  const children = (await readFile(`/proc/${managerPid}/task/${managerPid}/children`, 'utf8')).trim().split(' ').map(Number);
+  const named = await Promise.all(children.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const));
+  const guards = named.filter(([, command]) => command.includes('opencode-manager-guard')).map(([pid]) => pid);
+  expect(guards).toHaveLength(1);
+  return guards;
+}
 
 test('ocm model serves a script until a signal, and tells how to use it', async () => {
   const script = join(bench.root, 'script.jsonc');

@@ -19,14 +19,16 @@ async function startFour(word: string) {
   bench.model.reset();
   const run = bench.start(['run', '--prompt', `${word} 1`, `${word} 2`, `${word} 3`, `${word} 4`, '--concurrency', '2', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json', '--permissions', 'allow']);
   const launch = await run.record('launch');
-  await bench.model.waitForCalls(2, { purpose: 'turn', timeoutMs: 45_000 });
+  await bench.model.waitForCalls(2, { purpose: 'turn', timeoutMs: 40_000 }).catch((error: Error) => {
+    throw new Error(`${error.message} ocm said: ${run.stderr}${run.stdout}`, { cause: error });
+  });
   return { run, launch };
 }
 
 async function expectClean(run: Running, launch: Record_) {
   expect(run.records.at(-1)!.type).toBe('done');
-  await expectNoProcess(launch.run_id);
-  await expect(stat(launch.state_dir)).rejects.toThrow('ENOENT');
+  await expectNoProcess(launch['run_id']);
+  await expect(stat(launch['state_dir'])).rejects.toThrow('ENOENT');
   await bench.expectNothingLeft();
 }
 
@@ -75,6 +77,60 @@ describe('with work in flight', () => {
     expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, aborted: 2, not_started: 2, signal: 'SIGTERM', exit_code: 143, clean: true });
     await expectClean(run, launch);
   });
+});
+
+test('the third SIGINT kills the server', async () => {
+  const { run, launch } = await startFour('tool');
+  await using _ = run;
+  await expect
+    .poll(
+      () => {
+        run.signal('SIGINT');
+        return run.stderr;
+      },
+      { timeout: 10_000, interval: 320 },
+    )
+    .toContain('Killing the server');
+  expect(await run.exit).toBe(130);
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, not_started: 2, signal: 'SIGINT', exit_code: 130 });
+  await expectClean(run, launch);
+});
+
+test('a server that dies ends the batch with what there is', async () => {
+  const { run, launch } = await startFour('long');
+  await using _ = run;
+  process.kill(launch['server'].pid, 'SIGKILL');
+  expect(await run.exit).toBe(1);
+  expect(outcomesOf(run)).toEqual(['server_lost', 'server_lost']);
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 1 });
+  await expectClean(run, launch);
+});
+
+test('a reader that goes away stops the run in order', async () => {
+  const { run, launch } = await startFour('short');
+  await using _ = run;
+  run.child.stdout!.destroy();
+  expect(await run.exit).toBe(143);
+  await expectNoProcess(launch['run_id']);
+  await bench.expectNothingLeft();
+});
+
+test('a running batch answers ocm sessions', async () => {
+  const { run, launch } = await startFour('long');
+  await using _ = run;
+  await using sessions = bench.start(['sessions', '--json']);
+  expect(await sessions.exit).toBe(0);
+  expect(sessions.records.map(({ type, state, taskId }) => [type, state, taskId])).toEqual([
+    ['session', 'active', 'prompt-1'],
+    ['session', 'active', 'prompt-2'],
+  ]);
+  // Another client's prompt would be merged into the turn in flight.
+  await using prompt = bench.start(['prompt', sessions.records[0]!['id'], 'hello']);
+  expect(await prompt.exit).toBe(1);
+  expect(prompt.stderr).toContain('SESSION_BUSY');
+  run.signal('SIGTERM');
+  expect(await run.exit).toBe(143);
+  await expectClean(run, launch);
 });
 
 test('a signal during the start ends the start', async () => {

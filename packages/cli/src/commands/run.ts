@@ -27,7 +27,8 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
   using signals = listenForStop({ onStep: (step) => progress.note(stepNotes[step]) });
   const startedAt = performance.now();
   try {
-    const manager = await openManager({ config: plan.config, pool: plan.settings, signals });
+    const onSocketError = ({ code }: NodeJS.ErrnoException) => progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
+    const manager = await openManager({ config: plan.config, pool: plan.settings, signals, onSocketError });
     return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {
     // A signal during the start: nothing ran, and the start has cleaned up after itself.

@@ -71,10 +71,12 @@ function outsideThePool(session: Session): DeskSession {
 function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult {
   const { usage } = turn;
   const output = outputOf(turn);
+  const tools = turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length;
   return {
     schema_version: 1,
     id: turn.messageId,
-    outcome: output === '' && turn.messages.every(({ parts }) => parts.every(({ type }) => type !== 'tool')) ? 'failed' : 'succeeded',
+    // A shell line may print nothing; a model that says and does nothing has not succeeded.
+    outcome: output === '' && tools === 0 ? 'failed' : 'succeeded',
     attempt: 1,
     session_id: id,
     message_id: turn.messageId,
@@ -96,7 +98,7 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     asks: [],
     gaps: 0,
     retries: 0,
-    tool_calls: turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length,
+    tool_calls: tools,
     error: null,
     metadata: {},
   };
