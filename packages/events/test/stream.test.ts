@@ -117,11 +117,13 @@ describe('losses', () => {
   test('a stored event whose number was cut off comes once, by the replay', async () => {
     const events = await open();
     const part = { id: 'p', sessionID: 's', messageID: 'm', type: 'text', text: 'whole' };
-    const id = peer.publish('s', 'message.part.updated', { part }, true);
-    await until('the part came', () => ofType(events, 'part.updated').length === 1);
+    const id = peer.publish('s', 'message.part.updated', { part }, 'cut-off');
     peer.drop('end');
     await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
-    expect(ofType(events, 'part.updated').map((event) => event.id)).toEqual([id]);
+    peer.publish('s', 'session.idle', {});
+    await until('the next event came', () => idles(events).length === 1);
+    expect(ofType(events, 'part.updated').map((event) => [event.id, event.durableSequence])).toEqual([[id, 0]]);
+    expect(events.findIndex(({ type }) => type === 'part.updated')).toBeGreaterThan(events.findIndex(({ type }) => type === 'stream.gap'));
   });
 
   test('silence is noticed by the watchdog; a comment is life', async () => {

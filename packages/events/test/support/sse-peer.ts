@@ -21,8 +21,11 @@ export interface SsePeer extends AsyncDisposable {
   readonly historyRequests: Record<string, number>[];
   /** Sends raw text to every open stream connection; resolves when it was written. */
   send(text: string | Buffer): Promise<void>;
-  /** Publishes an event as opencode does: stored (with its `sync` record and in the history) when `stored` is set. */
-  publish(sessionId: string, type: string, properties: Record<string, unknown>, stored?: boolean): string;
+  /**
+   * Publishes an event as opencode does: stored (with its `sync` record and in the history) when `stored` is set;
+   * `cut-off` leaves the record out, as a loss between the two does.
+   */
+  publish(sessionId: string, type: string, properties: Record<string, unknown>, stored?: boolean | 'cut-off'): string;
   /** What the next stream requests get instead of a stream, until it is taken back with `undefined`. */
   answerWith(answer: { status: number; contentType: string; body: string } | undefined): void;
   /** True: a new connection gets its head, but no first record. */
@@ -128,7 +131,7 @@ export async function startSsePeer(): Promise<SsePeer> {
         const seq = (sequences.get(sessionId) ?? -1) + 1;
         sequences.set(sessionId, seq);
         history.push({ id, aggregate_id: sessionId, seq, type: `${type}.1`, data });
-        text += frame({ type: 'sync', syncEvent: { id, type: `${type}.1`, seq, aggregateID: sessionId, data } });
+        if (stored !== 'cut-off') text += frame({ type: 'sync', syncEvent: { id, type: `${type}.1`, seq, aggregateID: sessionId, data } });
       }
       void write(text);
       return id;
