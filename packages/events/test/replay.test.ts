@@ -11,7 +11,7 @@ function merge(ledger: Ledger, history: readonly ServerEvent[], live: readonly S
   return { events, replayed };
 }
 
-const beginning = () => new Ledger({ sequences: [], baselineId: eventId() });
+const beginning = () => new Ledger({ sequences: [], directories: [], baselineId: eventId() });
 
 describe('mergeReplay', () => {
   test('takes the history up to the first live event of the session, then the live ones', () => {
@@ -51,6 +51,16 @@ describe('mergeReplay', () => {
     const late = beginning();
     const swapped = [partUpdated('a', 'p', '', 1), partUpdated('a', 'p', '', 0)] as const;
     expect(merge(late, swapped, []).events.map((event) => event.durableSequence)).toEqual([0, 1]);
+  });
+
+  test('what the history brings gets the directory of its session', () => {
+    const ledger = beginning();
+    ledger.admit({ ...partUpdated('a', 'p', '', 0), directory: '/work' });
+    const { events } = merge(ledger, [partUpdated('a', 'p', 'x', 1), partUpdated('b', 'p', 'x', 0)], []);
+    expect(events.map(({ sessionId, directory }) => [sessionId, directory])).toEqual([
+      ['a', '/work'],
+      ['b', undefined],
+    ]);
   });
 
   test('a delta that is older than the replayed state of its part is left out, a younger one is not', () => {

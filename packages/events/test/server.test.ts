@@ -105,6 +105,7 @@ describe('on a real server', () => {
   });
 
   test('losses in the middle of turns: every stored event once and in order, and the right text', async () => {
+    const inDirectory = watch(monitor, { directory: server.directory });
     const events = watch(monitor);
     const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
     const drops = setInterval(() => monitor.reconnect('a test'), 150);
@@ -114,6 +115,9 @@ describe('on a real server', () => {
       const own = serverEvents(events).filter((event) => event.sessionId === id);
       expect([...assembleParts(own).values()]).toContain(answer(`drop${index}x`));
     }
+    const stored = (list: readonly MonitorEvent[]) =>
+      serverEvents(list).flatMap((event) => (event.durableSequence === undefined ? [] : [event.id]));
+    expect(stored(inDirectory)).toEqual(stored(events));
     const ids = serverEvents(events).flatMap(({ id }) => (id === '' ? [] : [id]));
     expect(new Set(ids).size).toBe(ids.length);
     expect(monitor.gaps).toBeGreaterThan(1);

@@ -27,6 +27,7 @@ class Monitor implements EventMonitorHandle {
   readonly #bufferLimit: number;
   /** Newest durable sequence of each session that came through, from which a new worker goes on. */
   readonly #sequences = new Map<string, number>();
+  readonly #directories = new Map<string, string>();
   #baselineId: string | undefined;
   #generation = 1;
   #state: MonitorState = 'opening';
@@ -110,6 +111,8 @@ class Monitor implements EventMonitorHandle {
   }
 
   #onMessage(message: FromStreamTask): void {
+    // What was on its way when the monitor was closed must not bring it back to life.
+    if (this.#closing) return;
     switch (message.type) {
       case 'batch':
         return this.#onBatch(message);
@@ -128,6 +131,7 @@ class Monitor implements EventMonitorHandle {
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
     for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
+    for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
     if (batch.text !== '') this.#router.dispatch(JSON.parse(batch.text) as MonitorEvent[]);
     this.#supervisor.post({ type: 'acknowledge' });
   }
@@ -158,7 +162,7 @@ class Monitor implements EventMonitorHandle {
 
   #resumePoint(): ResumePoint | null {
     if (this.#baselineId === undefined) return null;
-    return { sequences: [...this.#sequences], baselineId: this.#baselineId };
+    return { sequences: [...this.#sequences], directories: [...this.#directories], baselineId: this.#baselineId };
   }
 
   #announce(notice: MonitorNotice): void {

@@ -4,6 +4,8 @@ import type { MessagePort } from 'node:worker_threads';
 export interface ResumePoint {
   /** Newest durable sequence of each session, as `[sessionId, sequence]`. */
   readonly sequences: readonly (readonly [string, number])[];
+  /** Directory of each session, as `[sessionId, directory]`: the history does not name it. */
+  readonly directories: readonly (readonly [string, string])[];
   /** Id of the first record of the monitor's first connection; what is older than it was before our time. */
   readonly baselineId: string;
 }
@@ -52,6 +54,8 @@ export type FromStreamTask =
       readonly text: string;
       /** Sessions whose newest durable sequence changed with this batch. */
       readonly sequences: ResumePoint['sequences'];
+      /** Sessions that came for the first time. */
+      readonly directories: ResumePoint['directories'];
       readonly counters: StreamCounters;
       /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */
       readonly sentAtMs: number;

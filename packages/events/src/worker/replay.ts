@@ -26,7 +26,7 @@ export function mergeReplay(
     if (limit !== undefined && event.durableSequence! >= limit) continue;
     if (!ledger.admitReplayed(event)) continue;
     replayed++;
-    emit(event);
+    emit(ledger.withDirectory(event));
   }
   for (const event of live) if (ledger.admit(event)) emit(event);
   return replayed;

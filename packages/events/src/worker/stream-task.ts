@@ -62,6 +62,7 @@ export class StreamTask {
       }
       await this.#pause(this.#backOff.next());
     }
+    this.#stopUnpairedTimer();
     this.#outbox.close();
   }
 
@@ -127,7 +128,7 @@ export class StreamTask {
     const options = { url: this.#input.url, authorization: this.#input.authorization, signal };
     try {
       await this.#probe.prove(this.#input.directory, options);
-      const history = this.#inGap ? await readHistory(this.#ledger.sequences, options) : [];
+      const history = this.#inGap ? await readHistory(this.#ledger.sequences, options, () => this.#outbox.counters.malformed++) : [];
       if (signal.aborted) return;
       const arrived = this.#arrived;
       this.#arrived = [];
