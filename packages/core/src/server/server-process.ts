@@ -120,7 +120,7 @@ async function withDeadline(
       ),
     );
   }, deadlineMs);
-  const onAbort = () => ended.reject(new OpencodeManagerError('REQUEST_ABORTED', 'The start of the server was aborted by the caller.'));
+  const onAbort = () => ended.reject(startAborted());
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -129,6 +129,11 @@ async function withDeadline(
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** The answer to an abort while a server starts. */
+export function startAborted(): OpencodeManagerError {
+  return new OpencodeManagerError('REQUEST_ABORTED', 'The start of the server was aborted by the caller.');
 }
 
 /** The last line of output, for messages; the whole tail travels in the error's `output`. */

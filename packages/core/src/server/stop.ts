@@ -37,7 +37,7 @@ export async function stopRun(resources: RunResources): Promise<StopReport> {
   const { server } = resources;
   const portFree = server === undefined || (await isPortFree(server.hostname, server.port));
   await resources.guard.dismiss();
-  if (left.length > 0 || !portFree) throw incomplete(left, server?.port);
+  if (left.length > 0 || !portFree) throw stillThere(left, portFree ? undefined : server.port);
   return { durationMs: Math.round(performance.now() - startedAtMs), endedBy, sweptProcesses: swept, portFree, stateDeleted };
 }
 
@@ -75,7 +75,8 @@ async function removeState({ state, lock, runId }: RunResources): Promise<boolea
   return state.temporary;
 }
 
-function incomplete(left: readonly MarkedProcess[], port: number | undefined): OpencodeManagerError {
+/** The error that names what should be gone. */
+export function stillThere(left: readonly MarkedProcess[], port: number | undefined): OpencodeManagerError {
   const what =
     left.length > 0 ? `processes ${left.map(({ pid, command }) => `${pid} (${command.slice(0, 60)})`).join(', ')}` : `port ${port}`;
   return new OpencodeManagerError('SERVER_STOP_INCOMPLETE', `After the stop there was still: ${what}. End it by hand.`, {
