@@ -20,7 +20,8 @@ test('ocm demo runs twelve tasks, reports its isolation and leaves nothing', asy
   expect(run.stdout).toContain('Files changed (git): CHANGELOG.md, LICENSE, ');
   expect(run.stdout).toMatch(/^Result: 12 of 12 tasks succeeded; [\d,]+ tokens; /m);
   if (process.platform === 'linux') expect(run.stdout).toContain('Isolation: all 5 checks of this run passed; nothing left behind');
-  for (const name of ['user-directories', 'environment', 'open-files', 'processes', 'state']) expect(run.stdout).toMatch(new RegExp(`^ {2}[✓?] ${name}: `, 'm'));
+  for (const name of ['user-directories', 'environment', 'open-files', 'processes', 'state'])
+    expect(run.stdout).toMatch(new RegExp(`^ {2}[✓?] ${name}: `, 'm'));
   expect(run.stdout).toContain('(1 exist, ');
   expect(await readFile(join(own, 'opencode.json'), 'utf8')).toBe('{ "model": "decoy/decoy" }');
   await bench.expectNothingLeft();

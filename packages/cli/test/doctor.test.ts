@@ -9,7 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-const statuses = (records: readonly Record_[]) => Object.fromEntries(records.filter(({ type }) => type === 'check').map(({ name, status }) => [name, status]));
+const statuses = (records: readonly Record_[]) =>
+  Object.fromEntries(records.filter(({ type }) => type === 'check').map(({ name, status }) => [name, status]));
 
 test('ocm doctor checks the binary, the isolation and leftovers', async () => {
   await using doctor = bench.start(['doctor', '--json']);
@@ -38,7 +39,14 @@ test('ocm doctor checks the binary, the isolation and leftovers', async () => {
 test('ocm doctor tells a missing binary, and goes on with the rest', async () => {
   await using doctor = bench.start(['doctor', '--json', '--binary', '/nowhere/opencode']);
   expect(await doctor.exit).toBe(5);
-  expect(statuses(doctor.records)).toEqual({ platform: 'ok', supported: 'note', binary: 'failed', password: 'note', managers: 'ok', leftovers: 'ok' });
+  expect(statuses(doctor.records)).toEqual({
+    platform: 'ok',
+    supported: 'note',
+    binary: 'failed',
+    password: 'note',
+    managers: 'ok',
+    leftovers: 'ok',
+  });
 });
 
 test.runIf(process.platform === 'linux')('ocm doctor --reap cleans up after a manager and its guard that were both killed', async () => {
@@ -96,4 +104,3 @@ test('the source is read as published: the bin file starts with a node shebang',
   const text = await readFile(new URL('../src/bin.ts', import.meta.url), 'utf8');
   expect(text.split('\n')[0]).toBe('#!/usr/bin/env node');
 });
-

@@ -10,7 +10,8 @@ const read = (path: string) => readFile(new URL(path, repository), 'utf8');
 const path = (name: string) => fileURLToPath(new URL(name, repository));
 
 /** The code blocks of a language in a Markdown text. */
-const blocks = (text: string, language: string) => [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map((match) => match[1]!);
+const blocks = (text: string, language: string) =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map((match) => match[1]!);
 
 let model: ScriptedModel;
 let workspace: TemporaryWorkspace;
@@ -22,19 +23,24 @@ beforeAll(async () => {
       { reply: 'Done.' },
     ],
   });
-  workspace = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()), 'src/cart.ts': '', 'src/money.ts': '' } });
+  workspace = await temporaryWorkspace({
+    files: { 'opencode.json': JSON.stringify(model.opencodeConfig()), 'src/cart.ts': '', 'src/money.ts': '' },
+  });
 });
 afterAll(async () => {
   await workspace[Symbol.asyncDispose]();
   await model[Symbol.asyncDispose]();
 });
 
-const runExample = (file: string) => execa(process.execPath, ['--conditions=@opencode-manager/source', path(file)], { cwd: workspace.path });
+const runExample = (file: string) =>
+  execa(process.execPath, ['--conditions=@opencode-manager/source', path(file)], { cwd: workspace.path });
 
 test("the README's library example is the file that runs here", async () => {
   expect(blocks(await read('README.md'), 'ts')).toEqual([await read('packages/actors/examples/quick-start.ts')]);
   const { stdout } = await runExample('packages/actors/examples/quick-start.ts');
-  expect(stdout.split('\n').toSorted()).toEqual(['cart', 'money', 'stock'].map((name) => `src/${name}.ts succeeded src/${name}.ts is fine.`));
+  expect(stdout.split('\n').toSorted()).toEqual(
+    ['cart', 'money', 'stock'].map((name) => `src/${name}.ts succeeded src/${name}.ts is fine.`),
+  );
 });
 
 test("the example in core's README is the file that runs here", async () => {
@@ -60,6 +66,11 @@ test("the README's commands run, with a scripted model in place of the provider"
     .split('\n')
     .map((line) => JSON.parse(line) as { type: string; id?: string; outcome?: string; succeeded?: number });
   expect(records[0]?.type).toBe('launch');
-  expect(records.filter(({ type }) => type === 'task.finished').map(({ id, outcome }) => `${id} ${outcome}`).toSorted()).toEqual(['cart succeeded', 'money succeeded']);
+  expect(
+    records
+      .filter(({ type }) => type === 'task.finished')
+      .map(({ id, outcome }) => `${id} ${outcome}`)
+      .toSorted(),
+  ).toEqual(['cart succeeded', 'money succeeded']);
   expect(records.at(-1)).toMatchObject({ type: 'done', succeeded: 2 });
 });

@@ -6,7 +6,12 @@ import { collector } from './support/terminal.ts';
 function terminalOn(options: { isTTY?: boolean; env?: NodeJS.ProcessEnv } = {}) {
   const [stdout, stderr] = [collector(), collector()];
   const tty = { isTTY: options.isTTY ?? false, columns: 60 };
-  const streams = { stdin: collector().stream, stdout: Object.assign(stdout.stream, tty), stderr: Object.assign(stderr.stream, tty), env: options.env ?? {} };
+  const streams = {
+    stdin: collector().stream,
+    stdout: Object.assign(stdout.stream, tty),
+    stderr: Object.assign(stderr.stream, tty),
+    env: options.env ?? {},
+  };
   return { terminal: createTerminal(streams), stdout, stderr };
 }
 
@@ -23,7 +28,15 @@ describe('progress', () => {
     const { terminal, stdout, stderr } = terminalOn();
     tellStory(terminal);
     expect(stdout.text()).toBe('');
-    expect(stderr.text()).toBe(['started a', 'started b', 'finished a succeeded after 1.2 s (1/2): fine really', 'finished b timed_out after 1 m 01 s (2/2)', ''].join('\n'));
+    expect(stderr.text()).toBe(
+      [
+        'started a',
+        'started b',
+        'finished a succeeded after 1.2 s (1/2): fine really',
+        'finished b timed_out after 1 m 01 s (2/2)',
+        '',
+      ].join('\n'),
+    );
   });
 
   test('redraws on a terminal and leaves the finished lines alone there', () => {
@@ -51,7 +64,15 @@ describe('colours', () => {
 });
 
 test('a table is as wide as its cells', () => {
-  expect(renderTable([{ title: 'ID' }, { title: 'TIME', align: 'right' }], [['first', '1'], ['x', '12345']])).toEqual(['ID      TIME', 'first      1', 'x      12345']);
+  expect(
+    renderTable(
+      [{ title: 'ID' }, { title: 'TIME', align: 'right' }],
+      [
+        ['first', '1'],
+        ['x', '12345'],
+      ],
+    ),
+  ).toEqual(['ID      TIME', 'first      1', 'x      12345']);
 });
 
 test('what a model says cannot steer the terminal', () => {

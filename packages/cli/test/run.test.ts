@@ -20,7 +20,14 @@ describe('ocm run --json', () => {
   test('runs a file to its end and leaves nothing behind', async () => {
     const file = join(bench.root, 'tasks.jsonl');
     const out = join(bench.root, 'results.jsonl');
-    await writeFile(file, ['{"id":"one","prompt":"number 1","metadata":{"split":"a"}}', '{"instance_id":"bad","problem_statement":"go wrong","repo":"x"}', '{"id":"first","prompt":"number 3","priority":9}'].join('\n'));
+    await writeFile(
+      file,
+      [
+        '{"id":"one","prompt":"number 1","metadata":{"split":"a"}}',
+        '{"instance_id":"bad","problem_statement":"go wrong","repo":"x"}',
+        '{"id":"first","prompt":"number 3","priority":9}',
+      ].join('\n'),
+    );
     await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--json']);
     const launch = await run.record('launch');
     const password = await passwordOf(launch.server.pid);
@@ -56,14 +63,33 @@ describe('ocm run --json', () => {
       { id: 'one', outcome: 'succeeded', output: 'It was 1.', attempt: 1 },
       { id: 'bad', outcome: 'failed', output: '', attempt: 1 },
     ]);
-    for (const field of ['session_id', 'usage', 'cost_usd', 'duration_ms', 'queued_ms', 'proof', 'asks', 'gaps', 'error', 'metadata']) expect(finished[1]).toHaveProperty(field);
+    for (const field of ['session_id', 'usage', 'cost_usd', 'duration_ms', 'queued_ms', 'proof', 'asks', 'gaps', 'error', 'metadata'])
+      expect(finished[1]).toHaveProperty(field);
     expect(finished[1]!.metadata).toEqual({ split: 'a' });
     expect(Object.keys(finished[1]!.proof)).toEqual(['final_message', 'session_idle', 'children_quiet', 'no_pending_ask']);
     expect(finished[2]!.error).toMatchObject({ code: 'TURN_FAILED', message: 'no such thing' });
-    expect(records.at(-1)).toMatchObject({ type: 'done', total: 3, succeeded: 2, failed: 1, timed_out: 0, not_started: 0, signal: null, exit_code: 1, clean: true, state_deleted: true });
+    expect(records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 3,
+      succeeded: 2,
+      failed: 1,
+      timed_out: 0,
+      not_started: 0,
+      signal: null,
+      exit_code: 1,
+      clean: true,
+      state_deleted: true,
+    });
 
-    const written = (await readFile(out, 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as { id: string; outcome: string });
-    expect(written.map(({ id, outcome }) => [id, outcome])).toEqual([['first', 'succeeded'], ['one', 'succeeded'], ['bad', 'failed']]);
+    const written = (await readFile(out, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; outcome: string });
+    expect(written.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['first', 'succeeded'],
+      ['one', 'succeeded'],
+      ['bad', 'failed'],
+    ]);
     expect(run.stderr).toContain('fields that a task does not have are left out: repo\n');
     expect(run.stdout + run.stderr + written.map((line) => JSON.stringify(line)).join()).not.toContain(password);
     await expectNoProcess(launch.run_id);
@@ -100,7 +126,11 @@ describe('exit code 2, before anything starts', () => {
     ['an empty prompt', () => ['--prompt', ''], '--prompt has a bad line'],
     ['a file taken for a prompt', () => ['--prompt', 'x', bench.configFile], 'would be sent as a prompt'],
     ['missing rules', () => ['--prompt', 'x', '--permissions', 'nowhere.json'], '--permissions: nowhere.json does not exist.'],
-    ['an unwritable output', () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'], '--out: /nowhere/out.jsonl cannot be written (ENOENT).'],
+    [
+      'an unwritable output',
+      () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'],
+      '--out: /nowhere/out.jsonl cannot be written (ENOENT).',
+    ],
     ['a missing opencode configuration', () => ['--prompt', 'x', '--opencode-config', 'nowhere.json'], 'OPENCODE_CONFIG_INVALID'],
     ['a missing auth file', () => ['--prompt', 'x', ...base(), '--auth-file', '/nowhere/auth.json'], 'AUTH_FILE_INVALID'],
   ])('for %s', async (_name, args, message) => {
@@ -115,7 +145,9 @@ describe('exit code 2, before anything starts', () => {
     await writeFile(file, '{"prompt":"fine"}\n{"prompt":""}\nnot json\n');
     await using run = bench.start(['run', file, ...base(), '--json']);
     expect(await run.exit).toBe(2);
-    expect(run.records).toEqual([{ type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) }]);
+    expect(run.records).toEqual([
+      { type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
+    ]);
     expect(run.stderr).toMatch(/line 2: prompt: is empty\n {2}line 3: not JSON/);
   });
 

@@ -10,7 +10,10 @@ let launch: Record_;
 beforeAll(async () => {
   bench = await openBench({
     rules: [
-      { when: { user: 'change it' }, reply: [{ toolCalls: [{ name: 'write', arguments: { filePath: 'README.md', content: '# Changed\n' } }] }, 'Changed.'] },
+      {
+        when: { user: 'change it' },
+        reply: [{ toolCalls: [{ name: 'write', arguments: { filePath: 'README.md', content: '# Changed\n' } }] }, 'Changed.'],
+      },
       { when: { user: 'think for ever' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
       { when: { user: /echo (.*)/ }, reply: 'You said {{user.1}}.' },
     ],
@@ -69,7 +72,9 @@ test('sessions are made, listed, prompted and told about', async () => {
   expect(await events.exit).toBe(130);
 
   const { stdout, run } = await ocm('sessions', '--json');
-  expect(run.records).toContainEqual(expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parentId: null }));
+  expect(run.records).toContainEqual(
+    expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parentId: null }),
+  );
   expect((await ocm('sessions')).stdout).toContain(id);
   expect(stdout).not.toContain('password');
 });
@@ -98,7 +103,8 @@ test('revert takes the files back, and --undo forth', async () => {
 
 test('abort ends a turn; Ctrl-C on the client does too', async () => {
   const id = await newSession();
-  const isActive = async () => (await ocm('sessions', '--json')).run.records.some((session) => session['id'] === id && session['state'] === 'active');
+  const isActive = async () =>
+    (await ocm('sessions', '--json')).run.records.some((session) => session['id'] === id && session['state'] === 'active');
   await using first = bench.start(['prompt', id, 'think for ever']);
   await expect.poll(isActive, { timeout: 20_000 }).toBe(true);
   expect(await ocm('abort', id)).toMatchObject({ exitCode: 0, stdout: `${id} is idle.\n` });
@@ -121,7 +127,10 @@ test('errors keep their code across the socket', async () => {
 
 test('a manager is named by its process id; attach needs a terminal', async () => {
   expect((await ocm('sessions', '--manager', String(serve.pid))).exitCode).toBe(0);
-  expect(await ocm('sessions', '--manager', '1')).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/MANAGER_NOT_FOUND: No manager runs under the process id 1\. Start one with: ocm serve/) });
+  expect(await ocm('sessions', '--manager', '1')).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/MANAGER_NOT_FOUND: No manager runs under the process id 1\. Start one with: ocm serve/),
+  });
   expect(await ocm('attach')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('needs a terminal') });
 });
 
@@ -135,5 +144,8 @@ test('the password is nowhere to be seen; SIGTERM stops all of it', async () => 
   await expectNoProcess(launch['run_id']);
   await expect(stat(launch['state_dir'])).rejects.toThrow('ENOENT');
   await bench.expectNothingLeft();
-  expect(await ocm('sessions')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('MANAGER_NOT_FOUND: No manager is running. Start one with: ocm serve') });
+  expect(await ocm('sessions')).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('MANAGER_NOT_FOUND: No manager is running. Start one with: ocm serve'),
+  });
 });

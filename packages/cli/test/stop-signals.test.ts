@@ -7,7 +7,10 @@ beforeAll(async () => {
   bench = await openBench({
     rules: [
       { when: { user: 'short' }, reply: { text: 'a few words that take their time', tokensPerSecond: 3 } },
-      { when: { user: 'tool' }, reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'trap "" TERM; sleep 300', description: 'Sleep' } }] }, 'never'] },
+      {
+        when: { user: 'tool' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'trap "" TERM; sleep 300', description: 'Sleep' } }] }, 'never'],
+      },
       { when: { user: 'long' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
     ],
   });
@@ -17,7 +20,23 @@ afterAll(() => bench[Symbol.asyncDispose]());
 /** Starts four tasks, two at a time, and waits until two are with the model. */
 async function startFour(word: string) {
   bench.model.reset();
-  const run = bench.start(['run', '--prompt', `${word} 1`, `${word} 2`, `${word} 3`, `${word} 4`, '--concurrency', '2', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json', '--permissions', 'allow']);
+  const run = bench.start([
+    'run',
+    '--prompt',
+    `${word} 1`,
+    `${word} 2`,
+    `${word} 3`,
+    `${word} 4`,
+    '--concurrency',
+    '2',
+    '--directory',
+    bench.workspace.path,
+    '--opencode-config',
+    bench.configFile,
+    '--json',
+    '--permissions',
+    'allow',
+  ]);
   const launch = await run.record('launch');
   await bench.model.waitForCalls(2, { purpose: 'turn', timeoutMs: 40_000 }).catch((error: Error) => {
     throw new Error(`${error.message} ocm said: ${run.stderr}${run.stdout}`, { cause: error });
@@ -43,7 +62,16 @@ describe('with work in flight', () => {
     run.signal('SIGINT');
     expect(await run.exit).toBe(130);
     expect(outcomesOf(run)).toEqual(['succeeded', 'succeeded']);
-    expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 2, aborted: 0, not_started: 2, signal: 'SIGINT', exit_code: 130, clean: true });
+    expect(run.records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 4,
+      succeeded: 2,
+      aborted: 0,
+      not_started: 2,
+      signal: 'SIGINT',
+      exit_code: 130,
+      clean: true,
+    });
     await expectClean(run, launch);
   });
 
@@ -74,7 +102,15 @@ describe('with work in flight', () => {
     run.signal('SIGTERM');
     expect(await run.exit).toBe(143);
     expect(outcomesOf(run)).toEqual(['aborted', 'aborted']);
-    expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, aborted: 2, not_started: 2, signal: 'SIGTERM', exit_code: 143, clean: true });
+    expect(run.records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 4,
+      aborted: 2,
+      not_started: 2,
+      signal: 'SIGTERM',
+      exit_code: 143,
+      clean: true,
+    });
     await expectClean(run, launch);
   });
 });

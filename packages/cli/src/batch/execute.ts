@@ -35,7 +35,10 @@ export async function executeBatch({ pool, tasks, signals, listener }: BatchOpti
   const mine = new Set(tasks.map(({ id }) => id));
   // Heard from the pool itself, so that results of tasks in flight are not lost when it ends.
   const stopListening = [
-    pool.on('task.started', ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt })),
+    pool.on(
+      'task.started',
+      ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt }),
+    ),
     pool.on('task.finished', ({ result }) => {
       if (!mine.has(result.id)) return;
       results.push(result);

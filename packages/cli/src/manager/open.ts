@@ -40,7 +40,11 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(server: OpencodeServer, pool: SessionPool, { onSocketError }: ManagerOptions): Promise<ManagerSocket | undefined> {
+async function openSocket(
+  server: OpencodeServer,
+  pool: SessionPool,
+  { onSocketError }: ManagerOptions,
+): Promise<ManagerSocket | undefined> {
   try {
     return await openManagerSocket(runSocketPath(server.runId), createHandlers(server, pool));
   } catch (error) {

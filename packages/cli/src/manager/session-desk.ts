@@ -3,7 +3,10 @@ import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResul
 import { outputOf } from './turn-output.ts';
 
 /** What clients of the socket do with a session. */
-export type DeskSession = Pick<PooledSession, 'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'>;
+export type DeskSession = Pick<
+  PooledSession,
+  'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'
+>;
 
 /** Hands sessions to the clients of one manager, each the same object every time, so that its queue holds for all. */
 export interface SessionDesk {
@@ -49,7 +52,12 @@ export function createSessionDesk(server: OpencodeServer, pool: SessionPool): Se
 /** opencode merges a prompt that reaches a busy session into the turn in flight. */
 function refuseBusy(pool: SessionPool, id: string): void {
   const actor = pool.snapshot().sessions.find(({ sessionId, state }) => sessionId === id && state === 'active');
-  if (actor) throw new OpencodeManagerError('SESSION_BUSY', `Session ${id} works on the task ${actor.taskId ?? ''}. Wait for it, or abort it with: ocm abort ${id}`, { details: { sessionId: id } });
+  if (actor)
+    throw new OpencodeManagerError(
+      'SESSION_BUSY',
+      `Session ${id} works on the task ${actor.taskId ?? ''}. Wait for it, or abort it with: ocm abort ${id}`,
+      { details: { sessionId: id } },
+    );
 }
 
 /** A session that no actor of the pool holds (a finished task's, a sub-agent's, or one made in the TUI), in the pool's terms. */

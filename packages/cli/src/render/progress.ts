@@ -64,7 +64,9 @@ class LineProgress implements Progress {
   finished(task: FinishedTask): void {
     this.#done += 1;
     const detail = task.detail ? `: ${oneLine(task.detail, 160)}` : '';
-    this.#terminal.notice(`finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`);
+    this.#terminal.notice(
+      `finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`,
+    );
   }
 
   note(line: string): void {
