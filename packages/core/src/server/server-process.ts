@@ -137,7 +137,7 @@ export function startAborted(): OpencodeManagerError {
 }
 
 /** The last line of output, for messages; the whole tail travels in the error's `output`. */
-export function lastLine(output: string): string {
+function lastLine(output: string): string {
   const line = output.trim().split('\n').at(-1)?.trim();
   return line ? `Its last line: ${line.slice(0, 300)}` : 'It printed nothing.';
 }
