@@ -171,6 +171,23 @@ describe('exit code 2, before anything starts', () => {
   });
 });
 
+test("exit code 2 for a task's workspace with plugins, before the first prompt", async () => {
+  const workspace = join(bench.root, 'untrusted-task');
+  await mkdir(join(workspace, '.git'), { recursive: true });
+  await mkdir(join(workspace, '.opencode', 'plugins'), { recursive: true });
+  await writeFile(join(workspace, '.opencode', 'plugins', 'x.js'), 'export const X = async () => ({})');
+  const file = join(bench.root, 'untrusted.jsonl');
+  await writeFile(file, `{"prompt":"number 1"}\n{"prompt":"number 2","directory":${JSON.stringify(workspace)}}\n`);
+  const before = bench.model.calls.length;
+  await using run = bench.start(['run', file, ...base(), '--json']);
+  expect(await run.exit).toBe(2);
+  expect(run.records.map(({ type }) => type)).toEqual(['launch', 'error', 'done']);
+  expect(run.records.at(-1)).toMatchObject({ total: 2, succeeded: 0, not_started: 2, exit_code: 2, clean: true });
+  expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
+  expect(bench.model.calls).toHaveLength(before);
+  await bench.expectNothingLeft();
+});
+
 describe('exit code 4, before the first prompt', () => {
   test('when nothing names a model', async () => {
     await using run = bench.start(['run', '--prompt', 'x', '--directory', bench.workspace.path]);

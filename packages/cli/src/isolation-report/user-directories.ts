@@ -16,6 +16,6 @@ export function userOpencodeDirectories(env: NodeJS.ProcessEnv = process.env, ho
     env['XDG_CACHE_HOME'],
     join(home, '.cache'),
   ];
-  const directories = bases.filter((base) => base !== undefined && base !== '').map((base) => join(base, 'opencode'));
+  const directories = bases.flatMap((base) => (base ? [join(base, 'opencode')] : []));
   return [...new Set([...directories, join(home, '.opencode')])];
 }
