@@ -42,7 +42,8 @@ beforeAll(async () => {
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
-const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> => createSessionPool({ server: bench.server, ...options });
+const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> =>
+  createSessionPool({ server: bench.server, monitor: bench.monitor, ...options });
 const allowRule = { permission: 'bash', pattern: 'rm -f one.txt', action: 'allow' };
 
 describe('permission asks', () => {

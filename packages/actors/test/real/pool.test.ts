@@ -21,7 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
-const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> => createSessionPool({ server: bench.server, ...options });
+const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> =>
+  createSessionPool({ server: bench.server, monitor: bench.monitor, ...options });
 
 /** Ids of tasks in the order in which they started. */
 function recordStarts(pool: SessionPool): string[] {

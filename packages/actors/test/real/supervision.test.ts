@@ -38,7 +38,7 @@ describe('a request whose answer is lost', () => {
         throw timeout();
       },
     }));
-    await using pool = await createSessionPool({ server });
+    await using pool = await createSessionPool({ server, monitor: bench.monitor });
     expect(await pool.run({ prompt: 'say once' })).toMatchObject({ outcome: 'succeeded', output: 'You said once.', attempt: 1 });
     expect(bench.model.turnCalls.length).toBe(1);
   });
@@ -53,7 +53,7 @@ describe('a request whose answer is lost', () => {
         throw timeout();
       },
     }));
-    await using pool = await createSessionPool({ server });
+    await using pool = await createSessionPool({ server, monitor: bench.monitor });
     expect(await pool.run({ prompt: 'say never' })).toMatchObject({ outcome: 'failed', error: { code: 'REQUEST_TIMEOUT' } });
     expect({ sent, calls: bench.model.turnCalls.length }).toEqual({ sent: 1, calls: 0 });
   });
@@ -69,7 +69,7 @@ describe('a session actor that fails', () => {
 
   test('takes no neighbour with it; its task runs again on a fresh session', async () => {
     const server = withFault((operations, index) => (index === 0 ? broken(operations) : operations));
-    await using pool = await createSessionPool({ server, restartBudget: { backoffMs: [10] } });
+    await using pool = await createSessionPool({ server, monitor: bench.monitor, restartBudget: { backoffMs: [10] } });
     const results = await Promise.all(['a', 'b', 'c'].map((id) => pool.run({ id, prompt: `say ${id}` })));
     expect(results.map(({ outcome, output }) => ({ outcome, output }))).toEqual(
       ['a', 'b', 'c'].map((id) => ({ outcome: 'succeeded', output: `You said ${id}.` })),
@@ -82,7 +82,12 @@ describe('a session actor that fails', () => {
 
   test('again and again: the budget is spent, the task fails loudly, the pool goes on', async () => {
     const server = withFault((operations, index) => (index < 3 ? broken(operations) : operations));
-    await using pool = await createSessionPool({ server, maxSessions: 1, restartBudget: { maxRestarts: 2, backoffMs: [10] } });
+    await using pool = await createSessionPool({
+      server,
+      monitor: bench.monitor,
+      maxSessions: 1,
+      restartBudget: { maxRestarts: 2, backoffMs: [10] },
+    });
     expect(await pool.run({ prompt: 'say x' })).toMatchObject({
       outcome: 'failed',
       attempt: 3,
@@ -94,7 +99,7 @@ describe('a session actor that fails', () => {
 
 test('when the server dies, every task ends as server_lost and the pool says so', async () => {
   await using own = await startBench([{ reply: { text: 'word '.repeat(400), tokensPerSecond: 20 } }]);
-  await using pool = await createSessionPool({ server: own.server, maxSessions: 2 });
+  await using pool = await createSessionPool({ server: own.server, monitor: own.monitor, maxSessions: 2 });
   const running = Array.from({ length: 4 }, () => pool.run({ prompt: 'go' }));
   await until(pool, ({ sessions }) => sessions.filter(({ path }) => path === 'active.running').length === 2);
   process.kill(own.server.pid, 'SIGKILL');

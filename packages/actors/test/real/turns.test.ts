@@ -35,7 +35,8 @@ beforeAll(async () => {
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
-const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> => createSessionPool({ server: bench.server, ...options });
+const openPool = (options: SessionPoolOptions = {}): Promise<SessionPool> =>
+  createSessionPool({ server: bench.server, monitor: bench.monitor, ...options });
 
 describe('turns that go well', () => {
   test('a prompt is answered, and its end is proven by events alone', async () => {

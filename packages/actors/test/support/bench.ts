@@ -1,4 +1,5 @@
 import { launchServer, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
+import { EventMonitor } from '@opencode-manager/events';
 import {
   startScriptedModel,
   temporaryWorkspace,
@@ -11,6 +12,8 @@ export interface Bench extends AsyncDisposable {
   readonly model: ScriptedModel;
   readonly workspace: TemporaryWorkspace;
   readonly server: OpencodeServer;
+  /** One for all pools of a file: a connection of its own costs each test half a second. */
+  readonly monitor: EventMonitor;
 }
 
 /** A scripted model, a git repository, and a real server that uses both. */
@@ -25,6 +28,8 @@ export async function startBench(
   const server = stack.use(
     await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }),
   );
+  const monitor = stack.use(EventMonitor.open(server));
+  await monitor.ready();
   const owned = stack.move();
-  return { model, workspace, server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { model, workspace, server, monitor, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
