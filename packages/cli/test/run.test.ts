@@ -8,6 +8,14 @@ beforeAll(async () => {
   bench = await openBench({
     rules: [
       { when: { user: 'go wrong' }, reply: { error: { status: 400, message: 'no such thing' } } },
+      {
+        when: { user: 'use echo' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'echo hello', description: 'Say' } }] }, 'Said.'],
+      },
+      {
+        when: { user: 'use touch' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'touch x', description: 'Make' } }] }, 'Was not allowed.'],
+      },
       { when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' },
     ],
   });
@@ -113,6 +121,32 @@ test('ocm run - reads the tasks from standard input', async () => {
   expect(await run.exit).toBe(0);
   expect(run.stdout).toMatch(/^a {2}succeeded {2}.*\nfrom the shell\n\n/m);
   expect(run.stdout).toMatch(/^b {2}succeeded {2}.*\nIt was 7\.\n\n/m);
+});
+
+test('ocm run answers asks by the rules of a file, and tells each', async () => {
+  const config = join(bench.root, 'asking.jsonc');
+  await writeFile(config, JSON.stringify({ ...bench.model.opencodeConfig(), permission: { bash: 'ask' } }));
+  const rules = join(bench.root, 'rules.jsonc');
+  await writeFile(rules, '[{ "permission": "bash", "pattern": "echo *", "action": "allow" }, ] // the rest is denied');
+  await using run = bench.start([
+    'run',
+    '--prompt',
+    'use echo',
+    'use touch',
+    ...base(),
+    '--opencode-config',
+    config,
+    '--permissions',
+    rules,
+    '--json',
+  ]);
+  expect(await run.exit).toBe(0);
+  const asks = run.records.filter(({ type }) => type === 'task.finished').map(({ id, asks: given }) => [id, given]);
+  expect(Object.fromEntries(asks)).toMatchObject({
+    'prompt-1': [{ kind: 'permission', permission: 'bash', answer: 'allowed' }],
+    'prompt-2': [{ kind: 'permission', permission: 'bash', answer: 'denied' }],
+  });
+  expect(await bench.workspace.changedFiles()).toEqual([]);
 });
 
 describe('exit code 2, before anything starts', () => {

@@ -134,6 +134,22 @@ test('a manager is named by its process id; attach needs a terminal', async () =
   expect(await ocm('attach')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('needs a terminal') });
 });
 
+test('with two managers, one must be named', async () => {
+  await using other = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  await other.record('launch');
+  const unnamed = await ocm('sessions');
+  expect(unnamed).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(unnamed.stderr).toContain('2 managers are running; name one with --manager PID:');
+  for (const pid of [serve.pid, other.pid]) expect(unnamed.stderr).toContain(`  ${pid}  ${bench.workspace.path}  since `);
+  expect(await ocm('sessions', '--manager', String(other.pid))).toMatchObject({
+    exitCode: 0,
+    stdout: '',
+    stderr: expect.stringContaining('No session yet'),
+  });
+  other.signal('SIGTERM');
+  expect(await other.exit).toBe(143);
+});
+
 test('the password is nowhere to be seen; SIGTERM stops all of it', async () => {
   const password = await passwordOf(launch['server'].pid);
   expect(await allArguments()).not.toContain(password);

@@ -11,6 +11,7 @@ beforeAll(async () => {
         when: { user: 'tool' },
         reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'trap "" TERM; sleep 300', description: 'Sleep' } }] }, 'never'],
       },
+      { when: { user: 'quick' }, reply: 'Quick it was.' },
       { when: { user: 'long' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
     ],
   });
@@ -151,21 +152,41 @@ test('a reader that goes away stops the run in order', async () => {
   await bench.expectNothingLeft();
 });
 
-test('a running batch answers ocm sessions', async () => {
-  const { run, launch } = await startFour('long');
-  await using _ = run;
-  await using sessions = bench.start(['sessions', '--json']);
-  expect(await sessions.exit).toBe(0);
-  expect(sessions.records.map(({ type, state, taskId }) => [type, state, taskId])).toEqual([
-    ['session', 'active', 'prompt-1'],
-    ['session', 'active', 'prompt-2'],
+test('a running batch answers the clients of its socket', async () => {
+  bench.model.reset();
+  const args = ['--concurrency', '1', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json'];
+  await using run = bench.start(['run', '--prompt', 'quick', 'long', ...args]);
+  const launch = await run.record('launch');
+  await run.record('task.started', ({ id }) => id === 'prompt-2');
+  const answers = async (...line: string[]) => {
+    const client = bench.start(line);
+    return {
+      exitCode: await client.exit,
+      stdout: client.stdout,
+      stderr: client.stderr,
+      records: line.includes('--json') ? client.records : [],
+    };
+  };
+  const { records } = await answers('sessions', '--json');
+  expect(records.map(({ type, state, turns }) => [type, state, turns])).toEqual([
+    ['session', 'idle', 1],
+    ['session', 'active', 1],
   ]);
-  // Another client's prompt would be merged into the turn in flight.
-  await using prompt = bench.start(['prompt', sessions.records[0]!['id'], 'hello']);
-  expect(await prompt.exit).toBe(1);
-  expect(prompt.stderr).toContain('SESSION_BUSY');
-  run.signal('SIGTERM');
-  expect(await run.exit).toBe(143);
+  const [finished, busy] = records.map(({ id }) => id as string);
+  // opencode would merge another client's prompt into the turn in flight.
+  expect(await answers('prompt', busy!, 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('SESSION_BUSY') });
+  // A finished task's session has no task any more; it takes turns again, one at a time.
+  const [prompt, shell] = await Promise.all([
+    answers('prompt', finished!, 'quick'),
+    answers('shell', finished!, 'echo', 'from', 'a', 'client'),
+  ]);
+  expect([prompt, shell].map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual([
+    { exitCode: 0, stdout: 'Quick it was.\n' },
+    { exitCode: 0, stdout: 'from a client\n' },
+  ]);
+  expect(await answers('abort', busy!)).toMatchObject({ exitCode: 0, stdout: `${busy} is idle.\n` });
+  expect(await run.exit).toBe(1);
+  expect(outcomesOf(run)).toEqual(['succeeded', 'aborted']);
   await expectClean(run, launch);
 });
 
