@@ -3,7 +3,7 @@ import { listRuns, OpencodeManagerError, runSocketPath, type RunRecord } from '@
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
 import { parseReply, type Items, type Method, type ParametersOf, type Reply, type Results } from './protocol.ts';
 
-export interface CallOptions {
+interface CallOptions {
   /** Aborting closes the connection, which aborts the call in the manager too. */
   readonly signal?: AbortSignal;
 }

@@ -38,7 +38,7 @@ export type Method = keyof typeof parameters;
 /** The parameters of a method. */
 export type ParametersOf<Name extends Method> = z.input<(typeof parameters)[Name]>;
 
-export interface ManagerDescription {
+interface ManagerDescription {
   readonly managerPid: number;
   readonly runId: string;
   readonly url: string;
@@ -68,7 +68,7 @@ export interface SessionListing {
   readonly updatedAt: string;
 }
 
-export interface Credentials {
+interface Credentials {
   readonly url: string;
   readonly username: string;
   readonly password: string;

@@ -5,7 +5,7 @@ import { readJsonLines, writeJsonLine } from './json-lines.ts';
 import { parseRequest, type Items, type Method, type ParametersOf, type Reply, type Request, type Results } from './protocol.ts';
 
 /** What a handler is given besides its parameters. */
-export interface HandlerContext<Name extends Method> {
+interface HandlerContext<Name extends Method> {
   /** Aborted when the client has gone or the socket closes. */
   readonly signal: AbortSignal;
   /** Sends one item; resolves when the client can take more. */

@@ -14,7 +14,7 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-export interface FinishedTask {
+interface FinishedTask {
   readonly id: string;
   readonly outcome: string;
   readonly durationMs: number;

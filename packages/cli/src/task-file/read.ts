@@ -17,7 +17,7 @@ export async function readSource(path: string, stdin: Readable): Promise<string>
 }
 
 /** @throws OpencodeManagerError `USAGE` naming the option */
-export async function readText(path: string, option: string): Promise<string> {
+async function readText(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
