@@ -1,4 +1,4 @@
-import { assign, emit, setup } from 'xstate';
+import { assign, cancel, emit, raise, setup } from 'xstate';
 import type {
   SessionContext,
   SessionEmitted,
@@ -67,6 +67,9 @@ const machineSetup = setup({
       ...withTurn((turn) => ({ ...turn, stale: true, gaps: turn.gaps + 1, readPending: true }))(context),
     })),
     regainStream: assign({ streamLive: true }),
+    // A turn that is to end waits this long for its acceptance, then is looked for and aborted.
+    limitSubmission: raise({ type: 'submit.overdue' }, { delay: 'abortTimeout', id: 'submit.overdue' }),
+    forgetSubmission: cancel('submit.overdue'),
     decideTimedOut: assign(({ context }) => withTurn((turn) => decideOnce(turn, timedOut(turn)))(context)),
     decideStalled: assign(({ context }) => withTurn((turn, { limits }) => decideOnce(turn, stalled(limits)))(context)),
     decideAborted: assign(({ context, event }) =>
@@ -213,6 +216,7 @@ export const sessionMachine = machineSetup.createMachine({
         submitting: {
           description: 'The turn is on its way; sent once.',
           entry: 'submitTurn',
+          exit: 'forgetSubmission',
           always: [{ guard: 'isAccepted', target: 'running' }],
           on: {
             'turn.refused': { target: '#session.error', actions: ['recordRefusal', 'concludeTurn', 'announceEnd'] },
@@ -221,6 +225,8 @@ export const sessionMachine = machineSetup.createMachine({
               actions: 'recordUnknown',
               description: 'No answer: read the history back before anything else.',
             },
+            'turn.abort': { actions: ['decideAborted', 'limitSubmission'], description: 'Aborted once it is accepted.' },
+            'submit.overdue': { target: 'reconciling', description: 'The turn is to end, and was not accepted in time.' },
             'stream.gap': { actions: 'loseStream', description: 'The acceptance comes by the answer of the request.' },
           },
           after: { submitTimeout: { target: 'reconciling' } },

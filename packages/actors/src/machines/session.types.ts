@@ -182,6 +182,8 @@ export type SessionMachineEvent =
   | { readonly type: 'turn.unknown'; readonly error: SerializedError }
   | { readonly type: 'turn.abort'; readonly reason?: string }
   | { readonly type: 'turn.runaway'; readonly reason: string }
+  /** Raised by the machine itself: an end was decided, and the server has not accepted the turn yet. */
+  | { readonly type: 'submit.overdue' }
   /** A sign of life of the turn: a delta, a part, a message. The host sends one a second at most. */
   | { readonly type: 'progress' }
   | { readonly type: 'stream.gap' }

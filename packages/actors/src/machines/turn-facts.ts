@@ -45,7 +45,7 @@ export function beginTurn({ taskId, messageId, kind, timeoutMs, atMs }: Submit):
 
 const recorders: Recorders = {
   'turn.accepted': (turn) => ({ ...turn, accepted: true }),
-  'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null }),
+  'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null, inconclusiveReads: 0 }),
   'session.idle': recordIdle,
   'session.retrying': (turn, { retry, atMs }, { limits }) => recordRetry({ ...turn, busyAtMs: atMs }, retry, atMs, limits),
   // The last turn's abort may be reported late.
@@ -103,7 +103,7 @@ function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>, atMs: number
 
 function recordStarted(turn: Turn, { id }: FactOf<'message.started'>): Turn {
   if (turn.newestMessageId !== null && id <= turn.newestMessageId) return turn;
-  return { ...turn, accepted: true, newestMessageId: id, final: null, idle: null, idleIsEarly: false };
+  return { ...turn, accepted: true, newestMessageId: id, final: null, idle: null, idleIsEarly: false, inconclusiveReads: 0 };
 }
 
 function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>): Turn {

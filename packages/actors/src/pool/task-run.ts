@@ -68,7 +68,7 @@ export function turnRequestOf(
 }
 
 /** `"/review src/"` and `"review src/"` both are the command `review` with the arguments `src/`. */
-export function commandOf(line: string): { readonly name: string; readonly arguments: string } {
+function commandOf(line: string): { readonly name: string; readonly arguments: string } {
   const trimmed = line.trim().replace(/^\//, '');
   const space = trimmed.search(/\s/);
   return space === -1 ? { name: trimmed, arguments: '' } : { name: trimmed.slice(0, space), arguments: trimmed.slice(space).trim() };

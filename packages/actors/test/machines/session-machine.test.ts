@@ -319,6 +319,30 @@ describe('abort', () => {
     expect(session.effects).toEqual(['submit', 'abort']);
   });
 
+  test('does not wait longer for that acceptance than for an abort', () => {
+    const session = startSession();
+    session.submit();
+    session.send({ type: 'turn.abort' });
+    session.clock.increment(5000);
+    expect(session.path).toBe('active.aborting');
+    session.clock.increment(1000);
+    session.snapshotRead({ messageFound: false });
+    expect(session.finished).toMatchObject([{ outcome: 'aborted' }]);
+  });
+
+  test('while a turn is sent leaves nothing behind that could touch the next', () => {
+    const session = startSession();
+    session.submit();
+    session.send({ type: 'turn.abort' });
+    session.send({ type: 'session.busy' });
+    session.send({ type: 'turn.accepted' });
+    session.send({ type: 'session.idle' });
+    expect(session.path).toBe('idle');
+    session.submit(2);
+    session.clock.increment(6000);
+    expect(session.path).toBe('active.submitting');
+  });
+
   test('in a settled turn is confirmed, though no idle event follows', () => {
     const session = startRunning();
     session.send({ type: 'session.idle' });

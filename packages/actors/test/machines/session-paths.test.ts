@@ -27,6 +27,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'turn.unknown', error },
   { type: 'turn.abort' },
   { type: 'turn.runaway', reason: 'x' },
+  { type: 'submit.overdue' },
   { type: 'progress' },
   { type: 'session.busy', atMs },
   { type: 'session.idle', atMs },

@@ -136,6 +136,20 @@ describe('permission asks', () => {
   });
 });
 
+test('an ask that is open over a gap of the stream can still be answered', async () => {
+  await using pool = await openPool({ permissions: () => ({ action: 'escalate' }) });
+  const running = pool.run({ prompt: 'remove' });
+  await untilPath(pool, 'active.awaitingInput');
+  const paths = recordPaths(pool);
+  bench.monitor.reconnect();
+  await expect.poll(() => paths.at(-1), { timeout: 10_000 }).toBe('active.awaitingInput');
+  const { permissions } = await bench.server.snapshot(bench.workspace.path);
+  const open = permissions.find(({ sessionID }) => sessionID === pool.snapshot().sessions[0]?.sessionId);
+  await bench.server.answerPermission(open!.id, bench.workspace.path, { reply: 'once' });
+  expect(await running).toMatchObject({ outcome: 'succeeded', gaps: 1, asks: [{ answer: 'allowed' }] });
+  expect(paths).toContain('active.reconciling');
+});
+
 describe('questions', () => {
   test('deny rejects the question, and the outcome says that input is needed', async () => {
     await using pool = await openPool();

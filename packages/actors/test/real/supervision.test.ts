@@ -1,6 +1,9 @@
 import { OpencodeManagerError, type OpencodeServer, type SessionOperations } from '@opencode-manager/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSessionPool } from '../../src/index.ts';
+import { sessionMachine } from '../../src/machines/index.ts';
+import { createPool } from '../../src/pool/create-session-pool.ts';
+import { defaultDependencies } from '../../src/pool/settings.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { until } from '../support/watch.ts';
 
@@ -95,6 +98,33 @@ describe('a session actor that fails', () => {
     });
     expect(await pool.run({ prompt: 'say y' })).toMatchObject({ outcome: 'succeeded', output: 'You said y.' });
   });
+});
+
+test('an action that throws inside an actor ends that session alone, and no error reaches the process', async () => {
+  const machine = sessionMachine.provide({
+    actions: {
+      regainStream: () => {
+        throw new Error('an action threw');
+      },
+    },
+  });
+  await using pool = await createPool(
+    { server: bench.server, monitor: bench.monitor, restartBudget: { maxRestarts: 0 } },
+    { ...defaultDependencies, machine },
+  );
+  const session = await pool.createSession();
+  const lent = session.prompt('stream slowly');
+  await until(pool, ({ sessions }) => sessions.some(({ path }) => path === 'active.running'));
+  // The action runs when the stream is live again.
+  bench.monitor.reconnect();
+  expect(await lent).toMatchObject({
+    outcome: 'interrupted',
+    error: { code: 'SESSION_ACTOR_FAILED', cause: { message: 'an action threw' } },
+  });
+  expect(session.snapshot()).toMatchObject({ state: 'dead', taskId: null });
+  expect(await pool.run({ prompt: 'say on' })).toMatchObject({ outcome: 'succeeded', output: 'You said on.' });
+  // The lost turn was aborted on the server: nobody would have followed it.
+  await expect.poll(async () => (await bench.server.snapshot(bench.workspace.path)).status, { timeout: 5000 }).toEqual({});
 });
 
 test('when the server dies, every task ends as server_lost and the pool says so', async () => {
