@@ -19,6 +19,10 @@ function tellStory(terminal: ReturnType<typeof createTerminal>) {
   using progress = createProgress(terminal, { total: 2, now: () => 0 });
   progress.started('a');
   progress.started('b');
+  progress.waiting('b', 'for rain');
+  progress.waiting('b', 'for rain');
+  progress.waiting('b', '');
+  progress.waiting('b', 'for sun');
   progress.finished({ id: 'a', outcome: 'succeeded', durationMs: 1234, detail: 'fine\nreally' });
   progress.finished({ id: 'b', outcome: 'timed_out', durationMs: 61_000 });
 }
@@ -32,6 +36,8 @@ describe('progress', () => {
       [
         'started a',
         'started b',
+        'waiting b for rain',
+        'waiting b for sun',
         'finished a succeeded after 1.2 s (1/2): fine really',
         'finished b timed_out after 1 m 01 s (2/2)',
         '',
@@ -44,7 +50,7 @@ describe('progress', () => {
     tellStory(terminal);
     expect(stdout.text()).toBe('');
     const text = stderr.text();
-    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms\n\u001B[2A\u001B[J');
+    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms  for sun\n\u001B[2A\u001B[J');
     expect(text.endsWith('\u001B[1A\u001B[J')).toBe(true);
   });
 

@@ -21,6 +21,7 @@ export function createReporter({ terminal, progress, json, single, out }: Report
       progress.started(id);
       if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
     },
+    waiting: (id, reason) => progress.waiting(id, reason),
     finished(result) {
       const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
       const printed = !json && terminal.streams.stdout.isTTY === true;

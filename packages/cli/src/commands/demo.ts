@@ -101,6 +101,7 @@ function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress):
   if (flags.json) return createReporter({ terminal, progress, json: true, single: false });
   return {
     started: ({ id }) => progress.started(id),
+    waiting: (id, reason) => progress.waiting(id, reason),
     finished: ({ id, outcome, duration_ms: durationMs, output, error }) =>
       progress.finished({ id, outcome, durationMs, detail: error?.message ?? output }),
   };

@@ -46,7 +46,8 @@ export async function startIsolationWatch(directories: readonly string[] = userO
   const before = await fingerprintDirectories(directories);
   const seen: Observations = { environments: 0, looks: 0, files: new Set(), misplaced: new Set(), foreignFiles: new Set() };
   return {
-    inspect: (server) => inspectRun(server, seen),
+    // A look that fails is one look less; it must not end what is looked at.
+    inspect: (server) => inspectRun(server, seen).catch(() => undefined),
     async finish(server, { stateDeleted } = { stateDeleted: true }) {
       const after = await fingerprintDirectories(directories);
       return [
