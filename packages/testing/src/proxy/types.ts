@@ -35,7 +35,7 @@ export type BodyPoint =
  */
 export type FaultPoint = 'request' | 'response' | BodyPoint;
 
-/** The connection breaks. At `response` an answer was received in full before and is lost. @public */
+/** The connection breaks. At `response` an answer was received in full before (of an event stream only its head) and is lost. @public */
 export interface DropFault {
   readonly type: 'drop';
   readonly at: FaultPoint;

@@ -74,45 +74,46 @@ async function answer(request: IncomingMessage, response: ServerResponse, stream
   }
 }
 
+interface RawRequest {
+  readonly method?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A client on a bare socket: it sees how a connection ends, which HTTP clients hide. */
-export interface RawClient extends Disposable {
+export class RawClient implements Disposable {
   /** Everything that came, heads and chunk sizes included. */
-  readonly text: string;
-  /** The pieces in which bodies came, without chunk sizes. */
-  readonly pieces: number[];
+  text = '';
+  /** The sizes of the reads in which it came. */
+  readonly reads: number[] = [];
   /** How the connection ended; undefined while it is open. */
-  readonly ended: 'rst' | 'fin' | undefined;
+  ended: 'rst' | 'fin' | undefined;
   readonly socket: Socket;
-  send(text: string): void;
+
+  constructor(port: number) {
+    this.socket = connect({ host: '127.0.0.1', port });
+    this.socket.on('data', (data) => {
+      this.text += data.toString('latin1');
+      this.reads.push(data.length);
+    });
+    this.socket.once('end', () => (this.ended ??= 'fin'));
+    this.socket.once('error', () => (this.ended = 'rst'));
+  }
+
+  send(text: string): void {
+    this.socket.write(text);
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
 }
 
-export function rawClient(
-  url: string,
-  path: string,
-  { method = 'GET', body = '', headers = {} as Record<string, string> } = {},
-): RawClient {
-  const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port) });
-  const state = { text: '', pieces: [] as number[], ended: undefined as 'rst' | 'fin' | undefined };
-  socket.on('data', (data) => {
-    state.text += data.toString('latin1');
-    state.pieces.push(data.length);
-  });
-  socket.once('end', () => (state.ended ??= 'fin'));
-  socket.once('error', () => (state.ended = 'rst'));
+export function rawClient(url: string, path: string, { method = 'GET', body = '', headers = {} }: RawRequest = {}): RawClient {
   const fields = Object.entries({ Host: 'client', 'Content-Length': String(Buffer.byteLength(body)), ...headers });
-  const send = (text: string) => void socket.write(text);
-  send(`${method} ${path} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
-  return Object.assign(Object.create(null, stateProperties(state)) as Pick<RawClient, 'text' | 'pieces' | 'ended'>, {
-    socket,
-    send,
-    [Symbol.dispose]: () => void socket.destroy(),
-  });
-}
-
-function stateProperties<T extends object>(state: T): PropertyDescriptorMap {
-  const keys = Object.keys(state) as (keyof T & string)[];
-  return Object.fromEntries(keys.map((key) => [key, { enumerable: true, get: () => state[key] }]));
+  const client = new RawClient(Number(new URL(url).port));
+  client.send(`${method} ${path} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
+  return client;
 }
 
 /** The text of a chunked body so far. */
