@@ -98,6 +98,15 @@ export class TurnObserver {
     };
   }
 
+  /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
+  childHistory(messages: readonly MessageWithParts[]): void {
+    for (const { info, parts } of messages) {
+      if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) continue;
+      this.message(info, false);
+      for (const part of parts) this.part(part);
+    }
+  }
+
   /** Why the turn counts as a runaway; undefined while it does not. */
   get runaway(): string | undefined {
     if (this.#emptyRun >= this.#limits.emptyMessages)
