@@ -161,6 +161,15 @@ describe('history', () => {
   });
 });
 
+test('summarize replaces the history by what the model writes', async () => {
+  const session = await bench.server.createSession();
+  await session.prompt('say much');
+  await session.summarize('scripted/model');
+  expect(bench.model.calls.some(({ purpose }) => purpose === 'summary')).toBe(true);
+  expect((await session.messages()).some(({ info }) => info.role === 'assistant' && info.summary === true)).toBe(true);
+  expect((await failureOf(session.summarize('scripted/none'))).code).toBe('MODEL_UNKNOWN');
+});
+
 describe('abort and delete', () => {
   test('an abort ends a stream, and the turn says that it was aborted', async () => {
     const session = await bench.server.createSession();
