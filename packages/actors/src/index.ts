@@ -22,6 +22,7 @@ export {
   type PermissionPolicy,
   type PermissionPolicyRule,
   type Task,
+  type TaskAttempt,
   type TaskResult,
   type Usage,
 } from './task/types.ts';

@@ -16,6 +16,6 @@ export type {
   TurnPhase,
 } from './session.types.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';
-export type { LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
+export type { LossOfServer, LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 export type { Place } from './task-lanes.ts';
 export { describeMachine, type StateDescription, type TransitionDescription } from './describe.ts';

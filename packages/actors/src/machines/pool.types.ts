@@ -34,6 +34,14 @@ export interface PoolContext {
   /** Tasks that wait for their restart. */
   readonly retrying: readonly Place[];
   readonly retryDelayMs: number;
+  /** Tasks whose server was lost under them: they keep their slot, and go on with the next server. */
+  readonly held: readonly string[];
+  /** Servers started in place of one that was lost, and when those of the window were. */
+  readonly serverRestarts: number;
+  readonly serverRestartTimes: readonly number[];
+  readonly recoveryDelayMs: number;
+  /** `drain()` was called; a recovery goes back to draining. */
+  readonly draining: boolean;
   /** Told to the host with this event: tasks that get their slot now. */
   readonly assigned: readonly string[];
   /** Told to the host with this event: tasks that will not run any more. */
@@ -48,6 +56,12 @@ export interface PoolInput {
   readonly restartLimits?: Partial<RestartLimits>;
 }
 
+/** When a server was lost that may be started again. `jitter` is in [-1, 1]. */
+export interface LossOfServer {
+  readonly atMs: number;
+  readonly jitter: number;
+}
+
 /** Everything the pool machine reacts to. */
 export type PoolMachineEvent =
   | { readonly type: 'pool.ready' }
@@ -60,4 +74,9 @@ export type PoolMachineEvent =
   | ({ readonly type: 'retry.due' } & Place)
   | { readonly type: 'pool.drain' }
   | { readonly type: 'pool.stop' }
-  | { readonly type: 'server.exited'; readonly error: SerializedError };
+  /** The server is gone or of no use. Without `recovery` it is not started again. */
+  | { readonly type: 'server.exited'; readonly error: SerializedError; readonly recovery?: LossOfServer }
+  /** The server was lost under a task that holds a slot: it goes on when there is a server. */
+  | { readonly type: 'task.held'; readonly taskId: string }
+  /** The next server answers, and its events arrive. */
+  | { readonly type: 'server.recovered' };

@@ -1,13 +1,12 @@
-import type { OpencodeServer } from '@opencode-manager/core';
-import type { EventMonitor } from '@opencode-manager/events';
+import type { ServerKeeper } from '../recovery/index.ts';
 import { SessionHost } from '../session/session-host.ts';
 import { SessionRegistry } from '../session/session-registry.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { SessionSnapshot } from './types.ts';
 
 export interface SessionKeeperOptions {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  /** The server of the moment; asked for at each use. */
+  readonly servers: () => ServerKeeper;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
   readonly onChange: (session: SessionSnapshot, from: string) => void;
@@ -33,7 +32,8 @@ export class SessionKeeper {
   }
 
   async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
-    const { server, monitor, settings, dependencies, onChange } = this.#options;
+    const { servers, settings, dependencies, onChange } = this.#options;
+    const { server } = servers();
     const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
       server,
@@ -41,7 +41,7 @@ export class SessionKeeper {
       machine: this.#machine,
       limits: settings.limits,
       runaway: settings.runaway,
-      streamLive: monitor.state === 'live',
+      streamLive: servers().monitor.state === 'live',
       now: dependencies.now,
       onChange,
       onChild: (child) => this.registry.addChild(child, host),
@@ -72,6 +72,11 @@ export class SessionKeeper {
       if (oldest.state === 'dead') continue;
       this.drop(oldest);
     }
+  }
+
+  /** Takes all sessions over to the server of the moment, which has their history. */
+  reattach(): void {
+    for (const host of this.registry.all()) host.reattach(this.#options.servers().server);
   }
 
   drop(host: SessionHost): void {

@@ -25,6 +25,8 @@ export interface PoolSettings {
   readonly limits: Partial<SessionLimits>;
   readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
+  readonly recovers: boolean;
+  readonly retriesInterrupted: boolean;
 }
 
 /** @throws `CONFIG_INVALID` for a number that cannot be a limit */
@@ -41,6 +43,8 @@ export function settingsOf(options: SessionPoolOptions): PoolSettings {
     limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
     runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
+    recovers: options.recovery ?? !(options.server && isRunningServer(options.server)),
+    retriesInterrupted: options.onInterrupted !== 'fail',
   };
 }
 
