@@ -2,7 +2,7 @@ import { OpencodeManagerError, toManagerError, type OpencodeServer, type Seriali
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
-import { poolMachine } from '../machines/index.ts';
+import { poolMachine, type LostTask } from '../machines/index.ts';
 import { ServerKeeper } from '../recovery/index.ts';
 import { isPassing } from '../session/refusals.ts';
 import type { SessionHost } from '../session/session-host.ts';
@@ -261,7 +261,7 @@ export class Pool implements SessionPool {
     if (run.finished) return;
     const serialized = error.toJSON();
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
-    if (this.#state === 'failed') return this.#finishWithout(run, 'server_lost', serialized);
+    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.snapshot().error ?? serialized, true);
     if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.isLost)) return this.#holdUnsent(run);
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
@@ -278,15 +278,15 @@ export class Pool implements SessionPool {
   /** Keeps the task's slot for the next server. */
   #hold(run: TaskRun): void {
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedMeanwhile(run.abortReason));
-    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error);
+    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.snapshot().error, true);
     this.#actor.send({ type: 'task.held', taskId: run.id });
   }
 
-  #finishLost(taskId: string, reason: 'stopped' | 'server_lost' | 'budget_spent', error: SerializedError | null): void {
+  #finishLost(taskId: string, reason: LostTask['reason'], error: SerializedError | null, holdsSlot = false): void {
     const run = this.#runs.get(taskId);
     if (!run) return;
     const outcome: Outcome = reason === 'stopped' ? 'aborted' : reason === 'server_lost' ? 'server_lost' : 'failed';
-    this.#finishWithout(run, outcome, error ?? stoppedError(), false);
+    this.#finishWithout(run, outcome, error ?? stoppedError(), holdsSlot);
   }
 
   #finishWithout(run: TaskRun, outcome: Outcome, error: SerializedError, holdsSlot = true): void {

@@ -6,6 +6,7 @@ import { createHandlers } from './handlers.ts';
 
 /** A server, its pool and the socket through which other commands reach them. */
 export interface Manager {
+  /** The server of the moment: another one after a recovery. */
   readonly server: OpencodeServer;
   readonly pool: SessionPool;
   /** Absent when it could not be opened and the command does without. */
@@ -30,9 +31,9 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
   const { config, pool: poolOptions, signals } = options;
   const server = await launchUnlessStopped(config, signals.drain);
   try {
-    const pool = await createSessionPool({ ...poolOptions, server });
-    const socket = await openSocket(server, pool, options);
-    return assemble(server, pool, socket, signals);
+    const pool = await createSessionPool({ recovery: true, ...poolOptions, server });
+    const socket = await openSocket(pool, options);
+    return assemble(pool, socket, signals);
   } catch (error) {
     await server.stop().catch(() => undefined);
     throw error;
@@ -40,13 +41,9 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(
-  server: OpencodeServer,
-  pool: SessionPool,
-  { onSocketError }: ManagerOptions,
-): Promise<ManagerSocket | undefined> {
+async function openSocket(pool: SessionPool, { onSocketError }: ManagerOptions): Promise<ManagerSocket | undefined> {
   try {
-    return await openManagerSocket(runSocketPath(server.runId), createHandlers(server, pool));
+    return await openManagerSocket(runSocketPath(pool.server.runId), createHandlers(pool));
   } catch (error) {
     if (!onSocketError) throw error;
     onSocketError(error as NodeJS.ErrnoException);
@@ -67,24 +64,27 @@ async function launchUnlessStopped(config: ServerConfig, stop: AbortSignal): Pro
   }
 }
 
-function assemble(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
+function assemble(pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
   let stopping: Promise<StopReport> | undefined;
   // The third signal does not wait for anything: what the server had in flight is lost, and the sweep takes the rest.
-  signals.kill.addEventListener('abort', () => killQuietly(server.pid), { once: true });
+  signals.kill.addEventListener('abort', () => killQuietly(pool.server.pid), { once: true });
   return {
-    server,
+    get server() {
+      return pool.server;
+    },
     pool,
     socket,
     stop() {
-      stopping ??= stopAll(server, pool, socket);
+      stopping ??= stopAll(pool, socket);
       return stopping;
     },
   };
 }
 
-async function stopAll(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined): Promise<StopReport> {
+async function stopAll(pool: SessionPool, socket: ManagerSocket | undefined): Promise<StopReport> {
   await Promise.allSettled([socket?.close(), pool.stop()]);
-  return server.stop();
+  // Whichever handle it is: the stop of one ends the run, a start of the next one included.
+  return pool.server.stop();
 }
 
 function killQuietly(pid: number): void {
