@@ -11,6 +11,7 @@ export type {
   SessionSnapshot,
   TurnLimits,
 } from './pool/types.ts';
+export type { HealthCheck } from './recovery/index.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,

@@ -71,6 +71,7 @@ export class Pool implements SessionPool {
     this.#servers = new ServerKeeper({
       server,
       monitor,
+      health: settings.health,
       onEvent: (event) => this.#onEvent(event),
       onLost: (error, isExpected) => this.#onServerLost(error, isExpected),
     });

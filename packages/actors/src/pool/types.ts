@@ -1,5 +1,6 @@
 import type { EventMonitor } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
+import type { HealthCheck } from '../recovery/index.ts';
 import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
 
 /** Limits that end a turn that does not end itself. */
@@ -55,6 +56,8 @@ export interface SessionPoolOptions extends TurnLimits {
    * where the server keeps snapshots, else in a fresh session. `fail`: it ends as `interrupted`. Default `retry`.
    */
   readonly onInterrupted?: 'retry' | 'fail';
+  /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
+  readonly health?: Partial<HealthCheck>;
   readonly signal?: AbortSignal;
 }
 

@@ -1,9 +1,12 @@
 import { OpencodeManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
 import { EventMonitor, type MonitorEvent } from '@opencode-manager/events';
+import { HealthWatch, type HealthCheck } from './health-watch.ts';
 
 export interface ServerKeeperOptions {
   readonly server: OpencodeServer;
   readonly monitor: EventMonitor;
+  /** When a server that does not answer counts as lost; never, when absent. */
+  readonly health: HealthCheck | undefined;
   readonly onEvent: (event: MonitorEvent) => void;
   /** The server is gone or of no use; told once an incarnation. Expected: somebody stopped it. */
   readonly onLost: (error: SerializedError, isExpected: boolean) => void;
@@ -17,6 +20,7 @@ export class ServerKeeper {
   #stopListening: () => void;
   /** Opened here, so closed here. */
   #ownMonitor: EventMonitor | undefined;
+  #health: HealthWatch | undefined;
   #pastGaps = 0;
   #lost = false;
   #closed = false;
@@ -77,6 +81,7 @@ export class ServerKeeper {
   /** Hears of nothing any more, and closes the event stream that was opened here. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#health?.stop();
     this.#stopListening();
     await this.#ownMonitor?.close();
   }
@@ -93,6 +98,8 @@ export class ServerKeeper {
   }
 
   #watch(server: OpencodeServer): void {
+    const { health: check } = this.#options;
+    if (check) this.#health = new HealthWatch({ server, monitor: this.#monitor, check, onWedged: (error) => this.#lose(error) });
     void server.exited.then((exit) => {
       if (server === this.#server) this.#lose(serverExited(exit, server.output()), exit.expected);
     });
@@ -101,6 +108,7 @@ export class ServerKeeper {
   #lose(error: SerializedError, isExpected = false): void {
     if (this.#lost || this.#closed) return;
     this.#lost = true;
+    this.#health?.stop();
     this.#options.onLost(error, isExpected);
   }
 }

@@ -356,7 +356,7 @@ export class SessionHost implements EventSink {
 
 /** Whether a turn has no end of its own yet, because its server was lost. */
 export function isServerLoss({ outcome, error }: FinishedTurn): boolean {
-  return outcome === 'interrupted' && error?.code === 'SERVER_EXITED';
+  return outcome === 'interrupted' && (error?.code === 'SERVER_EXITED' || error?.code === 'SERVER_UNRESPONSIVE');
 }
 
 function pathOf(value: string | Record<string, unknown>): string {

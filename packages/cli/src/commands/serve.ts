@@ -14,7 +14,7 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
   const config = await buildServerConfig(flags, { profile: 'interactive' });
   const settings = await turnSettings(flags);
   try {
-    return await serveUntilStopped(terminal, flags, signals, () => openManager({ config, pool: settings, signals }));
+    return await serveUntilStopped(terminal, flags, signals, () => openManager({ config, pool: settings, signals, onReaped: terminal.notice }));
   } catch (error) {
     if (signals.exitCode !== undefined) return signals.exitCode;
     throw error;

@@ -3,6 +3,7 @@ import { launchServer, runSocketPath, type OpencodeServer, type ServerConfig, ty
 import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.ts';
 import type { StopSignals } from '../signals.ts';
 import { createHandlers } from './handlers.ts';
+import { reapDeadManagers } from './reap.ts';
 
 /** A server, its pool and the socket through which other commands reach them. */
 export interface Manager {
@@ -19,6 +20,8 @@ export interface ManagerOptions {
   readonly config: ServerConfig;
   readonly pool?: Omit<SessionPoolOptions, 'server' | 'monitor' | 'signal'>;
   readonly signals: StopSignals;
+  /** Told what was cleaned up after managers that are gone, if anything. */
+  readonly onReaped: (line: string) => void;
   /** Told when the socket cannot be opened; without it that is an error. */
   readonly onSocketError?: (error: NodeJS.ErrnoException) => void;
 }
@@ -28,7 +31,10 @@ export interface ManagerOptions {
  * @throws OpencodeManagerError those of `launchServer` and `createSessionPool`, `REQUEST_ABORTED` after a stop signal
  */
 export async function openManager(options: ManagerOptions): Promise<Manager> {
-  const { config, pool: poolOptions, signals } = options;
+  const { config, pool: poolOptions, signals, onReaped } = options;
+  // What cannot be cleaned up must not keep a run from starting: ocm doctor names it.
+  const reaped = await reapDeadManagers().catch(() => undefined);
+  if (reaped !== undefined) onReaped(reaped);
   const server = await launchUnlessStopped(config, signals.drain);
   try {
     const pool = await createSessionPool({ recovery: true, ...poolOptions, server });
