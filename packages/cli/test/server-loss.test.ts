@@ -7,12 +7,23 @@ const slowly = { text: 'word '.repeat(400), tokensPerSecond: 20 };
 
 test('ocm run goes on after the death of its server, and leaves nothing', async () => {
   await using bench = await openBench({
-    rules: [{ name: 'slow', when: { user: /^begin/ }, reply: slowly, times: 1 }, { when: { user: /(\w+)$/ }, reply: 'Said {{user.1}}.' }],
+    rules: [
+      { name: 'slow', when: { user: /^begin/ }, reply: slowly, times: 1 },
+      { when: { user: /(\w+)$/ }, reply: 'Said {{user.1}}.' },
+    ],
   });
   const file = join(bench.root, 'tasks.jsonl');
   await writeFile(file, ['{"id":"a","prompt":"begin a"}', '{"id":"b","prompt":"say b"}'].join('\n'));
   await using run = bench.start([
-    'run', file, '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--concurrency', '1', '--json',
+    'run',
+    file,
+    '--directory',
+    bench.workspace.path,
+    '--opencode-config',
+    bench.configFile,
+    '--concurrency',
+    '1',
+    '--json',
   ]);
   const launch = await run.record('launch');
   await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });

@@ -1,10 +1,12 @@
 import type { Outcome } from '../task/types.ts';
 import { add, has, without } from './bucket-set.ts';
 import { failure } from './turn-verdict.ts';
+import { allowedTurns, countTurn, pauseProvider, resumeProvider } from './provider-gate.ts';
 import type { LostTask, PoolContext, PoolMachineEvent } from './pool.types.ts';
 import { dequeue, emptyLanes, enqueue, waitingTasks, withdraw, type Place } from './task-lanes.ts';
 
 type Crash = Extract<PoolMachineEvent, { type: 'task.crashed' }>;
+type Pause = Extract<PoolMachineEvent, { type: 'provider.paused' }>;
 type ServerExit = Extract<PoolMachineEvent, { type: 'server.exited' }>;
 
 const nothingTold = { assigned: [], lost: [] } as const;
@@ -18,7 +20,8 @@ export function queueTask(context: PoolContext, place: Place): PoolContext {
 export function assignSlots(context: PoolContext): PoolContext {
   let { waiting, queued, holders, active } = context;
   const assigned: string[] = [];
-  while (active < context.maxSessions) {
+  const allowed = allowedTurns(context.provider, context.maxSessions);
+  while (active < allowed) {
     const next = dequeue(waiting);
     if (!next) break;
     waiting = next.rest;
@@ -39,6 +42,7 @@ export function freeSlot(context: PoolContext, taskId: string, outcome: Outcome)
     holders: without(context.holders, taskId),
     held: context.held.filter((held) => held !== taskId),
     active: context.active - 1,
+    provider: countTurn(context.provider, outcome, context.maxSessions),
     ...countOutcome(context, outcome),
   };
 }
@@ -166,4 +170,13 @@ export function resumeHeld(context: PoolContext): PoolContext {
 export function loseHeld(context: PoolContext, taskId: string): PoolContext {
   if (!has(context.holders, taskId)) return { ...context, ...nothingTold };
   return { ...freeSlot(context, taskId, 'server_lost'), lost: [{ taskId, reason: 'server_lost', error: context.error }] };
+}
+
+/** Holds new turns back while the provider wants a pause. */
+export function pause(context: PoolContext, event: Pause): PoolContext {
+  return { ...context, ...nothingTold, provider: pauseProvider(context.provider, event) };
+}
+
+export function endPause(context: PoolContext): PoolContext {
+  return { ...context, ...nothingTold, provider: resumeProvider(context.provider) };
 }

@@ -1,14 +1,16 @@
-import { assign, raise, setup } from 'xstate';
+import { assign, cancel, raise, setup } from 'xstate';
 import { emptySet, has } from './bucket-set.ts';
 import {
   assignSlots,
   cancelTask,
   freeSlot,
   giveUp,
+  endPause,
   holdTask,
   loseHeld,
   loseServer,
   loseWaiting,
+  pause,
   planRecovery,
   planRestart,
   queueTask,
@@ -18,6 +20,7 @@ import {
   resumeHeld,
   resumeTask,
 } from './pool-schedule.ts';
+import { openGate } from './provider-gate.ts';
 import type { PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 import { emptyLanes } from './task-lanes.ts';
 
@@ -34,6 +37,8 @@ const changes: { readonly [Type in PoolMachineEvent['type']]?: (context: PoolCon
   'task.crashed': planRestart,
   'retry.due': requeue,
   'task.held': (context, { taskId }) => holdTask(context, taskId),
+  'provider.paused': pause,
+  'provider.resumed': endPause,
 };
 
 function change(context: PoolContext, event: PoolMachineEvent): PoolContext {
@@ -57,13 +62,13 @@ const machineSetup = setup({
     assignSlots: assign(({ context }) => assignSlots({ ...context, lost: [] })),
     giveUp: assign(({ context, event }) => (event.type === 'task.crashed' ? assignSlots(giveUp(context, event)) : context)),
     loseQueue: assign(({ context }) => ({ ...loseWaiting(context, 'stopped', null), stopping: true })),
-    loseServer: assign(({ context, event }) =>
-      event.type === 'server.exited' ? loseServer(context, event) : context,
-    ),
+    loseServer: assign(({ context, event }) => (event.type === 'server.exited' ? loseServer(context, event) : context)),
     planRecovery: assign(({ context, event }) => (event.type === 'server.exited' ? planRecovery(context, event) : context)),
     resumeHeld: assign(({ context }) => resumeHeld(context)),
     resumeTask: assign(({ context, event }) => (event.type === 'task.held' ? resumeTask(context, event.taskId) : context)),
     loseHeld: assign(({ context, event }) => (event.type === 'task.held' ? loseHeld(context, event.taskId) : context)),
+    forgetResume: cancel('provider.resumed'),
+    scheduleResume: raise({ type: 'provider.resumed' }, { delay: 'pauseDelay', id: 'provider.resumed' }),
     rememberDrain: assign({ draining: true }),
     scheduleRetry: raise(({ event }) => retryDue(event), {
       delay: 'retryDelay',
@@ -85,6 +90,8 @@ const machineSetup = setup({
     isEmpty: ({ context }) => context.active === 0 && context.queued === 0 && context.retrying.length === 0,
   },
   delays: {
+    pauseDelay: ({ context, event }) =>
+      event.type === 'provider.paused' ? Math.max(0, (context.provider.heldUntilMs ?? 0) - event.atMs) : 0,
     retryDelay: ({ context }) => context.retryDelayMs,
     recoveryDelay: ({ context }) => context.recoveryDelayMs,
   },
@@ -101,8 +108,15 @@ const loss = [
   { target: 'failed', actions: ['loseServer', 'endLost'] },
 ] as const;
 
+/** The pause of a provider grows with what its turns are told; one timer ends it. */
+const pausing = {
+  'provider.paused': { actions: ['record', 'forgetResume', 'scheduleResume'], description: 'No new turns until the provider is ready.' },
+} as const;
+
 /** What running and draining have in common: slots go round, lost sessions are tried again within the budget. */
 const work = {
+  ...pausing,
+  'provider.resumed': { actions: ['recordAndAssign', 'startAssigned'] },
   'task.cancelled': { actions: 'record' },
   'slot.freed': { actions: ['recordAndAssign', 'startAssigned'] },
   'task.crashed': [
@@ -136,6 +150,7 @@ export const poolMachine = machineSetup.createMachine({
   description: 'Hands slots to tasks, and supervises the sessions that hold them.',
   context: ({ input }) => ({
     maxSessions: input.maxSessions ?? 6,
+    provider: openGate(input.maxSessions ?? 6),
     restartLimits: { ...defaultRestartLimits, ...input.restartLimits },
     waiting: emptyLanes,
     queued: 0,
@@ -181,6 +196,8 @@ export const poolMachine = machineSetup.createMachine({
     recovering: {
       description: 'The server was lost and is started again; tasks wait, those in flight keep their slots.',
       on: {
+        ...pausing,
+        'provider.resumed': { actions: 'record' },
         'task.queued': { actions: 'record' },
         'task.cancelled': { actions: 'record' },
         'task.held': { actions: 'record' },

@@ -1,6 +1,7 @@
 import type { SerializedError } from '@opencode-manager/core';
 import type { Outcome } from '../task/types.ts';
 import type { BucketSet } from './bucket-set.ts';
+import type { ProviderGate, ProviderPause } from './provider-gate.ts';
 import type { Place, TaskLanes } from './task-lanes.ts';
 
 /** How often, and how fast, a task whose session was lost is tried again on a fresh one. */
@@ -21,6 +22,7 @@ export interface LostTask {
 export interface PoolContext {
   readonly maxSessions: number;
   readonly restartLimits: RestartLimits;
+  readonly provider: ProviderGate;
   readonly waiting: TaskLanes;
   readonly queued: number;
   /** Tasks that hold a slot. */
@@ -72,6 +74,10 @@ export type PoolMachineEvent =
   /** The task's session was lost without an outcome: try again on a fresh one. `jitter` is in [-1, 1]. */
   | ({ readonly type: 'task.crashed'; readonly error: SerializedError; readonly atMs: number; readonly jitter: number } & Place)
   | ({ readonly type: 'retry.due' } & Place)
+  /** The provider refused a turn, or opencode waits for it. */
+  | ({ readonly type: 'provider.paused' } & ProviderPause)
+  /** Raised by the machine itself when the pause is over. */
+  | { readonly type: 'provider.resumed' }
   | { readonly type: 'pool.drain' }
   | { readonly type: 'pool.stop' }
   /** The server is gone or of no use. Without `recovery` it is not started again. */

@@ -1,4 +1,5 @@
 import type { ServerKeeper } from '../recovery/index.ts';
+import type { ProviderRetry } from '../machines/index.ts';
 import { SessionHost } from '../session/session-host.ts';
 import { SessionRegistry } from '../session/session-registry.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
@@ -9,6 +10,7 @@ export interface SessionKeeperOptions {
   readonly servers: () => ServerKeeper;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
+  readonly onRetry: (retry: ProviderRetry) => void;
   readonly onChange: (session: SessionSnapshot, from: string) => void;
 }
 
@@ -32,7 +34,7 @@ export class SessionKeeper {
   }
 
   async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
-    const { servers, settings, dependencies, onChange } = this.#options;
+    const { servers, settings, dependencies, onChange, onRetry } = this.#options;
     const { server } = servers();
     const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
@@ -44,6 +46,7 @@ export class SessionKeeper {
       streamLive: servers().monitor.state === 'live',
       now: dependencies.now,
       onChange,
+      onRetry,
       onChild: (child) => this.registry.addChild(child, host),
     });
     this.registry.add(host);

@@ -2,7 +2,7 @@ import { OpencodeManagerError, toManagerError, type OpencodeServer, type Seriali
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
-import { poolMachine, type LostTask } from '../machines/index.ts';
+import { defaultSessionLimits, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
 import { ServerKeeper } from '../recovery/index.ts';
 import { isPassing } from '../session/refusals.ts';
 import type { SessionHost } from '../session/session-host.ts';
@@ -10,6 +10,7 @@ import { parseTask } from '../task/schema.ts';
 import type { Outcome, Task, TaskResult } from '../task/types.ts';
 import { PoolEvents } from './pool-events.ts';
 import { abortedBeforeStart, abortedMeanwhile, stoppedError } from './pool-errors.ts';
+import { poolSnapshotOf } from './pool-snapshot.ts';
 import { createPooledSession } from './pooled-session.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -65,6 +66,7 @@ export class Pool implements SessionPool {
       servers: () => this.#servers,
       settings,
       dependencies,
+      onRetry: (retry) => this.#pause(retry.nextAtMs, isRateLimit(retry.message)),
       onChange: (session, from) => this.#events.emit({ type: 'session.changed', session, from }),
     });
     this.#actor = this.#startActor();
@@ -129,21 +131,8 @@ export class Pool implements SessionPool {
   }
 
   snapshot(): PoolSnapshot {
-    const { context } = this.#actor.getSnapshot();
-    const { maxSessions, queued, retrying, active, finished, outcomes, restarts, serverRestarts, error } = context;
-    return {
-      state: this.#state,
-      maxSessions,
-      queued: queued + retrying.length,
-      active,
-      finished,
-      outcomes,
-      restarts,
-      serverRestarts,
-      gaps: this.#servers.gaps,
-      error,
-      sessions: this.#keeper.registry.all().map((host) => host.snapshot()),
-    };
+    const sessions = this.#keeper.registry.all().map((host) => host.snapshot());
+    return poolSnapshotOf(this.#actor.getSnapshot().context, { state: this.#state, gaps: this.#servers.gaps, sessions });
   }
 
   on<Type extends PoolEventType | '*'>(
@@ -262,7 +251,8 @@ export class Pool implements SessionPool {
     if (run.finished) return;
     const serialized = error.toJSON();
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
-    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.snapshot().error ?? serialized, true);
+    if (this.#state === 'failed')
+      return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error ?? serialized, true);
     if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.isLost)) return this.#holdUnsent(run);
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
@@ -279,7 +269,7 @@ export class Pool implements SessionPool {
   /** Keeps the task's slot for the next server. */
   #hold(run: TaskRun): void {
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedMeanwhile(run.abortReason));
-    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.snapshot().error, true);
+    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error, true);
     this.#actor.send({ type: 'task.held', taskId: run.id });
   }
 
@@ -306,6 +296,7 @@ export class Pool implements SessionPool {
     this.#runs.delete(run.id);
     this.#events.emit({ type: 'task.finished', result });
     run.settled.resolve(result);
+    if (result.outcome === 'quota_exhausted') this.#pause(Date.parse(result.reset_at ?? '') || 0, true);
     if (holdsSlot) this.#actor.send({ type: 'slot.freed', taskId: run.id, outcome: result.outcome });
   }
 
@@ -316,8 +307,7 @@ export class Pool implements SessionPool {
     const { finished } = this.#actor.getSnapshot().context;
     this.#actor.send({ type: 'task.cancelled', ...run.place });
     const wasWaiting =
-      this.#actor.getSnapshot().context.finished > finished ||
-      (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
+      this.#actor.getSnapshot().context.finished > finished || (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
     if (wasWaiting) this.#finishWithout(run, 'aborted', abortedBeforeStart(), false);
   }
 
@@ -351,6 +341,13 @@ export class Pool implements SessionPool {
       },
       forget: () => this.#keeper.drop(host),
     });
+  }
+
+  /** A provider that says no to one turn says it to all: new ones wait, for as long as one turn would. */
+  #pause(nextAtMs: number, tooMany: boolean): void {
+    const atMs = this.#dependencies.now();
+    const longestMs = this.#settings.limits.maxRetryWaitMs ?? defaultSessionLimits.maxRetryWaitMs;
+    this.#actor.send({ type: 'provider.paused', atMs, untilMs: Math.min(nextAtMs, atMs + longestMs), isRateLimit: tooMany });
   }
 
   #onEvent(event: MonitorEvent): void {

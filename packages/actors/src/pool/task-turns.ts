@@ -99,7 +99,8 @@ export class TaskTurns {
   /** The server was lost under a turn, and another one has its messages: they tell what is left to do. */
   async #goOn(run: TaskRun, interruption: Interruption): Promise<TaskResult | undefined> {
     const { host, request } = interruption;
-    if (run.abortReason !== undefined) return this.endInterrupted(run, interruption, { outcome: 'aborted', error: abortedMeanwhile(run.abortReason) });
+    if (run.abortReason !== undefined)
+      return this.endInterrupted(run, interruption, { outcome: 'aborted', error: abortedMeanwhile(run.abortReason) });
     const history = await host.operations.messages({}, { signal: run.calls.signal });
     const fate = classifyTurn(history, request);
     if (fate === 'finished') return this.#readEnd(run, interruption);

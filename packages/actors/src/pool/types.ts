@@ -85,6 +85,8 @@ export interface PoolSnapshot {
   /** Servers started in place of lost ones. */
   readonly serverRestarts: number;
   readonly gaps: number;
+  /** What the provider allows now: turns at once, and the time before which no new one begins (milliseconds since the epoch). */
+  readonly provider: { readonly limit: number; readonly heldUntilMs: number | null; readonly holds: number };
   /** Why the pool has failed. */
   readonly error: SerializedError | null;
   readonly sessions: readonly SessionSnapshot[];

@@ -78,7 +78,9 @@ export class HealthWatch {
       await server.health({ timeoutMs: check.timeoutMs, signal: this.#stopped.signal });
       return true;
     } catch (error) {
-      return !['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'REQUEST_ABORTED', 'SERVER_EXITED'].some((code) => isManagerError(error, code as never));
+      return !['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'REQUEST_ABORTED', 'SERVER_EXITED'].some((code) =>
+        isManagerError(error, code as never),
+      );
     }
   }
 

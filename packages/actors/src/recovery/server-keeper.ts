@@ -100,9 +100,11 @@ export class ServerKeeper {
   #watch(server: OpencodeServer): void {
     const { health: check } = this.#options;
     if (check) this.#health = new HealthWatch({ server, monitor: this.#monitor, check, onWedged: (error) => this.#lose(error) });
-    void server.exited.then((exit) => {
-      if (server === this.#server) this.#lose(serverExited(exit, server.output()), exit.expected);
-    });
+    void server.exited.then((exit) => this.#onExit(server, exit));
+  }
+
+  #onExit(server: OpencodeServer, exit: ServerExit): void {
+    if (server === this.#server) this.#lose(serverExited(exit, server.output()), exit.expected);
   }
 
   #lose(error: SerializedError, isExpected = false): void {

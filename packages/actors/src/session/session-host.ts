@@ -9,7 +9,7 @@ import {
 import type { MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { createActor } from 'xstate';
-import type { FinishedTurn, sessionMachine, SessionLimits, SessionMachineEvent } from '../machines/index.ts';
+import type { FinishedTurn, ProviderRetry, sessionMachine, SessionLimits, SessionMachineEvent, SnapshotFacts } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
@@ -46,6 +46,8 @@ export interface SessionHostOptions {
   readonly streamLive: boolean;
   readonly now: () => number;
   readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
+  /** opencode waits for the provider, here or in a sub-agent. */
+  readonly onRetry: (retry: ProviderRetry) => void;
   /** A sub-agent session of this one: its events belong here too. */
   readonly onChild: (sessionId: string) => void;
 }
@@ -203,6 +205,10 @@ export class SessionHost implements EventSink {
     this.#options.onChild(sessionId);
   }
 
+  retrying(retry: ProviderRetry): void {
+    this.#options.onRetry(retry);
+  }
+
   childStatus(sessionId: string, busy: boolean, atMs: number): void {
     if (busy === this.#busyChildren.has(sessionId)) return;
     if (busy) this.#busyChildren.add(sessionId);
@@ -291,7 +297,7 @@ export class SessionHost implements EventSink {
     const accepted = this.#actor.getSnapshot().context.turn?.accepted ?? false;
     readTurnState(this, this.#server, accepted, turn.closed.signal)
       // A failed read is repeated by the machine.
-      .then((facts) => this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() }))
+      .then((facts) => this.#onRead(turn, facts))
       .catch(() => undefined)
       .finally(() => this.#readOver());
   }
@@ -300,6 +306,11 @@ export class SessionHost implements EventSink {
   fail(error: unknown): void {
     this.requestAbort();
     this.send({ type: 'session.failed', error: actorFailed(this.id, error).toJSON() });
+  }
+
+  #onRead(turn: TurnInFlight, facts: SnapshotFacts): void {
+    if (typeof facts.status === 'object') this.retrying(facts.status);
+    this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() });
   }
 
   #readOver(): void {

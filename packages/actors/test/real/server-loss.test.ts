@@ -202,7 +202,12 @@ describe('a turn that broke off', () => {
 describe('a budget that is spent', () => {
   test('a server that dies again and again: the pool fails with the reason, and no task ends in silence', async () => {
     await using bench = await startBench([{ reply: slowly }]);
-    await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 2, restartBudget: { backoffMs: quick } });
+    await using pool = await createSessionPool({
+      server: bench.server,
+      recovery: true,
+      maxSessions: 2,
+      restartBudget: { backoffMs: quick },
+    });
     pool.on('server.restarted', () => void kill(pool));
     const tasks = Array.from({ length: 4 }, (_, index) => pool.run({ id: `t${index}`, prompt: 'go' }));
     await until(pool, running(2));
@@ -224,7 +229,12 @@ describe('a budget that is spent', () => {
 
   test('a server that cannot start again: three tries, then the tail of its output', async () => {
     await using bench = await startBench([{ reply: slowly }]);
-    await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 1, restartBudget: { backoffMs: quick } });
+    await using pool = await createSessionPool({
+      server: bench.server,
+      recovery: true,
+      maxSessions: 1,
+      restartBudget: { backoffMs: quick },
+    });
     const tasks = [pool.run({ prompt: 'go' }), pool.run({ prompt: 'go too' })];
     await until(pool, running(1));
     const died = bench.server.exited;

@@ -20,11 +20,23 @@ describe('the fate of a turn', () => {
     ['the answer was cut at its length', [user('msg_10'), answer('msg_11', { finish: 'length' })], 'finished'],
     ['another step would have followed', [user('msg_10'), answer('msg_11', { finish: 'tool-calls' })], 'interrupted'],
     ['a step followed and is open', [user('msg_10'), answer('msg_11', { finish: 'tool-calls' }), answer('msg_12', 'open')], 'interrupted'],
-    ['a step followed and is whole', [user('msg_10'), answer('msg_11', { finish: 'tool-calls' }), answer('msg_12', { finish: 'stop' })], 'finished'],
+    [
+      'a step followed and is whole',
+      [user('msg_10'), answer('msg_11', { finish: 'tool-calls' }), answer('msg_12', { finish: 'stop' })],
+      'finished',
+    ],
     ['the answer has no finish reason', [user('msg_10'), answer('msg_11', {})], 'interrupted'],
     ['the provider refused', [user('msg_10'), answer('msg_11', { error: { name: 'APIError', data: {} } as never })], 'finished'],
-    ['the server aborted it', [user('msg_10'), answer('msg_11', { error: { name: 'MessageAbortedError', data: {} } as never })], 'interrupted'],
-    ['opencode went on under a message of its own', [user('msg_10'), user('msg_12'), answer('msg_13', { finish: 'stop' }, 'msg_12')], 'finished'],
+    [
+      'the server aborted it',
+      [user('msg_10'), answer('msg_11', { error: { name: 'MessageAbortedError', data: {} } as never })],
+      'interrupted',
+    ],
+    [
+      'opencode went on under a message of its own',
+      [user('msg_10'), user('msg_12'), answer('msg_13', { finish: 'stop' }, 'msg_12')],
+      'finished',
+    ],
     ['messages come in another order', [answer('msg_12', 'open'), answer('msg_11', { finish: 'stop' }), user('msg_10')], 'interrupted'],
   ] as const)('%s: %#', (_what, history, fate) => {
     expect(classifyTurn(history, ours)).toBe(fate);

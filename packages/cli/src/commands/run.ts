@@ -42,7 +42,13 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
     progress.note('Starting an isolated opencode server ...');
     const onSocketError = ({ code }: NodeJS.ErrnoException) =>
       progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
-    const manager = await openManager({ config: plan.config, pool: plan.settings, signals, onSocketError, onReaped: (line) => progress.note(line) });
+    const manager = await openManager({
+      config: plan.config,
+      pool: plan.settings,
+      signals,
+      onSocketError,
+      onReaped: (line) => progress.note(line),
+    });
     started = true;
     return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {

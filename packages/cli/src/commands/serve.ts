@@ -14,7 +14,9 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
   const config = await buildServerConfig(flags, { profile: 'interactive' });
   const settings = await turnSettings(flags);
   try {
-    return await serveUntilStopped(terminal, flags, signals, () => openManager({ config, pool: settings, signals, onReaped: terminal.notice }));
+    return await serveUntilStopped(terminal, flags, signals, () =>
+      openManager({ config, pool: settings, signals, onReaped: terminal.notice }),
+    );
   } catch (error) {
     if (signals.exitCode !== undefined) return signals.exitCode;
     throw error;
@@ -77,7 +79,8 @@ function serverLost(pool: SessionPool): Promise<OpencodeManagerError> {
   return new Promise((resolve) => {
     const look = () => {
       const { state, error } = pool.snapshot();
-      if (state === 'failed') resolve(error ? OpencodeManagerError.from(error) : new OpencodeManagerError('SERVER_EXITED', 'The server is gone.'));
+      if (state === 'failed')
+        resolve(error ? OpencodeManagerError.from(error) : new OpencodeManagerError('SERVER_EXITED', 'The server is gone.'));
     };
     pool.on('pool.changed', look);
     look();

@@ -56,7 +56,7 @@ async function followEvents(
   signal: AbortSignal,
   send: (event: MonitorEvent) => Promise<void>,
 ): Promise<void> {
-  for (let monitor: EventMonitor | undefined; monitor !== pool.monitor && !signal.aborted; ) {
+  for (let monitor: EventMonitor | undefined; monitor !== pool.monitor && !signal.aborted;) {
     monitor = pool.monitor;
     for await (const event of monitor.streamEvents(filter, { signal })) await send(event);
   }
