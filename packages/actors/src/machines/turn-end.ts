@@ -14,9 +14,16 @@ function isProven(turn: Turn): boolean {
   return proof !== null && (!turn.stale || proof.session_idle.source === 'snapshot');
 }
 
-/** No answer will come: the server stayed idle over several reads. */
-function isExhausted({ accepted, inconclusiveReads }: Turn, limits: SessionLimits): boolean {
-  return accepted && inconclusiveReads >= limits.maxInconclusiveReads;
+/** More reads for a turn that nothing was seen of: with waits that double, about twenty seconds in all. */
+const readsMoreUnlessBegun = 3;
+
+/**
+ * No answer will come: the server stayed idle over several reads. A turn that was accepted but shows no sign yet gets
+ * longer: the first prompt of a directory has taken 2.7 s to begin, and the server is idle until then.
+ */
+function isExhausted({ accepted, inconclusiveReads, busyAtMs, newestMessageId, sessionError }: Turn, limits: SessionLimits): boolean {
+  const begun = busyAtMs !== null || newestMessageId !== null || sessionError !== null;
+  return accepted && inconclusiveReads >= limits.maxInconclusiveReads + (begun ? 0 : readsMoreUnlessBegun);
 }
 
 /** Whether a turn is over, and how it leaves the session; undefined while it is not over. */

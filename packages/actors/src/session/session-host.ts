@@ -294,8 +294,9 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     this.#reading = true;
-    const accepted = this.#actor.getSnapshot().context.turn?.accepted ?? false;
-    readTurnState(this, this.#server, accepted, turn.closed.signal)
+    const known = this.#actor.getSnapshot().context.turn;
+    const soFar = { accepted: known?.accepted ?? false, gapped: (known?.gaps ?? 0) > 0 || (known?.stale ?? false) };
+    readTurnState(this, this.#server, soFar, turn.closed.signal)
       // A failed read is repeated by the machine.
       .then((facts) => this.#onRead(turn, facts))
       .catch(() => undefined)

@@ -19,32 +19,51 @@ export interface ReadTarget {
 
 type Snapshot = Awaited<ReturnType<OpencodeServer['snapshot']>>;
 
+/** What is known of the turn before the read. */
+export interface TurnSoFar {
+  readonly accepted: boolean;
+  /** Events of the turn were missed: sub-agents that nobody heard of may be there. */
+  readonly gapped: boolean;
+}
+
 /**
- * Reads what the server knows of a turn: status and asks of the directory (shared with other sessions), the children,
- * and the history when the session is idle or our message is still unconfirmed. The status is read before the
- * history: what is idle then has written its last message.
+ * Reads what the server knows of a turn: status and asks of the directory (shared with other sessions), and the history
+ * when the session is idle or our message is still unconfirmed. The status is read before the history: what is idle
+ * then has written its last message. After a gap sub-agents are looked for, and their histories are read too.
  */
 export async function readTurnState(
   target: ReadTarget,
   server: OpencodeServer,
-  accepted: boolean,
+  soFar: TurnSoFar,
   signal: AbortSignal,
 ): Promise<SnapshotFacts> {
   const { id, directory, operations, observer } = target;
-  for (const child of await operations.children({ signal })) target.adoptChild(child.id);
+  if (soFar.gapped) await adoptDescendants(target, server, operations, signal);
   const snapshot = await server.snapshot(directory, { signal });
-  const status = snapshot.status[id];
-  const history =
-    !accepted || status === undefined || status.type === 'idle' ? observer?.history(await operations.messages({}, { signal })) : undefined;
+  const status = factOf(snapshot.status[id]);
+  const history = status === 'idle' || !soFar.accepted ? observer?.history(await operations.messages({}, { signal })) : undefined;
+  if (soFar.gapped && status === 'idle') await readChildren(target, server, signal);
   return {
     startedAtMs: snapshot.startedAtMs,
     messageId: target.messageId ?? '',
-    status: factOf(status),
+    status,
     busyChildren: busyChildrenOf(target, snapshot),
     asks: openAsksOf(target, snapshot),
     messageFound: history?.found ?? null,
     final: history?.final ?? null,
   };
+}
+
+async function adoptDescendants(target: ReadTarget, server: OpencodeServer, parent: SessionOperations, signal: AbortSignal): Promise<void> {
+  for (const { id, directory } of await parent.children({ signal })) {
+    target.adoptChild(id);
+    await adoptDescendants(target, server, server.operations(id, directory), signal);
+  }
+}
+
+/** Tokens and tool calls of sub-agents that worked during the gap. */
+async function readChildren({ children, directory, observer }: ReadTarget, server: OpencodeServer, signal: AbortSignal): Promise<void> {
+  for (const child of children) observer?.childHistory(await server.operations(child, directory).messages({}, { signal }));
 }
 
 function factOf(status: Snapshot['status'][string] | undefined): SnapshotFacts['status'] {

@@ -113,6 +113,19 @@ describe('idle that cannot be trusted', () => {
     expect(session.path).toBe('error');
   });
 
+  test('a turn that was accepted but has not begun is given twenty seconds to do so', () => {
+    const session = startSession({ streamLive: false });
+    session.submit();
+    session.send({ type: 'turn.accepted' });
+    session.send({ type: 'stream.live' });
+    for (let index = 0; index < 200 && session.finished.length === 0; index += 1) {
+      if (session.path === 'active.reconciling') session.snapshotRead();
+      session.clock.increment(150);
+    }
+    expect(session.finished[0]?.outcome).toBe('interrupted');
+    expect(session.clock.now()).toBeGreaterThan(15_000);
+  });
+
   test('a session error without any message is a failure once a read confirms the idle', () => {
     const session = startRunning({ limits: { maxInconclusiveReads: 1 } });
     session.send({ type: 'session.errored', error: { name: 'UnknownError', message: 'Model not found' } });

@@ -11,11 +11,24 @@ import { startBench, type Bench } from '../support/bench.ts';
 import { seededRandom } from '../support/random.ts';
 import { until, untilPath } from '../support/watch.ts';
 
+const subtask = { name: 'task', arguments: { description: 'sub', prompt: 'work for the parent', subagent_type: 'general' } };
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench([
     { when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
     { when: { user: 'stream slowly' }, reply: { text: 'word '.repeat(400), tokensPerSecond: 20 } },
+    {
+      when: { user: 'work for the parent' },
+      reply: { text: 'word '.repeat(20), tokensPerSecond: 20, usage: { inputTokens: 100, outputTokens: 20 } },
+    },
+    {
+      when: { user: 'delegate' },
+      reply: [
+        { toolCalls: [subtask], usage: { inputTokens: 10, outputTokens: 5 } },
+        { text: 'Both done.', usage: { inputTokens: 20, outputTokens: 2 } },
+      ],
+    },
     { when: { user: 'remember' }, reply: { text: 'word '.repeat(30), tokensPerSecond: 20 } },
   ]);
 });
@@ -218,4 +231,14 @@ test('a gap of the stream in mid-turn is closed by a read: the result is right, 
   const result = await running;
   expect(result).toMatchObject({ outcome: 'succeeded', output: 'word '.repeat(30), gaps: 1 });
   expect(pool.snapshot().gaps).toBe(1);
+});
+
+test('a gap while a sub-agent works loses none of its tokens', async () => {
+  await using pool = await openPool();
+  const running = pool.run({ prompt: 'delegate' });
+  await untilPath(pool, 'active.waitingOnChildren');
+  bench.monitor.reconnect();
+  const { input_tokens, output_tokens } = (await running).usage;
+  expect(await running).toMatchObject({ outcome: 'succeeded', output: 'Both done.', tool_calls: 1, gaps: 1 });
+  expect({ input_tokens, output_tokens }).toEqual({ input_tokens: 130, output_tokens: 27 });
 });

@@ -171,6 +171,14 @@ describe('history', () => {
   });
 });
 
+test("a sub-agent's history counts what it did in this turn, once", () => {
+  const observer = observe();
+  const earlier = { info: assistant('msg_05', { parentID: 'msg_04' }), parts: [bash('msg_05', 'prt_0', 'ls')] };
+  const now = { info: assistant('msg_22', { parentID: 'msg_21' }), parts: [bash('msg_22', 'prt_1', 'ls')] };
+  for (let times = 0; times < 2; times += 1) observer.childHistory([earlier, now]);
+  expect(observer.summary()).toMatchObject({ toolCalls: 1, usage: { output_tokens: 1 }, output: '' });
+});
+
 test('a cost of zero for used tokens is unknown; without tokens it is zero', () => {
   const observer = observe();
   expect(observer.summary().costUsd).toBe(0);
