@@ -73,7 +73,12 @@ async function launchUnlessStopped(config: ServerConfig, stop: AbortSignal): Pro
 function assemble(pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
   let stopping: Promise<StopReport> | undefined;
   // The third signal does not wait for anything: what the server had in flight is lost, and the sweep takes the rest.
-  signals.kill.addEventListener('abort', () => killQuietly(pool.server.pid), { once: true });
+  const kill = () => {
+    // A pool that is stopping starts no server in place of the one that dies.
+    void pool.stop().catch(() => undefined);
+    killQuietly(pool.server.pid);
+  };
+  signals.kill.addEventListener('abort', kill, { once: true });
   return {
     get server() {
       return pool.server;
