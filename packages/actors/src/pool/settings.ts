@@ -35,6 +35,7 @@ export interface PoolSettings {
 /** @throws `CONFIG_INVALID` for a number that cannot be a limit */
 export function settingsOf(options: SessionPoolOptions): PoolSettings {
   assertLimits(options);
+  assertHealthCheck(options.health ?? {});
   const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
   return {
@@ -79,6 +80,15 @@ function assertLimits(options: SessionPoolOptions): void {
         details: { field: name, value: String(value) },
       },
     );
+  }
+}
+
+function assertHealthCheck(check: Partial<HealthCheck>): void {
+  for (const [name, value] of Object.entries(check)) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    throw new OpencodeManagerError('CONFIG_INVALID', `health.${name}: ${value} is not a whole number of one or more.`, {
+      details: { field: `health.${name}`, value: String(value) },
+    });
   }
 }
 

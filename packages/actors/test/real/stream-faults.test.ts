@@ -12,6 +12,7 @@ const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { co
 let bench: Bench;
 /** Between the pool's event stream and the server. */
 let proxy: FaultProxy;
+const monitors: EventMonitor[] = [];
 
 beforeAll(async () => {
   bench = await startBench(
@@ -24,7 +25,8 @@ beforeAll(async () => {
   );
   proxy = await startFaultProxy({ target: bench.server.url });
 });
-afterEach(() => {
+afterEach(async () => {
+  await Promise.all(monitors.splice(0).map((monitor) => monitor.close()));
   proxy.reset();
   bench.model.reset();
 });
@@ -40,13 +42,8 @@ async function openPool(fault?: NetworkFault, options: EventMonitorOptions = {})
   const monitor = EventMonitor.open({ directory: bench.workspace.path, credentials }, options);
   await monitor.ready();
   const pool = await createSessionPool({ server: bench.server, monitor, permissions: 'allow' });
-  const { stop } = pool;
-  return Object.assign(pool, {
-    [Symbol.asyncDispose]: async () => {
-      await stop.call(pool);
-      await monitor.close();
-    },
-  });
+  monitors.push(monitor);
+  return pool;
 }
 
 const counted = { outcome: 'succeeded', output: words, attempt: 1, gaps: 1 };
