@@ -11,6 +11,7 @@ export type {
   SessionSnapshot,
   TurnLimits,
 } from './pool/types.ts';
+export type { HealthCheck } from './recovery/index.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,
@@ -22,6 +23,7 @@ export {
   type PermissionPolicy,
   type PermissionPolicyRule,
   type Task,
+  type TaskAttempt,
   type TaskResult,
   type Usage,
 } from './task/types.ts';

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectNoProcess, openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { expectNoProcess, guardsOf, openBench, type Bench, type Record_ } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -65,15 +65,6 @@ test.runIf(process.platform === 'linux')('ocm doctor --reap cleans up after a ma
   await expectNoProcess(launch['run_id']);
   await bench.expectNothingLeft();
 });
-
-/** The guard of a manager: a child of it that leads a session of its own and carries no mark. */
-async function guardsOf(managerPid: number): Promise<number[]> {
-  const children = (await readFile(`/proc/${managerPid}/task/${managerPid}/children`, 'utf8')).trim().split(' ').map(Number);
-  const named = await Promise.all(children.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const));
-  const guards = named.filter(([, command]) => command.includes('opencode-manager-guard')).map(([pid]) => pid);
-  expect(guards).toHaveLength(1);
-  return guards;
-}
 
 test('ocm model serves a script until a signal, and tells how to use it', async () => {
   const script = join(bench.root, 'script.jsonc');

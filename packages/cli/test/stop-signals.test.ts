@@ -133,10 +133,14 @@ test('the third SIGINT kills the server', async () => {
   await expectClean(run, launch);
 });
 
-test('a server that dies ends the batch with what there is', async () => {
+test('a server that dies again and again ends the batch with what there is', { timeout: 150_000 }, async () => {
   const { run, launch } = await startFour('long');
   await using _ = run;
   process.kill(launch['server'].pid, 'SIGKILL');
+  for (const count of [1, 2, 3]) {
+    const { server } = await run.record('server.restarted', ({ restarts }) => restarts === count);
+    process.kill(server.pid, 'SIGKILL');
+  }
   expect(await run.exit).toBe(1);
   expect(outcomesOf(run)).toEqual(['server_lost', 'server_lost']);
   expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 1 });

@@ -16,6 +16,8 @@ export type {
   TurnPhase,
 } from './session.types.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';
-export type { LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
+export type { LossOfServer, LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 export type { Place } from './task-lanes.ts';
+export type { ProviderGate, ProviderPause } from './provider-gate.ts';
+export { isRateLimit } from './turn-verdict.ts';
 export { describeMachine, type StateDescription, type TransitionDescription } from './describe.ts';

@@ -1,16 +1,26 @@
-import { assign, raise, setup } from 'xstate';
+import { assign, cancel, raise, setup } from 'xstate';
 import { emptySet, has } from './bucket-set.ts';
 import {
   assignSlots,
   cancelTask,
   freeSlot,
   giveUp,
+  endPause,
+  holdTask,
+  loseHeld,
+  loseServer,
   loseWaiting,
+  pause,
+  planRecovery,
   planRestart,
   queueTask,
   recentRestarts,
+  recentServerRestarts,
   requeue,
+  resumeHeld,
+  resumeTask,
 } from './pool-schedule.ts';
+import { openGate } from './provider-gate.ts';
 import type { PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 import { emptyLanes } from './task-lanes.ts';
 
@@ -26,6 +36,9 @@ const changes: { readonly [Type in PoolMachineEvent['type']]?: (context: PoolCon
   'slot.freed': (context, { taskId, outcome }) => freeSlot(context, taskId, outcome),
   'task.crashed': planRestart,
   'retry.due': requeue,
+  'task.held': (context, { taskId }) => holdTask(context, taskId),
+  'provider.paused': pause,
+  'provider.resumed': endPause,
 };
 
 function change(context: PoolContext, event: PoolMachineEvent): PoolContext {
@@ -42,15 +55,21 @@ const machineSetup = setup({
     startAssigned: () => {},
     endLost: () => {},
     abortActive: () => {},
+    relaunchServer: () => {},
     record: assign(({ context, event }) => change(context, event)),
     // One assign a transition: the change and the slots it sets free are decided together.
     recordAndAssign: assign(({ context, event }) => assignSlots(change(context, event))),
     assignSlots: assign(({ context }) => assignSlots({ ...context, lost: [] })),
     giveUp: assign(({ context, event }) => (event.type === 'task.crashed' ? assignSlots(giveUp(context, event)) : context)),
     loseQueue: assign(({ context }) => ({ ...loseWaiting(context, 'stopped', null), stopping: true })),
-    loseServer: assign(({ context, event }) =>
-      event.type === 'server.exited' ? { ...loseWaiting(context, 'server_lost', event.error), error: event.error } : context,
-    ),
+    loseServer: assign(({ context, event }) => (event.type === 'server.exited' ? loseServer(context, event) : context)),
+    planRecovery: assign(({ context, event }) => (event.type === 'server.exited' ? planRecovery(context, event) : context)),
+    resumeHeld: assign(({ context }) => resumeHeld(context)),
+    resumeTask: assign(({ context, event }) => (event.type === 'task.held' ? resumeTask(context, event.taskId) : context)),
+    loseHeld: assign(({ context, event }) => (event.type === 'task.held' ? loseHeld(context, event.taskId) : context)),
+    forgetResume: cancel('provider.resumed'),
+    scheduleResume: raise({ type: 'provider.resumed' }, { delay: 'pauseDelay', id: 'provider.resumed' }),
+    rememberDrain: assign({ draining: true }),
     scheduleRetry: raise(({ event }) => retryDue(event), {
       delay: 'retryDelay',
     }),
@@ -62,9 +81,20 @@ const machineSetup = setup({
       recentRestarts(context, event.atMs).length < context.restartLimits.maxRestarts,
     holdsSlot: ({ context, event }) => event.type === 'task.crashed' && has(context.holders, event.taskId),
     isRetrying: ({ context, event }) => event.type === 'retry.due' && context.retrying.some(({ taskId }) => taskId === event.taskId),
+    mayRecover: ({ context, event }) =>
+      event.type === 'server.exited' &&
+      event.recovery !== undefined &&
+      !context.stopping &&
+      recentServerRestarts(context, event.recovery.atMs).length < context.restartLimits.maxRestarts,
+    isDraining: ({ context }) => context.draining,
     isEmpty: ({ context }) => context.active === 0 && context.queued === 0 && context.retrying.length === 0,
   },
-  delays: { retryDelay: ({ context }) => context.retryDelayMs },
+  delays: {
+    pauseDelay: ({ context, event }) =>
+      event.type === 'provider.paused' ? Math.max(0, (context.provider.heldUntilMs ?? 0) - event.atMs) : 0,
+    retryDelay: ({ context }) => context.retryDelayMs,
+    recoveryDelay: ({ context }) => context.recoveryDelayMs,
+  },
 });
 
 function retryDue(event: PoolMachineEvent): EventOf<'retry.due'> {
@@ -72,8 +102,21 @@ function retryDue(event: PoolMachineEvent): EventOf<'retry.due'> {
   return { type: 'retry.due', taskId, priority, group };
 }
 
+/** A lost server is started again within the budget; else nothing is left to work on. */
+const loss = [
+  { guard: 'mayRecover', target: 'recovering', actions: 'planRecovery', description: 'Another server on the same state, after a wait.' },
+  { target: 'failed', actions: ['loseServer', 'endLost'] },
+] as const;
+
+/** The pause of a provider grows with what its turns are told; one timer ends it. */
+const pausing = {
+  'provider.paused': { actions: ['record', 'forgetResume', 'scheduleResume'], description: 'No new turns until the provider is ready.' },
+} as const;
+
 /** What running and draining have in common: slots go round, lost sessions are tried again within the budget. */
 const work = {
+  ...pausing,
+  'provider.resumed': { actions: ['recordAndAssign', 'startAssigned'] },
   'task.cancelled': { actions: 'record' },
   'slot.freed': { actions: ['recordAndAssign', 'startAssigned'] },
   'task.crashed': [
@@ -85,13 +128,14 @@ const work = {
     { guard: 'holdsSlot', actions: ['giveUp', 'endLost', 'startAssigned'], description: 'The restart budget is spent.' },
   ],
   'retry.due': { guard: 'isRetrying', actions: ['recordAndAssign', 'startAssigned'] },
-  'server.exited': { target: 'failed', actions: ['loseServer', 'endLost'] },
+  'server.exited': loss,
+  'task.held': { actions: ['resumeTask', 'startAssigned'], description: 'The recovery was faster than the notice.' },
 } as const;
 
 /**
  * Decides which task gets a slot when: lanes by priority, groups in turn within a lane, first in, first out within a
  * group. A slot is freed by the notice of the session that held it, and by nothing else. Pure: effects
- * (`startAssigned`, `endLost`, `abortActive`) are no-ops until a host provides them; they read `assigned` and `lost` of
+ * (`startAssigned`, `endLost`, `abortActive`, `relaunchServer`) are no-ops until a host provides them; they read `assigned` and `lost` of
  * the context. An event costs about 200 copied references with 10,000 tasks waiting and 500 slots in use.
  *
  * @example
@@ -106,6 +150,7 @@ export const poolMachine = machineSetup.createMachine({
   description: 'Hands slots to tasks, and supervises the sessions that hold them.',
   context: ({ input }) => ({
     maxSessions: input.maxSessions ?? 6,
+    provider: openGate(input.maxSessions ?? 6),
     restartLimits: { ...defaultRestartLimits, ...input.restartLimits },
     waiting: emptyLanes,
     queued: 0,
@@ -117,6 +162,11 @@ export const poolMachine = machineSetup.createMachine({
     restartTimes: [],
     retrying: [],
     retryDelayMs: 0,
+    held: [],
+    serverRestarts: 0,
+    serverRestartTimes: [],
+    recoveryDelayMs: 0,
+    draining: false,
     assigned: [],
     lost: [],
     stopping: false,
@@ -139,9 +189,29 @@ export const poolMachine = machineSetup.createMachine({
       on: {
         ...work,
         'task.queued': { actions: ['recordAndAssign', 'startAssigned'] },
-        'pool.drain': { target: 'draining' },
+        'pool.drain': { target: 'draining', actions: 'rememberDrain' },
         'pool.stop': { target: 'draining', actions: ['loseQueue', 'endLost', 'abortActive'] },
       },
+    },
+    recovering: {
+      description: 'The server was lost and is started again; tasks wait, those in flight keep their slots.',
+      on: {
+        ...pausing,
+        'provider.resumed': { actions: 'record' },
+        'task.queued': { actions: 'record' },
+        'task.cancelled': { actions: 'record' },
+        'task.held': { actions: 'record' },
+        'slot.freed': { actions: 'record' },
+        'retry.due': { guard: 'isRetrying', actions: 'record' },
+        'server.recovered': [
+          { guard: 'isDraining', target: 'draining', actions: ['resumeHeld', 'startAssigned'] },
+          { target: 'running', actions: ['resumeHeld', 'startAssigned'] },
+        ],
+        'server.exited': [{ ...loss[0], reenter: true, description: 'The new one was lost too.' }, loss[1]],
+        'pool.drain': { actions: 'rememberDrain' },
+        'pool.stop': { target: 'draining', actions: ['loseQueue', 'endLost', 'abortActive'] },
+      },
+      after: { recoveryDelay: { actions: 'relaunchServer' } },
     },
     draining: {
       description: 'Takes no new tasks; what is there goes on, or is being aborted after a stop.',
@@ -154,7 +224,10 @@ export const poolMachine = machineSetup.createMachine({
     stopped: { description: 'All is done, all slots are free.' },
     failed: {
       description: 'The server is gone; every task has ended as server_lost.',
-      on: { 'slot.freed': { actions: 'record', description: 'Turns that the server took with it.' } },
+      on: {
+        'slot.freed': { actions: 'record', description: 'Turns that the server took with it.' },
+        'task.held': { actions: ['loseHeld', 'endLost'] },
+      },
     },
   },
 });

@@ -1,6 +1,7 @@
 import type { SerializedError } from '@opencode-manager/core';
 import type { Outcome } from '../task/types.ts';
 import type { BucketSet } from './bucket-set.ts';
+import type { ProviderGate, ProviderPause } from './provider-gate.ts';
 import type { Place, TaskLanes } from './task-lanes.ts';
 
 /** How often, and how fast, a task whose session was lost is tried again on a fresh one. */
@@ -21,6 +22,7 @@ export interface LostTask {
 export interface PoolContext {
   readonly maxSessions: number;
   readonly restartLimits: RestartLimits;
+  readonly provider: ProviderGate;
   readonly waiting: TaskLanes;
   readonly queued: number;
   /** Tasks that hold a slot. */
@@ -34,6 +36,14 @@ export interface PoolContext {
   /** Tasks that wait for their restart. */
   readonly retrying: readonly Place[];
   readonly retryDelayMs: number;
+  /** Tasks whose server was lost under them: they keep their slot, and go on with the next server. */
+  readonly held: readonly string[];
+  /** Servers started in place of one that was lost, and when those of the window were. */
+  readonly serverRestarts: number;
+  readonly serverRestartTimes: readonly number[];
+  readonly recoveryDelayMs: number;
+  /** `drain()` was called; a recovery goes back to draining. */
+  readonly draining: boolean;
   /** Told to the host with this event: tasks that get their slot now. */
   readonly assigned: readonly string[];
   /** Told to the host with this event: tasks that will not run any more. */
@@ -48,6 +58,12 @@ export interface PoolInput {
   readonly restartLimits?: Partial<RestartLimits>;
 }
 
+/** When a server was lost that may be started again. `jitter` is in [-1, 1]. */
+export interface LossOfServer {
+  readonly atMs: number;
+  readonly jitter: number;
+}
+
 /** Everything the pool machine reacts to. */
 export type PoolMachineEvent =
   | { readonly type: 'pool.ready' }
@@ -58,6 +74,15 @@ export type PoolMachineEvent =
   /** The task's session was lost without an outcome: try again on a fresh one. `jitter` is in [-1, 1]. */
   | ({ readonly type: 'task.crashed'; readonly error: SerializedError; readonly atMs: number; readonly jitter: number } & Place)
   | ({ readonly type: 'retry.due' } & Place)
+  /** The provider refused a turn, or opencode waits for it. */
+  | ({ readonly type: 'provider.paused' } & ProviderPause)
+  /** Raised by the machine itself when the pause is over. */
+  | { readonly type: 'provider.resumed' }
   | { readonly type: 'pool.drain' }
   | { readonly type: 'pool.stop' }
-  | { readonly type: 'server.exited'; readonly error: SerializedError };
+  /** The server is gone or of no use. Without `recovery` it is not started again. */
+  | { readonly type: 'server.exited'; readonly error: SerializedError; readonly recovery?: LossOfServer }
+  /** The server was lost under a task that holds a slot: it goes on when there is a server. */
+  | { readonly type: 'task.held'; readonly taskId: string }
+  /** The next server answers, and its events arrive. */
+  | { readonly type: 'server.recovered' };

@@ -48,6 +48,15 @@ const machineSetup = setup({
     beginTurn: assign(({ context, event }) =>
       event.type === 'turn.submit' ? { turn: { ...beginTurn(event), stale: !context.streamLive }, turns: context.turns + 1 } : {},
     ),
+    // Nothing is sent again: the turn is known to be over, and a read proves it.
+    resumeTurn: assign(({ context, event }) =>
+      event.type === 'turn.resume'
+        ? {
+            turn: { ...beginTurn(event), accepted: true, gaps: 1, stale: !context.streamLive },
+            resumptions: context.resumptions + 1,
+          }
+        : {},
+    ),
     recordFact: assign(({ context, event }) => withTurn((turn) => recordFact(turn, event as TurnFact, context))(context)),
     recordUnknown: assign(({ context, event }) =>
       withTurn((turn) => ({ ...turn, submitError: event.type === 'turn.unknown' ? event.error : turn.submitError }))(context),
@@ -84,6 +93,11 @@ const machineSetup = setup({
     decideNotAccepted: assign(({ context }) => withTurn((turn) => decideOnce(turn, notAccepted(turn)))(context)),
     decideServerLost: assign(({ context, event }) =>
       withTurn((turn) => (event.type === 'server.exited' ? decideOnce(turn, { outcome: 'server_lost', error: event.error }) : turn))(
+        context,
+      ),
+    ),
+    decideServerInterrupted: assign(({ context, event }) =>
+      withTurn((turn) => (event.type === 'server.interrupted' ? decideOnce(turn, { outcome: 'interrupted', error: event.error }) : turn))(
         context,
       ),
     ),
@@ -171,6 +185,7 @@ export const sessionMachine = machineSetup.createMachine({
     limits: { ...defaultSessionLimits, ...input.limits },
     streamLive: input.streamLive ?? true,
     turns: 0,
+    resumptions: 0,
     turn: null,
     lastTurn: null,
   }),
@@ -181,6 +196,7 @@ export const sessionMachine = machineSetup.createMachine({
     'session.deleted': { target: '.dead' },
     'session.failed': { target: '.dead' },
     'server.exited': { target: '.dead' },
+    'server.interrupted': { actions: 'loseStream' },
   },
   states: {
     idle: {
@@ -208,6 +224,7 @@ export const sessionMachine = machineSetup.createMachine({
         'session.deleted': { target: 'dead', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
         'session.failed': { target: 'dead', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
         'server.exited': { target: 'dead', actions: ['decideServerLost', 'concludeTurn', 'announceEnd'] },
+        'server.interrupted': { target: 'error', actions: ['loseStream', 'decideServerInterrupted', 'concludeTurn', 'announceEnd'] },
       },
       after: {
         taskTimeout: { guard: 'hasTimeout', actions: 'decideTimedOut', description: "The task's deadline." },
@@ -331,6 +348,7 @@ export const sessionMachine = machineSetup.createMachine({
       description: 'The last turn failed; the session can be retried or recovered.',
       on: {
         'turn.submit': { target: 'active', actions: 'beginTurn' },
+        'turn.resume': { target: '#session.active.reconciling', actions: 'resumeTurn', description: 'The server was lost after its end.' },
         'session.recover': { target: 'idle' },
       },
     },

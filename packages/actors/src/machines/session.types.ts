@@ -124,6 +124,8 @@ export interface SessionContext {
   /** False between a gap of the event stream and its end. */
   readonly streamLive: boolean;
   readonly turns: number;
+  /** Turns whose end was read from the next server, after it had been reported as interrupted. */
+  readonly resumptions: number;
   readonly turn: Turn | null;
   readonly lastTurn: FinishedTurn | null;
 }
@@ -168,16 +170,18 @@ export type TurnFact =
   | ({ readonly type: 'child.quiet'; readonly sessionId: string } & At)
   | ({ readonly type: 'snapshot.read'; readonly facts: SnapshotFacts } & At);
 
+/** What a turn begins with. */
+interface TurnStart extends At {
+  readonly taskId: string;
+  readonly messageId: string;
+  readonly kind: Turn['kind'];
+  readonly timeoutMs: number | null;
+}
+
 /** Everything the session machine reacts to. */
 export type SessionMachineEvent =
   | TurnFact
-  | ({
-      readonly type: 'turn.submit';
-      readonly taskId: string;
-      readonly messageId: string;
-      readonly kind: Turn['kind'];
-      readonly timeoutMs: number | null;
-    } & At)
+  | ({ readonly type: 'turn.submit' } & TurnStart)
   | { readonly type: 'turn.refused'; readonly error: SerializedError }
   | { readonly type: 'turn.unknown'; readonly error: SerializedError }
   | { readonly type: 'turn.abort'; readonly reason?: string }
@@ -191,7 +195,12 @@ export type SessionMachineEvent =
   | { readonly type: 'session.recover' }
   | { readonly type: 'session.deleted' }
   | { readonly type: 'session.failed'; readonly error: SerializedError }
-  | { readonly type: 'server.exited'; readonly error: SerializedError };
+  /** The server is lost for good. */
+  | { readonly type: 'server.exited'; readonly error: SerializedError }
+  /** The server was lost, and another one is started on its state. */
+  | { readonly type: 'server.interrupted'; readonly error: SerializedError }
+  /** Reads the end of a turn that was over when its server was lost. */
+  | ({ readonly type: 'turn.resume' } & TurnStart);
 
 export type SessionEmitted = { readonly type: 'turn.finished'; readonly turn: FinishedTurn };
 

@@ -2,7 +2,7 @@ import type { Signal, TurnEvidence } from '@opencode-manager/core/protocol';
 import { decideOnRetry, decideOnce, stalled } from './turn-verdict.ts';
 import type { SessionContext, SessionLimits, SessionMachineEvent, SnapshotFacts, Turn, TurnFact, TurnPhase } from './session.types.ts';
 
-type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' }>;
+type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
 type FactOf<Type extends TurnFact['type']> = Extract<TurnFact, { type: Type }>;
 type Recorders = { readonly [Type in TurnFact['type']]: (turn: Turn, fact: FactOf<Type>, context: SessionContext) => Turn };
 

@@ -52,6 +52,11 @@ export function inputNeeded(ask: OpenAsk, { askTimeoutMs }: SessionLimits): Deci
 
 const quotaWords = /rate.?limit|quota|too many requests|\b429\b|usage limit|insufficient.{0,20}(credit|balance|funds)/i;
 
+/** Whether a provider's words mean that it got too many requests, or that a quota is spent. */
+export function isRateLimit(message: string): boolean {
+  return quotaWords.test(message);
+}
+
 /** Whether a retry is worth waiting for; a decision when it is not. */
 export function decideOnRetry(retry: ProviderRetry, atMs: number, limits: SessionLimits): Decision | null {
   const waitMs = retry.nextAtMs - atMs;

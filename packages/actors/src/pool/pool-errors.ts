@@ -1,4 +1,4 @@
-import { OpencodeManagerError, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import { OpencodeManagerError, type SerializedError } from '@opencode-manager/core';
 
 /** Errors of tasks that had no turn of their own, as results carry them. */
 export function abortedBeforeStart(): SerializedError {
@@ -9,8 +9,7 @@ export function stoppedError(): SerializedError {
   return new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped before the task had its turn. Nothing was sent.').toJSON();
 }
 
-/** What every task of a server ends with when the server dies; carries the tail of its output. */
-export function serverExited(exit: ServerExit, output: string): SerializedError {
-  const how = exit.signal === undefined ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
-  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output, details: { ...exit } }).toJSON();
+/** A task that was aborted while its server was started again: its turn had begun. */
+export function abortedMeanwhile(reason: string): SerializedError {
+  return new OpencodeManagerError('TURN_ABORTED', reason).toJSON();
 }

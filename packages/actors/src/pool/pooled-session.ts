@@ -10,7 +10,8 @@ interface TurnOptions {
 
 export interface PooledSessionParts {
   readonly host: SessionHost;
-  readonly server: OpencodeServer;
+  /** The server of the moment: another one after a recovery. */
+  readonly server: () => OpencodeServer;
   /** Queues a task that is bound to this session. */
   readonly submit: (task: Task, options: { readonly signal?: AbortSignal }) => Promise<TaskResult>;
   readonly release: () => void;
@@ -25,8 +26,12 @@ export interface PooledSessionParts {
 export function createPooledSession(parts: PooledSessionParts): PooledSession {
   const { host, server, release, forget } = parts;
   const lease = new Lease(host);
-  let found: Promise<Session> | undefined;
-  const session = () => (found ??= server.getSession(host.id, { directory: host.directory }));
+  let found: { readonly on: OpencodeServer; readonly session: Promise<Session> } | undefined;
+  const session = () => {
+    const on = server();
+    if (found?.on !== on) found = { on, session: on.getSession(host.id, { directory: host.directory }) };
+    return found.session;
+  };
   const abort = async (options: CallOptions = {}) => (host.taskId === null ? (await session()).abort(options) : abortTurn(host));
   return {
     id: host.id,
@@ -35,7 +40,7 @@ export function createPooledSession(parts: PooledSessionParts): PooledSession {
     ...readsOf(session),
     ...changesOf(host, session),
     abort,
-    isAlive: async (options) => host.state !== 'dead' && isKnown(server, host, options),
+    isAlive: async (options) => host.state !== 'dead' && isKnown(server(), host, options),
     async delete(options) {
       if (host.taskId !== null) await abortTurn(host);
       await (await session()).delete(options);

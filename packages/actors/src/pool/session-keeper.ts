@@ -1,15 +1,16 @@
-import type { OpencodeServer } from '@opencode-manager/core';
-import type { EventMonitor } from '@opencode-manager/events';
+import type { ServerKeeper } from '../recovery/index.ts';
+import type { ProviderRetry } from '../machines/index.ts';
 import { SessionHost } from '../session/session-host.ts';
 import { SessionRegistry } from '../session/session-registry.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { SessionSnapshot } from './types.ts';
 
 export interface SessionKeeperOptions {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  /** The server of the moment; asked for at each use. */
+  readonly servers: () => ServerKeeper;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
+  readonly onRetry: (retry: ProviderRetry) => void;
   readonly onChange: (session: SessionSnapshot, from: string) => void;
 }
 
@@ -33,7 +34,8 @@ export class SessionKeeper {
   }
 
   async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
-    const { server, monitor, settings, dependencies, onChange } = this.#options;
+    const { servers, settings, dependencies, onChange, onRetry } = this.#options;
+    const { server } = servers();
     const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
       server,
@@ -41,9 +43,10 @@ export class SessionKeeper {
       machine: this.#machine,
       limits: settings.limits,
       runaway: settings.runaway,
-      streamLive: monitor.state === 'live',
+      streamLive: servers().monitor.state === 'live',
       now: dependencies.now,
       onChange,
+      onRetry,
       onChild: (child) => this.registry.addChild(child, host),
     });
     this.registry.add(host);
@@ -72,6 +75,11 @@ export class SessionKeeper {
       if (oldest.state === 'dead') continue;
       this.drop(oldest);
     }
+  }
+
+  /** Takes all sessions over to the server of the moment, which has their history. */
+  reattach(): void {
+    for (const host of this.registry.all()) host.reattach(this.#options.servers().server);
   }
 
   drop(host: SessionHost): void {

@@ -1,21 +1,22 @@
-import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
 import { createMessageIds } from '@opencode-manager/core/protocol';
-import type { EventMonitor } from '@opencode-manager/events';
+import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
-import { poolMachine } from '../machines/index.ts';
+import { defaultSessionLimits, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
+import { ServerKeeper } from '../recovery/index.ts';
 import { isPassing } from '../session/refusals.ts';
-import type { SessionHost, TurnReport } from '../session/session-host.ts';
+import type { SessionHost } from '../session/session-host.ts';
 import { parseTask } from '../task/schema.ts';
 import type { Outcome, Task, TaskResult } from '../task/types.ts';
 import { PoolEvents } from './pool-events.ts';
-import { abortedBeforeStart, serverExited, stoppedError } from './pool-errors.ts';
+import { abortedBeforeStart, abortedMeanwhile, stoppedError } from './pool-errors.ts';
+import { poolSnapshotOf } from './pool-snapshot.ts';
 import { createPooledSession } from './pooled-session.ts';
-import { assertOffered, existingDirectory } from './preflight.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
-import { resultOfTurn, resultWithoutTurn } from './task-result.ts';
-import { createTaskRun, turnRequestOf, type TaskRun } from './task-run.ts';
+import { createTaskRun, type TaskRun } from './task-run.ts';
+import { TaskTurns } from './task-turns.ts';
 import type { PooledSession, PoolEvent, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 
 export interface PoolParts {
@@ -38,46 +39,62 @@ type PoolState = PoolSnapshot['state'];
  * it what came of it. See {@link SessionPool}.
  */
 export class Pool implements SessionPool {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
   readonly #settings: PoolSettings;
   readonly #dependencies: PoolDependencies;
   readonly #owned: AsyncDisposableStack;
   readonly #events: PoolEvents;
   readonly #keeper: SessionKeeper;
   readonly #actor: ActorRefFrom<typeof poolMachine>;
-  readonly #messageIds: ReturnType<typeof createMessageIds>;
+  readonly #servers: ServerKeeper;
+  readonly #turns: TaskTurns;
   readonly #runs = new Map<string, TaskRun>();
   /** Ids of all tasks so far: each is to be unique within the pool. */
   readonly #ids = new Set<string>();
-  readonly #stopListening: () => void;
   #nextId = 1;
   #state: PoolState = 'starting';
   #takesWork = true;
+  /** Settled when the state is another than `recovering`. */
+  #recovery = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
 
   constructor({ server, monitor, settings, dependencies, owned }: PoolParts) {
-    this.server = server;
-    this.monitor = monitor;
     this.#settings = settings;
     this.#dependencies = dependencies;
     this.#owned = owned;
-    this.#messageIds = createMessageIds({ now: dependencies.now, random: dependencies.random });
     this.#events = new PoolEvents(dependencies.now);
     this.#keeper = new SessionKeeper({
-      server,
-      monitor,
+      servers: () => this.#servers,
       settings,
       dependencies,
+      onRetry: (retry) => this.#pause(retry.nextAtMs, isRateLimit(retry.message)),
       onChange: (session, from) => this.#events.emit({ type: 'session.changed', session, from }),
     });
     this.#actor = this.#startActor();
-    this.#stopListening = monitor.on({}, (event) => {
-      this.#keeper.registry.route(event);
-      if (event.type === 'stream.gap') this.#events.emit({ type: 'stream.gap', generation: event.generation });
+    this.#servers = new ServerKeeper({
+      server,
+      monitor,
+      health: settings.health,
+      onEvent: (event) => this.#onEvent(event),
+      onLost: (error, isExpected) => this.#onServerLost(error, isExpected),
     });
-    void server.exited.then((exit) => this.#onServerExit(exit));
+    this.#turns = new TaskTurns({
+      servers: this.#servers,
+      sessions: this.#keeper,
+      settings,
+      messageIds: createMessageIds({ now: dependencies.now, random: dependencies.random }),
+      now: dependencies.now,
+      onStarted: ({ id, attempt }, { id: sessionId, directory }) =>
+        this.#events.emit({ type: 'task.started', taskId: id, sessionId, directory, attempt }),
+    });
     this.#actor.send({ type: 'pool.ready' });
+  }
+
+  get server(): OpencodeServer {
+    return this.#servers.server;
+  }
+
+  get monitor(): EventMonitor {
+    return this.#servers.monitor;
   }
 
   async run(task: Task, options: RunOptions = {}): Promise<TaskResult> {
@@ -99,6 +116,7 @@ export class Pool implements SessionPool {
   }
 
   async createSession(title?: string, { directory = this.server.directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
+    while (this.#state === 'recovering') await this.#recovery.promise;
     this.#assertRunning();
     return this.#lend(await this.#keeper.create(directory, title));
   }
@@ -113,18 +131,8 @@ export class Pool implements SessionPool {
   }
 
   snapshot(): PoolSnapshot {
-    const { maxSessions, queued, retrying, active, finished, outcomes, restarts } = this.#actor.getSnapshot().context;
-    return {
-      state: this.#state,
-      maxSessions,
-      queued: queued + retrying.length,
-      active,
-      finished,
-      outcomes,
-      restarts,
-      gaps: this.monitor.gaps,
-      sessions: this.#keeper.registry.all().map((host) => host.snapshot()),
-    };
+    const sessions = this.#keeper.registry.all().map((host) => host.snapshot());
+    return poolSnapshotOf(this.#actor.getSnapshot().context, { state: this.#state, gaps: this.#servers.gaps, sessions });
   }
 
   on<Type extends PoolEventType | '*'>(
@@ -153,7 +161,7 @@ export class Pool implements SessionPool {
   async #stop(): Promise<void> {
     this.#actor.send({ type: 'pool.stop' });
     await this.#untilAtRest();
-    this.#stopListening();
+    await this.#servers.close();
     this.#keeper.dispose();
     this.#actor.stop();
     await this.#owned.disposeAsync();
@@ -172,6 +180,7 @@ export class Pool implements SessionPool {
           for (const { taskId, reason, error } of context.lost) this.#finishLost(taskId, reason, error);
         },
         abortActive: () => this.#abortActive(),
+        relaunchServer: () => void this.#relaunch(),
       },
     });
     const { maxSessions, restartLimits } = this.#settings;
@@ -182,6 +191,8 @@ export class Pool implements SessionPool {
 
   #onState({ value }: SnapshotFrom<typeof poolMachine>): void {
     if (value === this.#state) return;
+    if (value === 'recovering') this.#recovery = Promise.withResolvers();
+    else this.#recovery.resolve();
     this.#state = value;
     this.#events.emit({ type: 'pool.changed', state: this.#state });
   }
@@ -213,7 +224,7 @@ export class Pool implements SessionPool {
   /** Turns of a lent session wait for each other first, then for a slot. */
   async #queueBound(run: TaskRun): Promise<void> {
     if (run.finished) return;
-    if (this.#state !== 'running') return this.#finishWithout(run, 'aborted', stoppedError(), false);
+    if (this.#state !== 'running' && this.#state !== 'recovering') return this.#finishWithout(run, 'aborted', stoppedError(), false);
     this.#actor.send({ type: 'task.queued', ...run.place });
     await run.settled.promise;
   }
@@ -226,42 +237,13 @@ export class Pool implements SessionPool {
   /** Carries out the actor's decision that the task has a slot now. */
   async #start(run: TaskRun | undefined): Promise<void> {
     if (!run || run.finished) return;
-    run.attempt += 1;
-    run.host = undefined;
     try {
-      await this.#runTurn(run);
+      const result = await this.#turns.run(run);
+      if (result) this.#finish(run, result);
+      else this.#hold(run);
     } catch (error) {
       this.#onFailure(run, toManagerError(error));
     }
-  }
-
-  async #runTurn(run: TaskRun): Promise<void> {
-    const { task } = run;
-    const { model, agent, permissions, taskTimeoutMs } = this.#settings;
-    run.directory = run.bound?.directory ?? (await existingDirectory(task.directory ?? this.server.directory));
-    const request = turnRequestOf(task, this.#messageIds, { model, agent });
-    await assertOffered(this.server, run.directory, request, run.calls.signal);
-    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedBeforeStart());
-    const host = run.bound ?? (await this.#keeper.sessionFor(run.directory, task.title ?? run.id, run.calls.signal));
-    run.host = host;
-    if (run.abortReason !== undefined || run.finished) return this.#finishBeforeTurn(run, host);
-    run.messageId = request.messageId;
-    run.startedAtMs = this.#dependencies.now();
-    const turn = host.run({ taskId: run.id, request, timeoutMs: task.timeoutMs ?? taskTimeoutMs, policy: task.permissions ?? permissions });
-    this.#events.emit({ type: 'task.started', taskId: run.id, sessionId: host.id, directory: host.directory, attempt: run.attempt });
-    this.#finishTurn(run, host, await turn);
-  }
-
-  #finishBeforeTurn(run: TaskRun, host: SessionHost): void {
-    this.#keeper.rest(host);
-    this.#finishWithout(run, 'aborted', abortedBeforeStart());
-  }
-
-  #finishTurn(run: TaskRun, host: SessionHost, report: TurnReport): void {
-    this.#keeper.rest(host);
-    const { error } = report.finished;
-    if (error?.code === 'SESSION_ACTOR_FAILED') return this.#onFailure(run, OpencodeManagerError.from(error));
-    this.#finish(run, resultOfTurn(run, report, this.#resultContext()));
   }
 
   /** A failure that may pass is the actor's to judge (restart budget); another ends the task. */
@@ -269,22 +251,41 @@ export class Pool implements SessionPool {
     if (run.finished) return;
     const serialized = error.toJSON();
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
-    if (this.#state === 'failed') return this.#finishWithout(run, 'server_lost', serialized);
+    if (this.#state === 'failed')
+      return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error ?? serialized, true);
+    if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.isLost)) return this.#holdUnsent(run);
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
     const jitter = 2 * this.#dependencies.random() - 1;
     this.#actor.send({ type: 'task.crashed', ...run.place, error: serialized, atMs: this.#dependencies.now(), jitter });
   }
 
-  #finishLost(taskId: string, reason: 'stopped' | 'server_lost' | 'budget_spent', error: SerializedError | null): void {
+  /** The server was lost before the turn was sent: the same try goes on with the next server. */
+  #holdUnsent(run: TaskRun): void {
+    if (!run.interruption) run.attempt -= 1;
+    this.#hold(run);
+  }
+
+  /** Keeps the task's slot for the next server. */
+  #hold(run: TaskRun): void {
+    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedMeanwhile(run.abortReason));
+    if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error, true);
+    this.#actor.send({ type: 'task.held', taskId: run.id });
+  }
+
+  #finishLost(taskId: string, reason: LostTask['reason'], error: SerializedError | null, holdsSlot = false): void {
     const run = this.#runs.get(taskId);
     if (!run) return;
     const outcome: Outcome = reason === 'stopped' ? 'aborted' : reason === 'server_lost' ? 'server_lost' : 'failed';
-    this.#finishWithout(run, outcome, error ?? stoppedError(), false);
+    this.#finishWithout(run, outcome, error ?? stoppedError(), holdsSlot);
   }
 
   #finishWithout(run: TaskRun, outcome: Outcome, error: SerializedError, holdsSlot = true): void {
-    this.#finish(run, resultWithoutTurn(run, outcome, error, this.#resultContext()), holdsSlot);
+    const { interruption } = run;
+    const result = interruption
+      ? this.#turns.endInterrupted(run, interruption, { outcome, error })
+      : this.#turns.withoutTurn(run, outcome, error);
+    this.#finish(run, result, holdsSlot);
   }
 
   /** The one place where a task ends. */
@@ -295,6 +296,7 @@ export class Pool implements SessionPool {
     this.#runs.delete(run.id);
     this.#events.emit({ type: 'task.finished', result });
     run.settled.resolve(result);
+    if (result.outcome === 'quota_exhausted') this.#pause(Date.parse(result.reset_at ?? '') || 0, true);
     if (holdsSlot) this.#actor.send({ type: 'slot.freed', taskId: run.id, outcome: result.outcome });
   }
 
@@ -302,13 +304,10 @@ export class Pool implements SessionPool {
     if (run.finished) return;
     if (this.#abortStarted(run, reason)) return;
     // Without effect on a task that has its slot already: its start looks at the reason.
-    const { queued, retrying } = this.#actor.getSnapshot().context;
+    const { finished } = this.#actor.getSnapshot().context;
     this.#actor.send({ type: 'task.cancelled', ...run.place });
-    const after = this.#actor.getSnapshot().context;
     const wasWaiting =
-      after.queued < queued ||
-      after.retrying.length < retrying.length ||
-      (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
+      this.#actor.getSnapshot().context.finished > finished || (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
     if (wasWaiting) this.#finishWithout(run, 'aborted', abortedBeforeStart(), false);
   }
 
@@ -334,7 +333,7 @@ export class Pool implements SessionPool {
     host.lent = true;
     return createPooledSession({
       host,
-      server: this.server,
+      server: () => this.server,
       submit: (task, options) => this.submit(task, options, host).settled.promise,
       release: () => {
         host.lent = false;
@@ -344,11 +343,42 @@ export class Pool implements SessionPool {
     });
   }
 
-  #onServerExit(exit: ServerExit): void {
-    if (this.#stopping) return;
-    const error = serverExited(exit, this.server.output());
-    this.#actor.send({ type: 'server.exited', error });
-    for (const host of this.#keeper.registry.all()) host.send({ type: 'server.exited', error });
+  /** A provider that says no to one turn says it to all: new ones wait, for as long as one turn would. */
+  #pause(nextAtMs: number, tooMany: boolean): void {
+    const atMs = this.#dependencies.now();
+    const longestMs = this.#settings.limits.maxRetryWaitMs ?? defaultSessionLimits.maxRetryWaitMs;
+    this.#actor.send({ type: 'provider.paused', atMs, untilMs: Math.min(nextAtMs, atMs + longestMs), isRateLimit: tooMany });
+  }
+
+  #onEvent(event: MonitorEvent): void {
+    this.#keeper.registry.route(event);
+    if (event.type === 'stream.gap') this.#events.emit({ type: 'stream.gap', generation: event.generation });
+  }
+
+  /** The actor decides whether there is to be another server; its sessions are told what that means for their turns. */
+  #onServerLost(error: SerializedError, isExpected = false): void {
+    const recovery = { atMs: this.#dependencies.now(), jitter: 2 * this.#dependencies.random() - 1 };
+    const recovers = this.#settings.recovers && !this.#stopping && !isExpected;
+    this.#actor.send({ type: 'server.exited', error, ...(recovers && { recovery }) });
+    const type = this.#state === 'recovering' ? 'server.interrupted' : 'server.exited';
+    const told = (type === 'server.exited' && this.#actor.getSnapshot().context.error) || error;
+    for (const host of this.#keeper.registry.all()) host.send({ type, error: told });
+  }
+
+  /** Carries out the actor's decision that another server is started. */
+  async #relaunch(): Promise<void> {
+    try {
+      await this.#servers.relaunch();
+    } catch (error) {
+      if (!this.#stopping) this.#onServerLost(toManagerError(error).toJSON());
+      return;
+    }
+    if (this.#stopping || this.#servers.isLost) return;
+    this.#keeper.reattach();
+    const { pid, url, version } = this.server;
+    const { serverRestarts } = this.#actor.getSnapshot().context;
+    this.#events.emit({ type: 'server.restarted', server: { pid, url, version }, restarts: serverRestarts });
+    this.#actor.send({ type: 'server.recovered' });
   }
 
   /** Cannot happen by an action of ours; if it does, no task may hang on it. */
@@ -358,13 +388,9 @@ export class Pool implements SessionPool {
   }
 
   #assertRunning(): void {
-    if (this.#state === 'running' && this.#takesWork) return;
+    if ((this.#state === 'running' || this.#state === 'recovering') && this.#takesWork) return;
     throw new OpencodeManagerError('POOL_STOPPED', `The pool is ${this.#takesWork ? this.#state : 'draining'} and takes no new work.`, {
       details: { state: this.#state },
     });
-  }
-
-  #resultContext() {
-    return { now: this.#dependencies.now(), directory: this.server.directory, model: this.#settings.model };
   }
 }

@@ -1,5 +1,6 @@
 import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
 import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import { defaultHealthCheck, type HealthCheck } from '../recovery/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import type { SessionPoolOptions } from './types.ts';
@@ -25,11 +26,17 @@ export interface PoolSettings {
   readonly limits: Partial<SessionLimits>;
   readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
+  readonly recovers: boolean;
+  readonly retriesInterrupted: boolean;
+  /** Present when a server that does not answer may be started again. */
+  readonly health: HealthCheck | undefined;
 }
 
 /** @throws `CONFIG_INVALID` for a number that cannot be a limit */
 export function settingsOf(options: SessionPoolOptions): PoolSettings {
   assertLimits(options);
+  assertHealthCheck(options.health ?? {});
+  const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
   return {
     maxSessions: options.maxSessions ?? 6,
@@ -41,6 +48,9 @@ export function settingsOf(options: SessionPoolOptions): PoolSettings {
     limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
     runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
+    recovers,
+    health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
+    retriesInterrupted: options.onInterrupted !== 'fail',
   };
 }
 
@@ -70,6 +80,15 @@ function assertLimits(options: SessionPoolOptions): void {
         details: { field: name, value: String(value) },
       },
     );
+  }
+}
+
+function assertHealthCheck(check: Partial<HealthCheck>): void {
+  for (const [name, value] of Object.entries(check)) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    throw new OpencodeManagerError('CONFIG_INVALID', `health.${name}: ${value} is not a whole number of one or more.`, {
+      details: { field: `health.${name}`, value: String(value) },
+    });
   }
 }
 

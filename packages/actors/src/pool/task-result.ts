@@ -5,7 +5,7 @@ import type { TaskRun } from './task-run.ts';
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
 
-interface ResultContext {
+export interface ResultContext {
   readonly now: number;
   /** Directory of tasks that name none. */
   readonly directory: string;
@@ -31,6 +31,7 @@ export function resultOfTurn(run: TaskRun, report: TurnReport, context: ResultCo
     retries: finished.retries,
     tool_calls: summary.toolCalls,
     error: finished.error,
+    ...lossesOf(run),
     ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
   };
 }
@@ -54,7 +55,22 @@ export function resultWithoutTurn(run: TaskRun, outcome: Outcome, error: Seriali
     retries: 0,
     tool_calls: 0,
     error,
+    ...lossesOf(run),
   };
+}
+
+/** The result of a task that ends for another reason than its interrupted turn names, with what that turn left. */
+export function resultOfInterruption(
+  run: TaskRun,
+  report: TurnReport,
+  { outcome, error }: Pick<TaskResult, 'outcome' | 'error'>,
+  context: ResultContext,
+): TaskResult {
+  return { ...resultOfTurn(run, report, context), outcome, error, workspace_may_be_half_changed: true };
+}
+
+function lossesOf({ earlier, halfChanged }: TaskRun): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {
+  return { ...(earlier.length > 0 && { attempts: [...earlier] }), ...(halfChanged && { workspace_may_be_half_changed: true }) };
 }
 
 function frameOf(

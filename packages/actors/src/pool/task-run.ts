@@ -1,8 +1,15 @@
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import type { TurnRequest } from '@opencode-manager/core';
 import type { Place } from '../machines/index.ts';
-import type { SessionHost } from '../session/session-host.ts';
-import type { Task, TaskResult } from '../task/types.ts';
+import type { SessionHost, TurnReport } from '../session/session-host.ts';
+import type { Task, TaskAttempt, TaskResult } from '../task/types.ts';
+
+/** A turn whose server was lost; what became of it is read from the next server. */
+export interface Interruption {
+  readonly host: SessionHost;
+  readonly report: TurnReport;
+  readonly request: TurnRequest;
+}
 
 /** One task on its way through the pool. */
 export interface TaskRun {
@@ -19,6 +26,11 @@ export interface TaskRun {
   host: SessionHost | undefined;
   messageId: string | undefined;
   directory: string | undefined;
+  interruption: Interruption | undefined;
+  /** Tries that a lost server ended. */
+  readonly earlier: TaskAttempt[];
+  /** A try broke off and its changes of files were not taken back for certain. */
+  halfChanged: boolean;
   /** Why it is to end as `aborted`, once somebody wished so. */
   abortReason: string | undefined;
   /** Ends the calls before the turn with the wish to abort. */
@@ -41,6 +53,9 @@ export function createTaskRun(id: string, task: Task, queuedAtMs: number, bound:
     host: undefined,
     messageId: undefined,
     directory: bound?.directory,
+    interruption: undefined,
+    earlier: [],
+    halfChanged: false,
     abortReason: undefined,
     calls: new AbortController(),
     finished: false,

@@ -1,5 +1,6 @@
 import type { EventMonitor } from '@opencode-manager/events';
-import type { OpencodeServer, ServerConfig, Session } from '@opencode-manager/core';
+import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
+import type { HealthCheck } from '../recovery/index.ts';
 import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
 
 /** Limits that end a turn that does not end itself. */
@@ -45,6 +46,18 @@ export interface SessionPoolOptions extends TurnLimits {
   readonly model?: string;
   readonly agent?: string;
   readonly restartBudget?: Partial<RestartBudget>;
+  /**
+   * Whether a server that is lost is started again on its state (`OpencodeServer.relaunch`), within `restartBudget`. Default:
+   * true for a server that the pool launched, false for one that it was given.
+   */
+  readonly recovery?: boolean;
+  /**
+   * What becomes of a turn that broke off with its server. `retry`: the task runs again, after a revert in the same session
+   * where the server keeps snapshots, else in a fresh session. `fail`: it ends as `interrupted`. Default `retry`.
+   */
+  readonly onInterrupted?: 'retry' | 'fail';
+  /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
+  readonly health?: Partial<HealthCheck>;
   readonly signal?: AbortSignal;
 }
 
@@ -62,14 +75,20 @@ export interface SessionSnapshot {
 }
 
 export interface PoolSnapshot {
-  readonly state: 'starting' | 'running' | 'draining' | 'stopped' | 'failed';
+  readonly state: 'starting' | 'running' | 'recovering' | 'draining' | 'stopped' | 'failed';
   readonly maxSessions: number;
   readonly queued: number;
   readonly active: number;
   readonly finished: number;
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
   readonly restarts: number;
+  /** Servers started in place of lost ones. */
+  readonly serverRestarts: number;
   readonly gaps: number;
+  /** What the provider allows now: turns at once, and the time before which no new one begins (milliseconds since the epoch). */
+  readonly provider: { readonly limit: number; readonly heldUntilMs: number | null; readonly holds: number };
+  /** Why the pool has failed. */
+  readonly error: SerializedError | null;
   readonly sessions: readonly SessionSnapshot[];
 }
 
@@ -87,6 +106,12 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
   | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }
   | { readonly type: 'pool.changed'; readonly state: PoolSnapshot['state'] }
   | { readonly type: 'stream.gap'; readonly generation: number }
+  /** A server was lost, and this one has taken its place. */
+  | {
+      readonly type: 'server.restarted';
+      readonly server: { readonly pid: number; readonly url: string; readonly version: string };
+      readonly restarts: number;
+    }
 );
 
 export type PoolEventType = PoolEvent['type'];
@@ -96,7 +121,9 @@ export type PoolEventType = PoolEvent['type'];
  * @public
  */
 export interface SessionPool extends AsyncDisposable {
+  /** The server of the moment; another handle after a recovery. */
   readonly server: OpencodeServer;
+  /** The event stream of that server. */
   readonly monitor: EventMonitor;
   /** Runs one task; never rejects for what happens to the task (see `outcome`). @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   run(task: Task, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;

@@ -8,6 +8,7 @@ const unknownOutcome: ReadonlySet<ErrorCode> = new Set([
   'SERVER_ERROR',
   'RESPONSE_INVALID',
   'INTERNAL',
+  'SERVER_EXITED',
 ]);
 
 /** After these the task may be tried on a fresh session: the cause lies in the server or the connection, not in the task. */

@@ -1,5 +1,5 @@
 import type { MonitorEvent } from '@opencode-manager/events';
-import type { SessionMachineEvent } from '../machines/index.ts';
+import type { ProviderRetry, SessionMachineEvent } from '../machines/index.ts';
 import type { AnsweredAsk, Ask } from '../task/types.ts';
 import type { TurnObserver } from './turn-observer.ts';
 
@@ -14,6 +14,7 @@ export interface EventSink {
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
   progress(atMs: number): void;
   checkRunaway(): void;
+  retrying(retry: ProviderRetry): void;
   askOpened(ask: Omit<Ask, 'taskId'>, directory: string, atMs: number): void;
   askReplied(id: string, answer: AnsweredAsk['answer']): void;
 }
@@ -68,10 +69,12 @@ function isRoot(sink: EventSink, sessionId: string | undefined): boolean {
 }
 
 function translateStatus(sink: EventSink, { sessionId, data: { status } }: EventOf<'session.status'>, atMs: number): void {
+  const retry = status.type === 'retry' && { attempt: status.attempt, message: status.message, nextAtMs: status.next };
+  if (retry) sink.retrying(retry);
   if (!isRoot(sink, sessionId)) return sink.childStatus(sessionId!, status.type !== 'idle', atMs);
   if (status.type === 'busy') return sink.send({ type: 'session.busy', atMs });
   if (status.type === 'idle') return sink.send({ type: 'session.idle', atMs });
-  sink.send({ type: 'session.retrying', retry: { attempt: status.attempt, message: status.message, nextAtMs: status.next }, atMs });
+  if (retry) sink.send({ type: 'session.retrying', retry, atMs });
 }
 
 function translateMessage(sink: EventSink, { sessionId, data: { message } }: EventOf<'message.updated'>, atMs: number): void {

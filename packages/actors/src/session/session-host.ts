@@ -9,7 +9,7 @@ import {
 import type { MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { createActor } from 'xstate';
-import type { FinishedTurn, sessionMachine, SessionLimits, SessionMachineEvent } from '../machines/index.ts';
+import type { FinishedTurn, ProviderRetry, sessionMachine, SessionLimits, SessionMachineEvent, SnapshotFacts } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
@@ -46,6 +46,8 @@ export interface SessionHostOptions {
   readonly streamLive: boolean;
   readonly now: () => number;
   readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
+  /** opencode waits for the provider, here or in a sub-agent. */
+  readonly onRetry: (retry: ProviderRetry) => void;
   /** A sub-agent session of this one: its events belong here too. */
   readonly onChild: (sessionId: string) => void;
 }
@@ -68,14 +70,17 @@ interface TurnInFlight {
 export class SessionHost implements EventSink {
   readonly id: string;
   readonly directory: string;
-  readonly operations: SessionOperations;
   readonly #options: SessionHostOptions;
   readonly #actor: SessionActor;
   readonly #children = new Set<string>();
   readonly #busyChildren = new Set<string>();
   /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
   readonly #oldAsks = new Set<string>();
+  #server: OpencodeServer;
+  #operations: SessionOperations;
   #turn: TurnInFlight | undefined;
+  /** The newest turn whose server was lost. */
+  #interrupted: TurnInFlight | undefined;
   #path = 'idle';
   #sinceMs: number;
   #reading = false;
@@ -86,7 +91,8 @@ export class SessionHost implements EventSink {
 
   constructor(options: SessionHostOptions) {
     this.#options = options;
-    this.operations = options.operations;
+    this.#server = options.server;
+    this.#operations = options.operations;
     this.id = options.operations.id;
     this.directory = options.operations.directory;
     this.#sinceMs = options.now();
@@ -97,6 +103,10 @@ export class SessionHost implements EventSink {
     // Without an error observer, XState rethrows to the process.
     this.#actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: (error) => this.#onActorError(error) });
     this.#actor.start();
+  }
+
+  get operations(): SessionOperations {
+    return this.#operations;
   }
 
   get state(): SessionActorState {
@@ -131,10 +141,10 @@ export class SessionHost implements EventSink {
   /** Runs one turn to its end. The caller keeps to one at a time. @throws `SESSION_ACTOR_FAILED` when the actor failed */
   run(plan: TurnPlan): Promise<TurnReport> {
     if (this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('the session is dead')));
-    const { now, runaway, server } = this.#options;
+    const { now, runaway } = this.#options;
     const observer = new TurnObserver({ messageId: plan.request.messageId, kind: plan.request.kind }, runaway);
     const desk = new AskDesk({
-      server,
+      server: this.#server,
       policy: plan.policy,
       onClosed: (id, { rejectedQuestion }) => this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: now() }),
     });
@@ -143,6 +153,23 @@ export class SessionHost implements EventSink {
     this.#turn = { plan, observer, desk, startedAtMs: atMs, closed: new AbortController(), settled, lastProgressMs: 0 };
     const { kind, messageId } = plan.request;
     this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
+    return settled.promise;
+  }
+
+  /** Goes on with the session on the server that came in the place of a lost one. */
+  reattach(server: OpencodeServer): void {
+    this.#server = server;
+    this.#operations = server.operations(this.id, this.directory);
+  }
+
+  /** Reads the end of the turn that was over when its server was lost; nothing is sent. @throws `SESSION_ACTOR_FAILED` */
+  resume(): Promise<TurnReport> {
+    const turn = this.#interrupted;
+    if (!turn || this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('there is no turn to go on with')));
+    const settled = Promise.withResolvers<TurnReport>();
+    this.#turn = { ...turn, closed: new AbortController(), settled };
+    const { taskId, timeoutMs, request } = turn.plan;
+    this.send({ type: 'turn.resume', taskId, messageId: request.messageId, kind: request.kind, timeoutMs, atMs: this.#options.now() });
     return settled.promise;
   }
 
@@ -176,6 +203,10 @@ export class SessionHost implements EventSink {
     if (this.#children.has(sessionId)) return;
     this.#children.add(sessionId);
     this.#options.onChild(sessionId);
+  }
+
+  retrying(retry: ProviderRetry): void {
+    this.#options.onRetry(retry);
   }
 
   childStatus(sessionId: string, busy: boolean, atMs: number): void {
@@ -265,9 +296,9 @@ export class SessionHost implements EventSink {
     this.#reading = true;
     const known = this.#actor.getSnapshot().context.turn;
     const soFar = { accepted: known?.accepted ?? false, gapped: (known?.gaps ?? 0) > 0 || (known?.stale ?? false) };
-    readTurnState(this, this.#options.server, soFar, turn.closed.signal)
+    readTurnState(this, this.#server, soFar, turn.closed.signal)
       // A failed read is repeated by the machine.
-      .then((facts) => this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() }))
+      .then((facts) => this.#onRead(turn, facts))
       .catch(() => undefined)
       .finally(() => this.#readOver());
   }
@@ -276,6 +307,11 @@ export class SessionHost implements EventSink {
   fail(error: unknown): void {
     this.requestAbort();
     this.send({ type: 'session.failed', error: actorFailed(this.id, error).toJSON() });
+  }
+
+  #onRead(turn: TurnInFlight, facts: SnapshotFacts): void {
+    if (typeof facts.status === 'object') this.retrying(facts.status);
+    this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() });
   }
 
   #readOver(): void {
@@ -293,6 +329,7 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = undefined;
+    this.#interrupted = isServerLoss(finished) ? turn : undefined;
     turn.closed.abort();
     const asks = turn.desk.records();
     for (const id of turn.desk.close()) this.#oldAsks.add(id);
@@ -327,6 +364,11 @@ export class SessionHost implements EventSink {
     turn.closed.abort();
     turn.settled.reject(error);
   }
+}
+
+/** Whether a turn has no end of its own yet, because its server was lost. */
+export function isServerLoss({ outcome, error }: FinishedTurn): boolean {
+  return outcome === 'interrupted' && (error?.code === 'SERVER_EXITED' || error?.code === 'SERVER_UNRESPONSIVE');
 }
 
 function pathOf(value: string | Record<string, unknown>): string {

@@ -101,6 +101,19 @@ export interface Usage {
   readonly cache_write_tokens: number;
 }
 
+/** A try of a task that the loss of the server ended. */
+export interface TaskAttempt {
+  /** 1 for the first try. */
+  readonly attempt: number;
+  readonly session_id: string;
+  /** Our user message. */
+  readonly message_id: string;
+  /** `interrupted`: the server had the prompt, and the answer broke off. `never_started`: the server never had it. */
+  readonly outcome: 'interrupted' | 'never_started';
+  /** The files were taken back to before the try. */
+  readonly reverted: boolean;
+}
+
 /** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */
 export interface TaskResult {
   readonly schema_version: 1;
@@ -136,4 +149,8 @@ export interface TaskResult {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
+  /** Earlier tries, when the server was lost under the task. */
+  readonly attempts?: readonly TaskAttempt[];
+  /** True when a try broke off and what it had done to files may still be there. */
+  readonly workspace_may_be_half_changed?: true;
 }

@@ -223,15 +223,24 @@ test('every transition of the pool machine is reached by a generated path', () =
     { type: 'pool.drain' },
     { type: 'pool.stop' },
     { type: 'server.exited', error },
+    { type: 'server.exited', error, recovery: { atMs: 0, jitter: 0 } },
+    { type: 'task.held', taskId: 'a' },
+    { type: 'server.recovered' },
+    { type: 'provider.paused', atMs: 0, untilMs: 1000, isRateLimit: true },
+    { type: 'provider.resumed' },
+    { type: 'xstate.after.recoveryDelay.pool.recovering' } as unknown as PoolMachineEvent,
   ];
-  const input: PoolInput = { maxSessions: 1, restartLimits: { maxRestarts: 1 } };
+  const input: PoolInput = { maxSessions: 1, restartLimits: { maxRestarts: 2 } };
   const coverage = new TransitionCoverage(poolMachine);
   const paths = generatedPaths(poolMachine, {
     input,
     everyEdge: true,
     events: () => events,
-    kindOf: ({ value, context: { active, queued, retrying, restartTimes, holders } }: Snapshot) =>
-      JSON.stringify([value, active, Math.min(2, queued), retrying.length, restartTimes.length, holders.flat()]),
+    kindOf: ({ value, context }: Snapshot) => {
+      const { active, queued, retrying, restartTimes, holders, held, serverRestartTimes, draining, stopping } = context;
+      const counts = [active, Math.min(2, queued), retrying.length, restartTimes.length, held.length, serverRestartTimes.length];
+      return JSON.stringify([value, counts, holders.flat(), draining, stopping, context.provider.heldUntilMs]);
+    },
     stopWhen: ({ context }: Snapshot) => context.queued > 2 || context.retrying.length > 1,
   });
   for (const path of paths) {

@@ -50,6 +50,8 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'session.deleted' },
   { type: 'session.failed', error },
   { type: 'server.exited', error },
+  { type: 'server.interrupted', error },
+  { type: 'turn.resume', taskId: 't1', messageId: 'msg_10', kind: 'prompt', timeoutMs: 5000, atMs },
 ];
 const timers = timerEventTypes(sessionMachine).map((type) => ({ type }) as unknown as SessionMachineEvent);
 
@@ -101,7 +103,7 @@ test('every transition is reached by a generated path, and each path ends its tu
     const actor = replay(sessionMachine, input, path, coverage.inspect, (event) => finished.push((event as SessionEmitted).turn));
     const { context, value } = actor.getSnapshot() as Snapshot;
     const inFlight = typeof value === 'object' ? 1 : 0;
-    expect(finished.length + inFlight).toBe(context.turns);
+    expect(finished.length + inFlight).toBe(context.turns + context.resumptions);
     expect(context.turn !== null).toBe(inFlight === 1);
     for (const { outcome } of finished) expect(outcomes).toContain(outcome);
     actor.stop();

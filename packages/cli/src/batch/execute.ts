@@ -19,6 +19,8 @@ export interface BatchEnd {
   readonly failure: OpencodeManagerError | undefined;
   readonly gaps: number;
   readonly restarts: number;
+  /** Servers started in place of lost ones. */
+  readonly serverRestarts: number;
 }
 
 export interface BatchOptions {
@@ -52,8 +54,8 @@ export async function executeBatch({ pool, tasks, signals, listener }: BatchOpti
   ];
   const failure = await drive(pool, untilDrained(tasks, signals.drain), signals.abort);
   for (const stop of stopListening) stop();
-  const { gaps, restarts } = pool.snapshot();
-  return { results, notStarted: tasks.length - results.length, failure, gaps, restarts };
+  const { gaps, restarts, serverRestarts } = pool.snapshot();
+  return { results, notStarted: tasks.length - results.length, failure, gaps, restarts, serverRestarts };
 }
 
 /** States of a session in which nothing happens until somebody else acts. */

@@ -42,8 +42,14 @@ function printResult(terminal: Terminal, result: TaskResult, single: boolean): v
   }
   if (output !== '') terminal.result(output);
   // With one task the reason goes where it does not mix with the answer.
+  if (result.workspace_may_be_half_changed) terminal.notice(halfChangedText(result));
   if (result.outcome !== 'succeeded') (single ? terminal.notice : terminal.result)(errorText(result));
   if (!single) terminal.result('');
+}
+
+function halfChangedText({ id, attempts }: TaskResult): string {
+  const then = attempts ? 'it ran again, and files' : 'files';
+  return `${printable(id)}: the server was lost during this task; ${then} of the first try may be half changed. Look with: git status`;
 }
 
 function errorText({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
@@ -77,6 +83,7 @@ export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: B
     duration_ms: Math.round(durationMs),
     gaps: end.gaps,
     restarts: end.restarts,
+    server_restarts: end.serverRestarts,
     signal: signal ?? null,
     exit_code: exitCode,
     clean: stop !== undefined,

@@ -76,7 +76,13 @@ async function runDemo({ terminal, flags, progress, signals, watch }: DemoContex
     ...(flags.binary !== undefined && { binary: flags.binary }),
   };
   progress.note('Starting an isolated opencode server with a scripted model ...');
-  const manager = await openManager({ config, pool: { maxSessions: concurrency }, signals, onSocketError: () => undefined });
+  const manager = await openManager({
+    config,
+    pool: { maxSessions: concurrency },
+    signals,
+    onSocketError: () => undefined,
+    onReaped: (line) => progress.note(line),
+  });
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);

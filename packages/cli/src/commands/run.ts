@@ -12,7 +12,7 @@ import {
   type OutputFile,
 } from '../batch/index.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import { createProgress, type Progress } from '../render/index.ts';
@@ -42,7 +42,13 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
     progress.note('Starting an isolated opencode server ...');
     const onSocketError = ({ code }: NodeJS.ErrnoException) =>
       progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
-    const manager = await openManager({ config: plan.config, pool: plan.settings, signals, onSocketError });
+    const manager = await openManager({
+      config: plan.config,
+      pool: plan.settings,
+      signals,
+      onSocketError,
+      onReaped: (line) => progress.note(line),
+    });
     started = true;
     return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {
@@ -79,11 +85,22 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const { server } = manager;
   if (context.flags.json) context.terminal.record(launchRecord(manager));
   else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
+  tellRestarts(manager, context);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [end.failure, incomplete, await closeOutput(context.out)].filter((problem) => problem !== undefined);
   return finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
+}
+
+function tellRestarts({ pool }: Manager, { terminal, flags, progress }: RunContext): void {
+  pool.on('pool.changed', ({ state }) => {
+    if (state === 'recovering') progress.note('The opencode server was lost; starting it again.');
+  });
+  pool.on('server.restarted', (event) => {
+    if (flags.json) terminal.record(restartRecord(event));
+    progress.note(`The opencode server runs again on ${event.server.url}; what did not finish goes on.`);
+  });
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
@@ -92,7 +109,7 @@ async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, 
     await refuseUntrustedDirectories(server, plan.tasks);
     refuseUnknownNames(await server.catalogue(), plan.tasks, plan.settings);
   } catch (error) {
-    return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0 };
+    return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };
   }
   const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
   return executeBatch({ pool, tasks: plan.tasks, signals, listener });

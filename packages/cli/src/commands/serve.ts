@@ -1,6 +1,7 @@
-import { OpencodeManagerError, type ServerExit } from '@opencode-manager/core';
+import type { SessionPool } from '@opencode-manager/actors';
+import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
 import { reportError } from '../report-error.ts';
@@ -13,7 +14,9 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
   const config = await buildServerConfig(flags, { profile: 'interactive' });
   const settings = await turnSettings(flags);
   try {
-    return await serveUntilStopped(terminal, flags, signals, () => openManager({ config, pool: settings, signals }));
+    return await serveUntilStopped(terminal, flags, signals, () =>
+      openManager({ config, pool: settings, signals, onReaped: terminal.notice }),
+    );
   } catch (error) {
     if (signals.exitCode !== undefined) return signals.exitCode;
     throw error;
@@ -37,9 +40,11 @@ async function serveUntilStopped(
   try {
     if (flags.json) terminal.record(launchRecord(manager));
     else describe(terminal, manager);
-    const end = await Promise.race([aborted(signals.drain), manager.server.exited]);
-    if (end) return reportError(terminal, serverEnded(end, manager), { json: flags.json === true });
-    await Promise.race([manager.pool.drain(), aborted(signals.abort), manager.server.exited]);
+    tellRestarts(terminal, manager.pool, flags.json === true);
+    const lost = serverLost(manager.pool);
+    const end = await Promise.race([aborted(signals.drain), lost]);
+    if (end) return reportError(terminal, end, { json: flags.json === true });
+    await Promise.race([manager.pool.drain(), aborted(signals.abort), lost]);
     return signals.exitCode ?? exitCodes.ok;
   } finally {
     const report = await manager.stop();
@@ -59,10 +64,25 @@ function describe({ notice, result, noticeColors: colors }: Terminal, { server }
   notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   (Ctrl-C stops)'));
 }
 
-function serverEnded({ exitCode, signal }: ServerExit, { server }: Manager): OpencodeManagerError {
-  const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
-  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended by itself (${how}).`, {
-    details: { exitCode, signal },
-    output: server.output(),
+function tellRestarts({ record, notice }: Terminal, pool: SessionPool, json: boolean): void {
+  pool.on('pool.changed', ({ state }) => {
+    if (state === 'recovering') notice('The opencode server was lost; starting it again.');
+  });
+  pool.on('server.restarted', (event) => {
+    if (json) record(restartRecord(event));
+    notice(`The opencode server runs again on ${event.server.url}.`);
+  });
+}
+
+/** Resolves when the server is lost for good. */
+function serverLost(pool: SessionPool): Promise<OpencodeManagerError> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const { state, error } = pool.snapshot();
+      if (state === 'failed')
+        resolve(error ? OpencodeManagerError.from(error) : new OpencodeManagerError('SERVER_EXITED', 'The server is gone.'));
+    };
+    pool.on('pool.changed', look);
+    look();
   });
 }

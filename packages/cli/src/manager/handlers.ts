@@ -1,20 +1,20 @@
 import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
-import type { EventFilter } from '@opencode-manager/events';
+import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { Handlers, SessionListing } from '../manager-socket/index.ts';
 import { createSessionDesk, type DeskSession } from './session-desk.ts';
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
-export function createHandlers(server: OpencodeServer, pool: SessionPool): Handlers {
-  const desk = createSessionDesk(server, pool);
+export function createHandlers(pool: SessionPool): Handlers {
+  const desk = createSessionDesk(pool);
   const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
   return {
-    describe: async () => describeManager(server, pool),
+    describe: async () => describeManager(pool.server, pool),
     async credentials() {
-      const { url, username, password } = server.credentials();
+      const { url, username, password } = pool.server.credentials();
       return { url, username, password };
     },
-    sessions: (_params, { signal }) => listSessions(server, pool, signal),
+    sessions: (_params, { signal }) => listSessions(pool.server, pool, signal),
     async createSession({ title, directory }) {
       const session = await desk.create(title, directory);
       return { sessionId: session.id, directory: session.directory };
@@ -43,10 +43,23 @@ export function createHandlers(server: OpencodeServer, pool: SessionPool): Handl
       return { sessionId };
     },
     async events(filter, { signal, send }) {
-      for await (const event of pool.monitor.streamEvents(filter as EventFilter, { signal })) await send(event);
+      await followEvents(pool, filter as EventFilter, signal, send);
       return null;
     },
   };
+}
+
+/** A monitor ends with its server; the next one is in its place by then. */
+async function followEvents(
+  pool: SessionPool,
+  filter: EventFilter,
+  signal: AbortSignal,
+  send: (event: MonitorEvent) => Promise<void>,
+): Promise<void> {
+  for (let monitor: EventMonitor | undefined; monitor !== pool.monitor && !signal.aborted;) {
+    monitor = pool.monitor;
+    for await (const event of monitor.streamEvents(filter, { signal })) await send(event);
+  }
 }
 
 function describeManager(server: OpencodeServer, pool: SessionPool) {

@@ -3,9 +3,11 @@ import { launchServer, runSocketPath, type OpencodeServer, type ServerConfig, ty
 import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.ts';
 import type { StopSignals } from '../signals.ts';
 import { createHandlers } from './handlers.ts';
+import { reapDeadManagers } from './reap.ts';
 
 /** A server, its pool and the socket through which other commands reach them. */
 export interface Manager {
+  /** The server of the moment: another one after a recovery. */
   readonly server: OpencodeServer;
   readonly pool: SessionPool;
   /** Absent when it could not be opened and the command does without. */
@@ -18,6 +20,8 @@ export interface ManagerOptions {
   readonly config: ServerConfig;
   readonly pool?: Omit<SessionPoolOptions, 'server' | 'monitor' | 'signal'>;
   readonly signals: StopSignals;
+  /** Told what was cleaned up after managers that are gone, if anything. */
+  readonly onReaped: (line: string) => void;
   /** Told when the socket cannot be opened; without it that is an error. */
   readonly onSocketError?: (error: NodeJS.ErrnoException) => void;
 }
@@ -27,12 +31,15 @@ export interface ManagerOptions {
  * @throws OpencodeManagerError those of `launchServer` and `createSessionPool`, `REQUEST_ABORTED` after a stop signal
  */
 export async function openManager(options: ManagerOptions): Promise<Manager> {
-  const { config, pool: poolOptions, signals } = options;
+  const { config, pool: poolOptions, signals, onReaped } = options;
+  // What cannot be cleaned up must not keep a run from starting: ocm doctor names it.
+  const reaped = await reapDeadManagers().catch(() => undefined);
+  if (reaped !== undefined) onReaped(reaped);
   const server = await launchUnlessStopped(config, signals.drain);
   try {
-    const pool = await createSessionPool({ ...poolOptions, server });
-    const socket = await openSocket(server, pool, options);
-    return assemble(server, pool, socket, signals);
+    const pool = await createSessionPool({ recovery: true, ...poolOptions, server });
+    const socket = await openSocket(pool, options);
+    return assemble(pool, socket, signals);
   } catch (error) {
     await server.stop().catch(() => undefined);
     throw error;
@@ -40,13 +47,9 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(
-  server: OpencodeServer,
-  pool: SessionPool,
-  { onSocketError }: ManagerOptions,
-): Promise<ManagerSocket | undefined> {
+async function openSocket(pool: SessionPool, { onSocketError }: ManagerOptions): Promise<ManagerSocket | undefined> {
   try {
-    return await openManagerSocket(runSocketPath(server.runId), createHandlers(server, pool));
+    return await openManagerSocket(runSocketPath(pool.server.runId), createHandlers(pool));
   } catch (error) {
     if (!onSocketError) throw error;
     onSocketError(error as NodeJS.ErrnoException);
@@ -67,24 +70,32 @@ async function launchUnlessStopped(config: ServerConfig, stop: AbortSignal): Pro
   }
 }
 
-function assemble(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
+function assemble(pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
   let stopping: Promise<StopReport> | undefined;
   // The third signal does not wait for anything: what the server had in flight is lost, and the sweep takes the rest.
-  signals.kill.addEventListener('abort', () => killQuietly(server.pid), { once: true });
+  const kill = () => {
+    // A pool that is stopping starts no server in place of the one that dies.
+    void pool.stop().catch(() => undefined);
+    killQuietly(pool.server.pid);
+  };
+  signals.kill.addEventListener('abort', kill, { once: true });
   return {
-    server,
+    get server() {
+      return pool.server;
+    },
     pool,
     socket,
     stop() {
-      stopping ??= stopAll(server, pool, socket);
+      stopping ??= stopAll(pool, socket);
       return stopping;
     },
   };
 }
 
-async function stopAll(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined): Promise<StopReport> {
+async function stopAll(pool: SessionPool, socket: ManagerSocket | undefined): Promise<StopReport> {
   await Promise.allSettled([socket?.close(), pool.stop()]);
-  return server.stop();
+  // Whichever handle it is: the stop of one ends the run, a start of the next one included.
+  return pool.server.stop();
 }
 
 function killQuietly(pid: number): void {

@@ -21,11 +21,16 @@ export interface SessionDesk {
   abort(id: string): Promise<void>;
 }
 
-export function createSessionDesk(server: OpencodeServer, pool: SessionPool): SessionDesk {
+export function createSessionDesk(pool: SessionPool): SessionDesk {
   const known = new Map<string, DeskSession>();
+  // Sessions of the pool go on with the next server; the others are bound to theirs and are looked up again.
+  const outside = new Map<string, OpencodeServer>();
+  const forgetLost = (id: string) => {
+    if (outside.has(id) && outside.get(id) !== pool.server) known.delete(id);
+  };
   const locate = async (id: string) => {
     const actor = pool.snapshot().sessions.find(({ sessionId }) => sessionId === id);
-    return server.getSession(id, actor ? { directory: actor.directory } : {});
+    return pool.server.getSession(id, actor ? { directory: actor.directory } : {});
   };
   return {
     async create(title, directory) {
@@ -34,16 +39,20 @@ export function createSessionDesk(server: OpencodeServer, pool: SessionPool): Se
       return session;
     },
     async open(id) {
+      forgetLost(id);
       const held = known.get(id);
       if (held) return held;
       refuseBusy(pool, id);
+      const on = pool.server;
       const session = outsideThePool(await locate(id));
       // Two clients that ask at once must get one queue.
       const first = known.get(id) ?? session;
       known.set(id, first);
+      outside.set(id, on);
       return first;
     },
     async abort(id) {
+      forgetLost(id);
       await (known.get(id) ?? (await locate(id))).abort();
     },
   };

@@ -123,3 +123,12 @@ export async function allArguments(): Promise<string> {
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
   return lines.join('\n');
 }
+
+/** The guard of a manager: a child of it that leads a session of its own and carries no mark. */
+export async function guardsOf(managerPid: number): Promise<number[]> {
+  const children = (await readFile(`/proc/${managerPid}/task/${managerPid}/children`, 'utf8')).trim().split(' ').map(Number);
+  const named = await Promise.all(children.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const));
+  const guards = named.filter(([, command]) => command.includes('opencode-manager-guard')).map(([pid]) => pid);
+  expect(guards).toHaveLength(1);
+  return guards;
+}

@@ -66,6 +66,10 @@ export const errorCatalogue = {
     meaning: 'The opencode server ended while it was in use.',
     remedy: "Read the output's tail in the error; start a new server.",
   },
+  SERVER_UNRESPONSIVE: {
+    meaning: 'The opencode server runs and has not answered for too long.',
+    remedy: "Read the output's tail in the error; look for what blocks the server or its machine.",
+  },
   SERVER_STOP_INCOMPLETE: {
     meaning: 'Something of the server was still there after it was stopped.',
     remedy: 'End the processes that the message names.',

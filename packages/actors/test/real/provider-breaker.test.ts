@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSessionPool } from '../../src/index.ts';
+import { startBench, type Bench } from '../support/bench.ts';
+import { until } from '../support/watch.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench([
+    { name: 'refused', reply: { error: { status: 429, message: 'Rate limit reached', retryAfterSeconds: 3 } }, times: 1 },
+    { name: 'answered', reply: 'done' },
+  ]);
+});
+afterAll(() => bench?.[Symbol.asyncDispose]());
+
+test('one provider that says no holds back the new turns of the whole pool, ends none in flight, and opens slowly', async () => {
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxSessions: 4 });
+  const first = pool.run({ id: 'first', prompt: 'go' });
+  await until(pool, ({ provider }) => provider.heldUntilMs !== null);
+  const { provider } = pool.snapshot();
+  expect(provider).toMatchObject({ limit: 2, holds: 1 });
+  expect(provider.heldUntilMs! - Date.now()).toBeGreaterThan(1000);
+
+  const others = Array.from({ length: 6 }, (_, index) => pool.run({ id: `t${index}`, prompt: 'go' }));
+  expect(pool.snapshot()).toMatchObject({ active: 1, queued: 6 });
+  let most = 0;
+  pool.on('task.started', () => (most = Math.max(most, pool.snapshot().active)));
+  expect(await first).toMatchObject({ outcome: 'succeeded', retries: 1 });
+  expect((await Promise.all(others)).map(({ outcome }) => outcome)).toEqual(others.map(() => 'succeeded'));
+  // Nothing was asked before the time that the provider had named (its header counts whole seconds from its own clock).
+  const [refused, ...later] = bench.model.turnCalls;
+  for (const { startedAtMs } of later) expect(startedAtMs - refused!.startedAtMs).toBeGreaterThan(2500);
+  expect(most).toBeLessThanOrEqual(4);
+  expect(bench.model.turnCalls.filter(({ rule }) => rule === 'refused')).toHaveLength(1);
+  expect(pool.snapshot().provider).toMatchObject({ limit: 4, heldUntilMs: null });
+});
