@@ -1,7 +1,6 @@
 // Runs all tests of all packages against the pinned opencode, then checks that they left nothing behind. The last line
 // sums up every run: "N passed, N failed".
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { markedProcesses, temporaryEntries } from './leftovers.mjs';
@@ -10,13 +9,13 @@ import { turbo } from './turbo.mjs';
 const packages = globSync(['packages/*/vitest.config.ts', 'apps/*/vitest.config.ts']).map((path) => dirname(path));
 
 /** The binary from the lockfile, whatever is on PATH. */
-function pinnedBinary() {
-  const manifest = createRequire(new URL('../packages/core/package.json', import.meta.url)).resolve('opencode-ai/package.json');
-  const binary = join(dirname(manifest), 'bin', 'opencode.exe');
-  if (!existsSync(binary)) throw new Error(`The pinned opencode is missing at ${binary}: run npm install scripts for opencode-ai.`);
-  return binary;
+async function pinnedBinary() {
+  const { findBinary } = await import('../packages/core/dist/index.js');
+  return (await findBinary({ environment: {} })).path;
 }
 
+if (turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none']) !== 0) process.exit(1);
+const binary = await pinnedBinary();
 const scratch = mkdtempSync(join(tmpdir(), 'ocmtest-'));
 const temporary = join(scratch, 'tmp');
 mkdirSync(temporary);
@@ -25,7 +24,7 @@ const failures = [];
 let status = 1;
 try {
   status = turbo(['run', 'test', '--concurrency=1', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'], {
-    OPENCODE_BIN: pinnedBinary(),
+    OPENCODE_BIN: binary,
     OCM_TEST_RESULTS: scratch,
     TMPDIR: temporary,
   });

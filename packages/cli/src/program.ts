@@ -25,7 +25,7 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
   addBatchCommands(program, terminal, finish);
   addManagerCommands(program, terminal, finish);
   addCareCommands(program, terminal, finish);
-  return program as unknown as Command;
+  return program;
 }
 
 function version(): string {

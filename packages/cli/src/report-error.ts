@@ -33,7 +33,17 @@ export function remedyOf({ code }: Pick<OpencodeManagerError, 'code'>): string |
   return selfExplaining.has(code) || remedy.startsWith('Nothing') ? undefined : remedy;
 }
 
-const selfExplaining: ReadonlySet<string> = new Set(['USAGE', 'MANAGER_NOT_FOUND', 'TASK_INVALID', 'TASK_DUPLICATE', 'DIRECTORY_MISSING', 'MODEL_UNKNOWN', 'SCRIPT_INVALID', 'WORKSPACE_UNTRUSTED', 'TURN_FAILED']);
+const selfExplaining: ReadonlySet<string> = new Set([
+  'USAGE',
+  'MANAGER_NOT_FOUND',
+  'TASK_INVALID',
+  'TASK_DUPLICATE',
+  'DIRECTORY_MISSING',
+  'MODEL_UNKNOWN',
+  'SCRIPT_INVALID',
+  'WORKSPACE_UNTRUSTED',
+  'TURN_FAILED',
+]);
 
 function tail(output: string): string[] {
   return printable(output).trimEnd().split('\n').slice(-outputLines);

@@ -54,7 +54,10 @@ describe('fingerprints', () => {
     expect(await changedBy((directory) => writeFile(join(directory, 'new'), ''))).toEqual([inTree('new')]);
     await rm(inTree('new'));
     expect(await changedBy((directory) => rm(join(directory, 'sub', 'log')))).toEqual([inTree('sub', 'log')]);
-    expect(await changedBy((directory) => rename(join(directory, 'config.json'), join(directory, 'other.json')))).toEqual([inTree('config.json'), inTree('other.json')]);
+    expect(await changedBy((directory) => rename(join(directory, 'config.json'), join(directory, 'other.json')))).toEqual([
+      inTree('config.json'),
+      inTree('other.json'),
+    ]);
     expect(await changedBy(() => mkdir(join(root, 'missing')))).toEqual([join(root, 'missing')]);
   });
 
@@ -81,16 +84,19 @@ describe('fingerprints', () => {
   test('stay within their limits and say so', async () => {
     for (const name of ['a', 'b', 'c']) await writeFile(join(root, name), 'text');
     expect(await fingerprintDirectories([root], { maxEntries: 2, maxHashedBytes: 100 })).toMatchObject({ truncated: true });
-    expect(await fingerprintDirectories([root], { maxEntries: 100, maxHashedBytes: 5 })).toMatchObject({ truncated: false, hashedBytes: 4 });
+    expect(await fingerprintDirectories([root], { maxEntries: 100, maxHashedBytes: 5 })).toMatchObject({
+      truncated: false,
+      hashedBytes: 4,
+    });
   });
 });
 
 describe.runIf(process.platform === 'linux')('a process', () => {
   async function start(env: Record<string, string>, file: string) {
     const child = spawn('/bin/sh', ['-c', `exec 5>>"${file}"; echo ready; read -r _`], { env, stdio: ['pipe', 'pipe', 'ignore'] });
-    await once(child.stdout!, 'data');
+    await once(child.stdout, 'data');
     const stop = async () => {
-      child.stdin!.end('\n');
+      child.stdin.end('\n');
       await once(child, 'exit');
     };
     return { pid: child.pid!, [Symbol.asyncDispose]: stop };
@@ -140,5 +146,10 @@ describe.runIf(process.platform === 'linux')('a process', () => {
 });
 
 test('inside means below, not beside', () => {
-  expect([isInside('/a/b', '/a'), isInside('/a', '/a'), isInside('/ab', '/a'), isInside(undefined, '/a')]).toEqual([true, true, false, false]);
+  expect([isInside('/a/b', '/a'), isInside('/a', '/a'), isInside('/ab', '/a'), isInside(undefined, '/a')]).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
 });

@@ -48,11 +48,18 @@ describe('the manager socket', () => {
   test('answers each request under its id', async () => {
     const { path, socket } = await open({ unrevert: async ({ sessionId }) => ({ sessionId }) });
     await using _ = socket;
-    expect(await firstReply(path, { id: 7, method: 'unrevert', params: { sessionId: 'ses_1' } })).toEqual({ id: 7, type: 'result', value: { sessionId: 'ses_1' } });
+    expect(await firstReply(path, { id: 7, method: 'unrevert', params: { sessionId: 'ses_1' } })).toEqual({
+      id: 7,
+      type: 'result',
+      value: { sessionId: 'ses_1' },
+    });
   });
 
   test('passes errors on with code, details and causes', async () => {
-    const error = new OpencodeManagerError('SNAPSHOTS_OFF', 'no snapshots', { details: { a: 1 }, cause: new OpencodeManagerError('NOT_FOUND', 'below') });
+    const error = new OpencodeManagerError('SNAPSHOTS_OFF', 'no snapshots', {
+      details: { a: 1 },
+      cause: new OpencodeManagerError('NOT_FOUND', 'below'),
+    });
     const { path, socket } = await open({ unrevert: () => Promise.reject(error) });
     await using _ = socket;
     const reply = await firstReply(path, { id: 1, method: 'unrevert', params: { sessionId: 'ses_1' } });
@@ -91,11 +98,14 @@ describe('the manager socket', () => {
     // Nobody reads now: the sender must come to a halt at what the pipes hold.
     let last = -1;
     await expect
-      .poll(() => {
-        const halted = sent === last;
-        last = sent;
-        return halted;
-      }, { timeout: 10_000, interval: 200 })
+      .poll(
+        () => {
+          const halted = sent === last;
+          last = sent;
+          return halted;
+        },
+        { timeout: 10_000, interval: 200 },
+      )
       .toBe(true);
     expect(sent).toBeLessThan(500);
     await reader.return(undefined);
@@ -105,7 +115,9 @@ describe('the manager socket', () => {
   test('aborts what a client waits for when it closes', async () => {
     const { path, socket } = await open({
       unrevert: (_params, { signal }) =>
-        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new OpencodeManagerError('REQUEST_ABORTED', 'stopping')), { once: true })),
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(new OpencodeManagerError('REQUEST_ABORTED', 'stopping')), { once: true }),
+        ),
     });
     const reply = firstReply(path, { id: 1, method: 'unrevert', params: { sessionId: 'ses_1' } });
     // The request must have arrived before the socket closes.
@@ -120,7 +132,11 @@ test('a line of many chunks is one value', async () => {
   const { path, socket } = await open({ createSession: async ({ title }) => ({ sessionId: String(title?.length), directory: '/' }) });
   await using _ = socket;
   const title = 'ü'.repeat(3_000_000);
-  expect(await firstReply(path, { id: 1, method: 'createSession', params: { title } })).toEqual({ id: 1, type: 'result', value: { sessionId: '3000000', directory: '/' } });
+  expect(await firstReply(path, { id: 1, method: 'createSession', params: { title } })).toEqual({
+    id: 1,
+    type: 'result',
+    value: { sessionId: '3000000', directory: '/' },
+  });
 });
 
 test('writing to a closed socket is not an error', async () => {

@@ -6,7 +6,12 @@ import { collector } from './support/terminal.ts';
 function terminalOn(options: { isTTY?: boolean; env?: NodeJS.ProcessEnv } = {}) {
   const [stdout, stderr] = [collector(), collector()];
   const tty = { isTTY: options.isTTY ?? false, columns: 60 };
-  const streams = { stdin: collector().stream, stdout: Object.assign(stdout.stream, tty), stderr: Object.assign(stderr.stream, tty), env: options.env ?? {} };
+  const streams = {
+    stdin: collector().stream,
+    stdout: Object.assign(stdout.stream, tty),
+    stderr: Object.assign(stderr.stream, tty),
+    env: options.env ?? {},
+  };
   return { terminal: createTerminal(streams), stdout, stderr };
 }
 
@@ -14,6 +19,10 @@ function tellStory(terminal: ReturnType<typeof createTerminal>) {
   using progress = createProgress(terminal, { total: 2, now: () => 0 });
   progress.started('a');
   progress.started('b');
+  progress.waiting('b', 'for rain');
+  progress.waiting('b', 'for rain');
+  progress.waiting('b', '');
+  progress.waiting('b', 'for sun');
   progress.finished({ id: 'a', outcome: 'succeeded', durationMs: 1234, detail: 'fine\nreally' });
   progress.finished({ id: 'b', outcome: 'timed_out', durationMs: 61_000 });
 }
@@ -23,7 +32,17 @@ describe('progress', () => {
     const { terminal, stdout, stderr } = terminalOn();
     tellStory(terminal);
     expect(stdout.text()).toBe('');
-    expect(stderr.text()).toBe(['started a', 'started b', 'finished a succeeded after 1.2 s (1/2): fine really', 'finished b timed_out after 1 m 01 s (2/2)', ''].join('\n'));
+    expect(stderr.text()).toBe(
+      [
+        'started a',
+        'started b',
+        'waiting b for rain',
+        'waiting b for sun',
+        'finished a succeeded after 1.2 s (1/2): fine really',
+        'finished b timed_out after 1 m 01 s (2/2)',
+        '',
+      ].join('\n'),
+    );
   });
 
   test('redraws on a terminal and leaves the finished lines alone there', () => {
@@ -31,7 +50,7 @@ describe('progress', () => {
     tellStory(terminal);
     expect(stdout.text()).toBe('');
     const text = stderr.text();
-    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms\n\u001B[2A\u001B[J');
+    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms  for sun\n\u001B[2A\u001B[J');
     expect(text.endsWith('\u001B[1A\u001B[J')).toBe(true);
   });
 
@@ -51,7 +70,15 @@ describe('colours', () => {
 });
 
 test('a table is as wide as its cells', () => {
-  expect(renderTable([{ title: 'ID' }, { title: 'TIME', align: 'right' }], [['first', '1'], ['x', '12345']])).toEqual(['ID      TIME', 'first      1', 'x      12345']);
+  expect(
+    renderTable(
+      [{ title: 'ID' }, { title: 'TIME', align: 'right' }],
+      [
+        ['first', '1'],
+        ['x', '12345'],
+      ],
+    ),
+  ).toEqual(['ID      TIME', 'first      1', 'x      12345']);
 });
 
 test('what a model says cannot steer the terminal', () => {

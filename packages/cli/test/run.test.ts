@@ -8,6 +8,14 @@ beforeAll(async () => {
   bench = await openBench({
     rules: [
       { when: { user: 'go wrong' }, reply: { error: { status: 400, message: 'no such thing' } } },
+      {
+        when: { user: 'use echo' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'echo hello', description: 'Say' } }] }, 'Said.'],
+      },
+      {
+        when: { user: 'use touch' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'touch x', description: 'Make' } }] }, 'Was not allowed.'],
+      },
       { when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' },
     ],
   });
@@ -20,7 +28,14 @@ describe('ocm run --json', () => {
   test('runs a file to its end and leaves nothing behind', async () => {
     const file = join(bench.root, 'tasks.jsonl');
     const out = join(bench.root, 'results.jsonl');
-    await writeFile(file, ['{"id":"one","prompt":"number 1","metadata":{"split":"a"}}', '{"instance_id":"bad","problem_statement":"go wrong","repo":"x"}', '{"id":"first","prompt":"number 3","priority":9}'].join('\n'));
+    await writeFile(
+      file,
+      [
+        '{"id":"one","prompt":"number 1","metadata":{"split":"a"}}',
+        '{"instance_id":"bad","problem_statement":"go wrong","repo":"x"}',
+        '{"id":"first","prompt":"number 3","priority":9}',
+      ].join('\n'),
+    );
     await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--json']);
     const launch = await run.record('launch');
     const password = await passwordOf(launch.server.pid);
@@ -56,14 +71,33 @@ describe('ocm run --json', () => {
       { id: 'one', outcome: 'succeeded', output: 'It was 1.', attempt: 1 },
       { id: 'bad', outcome: 'failed', output: '', attempt: 1 },
     ]);
-    for (const field of ['session_id', 'usage', 'cost_usd', 'duration_ms', 'queued_ms', 'proof', 'asks', 'gaps', 'error', 'metadata']) expect(finished[1]).toHaveProperty(field);
+    for (const field of ['session_id', 'usage', 'cost_usd', 'duration_ms', 'queued_ms', 'proof', 'asks', 'gaps', 'error', 'metadata'])
+      expect(finished[1]).toHaveProperty(field);
     expect(finished[1]!.metadata).toEqual({ split: 'a' });
     expect(Object.keys(finished[1]!.proof)).toEqual(['final_message', 'session_idle', 'children_quiet', 'no_pending_ask']);
     expect(finished[2]!.error).toMatchObject({ code: 'TURN_FAILED', message: 'no such thing' });
-    expect(records.at(-1)).toMatchObject({ type: 'done', total: 3, succeeded: 2, failed: 1, timed_out: 0, not_started: 0, signal: null, exit_code: 1, clean: true, state_deleted: true });
+    expect(records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 3,
+      succeeded: 2,
+      failed: 1,
+      timed_out: 0,
+      not_started: 0,
+      signal: null,
+      exit_code: 1,
+      clean: true,
+      state_deleted: true,
+    });
 
-    const written = (await readFile(out, 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as { id: string; outcome: string });
-    expect(written.map(({ id, outcome }) => [id, outcome])).toEqual([['first', 'succeeded'], ['one', 'succeeded'], ['bad', 'failed']]);
+    const written = (await readFile(out, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; outcome: string });
+    expect(written.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['first', 'succeeded'],
+      ['one', 'succeeded'],
+      ['bad', 'failed'],
+    ]);
     expect(run.stderr).toContain('fields that a task does not have are left out: repo\n');
     expect(run.stdout + run.stderr + written.map((line) => JSON.stringify(line)).join()).not.toContain(password);
     await expectNoProcess(launch.run_id);
@@ -89,6 +123,32 @@ test('ocm run - reads the tasks from standard input', async () => {
   expect(run.stdout).toMatch(/^b {2}succeeded {2}.*\nIt was 7\.\n\n/m);
 });
 
+test('ocm run answers asks by the rules of a file, and tells each', async () => {
+  const config = join(bench.root, 'asking.jsonc');
+  await writeFile(config, JSON.stringify({ ...bench.model.opencodeConfig(), permission: { bash: 'ask' } }));
+  const rules = join(bench.root, 'rules.jsonc');
+  await writeFile(rules, '[{ "permission": "bash", "pattern": "echo *", "action": "allow" }, ] // the rest is denied');
+  await using run = bench.start([
+    'run',
+    '--prompt',
+    'use echo',
+    'use touch',
+    ...base(),
+    '--opencode-config',
+    config,
+    '--permissions',
+    rules,
+    '--json',
+  ]);
+  expect(await run.exit).toBe(0);
+  const asks = run.records.filter(({ type }) => type === 'task.finished').map(({ id, asks: given }) => [id, given]);
+  expect(Object.fromEntries(asks)).toMatchObject({
+    'prompt-1': [{ kind: 'permission', permission: 'bash', answer: 'allowed' }],
+    'prompt-2': [{ kind: 'permission', permission: 'bash', answer: 'denied' }],
+  });
+  expect(await bench.workspace.changedFiles()).toEqual([]);
+});
+
 describe('exit code 2, before anything starts', () => {
   test.each<[string, () => string[], string]>([
     ['nothing to run', () => [], 'There is nothing to run.'],
@@ -100,7 +160,11 @@ describe('exit code 2, before anything starts', () => {
     ['an empty prompt', () => ['--prompt', ''], '--prompt has a bad line'],
     ['a file taken for a prompt', () => ['--prompt', 'x', bench.configFile], 'would be sent as a prompt'],
     ['missing rules', () => ['--prompt', 'x', '--permissions', 'nowhere.json'], '--permissions: nowhere.json does not exist.'],
-    ['an unwritable output', () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'], '--out: /nowhere/out.jsonl cannot be written (ENOENT).'],
+    [
+      'an unwritable output',
+      () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'],
+      '--out: /nowhere/out.jsonl cannot be written (ENOENT).',
+    ],
     ['a missing opencode configuration', () => ['--prompt', 'x', '--opencode-config', 'nowhere.json'], 'OPENCODE_CONFIG_INVALID'],
     ['a missing auth file', () => ['--prompt', 'x', ...base(), '--auth-file', '/nowhere/auth.json'], 'AUTH_FILE_INVALID'],
   ])('for %s', async (_name, args, message) => {
@@ -115,7 +179,9 @@ describe('exit code 2, before anything starts', () => {
     await writeFile(file, '{"prompt":"fine"}\n{"prompt":""}\nnot json\n');
     await using run = bench.start(['run', file, ...base(), '--json']);
     expect(await run.exit).toBe(2);
-    expect(run.records).toEqual([{ type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) }]);
+    expect(run.records).toEqual([
+      { type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
+    ]);
     expect(run.stderr).toMatch(/line 2: prompt: is empty\n {2}line 3: not JSON/);
   });
 
@@ -137,6 +203,23 @@ describe('exit code 2, before anything starts', () => {
     expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
     await bench.expectNothingLeft();
   });
+});
+
+test("exit code 2 for a task's workspace with plugins, before the first prompt", async () => {
+  const workspace = join(bench.root, 'untrusted-task');
+  await mkdir(join(workspace, '.git'), { recursive: true });
+  await mkdir(join(workspace, '.opencode', 'plugins'), { recursive: true });
+  await writeFile(join(workspace, '.opencode', 'plugins', 'x.js'), 'export const X = async () => ({})');
+  const file = join(bench.root, 'untrusted.jsonl');
+  await writeFile(file, `{"prompt":"number 1"}\n{"prompt":"number 2","directory":${JSON.stringify(workspace)}}\n`);
+  const before = bench.model.calls.length;
+  await using run = bench.start(['run', file, ...base(), '--json']);
+  expect(await run.exit).toBe(2);
+  expect(run.records.map(({ type }) => type)).toEqual(['launch', 'error', 'done']);
+  expect(run.records.at(-1)).toMatchObject({ total: 2, succeeded: 0, not_started: 2, exit_code: 2, clean: true });
+  expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
+  expect(bench.model.calls).toHaveLength(before);
+  await bench.expectNothingLeft();
 });
 
 describe('exit code 4, before the first prompt', () => {

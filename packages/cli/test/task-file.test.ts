@@ -44,13 +44,12 @@ describe('a good task file', () => {
     expect(parse(line).tasks).toEqual([{ ...same, directory: '/base/sub', timeoutMs: 90_000 }]);
   });
 
-  test.each([
-    [{ custom_id: 'x', input: 'p' }],
-    [{ instance_id: 'x', problem_statement: 'p' }],
-    [{ task_id: 'x', instruction: 'p' }],
-  ])('takes other tools\' names: %o', (line) => {
-    expect(parse(line).tasks).toEqual([{ id: 'x', prompt: 'p' }]);
-  });
+  test.each([[{ custom_id: 'x', input: 'p' }], [{ instance_id: 'x', problem_statement: 'p' }], [{ task_id: 'x', instruction: 'p' }]])(
+    "takes other tools' names: %o",
+    (line) => {
+      expect(parse(line).tasks).toEqual([{ id: 'x', prompt: 'p' }]);
+    },
+  );
 
   test('takes commands, shell lines and numbers as ids', () => {
     expect(parse({ id: 7, command: '/review src/' }, { shell: 'git status' }).tasks).toEqual([
@@ -92,7 +91,11 @@ describe('a bad task file', () => {
     ['a duration without a unit', { prompt: 'a', timeout: '90' }, 'line 2: timeout: "90" is not a usable duration'],
     ['a number as duration', { prompt: 'a', timeout: 90 }, 'line 2: timeout: must be a duration such as "90s"'],
     ['a model without provider', { prompt: 'a', model: 'sonnet' }, 'line 2: model: must be written provider/model'],
-    ['a rule that is none', { prompt: 'a', permissions: [{ permission: 'bash', action: 'maybe' }] }, 'line 2: permissions: must be "deny", "allow" or a list of rules'],
+    [
+      'a rule that is none',
+      { prompt: 'a', permissions: [{ permission: 'bash', action: 'maybe' }] },
+      'line 2: permissions: must be "deny", "allow" or a list of rules',
+    ],
     ['an empty id', { id: '', prompt: 'a' }, 'line 2: id: is empty'],
   ])('is refused for %s', (_name, line, message) => {
     const error = errorOf({ prompt: 'fine' }, line);

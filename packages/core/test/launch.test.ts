@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBinary, findMarkedProcesses, launchServer, type ServerConfig } from '@opencode-manager/core';
 import { failureOf } from './support/failure.ts';
@@ -203,4 +204,11 @@ describe('one manager holds one state directory', () => {
     expect(await readdir(stateDir)).not.toContain('manager.lock.stale');
     expect(JSON.parse(await readFile(join(stateDir, 'manager.lock'), 'utf8'))).toMatchObject({ pid: process.pid, runId: second.runId });
   });
+});
+
+test('behind the script that a package manager puts on PATH, the native binary is found', async () => {
+  const shim = await findBinary({ environment: { PATH: fileURLToPath(new URL('../node_modules/.bin', import.meta.url)) } });
+  expect(shim.source).toBe('PATH');
+  expect(shim).toEqual({ ...(await findBinary({ environment: {} })), source: 'PATH' });
+  expect(shim.path).toMatch(/opencode-\w+-\w+(-\w+)?\/bin\/opencode$/);
 });

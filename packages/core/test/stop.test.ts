@@ -155,3 +155,39 @@ describe('the end of a manager', () => {
     expect(await exists(manager.stateDir)).toBe(false);
   });
 });
+
+describe('relaunch()', () => {
+  test('after a SIGKILL with a tool running: the same sessions on a new process, the old tools gone', async () => {
+    await using bench = await startBench(rules);
+    const idle = await bench.server.createSession({ title: 'idle' });
+    const busy = await bench.server.createSession({ title: 'busy' });
+    await busy.promptAsync('run setsid');
+    await vi.waitFor(async () => expect(await sleepsOf(bench.server.runId)).toBe(2), { timeout: 30_000, interval: 100 });
+    process.kill(bench.server.pid, 'SIGKILL');
+    await bench.server.exited;
+    const next = await bench.server.relaunch();
+    expect([next.stateDir, next.runId, next.directory]).toEqual([bench.server.stateDir, bench.server.runId, bench.server.directory]);
+    expect(next.credentials().password).not.toBe(bench.server.credentials().password);
+    expect(await sleepsOf(next.runId)).toBe(0);
+    expect((await next.listSessions()).map(({ id }) => id).toSorted()).toEqual([idle.id, busy.id].toSorted());
+    expect((await next.snapshot()).status).toEqual({});
+    const again = await next.getSession(idle.id);
+    expect((await again.executeShell('echo back')).messages).toHaveLength(1);
+    expect((await failureOf(bench.server.relaunch())).code).toBe('SERVER_EXITED');
+    await bench.server.stop();
+    expect(await next.exited).toMatchObject({ expected: true });
+    expect(await findMarkedProcesses(next.runId)).toEqual([]);
+    expect((await failureOf(next.relaunch())).code).toBe('SERVER_EXITED');
+  });
+
+  test('a stop during a relaunch ends both', async () => {
+    await using bench = await startBench(rules);
+    const next = failureOf(bench.server.relaunch());
+    await vi.waitFor(async () => expect(await findMarkedProcesses(bench.server.runId)).toEqual([]), { timeout: 5000, interval: 5 });
+    const report = await bench.server.stop();
+    expect(report.stateDeleted).toBe(true);
+    await next;
+    expect(await findMarkedProcesses(bench.server.runId)).toEqual([]);
+    expect(await exists(bench.server.stateDir)).toBe(false);
+  });
+});

@@ -4,7 +4,10 @@ import { BoundedBuffer } from '../src/router/bounded-buffer.ts';
 import { delta, idle, partUpdated } from './support/events.ts';
 import { seededRandom } from './support/random.ts';
 
-const numbered = (event: ReturnType<typeof delta> | ReturnType<typeof idle> | ReturnType<typeof partUpdated>, sequence: number): MonitorEvent => ({ sequence, ...event });
+const numbered = (
+  event: ReturnType<typeof delta> | ReturnType<typeof idle> | ReturnType<typeof partUpdated>,
+  sequence: number,
+): MonitorEvent => ({ sequence, ...event });
 
 function drain(buffer: BoundedBuffer): MonitorEvent[] {
   const events: MonitorEvent[] = [];
@@ -66,7 +69,14 @@ describe('BoundedBuffer', () => {
     const read: MonitorEvent[] = [];
     for (let index = 0; index < 600; index++) {
       const session = random.pick(['a', 'b']);
-      const event = numbered(random.pick([() => delta(session, `p${random.below(3)}`, `${index};`), () => partUpdated(session, 'q', String(index)), () => idle(session)])(), index);
+      const event = numbered(
+        random.pick([
+          () => delta(session, `p${random.below(3)}`, `${index};`),
+          () => partUpdated(session, 'q', String(index)),
+          () => idle(session),
+        ])(),
+        index,
+      );
       pushed.push(event);
       buffer.push(event);
       if (random.below(4) === 0) read.push(...[buffer.shift()].filter((one) => one !== undefined));

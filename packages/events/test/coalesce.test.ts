@@ -10,19 +10,27 @@ const summary = (events: readonly ServerEvent[]) =>
 describe('WaitingEvents', () => {
   test('joins deltas of one part and counts them as joined', () => {
     const waiting = new WaitingEvents(true);
-    expect([waiting.push(delta('a', 'p', '1')), waiting.push(delta('a', 'p', '2')), waiting.push(delta('b', 'q', 'x')), waiting.push(delta('a', 'p', '3'))]).toEqual([
-      false,
-      true,
-      false,
-      true,
-    ]);
+    expect([
+      waiting.push(delta('a', 'p', '1')),
+      waiting.push(delta('a', 'p', '2')),
+      waiting.push(delta('b', 'q', 'x')),
+      waiting.push(delta('a', 'p', '3')),
+    ]).toEqual([false, true, false, true]);
     expect(summary(waiting.take())).toEqual(['a:p=123', 'b:q=x']);
     expect(waiting.length).toBe(0);
   });
 
   test('keeps apart what another event of the session, another part or another field separates', () => {
     const waiting = new WaitingEvents(true);
-    for (const event of [delta('a', 'p', '1'), idle('a'), delta('a', 'p', '2'), delta('a', 'q', '3'), delta('a', 'q', '4', 'reasoning'), idle('b'), delta('a', 'q', '5', 'reasoning')]) {
+    for (const event of [
+      delta('a', 'p', '1'),
+      idle('a'),
+      delta('a', 'p', '2'),
+      delta('a', 'q', '3'),
+      delta('a', 'q', '4', 'reasoning'),
+      idle('b'),
+      delta('a', 'q', '5', 'reasoning'),
+    ]) {
       waiting.push(event);
     }
     expect(summary(waiting.take())).toEqual(['a:p=1', 'a:session.idle', 'a:p=2', 'a:q=3', 'a:q=45', 'b:session.idle']);
@@ -58,7 +66,12 @@ describe('WaitingEvents', () => {
     for (let index = 0; index < 200; index++) {
       const session = random.pick(sessions);
       const part = `${session}${random.below(2)}`;
-      const event = random.pick([() => delta(session, part, `${index};`), () => delta(session, part, `${index};`), () => partUpdated(session, part, `full${index};`), () => idle(session)])();
+      const event = random.pick([
+        () => delta(session, part, `${index};`),
+        () => delta(session, part, `${index};`),
+        () => partUpdated(session, part, `full${index};`),
+        () => idle(session),
+      ])();
       sent.push(structuredClone(event));
       waiting.push(event);
       if (random.below(20) === 0) received.push(...waiting.take());

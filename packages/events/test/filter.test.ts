@@ -29,12 +29,12 @@ describe('filters', () => {
   });
 
   test('what concerns the stream passes the directory, but not the type and the plane', () => {
-    expect([admits({ directory: '/else' }, notice), admits({ type: 'session.*' }, notice), admits({ plane: 'stream' }, notice), admits({ type: 'stream.*' }, notice)]).toEqual([
-      true,
-      false,
-      false,
-      true,
-    ]);
+    expect([
+      admits({ directory: '/else' }, notice),
+      admits({ type: 'session.*' }, notice),
+      admits({ plane: 'stream' }, notice),
+      admits({ type: 'stream.*' }, notice),
+    ]).toEqual([true, false, false, true]);
   });
 
   test('an event without a directory does not match a directory', () => {
@@ -44,7 +44,8 @@ describe('filters', () => {
   test('answers stay right when more texts come than are remembered', () => {
     const patterns = new PatternSet(['/even/*']);
     for (let round = 0; round < 2; round++) {
-      for (let index = 0; index < 3000; index++) expect(patterns.matches(`/${index % 2 === 0 ? 'even' : 'odd'}/${index}`)).toBe(index % 2 === 0);
+      for (let index = 0; index < 3000; index++)
+        expect(patterns.matches(`/${index % 2 === 0 ? 'even' : 'odd'}/${index}`)).toBe(index % 2 === 0);
     }
   });
 });

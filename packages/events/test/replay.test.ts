@@ -11,7 +11,7 @@ function merge(ledger: Ledger, history: readonly ServerEvent[], live: readonly S
   return { events, replayed };
 }
 
-const beginning = () => new Ledger({ sequences: [], baselineId: eventId() });
+const beginning = () => new Ledger({ sequences: [], directories: [], baselineId: eventId() });
 
 describe('mergeReplay', () => {
   test('takes the history up to the first live event of the session, then the live ones', () => {
@@ -41,11 +41,26 @@ describe('mergeReplay', () => {
 
   test('replays across sessions in order of time, and each session in order of its numbers', () => {
     const ledger = beginning();
-    const [b0, a0, b1, a1] = [partUpdated('b', 'p', '', 0), partUpdated('a', 'p', '', 0), partUpdated('b', 'p', '', 1), partUpdated('a', 'p', '', 1)];
+    const [b0, a0, b1, a1] = [
+      partUpdated('b', 'p', '', 0),
+      partUpdated('a', 'p', '', 0),
+      partUpdated('b', 'p', '', 1),
+      partUpdated('a', 'p', '', 1),
+    ];
     expect(merge(ledger, [a0, a1, b0, b1], []).events).toEqual([b0, a0, b1, a1]);
     const late = beginning();
     const swapped = [partUpdated('a', 'p', '', 1), partUpdated('a', 'p', '', 0)] as const;
     expect(merge(late, swapped, []).events.map((event) => event.durableSequence)).toEqual([0, 1]);
+  });
+
+  test('what the history brings gets the directory of its session', () => {
+    const ledger = beginning();
+    ledger.admit({ ...partUpdated('a', 'p', '', 0), directory: '/work' });
+    const { events } = merge(ledger, [partUpdated('a', 'p', 'x', 1), partUpdated('b', 'p', 'x', 0)], []);
+    expect(events.map(({ sessionId, directory }) => [sessionId, directory])).toEqual([
+      ['a', '/work'],
+      ['b', undefined],
+    ]);
   });
 
   test('a delta that is older than the replayed state of its part is left out, a younger one is not', () => {
@@ -57,29 +72,35 @@ describe('mergeReplay', () => {
     expect(ledger.admit(delta('a', 'p', '!'))).toBe(true);
   });
 
-  test.each(Array.from({ length: 200 }, (_, index) => index + 1))('any cut of any stream gives every stored event once and the right text (seed %i)', (seed) => {
-    const random = seededRandom(seed);
-    const ledger = beginning();
-    const story = tellStory(random);
-    const lost = random.below(story.length);
-    const back = lost + random.below(story.length - lost);
-    // The history was read at some moment after the new connection began.
-    const readAt = back + random.below(story.length - back + 1);
-    const passed: ServerEvent[] = [];
-    for (const event of story.slice(0, lost)) if (ledger.admit(event)) passed.push(event);
-    const after = new Map(ledger.sequences);
-    const history = story.slice(0, readAt).filter((event) => event.durableSequence !== undefined && event.durableSequence > (after.get(event.sessionId!) ?? -1));
-    const arrivedUntil = back + random.below(story.length - back + 1);
-    mergeReplay(history, story.slice(back, arrivedUntil), ledger, (event) => passed.push(event));
-    for (const event of story.slice(arrivedUntil)) if (ledger.admit(event)) passed.push(event);
+  test.each(Array.from({ length: 200 }, (_, index) => index + 1))(
+    'any cut of any stream gives every stored event once and the right text (seed %i)',
+    (seed) => {
+      const random = seededRandom(seed);
+      const ledger = beginning();
+      const story = tellStory(random);
+      const lost = random.below(story.length);
+      const back = lost + random.below(story.length - lost);
+      // The history was read at some moment after the new connection began.
+      const readAt = back + random.below(story.length - back + 1);
+      const passed: ServerEvent[] = [];
+      for (const event of story.slice(0, lost)) if (ledger.admit(event)) passed.push(event);
+      const after = new Map(ledger.sequences);
+      const history = story
+        .slice(0, readAt)
+        .filter((event) => event.durableSequence !== undefined && event.durableSequence > (after.get(event.sessionId!) ?? -1));
+      const arrivedUntil = back + random.below(story.length - back + 1);
+      mergeReplay(history, story.slice(back, arrivedUntil), ledger, (event) => passed.push(event));
+      for (const event of story.slice(arrivedUntil)) if (ledger.admit(event)) passed.push(event);
 
-    const stored = (events: readonly ServerEvent[], session: string) => events.filter((event) => event.sessionId === session && event.durableSequence !== undefined).map((event) => event.id);
-    for (const session of ['a', 'b', 'c']) expect(stored(passed, session)).toEqual(stored(story, session));
-    expect(new Set(passed.map(({ id }) => id)).size).toBe(passed.length);
-    const finished = finishedParts(story);
-    const texts = assembleParts(passed);
-    for (const [part, text] of finished) expect(texts.get(part)).toBe(text);
-  });
+      const stored = (events: readonly ServerEvent[], session: string) =>
+        events.filter((event) => event.sessionId === session && event.durableSequence !== undefined).map((event) => event.id);
+      for (const session of ['a', 'b', 'c']) expect(stored(passed, session)).toEqual(stored(story, session));
+      expect(new Set(passed.map(({ id }) => id)).size).toBe(passed.length);
+      const finished = finishedParts(story);
+      const texts = assembleParts(passed);
+      for (const [part, text] of finished) expect(texts.get(part)).toBe(text);
+    },
+  );
 });
 
 /** Turns of three sessions, interleaved: a part begins, grows by deltas, and is stored whole at its end. */
@@ -106,7 +127,8 @@ function tellStory(random: ReturnType<typeof seededRandom>): ServerEvent[] {
 function finishedParts(story: readonly ServerEvent[]): Map<string, string> {
   const finished = new Map<string, string>();
   for (const event of story) {
-    if (event.type === 'part.updated' && event.data.part.type === 'text' && event.data.part.text !== '') finished.set(event.data.part.id, event.data.part.text);
+    if (event.type === 'part.updated' && event.data.part.type === 'text' && event.data.part.text !== '')
+      finished.set(event.data.part.id, event.data.part.text);
   }
   return finished;
 }

@@ -14,7 +14,10 @@ let server: OpencodeServer;
 let monitor: EventMonitor;
 
 beforeAll(async () => {
-  model = await startScriptedModel({ rules: [{ when: { user: /say (\w+)/ }, reply: { text: words, tokensPerSecond: 200 } }], default: 'A title' });
+  model = await startScriptedModel({
+    rules: [{ when: { user: /say (\w+)/ }, reply: { text: words, tokensPerSecond: 200 } }],
+    default: 'A title',
+  });
   workspace = await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } });
   server = await launchServer({ directory: workspace.path, opencodeConfig: model.opencodeConfig() });
 });
@@ -30,11 +33,14 @@ beforeEach(async () => {
 afterEach(() => monitor.close());
 
 const answer = (name: string) => words.replaceAll('{{user.1}}', name);
-const serverEvents = (events: readonly MonitorEvent[]) => events.filter((event): event is MonitorEvent & ServerEvent => !event.type.startsWith('stream.'));
+const serverEvents = (events: readonly MonitorEvent[]) =>
+  events.filter((event): event is MonitorEvent & ServerEvent => !event.type.startsWith('stream.'));
 
 /** Numbers of a session's stored events among those given, in their order. */
 function numbersOf(events: readonly MonitorEvent[], sessionId: string): number[] {
-  return serverEvents(events).flatMap((event) => (event.sessionId === sessionId && event.durableSequence !== undefined ? [event.durableSequence] : []));
+  return serverEvents(events).flatMap((event) =>
+    event.sessionId === sessionId && event.durableSequence !== undefined ? [event.durableSequence] : [],
+  );
 }
 
 async function storedCount(sessionId: string): Promise<number> {
@@ -46,7 +52,9 @@ async function storedCount(sessionId: string): Promise<number> {
 async function promptAndSettle(sessionId: string, name: string, events: readonly MonitorEvent[]): Promise<void> {
   const session = await server.getSession(sessionId);
   await session.prompt(`say ${name}`);
-  await expect.poll(async () => numbersOf(events, sessionId).length === (await storedCount(sessionId)), { timeout: 15_000, interval: 50 }).toBe(true);
+  await expect
+    .poll(async () => numbersOf(events, sessionId).length === (await storedCount(sessionId)), { timeout: 15_000, interval: 50 })
+    .toBe(true);
 }
 
 describe('on a real server', () => {
@@ -91,10 +99,13 @@ describe('on a real server', () => {
     expect(new Set(byType.map(({ type }) => type.split('.')[0]))).toEqual(new Set(['session', 'message']));
     expect(new Set(lifecycle.map((event) => [event.plane, event.directory].join()))).toEqual(new Set([`lifecycle,${server.directory}`]));
     expect(elsewhere).toEqual([]);
-    expect(byType.map(({ type }) => type)).toEqual(expect.arrayContaining(['session.created', 'session.status', 'message.updated', 'session.idle']));
+    expect(byType.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['session.created', 'session.status', 'message.updated', 'session.idle']),
+    );
   });
 
   test('losses in the middle of turns: every stored event once and in order, and the right text', async () => {
+    const inDirectory = watch(monitor, { directory: server.directory });
     const events = watch(monitor);
     const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
     const drops = setInterval(() => monitor.reconnect('a test'), 150);
@@ -104,11 +115,29 @@ describe('on a real server', () => {
       const own = serverEvents(events).filter((event) => event.sessionId === id);
       expect([...assembleParts(own).values()]).toContain(answer(`drop${index}x`));
     }
+    const stored = (list: readonly MonitorEvent[]) =>
+      serverEvents(list).flatMap((event) => (event.durableSequence === undefined ? [] : [event.id]));
+    expect(stored(inDirectory)).toEqual(stored(events));
     const ids = serverEvents(events).flatMap(({ id }) => (id === '' ? [] : [id]));
     expect(new Set(ids).size).toBe(ids.length);
     expect(monitor.gaps).toBeGreaterThan(1);
     await monitor.ready();
     expect(ofType(events, 'stream.live').length).toBe(monitor.stats.reconnects);
+  });
+
+  test('what happens directly after stream.live comes, however often the connection was made', async () => {
+    const events = watch(monitor);
+    const session = await server.createSession();
+    for (let round = 0; round < 25; round++) {
+      const reached = events.length;
+      monitor.reconnect('a test');
+      await until('the stream is live again', () => ofType(events.slice(reached), 'stream.live').length === 1);
+      await session.rename(`round ${round}`);
+      await until('the new name came', () =>
+        ofType(events.slice(reached), 'session.updated').some((event) => event.data.session.title === `round ${round}`),
+      );
+    }
+    expect(numbersOf(events, session.id)).toEqual(Array.from({ length: 26 }, (_, index) => index));
   });
 
   test('a lost thread in the middle of a turn loses no stored event', async () => {

@@ -30,7 +30,13 @@ describe('framing', () => {
   test('records in slices of one byte, with characters of four bytes', async () => {
     const events = await open();
     const text = 'héllo 🙂 wörld';
-    const bytes = Buffer.from(frame({ id: eventId(), type: 'message.part.delta', properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text } }));
+    const bytes = Buffer.from(
+      frame({
+        id: eventId(),
+        type: 'message.part.delta',
+        properties: { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: text },
+      }),
+    );
     for (const byte of bytes) await peer.send(Buffer.from([byte]));
     await until('the delta came', () => ofType(events, 'part.delta').length === 1);
     expect(ofType(events, 'part.delta')[0]!.data).toEqual({ messageId: 'm', partId: 'p', field: 'text', delta: text });
@@ -111,11 +117,13 @@ describe('losses', () => {
   test('a stored event whose number was cut off comes once, by the replay', async () => {
     const events = await open();
     const part = { id: 'p', sessionID: 's', messageID: 'm', type: 'text', text: 'whole' };
-    const id = peer.publish('s', 'message.part.updated', { part }, true);
-    await until('the part came', () => ofType(events, 'part.updated').length === 1);
+    const id = peer.publish('s', 'message.part.updated', { part }, 'cut-off');
     peer.drop('end');
     await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
-    expect(ofType(events, 'part.updated').map((event) => event.id)).toEqual([id]);
+    peer.publish('s', 'session.idle', {});
+    await until('the next event came', () => idles(events).length === 1);
+    expect(ofType(events, 'part.updated').map((event) => [event.id, event.durableSequence])).toEqual([[id, 0]]);
+    expect(events.findIndex(({ type }) => type === 'part.updated')).toBeGreaterThan(events.findIndex(({ type }) => type === 'stream.gap'));
   });
 
   test('silence is noticed by the watchdog; a comment is life', async () => {
@@ -146,6 +154,22 @@ describe('losses', () => {
     await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
     expect(ofType(events, 'stream.gap')).toMatchObject([{ generation: 2, reason: 'a test' }]);
     expect(peer.opened).toBe(2);
+  });
+
+  test('a connection is live only when its subscription is proven', async () => {
+    peer.subscribeAfter(3);
+    const events = await open();
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the first update came', () => ofType(events, 'session.updated').length === 1);
+    peer.drop('end');
+    await until('a connection was made that is not subscribed', () => peer.opened === 2);
+    // Between the greeting and the subscription: the stream never has it.
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
+    peer.publish('s', 'session.updated', { info: { id: 's' } }, true);
+    await until('the last update came', () => ofType(events, 'session.updated').length === 3);
+    expect(ofType(events, 'session.updated').map((event) => event.durableSequence)).toEqual([0, 1, 2]);
+    expect(events.filter(({ type }) => type === 'session.status' || type === 'session.idle')).toEqual([]);
   });
 
   test('a history that cannot be read keeps the stream in its gap until it can', async () => {
@@ -211,7 +235,10 @@ describe('a server that cannot be used', () => {
   test('ready() gives up at its deadline and says why', async () => {
     await peer[Symbol.asyncDispose]();
     monitor = EventMonitor.open(peer, fast);
-    await expect(monitor.ready({ timeoutMs: 3000 })).rejects.toMatchObject({ code: 'STREAM_UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') });
+    await expect(monitor.ready({ timeoutMs: 3000 })).rejects.toMatchObject({
+      code: 'STREAM_UNAVAILABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
     expect(monitor.state).toBe('opening');
     await expect(monitor.ready({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
     peer = await startSsePeer();

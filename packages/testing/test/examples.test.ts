@@ -17,6 +17,18 @@ describe('examples', () => {
     expect(stdout).toBe('Task 7 is done.\n');
   });
 
+  it('lost-answer.ts meets its two faults', async () => {
+    const { stdout } = await run(process.execPath, ['--conditions=@opencode-manager/source', path('examples/lost-answer.ts')]);
+    expect(stdout.split('\n')).toEqual([
+      'Attempt 1: an error',
+      'Attempt 2: an error',
+      'Attempt 3: an answer',
+      'The model was asked 3 times.',
+      'lost: dropped, cut: dropped, no rule: completed',
+      '',
+    ]);
+  });
+
   it('model.jsonc answers', async () => {
     await using model = await startScriptedModel(await loadScript(path('examples/model.jsonc')));
     await chat(model, 'a');
@@ -27,8 +39,11 @@ describe('examples', () => {
 });
 
 describe('README', () => {
-  it.each(['examples/quick.ts', 'examples/changelog-bot.test.ts', 'examples/model.jsonc'])('shows %s as it is', async (file) => {
-    const [readme, example] = await Promise.all([readFile(path('README.md'), 'utf8'), readFile(path(file), 'utf8')]);
-    expect(readme).toContain(example);
-  });
+  it.each(['examples/quick.ts', 'examples/changelog-bot.test.ts', 'examples/lost-answer.ts', 'examples/model.jsonc'])(
+    'shows %s as it is',
+    async (file) => {
+      const [readme, example] = await Promise.all([readFile(path('README.md'), 'utf8'), readFile(path(file), 'utf8')]);
+      expect(readme).toContain(example);
+    },
+  );
 });

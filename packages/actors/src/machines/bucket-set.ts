@@ -21,7 +21,12 @@ export function add(set: BucketSet, member: string): BucketSet {
 export function without(set: BucketSet, member: string): BucketSet {
   const at = bucketOf(member);
   const bucket = set[at]!;
-  return bucket.includes(member) ? set.with(at, bucket.filter((other) => other !== member)) : set;
+  return bucket.includes(member)
+    ? set.with(
+        at,
+        bucket.filter((other) => other !== member),
+      )
+    : set;
 }
 
 /** FNV-1a: spreads ids that differ in their last digits alone. */

@@ -10,7 +10,7 @@ export const emptyQueue: ChunkQueue<never> = [];
 export function push<Item>(queue: ChunkQueue<Item>, item: Item): ChunkQueue<Item> {
   const last = queue.at(-1);
   if (!last || last.length >= chunkSize) return [...queue, [item]];
-  return queue.with(-1, [...last, item]);
+  return queue.with(queue.length - 1, [...last, item]);
 }
 
 /** Takes from the front. */

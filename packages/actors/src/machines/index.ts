@@ -18,3 +18,4 @@ export type {
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';
 export type { LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 export type { Place } from './task-lanes.ts';
+export { describeMachine, type StateDescription, type TransitionDescription } from './describe.ts';

@@ -1,6 +1,16 @@
 import { assign, raise, setup } from 'xstate';
 import { emptySet, has } from './bucket-set.ts';
-import { assignSlots, cancelTask, freeSlot, giveUp, loseWaiting, planRestart, queueTask, recentRestarts, requeue } from './pool-schedule.ts';
+import {
+  assignSlots,
+  cancelTask,
+  freeSlot,
+  giveUp,
+  loseWaiting,
+  planRestart,
+  queueTask,
+  recentRestarts,
+  requeue,
+} from './pool-schedule.ts';
 import type { PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 import { emptyLanes } from './task-lanes.ts';
 
@@ -23,8 +33,10 @@ function change(context: PoolContext, event: PoolMachineEvent): PoolContext {
   return apply ? apply(context, event) : context;
 }
 
+const types = {} as { context: PoolContext; events: PoolMachineEvent; input: PoolInput };
+
 const machineSetup = setup({
-  types: { context: {} as PoolContext, events: {} as PoolMachineEvent, input: {} as PoolInput },
+  types,
   actions: {
     // Effects: the host provides them. Alone, the machine is pure.
     startAssigned: () => {},
@@ -45,7 +57,9 @@ const machineSetup = setup({
   },
   guards: {
     withinBudget: ({ context, event }) =>
-      event.type === 'task.crashed' && has(context.holders, event.taskId) && recentRestarts(context, event.atMs).length < context.restartLimits.maxRestarts,
+      event.type === 'task.crashed' &&
+      has(context.holders, event.taskId) &&
+      recentRestarts(context, event.atMs).length < context.restartLimits.maxRestarts,
     holdsSlot: ({ context, event }) => event.type === 'task.crashed' && has(context.holders, event.taskId),
     isRetrying: ({ context, event }) => event.type === 'retry.due' && context.retrying.some(({ taskId }) => taskId === event.taskId),
     isEmpty: ({ context }) => context.active === 0 && context.queued === 0 && context.retrying.length === 0,
@@ -63,7 +77,11 @@ const work = {
   'task.cancelled': { actions: 'record' },
   'slot.freed': { actions: ['recordAndAssign', 'startAssigned'] },
   'task.crashed': [
-    { guard: 'withinBudget', actions: ['recordAndAssign', 'scheduleRetry', 'startAssigned'], description: 'A fresh session, after a wait.' },
+    {
+      guard: 'withinBudget',
+      actions: ['recordAndAssign', 'scheduleRetry', 'startAssigned'],
+      description: 'A fresh session, after a wait.',
+    },
     { guard: 'holdsSlot', actions: ['giveUp', 'endLost', 'startAssigned'], description: 'The restart budget is spent.' },
   ],
   'retry.due': { guard: 'isRetrying', actions: ['recordAndAssign', 'startAssigned'] },

@@ -1,20 +1,17 @@
-import { proveTurnEnd, type TurnProof } from '@opencode-manager/core/protocol';
-import { assign, emit, setup } from 'xstate';
-import type { FinishedTurn, SessionContext, SessionEmitted, SessionInput, SessionLimits, SessionMachineEvent, Turn, TurnFact, TurnPhase } from './session.types.ts';
-import { beginTurn, evidenceOf, phaseOf, recordFact } from './turn-facts.ts';
-import {
-  abortedBy,
-  decideOnce,
-  failure,
-  finishTurn,
-  inputNeeded,
-  leavesSessionWell,
-  notAccepted,
-  ranAway,
-  stalled,
-  timedOut,
-  verdictOf,
-} from './turn-verdict.ts';
+import { assign, cancel, emit, raise, setup } from 'xstate';
+import type {
+  SessionContext,
+  SessionEmitted,
+  SessionInput,
+  SessionLimits,
+  SessionMachineEvent,
+  Turn,
+  TurnFact,
+  TurnPhase,
+} from './session.types.ts';
+import { conclude, endOf, settleDelayOf } from './turn-end.ts';
+import { beginTurn, phaseOf, recordFact } from './turn-facts.ts';
+import { abortedBy, decideOnce, failure, inputNeeded, notAccepted, ranAway, stalled, timedOut } from './turn-verdict.ts';
 
 /** Defaults of every limit; what `createSessionPool` documents. */
 export const defaultSessionLimits: SessionLimits = {
@@ -34,38 +31,6 @@ const longestDelayMs = 2 ** 31 - 1;
 
 const withTurn = (change: (turn: Turn, context: SessionContext) => Turn) => (context: SessionContext) =>
   context.turn ? { turn: change(context.turn, context) } : {};
-
-function proofOf(turn: Turn): TurnProof | null {
-  const end = proveTurnEnd(evidenceOf(turn));
-  return end.over ? end.proof : null;
-}
-
-/** After a gap, what the stream said proves nothing until a read has confirmed it. */
-function isProven(turn: Turn): boolean {
-  const proof = proofOf(turn);
-  return proof !== null && (!turn.stale || proof.session_idle.source === 'snapshot');
-}
-
-/** No answer will come: the server stayed idle over several reads. */
-function isExhausted({ accepted, inconclusiveReads }: Turn, limits: SessionLimits): boolean {
-  return accepted && inconclusiveReads >= limits.maxInconclusiveReads;
-}
-
-/** Whether a turn is over, and how it leaves the session; undefined while it is not over. */
-function endOf({ turn, limits }: SessionContext, isAborting: boolean): 'well' | 'badly' | undefined {
-  if (!turn || turn.openAsks.length > 0 || turn.busyChildren.length > 0) {
-    if (!turn || !isAborting || !turn.idle) return undefined;
-  }
-  const over = isProven(turn) || (isAborting && turn.idle !== null) || isExhausted(turn, limits);
-  if (!over) return undefined;
-  return leavesSessionWell((turn.decision ?? verdictOf(turn)).outcome) ? 'well' : 'badly';
-}
-
-function conclude(context: SessionContext, quarantined: boolean): Partial<SessionContext> {
-  if (!context.turn) return {};
-  const lastTurn: FinishedTurn = finishTurn(context.turn, proofOf(context.turn), quarantined);
-  return { turn: null, lastTurn };
-}
 
 const machineSetup = setup({
   types: {
@@ -90,7 +55,9 @@ const machineSetup = setup({
     recordRefusal: assign(({ context, event }) =>
       withTurn((turn) => (event.type === 'turn.refused' ? decideOnce(turn, { outcome: 'failed', error: event.error }) : turn))(context),
     ),
-    expectRead: assign(({ context }) => withTurn((turn) => ({ ...turn, readPending: true, unansweredReads: turn.unansweredReads + 1 }))(context)),
+    expectRead: assign(({ context }) =>
+      withTurn((turn) => ({ ...turn, readPending: true, unansweredReads: turn.unansweredReads + 1 }))(context),
+    ),
     suspectStall: assign(({ context }) => withTurn((turn) => ({ ...turn, stallSuspected: true }))(context)),
     clearSuspicion: assign(({ context }) => withTurn((turn) => ({ ...turn, stallSuspected: false }))(context)),
     // Only an idle that is seen after the abort was sent confirms it.
@@ -100,6 +67,9 @@ const machineSetup = setup({
       ...withTurn((turn) => ({ ...turn, stale: true, gaps: turn.gaps + 1, readPending: true }))(context),
     })),
     regainStream: assign({ streamLive: true }),
+    // A turn that is to end waits this long for its acceptance, then is looked for and aborted.
+    limitSubmission: raise({ type: 'submit.overdue' }, { delay: 'abortTimeout', id: 'submit.overdue' }),
+    forgetSubmission: cancel('submit.overdue'),
     decideTimedOut: assign(({ context }) => withTurn((turn) => decideOnce(turn, timedOut(turn)))(context)),
     decideStalled: assign(({ context }) => withTurn((turn, { limits }) => decideOnce(turn, stalled(limits)))(context)),
     decideAborted: assign(({ context, event }) =>
@@ -113,7 +83,9 @@ const machineSetup = setup({
     ),
     decideNotAccepted: assign(({ context }) => withTurn((turn) => decideOnce(turn, notAccepted(turn)))(context)),
     decideServerLost: assign(({ context, event }) =>
-      withTurn((turn) => (event.type === 'server.exited' ? decideOnce(turn, { outcome: 'server_lost', error: event.error }) : turn))(context),
+      withTurn((turn) => (event.type === 'server.exited' ? decideOnce(turn, { outcome: 'server_lost', error: event.error }) : turn))(
+        context,
+      ),
     ),
     decideInterrupted: assign(({ context, event }) =>
       withTurn((turn) =>
@@ -136,8 +108,10 @@ const machineSetup = setup({
     isAccepted: ({ context }) => context.turn?.accepted === true,
     isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && !turn.stale,
     isStale: ({ context }) => context.turn?.stale === true,
-    readsKeepFailing: ({ context: { turn, limits } }) => turn !== null && turn.unansweredReads * limits.reconcileRetryMs >= limits.stallTimeoutMs,
-    neverArrived: ({ context: { turn, limits } }) => turn !== null && !turn.accepted && turn.inconclusiveReads >= limits.maxInconclusiveReads,
+    readsKeepFailing: ({ context: { turn, limits } }) =>
+      turn !== null && turn.unansweredReads * limits.reconcileRetryMs >= limits.stallTimeoutMs,
+    neverArrived: ({ context: { turn, limits } }) =>
+      turn !== null && !turn.accepted && turn.inconclusiveReads >= limits.maxInconclusiveReads,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
   },
   delays: {
@@ -145,10 +119,10 @@ const machineSetup = setup({
     stallTimeout: ({ context }) => context.limits.stallTimeoutMs,
     // A command's templates may run shell lines before its message is stored.
     submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
-    // Each inconclusive read doubles the wait: a slow server gets time, a fast one is not kept waiting.
-    settleDelay: ({ context: { limits, turn } }) => limits.settleMs * 2 ** (turn?.inconclusiveReads ?? 0),
+    settleDelay: ({ context: { limits, turn } }) => settleDelayOf(turn, limits),
     reconcileRetry: ({ context }) => context.limits.reconcileRetryMs,
-    askDeadline: ({ context: { limits, turn } }) => Math.max(0, (turn?.openAsks[0]?.atMs ?? 0) + limits.askTimeoutMs - (turn?.lastAtMs ?? 0)),
+    askDeadline: ({ context: { limits, turn } }) =>
+      Math.max(0, (turn?.openAsks[0]?.atMs ?? 0) + limits.askTimeoutMs - (turn?.lastAtMs ?? 0)),
     backoffOverdue: ({ context: { limits, turn } }) =>
       Math.min(longestDelayMs, Math.max(0, (turn?.retry?.nextAtMs ?? 0) - (turn?.lastAtMs ?? 0)) + limits.stallTimeoutMs),
     abortRetry: ({ context }) => Math.min(1000, context.limits.abortTimeoutMs / 2),
@@ -158,10 +132,24 @@ const machineSetup = setup({
 
 const phaseIs = (phase: TurnPhase) => ({ type: 'phaseIs', params: { phase } }) as const;
 const phaseIsNot = (phase: TurnPhase) => ({ type: 'phaseIsNot', params: { phase } }) as const;
-const abortWhenDecided = { guard: phaseIs('aborting'), target: 'aborting', description: 'The outcome is decided: end the turn on the server.' } as const;
+const abortWhenDecided = {
+  guard: phaseIs('aborting'),
+  target: 'aborting',
+  description: 'The outcome is decided: end the turn on the server.',
+} as const;
 const ends = [
-  { guard: 'endsWell', target: '#session.idle', actions: ['concludeTurn', 'announceEnd'], description: 'The end is proven, and the answer is good.' },
-  { guard: 'endsBadly', target: '#session.error', actions: ['concludeTurn', 'announceEnd'], description: 'The end is proven, and the turn failed.' },
+  {
+    guard: 'endsWell',
+    target: '#session.idle',
+    actions: ['concludeTurn', 'announceEnd'],
+    description: 'The end is proven, and the answer is good.',
+  },
+  {
+    guard: 'endsBadly',
+    target: '#session.error',
+    actions: ['concludeTurn', 'announceEnd'],
+    description: 'The end is proven, and the turn failed.',
+  },
 ] as const;
 
 /**
@@ -228,10 +216,17 @@ export const sessionMachine = machineSetup.createMachine({
         submitting: {
           description: 'The turn is on its way; sent once.',
           entry: 'submitTurn',
+          exit: 'forgetSubmission',
           always: [{ guard: 'isAccepted', target: 'running' }],
           on: {
             'turn.refused': { target: '#session.error', actions: ['recordRefusal', 'concludeTurn', 'announceEnd'] },
-            'turn.unknown': { target: 'reconciling', actions: 'recordUnknown', description: 'No answer: read the history back before anything else.' },
+            'turn.unknown': {
+              target: 'reconciling',
+              actions: 'recordUnknown',
+              description: 'No answer: read the history back before anything else.',
+            },
+            'turn.abort': { actions: ['decideAborted', 'limitSubmission'], description: 'Aborted once it is accepted.' },
+            'submit.overdue': { target: 'reconciling', description: 'The turn is to end, and was not accepted in time.' },
             'stream.gap': { actions: 'loseStream', description: 'The acceptance comes by the answer of the request.' },
           },
           after: { submitTimeout: { target: 'reconciling' } },
@@ -251,7 +246,9 @@ export const sessionMachine = machineSetup.createMachine({
             progress: { target: 'running', reenter: true },
             'stream.gap': { target: 'reconciling', actions: 'loseStream' },
           },
-          after: { stallTimeout: { target: 'reconciling', actions: 'suspectStall', description: 'No progress: ask the server before judging.' } },
+          after: {
+            stallTimeout: { target: 'reconciling', actions: 'suspectStall', description: 'No progress: ask the server before judging.' },
+          },
         },
         backingOff: {
           description: 'opencode waits before it asks the provider again.',
@@ -292,7 +289,12 @@ export const sessionMachine = machineSetup.createMachine({
           always: [
             abortWhenDecided,
             ...ends,
-            { guard: 'neverArrived', target: 'aborting', actions: 'decideNotAccepted', description: 'Never sent again; aborted in case it arrives late.' },
+            {
+              guard: 'neverArrived',
+              target: 'aborting',
+              actions: 'decideNotAccepted',
+              description: 'Never sent again; aborted in case it arrives late.',
+            },
             { guard: 'isReconciled', target: 'running' },
           ],
           on: {
@@ -316,7 +318,11 @@ export const sessionMachine = machineSetup.createMachine({
           ],
           after: {
             abortRetry: { actions: ['requestAbort', 'requestSnapshot'], description: 'Once more, and look.' },
-            abortTimeout: { target: '#session.dead', actions: ['quarantine', 'announceEnd'], description: 'Unconfirmed: the session is not used again.' },
+            abortTimeout: {
+              target: '#session.dead',
+              actions: ['quarantine', 'announceEnd'],
+              description: 'Unconfirmed: the session is not used again.',
+            },
           },
         },
       },

@@ -182,6 +182,8 @@ export type SessionMachineEvent =
   | { readonly type: 'turn.unknown'; readonly error: SerializedError }
   | { readonly type: 'turn.abort'; readonly reason?: string }
   | { readonly type: 'turn.runaway'; readonly reason: string }
+  /** Raised by the machine itself: an end was decided, and the server has not accepted the turn yet. */
+  | { readonly type: 'submit.overdue' }
   /** A sign of life of the turn: a delta, a part, a message. The host sends one a second at most. */
   | { readonly type: 'progress' }
   | { readonly type: 'stream.gap' }
@@ -194,4 +196,12 @@ export type SessionMachineEvent =
 export type SessionEmitted = { readonly type: 'turn.finished'; readonly turn: FinishedTurn };
 
 /** Phases of a turn in flight: the nested states of `active`. */
-export type TurnPhase = 'submitting' | 'running' | 'backingOff' | 'awaitingInput' | 'waitingOnChildren' | 'settling' | 'reconciling' | 'aborting';
+export type TurnPhase =
+  | 'submitting'
+  | 'running'
+  | 'backingOff'
+  | 'awaitingInput'
+  | 'waitingOnChildren'
+  | 'settling'
+  | 'reconciling'
+  | 'aborting';

@@ -45,10 +45,12 @@ export function beginTurn({ taskId, messageId, kind, timeoutMs, atMs }: Submit):
 
 const recorders: Recorders = {
   'turn.accepted': (turn) => ({ ...turn, accepted: true }),
-  'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null }),
+  'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null, inconclusiveReads: 0 }),
   'session.idle': recordIdle,
   'session.retrying': (turn, { retry, atMs }, { limits }) => recordRetry({ ...turn, busyAtMs: atMs }, retry, atMs, limits),
-  'session.errored': (turn, { error }) => ({ ...turn, sessionError: turn.sessionError ?? error }),
+  // The last turn's abort may be reported late.
+  'session.errored': (turn, { error }) =>
+    error.name === 'MessageAbortedError' && !turn.accepted ? turn : { ...turn, sessionError: turn.sessionError ?? error },
   'message.started': recordStarted,
   'message.finalised': recordFinal,
   'ask.opened': recordAsk,
@@ -101,7 +103,7 @@ function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>, atMs: number
 
 function recordStarted(turn: Turn, { id }: FactOf<'message.started'>): Turn {
   if (turn.newestMessageId !== null && id <= turn.newestMessageId) return turn;
-  return { ...turn, accepted: true, newestMessageId: id, final: null, idle: null, idleIsEarly: false };
+  return { ...turn, accepted: true, newestMessageId: id, final: null, idle: null, idleIsEarly: false, inconclusiveReads: 0 };
 }
 
 function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>): Turn {
@@ -133,7 +135,13 @@ function recordAnswer(turn: Turn, { id, rejectedQuestion, atMs }: FactOf<'ask.cl
 
 function recordSnapshot(turn: Turn, { facts, atMs }: FactOf<'snapshot.read'>, context: SessionContext): Turn {
   if (facts.messageId !== turn.messageId) return turn;
-  const read: Turn = { ...turn, readPending: false, unansweredReads: 0, stale: !context.streamLive, accepted: turn.accepted || facts.messageFound === true };
+  const read: Turn = {
+    ...turn,
+    readPending: false,
+    unansweredReads: 0,
+    stale: !context.streamLive,
+    accepted: turn.accepted || facts.messageFound === true,
+  };
   if (facts.status === 'idle') return recordIdleSnapshot(read, facts, atMs);
   const surroundings = withSurroundings({ ...read, busyAtMs: turn.busyAtMs ?? facts.startedAtMs, inconclusiveReads: 0 }, facts, atMs);
   if (facts.status !== 'busy') return recordRetry(surroundings, facts.status, atMs, context.limits);

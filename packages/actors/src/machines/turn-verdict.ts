@@ -15,7 +15,10 @@ export function decideOnce(turn: Turn, decision: Decision): Turn {
 
 export const stalled = ({ stallTimeoutMs }: SessionLimits): Decision => ({
   outcome: 'stalled',
-  error: failure('TURN_STALLED', `The turn showed no sign of progress for ${stallTimeoutMs} ms while the server called it busy; raise stallTimeoutMs for slow work.`),
+  error: failure(
+    'TURN_STALLED',
+    `The turn showed no sign of progress for ${stallTimeoutMs} ms while the server called it busy; raise stallTimeoutMs for slow work.`,
+  ),
 });
 
 export const timedOut = ({ timeoutMs }: Turn): Decision => ({
@@ -69,14 +72,22 @@ export function verdictOf(turn: Turn): Decision {
   if (error) return verdictOfError(error, turn);
   if (!final) return turn.accepted ? interrupted('The server is idle and has no finished answer to the prompt.') : notAccepted(turn);
   if (turn.kind === 'shell') return { outcome: 'succeeded', error: null };
-  if (final.finish === 'tool-calls' || final.finish === undefined || final.finish === 'unknown') return verdictWithoutAnswer(turn, final.finish);
-  if (final.empty) return { outcome: 'failed', error: failure('ANSWER_EMPTY', `The model ended its turn (finish "${final.finish}") without text and without a tool result.`) };
+  if (final.finish === 'tool-calls' || final.finish === undefined || final.finish === 'unknown')
+    return verdictWithoutAnswer(turn, final.finish);
+  if (final.empty)
+    return {
+      outcome: 'failed',
+      error: failure('ANSWER_EMPTY', `The model ended its turn (finish "${final.finish}") without text and without a tool result.`),
+    };
   return { outcome: 'succeeded', error: null };
 }
 
 function verdictWithoutAnswer({ questionRejected }: Turn, finish: string | undefined): Decision {
   if (questionRejected) {
-    return { outcome: 'needs_input', error: failure('INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.') };
+    return {
+      outcome: 'needs_input',
+      error: failure('INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.'),
+    };
   }
   return interrupted(`The turn ended without an answer (finish ${finish === undefined ? 'missing' : `"${finish}"`}).`);
 }
@@ -92,8 +103,13 @@ function verdictOfError(error: TurnError, turn: Turn): Decision {
   if (error.name === 'MessageAbortedError') return abortedBy('The turn was aborted from outside this pool.');
   const details = { name: error.name, ...(error.statusCode !== undefined && { statusCode: error.statusCode }) };
   if (error.statusCode === 429 || (error.name === 'APIError' && quotaWords.test(error.message))) {
-    const resetAtMs = turn.lastRetry?.nextAtMs;
-    return { outcome: 'quota_exhausted', error: failure('QUOTA_EXHAUSTED', error.message, details), ...(resetAtMs !== undefined && { resetAtMs }) };
+    // The time that the last retry named, unless it is over and the quota still spent.
+    const resetAtMs = turn.lastRetry && turn.lastRetry.nextAtMs > turn.lastAtMs ? turn.lastRetry.nextAtMs : undefined;
+    return {
+      outcome: 'quota_exhausted',
+      error: failure('QUOTA_EXHAUSTED', error.message, details),
+      ...(resetAtMs !== undefined && { resetAtMs }),
+    };
   }
   return { outcome: 'failed', error: failure('TURN_FAILED', error.message, details) };
 }

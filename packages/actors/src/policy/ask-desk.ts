@@ -43,25 +43,22 @@ export class AskDesk {
     if (entry) this.#close(entry, answer);
   }
 
-  ids(): Iterable<string> {
-    return this.#entries.keys();
+  /** The turn is over: decisions that come now are not sent. Gives the ids of all its asks. */
+  close(): string[] {
+    for (const entry of this.#entries.values()) entry.closed = true;
+    return [...this.#entries.keys()];
   }
 
   records(): AnsweredAsk[] {
-    return [...this.#entries.values()].map(({ ask, answer }) => ({
-      kind: ask.kind,
-      session_id: ask.sessionId,
-      ...(ask.permission !== undefined && { permission: ask.permission }),
-      ...(ask.patterns && { patterns: ask.patterns }),
-      answer,
-      ...(ask.kind === 'permission' && answer !== 'allowed' && { rule: ruleFor(ask) }),
-    }));
+    return Array.from(this.#entries.values(), recordOf);
   }
 
   async #decide(entry: Entry, directory: string): Promise<void> {
     const decision = await decideAsk(this.#options.policy, entry.ask);
     if (decision.action === 'escalate' || entry.closed) return;
-    const answer = await this.#send(entry.ask, decision, directory).catch((error: unknown) => this.#sendAgain(error, entry, decision, directory));
+    const answer = await this.#send(entry.ask, decision, directory).catch((error: unknown) =>
+      this.#sendAgain(error, entry, decision, directory),
+    );
     if (answer) this.#close(entry, answer);
   }
 
@@ -96,4 +93,15 @@ export class AskDesk {
     entry.answer = answer;
     this.#options.onClosed(entry.ask.id, { rejectedQuestion: entry.ask.kind === 'question' && answer === 'denied' });
   }
+}
+
+function recordOf({ ask, answer }: Entry): AnsweredAsk {
+  return {
+    kind: ask.kind,
+    session_id: ask.sessionId,
+    ...(ask.permission !== undefined && { permission: ask.permission }),
+    ...(ask.patterns && { patterns: ask.patterns }),
+    answer,
+    ...(ask.kind === 'permission' && answer !== 'allowed' && { rule: ruleFor(ask) }),
+  };
 }

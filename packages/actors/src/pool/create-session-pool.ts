@@ -10,7 +10,7 @@ import type { SessionPool, SessionPoolOptions } from './types.ts';
  * With a `ServerConfig` (or nothing) as `server`, the pool launches a server and stops it with itself; a running server
  * is used and left alone. The same holds for `monitor`.
  *
- * @throws whatever `launchServer` throws; `STREAM_UNAVAILABLE` when the event stream cannot be opened
+ * @throws `CONFIG_INVALID` for a limit that is none; whatever `launchServer` throws; `STREAM_UNAVAILABLE` when the event stream cannot be opened
  * @example
  * await using pool = await createSessionPool({ server: { directory: '/work/repo' }, maxSessions: 4 })
  * const result = await pool.run({ prompt: 'Summarise the README' })
@@ -24,10 +24,11 @@ export function createSessionPool(options: SessionPoolOptions = {}): Promise<Ses
 /** As {@link createSessionPool}, with time, chance and the session machine injected. */
 export async function createPool(options: SessionPoolOptions, dependencies: PoolDependencies): Promise<SessionPool> {
   options.signal?.throwIfAborted();
+  const settings = settingsOf(options);
   await using started = new AsyncDisposableStack();
   const server = await serverOf(options, started);
   const monitor = await monitorOf(options, server, started);
-  const pool = new Pool({ server, monitor, settings: settingsOf(options), dependencies, owned: started.move() });
+  const pool = new Pool({ server, monitor, settings, dependencies, owned: started.move() });
   stopWithSignal(pool, options.signal);
   return pool;
 }
@@ -39,7 +40,11 @@ async function serverOf({ server = {} }: SessionPoolOptions, started: AsyncDispo
   return launched;
 }
 
-async function monitorOf({ monitor, signal }: SessionPoolOptions, server: OpencodeServer, started: AsyncDisposableStack): Promise<EventMonitor> {
+async function monitorOf(
+  { monitor, signal }: SessionPoolOptions,
+  server: OpencodeServer,
+  started: AsyncDisposableStack,
+): Promise<EventMonitor> {
   const opened = monitor ?? EventMonitor.open(server);
   if (!monitor) started.defer(() => opened.close());
   await opened.ready(signal ? { signal } : {});

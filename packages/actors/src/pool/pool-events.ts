@@ -25,7 +25,7 @@ export class PoolEvents {
   emit(event: WithoutFrame<PoolEvent>): void {
     this.#sequence += 1;
     const framed = { ...event, sequence: this.#sequence, atMs: this.#now() } as PoolEvent;
-    for (const [listener, type] of [...this.#listeners]) if (type === '*' || type === event.type) callContained(listener, framed);
+    for (const [listener, type] of this.#listeners) if (type === '*' || type === event.type) callContained(listener, framed);
   }
 }
 
@@ -34,6 +34,6 @@ function callContained(listener: Listener, event: PoolEvent): void {
   try {
     listener(event);
   } catch (error) {
-    void Promise.reject(error as Error);
+    void Promise.reject(error);
   }
 }

@@ -22,49 +22,73 @@ export interface PooledSessionParts {
  * A lent session. Turns pass through its actor; what reads or changes the session otherwise goes to core's own
  * `Session`, in line with the turns where opencode would refuse it in between.
  */
-export function createPooledSession({ host, server, submit, release, forget }: PooledSessionParts): PooledSession {
-  let lent = true;
+export function createPooledSession(parts: PooledSessionParts): PooledSession {
+  const { host, server, release, forget } = parts;
+  const lease = new Lease(host);
   let found: Promise<Session> | undefined;
   const session = () => (found ??= server.getSession(host.id, { directory: host.directory }));
-  const inLine = <Result>(job: (session: Session) => Promise<Result>) => host.enqueue(async () => job(await session()));
-
-  /** A session that was given back belongs to somebody else. */
-  const assertLent = () => {
-    if (lent) return;
-    throw new OpencodeManagerError('SESSION_BUSY', `Session ${host.id} was released; take one with createSession() or getIdleSession().`);
+  const abort = async (options: CallOptions = {}) => (host.taskId === null ? (await session()).abort(options) : abortTurn(host));
+  return {
+    id: host.id,
+    directory: host.directory,
+    ...turnsOf(parts, lease),
+    ...readsOf(session),
+    ...changesOf(host, session),
+    abort,
+    isAlive: async (options) => host.state !== 'dead' && isKnown(server, host, options),
+    async delete(options) {
+      if (host.taskId !== null) await abortTurn(host);
+      await (await session()).delete(options);
+      lease.end(forget);
+    },
+    snapshot: () => host.snapshot(),
+    release: () => lease.end(release),
   };
+}
+
+/** Whether the caller still holds the session: one that was given back belongs to somebody else. */
+class Lease {
+  readonly #host: SessionHost;
+  #held = true;
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+  }
+
+  assertHeld(): void {
+    if (this.#held) return;
+    throw new OpencodeManagerError(
+      'SESSION_BUSY',
+      `Session ${this.#host.id} was released; take one with createSession() or getIdleSession().`,
+    );
+  }
+
+  end(how: () => void): void {
+    if (!this.#held) return;
+    this.#held = false;
+    how();
+  }
+}
+
+function turnsOf({ submit }: PooledSessionParts, lease: Lease): Pick<PooledSession, 'run' | 'prompt' | 'executeCommand' | 'executeShell'> {
   const run = async (task: Omit<Task, 'directory'>, options: { readonly signal?: AbortSignal } = {}) => {
-    assertLent();
+    lease.assertHeld();
     return submit(task, options);
   };
   const turn = (task: Task, { timeoutMs, signal }: TurnOptions = {}) =>
     run({ ...task, ...(timeoutMs !== undefined && { timeoutMs }) }, signal ? { signal } : {});
-
-  const giveBack = (how: () => void) => {
-    if (!lent) return;
-    lent = false;
-    how();
-  };
-
-  async function abort(options: CallOptions = {}): Promise<void> {
-    if (host.taskId === null) return (await session()).abort(options);
-    const over = host.untilRest();
-    host.abort();
-    await over;
-    if (host.state === 'dead') throw new OpencodeManagerError('ABORT_UNCONFIRMED', `Session ${host.id} did not become idle after an abort. Do not use it again.`);
-  }
-
   return {
-    id: host.id,
-    directory: host.directory,
     run,
     prompt: (text, options) => turn({ prompt: text }, options),
     executeCommand: (name, args = '', options) => turn({ command: `${name} ${args}`.trim() }, options),
     executeShell: (command, options) => turn({ shell: command }, options),
-    revertMessage: (messageId, options) => inLine((one) => one.revertMessage(messageId, options)),
-    unrevert: (options) => inLine((one) => one.unrevert(options)),
-    summarize: (model, options) => inLine((one) => one.summarize(model, options)),
-    abort,
+  };
+}
+
+type Reads = Pick<PooledSession, 'messages' | 'unread' | 'todos' | 'diff' | 'children' | 'rename' | 'getState'>;
+
+function readsOf(session: () => Promise<Session>): Reads {
+  return {
     messages: async (query, options) => (await session()).messages(query, options),
     unread: async (options) => (await session()).unread(options),
     todos: async (options) => (await session()).todos(options),
@@ -72,13 +96,31 @@ export function createPooledSession({ host, server, submit, release, forget }: P
     children: async (options) => (await session()).children(options),
     rename: async (title, options) => (await session()).rename(title, options),
     getState: async (options) => (await session()).getState(options),
-    isAlive: async (options) => (host.state === 'dead' ? false : server.operations(host.id, host.directory).info(options).then(() => true, () => false)),
-    async delete(options) {
-      if (host.taskId !== null) await abort(options);
-      await (await session()).delete(options);
-      giveBack(forget);
-    },
-    snapshot: () => host.snapshot(),
-    release: () => giveBack(release),
   };
+}
+
+/** opencode refuses these while a turn is in flight: they take their place in the session's own queue. */
+function changesOf(host: SessionHost, session: () => Promise<Session>): Pick<PooledSession, 'revertMessage' | 'unrevert' | 'summarize'> {
+  const inLine = <Result>(job: (one: Session) => Promise<Result>) => host.enqueue(async () => job(await session()));
+  return {
+    revertMessage: (messageId, options) => inLine((one) => one.revertMessage(messageId, options)),
+    unrevert: (options) => inLine((one) => one.unrevert(options)),
+    summarize: (model, options) => inLine((one) => one.summarize(model, options)),
+  };
+}
+
+async function abortTurn(host: SessionHost): Promise<void> {
+  const over = host.untilRest();
+  host.abort();
+  await over;
+  if (host.state !== 'dead') return;
+  throw new OpencodeManagerError('ABORT_UNCONFIRMED', `Session ${host.id} did not become idle after an abort. Do not use it again.`);
+}
+
+function isKnown(server: OpencodeServer, { id, directory }: SessionHost, options: CallOptions | undefined): Promise<boolean> {
+  const known = server.operations(id, directory).info(options);
+  return known.then(
+    () => true,
+    () => false,
+  );
 }

@@ -5,19 +5,23 @@ import { OpencodeManagerError, type ErrorCode, type OpencodeServer, type TurnReq
 export async function existingDirectory(directory: string): Promise<string> {
   const found = await stat(directory).catch(() => undefined);
   if (found?.isDirectory()) return realpath(directory);
-  throw new OpencodeManagerError('DIRECTORY_MISSING', `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`, {
-    details: { field: 'directory', value: directory },
-  });
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISSING',
+    `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`,
+    {
+      details: { field: 'directory', value: directory },
+    },
+  );
 }
 
 /**
  * Checks what a turn names against what the directory's configuration offers: opencode accepts a turn with an unknown
  * model and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN`
  */
-export async function assertOffered(server: OpencodeServer, directory: string, turn: TurnRequest): Promise<void> {
+export async function assertOffered(server: OpencodeServer, directory: string, turn: TurnRequest, signal: AbortSignal): Promise<void> {
   const { model, agent } = turn;
   if (model === undefined && agent === undefined && turn.kind !== 'command') return;
-  const { models, agents, commands } = await server.catalogue(directory);
+  const { models, agents, commands } = await server.catalogue(directory, { signal });
   assertIn('MODEL_UNKNOWN', 'model', model, models);
   assertIn('AGENT_UNKNOWN', 'agent', agent, agents);
   if (turn.kind === 'command') assertIn('COMMAND_UNKNOWN', 'command', turn.name, commands);
@@ -27,5 +31,7 @@ function assertIn(code: ErrorCode, field: string, value: string | undefined, kno
   if (value === undefined || known.includes(value)) return;
   const listed = known.slice(0, 20).join(', ') || 'none';
   const more = known.length > 20 ? `, and ${known.length - 20} more` : '';
-  throw new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed}${more}. Nothing was sent.`, { details: { field, value } });
+  throw new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed}${more}. Nothing was sent.`, {
+    details: { field, value },
+  });
 }

@@ -8,7 +8,12 @@ type Tasks = Iterable<Task> | AsyncIterable<Task>;
  * only while a slot is free and fewer than `slots` results wait for the consumer. Leaving the loop, an abort of
  * `signal`, and an error of the iterable each abort what is in flight and wait for it.
  */
-export async function* runAll(run: Run, tasks: Tasks, slots: number, signal: AbortSignal | undefined): AsyncGenerator<TaskResult, void, undefined> {
+export async function* runAll(
+  run: Run,
+  tasks: Tasks,
+  slots: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TaskResult, void, undefined> {
   const leave = new AbortController();
   const feed = new TaskFeed(run, slots, signal ? AbortSignal.any([signal, leave.signal]) : leave.signal);
   const feeding = feed.take(tasks);
@@ -96,7 +101,7 @@ class TaskFeed {
       },
     );
     this.#inFlight.add(turn);
-    void turn.then(() => {
+    void turn.finally(() => {
       this.#inFlight.delete(turn);
       this.#changed();
     });

@@ -27,14 +27,14 @@ export class SessionKeeper {
   }
 
   /** A free session of the directory under `reuse`, else a new one. */
-  async sessionFor(directory: string, title: string | undefined): Promise<SessionHost> {
+  async sessionFor(directory: string, title: string | undefined, signal: AbortSignal): Promise<SessionHost> {
     const free = this.#options.settings.reuse ? this.findIdle(directory) : undefined;
-    return free ? this.take(free) : this.create(directory, title);
+    return free ? this.take(free) : this.create(directory, title, signal);
   }
 
-  async create(directory: string, title: string | undefined): Promise<SessionHost> {
+  async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
     const { server, monitor, settings, dependencies, onChange } = this.#options;
-    const operations = await server.createOperations({ directory, ...(title !== undefined && { title }) });
+    const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
       server,
       operations,
@@ -99,16 +99,18 @@ export class SessionKeeper {
 
   /** One machine for all sessions: `provide` rebuilds it, which is too dear to do for each. */
   #withEffects(machine: PoolDependencies['machine']): PoolDependencies['machine'] {
-    const contained = (effect: (host: SessionHost) => void) => ({ context }: { context: { readonly sessionId: string } }) => {
-      const host = this.registry.get(context.sessionId);
-      if (!host) return;
-      try {
-        effect(host);
-      } catch (error) {
-        // After the transition: the machine must not be sent to while it moves.
-        queueMicrotask(() => host.fail(error));
-      }
-    };
+    const contained =
+      (effect: (host: SessionHost) => void) =>
+      ({ context }: { context: { readonly sessionId: string } }) => {
+        const host = this.registry.get(context.sessionId);
+        if (!host) return;
+        try {
+          effect(host);
+        } catch (error) {
+          // After the transition: the machine must not be sent to while it moves.
+          queueMicrotask(() => host.fail(error));
+        }
+      };
     return machine.provide({
       actions: {
         submitTurn: contained((host) => host.submitTurn()),

@@ -8,13 +8,14 @@ import type { SessionHost, TurnReport } from '../session/session-host.ts';
 import { parseTask } from '../task/schema.ts';
 import type { Outcome, Task, TaskResult } from '../task/types.ts';
 import { PoolEvents } from './pool-events.ts';
+import { abortedBeforeStart, serverExited, stoppedError } from './pool-errors.ts';
 import { createPooledSession } from './pooled-session.ts';
 import { assertOffered, existingDirectory } from './preflight.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import { resultOfTurn, resultWithoutTurn } from './task-result.ts';
-import { turnRequestOf, type TaskRun } from './task-run.ts';
+import { createTaskRun, turnRequestOf, type TaskRun } from './task-run.ts';
 import type { PooledSession, PoolEvent, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 
 export interface PoolParts {
@@ -52,6 +53,7 @@ export class Pool implements SessionPool {
   readonly #stopListening: () => void;
   #nextId = 1;
   #state: PoolState = 'starting';
+  #takesWork = true;
   #stopping: Promise<void> | undefined;
 
   constructor({ server, monitor, settings, dependencies, owned }: PoolParts) {
@@ -125,11 +127,17 @@ export class Pool implements SessionPool {
     };
   }
 
-  on<Type extends PoolEventType | '*'>(type: Type, listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void): () => void {
+  on<Type extends PoolEventType | '*'>(
+    type: Type,
+    listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void,
+  ): () => void {
     return this.#events.on(type, listener as (event: PoolEvent) => void);
   }
 
   async drain(): Promise<void> {
+    this.#takesWork = false;
+    // Turns of lent sessions that wait for each other are not in the actor's queue yet.
+    await Promise.all([...this.#runs.values()].filter(({ bound }) => bound).map(({ settled }) => settled.promise));
     this.#actor.send({ type: 'pool.drain' });
     await this.#untilAtRest();
   }
@@ -174,32 +182,19 @@ export class Pool implements SessionPool {
 
   #onState({ value }: SnapshotFrom<typeof poolMachine>): void {
     if (value === this.#state) return;
-    this.#state = value as PoolState;
+    this.#state = value;
     this.#events.emit({ type: 'pool.changed', state: this.#state });
   }
 
   #createRun(task: Task, bound: SessionHost | undefined): TaskRun {
     const id = task.id ?? this.#freshId();
     if (this.#ids.has(id)) {
-      throw new OpencodeManagerError('TASK_DUPLICATE', `id: a task ${id} was given to this pool before. Give each task an id of its own.`, { details: { id } });
+      throw new OpencodeManagerError('TASK_DUPLICATE', `id: a task ${id} was given to this pool before. Give each task an id of its own.`, {
+        details: { id },
+      });
     }
     this.#ids.add(id);
-    const run: TaskRun = {
-      id,
-      task,
-      place: { taskId: id, priority: task.priority ?? 0, group: task.group ?? '' },
-      queuedAtMs: this.#dependencies.now(),
-      settled: Promise.withResolvers(),
-      bound,
-      attempt: 0,
-      startedAtMs: undefined,
-      host: undefined,
-      messageId: undefined,
-      directory: bound?.directory,
-      abortReason: undefined,
-      finished: false,
-      stopListening: () => {},
-    };
+    const run = createTaskRun(id, task, this.#dependencies.now(), bound);
     this.#runs.set(id, run);
     return run;
   }
@@ -245,9 +240,9 @@ export class Pool implements SessionPool {
     const { model, agent, permissions, taskTimeoutMs } = this.#settings;
     run.directory = run.bound?.directory ?? (await existingDirectory(task.directory ?? this.server.directory));
     const request = turnRequestOf(task, this.#messageIds, { model, agent });
-    await assertOffered(this.server, run.directory, request);
+    await assertOffered(this.server, run.directory, request, run.calls.signal);
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedBeforeStart());
-    const host = run.bound ?? (await this.#keeper.sessionFor(run.directory, task.title ?? run.id));
+    const host = run.bound ?? (await this.#keeper.sessionFor(run.directory, task.title ?? run.id, run.calls.signal));
     run.host = host;
     if (run.abortReason !== undefined || run.finished) return this.#finishBeforeTurn(run, host);
     run.messageId = request.messageId;
@@ -264,6 +259,8 @@ export class Pool implements SessionPool {
 
   #finishTurn(run: TaskRun, host: SessionHost, report: TurnReport): void {
     this.#keeper.rest(host);
+    const { error } = report.finished;
+    if (error?.code === 'SESSION_ACTOR_FAILED') return this.#onFailure(run, OpencodeManagerError.from(error));
     this.#finish(run, resultOfTurn(run, report, this.#resultContext()));
   }
 
@@ -303,13 +300,15 @@ export class Pool implements SessionPool {
 
   #abort(run: TaskRun, reason: string): void {
     if (run.finished) return;
-    run.abortReason ??= reason;
-    if (run.host?.taskId === run.id) return run.host.abort(reason);
+    if (this.#abortStarted(run, reason)) return;
     // Without effect on a task that has its slot already: its start looks at the reason.
     const { queued, retrying } = this.#actor.getSnapshot().context;
     this.#actor.send({ type: 'task.cancelled', ...run.place });
     const after = this.#actor.getSnapshot().context;
-    const wasWaiting = after.queued < queued || after.retrying.length < retrying.length || (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
+    const wasWaiting =
+      after.queued < queued ||
+      after.retrying.length < retrying.length ||
+      (run.bound !== undefined && run.attempt === 0 && !this.#holdsSlot(run));
     if (wasWaiting) this.#finishWithout(run, 'aborted', abortedBeforeStart(), false);
   }
 
@@ -318,10 +317,16 @@ export class Pool implements SessionPool {
   }
 
   #abortActive(): void {
-    for (const run of [...this.#runs.values()]) {
-      run.abortReason ??= 'The pool was stopped.';
-      if (run.host?.taskId === run.id) run.host.abort('The pool was stopped.');
-    }
+    for (const run of this.#runs.values()) this.#abortStarted(run, 'The pool was stopped.');
+  }
+
+  /** Aborts the turn, or the calls before it; false when the task has no turn yet. */
+  #abortStarted(run: TaskRun, reason: string): boolean {
+    run.abortReason ??= reason;
+    run.calls.abort();
+    if (run.host?.taskId !== run.id) return false;
+    run.host.abort(reason);
+    return true;
   }
 
   #lend(host: SessionHost): PooledSession {
@@ -341,8 +346,7 @@ export class Pool implements SessionPool {
 
   #onServerExit(exit: ServerExit): void {
     if (this.#stopping) return;
-    const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.exitCode}`;
-    const error = new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output: this.server.output(), details: { ...exit } }).toJSON();
+    const error = serverExited(exit, this.server.output());
     this.#actor.send({ type: 'server.exited', error });
     for (const host of this.#keeper.registry.all()) host.send({ type: 'server.exited', error });
   }
@@ -350,23 +354,17 @@ export class Pool implements SessionPool {
   /** Cannot happen by an action of ours; if it does, no task may hang on it. */
   #onActorError(error: unknown): void {
     this.#state = 'failed';
-    for (const run of [...this.#runs.values()]) this.#finishWithout(run, 'failed', toManagerError(error).toJSON(), false);
+    for (const run of this.#runs.values()) this.#finishWithout(run, 'failed', toManagerError(error).toJSON(), false);
   }
 
   #assertRunning(): void {
-    if (this.#state === 'running') return;
-    throw new OpencodeManagerError('POOL_STOPPED', `The pool is ${this.#state} and takes no new work.`, { details: { state: this.#state } });
+    if (this.#state === 'running' && this.#takesWork) return;
+    throw new OpencodeManagerError('POOL_STOPPED', `The pool is ${this.#takesWork ? this.#state : 'draining'} and takes no new work.`, {
+      details: { state: this.#state },
+    });
   }
 
   #resultContext() {
     return { now: this.#dependencies.now(), directory: this.server.directory, model: this.#settings.model };
   }
-}
-
-function abortedBeforeStart(): SerializedError {
-  return new OpencodeManagerError('TURN_ABORTED', 'The task was aborted before its turn began. Nothing was sent.').toJSON();
-}
-
-function stoppedError(): SerializedError {
-  return new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped before the task had its turn. Nothing was sent.').toJSON();
 }

@@ -1,4 +1,4 @@
-import type { ServerConfig, OpencodeServer } from '@opencode-manager/core';
+import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
 import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
@@ -27,7 +27,9 @@ export interface PoolSettings {
   readonly restartLimits: RestartLimits;
 }
 
+/** @throws `CONFIG_INVALID` for a number that cannot be a limit */
 export function settingsOf(options: SessionPoolOptions): PoolSettings {
+  assertLimits(options);
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
   return {
     maxSessions: options.maxSessions ?? 6,
@@ -42,11 +44,42 @@ export function settingsOf(options: SessionPoolOptions): PoolSettings {
   };
 }
 
+const limitNames = [
+  'maxSessions',
+  'taskTimeoutMs',
+  'stallTimeoutMs',
+  'askTimeoutMs',
+  'maxRetryWaitMs',
+  'maxRetries',
+  'abortTimeoutMs',
+  'runawayEmptyMessages',
+  'runawaySameToolCalls',
+] as const satisfies readonly (keyof SessionPoolOptions)[];
+
+/** Zero is a limit for waits and retries; slots, deadlines and breakers need at least one. */
+const mayBeZero: ReadonlySet<string> = new Set(['maxRetryWaitMs', 'maxRetries', 'askTimeoutMs']);
+
+function assertLimits(options: SessionPoolOptions): void {
+  for (const name of limitNames) {
+    const value = options[name];
+    if (value === undefined || (Number.isInteger(value) && value >= (mayBeZero.has(name) ? 0 : 1))) continue;
+    throw new OpencodeManagerError(
+      'CONFIG_INVALID',
+      `${name}: ${value} is not a whole number of ${mayBeZero.has(name) ? 'zero' : 'one'} or more.`,
+      {
+        details: { field: name, value: String(value) },
+      },
+    );
+  }
+}
+
 /** Whether the option is a running server, not the configuration of one to launch. */
 export function isRunningServer(server: OpencodeServer | ServerConfig): server is OpencodeServer {
   return 'exited' in server && 'stop' in server;
 }
 
 function withoutUndefined<Value extends object>(value: Value): { [Key in keyof Value]?: NonNullable<Value[Key]> } {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as { [Key in keyof Value]?: NonNullable<Value[Key]> };
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [Key in keyof Value]?: NonNullable<Value[Key]>;
+  };
 }

@@ -57,7 +57,10 @@ export function resultWithoutTurn(run: TaskRun, outcome: Outcome, error: Seriali
   };
 }
 
-function frameOf(run: TaskRun, { directory }: ResultContext): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata'> {
+function frameOf(
+  run: TaskRun,
+  { directory }: ResultContext,
+): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata'> {
   return {
     schema_version: 1,
     id: run.id,

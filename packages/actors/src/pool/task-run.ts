@@ -21,12 +21,39 @@ export interface TaskRun {
   directory: string | undefined;
   /** Why it is to end as `aborted`, once somebody wished so. */
   abortReason: string | undefined;
+  /** Ends the calls before the turn with the wish to abort. */
+  readonly calls: AbortController;
   finished: boolean;
   stopListening: () => void;
 }
 
+/** A task that was just submitted. */
+export function createTaskRun(id: string, task: Task, queuedAtMs: number, bound: SessionHost | undefined): TaskRun {
+  return {
+    id,
+    task,
+    place: { taskId: id, priority: task.priority ?? 0, group: task.group ?? '' },
+    queuedAtMs,
+    settled: Promise.withResolvers(),
+    bound,
+    attempt: 0,
+    startedAtMs: undefined,
+    host: undefined,
+    messageId: undefined,
+    directory: bound?.directory,
+    abortReason: undefined,
+    calls: new AbortController(),
+    finished: false,
+    stopListening: () => {},
+  };
+}
+
 /** The turn that a task asks for. */
-export function turnRequestOf(task: Task, messageIds: MessageIds, defaults: { readonly model: string | undefined; readonly agent: string | undefined }): TurnRequest {
+export function turnRequestOf(
+  task: Task,
+  messageIds: MessageIds,
+  defaults: { readonly model: string | undefined; readonly agent: string | undefined },
+): TurnRequest {
   const model = task.model ?? defaults.model;
   const agent = task.agent ?? defaults.agent;
   const choices = { messageId: messageIds.next(), ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) };
@@ -41,7 +68,7 @@ export function turnRequestOf(task: Task, messageIds: MessageIds, defaults: { re
 }
 
 /** `"/review src/"` and `"review src/"` both are the command `review` with the arguments `src/`. */
-export function commandOf(line: string): { readonly name: string; readonly arguments: string } {
+function commandOf(line: string): { readonly name: string; readonly arguments: string } {
   const trimmed = line.trim().replace(/^\//, '');
   const space = trimmed.search(/\s/);
   return space === -1 ? { name: trimmed, arguments: '' } : { name: trimmed.slice(0, space), arguments: trimmed.slice(space).trim() };

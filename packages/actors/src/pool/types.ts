@@ -76,7 +76,13 @@ export interface PoolSnapshot {
 /** What happens in a pool, for progress displays and logs. `sequence` grows by one an event. */
 export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
   | { readonly type: 'task.queued'; readonly taskId: string }
-  | { readonly type: 'task.started'; readonly taskId: string; readonly sessionId: string; readonly directory: string; readonly attempt: number }
+  | {
+      readonly type: 'task.started';
+      readonly taskId: string;
+      readonly sessionId: string;
+      readonly directory: string;
+      readonly attempt: number;
+    }
   | { readonly type: 'task.finished'; readonly result: TaskResult }
   | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }
   | { readonly type: 'pool.changed'; readonly state: PoolSnapshot['state'] }
@@ -107,7 +113,10 @@ export interface SessionPool extends AsyncDisposable {
   cleanupDeadSessions(): Promise<number>;
   snapshot(): PoolSnapshot;
   /** Listens to pool events; call the result to stop. `*` for all. */
-  on<Type extends PoolEventType | '*'>(type: Type, listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void): () => void;
+  on<Type extends PoolEventType | '*'>(
+    type: Type,
+    listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void,
+  ): () => void;
   /** Takes no new work and resolves when all that was queued has finished. */
   drain(): Promise<void>;
   /** Takes no new work, ends what is queued and in flight as `aborted`, closes what the pool owns. Idempotent. */
@@ -118,7 +127,11 @@ export interface SessionPool extends AsyncDisposable {
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
   run(task: Omit<Task, 'directory'>, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
   prompt(text: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
-  executeCommand(name: string, args?: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
+  executeCommand(
+    name: string,
+    args?: string,
+    options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
+  ): Promise<TaskResult>;
   executeShell(command: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
   snapshot(): SessionSnapshot;
   /** Gives a lent session back to the pool. */

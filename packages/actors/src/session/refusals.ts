@@ -1,7 +1,14 @@
 import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core';
 
 /** After these it is unknown whether the server acted: the history is read back, and nothing is sent again. */
-const unknownOutcome: ReadonlySet<ErrorCode> = new Set(['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'REQUEST_ABORTED', 'SERVER_ERROR', 'RESPONSE_INVALID', 'INTERNAL']);
+const unknownOutcome: ReadonlySet<ErrorCode> = new Set([
+  'REQUEST_TIMEOUT',
+  'CONNECTION_LOST',
+  'REQUEST_ABORTED',
+  'SERVER_ERROR',
+  'RESPONSE_INVALID',
+  'INTERNAL',
+]);
 
 /** After these the task may be tried on a fresh session: the cause lies in the server or the connection, not in the task. */
 const passing: ReadonlySet<ErrorCode> = new Set(['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'SERVER_ERROR', 'SESSION_ACTOR_FAILED']);

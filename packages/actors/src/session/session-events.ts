@@ -27,9 +27,11 @@ const translators: Translators = {
   'session.created': (sink, { data: { session } }) => {
     if (session.parentID !== undefined) sink.adoptChild(session.id);
   },
-  'session.deleted': (sink, { sessionId }, atMs) => (isRoot(sink, sessionId) ? sink.send({ type: 'session.deleted' }) : sink.childStatus(sessionId!, false, atMs)),
+  'session.deleted': (sink, { sessionId }, atMs) =>
+    isRoot(sink, sessionId) ? sink.send({ type: 'session.deleted' }) : sink.childStatus(sessionId!, false, atMs),
   'session.status': translateStatus,
-  'session.idle': (sink, { sessionId }, atMs) => (isRoot(sink, sessionId) ? sink.send({ type: 'session.idle', atMs }) : sink.childStatus(sessionId!, false, atMs)),
+  'session.idle': (sink, { sessionId }, atMs) =>
+    isRoot(sink, sessionId) ? sink.send({ type: 'session.idle', atMs }) : sink.childStatus(sessionId!, false, atMs),
   'session.error': (sink, { sessionId, data: { error } }, atMs) => {
     if (isRoot(sink, sessionId)) sink.send({ type: 'session.errored', error, atMs });
   },

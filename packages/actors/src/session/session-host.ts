@@ -263,8 +263,9 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     this.#reading = true;
-    const accepted = this.#actor.getSnapshot().context.turn?.accepted ?? false;
-    readTurnState(this, this.#options.server, accepted, turn.closed.signal)
+    const known = this.#actor.getSnapshot().context.turn;
+    const soFar = { accepted: known?.accepted ?? false, gapped: (known?.gaps ?? 0) > 0 || (known?.stale ?? false) };
+    readTurnState(this, this.#options.server, soFar, turn.closed.signal)
       // A failed read is repeated by the machine.
       .then((facts) => this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() }))
       .catch(() => undefined)
@@ -273,6 +274,7 @@ export class SessionHost implements EventSink {
 
   /** Contains what an effect threw: this session ends, its neighbours do not notice. */
   fail(error: unknown): void {
+    this.requestAbort();
     this.send({ type: 'session.failed', error: actorFailed(this.id, error).toJSON() });
   }
 
@@ -293,7 +295,7 @@ export class SessionHost implements EventSink {
     this.#turn = undefined;
     turn.closed.abort();
     const asks = turn.desk.records();
-    for (const id of turn.desk.ids()) this.#oldAsks.add(id);
+    for (const id of turn.desk.close()) this.#oldAsks.add(id);
     this.#busyChildren.clear();
     const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
     turn.settled.resolve(report);
@@ -312,6 +314,8 @@ export class SessionHost implements EventSink {
   }
 
   #onActorError(error: unknown): void {
+    // The server may still work on the turn, and nobody would follow it.
+    this.requestAbort();
     this.#moveTo('dead');
     this.#giveUp(actorFailed(this.id, error));
   }
@@ -337,8 +341,12 @@ function serialize(error: unknown): SerializedError {
 
 function actorFailed(sessionId: string, error: unknown): OpencodeManagerError {
   const reason = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError('SESSION_ACTOR_FAILED', `The actor of session ${sessionId} failed (${reason}); the session is not used again.`, {
-    details: { sessionId },
-    cause: error,
-  });
+  return new OpencodeManagerError(
+    'SESSION_ACTOR_FAILED',
+    `The actor of session ${sessionId} failed (${reason}); the session is not used again.`,
+    {
+      details: { sessionId },
+      cause: error,
+    },
+  );
 }

@@ -83,7 +83,10 @@ export class TurnObserver {
   }
 
   /** Takes the session's history as it was read. Gives the final answer, when the newest message of the turn is one. */
-  history(messages: readonly MessageWithParts[]): { readonly found: boolean; readonly final: Omit<FinalMessage, 'atMs' | 'source'> | null } {
+  history(messages: readonly MessageWithParts[]): {
+    readonly found: boolean;
+    readonly final: Omit<FinalMessage, 'atMs' | 'source'> | null;
+  } {
     for (const { info, parts } of messages) {
       this.message(info, true);
       for (const part of parts) this.part(part);
@@ -95,9 +98,19 @@ export class TurnObserver {
     };
   }
 
+  /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
+  childHistory(messages: readonly MessageWithParts[]): void {
+    for (const { info, parts } of messages) {
+      if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) continue;
+      this.message(info, false);
+      for (const part of parts) this.part(part);
+    }
+  }
+
   /** Why the turn counts as a runaway; undefined while it does not. */
   get runaway(): string | undefined {
-    if (this.#emptyRun >= this.#limits.emptyMessages) return `${this.#emptyRun} answers in a row ended without a finish reason, a tool call or an error`;
+    if (this.#emptyRun >= this.#limits.emptyMessages)
+      return `${this.#emptyRun} answers in a row ended without a finish reason, a tool call or an error`;
     if (this.#toolCallRun >= this.#limits.sameToolCalls) return `${this.#toolCallRun} identical tool calls in a row`;
     return undefined;
   }
@@ -163,7 +176,9 @@ export class TurnObserver {
 
   #shellOutput(): string {
     const tools = [...(this.#newestRoot()?.tools.values() ?? [])];
-    return tools.map(({ state }) => (state.status === 'completed' ? state.output : state.status === 'error' ? state.error : runningOutput(state))).join('');
+    return tools
+      .map(({ state }) => (state.status === 'completed' ? state.output : state.status === 'error' ? state.error : runningOutput(state)))
+      .join('');
   }
 }
 

@@ -1,5 +1,6 @@
 import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import type { OpenAsk, SnapshotFacts } from '../machines/index.ts';
+import type { Ask } from '../task/types.ts';
 import type { TurnObserver } from './turn-observer.ts';
 
 /** What a read needs of a session's host. */
@@ -13,31 +14,56 @@ export interface ReadTarget {
   adoptChild(sessionId: string): void;
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
   isOldAsk(id: string): boolean;
-  askOpened(ask: Parameters<import('./session-events.ts').EventSink['askOpened']>[0], directory: string, atMs: number): void;
+  askOpened(ask: Omit<Ask, 'taskId'>, directory: string, atMs: number): void;
 }
 
 type Snapshot = Awaited<ReturnType<OpencodeServer['snapshot']>>;
 
+/** What is known of the turn before the read. */
+export interface TurnSoFar {
+  readonly accepted: boolean;
+  /** Events of the turn were missed: sub-agents that nobody heard of may be there. */
+  readonly gapped: boolean;
+}
+
 /**
- * Reads what the server knows of a turn: status and asks of the directory (shared with other sessions), the children,
- * and the history when the session is idle or our message is still unconfirmed. The status is read before the
- * history: what is idle then has written its last message.
+ * Reads what the server knows of a turn: status and asks of the directory (shared with other sessions), and the history
+ * when the session is idle or our message is still unconfirmed. The status is read before the history: what is idle
+ * then has written its last message. After a gap sub-agents are looked for, and their histories are read too.
  */
-export async function readTurnState(target: ReadTarget, server: OpencodeServer, accepted: boolean, signal: AbortSignal): Promise<SnapshotFacts> {
+export async function readTurnState(
+  target: ReadTarget,
+  server: OpencodeServer,
+  soFar: TurnSoFar,
+  signal: AbortSignal,
+): Promise<SnapshotFacts> {
   const { id, directory, operations, observer } = target;
-  for (const child of await operations.children({ signal })) target.adoptChild(child.id);
+  if (soFar.gapped) await adoptDescendants(target, server, operations, signal);
   const snapshot = await server.snapshot(directory, { signal });
-  const status = snapshot.status[id];
-  const history = !accepted || status === undefined || status.type === 'idle' ? observer?.history(await operations.messages({}, { signal })) : undefined;
+  const status = factOf(snapshot.status[id]);
+  const history = status === 'idle' || !soFar.accepted ? observer?.history(await operations.messages({}, { signal })) : undefined;
+  if (soFar.gapped && status === 'idle') await readChildren(target, server, signal);
   return {
     startedAtMs: snapshot.startedAtMs,
     messageId: target.messageId ?? '',
-    status: factOf(status),
+    status,
     busyChildren: busyChildrenOf(target, snapshot),
     asks: openAsksOf(target, snapshot),
     messageFound: history?.found ?? null,
     final: history?.final ?? null,
   };
+}
+
+async function adoptDescendants(target: ReadTarget, server: OpencodeServer, parent: SessionOperations, signal: AbortSignal): Promise<void> {
+  for (const { id, directory } of await parent.children({ signal })) {
+    target.adoptChild(id);
+    await adoptDescendants(target, server, server.operations(id, directory), signal);
+  }
+}
+
+/** Tokens and tool calls of sub-agents that worked during the gap. */
+async function readChildren({ children, directory, observer }: ReadTarget, server: OpencodeServer, signal: AbortSignal): Promise<void> {
+  for (const child of children) observer?.childHistory(await server.operations(child, directory).messages({}, { signal }));
 }
 
 function factOf(status: Snapshot['status'][string] | undefined): SnapshotFacts['status'] {

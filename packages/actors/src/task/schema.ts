@@ -21,7 +21,10 @@ const ruleSchema = z.strictObject({
 /** What a task file can say of permissions; code may give a callback instead. */
 export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(ruleSchema)]);
 
-const policyInCode = z.union([permissionPolicySchema, z.custom<PermissionCallback>((value) => typeof value === 'function', 'is neither a policy nor a function')]);
+const policyInCode = z.union([
+  permissionPolicySchema,
+  z.custom<PermissionCallback>((value) => typeof value === 'function', 'is neither a policy nor a function'),
+]);
 
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
@@ -31,7 +34,10 @@ const taskSchema = z
     command: text.optional(),
     shell: text.optional(),
     directory: z.string().min(1).optional(),
-    model: z.string().regex(/^[^/]+\/.+$/, 'is not of the form provider/model').optional(),
+    model: z
+      .string()
+      .regex(/^[^/]+\/.+$/, 'is not of the form provider/model')
+      .optional(),
     agent: z.string().min(1).optional(),
     system: z.string().min(1).optional(),
     title: z.string().min(1).optional(),

@@ -106,7 +106,7 @@ export interface TaskResult {
   readonly schema_version: 1;
   readonly id: string;
   readonly outcome: Outcome;
-  /** 1 for the first try. */
+  /** 1 for the first try; 0 when the task ended before it had one. */
   readonly attempt: number;
   readonly session_id: string | null;
   /** Our user message. */

@@ -1,19 +1,35 @@
 import { launchServer, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type Script, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { EventMonitor } from '@opencode-manager/events';
+import {
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type Script,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 
 export interface Bench extends AsyncDisposable {
   readonly model: ScriptedModel;
   readonly workspace: TemporaryWorkspace;
   readonly server: OpencodeServer;
+  /** One for all pools of a file: a connection of its own costs each test half a second. */
+  readonly monitor: EventMonitor;
 }
 
 /** A scripted model, a git repository, and a real server that uses both. */
-export async function startBench(rules: Script['rules'], config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {}): Promise<Bench> {
+export async function startBench(
+  rules: Script['rules'],
+  config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {},
+): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await startScriptedModel({ rules }));
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
-  const server = stack.use(await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }));
+  const server = stack.use(
+    await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }),
+  );
+  const monitor = stack.use(EventMonitor.open(server));
+  await monitor.ready();
   const owned = stack.move();
-  return { model, workspace, server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { model, workspace, server, monitor, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -8,7 +8,11 @@ import type { Terminal } from '../terminal/index.ts';
  * The tasks of a command line: those of the file, then one for each `--prompt`; the highest priority first.
  * @throws OpencodeManagerError `USAGE`, `TASK_INVALID`, `TASK_DUPLICATE`, `DIRECTORY_MISSING`
  */
-export async function collectTasks(terminal: Terminal, file: string | undefined, flags: Pick<RunFlags, 'prompt'>): Promise<readonly NamedTask[]> {
+export async function collectTasks(
+  terminal: Terminal,
+  file: string | undefined,
+  flags: Pick<RunFlags, 'prompt'>,
+): Promise<readonly NamedTask[]> {
   const prompts = flags.prompt ?? [];
   if (file === undefined) await refuseSwallowedFile(prompts);
   if (file === undefined && prompts.length === 0) {
@@ -24,7 +28,8 @@ export async function collectTasks(terminal: Terminal, file: string | undefined,
 async function readTasks(terminal: Terminal, file: string): Promise<ParsedTasks> {
   const source = file === '-' ? 'standard input' : file;
   const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory: process.cwd() });
-  if (parsed.ignoredFields.length > 0) terminal.notice(`${source}: fields that a task does not have are left out: ${parsed.ignoredFields.slice(0, 10).join(', ')}`);
+  if (parsed.ignoredFields.length > 0)
+    terminal.notice(`${source}: fields that a task does not have are left out: ${parsed.ignoredFields.slice(0, 10).join(', ')}`);
   return parsed;
 }
 
@@ -47,19 +52,28 @@ async function refuseSwallowedFile(prompts: readonly string[]): Promise<void> {
     () => true,
     () => false,
   );
-  if (exists) throw new OpencodeManagerError('USAGE', `--prompt takes every text after it, so ${last} would be sent as a prompt. Name the file first: ocm run ${last} --prompt TEXT`);
+  if (exists)
+    throw new OpencodeManagerError(
+      'USAGE',
+      `--prompt takes every text after it, so ${last} would be sent as a prompt. Name the file first: ocm run ${last} --prompt TEXT`,
+    );
 }
 
 async function withRealDirectories(tasks: readonly NamedTask[]): Promise<NamedTask[]> {
   const real = new Map<string, string>();
-  for (const { id, directory } of tasks) if (directory !== undefined && !real.has(directory)) real.set(directory, await realDirectory(directory, id));
+  for (const { id, directory } of tasks)
+    if (directory !== undefined && !real.has(directory)) real.set(directory, await realDirectory(directory, id));
   return tasks.map((task) => (task.directory === undefined ? task : { ...task, directory: real.get(task.directory)! }));
 }
 
 async function realDirectory(path: string, taskId: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) return realpath(path);
-  throw new OpencodeManagerError('DIRECTORY_MISSING', `Task ${taskId}: directory ${path} ${found ? 'is not a directory' : 'does not exist'}; nothing was started.`, {
-    details: { task: taskId, path },
-  });
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISSING',
+    `Task ${taskId}: directory ${path} ${found ? 'is not a directory' : 'does not exist'}; nothing was started.`,
+    {
+      details: { task: taskId, path },
+    },
+  );
 }

@@ -6,6 +6,8 @@ import type { StopSignals } from '../signals.ts';
 /** What a batch tells while it runs. */
 export interface BatchListener {
   started(task: { readonly id: string; readonly sessionId: string; readonly directory: string; readonly attempt: number }): void;
+  /** A running task waits for something, or (with an empty reason) goes on. */
+  waiting(id: string, reason: string): void;
   finished(result: TaskResult): void;
 }
 
@@ -35,7 +37,13 @@ export async function executeBatch({ pool, tasks, signals, listener }: BatchOpti
   const mine = new Set(tasks.map(({ id }) => id));
   // Heard from the pool itself, so that results of tasks in flight are not lost when it ends.
   const stopListening = [
-    pool.on('task.started', ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt })),
+    pool.on(
+      'task.started',
+      ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt }),
+    ),
+    pool.on('session.changed', ({ session: { taskId, path } }) => {
+      if (taskId !== null && mine.has(taskId)) listener.waiting(taskId, waitReasons[path] ?? '');
+    }),
     pool.on('task.finished', ({ result }) => {
       if (!mine.has(result.id)) return;
       results.push(result);
@@ -47,6 +55,15 @@ export async function executeBatch({ pool, tasks, signals, listener }: BatchOpti
   const { gaps, restarts } = pool.snapshot();
   return { results, notStarted: tasks.length - results.length, failure, gaps, restarts };
 }
+
+/** States of a session in which nothing happens until somebody else acts. */
+const waitReasons: Readonly<Record<string, string>> = {
+  'active.backingOff': 'until the provider is asked again',
+  'active.awaitingInput': 'for an answer to its ask',
+  'active.waitingOnChildren': 'for its sub-agents',
+  'active.reconciling': 'for the event stream',
+  'active.aborting': 'for its abort',
+};
 
 async function drive(pool: SessionPool, tasks: Iterable<NamedTask>, signal: AbortSignal): Promise<OpencodeManagerError | undefined> {
   try {

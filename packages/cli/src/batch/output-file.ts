@@ -37,5 +37,9 @@ async function openForWriting(path: string): Promise<FileHandle> {
 
 function unwritable(path: string, error: unknown): OpencodeManagerError {
   const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-  return new OpencodeManagerError('USAGE', `--out: ${path} cannot be written (${reason}). Name a file in an existing directory with room.`, { cause: error });
+  return new OpencodeManagerError(
+    'USAGE',
+    `--out: ${path} cannot be written (${reason}). Name a file in an existing directory with room.`,
+    { cause: error },
+  );
 }

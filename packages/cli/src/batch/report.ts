@@ -21,6 +21,7 @@ export function createReporter({ terminal, progress, json, single, out }: Report
       progress.started(id);
       if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
     },
+    waiting: (id, reason) => progress.waiting(id, reason),
     finished(result) {
       const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
       const printed = !json && terminal.streams.stdout.isTTY === true;
@@ -48,7 +49,9 @@ function printResult(terminal: Terminal, result: TaskResult, single: boolean): v
 function errorText({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
   const denied = asks.find(({ answer }) => answer === 'denied' || answer === 'unanswered');
   const reason = error ? `${error.code}: ${printable(error.message)}` : outcome;
-  const ask = denied ? ` (an ask was ${denied.answer}: ${[denied.permission, ...(denied.patterns ?? [])].filter(Boolean).join(' ')}; see --permissions)` : '';
+  const ask = denied
+    ? ` (an ask was ${denied.answer}: ${[denied.permission, ...(denied.patterns ?? [])].filter(Boolean).join(' ')}; see --permissions)`
+    : '';
   return `${reason}${ask}${resetAt ? ` (free again at ${resetAt})` : ''}`;
 }
 
@@ -94,7 +97,9 @@ function totalCost(results: readonly TaskResult[]): number | null {
 /** `7 of 8 tasks succeeded, 1 failed; 1,234 tokens; 3.2 s` */
 export function summaryLine({ total, end, durationMs }: BatchSummary): string {
   const counts = countOutcomes(end.results, outcomes);
-  const others = outcomes.filter((outcome) => outcome !== 'succeeded' && counts[outcome] > 0).map((outcome) => `${counts[outcome]} ${outcome}`);
+  const others = outcomes
+    .filter((outcome) => outcome !== 'succeeded' && counts[outcome] > 0)
+    .map((outcome) => `${counts[outcome]} ${outcome}`);
   if (end.notStarted > 0) others.push(`${end.notStarted} not started`);
   const tokens = tokensOf(totalUsage(end.results));
   const head = `${formatCount(counts.succeeded)} of ${plural(total, 'task')} succeeded`;

@@ -11,12 +11,17 @@ import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
 
 /** Variables of the terminal itself; nothing else of the user's environment reaches the interface. */
-const passedVariables = /^(?:PATH|TERM|TERMINFO|TERM_PROGRAM.*|COLORTERM|NO_COLOR|LANG|LC_.*|TZ|SHELL|USER|LOGNAME|DISPLAY|WAYLAND_DISPLAY|TMUX.*|SSH_TTY|EDITOR|VISUAL)$/;
+const passedVariables =
+  /^(?:PATH|TERM|TERMINFO|TERM_PROGRAM.*|COLORTERM|NO_COLOR|LANG|LC_.*|TZ|SHELL|USER|LOGNAME|DISPLAY|WAYLAND_DISPLAY|TMUX.*|SSH_TTY|EDITOR|VISUAL)$/;
 
 /** `ocm attach`: opencode's own interface on the server of a running manager, with a private home of its own. */
 export function attach(terminal: Terminal, flags: AttachFlags): Promise<ExitCode> {
   return withManager(flags, async (manager, signal) => {
-    if (terminal.streams.stdout.isTTY !== true) throw new OpencodeManagerError('USAGE', "ocm attach opens opencode's interface and needs a terminal. For scripts there are ocm prompt and ocm events.");
+    if (terminal.streams.stdout.isTTY !== true)
+      throw new OpencodeManagerError(
+        'USAGE',
+        "ocm attach opens opencode's interface and needs a terminal. For scripts there are ocm prompt and ocm events.",
+      );
     const { path } = await findBinary(flags.binary === undefined ? {} : { binary: flags.binary });
     const home = await mkdtemp(join(tmpdir(), 'opencode-manager-attach-'));
     try {
@@ -50,9 +55,22 @@ async function runInterface(binary: string, flags: AttachFlags, { manager, signa
 /** The interface keeps logs, a history and settings of its own; they must not be the user's. */
 async function privateEnvironment(home: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   const passed = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && passedVariables.test(entry[0]));
-  const places = { HOME: home, XDG_CONFIG_HOME: 'config', XDG_DATA_HOME: 'data', XDG_STATE_HOME: 'state', XDG_CACHE_HOME: 'cache', XDG_RUNTIME_DIR: 'run', TMPDIR: 'tmp' };
+  const places = {
+    HOME: home,
+    XDG_CONFIG_HOME: 'config',
+    XDG_DATA_HOME: 'data',
+    XDG_STATE_HOME: 'state',
+    XDG_CACHE_HOME: 'cache',
+    XDG_RUNTIME_DIR: 'run',
+    TMPDIR: 'tmp',
+  };
   const paths = Object.entries(places).map(([name, place]) => [name, name === 'HOME' ? home : join(home, place)] as const);
   for (const [, path] of paths) await mkdir(path, { recursive: true, mode: 0o700 });
-  const switches = { OPENCODE_DISABLE_AUTOUPDATE: '1', OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_DEFAULT_PLUGINS: '1', npm_config_offline: 'true' };
+  const switches = {
+    OPENCODE_DISABLE_AUTOUPDATE: '1',
+    OPENCODE_DISABLE_MODELS_FETCH: '1',
+    OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
+    npm_config_offline: 'true',
+  };
   return { ...Object.fromEntries(passed), ...Object.fromEntries(paths), ...switches };
 }

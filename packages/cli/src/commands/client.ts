@@ -12,7 +12,10 @@ const maxPid = 4_194_304;
  * Runs a client's work on the manager that is meant. Any stop signal closes the connection, which aborts in the manager
  * what this client asked for.
  */
-export async function withManager(flags: ManagerFlag, work: (manager: ManagerClient, signal: AbortSignal) => Promise<ExitCode>): Promise<ExitCode> {
+export async function withManager(
+  flags: ManagerFlag,
+  work: (manager: ManagerClient, signal: AbortSignal) => Promise<ExitCode>,
+): Promise<ExitCode> {
   using signals = listenForStop();
   const pid = flags.manager === undefined ? undefined : parseCount(flags.manager, '--manager', { min: 1, max: maxPid });
   try {
@@ -23,4 +26,3 @@ export async function withManager(flags: ManagerFlag, work: (manager: ManagerCli
     throw error;
   }
 }
-

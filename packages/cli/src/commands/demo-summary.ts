@@ -33,12 +33,18 @@ function outcomeTable({ end }: DemoRun, style: (title: string) => string): strin
       formatCount(tokensOf(usage)),
       oneLine(error?.message ?? output, wordsWidth),
     ]);
-  return renderTable([{ title: 'TASK' }, { title: 'OUTCOME' }, { title: 'TIME', align: 'right' }, { title: 'TOKENS', align: 'right' }, { title: 'ANSWER' }], rows, style);
+  return renderTable(
+    [{ title: 'TASK' }, { title: 'OUTCOME' }, { title: 'TIME', align: 'right' }, { title: 'TOKENS', align: 'right' }, { title: 'ANSWER' }],
+    rows,
+    style,
+  );
 }
 
 function verdict(checks: readonly IsolationCheck[]): string {
   const failed = checks.filter(({ status }) => status === 'failed').length;
   const unknown = checks.filter(({ status }) => status === 'unknown').length;
   if (failed > 0) return `${failed} of ${checks.length} checks of this run failed`;
-  return unknown === 0 ? `all ${checks.length} checks of this run passed; nothing left behind` : `no check of this run failed, ${unknown} of ${checks.length} could not tell`;
+  return unknown === 0
+    ? `all ${checks.length} checks of this run passed; nothing left behind`
+    : `no check of this run failed, ${unknown} of ${checks.length} could not tell`;
 }

@@ -1,5 +1,12 @@
 import { isManagerError, type ServerConfig, type StopReport } from '@opencode-manager/core';
-import { demoConfigFiles, demoScript, demoTasks, demoWorkspaceFiles, startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
+import {
+  demoConfigFiles,
+  demoScript,
+  demoTasks,
+  demoWorkspaceFiles,
+  startScriptedModel,
+  temporaryWorkspace,
+} from '@opencode-manager/testing';
 import { createReporter, doneRecord, executeBatch, type BatchEnd, type BatchListener } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
@@ -32,7 +39,9 @@ export interface DemoRun {
 /** `ocm demo`: the main job on a real server with a scripted model, and what of the isolation could be seen meanwhile. */
 export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCode> {
   using progress = createProgress(terminal, { total: demoTasks.length });
-  using signals = listenForStop({ onStep: (step) => progress.note(step === 'drain' ? 'Finishing the tasks that run; again aborts them.' : 'Stopping.') });
+  using signals = listenForStop({
+    onStep: (step) => progress.note(step === 'drain' ? 'Finishing the tasks that run; again aborts them.' : 'Stopping.'),
+  });
   const watch = await startIsolationWatch();
   let run: DemoRun;
   try {
@@ -67,7 +76,7 @@ async function runDemo({ terminal, flags, progress, signals, watch }: DemoContex
     ...(flags.binary !== undefined && { binary: flags.binary }),
   };
   progress.note('Starting an isolated opencode server with a scripted model ...');
-  const manager = await openManager({ config, pool: { maxSessions: concurrency }, signals });
+  const manager = await openManager({ config, pool: { maxSessions: concurrency }, signals, onSocketError: () => undefined });
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);
@@ -92,7 +101,9 @@ function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress):
   if (flags.json) return createReporter({ terminal, progress, json: true, single: false });
   return {
     started: ({ id }) => progress.started(id),
-    finished: ({ id, outcome, duration_ms: durationMs, output, error }) => progress.finished({ id, outcome, durationMs, detail: error?.message ?? output }),
+    waiting: (id, reason) => progress.waiting(id, reason),
+    finished: ({ id, outcome, duration_ms: durationMs, output, error }) =>
+      progress.finished({ id, outcome, durationMs, detail: error?.message ?? output }),
   };
 }
 
@@ -108,7 +119,13 @@ async function inspectWhile<Result>(watch: IsolationWatch, server: WatchedServer
   }
 }
 
-function conclude(terminal: Terminal, { json }: DemoFlags, run: DemoRun, checks: readonly IsolationCheck[], signals: StopSignals): ExitCode {
+function conclude(
+  terminal: Terminal,
+  { json }: DemoFlags,
+  run: DemoRun,
+  checks: readonly IsolationCheck[],
+  signals: StopSignals,
+): ExitCode {
   const succeeded = run.end.notStarted === 0 && run.end.results.every(({ outcome }) => outcome === 'succeeded');
   const isolated = checks.every(({ status }) => status !== 'failed');
   const exitCode = signals.exitCode ?? (succeeded && isolated ? exitCodes.ok : exitCodes.failed);

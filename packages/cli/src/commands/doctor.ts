@@ -1,7 +1,20 @@
-import { findBinary, findLeftovers, isManagerError, launchServer, listRuns, reapLeftovers, supportedVersions, toManagerError, type BinaryInfo, type OpencodeServer } from '@opencode-manager/core';
+import {
+  findBinary,
+  findLeftovers,
+  isManagerError,
+  launchServer,
+  listRuns,
+  reapLeftovers,
+  supportedVersions,
+  toManagerError,
+  type BinaryInfo,
+  type Leftover,
+  type OpencodeServer,
+} from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
+import { outputOf } from '../manager/index.ts';
 import type { DoctorFlags } from '../program/care-commands.ts';
 import { formatDuration, plural } from '../render/index.ts';
 import { listenForStop } from '../signals.ts';
@@ -40,7 +53,11 @@ function print(terminal: Terminal, { name, status, detail }: Finding, json: bool
 
 async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator<Finding> {
   yield { name: 'platform', status: 'ok', detail: `${process.platform} ${process.arch}, Node ${process.versions.node}` };
-  yield { name: 'supported', status: 'note', detail: `opencode from ${supportedVersions.min} up to, not including, ${supportedVersions.below}` };
+  yield {
+    name: 'supported',
+    status: 'note',
+    detail: `opencode from ${supportedVersions.min} up to, not including, ${supportedVersions.below}`,
+  };
   const binary = await orFinding('binary', () => findBinary(flags.binary === undefined ? {} : { binary: flags.binary }));
   if ('status' in binary) yield binary;
   else {
@@ -51,7 +68,12 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   yield* leftovers(flags.reap === true);
 }
 
-const sourceNames = { option: 'the option --binary', OPENCODE_BIN: 'OPENCODE_BIN', PATH: 'PATH', package: 'the installed package opencode-ai' } as const;
+const sourceNames = {
+  option: 'the option --binary',
+  OPENCODE_BIN: 'OPENCODE_BIN',
+  PATH: 'PATH',
+  package: 'the installed package opencode-ai',
+} as const;
 
 const passwordNote: Finding = {
   name: 'password',
@@ -66,8 +88,13 @@ async function* selfTest(binary: BinaryInfo, signal: AbortSignal): AsyncGenerato
   await using workspace = await temporaryWorkspace();
   await using model = await startScriptedModel();
   const startedAt = performance.now();
-  const server = await orFinding('server', () => launchServer({ directory: workspace.path, binary: binary.path, opencodeConfig: model.opencodeConfig(), signal }));
-  if ('status' in server) return yield server;
+  const server = await orFinding('server', () =>
+    launchServer({ directory: workspace.path, binary: binary.path, opencodeConfig: model.opencodeConfig(), signal }),
+  );
+  if ('status' in server) {
+    yield server;
+    return;
+  }
   let stopped: Finding;
   try {
     yield { name: 'server', status: 'ok', detail: `ready after ${formatDuration(performance.now() - startedAt)} on ${server.url}` };
@@ -86,11 +113,13 @@ async function toolFinding(server: OpencodeServer): Promise<Finding> {
   const name = 'tools';
   const answer = await orFinding(name, async () => {
     const session = await server.createSession({ title: 'ocm doctor' });
-    return session.executeShell('env', { timeoutMs: 30_000 });
+    return { environment: outputOf(await session.executeShell('env', { timeoutMs: 30_000 })) };
   });
   if ('status' in answer) return answer;
-  if (!answer.text.includes('OPENCODE_MANAGER_RUN_ID=')) return { name, status: 'unknown', detail: 'the shell line did not print its environment' };
-  if (answer.text.includes(server.credentials().password)) return { name, status: 'failed', detail: "a shell line sees the server's password" };
+  if (!answer.environment.includes('OPENCODE_MANAGER_RUN_ID='))
+    return { name, status: 'unknown', detail: 'the shell line did not print its environment' };
+  if (answer.environment.includes(server.credentials().password))
+    return { name, status: 'failed', detail: "a shell line sees the server's password" };
   return { name, status: 'ok', detail: "a shell line runs, and does not see the server's password" };
 }
 
@@ -101,16 +130,22 @@ async function stopFinding(server: OpencodeServer): Promise<Finding> {
 }
 
 async function* leftovers(reap: boolean): AsyncGenerator<Finding> {
-  const name = 'leftovers';
   const runs = await listRuns();
-  yield { name: 'managers', status: 'ok', detail: runs.length === 0 ? 'none is running' : `${runs.length} running: ${runs.map(({ managerPid }) => managerPid).join(', ')}` };
-  const found = await findLeftovers();
-  if (found.length === 0) return yield { name, status: 'ok', detail: 'no dead manager left anything' };
+  const pids = runs.map(({ managerPid }) => managerPid).join(', ');
+  yield { name: 'managers', status: 'ok', detail: runs.length === 0 ? 'none is running' : `${runs.length} running: ${pids}` };
+  yield await leftoverFinding(await findLeftovers(), reap);
+}
+
+async function leftoverFinding(found: readonly Leftover[], reap: boolean): Promise<Finding> {
+  const name = 'leftovers';
+  if (found.length === 0) return { name, status: 'ok', detail: 'no dead manager left anything' };
   const processes = found.reduce((sum, leftover) => sum + leftover.processes.length, 0);
-  const what = `${plural(found.length, 'dead manager')} left ${plural(processes, 'process', 'processes')} and ${found.map(({ record }) => record.stateDir).join(', ')}`;
-  if (!reap) return yield { name, status: 'failed', detail: `${what}. Remove it with: ocm doctor --reap` };
+  const places = found.map(({ record }) => record.stateDir).join(', ');
+  const what = `${plural(found.length, 'dead manager')} left ${plural(processes, 'process', 'processes')} and ${places}`;
+  if (!reap) return { name, status: 'failed', detail: `${what}. Remove it with: ocm doctor --reap` };
   const done = await reapLeftovers(found);
-  yield { name, status: 'ok', detail: `${what}; ended ${plural(done.processes, 'process', 'processes')}, removed ${plural(done.directories, 'directory', 'directories')}` };
+  const ended = plural(done.processes, 'process', 'processes');
+  return { name, status: 'ok', detail: `${what}; ended ${ended}, removed ${plural(done.directories, 'directory', 'directories')}` };
 }
 
 /** The value, or what to say of the error. */

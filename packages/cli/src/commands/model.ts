@@ -37,6 +37,8 @@ async function startModel(script: FileScript, port: number): Promise<ScriptedMod
     return await startScriptedModel(script, { port });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || isManagerError(error)) throw error;
-    throw new OpencodeManagerError('PORT_IN_USE', `--port: ${port} is taken. Name another port, or leave it out for a free one.`, { cause: error });
+    throw new OpencodeManagerError('PORT_IN_USE', `--port: ${port} is taken. Name another port, or leave it out for a free one.`, {
+      cause: error,
+    });
   }
 }

@@ -1,6 +1,17 @@
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
-import { collectTasks, createReporter, doneRecord, executeBatch, openOutputFile, summaryLine, type BatchEnd, type BatchSummary, type OutputFile } from '../batch/index.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import {
+  collectTasks,
+  createReporter,
+  doneRecord,
+  executeBatch,
+  openOutputFile,
+  refuseUntrustedDirectories,
+  summaryLine,
+  type BatchEnd,
+  type BatchSummary,
+  type OutputFile,
+} from '../batch/index.ts';
+import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { launchRecord, openManager, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
@@ -24,10 +35,15 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
   const plan = await planRun(terminal, file, flags);
   const out = flags.out === undefined ? undefined : await openOutputFile(flags.out);
   using progress = createProgress(terminal, { total: plan.tasks.length });
-  using signals = listenForStop({ onStep: (step) => progress.note(stepNotes[step]) });
+  let started = false;
+  using signals = listenForStop({ onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
   const startedAt = performance.now();
   try {
-    const manager = await openManager({ config: plan.config, pool: plan.settings, signals });
+    progress.note('Starting an isolated opencode server ...');
+    const onSocketError = ({ code }: NodeJS.ErrnoException) =>
+      progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
+    const manager = await openManager({ config: plan.config, pool: plan.settings, signals, onSocketError });
+    started = true;
     return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {
     // A signal during the start: nothing ran, and the start has cleaned up after itself.
@@ -60,22 +76,24 @@ interface RunContext {
 }
 
 async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
-  const { terminal, plan, flags, signals } = context;
-  if (flags.json) terminal.record(launchRecord(manager));
-  else terminal.notice(`opencode ${manager.server.version} on ${manager.server.url}, manager ${process.pid}, state ${manager.server.stateDir}`);
-  let end: BatchEnd | undefined;
-  try {
-    refuseUnknownNames(await manager.server.catalogue(), plan.tasks, plan.settings);
-    end = await executeTasks(manager, context);
-  } finally {
-    if (end === undefined) await manager.stop();
-  }
-  const stopped = await stopManager(manager, signals);
-  const problems = [end.failure, isManagerError(stopped) ? stopped : undefined, await closeOutput(context.out)].filter((problem) => problem !== undefined);
+  const { server } = manager;
+  if (context.flags.json) context.terminal.record(launchRecord(manager));
+  else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
+  const end = await executeTasks(manager, context);
+  const stopped = await stopManager(manager, context.signals);
+  const incomplete = isManagerError(stopped) ? stopped : undefined;
+  const problems = [end.failure, incomplete, await closeOutput(context.out)].filter((problem) => problem !== undefined);
   return finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
 }
 
-async function executeTasks({ pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
+/** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
+async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
+  try {
+    await refuseUntrustedDirectories(server, plan.tasks);
+    refuseUnknownNames(await server.catalogue(), plan.tasks, plan.settings);
+  } catch (error) {
+    return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0 };
+  }
   const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
   return executeBatch({ pool, tasks: plan.tasks, signals, listener });
 }
@@ -93,7 +111,10 @@ async function stopManager(manager: Manager, signals: StopSignals): Promise<Stop
 async function killPatience(signals: StopSignals): Promise<never> {
   await aborted(signals.kill);
   await new Promise((resolve) => setTimeout(resolve, killPatienceMs).unref());
-  throw new OpencodeManagerError('SERVER_STOP_INCOMPLETE', 'The server was killed and its end was not confirmed in time; its guard process cleans up. Check with: ocm doctor');
+  throw new OpencodeManagerError(
+    'SERVER_STOP_INCOMPLETE',
+    'The server was killed and its end was not confirmed in time; its guard process cleans up. Check with: ocm doctor',
+  );
 }
 
 async function closeOutput(out: OutputFile | undefined): Promise<OpencodeManagerError | undefined> {
@@ -107,12 +128,23 @@ async function closeOutput(out: OutputFile | undefined): Promise<OpencodeManager
 
 function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined, problems: readonly OpencodeManagerError[]): ExitCode {
   const { terminal, flags, plan, progress, signals, startedAt } = context;
-  const allSucceeded = end.notStarted === 0 && end.results.every(({ outcome }) => outcome === 'succeeded');
-  const exitCode = signals.exitCode ?? (allSucceeded && problems.length === 0 ? exitCodes.ok : exitCodes.failed);
-  const summary: BatchSummary = { total: plan.tasks.length, end, durationMs: performance.now() - startedAt, stop, signal: signals.signal, exitCode };
+  const exitCode = signals.exitCode ?? exitCodeOfEnd(end, problems);
+  const summary: BatchSummary = {
+    total: plan.tasks.length,
+    end,
+    durationMs: performance.now() - startedAt,
+    stop,
+    signal: signals.signal,
+    exitCode,
+  };
   progress[Symbol.dispose]();
   for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
   return exitCode;
+}
+
+function exitCodeOfEnd(end: BatchEnd, [problem]: readonly OpencodeManagerError[]): ExitCode {
+  if (problem) return exitCodeOf(problem.code);
+  return end.notStarted === 0 && end.results.every(({ outcome }) => outcome === 'succeeded') ? exitCodes.ok : exitCodes.failed;
 }

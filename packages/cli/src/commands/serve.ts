@@ -26,7 +26,12 @@ const stepNotes = {
   kill: 'Killing the server.',
 } as const;
 
-async function serveUntilStopped(terminal: Terminal, flags: ServeFlags, signals: StopSignals, open: () => Promise<Manager>): Promise<ExitCode> {
+async function serveUntilStopped(
+  terminal: Terminal,
+  flags: ServeFlags,
+  signals: StopSignals,
+  open: () => Promise<Manager>,
+): Promise<ExitCode> {
   terminal.notice('Starting an isolated opencode server ...');
   const manager = await open();
   try {
@@ -38,8 +43,12 @@ async function serveUntilStopped(terminal: Terminal, flags: ServeFlags, signals:
     return signals.exitCode ?? exitCodes.ok;
   } finally {
     const report = await manager.stop();
-    if (flags.json) terminal.record({ type: 'done', left_behind: report.stateDeleted ? null : manager.server.stateDir, duration_ms: report.durationMs });
-    else terminal.notice(report.stateDeleted ? 'Stopped; nothing is left behind.' : `Stopped; the state is kept in ${manager.server.stateDir}.`);
+    if (flags.json)
+      terminal.record({ type: 'done', left_behind: report.stateDeleted ? null : manager.server.stateDir, duration_ms: report.durationMs });
+    else
+      terminal.notice(
+        report.stateDeleted ? 'Stopped; nothing is left behind.' : `Stopped; the state is kept in ${manager.server.stateDir}.`,
+      );
   }
 }
 
@@ -52,5 +61,8 @@ function describe({ notice, result, noticeColors: colors }: Terminal, { server }
 
 function serverEnded({ exitCode, signal }: ServerExit, { server }: Manager): OpencodeManagerError {
   const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
-  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended by itself (${how}).`, { details: { exitCode, signal }, output: server.output() });
+  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended by itself (${how}).`, {
+    details: { exitCode, signal },
+    output: server.output(),
+  });
 }

@@ -17,7 +17,14 @@ export function sessions(terminal: Terminal, flags: ClientFlags): Promise<ExitCo
 }
 
 function table(list: readonly SessionListing[], { colors }: Terminal): string[] {
-  const columns = [{ title: 'SESSION' }, { title: 'STATE' }, { title: 'TURNS', align: 'right' }, { title: 'TASK' }, { title: 'TITLE' }, { title: 'DIRECTORY' }] as const;
+  const columns = [
+    { title: 'SESSION' },
+    { title: 'STATE' },
+    { title: 'TURNS', align: 'right' },
+    { title: 'TASK' },
+    { title: 'TITLE' },
+    { title: 'DIRECTORY' },
+  ] as const;
   const rows = list.map((session) => [
     session.id,
     session.path ?? session.state,

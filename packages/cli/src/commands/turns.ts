@@ -23,8 +23,16 @@ export async function prompt(terminal: Terminal, session: string, text: string, 
 }
 
 /** `ocm exec SESSION COMMAND [ARGUMENTS...]` */
-export function exec(terminal: Terminal, session: string, command: string, args: readonly string[], flags: TurnClientFlags): Promise<ExitCode> {
-  return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('exec', { ...turn, command, arguments: args.join(' ') }, { signal }));
+export function exec(
+  terminal: Terminal,
+  session: string,
+  command: string,
+  args: readonly string[],
+  flags: TurnClientFlags,
+): Promise<ExitCode> {
+  return runTurn(terminal, session, flags, (manager, turn, signal) =>
+    manager.call('exec', { ...turn, command, arguments: args.join(' ') }, { signal }),
+  );
 }
 
 /** `ocm shell SESSION LINE...` */
@@ -43,7 +51,11 @@ function runTurn(terminal: Terminal, session: string, flags: TurnClientFlags, se
 }
 
 async function createSession(terminal: Terminal, manager: ManagerClient, flags: TurnClientFlags, signal: AbortSignal): Promise<string> {
-  const { sessionId, directory } = await manager.call('createSession', flags.directory === undefined ? {} : { directory: flags.directory }, { signal });
+  const { sessionId, directory } = await manager.call(
+    'createSession',
+    flags.directory === undefined ? {} : { directory: flags.directory },
+    { signal },
+  );
   if (flags.json) terminal.record({ type: 'session.created', session_id: sessionId, directory });
   else terminal.notice(`session ${sessionId}`);
   return sessionId;
@@ -64,4 +76,3 @@ function report(terminal: Terminal, result: TaskResult, json: boolean): void {
     if (ask.answer === 'denied') terminal.notice(colors.dim(`denied: ${ask.permission ?? ask.kind} ${(ask.patterns ?? []).join(', ')}`));
   }
 }
-

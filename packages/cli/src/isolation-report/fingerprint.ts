@@ -30,7 +30,10 @@ interface Budget {
 }
 
 /** Looks at every entry below the directories, without following links. Missing directories are part of the picture. */
-export async function fingerprintDirectories(directories: readonly string[], limits: FingerprintLimits = defaultLimits): Promise<Fingerprint> {
+export async function fingerprintDirectories(
+  directories: readonly string[],
+  limits: FingerprintLimits = defaultLimits,
+): Promise<Fingerprint> {
   const entries = new Map<string, string>();
   const budget: Budget = { entries: limits.maxEntries, bytes: limits.maxHashedBytes };
   for (const directory of directories) await visit(directory, entries, budget);
@@ -45,13 +48,17 @@ async function visit(path: string, entries: Map<string, string>, budget: Budget)
   if (stats.isDirectory()) {
     entries.set(path, `directory ${stats.mode.toString(8)}`);
     const names = await readdir(path).catch(() => []);
-    for (const name of names.toSorted()) await visit(join(path, name), entries, budget);
+    for (const name of names.toSorted((a, b) => a.localeCompare(b))) await visit(join(path, name), entries, budget);
     return;
   }
   entries.set(path, `${stats.size} ${stats.mtimeMs} ${await contentOf(path, stats, budget)}`);
 }
 
-async function contentOf(path: string, stats: { isFile(): boolean; isSymbolicLink(): boolean; size: number }, budget: Budget): Promise<string> {
+async function contentOf(
+  path: string,
+  stats: { isFile(): boolean; isSymbolicLink(): boolean; size: number },
+  budget: Budget,
+): Promise<string> {
   if (stats.isSymbolicLink()) return `link ${await readlink(path).catch(() => 'unreadable')}`;
   if (!stats.isFile()) return 'special';
   if (stats.size > budget.bytes) return 'not hashed';

@@ -2,7 +2,17 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { sep } from 'node:path';
 
 /** Variables that say where a program keeps its files. */
-const placeVariables = ['HOME', 'TMPDIR', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR', 'GIT_CONFIG_GLOBAL', 'OPENCODE_CONFIG'] as const;
+const placeVariables = [
+  'HOME',
+  'TMPDIR',
+  'XDG_CONFIG_HOME',
+  'XDG_DATA_HOME',
+  'XDG_STATE_HOME',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+  'GIT_CONFIG_GLOBAL',
+  'OPENCODE_CONFIG',
+] as const;
 
 /** Access modes of open(2) that write: O_WRONLY and O_RDWR. */
 const writeModes = 0o3;

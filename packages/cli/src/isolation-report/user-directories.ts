@@ -7,11 +7,15 @@ import { join } from 'node:path';
  */
 export function userOpencodeDirectories(env: NodeJS.ProcessEnv = process.env, home: string = homedir()): string[] {
   const bases = [
-    [env['XDG_CONFIG_HOME'], '.config'],
-    [env['XDG_DATA_HOME'], join('.local', 'share')],
-    [env['XDG_STATE_HOME'], join('.local', 'state')],
-    [env['XDG_CACHE_HOME'], '.cache'],
-  ] as const;
-  const directories = bases.flatMap(([named, fallback]) => [...(named ? [join(named, 'opencode')] : []), join(home, fallback, 'opencode')]);
+    env['XDG_CONFIG_HOME'],
+    join(home, '.config'),
+    env['XDG_DATA_HOME'],
+    join(home, '.local', 'share'),
+    env['XDG_STATE_HOME'],
+    join(home, '.local', 'state'),
+    env['XDG_CACHE_HOME'],
+    join(home, '.cache'),
+  ];
+  const directories = bases.flatMap((base) => (base ? [join(base, 'opencode')] : []));
   return [...new Set([...directories, join(home, '.opencode')])];
 }

@@ -46,7 +46,8 @@ export async function startIsolationWatch(directories: readonly string[] = userO
   const before = await fingerprintDirectories(directories);
   const seen: Observations = { environments: 0, looks: 0, files: new Set(), misplaced: new Set(), foreignFiles: new Set() };
   return {
-    inspect: (server) => inspectRun(server, seen),
+    // A look that fails is one look less; it must not end what is looked at.
+    inspect: (server) => inspectRun(server, seen).catch(() => undefined),
     async finish(server, { stateDeleted } = { stateDeleted: true }) {
       const after = await fingerprintDirectories(directories);
       return [
@@ -100,21 +101,34 @@ async function directoriesCheck(before: Fingerprint, after: Fingerprint): Promis
   const others = canInspectProcesses() ? await processesUsing(before.directories, new Set()) : [];
   const list = `${changed.slice(0, 3).join(', ')}${changed.length > 3 ? ` and ${changed.length - 3} more` : ''}`;
   if (others.length === 0) return { name, status: 'failed', detail: `changed during the run: ${list}` };
-  return { name, status: 'unknown', detail: `changed during the run: ${list}; another process has files open there (${others.slice(0, 3).join(', ')}), so this tells nothing` };
+  return {
+    name,
+    status: 'unknown',
+    detail: `changed during the run: ${list}; another process has files open there (${others.slice(0, 3).join(', ')}), so this tells nothing`,
+  };
 }
 
 function environmentCheck({ environments, misplaced }: Observations): IsolationCheck {
   const name = 'environment';
   if (misplaced.size > 0) return { name, status: 'failed', detail: `outside the state directory: ${[...misplaced].join(', ')}` };
   if (environments === 0) return impossible(name);
-  return { name, status: 'ok', detail: `HOME, TMPDIR, every XDG variable and git's configuration of the server and its tools lie in the state directory (${environments} looks at /proc)` };
+  return {
+    name,
+    status: 'ok',
+    detail: `HOME, TMPDIR, every XDG variable and git's configuration of the server and its tools lie in the state directory (${environments} looks at /proc)`,
+  };
 }
 
 function openFilesCheck({ looks, files, foreignFiles }: Observations): IsolationCheck {
   const name = 'open-files';
-  if (foreignFiles.size > 0) return { name, status: 'failed', detail: `open for writing elsewhere: ${[...foreignFiles].slice(0, 5).join(', ')}` };
+  if (foreignFiles.size > 0)
+    return { name, status: 'failed', detail: `open for writing elsewhere: ${[...foreignFiles].slice(0, 5).join(', ')}` };
   if (looks === 0) return impossible(name);
-  return { name, status: 'ok', detail: `${files.size} files seen open for writing, all in the state directory or the workspace (${looks} looks at /proc)` };
+  return {
+    name,
+    status: 'ok',
+    detail: `${files.size} files seen open for writing, all in the state directory or the workspace (${looks} looks at /proc)`,
+  };
 }
 
 function impossible(name: IsolationCheck['name']): IsolationCheck {
@@ -125,7 +139,11 @@ function impossible(name: IsolationCheck['name']): IsolationCheck {
 async function processesCheck(runId: string): Promise<IsolationCheck> {
   const left = await findMarkedProcesses(runId);
   if (left.length === 0) return { name: 'processes', status: 'ok', detail: 'no process with the mark of this run is left' };
-  return { name: 'processes', status: 'failed', detail: `still running: ${left.map(({ pid, command }) => `${pid} ${command.slice(0, 60)}`).join(', ')}` };
+  return {
+    name: 'processes',
+    status: 'failed',
+    detail: `still running: ${left.map(({ pid, command }) => `${pid} ${command.slice(0, 60)}`).join(', ')}`,
+  };
 }
 
 async function stateCheck(stateDir: string, expectDeleted: boolean): Promise<IsolationCheck> {

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
-import { listRuns, OpencodeManagerError, runSocketPath, type RunRecord, type SerializedError } from '@opencode-manager/core';
+import { listRuns, OpencodeManagerError, runSocketPath, type RunRecord } from '@opencode-manager/core';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
 import { parseReply, type Items, type Method, type ParametersOf, type Reply, type Results } from './protocol.ts';
 
-export interface CallOptions {
+interface CallOptions {
   /** Aborting closes the connection, which aborts the call in the manager too. */
   readonly signal?: AbortSignal;
 }
@@ -32,7 +32,10 @@ export async function findManager(pid?: number): Promise<ManagerClient> {
   if (found.length > 1 && pid === undefined) throw severalManagers(runs);
   if (found.length > 1) return createClient(found.at(-1)!);
   const which = pid === undefined ? 'No manager is running' : `No manager runs under the process id ${pid}`;
-  throw new OpencodeManagerError('MANAGER_NOT_FOUND', `${which}. Start one with: ocm serve --directory DIR${runs.length > 0 ? `\nThere are:\n${listing(runs)}` : ''}`);
+  throw new OpencodeManagerError(
+    'MANAGER_NOT_FOUND',
+    `${which}. Start one with: ocm serve --directory DIR${runs.length > 0 ? `\nThere are:\n${listing(runs)}` : ''}`,
+  );
 }
 
 function severalManagers(runs: readonly RunRecord[]): OpencodeManagerError {
@@ -49,7 +52,8 @@ function createClient(run: RunRecord): ManagerClient {
   return {
     run,
     async call(method, params, options = {}) {
-      for await (const reply of exchange(run, method, params, options)) if (reply.type === 'result') return reply.value as Results[typeof method];
+      for await (const reply of exchange(run, method, params, options))
+        if (reply.type === 'result') return reply.value as Results[typeof method];
       throw lost(run);
     },
     async *stream(method, params, options = {}) {
@@ -62,7 +66,12 @@ function createClient(run: RunRecord): ManagerClient {
   };
 }
 
-async function* exchange(run: RunRecord, method: Method, params: unknown, { signal }: CallOptions): AsyncGenerator<Exclude<Reply, { type: 'error' }>> {
+async function* exchange(
+  run: RunRecord,
+  method: Method,
+  params: unknown,
+  { signal }: CallOptions,
+): AsyncGenerator<Exclude<Reply, { type: 'error' }>> {
   const socket = await open(run);
   const close = () => socket.destroy();
   signal?.addEventListener('abort', close, { once: true });
@@ -71,8 +80,12 @@ async function* exchange(run: RunRecord, method: Method, params: unknown, { sign
     await writeJsonLine(socket, { id: 1, method, params });
     for await (const value of readJsonLines(socket)) {
       const reply = parseReply(value);
-      if (!reply) throw new OpencodeManagerError('RESPONSE_INVALID', `The manager ${run.managerPid} answered something that is no reply. Use an ocm of the same version.`);
-      if (reply.type === 'error') throw OpencodeManagerError.from(reply.error as SerializedError);
+      if (!reply)
+        throw new OpencodeManagerError(
+          'RESPONSE_INVALID',
+          `The manager ${run.managerPid} answered something that is no reply. Use an ocm of the same version.`,
+        );
+      if (reply.type === 'error') throw OpencodeManagerError.from(reply.error);
       yield reply;
     }
   } catch (error) {
@@ -91,11 +104,21 @@ function open(run: RunRecord): Promise<Socket> {
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const code = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? 'MANAGER_NOT_FOUND' : 'CONNECTION_LOST';
-      reject(new OpencodeManagerError(code, `The process ${run.managerPid} owns a server, and no socket of it can be opened (${error.code}). It may be starting or stopping, or be a program of yours; ocm serve and ocm run open one.`, { cause: error }));
+      reject(
+        new OpencodeManagerError(
+          code,
+          `The process ${run.managerPid} owns a server, and no socket of it can be opened (${error.code}). It may be starting or stopping, or be a program of yours; ocm serve and ocm run open one.`,
+          { cause: error },
+        ),
+      );
     });
   });
 }
 
 function lost(run: RunRecord, cause?: unknown): OpencodeManagerError {
-  return new OpencodeManagerError('CONNECTION_LOST', `The manager ${run.managerPid} closed the connection before it had answered; it is stopping or gone.`, { cause });
+  return new OpencodeManagerError(
+    'CONNECTION_LOST',
+    `The manager ${run.managerPid} closed the connection before it had answered; it is stopping or gone.`,
+    { cause },
+  );
 }

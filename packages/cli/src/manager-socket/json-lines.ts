@@ -9,7 +9,7 @@ const maxLineCharacters = 64 * 1024 * 1024;
  * The JSON values of a socket, one a line, until it ends.
  * @throws OpencodeManagerError `BAD_REQUEST` for a line that is too long or is not JSON
  */
-export async function* readJsonLines(socket: Socket): AsyncGenerator<unknown> {
+export async function* readJsonLines(socket: Socket): AsyncGenerator {
   socket.setEncoding('utf8');
   let parts: string[] = [];
   let length = 0;
@@ -19,7 +19,8 @@ export async function* readJsonLines(socket: Socket): AsyncGenerator<unknown> {
     for (const [index, piece] of lines.entries()) {
       parts.push(piece);
       length += piece.length;
-      if (length > maxLineCharacters) throw new OpencodeManagerError('BAD_REQUEST', `A line is longer than ${maxLineCharacters} characters.`);
+      if (length > maxLineCharacters)
+        throw new OpencodeManagerError('BAD_REQUEST', `A line is longer than ${maxLineCharacters} characters.`);
       if (index === lines.length - 1) continue;
       const line = parts.join('');
       parts = [];

@@ -38,7 +38,7 @@ export type Method = keyof typeof parameters;
 /** The parameters of a method. */
 export type ParametersOf<Name extends Method> = z.input<(typeof parameters)[Name]>;
 
-export interface ManagerDescription {
+interface ManagerDescription {
   readonly managerPid: number;
   readonly runId: string;
   readonly url: string;
@@ -68,7 +68,7 @@ export interface SessionListing {
   readonly updatedAt: string;
 }
 
-export interface Credentials {
+interface Credentials {
   readonly url: string;
   readonly username: string;
   readonly password: string;
@@ -99,11 +99,17 @@ export type Reply =
   | { readonly id: number; readonly type: 'result'; readonly value: unknown }
   | { readonly id: number; readonly type: 'error'; readonly error: SerializedError };
 
-const envelope = z.strictObject({ id: z.int().min(0), method: z.enum(Object.keys(parameters) as [Method, ...Method[]]), params: z.unknown().optional() });
+const envelope = z.strictObject({
+  id: z.int().min(0),
+  method: z.enum(Object.keys(parameters) as [Method, ...Method[]]),
+  params: z.unknown().optional(),
+});
 
 export type Request = { [Name in Method]: { readonly id: number; readonly method: Name; readonly params: ParametersOf<Name> } }[Method];
 
-export type ParsedRequest = { readonly ok: true; readonly request: Request } | { readonly ok: false; readonly id: number; readonly problem: string };
+export type ParsedRequest =
+  | { readonly ok: true; readonly request: Request }
+  | { readonly ok: false; readonly id: number; readonly problem: string };
 
 /** Reads one line of a client. */
 export function parseRequest(value: unknown): ParsedRequest {
@@ -117,7 +123,11 @@ export function parseRequest(value: unknown): ParsedRequest {
 
 const replySchema = z.union([
   z.strictObject({ id: z.int(), type: z.enum(['item', 'result']), value: z.unknown() }),
-  z.strictObject({ id: z.int(), type: z.literal('error'), error: z.looseObject({ name: z.literal('OpencodeManagerError'), code: z.string(), message: z.string() }) }),
+  z.strictObject({
+    id: z.int(),
+    type: z.literal('error'),
+    error: z.looseObject({ name: z.literal('OpencodeManagerError'), code: z.string(), message: z.string() }),
+  }),
 ]);
 
 /** Reads one line of a manager; undefined when it is none of ours. */

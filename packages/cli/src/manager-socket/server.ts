@@ -5,11 +5,11 @@ import { readJsonLines, writeJsonLine } from './json-lines.ts';
 import { parseRequest, type Items, type Method, type ParametersOf, type Reply, type Request, type Results } from './protocol.ts';
 
 /** What a handler is given besides its parameters. */
-export interface HandlerContext<Name extends Method> {
+interface HandlerContext<Name extends Method> {
   /** Aborted when the client has gone or the socket closes. */
   readonly signal: AbortSignal;
   /** Sends one item; resolves when the client can take more. */
-  send(item: Name extends keyof Items ? Items[Name] : never): Promise<void>;
+  readonly send: (item: Name extends keyof Items ? Items[Name] : never) => Promise<void>;
 }
 
 /** The work behind each method. */
@@ -81,7 +81,10 @@ async function serveConnection(socket: Socket, handlers: Handlers, closing: Abor
 async function answer(socket: Socket, value: unknown, handlers: Handlers, signal: AbortSignal): Promise<void> {
   const parsed = parseRequest(value);
   if (!parsed.ok) {
-    const error = new OpencodeManagerError('BAD_REQUEST', `The manager does not understand the request (${parsed.problem}). Use an ocm of the same version.`);
+    const error = new OpencodeManagerError(
+      'BAD_REQUEST',
+      `The manager does not understand the request (${parsed.problem}). Use an ocm of the same version.`,
+    );
     return await reply(socket, { id: parsed.id, type: 'error', error: error.toJSON() });
   }
   const { id } = parsed.request;
@@ -93,7 +96,11 @@ async function answer(socket: Socket, value: unknown, handlers: Handlers, signal
   }
 }
 
-function dispatch({ method, params }: Request, handlers: Handlers, context: { signal: AbortSignal; send(item: unknown): Promise<void> }): Promise<unknown> {
+function dispatch(
+  { method, params }: Request,
+  handlers: Handlers,
+  context: { signal: AbortSignal; send(item: unknown): Promise<void> },
+): Promise<unknown> {
   // The union of methods and the union of parameters belong together: parseRequest paired them.
   const handler = handlers[method] as (params: unknown, context: unknown) => Promise<unknown>;
   return handler(params, context);

@@ -61,7 +61,10 @@ async function listSessions(server: OpencodeServer, pool: SessionPool, signal: A
   const directories = new Set([server.directory, ...[...actors.values()].map(({ directory }) => directory)]);
   const found = await Promise.all(
     [...directories].map(async (directory) => {
-      const [sessions, { status }] = await Promise.all([server.listSessions({ directory, signal }), server.snapshot(directory, { signal })]);
+      const [sessions, { status }] = await Promise.all([
+        server.listSessions({ directory, signal }),
+        server.snapshot(directory, { signal }),
+      ]);
       return sessions.map((info) => toListing(info, actors.get(info.id), info.id in status));
     }),
   );
@@ -88,5 +91,8 @@ async function newestUserMessage(session: DeskSession, signal: AbortSignal): Pro
   const messages = await session.messages({}, { signal });
   const newest = messages.findLast(({ info }) => info.role === 'user');
   if (newest) return newest.info.id;
-  throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${session.id} has no message of the user yet, so there is nothing to go back to.`);
+  throw new OpencodeManagerError(
+    'MESSAGE_UNKNOWN',
+    `Session ${session.id} has no message of the user yet, so there is nothing to go back to.`,
+  );
 }

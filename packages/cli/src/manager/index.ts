@@ -1,2 +1,3 @@
 export { openManager, type Manager } from './open.ts';
 export { launchRecord } from './records.ts';
+export { outputOf } from './turn-output.ts';

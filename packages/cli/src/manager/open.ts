@@ -8,7 +8,8 @@ import { createHandlers } from './handlers.ts';
 export interface Manager {
   readonly server: OpencodeServer;
   readonly pool: SessionPool;
-  readonly socket: ManagerSocket;
+  /** Absent when it could not be opened and the command does without. */
+  readonly socket: ManagerSocket | undefined;
   /** Ends all three, whatever state they are in. Idempotent. @throws OpencodeManagerError `SERVER_STOP_INCOMPLETE` */
   stop(): Promise<StopReport>;
 }
@@ -17,21 +18,39 @@ export interface ManagerOptions {
   readonly config: ServerConfig;
   readonly pool?: Omit<SessionPoolOptions, 'server' | 'monitor' | 'signal'>;
   readonly signals: StopSignals;
+  /** Told when the socket cannot be opened; without it that is an error. */
+  readonly onSocketError?: (error: NodeJS.ErrnoException) => void;
 }
 
 /**
  * Starts a manager. A stop signal during the start ends the start: there is nothing yet that could be finished first.
  * @throws OpencodeManagerError those of `launchServer` and `createSessionPool`, `REQUEST_ABORTED` after a stop signal
  */
-export async function openManager({ config, pool: poolOptions, signals }: ManagerOptions): Promise<Manager> {
+export async function openManager(options: ManagerOptions): Promise<Manager> {
+  const { config, pool: poolOptions, signals } = options;
   const server = await launchUnlessStopped(config, signals.drain);
   try {
     const pool = await createSessionPool({ ...poolOptions, server });
-    const socket = await openManagerSocket(runSocketPath(server.runId), createHandlers(server, pool));
+    const socket = await openSocket(server, pool, options);
     return assemble(server, pool, socket, signals);
   } catch (error) {
     await server.stop().catch(() => undefined);
     throw error;
+  }
+}
+
+/** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
+async function openSocket(
+  server: OpencodeServer,
+  pool: SessionPool,
+  { onSocketError }: ManagerOptions,
+): Promise<ManagerSocket | undefined> {
+  try {
+    return await openManagerSocket(runSocketPath(server.runId), createHandlers(server, pool));
+  } catch (error) {
+    if (!onSocketError) throw error;
+    onSocketError(error as NodeJS.ErrnoException);
+    return undefined;
   }
 }
 
@@ -48,7 +67,7 @@ async function launchUnlessStopped(config: ServerConfig, stop: AbortSignal): Pro
   }
 }
 
-function assemble(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket, signals: StopSignals): Manager {
+function assemble(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
   let stopping: Promise<StopReport> | undefined;
   // The third signal does not wait for anything: what the server had in flight is lost, and the sweep takes the rest.
   signals.kill.addEventListener('abort', () => killQuietly(server.pid), { once: true });
@@ -63,8 +82,8 @@ function assemble(server: OpencodeServer, pool: SessionPool, socket: ManagerSock
   };
 }
 
-async function stopAll(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket): Promise<StopReport> {
-  await Promise.allSettled([socket.close(), pool.stop()]);
+async function stopAll(server: OpencodeServer, pool: SessionPool, socket: ManagerSocket | undefined): Promise<StopReport> {
+  await Promise.allSettled([socket?.close(), pool.stop()]);
   return server.stop();
 }
 

@@ -12,7 +12,8 @@ export interface LaunchRecord {
   readonly directory: string;
   readonly profile: 'batch' | 'interactive';
   readonly concurrency: number;
-  readonly socket: string;
+  /** null when the socket could not be opened. */
+  readonly socket: string | null;
 }
 
 export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {
@@ -26,6 +27,6 @@ export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {
     directory: server.directory,
     profile: server.profile,
     concurrency: pool.snapshot().maxSessions,
-    socket: socket.path,
+    socket: socket?.path ?? null,
   };
 }

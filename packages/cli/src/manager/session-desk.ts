@@ -1,8 +1,12 @@
 import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResult } from '@opencode-manager/core';
+import { outputOf } from './turn-output.ts';
 
 /** What clients of the socket do with a session. */
-export type DeskSession = Pick<PooledSession, 'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'>;
+export type DeskSession = Pick<
+  PooledSession,
+  'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'
+>;
 
 /** Hands sessions to the clients of one manager, each the same object every time, so that its queue holds for all. */
 export interface SessionDesk {
@@ -48,7 +52,12 @@ export function createSessionDesk(server: OpencodeServer, pool: SessionPool): Se
 /** opencode merges a prompt that reaches a busy session into the turn in flight. */
 function refuseBusy(pool: SessionPool, id: string): void {
   const actor = pool.snapshot().sessions.find(({ sessionId, state }) => sessionId === id && state === 'active');
-  if (actor) throw new OpencodeManagerError('SESSION_BUSY', `Session ${id} works on the task ${actor.taskId ?? ''}. Wait for it, or abort it with: ocm abort ${id}`, { details: { sessionId: id } });
+  if (actor)
+    throw new OpencodeManagerError(
+      'SESSION_BUSY',
+      `Session ${id} works on the task ${actor.taskId ?? ''}. Wait for it, or abort it with: ocm abort ${id}`,
+      { details: { sessionId: id } },
+    );
 }
 
 /** A session that no actor of the pool holds (a finished task's, a sub-agent's, or one made in the TUI), in the pool's terms. */
@@ -69,16 +78,19 @@ function outsideThePool(session: Session): DeskSession {
 
 function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult {
   const { usage } = turn;
+  const output = outputOf(turn);
+  const tools = turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length;
   return {
     schema_version: 1,
     id: turn.messageId,
-    outcome: turn.text === '' ? 'failed' : 'succeeded',
+    // A shell line may print nothing; a model that says and does nothing has not succeeded.
+    outcome: output === '' && tools === 0 ? 'failed' : 'succeeded',
     attempt: 1,
     session_id: id,
     message_id: turn.messageId,
     directory,
     model: modelOf(turn),
-    output: turn.text,
+    output,
     usage: {
       input_tokens: usage.input,
       output_tokens: usage.output,
@@ -94,7 +106,7 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     asks: [],
     gaps: 0,
     retries: 0,
-    tool_calls: turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length,
+    tool_calls: tools,
     error: null,
     metadata: {},
   };

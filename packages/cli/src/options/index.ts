@@ -1,4 +1,4 @@
-export { refuseUnknownNames, withModels, type ModelChoice } from './models.ts';
+export { refuseUnknownNames, withModels } from './models.ts';
 export { parseCount } from './numbers.ts';
 export { buildServerConfig } from './server-config.ts';
 export { turnSettings, type TurnSettings } from './turn-options.ts';

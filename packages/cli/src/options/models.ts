@@ -34,7 +34,9 @@ async function readOpencodeConfig({ opencodeConfig }: ServerConfig): Promise<Jso
 function needsDefaultModel({ model, agent, command, shell }: NamedTask, config: Json, choice: ModelChoice): boolean {
   if (model !== undefined || shell !== undefined) return false;
   const commandName = command?.trim().replace(/^\//, '').split(/\s/)[0];
-  return ownModel(config['agent'], agent ?? choice.agent ?? 'build') === undefined && ownModel(config['command'], commandName) === undefined;
+  return (
+    ownModel(config['agent'], agent ?? choice.agent ?? 'build') === undefined && ownModel(config['command'], commandName) === undefined
+  );
 }
 
 function ownModel(section: unknown, name: string | undefined): unknown {
@@ -52,8 +54,8 @@ function noModel(tasks: readonly NamedTask[]): OpencodeManagerError {
 
 /** Providers are pinned: a model whose provider the configuration does not name would be refused by the server. */
 function allowProviders(config: ServerConfig, opencodeConfig: Json, models: readonly (string | undefined)[]): ServerConfig {
-  const listed = opencodeConfig['enabled_providers'];
-  const present = config.enabledProviders ?? (Array.isArray(listed) ? (listed as string[]) : modelsIn(opencodeConfig).map(providerOf));
+  const enabled = opencodeConfig['enabled_providers'];
+  const present = config.enabledProviders ?? (Array.isArray(enabled) ? (enabled as string[]) : modelsIn(opencodeConfig).map(providerOf));
   const wanted = models.filter((model) => model !== undefined).map(providerOf);
   const all = [...new Set([...present, ...wanted])];
   return all.length === new Set(present).size ? config : { ...config, enabledProviders: all };
@@ -81,13 +83,21 @@ export function refuseUnknownNames(catalogue: Catalogue, tasks: readonly NamedTa
     if (task.shell === undefined) refuseUnknownModel(catalogue, task, choice);
     const agent = task.agent ?? choice.agent;
     if (agent !== undefined && !catalogue.agents.includes(agent)) {
-      throw new OpencodeManagerError('AGENT_UNKNOWN', `Task ${task.id}: there is no agent ${JSON.stringify(agent)}. There are: ${listed(catalogue.agents)}.`, { details: { agent } });
+      throw new OpencodeManagerError(
+        'AGENT_UNKNOWN',
+        `Task ${task.id}: there is no agent ${JSON.stringify(agent)}. There are: ${listed(catalogue.agents)}.`,
+        { details: { agent } },
+      );
     }
     const command = task.command?.trim().replace(/^\//, '').split(/\s/)[0];
     if (command !== undefined && !catalogue.commands.includes(command)) {
-      throw new OpencodeManagerError('COMMAND_UNKNOWN', `Task ${task.id}: there is no command ${JSON.stringify(command)}. There are: ${listed(catalogue.commands)}.`, {
-        details: { command },
-      });
+      throw new OpencodeManagerError(
+        'COMMAND_UNKNOWN',
+        `Task ${task.id}: there is no command ${JSON.stringify(command)}. There are: ${listed(catalogue.commands)}.`,
+        {
+          details: { command },
+        },
+      );
     }
   }
 }
@@ -101,7 +111,9 @@ function refuseUnknownModel(catalogue: Catalogue, task: NamedTask, choice: Model
     siblings.length > 0
       ? `Provider ${provider} has: ${listed(siblings)}.`
       : `Provider ${provider} is not usable here: it has no credentials, or does not exist. Pass its key with --pass-env (for example --pass-env ${provider.toUpperCase().replaceAll(/\W/g, '_')}_API_KEY), or name an --auth-file.`;
-  throw new OpencodeManagerError('MODEL_UNKNOWN', `Task ${task.id}: the model ${model} cannot be used. ${advice} Nothing was sent.`, { details: { model, models: catalogue.models.slice(0, 50) } });
+  throw new OpencodeManagerError('MODEL_UNKNOWN', `Task ${task.id}: the model ${model} cannot be used. ${advice} Nothing was sent.`, {
+    details: { model, models: catalogue.models.slice(0, 50) },
+  });
 }
 
 function listed(names: readonly string[]): string {

@@ -4,5 +4,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 export function parseCount(text: string, option: string, { min, max }: { readonly min: number; readonly max: number }): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
-  throw new OpencodeManagerError('USAGE', `${option}: ${JSON.stringify(text)} is not a whole number from ${min} to ${max}.`, { details: { option } });
+  throw new OpencodeManagerError('USAGE', `${option}: ${JSON.stringify(text)} is not a whole number from ${min} to ${max}.`, {
+    details: { option },
+  });
 }

@@ -12,7 +12,9 @@ export type TurnSettings = Pick<SessionPoolOptions, 'maxSessions' | 'model' | 'a
 /** The pool's options that the flags name. @throws OpencodeManagerError `USAGE` */
 export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
   return {
-    ...(flags.concurrency !== undefined && { maxSessions: parseCount(flags.concurrency, '--concurrency', { min: 1, max: mostConcurrent }) }),
+    ...(flags.concurrency !== undefined && {
+      maxSessions: parseCount(flags.concurrency, '--concurrency', { min: 1, max: mostConcurrent }),
+    }),
     ...(flags.model !== undefined && { model: checkModelName(flags.model) }),
     ...(flags.agent !== undefined && { agent: flags.agent }),
     ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
@@ -22,5 +24,9 @@ export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
 
 function checkModelName(model: string): string {
   if (/^[^/\s]+\/\S+$/.test(model)) return model;
-  throw new OpencodeManagerError('USAGE', `--model: ${JSON.stringify(model)} must be written provider/model, for example anthropic/claude-sonnet-5.`, { details: { option: '--model' } });
+  throw new OpencodeManagerError(
+    'USAGE',
+    `--model: ${JSON.stringify(model)} must be written provider/model, for example anthropic/claude-sonnet-5.`,
+    { details: { option: '--model' } },
+  );
 }

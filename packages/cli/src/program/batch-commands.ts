@@ -27,7 +27,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
   addJsonOption(demo);
   demo.action(async (flags) => {
     const { demo: action } = await import('../commands/demo.ts');
-    finish(await action(terminal, flags as { binary?: string } & JsonFlag));
+    finish(await action(terminal, flags));
   });
 }
 
@@ -45,7 +45,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
   addJsonOption(run);
   run.addHelpText('after', runHelp).action(async (file, flags) => {
     const { run: action } = await import('../commands/run.ts');
-    finish(await action(terminal, file, flags as RunFlags));
+    finish(await action(terminal, file, flags));
   });
 }
 

@@ -27,7 +27,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   addJsonOption(doctor);
   doctor.action(async (flags) => {
     const { doctor: action } = await import('../commands/doctor.ts');
-    finish(await action(terminal, flags as DoctorFlags));
+    finish(await action(terminal, flags));
   });
 
   const model = program
@@ -39,6 +39,6 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   addJsonOption(model);
   model.action(async (flags) => {
     const { model: action } = await import('../commands/model.ts');
-    finish(await action(terminal, flags as ModelFlags));
+    finish(await action(terminal, flags));
   });
 }

@@ -1,7 +1,16 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, addManagerOption, addServerOptions, addTurnOptions, type JsonFlag, type ManagerFlag, type ServerFlags, type TurnFlags } from './shared-options.ts';
+import {
+  addJsonOption,
+  addManagerOption,
+  addServerOptions,
+  addTurnOptions,
+  type JsonFlag,
+  type ManagerFlag,
+  type ServerFlags,
+  type TurnFlags,
+} from './shared-options.ts';
 
 export interface ServeFlags extends ServerFlags, TurnFlags, JsonFlag {}
 
@@ -55,7 +64,7 @@ function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   addJsonOption(serve);
   serve.action(async (flags) => {
     const { serve: action } = await import('../commands/serve.ts');
-    finish(await action(terminal, flags as ServeFlags));
+    finish(await action(terminal, flags));
   });
 }
 
@@ -63,23 +72,28 @@ function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
   const attach = program
     .command('attach')
     .summary("open opencode's own interface on a running manager")
-    .description("Starts opencode's own terminal interface on the server of a running manager. Its home is a private one too: your own opencode is neither read nor written.")
+    .description(
+      "Starts opencode's own terminal interface on the server of a running manager. Its home is a private one too: your own opencode is neither read nor written.",
+    )
     .option('--session <id>', 'the session to open')
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
   addManagerOption(attach);
   attach.action(async (flags) => {
     const { attach: action } = await import('../commands/attach.ts');
-    finish(await action(terminal, flags as AttachFlags));
+    finish(await action(terminal, flags));
   });
 }
 
 function addSessions(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  const sessions = program.command('sessions').summary('list the sessions of a running manager').description('Lists the sessions of a running manager.');
+  const sessions = program
+    .command('sessions')
+    .summary('list the sessions of a running manager')
+    .description('Lists the sessions of a running manager.');
   addManagerOption(sessions);
   addJsonOption(sessions);
   sessions.action(async (flags) => {
     const { sessions: action } = await import('../commands/sessions.ts');
-    finish(await action(terminal, flags as ClientFlags));
+    finish(await action(terminal, flags));
   });
 }
 
@@ -98,7 +112,7 @@ function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
   addJsonOption(events);
   events.action(async (flags) => {
     const { events: action } = await import('../commands/events.ts');
-    finish(await action(terminal, flags as EventsFlags));
+    finish(await action(terminal, flags));
   });
 }
 
@@ -112,7 +126,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   addTurnClientOptions(prompt);
   prompt.action(async (session, text, flags) => {
     const { prompt: action } = await import('../commands/turns.ts');
-    finish(await action(terminal, session, text, flags as TurnClientFlags));
+    finish(await action(terminal, session, text, flags));
   });
 
   const exec = program
@@ -125,7 +139,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   addTurnClientOptions(exec);
   exec.action(async (session, command, args, flags) => {
     const { exec: action } = await import('../commands/turns.ts');
-    finish(await action(terminal, session, command, args, flags as TurnClientFlags));
+    finish(await action(terminal, session, command, args, flags));
   });
 
   const shell = program
@@ -137,12 +151,14 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   addTurnClientOptions(shell);
   shell.action(async (session, line, flags) => {
     const { shell: action } = await import('../commands/turns.ts');
-    finish(await action(terminal, session, line, flags as TurnClientFlags));
+    finish(await action(terminal, session, line, flags));
   });
 }
 
 function addTurnClientOptions(command: CommandUnknownOpts): void {
-  command.option('--timeout <duration>', 'deadline of the turn, such as 90s or 5m').option('--directory <dir>', 'with new: where the session works');
+  command
+    .option('--timeout <duration>', 'deadline of the turn, such as 90s or 5m')
+    .option('--directory <dir>', 'with new: where the session works');
   addManagerOption(command);
   addJsonOption(command);
 }
@@ -159,16 +175,20 @@ function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
   addJsonOption(revert);
   revert.action(async (session, message, flags) => {
     const { revert: action } = await import('../commands/revert.ts');
-    finish(await action(terminal, session, message, flags as RevertFlags));
+    finish(await action(terminal, session, message, flags));
   });
 }
 
 function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  const abort = program.command('abort').summary('abort the turn of a session').description('Aborts the turn of a session and waits until it is idle.').argument('<session>', 'id of the session');
+  const abort = program
+    .command('abort')
+    .summary('abort the turn of a session')
+    .description('Aborts the turn of a session and waits until it is idle.')
+    .argument('<session>', 'id of the session');
   addManagerOption(abort);
   addJsonOption(abort);
   abort.action(async (session, flags) => {
     const { abort: action } = await import('../commands/abort.ts');
-    finish(await action(terminal, session, flags as ClientFlags));
+    finish(await action(terminal, session, flags));
   });
 }

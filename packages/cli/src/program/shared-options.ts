@@ -56,8 +56,16 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)')
     .option('--state-dir <dir>', 'private state of the server, kept afterwards (default: a temporary one)')
     .option('--port <n>', 'port of the server (default: a free one)')
-    .addOption(new Option('--profile <name>', 'batch: fast; interactive: with snapshots, so that revert works').choices(['batch', 'interactive']))
-    .addOption(new Option('--project-config <what>', "what of the workspace's own configuration counts; all runs its plugins").choices(['instructions', 'all', 'none']))
+    .addOption(
+      new Option('--profile <name>', 'batch: fast; interactive: with snapshots, so that revert works').choices(['batch', 'interactive']),
+    )
+    .addOption(
+      new Option('--project-config <what>', "what of the workspace's own configuration counts; all runs its plugins").choices([
+        'instructions',
+        'all',
+        'none',
+      ]),
+    )
     .option('--auth-file <file>', 'an auth.json as opencode writes it; copied')
     .option('--allow-oauth', 'accept OAuth entries in it (the original is logged out when the copy refreshes)')
     .option('--pass-env <name>', 'a variable that the server gets, such as ANTHROPIC_API_KEY; repeat it for more', collect)

@@ -14,7 +14,7 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-export interface FinishedTask {
+interface FinishedTask {
   readonly id: string;
   readonly outcome: string;
   readonly durationMs: number;
@@ -29,6 +29,8 @@ export interface FinishedTask {
  */
 export interface Progress extends Disposable {
   started(id: string): void;
+  /** What a running task waits for; empty when it simply works. */
+  waiting(id: string, reason: string): void;
   finished(task: FinishedTask): void;
   /** A line of its own, for example what a signal means. */
   note(line: string): void;
@@ -50,6 +52,7 @@ function outcomeLine({ id, outcome, durationMs, detail }: FinishedTask, { notice
 class LineProgress implements Progress {
   readonly #terminal: Terminal;
   readonly #total: number;
+  readonly #waiting = new Map<string, string>();
   #done = 0;
 
   constructor(terminal: Terminal, { total }: ProgressOptions) {
@@ -61,10 +64,18 @@ class LineProgress implements Progress {
     this.#terminal.notice(`started ${oneLine(id, 80)}`);
   }
 
+  waiting(id: string, reason: string): void {
+    if (reason !== '' && this.#waiting.get(id) !== reason) this.#terminal.notice(`waiting ${oneLine(id, 80)} ${reason}`);
+    this.#waiting.set(id, reason);
+  }
+
   finished(task: FinishedTask): void {
     this.#done += 1;
+    this.#waiting.delete(task.id);
     const detail = task.detail ? `: ${oneLine(task.detail, 160)}` : '';
-    this.#terminal.notice(`finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`);
+    this.#terminal.notice(
+      `finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`,
+    );
   }
 
   note(line: string): void {
@@ -84,6 +95,7 @@ class LiveProgress implements Progress {
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #active = new Map<string, number>();
+  readonly #waiting = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
   #done = 0;
   #failed = 0;
@@ -101,8 +113,13 @@ class LiveProgress implements Progress {
     this.#active.set(id, this.#now());
   }
 
+  waiting(id: string, reason: string): void {
+    this.#waiting.set(id, reason);
+  }
+
   finished(task: FinishedTask): void {
     this.#active.delete(task.id);
+    this.#waiting.delete(task.id);
     this.#done += 1;
     if (task.outcome !== 'succeeded') this.#failed += 1;
     if (!task.printed) this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
@@ -146,9 +163,16 @@ class LiveProgress implements Progress {
     const head = `${this.#done}/${plural(this.#total, 'task')}, ${this.#active.size} running${failed}, ${formatDuration(this.#now() - this.#startedAt)}`;
     return [
       colors.bold(oneLine(head, width - 1)),
-      ...active.map(([id, since]) => `  ${oneLine(id, width - 14)}  ${formatDuration(this.#now() - since)}`),
+      ...active.map((entry) => this.#activeLine(...entry)),
       ...(rest > 0 ? [`  and ${rest} more`] : []),
     ];
+  }
+
+  #activeLine(id: string, since: number): string {
+    const { noticeColors: colors, width } = this.#terminal;
+    const reason = this.#waiting.get(id) ?? '';
+    const line = `  ${oneLine(id, width - 16 - reason.length)}  ${formatDuration(this.#now() - since)}`;
+    return reason === '' ? line : `${line}  ${colors.yellow(reason)}`;
   }
 
   #write(text: string): void {

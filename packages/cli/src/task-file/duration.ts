@@ -21,5 +21,7 @@ export function parseDuration(text: string, option: string): number {
 }
 
 function invalid(option: string, text: string, advice: string): OpencodeManagerError {
-  return new OpencodeManagerError('USAGE', `${option}: ${JSON.stringify(text)} is not a usable duration; ${advice}.`, { details: { option } });
+  return new OpencodeManagerError('USAGE', `${option}: ${JSON.stringify(text)} is not a usable duration; ${advice}.`, {
+    details: { option },
+  });
 }

@@ -1,4 +1,4 @@
 export { parseDuration } from './duration.ts';
-export { parseTasks, type NamedTask, type ParsedTasks, type ParseOptions } from './parse.ts';
-export { readJsoncFile, readPermissions, readSource, readText } from './read.ts';
-export { aliases, maxPromptBytes } from './schema.ts';
+export { parseTasks, type NamedTask, type ParsedTasks } from './parse.ts';
+export { readJsoncFile, readPermissions, readSource } from './read.ts';
+export { maxPromptBytes } from './schema.ts';

@@ -24,6 +24,9 @@ export interface ParseOptions {
 /** Bad lines that are listed before the rest is summed up. */
 const listedProblems = 20;
 
+/** Notes a problem of the line at hand; gives undefined, as a reader that failed does. */
+type Report = (problem: string) => undefined;
+
 interface Problem {
   readonly line: number;
   readonly text: string;
@@ -41,11 +44,19 @@ export function parseTasks(text: string, options: ParseOptions): ParsedTasks {
   const ignored = new Set<string>();
   const entries: { line: number; task: Task }[] = [];
   for (const [line, content] of linesOf(text)) {
-    const task = parseLine(content, options, ignored, (problem) => problems.push({ line, text: problem }));
+    const report: Report = (problem) => {
+      problems.push({ line, text: problem });
+      return undefined;
+    };
+    const task = parseLine(content, options, ignored, report);
     if (task) entries.push({ line, task });
   }
   if (problems.length > 0) throw badLines(problems, options.source);
-  if (entries.length === 0) throw new OpencodeManagerError('TASK_INVALID', `${options.source} holds no task. Write one JSON object a line, for example {"prompt": "Say hello"}.`);
+  if (entries.length === 0)
+    throw new OpencodeManagerError(
+      'TASK_INVALID',
+      `${options.source} holds no task. Write one JSON object a line, for example {"prompt": "Say hello"}.`,
+    );
   return { tasks: nameTasks(entries, options.source), ignoredFields: [...ignored] };
 }
 
@@ -54,7 +65,7 @@ function* linesOf(text: string): Generator<[number, string]> {
   for (const [index, line] of lines.entries()) if (line.trim() !== '') yield [index + 1, line];
 }
 
-function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: (problem: string) => void): Task | undefined {
+function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: Report): Task | undefined {
   const value = parseObject(content, report);
   if (!value) return undefined;
   const fields = withoutAliases(value, report);
@@ -71,7 +82,7 @@ function parseLine(content: string, options: ParseOptions, ignored: Set<string>,
   return undefined;
 }
 
-function parseObject(content: string, report: (problem: string) => void): Record<string, unknown> | undefined {
+function parseObject(content: string, report: Report): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(content);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -83,7 +94,7 @@ function parseObject(content: string, report: (problem: string) => void): Record
 }
 
 /** Replaces other tools' names by ours. A line that says the same thing under two names is refused: either could be meant. */
-function withoutAliases(value: Record<string, unknown>, report: (problem: string) => void): Record<string, unknown> {
+function withoutAliases(value: Record<string, unknown>, report: Report): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   const origin: Record<string, string> = {};
   // A prompt written as null or left out leaves room for a command or a shell line.
@@ -97,10 +108,10 @@ function withoutAliases(value: Record<string, unknown>, report: (problem: string
   return fields;
 }
 
-function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: (problem: string) => void): Task | undefined {
+function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): Task | undefined {
   const kinds = [line.prompt, line.command, line.shell].filter((value) => value !== undefined).length;
-  if (kinds === 0) return void report('prompt: is missing');
-  if (kinds > 1) return void report('a task has exactly one of prompt, command and shell');
+  if (kinds === 0) return report('prompt: is missing');
+  if (kinds > 1) return report('a task has exactly one of prompt, command and shell');
   try {
     const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as Task;
     return {
@@ -109,7 +120,7 @@ function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions
       ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
     };
   } catch (error) {
-    return void report((error as Error).message);
+    return report((error as Error).message);
   }
 }
 
@@ -118,9 +129,13 @@ function badLines(problems: readonly Problem[], source: string): OpencodeManager
   const more = problems.length - lines.length;
   if (more > 0) lines.push(`  and ${more} more`);
   const numbers = [...new Set(problems.map(({ line }) => line))];
-  return new OpencodeManagerError('TASK_INVALID', `${source} has ${numbers.length === 1 ? 'a bad line' : `${numbers.length} bad lines`}; nothing was started.\n${lines.join('\n')}`, {
-    details: { lines: numbers.slice(0, listedProblems), problems: problems.length },
-  });
+  return new OpencodeManagerError(
+    'TASK_INVALID',
+    `${source} has ${numbers.length === 1 ? 'a bad line' : `${numbers.length} bad lines`}; nothing was started.\n${lines.join('\n')}`,
+    {
+      details: { lines: numbers.slice(0, listedProblems), problems: problems.length },
+    },
+  );
 }
 
 /** Gives each task without an id one after its line, and refuses ids that two tasks share. */
@@ -130,9 +145,13 @@ function nameTasks(entries: readonly { line: number; task: Task }[], source: str
     if (task.id === undefined) continue;
     const earlier = lineOf.get(task.id);
     if (earlier !== undefined) {
-      throw new OpencodeManagerError('TASK_DUPLICATE', `${source}: line ${line} has the id ${JSON.stringify(task.id)}, as line ${earlier} does; nothing was started.`, {
-        details: { id: task.id, lines: [earlier, line] },
-      });
+      throw new OpencodeManagerError(
+        'TASK_DUPLICATE',
+        `${source}: line ${line} has the id ${JSON.stringify(task.id)}, as line ${earlier} does; nothing was started.`,
+        {
+          details: { id: task.id, lines: [earlier, line] },
+        },
+      );
     }
     lineOf.set(task.id, line);
   }

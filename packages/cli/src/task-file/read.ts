@@ -17,13 +17,16 @@ export async function readSource(path: string, stdin: Readable): Promise<string>
 }
 
 /** @throws OpencodeManagerError `USAGE` naming the option */
-export async function readText(path: string, option: string): Promise<string> {
+async function readText(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const reason = code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a directory' : `cannot be read (${code})`;
-    throw new OpencodeManagerError('USAGE', `${option}: ${path} ${reason}. Name an existing file.`, { details: { option, path }, cause: error });
+    throw new OpencodeManagerError('USAGE', `${option}: ${path} ${reason}. Name an existing file.`, {
+      details: { option, path },
+      cause: error,
+    });
   }
 }
 
@@ -36,7 +39,9 @@ export async function readJsoncFile(path: string, option: string): Promise<unkno
   if (!first) return value;
   const before = content.slice(0, first.offset).split('\n');
   const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-  throw new OpencodeManagerError('USAGE', `${option}: ${path} is not JSONC: ${printParseErrorCode(first.error)} at ${place}.`, { details: { option, path } });
+  throw new OpencodeManagerError('USAGE', `${option}: ${path} is not JSONC: ${printParseErrorCode(first.error)} at ${place}.`, {
+    details: { option, path },
+  });
 }
 
 /**

@@ -36,7 +36,7 @@ export const permissionRuleSchema = z.strictObject({
   message: z.string().optional(),
 });
 
-export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(permissionRuleSchema)], {
+const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(permissionRuleSchema)], {
   error: 'must be "deny", "allow" or a list of rules {permission, pattern?, action, message?}',
 });
 

@@ -25,11 +25,11 @@ export interface Terminal {
   /** True when stderr is a terminal that can be redrawn. */
   readonly interactive: boolean;
   /** Writes a line of the result to stdout. */
-  result(line: string): void;
+  readonly result: (line: string) => void;
   /** Writes one JSON Lines record to stdout. */
-  record(record: object): void;
+  readonly record: (record: object) => void;
   /** Writes a line to stderr. */
-  notice(line: string): void;
+  readonly notice: (line: string) => void;
   /** Width of stderr in columns. */
   readonly width: number;
 }

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findBinary, findMarkedProcesses } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type Script, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type Script,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { expect, vi } from 'vitest';
 
 const bin = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));

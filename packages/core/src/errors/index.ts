@@ -4,6 +4,5 @@ export {
   OpencodeManagerError,
   toManagerError,
   type ErrorDetails,
-  type ErrorOptions,
   type SerializedError,
 } from './error.ts';

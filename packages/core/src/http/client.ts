@@ -31,7 +31,7 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
-export const defaultTimeoutMs = 15_000;
+const defaultTimeoutMs = 15_000;
 
 /**
  * Bodies above this size get a connection of their own: opencode 1.18 does not answer the last of several

@@ -9,7 +9,7 @@ import type { StateLayout } from './state-directory.ts';
 const alwaysPassed = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const;
 
 /** Variables that are well known as providers' API keys; passed with `passProviderKeys`. */
-export const providerKeyVariables: readonly string[] = [
+const providerKeyVariables: readonly string[] = [
   'ANTHROPIC_API_KEY',
   'OPENAI_API_KEY',
   'OPENROUTER_API_KEY',

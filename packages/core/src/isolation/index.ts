@@ -1,5 +1,5 @@
 export { readAuthFile } from './auth-file.ts';
-export { providerKeyVariables, secretsOf, serverEnvironment, type EnvironmentInput } from './environment.ts';
+export { secretsOf, serverEnvironment } from './environment.ts';
 export { lockStateDirectory, type StateLock } from './lock.ts';
 export {
   copyConfigDirectory,
@@ -7,6 +7,5 @@ export {
   usersOwnDirectories,
   writeServerFiles,
   type StateDirectory,
-  type StateLayout,
 } from './state-directory.ts';
 export { refuseUntrustedWorkspace, repositoryRoot, workspaceInstructions } from './workspace.ts';

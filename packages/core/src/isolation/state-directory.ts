@@ -29,7 +29,7 @@ export interface StateDirectory {
   readonly temporary: boolean;
 }
 
-export function layoutOf(root: string): StateLayout {
+function layoutOf(root: string): StateLayout {
   const config = join(root, 'config');
   const data = join(root, 'data');
   return {

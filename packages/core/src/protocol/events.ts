@@ -16,7 +16,7 @@ export interface TurnError {
 }
 
 /** An event that says all by its type. */
-export type NoData = Readonly<Record<string, never>>;
+type NoData = Readonly<Record<string, never>>;
 
 /** The data of each event, by type. */
 export interface ServerEventData {

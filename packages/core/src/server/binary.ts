@@ -73,8 +73,8 @@ async function packagedBinary(): Promise<string | undefined> {
 }
 
 /**
- * The native binary behind what was found. What npm puts on PATH is a script or a link into `opencode-ai`; the platform's
- * own package stands beside it.
+ * The native binary behind what was found. What npm and pnpm put on PATH is a script or a link into `opencode-ai`; the
+ * platform's own package stands beside that.
  */
 async function nativeBinaryOf(path: string): Promise<string> {
   const real = await realpath(path);
@@ -86,7 +86,9 @@ async function nativeBinaryOf(path: string): Promise<string> {
   return real;
 }
 
-async function platformBinaryBeside(packageDirectory: string): Promise<string | undefined> {
+async function platformBinaryBeside(directory: string): Promise<string | undefined> {
+  // pnpm links `opencode-ai` into its store, and the platform's package stands beside it there.
+  const packageDirectory = await realpath(directory).catch(() => directory);
   for (const name of await platformPackages()) {
     for (const modules of [dirname(packageDirectory), join(packageDirectory, 'node_modules')]) {
       const candidate = join(modules, name, 'bin', 'opencode');

@@ -15,18 +15,21 @@ import {
 } from '../isolation/index.ts';
 import { startGuard } from '../process/guard.ts';
 import { registryDirectory, writeRunRecord } from '../process/registry.ts';
-import { processStartTime } from '../process/table.ts';
+import { processStartTime, sweepMarkedProcesses } from '../process/table.ts';
 import { findBinary, type BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
 import { createOpencodeServer } from './opencode-server.ts';
 import { assertPortFree, freePort, portInUse } from './port.ts';
-import { spawnServer, type ServerProcess } from './server-process.ts';
-import { stopRun, type RunResources } from './stop.ts';
-import type { OpencodeServer } from './types.ts';
+import { spawnServer, startAborted, type ServerProcess } from './server-process.ts';
+import { stillThere, stopRun, type RunResources } from './stop.ts';
+import type { OpencodeServer, StopReport } from './types.ts';
 
 /** A port that we picked can be taken before the server binds it; so many ports are tried. */
 const portAttempts = 4;
+
+/** Deadline for the end of what an incarnation left running, in milliseconds. */
+const relaunchSweepMs = 2000;
 
 /**
  * Starts one fully isolated opencode server and resolves when it answers with its own configuration.
@@ -48,25 +51,35 @@ const portAttempts = 4;
 export async function launchServer(config: ServerConfig = {}): Promise<OpencodeServer> {
   refuseUnsupportedPlatform();
   const resolved = await resolveConfig(config);
-  resolved.signal?.throwIfAborted();
+  refuseAborted(resolved.signal);
   if (resolved.projectConfig !== 'all') await refuseUntrustedWorkspace(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
-  const state = await prepareStateDirectory(resolved);
-  const run = await beginRun(state);
+  const run = await beginRun(await prepareStateDirectory(resolved));
   try {
-    return await startInside(run, resolved, binary, auth);
+    return await startInside(run, { config: resolved, binary, auth });
   } catch (error) {
-    await run.end();
+    await run.stop();
     throw error;
   }
 }
 
-/** The resources of a run, growing while it starts; `end()` lets go of what there is. */
+/** One run: its resources, growing while it starts, and its one end. It may see several incarnations of its server. */
 interface Run {
   resources: RunResources;
-  end(): Promise<void>;
+  /** Ends the run and everything of it, once. */
+  stop(): Promise<StopReport>;
+  stopping: Promise<StopReport> | undefined;
+  /** A relaunch under way; a stop ends it first. */
+  relaunching: { readonly signal: AbortController; readonly settled: Promise<unknown> } | undefined;
+}
+
+/** What each incarnation of a run's server is started from. */
+interface LaunchPlan {
+  readonly config: ResolvedConfig;
+  readonly binary: BinaryInfo;
+  readonly auth: string | undefined;
 }
 
 async function beginRun(state: StateDirectory): Promise<Run> {
@@ -81,38 +94,40 @@ async function beginRun(state: StateDirectory): Promise<Run> {
   });
   const run: Run = {
     resources: { runId, state, lock, guard },
-    end: () => stopRun(run.resources).then(() => undefined),
+    stopping: undefined,
+    relaunching: undefined,
+    stop() {
+      run.stopping ??= endRelaunch(run).then(() => stopRun(run.resources));
+      return run.stopping;
+    },
   };
   return run;
 }
 
-async function startInside(run: Run, config: ResolvedConfig, binary: BinaryInfo, auth: string | undefined): Promise<OpencodeServer> {
+async function endRelaunch({ relaunching }: Run): Promise<void> {
+  relaunching?.signal.abort();
+  await relaunching?.settled;
+}
+
+async function startInside(run: Run, plan: LaunchPlan): Promise<OpencodeServer> {
+  const { config, binary, auth } = plan;
   const { runId, state } = run.resources;
   const deadlineAtMs = Date.now() + config.startupTimeoutMs;
   const copied = await copyConfigDirectory(config.opencodeConfigDir, state.layout);
   const effective = await effectiveConfig(config, runId, copied.config, copied.models);
   await writeServerFiles(state.layout, effective.config, auth, config.directory);
   const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
-  const environment = await serverEnvironment({
-    config,
-    layout: state.layout,
-    runId,
-    ...login,
-    referencedVariables: effective.referencedVariables,
-  });
+  const { referencedVariables } = effective;
+  const environment = await serverEnvironment({ config, layout: state.layout, runId, ...login, referencedVariables });
 
   const { server, url } = await spawnUntilReady(run, config, binary, environment, deadlineAtMs);
-  const credentials: ServerCredentials = {
-    url,
-    ...login,
-    authorization: `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`,
-  };
+  const credentials = credentialsOf(url, login);
   const client = createHttpClient(credentials);
   run.resources = { ...run.resources, client };
   const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
   await registerRun(run.resources, { url, version, directory: config.directory, serverPid: server.pid });
   return createOpencodeServer({
-    run: run.resources,
+    run: { runId, stateDir: state.layout.root, stop: () => run.stop(), relaunch: () => relaunch(run, plan, server) },
     config,
     effective,
     credentials,
@@ -120,6 +135,47 @@ async function startInside(run: Run, config: ResolvedConfig, binary: BinaryInfo,
     process: server,
     version,
   });
+}
+
+/** Ends one incarnation of a run's server, tools included, and starts the next on the same state. */
+function relaunch(run: Run, plan: LaunchPlan, previous: ServerProcess): Promise<OpencodeServer> {
+  const refusal = relaunchRefusal(run, previous);
+  if (refusal !== undefined) return Promise.reject(new OpencodeManagerError('SERVER_EXITED', refusal, { output: previous.output() }));
+  const signal = new AbortController();
+  const next = replaceServer(run, plan, previous, signal.signal);
+  const settled = next.then(
+    () => undefined,
+    () => undefined,
+  );
+  run.relaunching = { signal, settled };
+  return next.finally(() => {
+    run.relaunching = undefined;
+  });
+}
+
+async function replaceServer(run: Run, plan: LaunchPlan, previous: ServerProcess, stopped: AbortSignal): Promise<OpencodeServer> {
+  previous.expectExit();
+  previous.signal('SIGKILL');
+  await previous.exited;
+  await run.resources.client?.close();
+  const { left } = await sweepMarkedProcesses(run.resources.runId, relaunchSweepMs);
+  if (left.length > 0) throw stillThere(left, undefined);
+  refuseAborted(stopped);
+  const signal = plan.config.signal ? AbortSignal.any([plan.config.signal, stopped]) : stopped;
+  return startInside(run, { ...plan, config: { ...plan.config, signal } });
+}
+
+function relaunchRefusal(run: Run, previous: ServerProcess): string | undefined {
+  if (run.stopping) return 'This server was stopped; launch a new one.';
+  if (run.relaunching) return 'This server is being relaunched; wait for that.';
+  if (run.resources.server && run.resources.server.process !== previous && !run.resources.server.process.exit()) {
+    return 'This server was relaunched before; use the newest handle.';
+  }
+  return undefined;
+}
+
+function credentialsOf(url: string, login: { readonly username: string; readonly password: string }): ServerCredentials {
+  return { url, ...login, authorization: `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}` };
 }
 
 async function spawnUntilReady(
@@ -190,6 +246,10 @@ async function registerRun(
     temporaryState: run.state.temporary,
     startedAt: new Date().toISOString(),
   });
+}
+
+function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw startAborted();
 }
 
 function refuseUnsupportedPlatform(): void {

@@ -3,11 +3,15 @@ import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import { requests } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import { createServerSessions } from './server-sessions.ts';
-import { stopRun, type RunResources } from './stop.ts';
 import type { OpencodeServer, StopReport } from './types.ts';
 
 export interface ServerParts {
-  readonly run: RunResources;
+  readonly run: {
+    readonly runId: string;
+    readonly stateDir: string;
+    stop(): Promise<StopReport>;
+    relaunch(): Promise<OpencodeServer>;
+  };
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly credentials: ServerCredentials;
@@ -29,11 +33,9 @@ export function createOpencodeServer({
   process: server,
   version,
 }: ServerParts): OpencodeServer {
-  let stopping: Promise<StopReport> | undefined;
   const stop = (): Promise<StopReport> => {
     config.signal?.removeEventListener('abort', onAbort);
-    stopping ??= stopRun(run);
-    return stopping;
+    return run.stop();
   };
   // Nobody awaits this stop; whoever calls stop() later gets the same promise, and its failure.
   const onAbort = () => void stop().catch(() => undefined);
@@ -44,7 +46,7 @@ export function createOpencodeServer({
     pid: server.pid,
     version,
     directory: config.directory,
-    stateDir: run.state.layout.root,
+    stateDir: run.stateDir,
     runId: run.runId,
     profile: config.profile,
     snapshots: effective.snapshots,
@@ -58,6 +60,11 @@ export function createOpencodeServer({
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
     ...createServerSessions(client, config, effective),
+    relaunch() {
+      // The next handle listens to the caller's signal from now on.
+      config.signal?.removeEventListener('abort', onAbort);
+      return run.relaunch();
+    },
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();

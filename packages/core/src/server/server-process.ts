@@ -120,7 +120,7 @@ async function withDeadline(
       ),
     );
   }, deadlineMs);
-  const onAbort = () => ended.reject(new OpencodeManagerError('REQUEST_ABORTED', 'The start of the server was aborted by the caller.'));
+  const onAbort = () => ended.reject(startAborted());
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -131,8 +131,13 @@ async function withDeadline(
   }
 }
 
+/** The answer to an abort while a server starts. */
+export function startAborted(): OpencodeManagerError {
+  return new OpencodeManagerError('REQUEST_ABORTED', 'The start of the server was aborted by the caller.');
+}
+
 /** The last line of output, for messages; the whole tail travels in the error's `output`. */
-export function lastLine(output: string): string {
+function lastLine(output: string): string {
   const line = output.trim().split('\n').at(-1)?.trim();
   return line ? `Its last line: ${line.slice(0, 300)}` : 'It printed nothing.';
 }

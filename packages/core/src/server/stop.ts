@@ -37,7 +37,7 @@ export async function stopRun(resources: RunResources): Promise<StopReport> {
   const { server } = resources;
   const portFree = server === undefined || (await isPortFree(server.hostname, server.port));
   await resources.guard.dismiss();
-  if (left.length > 0 || !portFree) throw incomplete(left, server?.port);
+  if (left.length > 0 || !portFree) throw stillThere(left, portFree ? undefined : server.port);
   return { durationMs: Math.round(performance.now() - startedAtMs), endedBy, sweptProcesses: swept, portFree, stateDeleted };
 }
 
@@ -69,13 +69,14 @@ async function endsWithin(server: ServerProcess, timeoutMs: number): Promise<boo
 async function removeState({ state, lock, runId }: RunResources): Promise<boolean> {
   await lock.release();
   if (state.temporary) await rm(state.layout.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-  // opencode leaves a native library of 5.6 MB there at every start.
+  // opencode leaves files there that its next start does not use again.
   else await rm(state.layout.tmp, { recursive: true, force: true });
   await removeRunRecord(runId);
   return state.temporary;
 }
 
-function incomplete(left: readonly MarkedProcess[], port: number | undefined): OpencodeManagerError {
+/** The error that names what should be gone. */
+export function stillThere(left: readonly MarkedProcess[], port: number | undefined): OpencodeManagerError {
   const what =
     left.length > 0 ? `processes ${left.map(({ pid, command }) => `${pid} (${command.slice(0, 60)})`).join(', ')}` : `port ${port}`;
   return new OpencodeManagerError('SERVER_STOP_INCOMPLETE', `After the stop there was still: ${what}. End it by hand.`, {

@@ -101,6 +101,13 @@ export interface OpencodeServer extends AsyncDisposable {
   answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 
   /**
+   * Starts a new process on the same state directory and gives its handle, which replaces this one: another url, password
+   * and client, the same sessions. What is left of the old process (tools too) is ended first; its turns are interrupted.
+   * For recovery after `exited`, or of a server that no longer answers. `stop()` of either handle ends the run. May be
+   * called again when it failed. @throws as {@link launchServer} after its checks; `SERVER_EXITED` when the run was stopped
+   */
+  relaunch(): Promise<OpencodeServer>;
+  /**
    * Ends the server and everything that descends from it: dispose request, SIGTERM, SIGKILL, sweep by run marker; then
    * checks that nothing is left and the port is free, and removes the state when that was wished. Idempotent; at most
    * 5 s. @throws `SERVER_STOP_INCOMPLETE`

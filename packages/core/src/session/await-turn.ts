@@ -103,7 +103,7 @@ function textOf({ parts }: MessageWithParts): string {
 }
 
 /** Tokens of several assistant messages. */
-export function sumUsage(messages: readonly Pick<AssistantMessage, 'tokens'>[]): TokenUsage {
+function sumUsage(messages: readonly Pick<AssistantMessage, 'tokens'>[]): TokenUsage {
   const sum = (pick: (tokens: AssistantMessage['tokens']) => number) => messages.reduce((total, { tokens }) => total + pick(tokens), 0);
   return {
     input: sum(({ input }) => input),

@@ -1,2 +1,2 @@
-export { createOperations, type OperationsContext } from './operations.ts';
+export { createOperations } from './operations.ts';
 export { createSession, type SessionContext } from './session.ts';

@@ -3,7 +3,7 @@ import { requests, type RequestSpec, type WireModel } from '../protocol/index.ts
 import type { PromptPart, TurnRequest } from './types.ts';
 
 /** Largest text of one prompt, in characters. opencode has taken 16 MB; more is a mistake in the caller. */
-export const promptLimit = 10_000_000;
+const promptLimit = 10_000_000;
 
 /** The parts of a prompt. @throws `PROMPT_INVALID` for one that is empty, too large or holds NUL */
 export function promptParts(prompt: string | readonly PromptPart[]): readonly PromptPart[] {

@@ -15,7 +15,7 @@ export interface TurnContext {
 }
 
 /** A turn before it has an id. */
-export type TurnDraft =
+type TurnDraft =
   | { readonly kind: 'prompt'; readonly parts: readonly PromptPart[] }
   | { readonly kind: 'command'; readonly name: string; readonly arguments: string }
   | { readonly kind: 'shell'; readonly command: string };

@@ -2,7 +2,6 @@ import type { CallOptions } from '../http/index.ts';
 import type {
   AgentPartInput,
   FilePartInput,
-  Message,
   MessageWithParts,
   PermissionRequest,
   PermissionRuleset,
@@ -180,9 +179,4 @@ export interface Session {
   isAlive(options?: CallOptions): Promise<boolean>;
   /** Aborts, waits for idle, deletes (opencode goes on with the turn of a session deleted while busy). Idempotent. */
   delete(options?: CallOptions): Promise<void>;
-}
-
-/** True for a message of the model (not the user's). */
-export function isAssistant(message: Message): message is Extract<Message, { role: 'assistant' }> {
-  return message.role === 'assistant';
 }

@@ -27,6 +27,7 @@ class Monitor implements EventMonitorHandle {
   readonly #bufferLimit: number;
   /** Newest durable sequence of each session that came through, from which a new worker goes on. */
   readonly #sequences = new Map<string, number>();
+  readonly #directories = new Map<string, string>();
   #baselineId: string | undefined;
   #generation = 1;
   #state: MonitorState = 'opening';
@@ -89,7 +90,10 @@ class Monitor implements EventMonitorHandle {
     return () => this.#router.remove(subscription);
   }
 
-  async ready({ signal, timeoutMs = defaultReadyTimeoutMs }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<void> {
+  async ready({
+    signal,
+    timeoutMs = defaultReadyTimeoutMs,
+  }: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {}): Promise<void> {
     this.#assertOpen();
     if (this.#state !== 'live') await this.#readiness.wait(timeoutMs, signal, () => this.#attemptReason);
   }
@@ -107,6 +111,8 @@ class Monitor implements EventMonitorHandle {
   }
 
   #onMessage(message: FromStreamTask): void {
+    // What was on its way when the monitor was closed must not bring it back to life.
+    if (this.#closing) return;
     switch (message.type) {
       case 'batch':
         return this.#onBatch(message);
@@ -125,6 +131,7 @@ class Monitor implements EventMonitorHandle {
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
     for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
+    for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
     if (batch.text !== '') this.#router.dispatch(JSON.parse(batch.text) as MonitorEvent[]);
     this.#supervisor.post({ type: 'acknowledge' });
   }
@@ -155,7 +162,7 @@ class Monitor implements EventMonitorHandle {
 
   #resumePoint(): ResumePoint | null {
     if (this.#baselineId === undefined) return null;
-    return { sequences: [...this.#sequences], baselineId: this.#baselineId };
+    return { sequences: [...this.#sequences], directories: [...this.#directories], baselineId: this.#baselineId };
   }
 
   #announce(notice: MonitorNotice): void {
@@ -190,13 +197,21 @@ function closedError(): OpencodeManagerError {
 }
 
 function refusedError(reason: string, statusCode: number): OpencodeManagerError {
-  return new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream cannot be opened: ${reason}. Check that url and credentials are those of one server.`, {
-    details: { statusCode },
-  });
+  return new OpencodeManagerError(
+    'STREAM_UNAVAILABLE',
+    `The event stream cannot be opened: ${reason}. Check that url and credentials are those of one server.`,
+    {
+      details: { statusCode },
+    },
+  );
 }
 
 function workerLostError(cause: Error): OpencodeManagerError {
-  return new OpencodeManagerError('STREAM_WORKER_LOST', `The thread that reads the event stream ended again and again; last: ${cause.message}.`, { cause });
+  return new OpencodeManagerError(
+    'STREAM_WORKER_LOST',
+    `The thread that reads the event stream ended again and again; last: ${cause.message}.`,
+    { cause },
+  );
 }
 
 /** The one event connection of a server; see {@link EventMonitorHandle}. */
@@ -219,7 +234,5 @@ export type EventMonitor = EventMonitorHandle;
  * @public
  */
 export const EventMonitor = {
-  open(server: EventSource, options: EventMonitorOptions = {}): EventMonitorHandle {
-    return new Monitor(server, options);
-  },
+  open: (server: EventSource, options: EventMonitorOptions = {}): EventMonitorHandle => new Monitor(server, options),
 };

@@ -16,12 +16,19 @@ export class Readiness {
   wait(timeoutMs: number, signal: AbortSignal | undefined, reasonSoFar: () => string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const wait = { resolve, reject };
-    const onAbort = () => reject(new OpencodeManagerError('REQUEST_ABORTED', 'The wait for the event stream was aborted by the caller.', { cause: signal?.reason }));
+    const onAbort = () =>
+      reject(
+        new OpencodeManagerError('REQUEST_ABORTED', 'The wait for the event stream was aborted by the caller.', { cause: signal?.reason }),
+      );
     const onDeadline = () =>
       reject(
-        new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream was not live within ${timeoutMs} ms: ${reasonSoFar()}. Check that the server runs.`, {
-          details: { timeoutMs },
-        }),
+        new OpencodeManagerError(
+          'STREAM_UNAVAILABLE',
+          `The event stream was not live within ${timeoutMs} ms: ${reasonSoFar()}. Check that the server runs.`,
+          {
+            details: { timeoutMs },
+          },
+        ),
       );
     const timer = Number.isFinite(timeoutMs) ? setTimeout(onDeadline, timeoutMs) : undefined;
     this.#waits.add(wait);

@@ -13,6 +13,7 @@ export function settingsOf(server: EventSource, options: EventMonitorOptions): S
   return {
     url,
     authorization,
+    directory: server.directory,
     coalesce: options.coalesce ?? true,
     frameMs: options.latency === 'low' ? 0 : frameMs,
     watchdogMs: positive('watchdogMs', options.watchdogMs ?? defaults.watchdogMs),
@@ -24,5 +25,7 @@ export function settingsOf(server: EventSource, options: EventMonitorOptions): S
 
 function positive(name: string, value: number): number {
   if (Number.isFinite(value) && value > 0) return value;
-  throw new OpencodeManagerError('CONFIG_INVALID', `${name}: expected a number above 0 and received ${String(value)}.`, { details: { option: name } });
+  throw new OpencodeManagerError('CONFIG_INVALID', `${name}: expected a number above 0 and received ${String(value)}.`, {
+    details: { option: name },
+  });
 }

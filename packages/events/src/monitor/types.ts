@@ -4,6 +4,8 @@ import type { EventPlane, ServerEvent, ServerEventType } from '@opencode-manager
 /** What a monitor needs of a server; an `OpencodeServer` has it. */
 export interface EventSource {
   credentials(): Pick<ServerCredentials, 'url' | 'authorization'>;
+  /** A directory that the server works in; its own when absent. */
+  readonly directory?: string;
 }
 
 /** What the monitor itself reports among the server's events. */
@@ -99,7 +101,7 @@ export interface EventMonitor extends AsyncDisposable {
   streamEvents(filter?: EventFilter, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /** Events of one session. */
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
-  /** Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the result to stop. @throws `MONITOR_CLOSED` */
+  /** Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the result to stop. @throws `MONITOR_CLOSED`, or what the monitor failed with */
   on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
   /**
    * Resolves when the stream is live: what the server sends from then on reaches its subscribers. The deadline is 30 s

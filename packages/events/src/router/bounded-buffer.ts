@@ -128,5 +128,10 @@ function mergeNotice(kept: MonitorEvent[], notice: Dropped): void {
   if (last?.type !== 'stream.dropped') return void kept.push(notice);
   const { sessionId: _, ...rest } = last;
   const sameSession = last.sessionId !== undefined && last.sessionId === notice.sessionId;
-  kept[kept.length - 1] = { ...rest, count: last.count + notice.count, sequence: notice.sequence, ...(sameSession && { sessionId: last.sessionId }) };
+  kept[kept.length - 1] = {
+    ...rest,
+    count: last.count + notice.count,
+    sequence: notice.sequence,
+    ...(sameSession && { sessionId: last.sessionId }),
+  };
 }

@@ -62,7 +62,12 @@ export class IteratorSubscription implements Subscription, AsyncIterableIterator
 
   constructor(
     filter: EventFilter,
-    options: { limit: number; signal?: AbortSignal | undefined; onDropped: (count: number) => void; leave: (subscription: Subscription) => void },
+    options: {
+      limit: number;
+      signal?: AbortSignal | undefined;
+      onDropped: (count: number) => void;
+      leave: (subscription: Subscription) => void;
+    },
   ) {
     this.filter = compileFilter(filter);
     this.#buffer = new BoundedBuffer(options.limit, options.onDropped);

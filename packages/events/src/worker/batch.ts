@@ -22,6 +22,8 @@ export class Outbox {
   readonly #frameMs: number;
   readonly #waiting: WaitingEvents;
   readonly #sequences = new Map<string, number>();
+  readonly #directories = new Map<string, string>();
+  readonly #knownSessions = new Set<string>();
   #counters: StreamCounters = emptyCounters();
   #unacknowledged = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -43,12 +45,19 @@ export class Outbox {
     this.#counters.events++;
     if (this.#waiting.push(event)) this.#counters.coalesced++;
     if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
+    if (event.directory !== undefined && event.sessionId !== undefined) this.#noteDirectory(event.sessionId, event.directory);
     if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
   }
 
   /** The sequence travels with the events that are waiting now. */
   noteSequence(sessionId: string, sequence: number): void {
     this.#sequences.set(sessionId, sequence);
+  }
+
+  #noteDirectory(sessionId: string, directory: string): void {
+    if (this.#knownSessions.has(sessionId)) return;
+    this.#knownSessions.add(sessionId);
+    this.#directories.set(sessionId, directory);
   }
 
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
@@ -100,11 +109,13 @@ export class Outbox {
       type: 'batch',
       text,
       sequences: [...this.#sequences],
+      directories: [...this.#directories],
       counters: this.#counters,
       sentAtMs: this.#lastReportMs,
       lastRecordAtMs: this.lastRecordAtMs,
     });
     this.#sequences.clear();
+    this.#directories.clear();
     this.#counters = emptyCounters();
   }
 }

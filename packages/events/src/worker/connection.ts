@@ -53,7 +53,13 @@ function describe({ message, code, name }: NodeJS.ErrnoException): string {
 
 function request(agent: Agent, { url, authorization }: ConnectionOptions, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
   const { method, path } = requests.eventStream();
-  return agent.request({ origin: url, method, path, signal, headers: { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' } });
+  return agent.request({
+    origin: url,
+    method,
+    path,
+    signal,
+    headers: { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' },
+  });
 }
 
 async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<ConnectionEnd | undefined> {
@@ -65,7 +71,12 @@ async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData)
   return statusCode >= 500 || statusCode === 429 ? { reason } : { reason, statusCode };
 }
 
-async function readBody(body: Dispatcher.ResponseData['body'], options: ConnectionOptions, touch: () => void, fail: (reason: string) => void): Promise<void> {
+async function readBody(
+  body: Dispatcher.ResponseData['body'],
+  options: ConnectionOptions,
+  touch: () => void,
+  fail: (reason: string) => void,
+): Promise<void> {
   const decoder = new TextDecoder();
   const parser = createParser({
     maxBufferSize: maxRecordCharacters,

@@ -1,37 +1,26 @@
 import { decodeHistoryEntry, requests, type ServerEvent, type WireHistoryEntry } from '@opencode-manager/core/protocol';
-import { Agent } from 'undici';
-
-/** A history of many sessions takes the server tens of milliseconds; this is for one that is held up. */
-const deadlineMs = 30_000;
-
-export interface HistoryOptions {
-  readonly url: string;
-  readonly authorization: string;
-  readonly signal: AbortSignal;
-}
+import { controlRequest, type ControlOptions } from './control-request.ts';
 
 /**
- * Reads the stored events after the given sequence of each session. The connection is its own and goes with the call:
- * opencode does not always answer a large request on one that was kept alive.
+ * Reads the stored events after the given sequence of each session. One that cannot be decoded is left out and reported
+ * to `onMalformed`: it would be the same at every attempt.
  *
  * @throws Error when the answer is not a history.
  */
-export async function readHistory(after: ReadonlyMap<string, number>, options: HistoryOptions): Promise<ServerEvent[]> {
-  const { method, path, body } = requests.history(Object.fromEntries(after));
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+export async function readHistory(
+  after: ReadonlyMap<string, number>,
+  options: ControlOptions,
+  onMalformed: () => void,
+): Promise<ServerEvent[]> {
+  const entries = await controlRequest(requests.history(Object.fromEntries(after)), options);
+  return entries.flatMap((entry) => decodeOrReport(entry, onMalformed));
+}
+
+function decodeOrReport(entry: WireHistoryEntry, onMalformed: () => void): ServerEvent[] {
   try {
-    const answer = await agent.request({
-      origin: options.url,
-      method,
-      path,
-      headers: { authorization: options.authorization, accept: 'application/json', 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]),
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode !== 200) throw new Error(`the server answered ${answer.statusCode} to the request for its history`);
-    return (JSON.parse(text) as WireHistoryEntry[]).map(decodeHistoryEntry);
-  } finally {
-    await agent.destroy().catch(() => undefined);
+    return [decodeHistoryEntry(entry)];
+  } catch {
+    onMalformed();
+    return [];
   }
 }

@@ -12,6 +12,8 @@ const rememberedIds = 8192;
  */
 export class Ledger {
   readonly sequences: Map<string, number>;
+  /** Directory of each session; what is replayed gets it from here, because the history does not name it. */
+  readonly directories: Map<string, string>;
   readonly #ids = new RecentIds(rememberedIds);
   /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
   readonly #replayedParts = new Map<string, string>();
@@ -20,6 +22,7 @@ export class Ledger {
 
   constructor(resume: ResumePoint | null) {
     this.sequences = new Map(resume?.sequences);
+    this.directories = new Map(resume?.directories);
     this.baselineId = resume?.baselineId ?? '';
   }
 
@@ -28,8 +31,17 @@ export class Ledger {
     if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
     // opencode gives some of its events no id; nothing can be said about them.
     if (event.id !== '') this.#ids.add(event.id);
+    if (event.directory !== undefined && event.sessionId !== undefined && !this.directories.has(event.sessionId)) {
+      this.directories.set(event.sessionId, event.directory);
+    }
     if (event.durableSequence !== undefined && event.sessionId !== undefined) this.sequences.set(event.sessionId, event.durableSequence);
     return true;
+  }
+
+  /** The event with its session's directory, when it does not name one itself. */
+  withDirectory(event: ServerEvent): ServerEvent {
+    const directory = event.directory ?? this.directories.get(event.sessionId ?? '');
+    return directory === undefined || event.directory !== undefined ? event : { ...event, directory };
   }
 
   /** {@link admit} for an event from the history: it must also be younger than the monitor. */
@@ -37,6 +49,7 @@ export class Ledger {
     if (this.#isBeforeOurTime(event)) {
       // Noted, so that the next replay does not send the session's past again.
       if (!this.#isKnown(event)) this.sequences.set(event.sessionId!, event.durableSequence!);
+      if (event.directory !== undefined) this.directories.set(event.sessionId!, event.directory);
       return false;
     }
     if (!this.admit(event)) return false;

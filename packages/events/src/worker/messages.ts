@@ -1,7 +1,11 @@
+import type { MessagePort } from 'node:worker_threads';
+
 /** How far the events that reached the main thread go; a new worker continues from here. */
 export interface ResumePoint {
   /** Newest durable sequence of each session, as `[sessionId, sequence]`. */
   readonly sequences: readonly (readonly [string, number])[];
+  /** Directory of each session, as `[sessionId, directory]`: the history does not name it. */
+  readonly directories: readonly (readonly [string, string])[];
   /** Id of the first record of the monitor's first connection; what is older than it was before our time. */
   readonly baselineId: string;
 }
@@ -12,6 +16,8 @@ export interface StreamTaskInput {
   readonly url: string;
   /** Value of the `authorization` header. */
   readonly authorization: string;
+  /** A directory that the server works in; its own when absent. */
+  readonly directory: string | undefined;
   readonly coalesce: boolean;
   /** Milliseconds between two batches; 0 sends each read of the socket at once. */
   readonly frameMs: number;
@@ -48,6 +54,8 @@ export type FromStreamTask =
       readonly text: string;
       /** Sessions whose newest durable sequence changed with this batch. */
       readonly sequences: ResumePoint['sequences'];
+      /** Sessions that came for the first time. */
+      readonly directories: ResumePoint['directories'];
       readonly counters: StreamCounters;
       /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */
       readonly sentAtMs: number;
@@ -63,5 +71,5 @@ export type FromStreamTask =
 /** What Piscina hands to the worker's entry. */
 export interface StreamTaskRequest {
   readonly input: StreamTaskInput;
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
 }

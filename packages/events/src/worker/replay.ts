@@ -12,7 +12,12 @@ import type { Ledger } from './ledger.ts';
  *
  * `emit` gets the events in order; the result is the number of those that came from the history.
  */
-export function mergeReplay(history: readonly ServerEvent[], live: readonly ServerEvent[], ledger: Ledger, emit: (event: ServerEvent) => void): number {
+export function mergeReplay(
+  history: readonly ServerEvent[],
+  live: readonly ServerEvent[],
+  ledger: Ledger,
+  emit: (event: ServerEvent) => void,
+): number {
   const firstLive = firstStoredSequences(live);
   let replayed = 0;
   ledger.beginReplay();
@@ -21,7 +26,7 @@ export function mergeReplay(history: readonly ServerEvent[], live: readonly Serv
     if (limit !== undefined && event.durableSequence! >= limit) continue;
     if (!ledger.admitReplayed(event)) continue;
     replayed++;
-    emit(event);
+    emit(ledger.withDirectory(event));
   }
   for (const event of live) if (ledger.admit(event)) emit(event);
   return replayed;
@@ -46,5 +51,5 @@ function inOrderOfTime(history: readonly ServerEvent[], baselineId: string): Ser
     newest.set(event.sessionId!, age);
     return { event, age };
   });
-  return timed.sort((left, right) => left.age - right.age).map(({ event }) => event);
+  return timed.toSorted((left, right) => left.age - right.age).map(({ event }) => event);
 }

@@ -6,16 +6,18 @@ import { readHistory } from './history.ts';
 import { Ledger } from './ledger.ts';
 import type { FromStreamTask, StreamTaskInput } from './messages.ts';
 import { mergeReplay } from './replay.ts';
+import { SubscriptionProbe } from './subscription-probe.ts';
 import { SyncPairs } from './sync-pairs.ts';
 
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
-/** What is done with the records of the connection: none came yet, kept until the history is there, or passed on (`first`: the very first one). */
-type Phase = 'connecting' | 'replaying' | 'first' | 'live';
+/** What is done with the records of the connection: none came yet, kept until the stream is complete, or passed on. */
+type Phase = 'connecting' | 'catching-up' | 'live';
 
 /**
- * The life of one event stream: connect, replay what was missed, pass events on, and after every loss begin again.
+ * The life of one event stream: connect, prove the subscription, replay what was missed, pass events on, and after
+ * every loss begin again.
  * Runs in the worker; talks through `post` alone.
  */
 export class StreamTask {
@@ -26,8 +28,9 @@ export class StreamTask {
   readonly #pairs: SyncPairs;
   readonly #closing = new AbortController();
   #connection = new AbortController();
+  #probe = new SubscriptionProbe();
   #phase: Phase = 'connecting';
-  /** Events of the new connection while the history is read. */
+  /** Events of the new connection while it catches up. */
   #arrived: ServerEvent[] = [];
   #generation: number;
   /** True between a loss and the next `live`; false before the first one, when nothing can have been lost. */
@@ -59,6 +62,7 @@ export class StreamTask {
       }
       await this.#pause(this.#backOff.next());
     }
+    this.#stopUnpairedTimer();
     this.#outbox.close();
   }
 
@@ -76,6 +80,7 @@ export class StreamTask {
 
   #connect(): Promise<ConnectionEnd> {
     this.#connection = new AbortController();
+    this.#probe = new SubscriptionProbe();
     this.#phase = 'connecting';
     this.#arrived = [];
     return readEventStream({
@@ -95,9 +100,12 @@ export class StreamTask {
       return;
     }
     if (this.#phase === 'connecting') this.#onFirstRecord(frame);
-    // A heartbeat is a sign of life and nothing else.
-    if (frame.kind !== 'event' || frame.event.type !== 'server.heartbeat') this.#pairs.accept(frame);
-    if (this.#phase === 'first') this.#goLive(0);
+    if (frame.kind === 'sync' || this.#concernsSubscribers(frame.event)) this.#pairs.accept(frame);
+  }
+
+  /** A heartbeat is a sign of life and nothing else. */
+  #concernsSubscribers(event: ServerEvent): boolean {
+    return event.type !== 'server.heartbeat' && !this.#probe.observe(event);
   }
 
   #onRead(bytes: number): void {
@@ -111,22 +119,23 @@ export class StreamTask {
   #onFirstRecord(frame: DecodedFrame): void {
     this.#backOff.reset();
     if (this.#ledger.baselineId === '' && frame.kind === 'event') this.#ledger.baselineId = frame.event.id;
-    this.#phase = this.#inGap ? 'replaying' : 'first';
-    if (this.#inGap) void this.#replay(this.#connection);
+    this.#phase = 'catching-up';
+    void this.#catchUp(this.#connection);
   }
 
-  async #replay(connection: AbortController): Promise<void> {
+  async #catchUp(connection: AbortController): Promise<void> {
     const signal = AbortSignal.any([connection.signal, this.#closing.signal]);
+    const options = { url: this.#input.url, authorization: this.#input.authorization, signal };
     try {
-      const history = await readHistory(this.#ledger.sequences, { ...this.#input, signal });
+      await this.#probe.prove(this.#input.directory, options);
+      const history = this.#inGap ? await readHistory(this.#ledger.sequences, options, () => this.#outbox.counters.malformed++) : [];
       if (signal.aborted) return;
       const arrived = this.#arrived;
       this.#arrived = [];
       this.#goLive(mergeReplay(history, arrived, this.#ledger, (event) => this.#outbox.push(event)));
-      this.#outbox.endOfRead();
     } catch (error) {
-      // Without its history the stream is not complete: this attempt counts as failed.
-      connection.abort(`the history could not be read: ${(error as Error).message}`);
+      // A stream that is not known to be complete is not live: this attempt counts as failed.
+      connection.abort(`the new connection could not catch up: ${(error as Error).message}`);
     }
   }
 
@@ -138,7 +147,7 @@ export class StreamTask {
 
   /** An event of the connection, with its number when it has one. */
   #pass(event: ServerEvent): void {
-    if (this.#phase === 'replaying') this.#arrived.push(event);
+    if (this.#phase === 'catching-up') this.#arrived.push(event);
     else if (this.#ledger.admit(event)) this.#outbox.push(event);
   }
 
@@ -162,7 +171,7 @@ export class StreamTask {
   #afterLoss({ reason }: ConnectionEnd): void {
     this.#stopUnpairedTimer();
     this.#pairs.discard();
-    // Ends a replay that still waits for its history: it must not declare a dead connection live.
+    // Ends what still catches up: it must not declare a dead connection live.
     this.#connection.abort(reason);
     const wasLive = this.#phase === 'live';
     this.#phase = 'connecting';

@@ -21,12 +21,17 @@ export interface SsePeer extends AsyncDisposable {
   readonly historyRequests: Record<string, number>[];
   /** Sends raw text to every open stream connection; resolves when it was written. */
   send(text: string | Buffer): Promise<void>;
-  /** Publishes an event as opencode does: stored (with its `sync` record and in the history) when `stored` is set. */
-  publish(sessionId: string, type: string, properties: Record<string, unknown>, stored?: boolean): string;
+  /**
+   * Publishes an event as opencode does: stored (with its `sync` record and in the history) when `stored` is set;
+   * `cut-off` leaves the record out, as a loss between the two does.
+   */
+  publish(sessionId: string, type: string, properties: Record<string, unknown>, stored?: boolean | 'cut-off'): string;
   /** What the next stream requests get instead of a stream, until it is taken back with `undefined`. */
   answerWith(answer: { status: number; contentType: string; body: string } | undefined): void;
   /** True: a new connection gets its head, but no first record. */
   holdFirstRecord(hold: boolean): void;
+  /** A new connection is subscribed only after so many probes, as opencode does it some time after its greeting. */
+  subscribeAfter(probes: number): void;
   /** So many history requests are answered with an error. */
   refuseHistory(times: number): void;
   /** Runs once, after a history request was read and before it is answered. */
@@ -51,37 +56,61 @@ export async function startSsePeer(): Promise<SsePeer> {
   let answer: { status: number; contentType: string; body: string } | undefined;
   let beforeHistory: (() => void) | undefined;
   let historyRefusals = 0;
+  let probesBefore = 0;
+  let deaf: { readonly response: ServerResponse; probes: number }[] = [];
 
   const connected = () => `data: ${JSON.stringify({ payload: { id: eventId(), type: 'server.connected', properties: {} } })}\n\n`;
 
   const onStream = (response: ServerResponse) => {
     opened++;
-    if (answer) return void response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
+    if (answer) {
+      response.writeHead(answer.status, { 'content-type': answer.contentType }).end(answer.body);
+      return;
+    }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
     if (!holdFirst) response.write(connected());
-    streams.add(response);
-    response.on('close', () => streams.delete(response));
+    if (probesBefore > 0) deaf.push({ response, probes: probesBefore });
+    else streams.add(response);
+    response.on('close', () => {
+      streams.delete(response);
+      deaf = deaf.filter((one) => one.response !== response);
+    });
   };
   const onHistory = async (request: IncomingMessage, response: ServerResponse) => {
     const after = JSON.parse(Buffer.concat(await request.toArray()).toString()) as Record<string, number>;
     historyRequests.push(after);
     const entries = history.filter(({ aggregate_id, seq }) => seq > (after[aggregate_id] ?? -1));
-    if (historyRefusals-- > 0) return void response.writeHead(500).end();
+    if (historyRefusals-- > 0) {
+      response.writeHead(500).end();
+      return;
+    }
     beforeHistory?.();
     beforeHistory = undefined;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries));
+  };
+  const onAbort = (sessionId: string, response: ServerResponse) => {
+    const properties = { sessionID: sessionId };
+    void write(
+      frame({ id: eventId(), type: 'session.status', properties: { ...properties, status: { type: 'idle' } } }) +
+        frame({ id: eventId(), type: 'session.idle', properties }),
+    );
+    for (const one of deaf) if (--one.probes === 0) streams.add(one.response);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('true');
   };
   const server = createServer((request, response) => {
     if (request.headers.authorization !== secret) return void response.writeHead(401).end();
     if (request.url === '/global/event') return onStream(response);
     if (request.url === '/sync/history') return void onHistory(request, response);
+    const [, aborted] = /^\/session\/(ses_[^/]+)\/abort/.exec(request.url ?? '') ?? [];
+    if (aborted) return onAbort(aborted, response);
     response.writeHead(404, { 'content-type': 'text/html' }).end('<html>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-  const write = (text: string | Buffer) => Promise.all([...streams].map((stream) => new Promise<void>((resolve) => stream.write(text, () => resolve()))));
+  const write = (text: string | Buffer) =>
+    Promise.all([...streams].map((stream) => new Promise<void>((resolve) => stream.write(text, () => resolve()))));
   return {
     credentials: () => ({ url, authorization: secret }),
     get opened() {
@@ -102,7 +131,7 @@ export async function startSsePeer(): Promise<SsePeer> {
         const seq = (sequences.get(sessionId) ?? -1) + 1;
         sequences.set(sessionId, seq);
         history.push({ id, aggregate_id: sessionId, seq, type: `${type}.1`, data });
-        text += frame({ type: 'sync', syncEvent: { id, type: `${type}.1`, seq, aggregateID: sessionId, data } });
+        if (stored !== 'cut-off') text += frame({ type: 'sync', syncEvent: { id, type: `${type}.1`, seq, aggregateID: sessionId, data } });
       }
       void write(text);
       return id;
@@ -112,6 +141,9 @@ export async function startSsePeer(): Promise<SsePeer> {
     },
     holdFirstRecord(hold) {
       holdFirst = hold;
+    },
+    subscribeAfter(probes) {
+      probesBefore = probes;
     },
     refuseHistory(times) {
       historyRefusals = times;

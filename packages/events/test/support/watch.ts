@@ -18,6 +18,9 @@ export function until(name: string, condition: () => boolean): Promise<void> {
   }, patience);
 }
 
-export function ofType<Type extends MonitorEvent['type']>(events: readonly MonitorEvent[], type: Type): Extract<MonitorEvent, { type: Type }>[] {
+export function ofType<Type extends MonitorEvent['type']>(
+  events: readonly MonitorEvent[],
+  type: Type,
+): Extract<MonitorEvent, { type: Type }>[] {
   return events.filter((event): event is Extract<MonitorEvent, { type: Type }> => event.type === type);
 }

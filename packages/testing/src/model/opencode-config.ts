@@ -13,6 +13,11 @@ export interface ScriptedOpencodeConfig {
   readonly provider: Record<string, unknown>;
 }
 
+export interface OpencodeConfigOptions {
+  /** Where opencode finds the model, when something stands between them, for example a fault proxy. Default: the model's `url`. */
+  readonly baseURL?: string;
+}
+
 /** The configuration that makes opencode talk to a scripted model and to nothing else. */
 export function opencodeConfigFor(url: string, { model = {} }: Script): ScriptedOpencodeConfig {
   const { inputUsdPerMillion, outputUsdPerMillion } = model;

@@ -1,4 +1,5 @@
 import type { Purpose } from '../script/types.ts';
+import { Waiters, type WaitOptions } from '../wait/waiters.ts';
 import type { ChatMessage } from './conversation.ts';
 
 /**
@@ -38,22 +39,11 @@ export interface RecordedCall {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface WaitOptions {
-  /** Deadline in milliseconds. Default: 10000. */
-  readonly timeoutMs?: number;
-}
-
 export interface WaitForCallsOptions extends WaitOptions {
   /** Which calls count. Default: `turn`. */
   readonly purpose?: Purpose;
   /** Count only calls that this rule answered. */
   readonly rule?: string;
-}
-
-/** What was waited for did not happen in time. The message says what was there instead. @public */
-export class WaitTimeoutError extends Error {
-  override readonly name = 'WaitTimeoutError';
-  readonly code = 'WAIT_TIMEOUT';
 }
 
 export interface CallEnd {
@@ -67,59 +57,41 @@ export class CallRecorder {
   /** Turns in flight: titles come beside a turn and would blur what a concurrency test counts. */
   inFlight = 0;
   maxInFlight = 0;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   begin(call: Omit<RecordedCall, 'number' | 'outcome'>): RecordedCall {
     const recorded = { ...call, number: this.calls.length + 1, outcome: 'in-flight' } as const;
     this.calls.push(recorded);
     if (call.purpose === 'turn') this.inFlight += 1;
     this.maxInFlight = Math.max(this.maxInFlight, this.inFlight);
-    this.#wake();
+    this.#waiters.wake();
     return recorded;
   }
 
   end(call: RecordedCall, { outcome, status }: CallEnd): void {
     if (call.purpose === 'turn') this.inFlight -= 1;
     Object.assign(call, { outcome, endedAtMs: Date.now(), ...(status !== undefined && { status }) });
-    this.#wake();
+    this.#waiters.wake();
   }
 
-  async waitForCalls(count: number, { purpose = 'turn', rule, timeoutMs }: WaitForCallsOptions = {}): Promise<readonly RecordedCall[]> {
+  async waitForCalls(count: number, options: WaitForCallsOptions = {}): Promise<readonly RecordedCall[]> {
+    const { purpose = 'turn', rule } = options;
     const matching = () => this.calls.filter((call) => call.purpose === purpose && (rule === undefined || call.rule === rule));
     const kind = `${purpose} calls${rule === undefined ? '' : ` answered by "${rule}"`}`;
-    await this.#waitUntil(
+    await this.#waiters.until(
       () => matching().length >= count,
-      timeoutMs,
+      options,
       () => `${count} ${kind} (there were ${matching().length})`,
     );
     return matching();
   }
 
-  async waitForIdle({ timeoutMs }: WaitOptions = {}): Promise<void> {
+  async waitForIdle(options: WaitOptions = {}): Promise<void> {
     const open = () => this.calls.filter(({ outcome }) => outcome === 'in-flight');
-    await this.#waitUntil(
+    await this.#waiters.until(
       () => open().length === 0,
-      timeoutMs,
+      options,
       () => `no call in flight (there were ${open().length})`,
     );
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters) waiter();
-  }
-
-  #waitUntil(holds: () => boolean, timeoutMs = 10_000, describe: () => string): Promise<void> {
-    if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const finish = (settle: () => void) => {
-        clearTimeout(timer);
-        this.#waiters.delete(check);
-        settle();
-      };
-      const check = () => holds() && finish(resolve);
-      const fail = () => reject(new WaitTimeoutError(`Waited ${timeoutMs} ms in vain for ${describe()}.`));
-      const timer = setTimeout(() => finish(fail), timeoutMs);
-      this.#waiters.add(check);
-    });
   }
 }

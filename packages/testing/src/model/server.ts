@@ -3,9 +3,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import type { Script } from '../script/types.ts';
+import type { WaitOptions } from '../wait/waiters.ts';
 import { handleRequest, ModelState } from './handler.ts';
-import { opencodeConfigFor, type ScriptedOpencodeConfig } from './opencode-config.ts';
-import type { RecordedCall, WaitForCallsOptions, WaitOptions } from './recorder.ts';
+import { opencodeConfigFor, type OpencodeConfigOptions, type ScriptedOpencodeConfig } from './opencode-config.ts';
+import type { RecordedCall, WaitForCallsOptions } from './recorder.ts';
 
 export interface ScriptedModelOptions {
   /** Port on 127.0.0.1. Default: 0, a free one. */
@@ -32,8 +33,14 @@ export interface ScriptedModel extends AsyncDisposable {
   readonly inFlight: number;
   /** The highest number of them at once. */
   readonly maxInFlight: number;
-  /** An opencode configuration with this model as `scripted/model`, and no other provider. */
-  opencodeConfig(): ScriptedOpencodeConfig;
+  /**
+   * An opencode configuration with this model as `scripted/model`, and no other provider.
+   *
+   * @example
+   * await using proxy = await startFaultProxy({ target: model.url })
+   * await launchServer({ opencodeConfig: model.opencodeConfig({ baseURL: proxy.url }) })
+   */
+  opencodeConfig(options?: OpencodeConfigOptions): ScriptedOpencodeConfig;
   /**
    * Resolves with the calls as soon as that many have come in (answered or not).
    * @throws {@link WaitTimeoutError} (`WAIT_TIMEOUT`)
@@ -100,7 +107,7 @@ function modelHandle(state: ModelState, port: number, stop: () => Promise<void>)
     get maxInFlight() {
       return state.recorder.maxInFlight;
     },
-    opencodeConfig: () => opencodeConfigFor(url, state.script),
+    opencodeConfig: ({ baseURL = url } = {}) => opencodeConfigFor(baseURL, state.script),
     waitForCalls: (count, options) => state.recorder.waitForCalls(count, options),
     waitForIdle: (options) => state.recorder.waitForIdle(options),
     reset: (script = state.script) => state.reset(script),

@@ -48,7 +48,8 @@ export interface WireHistoryEntry {
 /** Decodes a stored durable event; its type carries a version suffix (`message.updated.1`). */
 export function decodeHistoryEntry(entry: WireHistoryEntry): ServerEvent {
   const event = decodePayload(entry.type.replace(/\.\d+$/, ''), entry.id, entry.data, undefined);
-  const directory = 'session' in event.data ? event.data.session.directory : undefined;
+  // Stored entries come from a database that older versions wrote: `info` may be missing.
+  const directory = 'session' in event.data ? (event.data.session as SessionInfo | undefined)?.directory : undefined;
   return { ...event, sessionId: entry.aggregate_id, durableSequence: entry.seq, ...(directory !== undefined && { directory }) };
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createSessionPool } from '../src/index.ts';
-import { startBench, type Bench } from './support/bench.ts';
+import { createSessionPool } from '../../src/index.ts';
+import { startBench, type Bench } from '../support/bench.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -10,7 +10,7 @@ afterAll(() => bench?.[Symbol.asyncDispose]());
 
 test.each([5, 20, 50])('%i sessions at once each get their own answer', async (count) => {
   bench.model.reset();
-  await using pool = await createSessionPool({ server: bench.server, maxSessions: count });
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxSessions: count });
   const numbers = Array.from({ length: count }, (_, index) => index);
   const results = await Promise.all(numbers.map((number) => pool.run({ id: `n${number}`, prompt: `number ${number}` })));
   expect(results.map(({ id, outcome, output }) => ({ id, outcome, output }))).toEqual(

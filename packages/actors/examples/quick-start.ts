@@ -1,0 +1,10 @@
+import { createSessionPool } from '@opencode-manager/actors';
+
+await using pool = await createSessionPool({
+  server: { directory: '.', opencodeConfig: './opencode.json', passProviderKeys: true },
+  maxSessions: 8,
+});
+const files = ['src/cart.ts', 'src/money.ts', 'src/stock.ts'];
+for await (const { id, outcome, output } of pool.runAll(files.map((file) => ({ id: file, prompt: `Review ${file}` })))) {
+  console.log(id, outcome, output);
+}

@@ -1,0 +1,106 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expectNoProcess, openBench, type Bench, type Record_ } from './support/ocm.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+const statuses = (records: readonly Record_[]) =>
+  Object.fromEntries(records.filter(({ type }) => type === 'check').map(({ name, status }) => [name, status]));
+
+test('ocm doctor checks the binary, the isolation and leftovers', async () => {
+  await using doctor = bench.start(['doctor', '--json']);
+  expect(await doctor.exit, doctor.stdout + doctor.stderr).toBe(0);
+  const expected = process.platform === 'linux' ? 'ok' : 'unknown';
+  expect(statuses(doctor.records)).toEqual({
+    platform: 'ok',
+    supported: 'note',
+    binary: 'ok',
+    server: 'ok',
+    tools: 'ok',
+    stop: 'ok',
+    'user-directories': 'ok',
+    environment: expected,
+    'open-files': expected,
+    processes: 'ok',
+    state: 'ok',
+    password: 'note',
+    managers: 'ok',
+    leftovers: 'ok',
+  });
+  expect(doctor.records.at(-1)).toEqual({ type: 'done', ok: true, exit_code: 0 });
+  await bench.expectNothingLeft();
+});
+
+test('ocm doctor tells a missing binary, and goes on with the rest', async () => {
+  await using doctor = bench.start(['doctor', '--json', '--binary', '/nowhere/opencode']);
+  expect(await doctor.exit).toBe(5);
+  expect(statuses(doctor.records)).toEqual({
+    platform: 'ok',
+    supported: 'note',
+    binary: 'failed',
+    password: 'note',
+    managers: 'ok',
+    leftovers: 'ok',
+  });
+});
+
+test.runIf(process.platform === 'linux')('ocm doctor --reap cleans up after a manager and its guard that were both killed', async () => {
+  await using serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  const launch = await serve.record('launch');
+  for (const pid of await guardsOf(serve.pid)) process.kill(pid, 'SIGKILL');
+  serve.signal('SIGKILL');
+  expect(await serve.exit).toBe('SIGKILL');
+
+  await using finds = bench.start(['doctor', '--json']);
+  expect(await finds.exit).toBe(1);
+  const leftovers = finds.records.find(({ name }) => name === 'leftovers')!;
+  expect(leftovers).toMatchObject({ status: 'failed', detail: expect.stringContaining(launch['state_dir']) });
+  await using reaps = bench.start(['doctor', '--reap', '--json']);
+  expect(await reaps.exit).toBe(0);
+  await expectNoProcess(launch['run_id']);
+  await bench.expectNothingLeft();
+});
+
+/** The guard of a manager: a child of it that leads a session of its own and carries no mark. */
+async function guardsOf(managerPid: number): Promise<number[]> {
+  const children = (await readFile(`/proc/${managerPid}/task/${managerPid}/children`, 'utf8')).trim().split(' ').map(Number);
+  const named = await Promise.all(children.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const));
+  const guards = named.filter(([, command]) => command.includes('opencode-manager-guard')).map(([pid]) => pid);
+  expect(guards).toHaveLength(1);
+  return guards;
+}
+
+test('ocm model serves a script until a signal, and tells how to use it', async () => {
+  const script = join(bench.root, 'script.jsonc');
+  await writeFile(script, '{ "rules": [{ "when": { "user": "ping" }, "reply": "pong" }], } // JSONC');
+  await using model = bench.start(['model', '--script', script, '--json']);
+  const { url, opencode_config: config } = await model.record('model');
+  expect(config).toMatchObject({ model: 'scripted/model', enabled_providers: ['scripted'] });
+  const response = await fetch(`${url}/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'model', messages: [{ role: 'user', content: 'ping' }] }),
+  });
+  expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'pong' } }] });
+  model.signal('SIGINT');
+  expect(await model.exit).toBe(130);
+  expect(model.records.at(-1)).toMatchObject({ type: 'done', calls: 1 });
+});
+
+test('ocm model refuses a bad script', async () => {
+  const script = join(bench.root, 'bad.json');
+  await writeFile(script, '{ "rulez": [] }');
+  await using model = bench.start(['model', '--script', script]);
+  expect(await model.exit).toBe(2);
+  expect(model.stderr).toContain('error SCRIPT_INVALID: ');
+});
+
+test('the source is read as published: the bin file starts with a node shebang', async () => {
+  const text = await readFile(new URL('../src/bin.ts', import.meta.url), 'utf8');
+  expect(text.split('\n')[0]).toBe('#!/usr/bin/env node');
+});

@@ -1,0 +1,167 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allArguments, expectNoProcess, openBench, passwordOf, type Bench, type Record_, type Running } from './support/ocm.ts';
+
+let bench: Bench;
+let serve: Running;
+let launch: Record_;
+
+beforeAll(async () => {
+  bench = await openBench({
+    rules: [
+      {
+        when: { user: 'change it' },
+        reply: [{ toolCalls: [{ name: 'write', arguments: { filePath: 'README.md', content: '# Changed\n' } }] }, 'Changed.'],
+      },
+      { when: { user: 'think for ever' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
+      { when: { user: /echo (.*)/ }, reply: 'You said {{user.1}}.' },
+    ],
+  });
+  serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  launch = await serve.record('launch');
+});
+
+afterAll(async () => {
+  await serve[Symbol.asyncDispose]();
+  await bench[Symbol.asyncDispose]();
+});
+
+async function ocm(...args: string[]) {
+  const run = bench.start(args);
+  const exitCode = await run.exit;
+  return { exitCode, stdout: run.stdout, stderr: run.stderr, run };
+}
+
+async function newSession(): Promise<string> {
+  const { run, exitCode } = await ocm('prompt', 'new', 'echo hello', '--json');
+  expect(exitCode).toBe(0);
+  expect(run.records.map(({ type, outcome, output }) => ({ type, outcome, output }))).toEqual([
+    { type: 'session.created', outcome: undefined, output: undefined },
+    { type: 'turn.finished', outcome: 'succeeded', output: 'You said hello.' },
+  ]);
+  return run.records[0]!['session_id'] as string;
+}
+
+test('the first record tells where the server is; the socket is for this user alone', async () => {
+  expect(launch).toMatchObject({ type: 'launch', url: launch['server'].url, pid: serve.pid, profile: 'interactive' });
+  const socket = await stat(launch['socket']);
+  expect(socket.isSocket()).toBe(true);
+  expect(socket.mode & 0o777).toBe(0o600);
+});
+
+test('sessions are made, listed, prompted and told about', async () => {
+  const id = await newSession();
+  await using events = bench.start(['events', '--session', id, '--type', 'session.*', '--type', 'message.updated', '--json']);
+  await using limited = bench.start(['events', '--session', id, '--limit', '1']);
+  // Subscribed only when events come; a rename would do, a prompt does too.
+  await expect
+    .poll(
+      async () => {
+        expect((await ocm('prompt', id, 'echo again')).stdout).toBe('You said again.\n');
+        return events.records.length;
+      },
+      { timeout: 30_000 },
+    )
+    .toBeGreaterThan(0);
+  await events.record('session.idle');
+  expect(await limited.exit).toBe(0);
+  expect(limited.stdout).toMatch(new RegExp(`^ +\\d+ {2}\\S+ +${id}  {`));
+  expect(new Set(events.records.map(({ sessionId }) => sessionId))).toEqual(new Set([id]));
+  events.signal('SIGINT');
+  expect(await events.exit).toBe(130);
+
+  const { stdout, run } = await ocm('sessions', '--json');
+  expect(run.records).toContainEqual(
+    expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parentId: null }),
+  );
+  expect((await ocm('sessions')).stdout).toContain(id);
+  expect(stdout).not.toContain('password');
+});
+
+test('a shell line and a command run in a session', async () => {
+  const shell = await ocm('shell', 'new', 'pwd', '--', '-P');
+  expect({ exitCode: shell.exitCode, stdout: shell.stdout }).toEqual({ exitCode: 0, stdout: `${bench.workspace.path}\n` });
+  const id = /session (ses_\w+)/.exec(shell.stderr)![1]!;
+  const command = await ocm('exec', id, 'nonsense', 'a');
+  expect(command.exitCode).toBe(1);
+  expect(command.stderr).toContain('COMMAND_UNKNOWN');
+});
+
+test('revert takes the files back, and --undo forth', async () => {
+  const id = await newSession();
+  const readme = join(bench.workspace.path, 'README.md');
+  expect((await ocm('prompt', id, 'change it')).stdout).toBe('Changed.\n');
+  expect(await readFile(readme, 'utf8')).toBe('# Changed\n');
+  expect((await ocm('revert', id)).exitCode).toBe(0);
+  expect(await readFile(readme, 'utf8')).toBe('# Bench\n');
+  const { run } = await ocm('revert', id, '--undo', '--json');
+  expect(run.records).toEqual([{ type: 'session.unreverted', session_id: id }]);
+  expect(await readFile(readme, 'utf8')).toBe('# Changed\n');
+  expect(await ocm('revert', id, 'msg_unknown')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('MESSAGE_UNKNOWN') });
+});
+
+test('abort ends a turn; Ctrl-C on the client does too', async () => {
+  const id = await newSession();
+  const isActive = async () =>
+    (await ocm('sessions', '--json')).run.records.some((session) => session['id'] === id && session['state'] === 'active');
+  await using first = bench.start(['prompt', id, 'think for ever']);
+  await expect.poll(isActive, { timeout: 20_000 }).toBe(true);
+  expect(await ocm('abort', id)).toMatchObject({ exitCode: 0, stdout: `${id} is idle.\n` });
+  expect(await first.exit).toBe(1);
+  expect(first.stderr).toContain('aborted');
+
+  await using second = bench.start(['prompt', id, 'think for ever']);
+  await expect.poll(isActive, { timeout: 20_000 }).toBe(true);
+  second.signal('SIGINT');
+  expect(await second.exit).toBe(130);
+  await expect.poll(isActive, { timeout: 20_000 }).toBe(false);
+});
+
+test('errors keep their code across the socket', async () => {
+  expect(await ocm('prompt', 'ses_unknown', 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('error NOT_FOUND: ') });
+  const { run, exitCode } = await ocm('abort', 'nonsense', '--json');
+  expect(exitCode).toBe(1);
+  expect(run.records).toEqual([{ type: 'error', error: expect.objectContaining({ name: 'OpencodeManagerError', code: 'NOT_FOUND' }) }]);
+});
+
+test('a manager is named by its process id; attach needs a terminal', async () => {
+  expect((await ocm('sessions', '--manager', String(serve.pid))).exitCode).toBe(0);
+  expect(await ocm('sessions', '--manager', '1')).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/MANAGER_NOT_FOUND: No manager runs under the process id 1\. Start one with: ocm serve/),
+  });
+  expect(await ocm('attach')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('needs a terminal') });
+});
+
+test('with two managers, one must be named', async () => {
+  await using other = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  await other.record('launch');
+  const unnamed = await ocm('sessions');
+  expect(unnamed).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(unnamed.stderr).toContain('2 managers are running; name one with --manager PID:');
+  for (const pid of [serve.pid, other.pid]) expect(unnamed.stderr).toContain(`  ${pid}  ${bench.workspace.path}  since `);
+  expect(await ocm('sessions', '--manager', String(other.pid))).toMatchObject({
+    exitCode: 0,
+    stdout: '',
+    stderr: expect.stringContaining('No session yet'),
+  });
+  other.signal('SIGTERM');
+  expect(await other.exit).toBe(143);
+});
+
+test('the password is nowhere to be seen; SIGTERM stops all of it', async () => {
+  const password = await passwordOf(launch['server'].pid);
+  expect(await allArguments()).not.toContain(password);
+  serve.signal('SIGTERM');
+  expect(await serve.exit).toBe(143);
+  expect(serve.stdout + serve.stderr).not.toContain(password);
+  expect(serve.records.map(({ type }) => type)).toEqual(['launch', 'done']);
+  await expectNoProcess(launch['run_id']);
+  await expect(stat(launch['state_dir'])).rejects.toThrow('ENOENT');
+  await bench.expectNothingLeft();
+  expect(await ocm('sessions')).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('MANAGER_NOT_FOUND: No manager is running. Start one with: ocm serve'),
+  });
+});

@@ -1,0 +1,200 @@
+import { stat } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectNoProcess, openBench, type Bench, type Record_, type Running } from './support/ocm.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await openBench({
+    rules: [
+      { when: { user: 'short' }, reply: { text: 'a few words that take their time', tokensPerSecond: 3 } },
+      {
+        when: { user: 'tool' },
+        reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'trap "" TERM; sleep 300', description: 'Sleep' } }] }, 'never'],
+      },
+      { when: { user: 'quick' }, reply: 'Quick it was.' },
+      { when: { user: 'long' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
+    ],
+  });
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** Starts four tasks, two at a time, and waits until two are with the model. */
+async function startFour(word: string) {
+  bench.model.reset();
+  const run = bench.start([
+    'run',
+    '--prompt',
+    `${word} 1`,
+    `${word} 2`,
+    `${word} 3`,
+    `${word} 4`,
+    '--concurrency',
+    '2',
+    '--directory',
+    bench.workspace.path,
+    '--opencode-config',
+    bench.configFile,
+    '--json',
+    '--permissions',
+    'allow',
+  ]);
+  const launch = await run.record('launch');
+  await bench.model.waitForCalls(2, { purpose: 'turn', timeoutMs: 40_000 }).catch((error: Error) => {
+    throw new Error(`${error.message} ocm said: ${run.stderr}${run.stdout}`, { cause: error });
+  });
+  return { run, launch };
+}
+
+async function expectClean(run: Running, launch: Record_) {
+  expect(run.records.at(-1)!.type).toBe('done');
+  await expectNoProcess(launch['run_id']);
+  await expect(stat(launch['state_dir'])).rejects.toThrow('ENOENT');
+  await bench.expectNothingLeft();
+}
+
+const outcomesOf = (run: Running) => run.records.filter(({ type }) => type === 'task.finished').map(({ outcome }) => outcome);
+
+describe('with work in flight', () => {
+  test('the first SIGINT starts nothing new and lets the running tasks finish', async () => {
+    const { run, launch } = await startFour('short');
+    await using _ = run;
+    run.signal('SIGINT');
+    // What npm does: the same signal again, at once. It is one.
+    run.signal('SIGINT');
+    expect(await run.exit).toBe(130);
+    expect(outcomesOf(run)).toEqual(['succeeded', 'succeeded']);
+    expect(run.records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 4,
+      succeeded: 2,
+      aborted: 0,
+      not_started: 2,
+      signal: 'SIGINT',
+      exit_code: 130,
+      clean: true,
+    });
+    await expectClean(run, launch);
+  });
+
+  test('the second SIGINT aborts the running tasks', async () => {
+    const { run, launch } = await startFour('long');
+    await using _ = run;
+    run.signal('SIGINT');
+    await expect.poll(() => run.stderr, { timeout: 5000 }).toContain('No new tasks');
+    // Equal signals within 300 ms count as one, so the second person's Ctrl-C is sent until it counts.
+    await expect
+      .poll(
+        () => {
+          run.signal('SIGINT');
+          return run.stderr;
+        },
+        { timeout: 5000, interval: 320 },
+      )
+      .toContain('Aborting the tasks');
+    expect(await run.exit).toBe(130);
+    expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, not_started: 2, signal: 'SIGINT' });
+    expect(outcomesOf(run)).toHaveLength(2);
+    await expectClean(run, launch);
+  });
+
+  test('SIGTERM aborts at once, tools that ignore TERM included', async () => {
+    const { run, launch } = await startFour('tool');
+    await using _ = run;
+    run.signal('SIGTERM');
+    expect(await run.exit).toBe(143);
+    expect(outcomesOf(run)).toEqual(['aborted', 'aborted']);
+    expect(run.records.at(-1)).toMatchObject({
+      type: 'done',
+      total: 4,
+      aborted: 2,
+      not_started: 2,
+      signal: 'SIGTERM',
+      exit_code: 143,
+      clean: true,
+    });
+    await expectClean(run, launch);
+  });
+});
+
+test('the third SIGINT kills the server', async () => {
+  const { run, launch } = await startFour('tool');
+  await using _ = run;
+  await expect
+    .poll(
+      () => {
+        run.signal('SIGINT');
+        return run.stderr;
+      },
+      { timeout: 10_000, interval: 320 },
+    )
+    .toContain('Killing the server');
+  expect(await run.exit).toBe(130);
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, not_started: 2, signal: 'SIGINT', exit_code: 130 });
+  await expectClean(run, launch);
+});
+
+test('a server that dies ends the batch with what there is', async () => {
+  const { run, launch } = await startFour('long');
+  await using _ = run;
+  process.kill(launch['server'].pid, 'SIGKILL');
+  expect(await run.exit).toBe(1);
+  expect(outcomesOf(run)).toEqual(['server_lost', 'server_lost']);
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 1 });
+  await expectClean(run, launch);
+});
+
+test('a reader that goes away stops the run in order', async () => {
+  const { run, launch } = await startFour('short');
+  await using _ = run;
+  run.child.stdout!.destroy();
+  expect(await run.exit).toBe(143);
+  await expectNoProcess(launch['run_id']);
+  await bench.expectNothingLeft();
+});
+
+test('a running batch answers the clients of its socket', async () => {
+  bench.model.reset();
+  const args = ['--concurrency', '1', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json'];
+  await using run = bench.start(['run', '--prompt', 'quick', 'long', ...args]);
+  const launch = await run.record('launch');
+  await run.record('task.started', ({ id }) => id === 'prompt-2');
+  const answers = async (...line: string[]) => {
+    const client = bench.start(line);
+    return {
+      exitCode: await client.exit,
+      stdout: client.stdout,
+      stderr: client.stderr,
+      records: line.includes('--json') ? client.records : [],
+    };
+  };
+  const { records } = await answers('sessions', '--json');
+  expect(records.map(({ type, state, turns }) => [type, state, turns])).toEqual([
+    ['session', 'idle', 1],
+    ['session', 'active', 1],
+  ]);
+  const [finished, busy] = records.map(({ id }) => id as string);
+  // opencode would merge another client's prompt into the turn in flight.
+  expect(await answers('prompt', busy!, 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('SESSION_BUSY') });
+  // A finished task's session has no task any more; it takes turns again, one at a time.
+  const [prompt, shell] = await Promise.all([
+    answers('prompt', finished!, 'quick'),
+    answers('shell', finished!, 'echo', 'from', 'a', 'client'),
+  ]);
+  expect([prompt, shell].map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual([
+    { exitCode: 0, stdout: 'Quick it was.\n' },
+    { exitCode: 0, stdout: 'from a client\n' },
+  ]);
+  expect(await answers('abort', busy!)).toMatchObject({ exitCode: 0, stdout: `${busy} is idle.\n` });
+  expect(await run.exit).toBe(1);
+  expect(outcomesOf(run)).toEqual(['succeeded', 'aborted']);
+  await expectClean(run, launch);
+});
+
+test('a signal during the start ends the start', async () => {
+  await using run = bench.start(['run', '--prompt', 'short', '--directory', bench.workspace.path, '--opencode-config', bench.configFile]);
+  await expect.poll(async () => (await stat(String(bench.env['TMPDIR']))).nlink, { timeout: 20_000 }).toBeGreaterThan(2);
+  run.signal('SIGINT');
+  expect(await run.exit).toBe(130);
+  expect(run.stdout).toBe('');
+  await bench.expectNothingLeft();
+});
