@@ -8,7 +8,8 @@ export interface TemplateInput {
   readonly context: Json | undefined;
 }
 
-type Fields<Event extends { type: string }> = { readonly [Type in Event['type']]: (input: TemplateInput) => Json };
+/** An event without one starts from an empty payload. */
+type Fields<Event extends { type: string }> = { readonly [Type in Event['type']]?: (input: TemplateInput) => Json };
 
 interface KnownTurn {
   readonly messageId?: string;

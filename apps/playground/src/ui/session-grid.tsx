@@ -115,7 +115,6 @@ const Cell = memo(
         id={`cell-${id}`}
         role="option"
         aria-selected={selected}
-        aria-label={`${id}, ${path}${taskId === null ? '' : `, ${taskId}`}`}
         className={`cell ${tone(path)}`}
         title={`${id}\n${path}${taskId === null ? '' : `\n${taskId}`}`}
         data-path={path}
@@ -127,6 +126,7 @@ const Cell = memo(
             <span className="cell-state">{leaf(path)}</span>
           </>
         )}
+        {!hasRoom && <span className="visually-hidden">{`${id}, ${path}`}</span>}
       </div>
     );
   },
