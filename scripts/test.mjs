@@ -29,7 +29,11 @@ try {
     TMPDIR: temporary,
   });
   process.env.TMPDIR = temporary;
-  failures.push(...markedProcesses().filter((line) => !before.has(line.split(' ')[0])).map((line) => `process left behind: ${line}`));
+  failures.push(
+    ...markedProcesses()
+      .filter((line) => !before.has(line.split(' ')[0]))
+      .map((line) => `process left behind: ${line}`),
+  );
   failures.push(...temporaryEntries().map((name) => `directory left behind: ${name}`));
 } finally {
   const totals = { passed: 0, failed: 0, skipped: 0 };

@@ -39,7 +39,9 @@ for (let round = 0; round < rounds; round += 1) {
   for (const peer of Object.keys(peers) as Peer[]) {
     const result = await peers[peer]();
     results[peer].push(result);
-    console.error(`round ${round + 1}, ${peer}: ${result.promptsPerSecond.toFixed(2)}/s, ${result.cpuSecondsPerPrompt.toFixed(3)} CPU-s a prompt`);
+    console.error(
+      `round ${round + 1}, ${peer}: ${result.promptsPerSecond.toFixed(2)}/s, ${result.cpuSecondsPerPrompt.toFixed(3)} CPU-s a prompt`,
+    );
   }
 }
 await Promise.all([model[Symbol.asyncDispose](), workspace[Symbol.asyncDispose]()]);
@@ -71,15 +73,26 @@ async function runProcesses(): Promise<Round> {
   // The first run makes the database; two at once would fail on its lock.
   await execa(binary, ['run', 'warm up'], { cwd: workspace.path, env, extendEnv: false, stdin: 'ignore' });
   const before = await cpuOf('self', 'children');
-  return measure(prompts.run, Math.min(2, concurrency), async () => {
-    await execa(binary, ['run', 'say done'], { cwd: workspace.path, env, extendEnv: false, stdin: 'ignore' });
-  }, async () => (await cpuOf('self', 'children')) - before);
+  return measure(
+    prompts.run,
+    Math.min(2, concurrency),
+    async () => {
+      await execa(binary, ['run', 'say done'], { cwd: workspace.path, env, extendEnv: false, stdin: 'ignore' });
+    },
+    async () => (await cpuOf('self', 'children')) - before,
+  );
 }
 
 async function sdkOnDefaults(): Promise<Round> {
   await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } });
   const { path: binary } = await findBinary();
-  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], { cwd: workspace.path, env: privateEnvironment(home.path), extendEnv: false, buffer: false, reject: false });
+  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], {
+    cwd: workspace.path,
+    env: privateEnvironment(home.path),
+    extendEnv: false,
+    buffer: false,
+    reject: false,
+  });
   const url = await new Promise<string>((resolve) => {
     server.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       const match = /listening on (http:\S+)/.exec(chunk);
@@ -109,10 +122,15 @@ async function pool(): Promise<Round> {
   await sessions.run({ prompt: 'warm up' });
   const cpu = async () => (await cpuOf(server.pid, 'self')) + (await cpuOf(server.pid, 'children')) + (await cpuOf('self', 'self'));
   const before = await cpu();
-  return measure(prompts.server, prompts.server, async () => {
-    const { outcome } = await sessions.run({ prompt: 'say done' });
-    if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
-  }, async () => (await cpu()) - before);
+  return measure(
+    prompts.server,
+    prompts.server,
+    async () => {
+      const { outcome } = await sessions.run({ prompt: 'say done' });
+      if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
+    },
+    async () => (await cpu()) - before,
+  );
 }
 
 async function measure(count: number, atOnce: number, one: () => Promise<void>, cpuSeconds: () => Promise<number>): Promise<Round> {
@@ -133,7 +151,10 @@ async function measure(count: number, atOnce: number, one: () => Promise<void>, 
 /** CPU seconds of a process, or of its children that have ended, from /proc/PID/stat (fields 14 to 17). */
 async function cpuOf(pid: number | 'self', whose: 'self' | 'children'): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
   const first = whose === 'self' ? 11 : 13;
   return (fields[first]! + fields[first + 1]!) / ticks;
 }

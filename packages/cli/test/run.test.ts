@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runHere } from './support/terminal.ts';
 import { allArguments, expectNoProcess, openBench, passwordOf, type Bench } from './support/ocm.ts';
 
 let bench: Bench;
@@ -36,6 +37,7 @@ describe('ocm run --json', () => {
         '{"id":"first","prompt":"number 3","priority":9}',
       ].join('\n'),
     );
+    await writeFile(out, 'results of another run\n');
     await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--json']);
     const launch = await run.record('launch');
     const password = await passwordOf(launch.server.pid);
@@ -168,10 +170,9 @@ describe('exit code 2, before anything starts', () => {
     ['a missing opencode configuration', () => ['--prompt', 'x', '--opencode-config', 'nowhere.json'], 'OPENCODE_CONFIG_INVALID'],
     ['a missing auth file', () => ['--prompt', 'x', ...base(), '--auth-file', '/nowhere/auth.json'], 'AUTH_FILE_INVALID'],
   ])('for %s', async (_name, args, message) => {
-    await using run = bench.start(['run', ...args()]);
-    expect(await run.exit).toBe(2);
-    expect(run.stdout).toBe('');
-    expect(run.stderr).toContain(message);
+    const { exitCode, stdout, stderr } = await runHere('run', ...args());
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(message);
   });
 
   test('for bad lines, which are all listed', async () => {

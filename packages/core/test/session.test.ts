@@ -64,8 +64,7 @@ describe('turns', () => {
     const session = await bench.server.createSession();
     expect((await session.executeCommand('shout', 'loudly')).text).toBe('I say loudly.');
     const shell = await session.executeShell('pwd; echo "password=[$OPENCODE_SERVER_PASSWORD]"');
-    const part = shell.messages[0]?.parts.find((candidate) => candidate.type === 'tool');
-    expect(part?.state.status === 'completed' && part.state.output).toBe(`${bench.workspace.path}\npassword=[]\n`);
+    expect(shell.text).toBe(`${bench.workspace.path}\npassword=[]\n`);
   });
 
   test('promptAsync resolves when the server has taken the prompt; unread() gives each message once', async () => {
@@ -160,6 +159,15 @@ describe('history', () => {
     expect(await session.todos()).toEqual([]);
     expect(await session.children()).toEqual([]);
   });
+});
+
+test('summarize replaces the history by what the model writes', async () => {
+  const session = await bench.server.createSession();
+  await session.prompt('say much');
+  await session.summarize('scripted/model');
+  expect(bench.model.calls.some(({ purpose }) => purpose === 'summary')).toBe(true);
+  expect((await session.messages()).some(({ info }) => info.role === 'assistant' && info.summary === true)).toBe(true);
+  expect((await failureOf(session.summarize('scripted/none'))).code).toBe('MODEL_UNKNOWN');
 });
 
 describe('abort and delete', () => {

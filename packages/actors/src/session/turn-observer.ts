@@ -1,5 +1,5 @@
 import type { AssistantMessage, Message, MessageWithParts, Part, ToolPart } from '@opencode-manager/core/protocol';
-import { decodeTurnError } from '@opencode-manager/core/protocol';
+import { belongsToTurn, decodeTurnError } from '@opencode-manager/core/protocol';
 import type { FinalMessage } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 
@@ -28,11 +28,6 @@ export interface TurnSummary {
   readonly toolCalls: number;
 }
 
-/** Whether an assistant message belongs to the turn: opencode adds user messages of its own (compaction), with later ids. */
-function answersTurn(message: AssistantMessage, messageId: string): boolean {
-  return message.parentID >= messageId;
-}
-
 /**
  * Follows one turn's hot data: texts, tools, tokens. A plain reducer outside the machine; recording a thing twice
  * changes nothing, so that replayed events and read snapshots can be fed to it as they come.
@@ -56,7 +51,7 @@ export class TurnObserver {
 
   /** Takes a message of the session itself or of a sub-agent. Gives what it says about the turn's answer. */
   message(info: Message, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
-    if (info.role !== 'assistant' || (isRoot && !answersTurn(info, this.#messageId))) return {};
+    if (info.role !== 'assistant' || (isRoot && !belongsToTurn(info, this.#messageId))) return {};
     const known = this.#messages.get(info.id);
     if (known) known.info = info;
     else this.#messages.set(info.id, { info, isRoot, texts: new Map(), tools: new Map() });
@@ -101,7 +96,7 @@ export class TurnObserver {
   /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
   childHistory(messages: readonly MessageWithParts[]): void {
     for (const { info, parts } of messages) {
-      if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) continue;
+      if (info.role !== 'assistant' || !belongsToTurn(info, this.#messageId)) continue;
       this.message(info, false);
       for (const part of parts) this.part(part);
     }

@@ -9,15 +9,21 @@ export interface OutputFile {
   close(): Promise<void>;
 }
 
-/** Opens (and empties) the file before anything starts. @throws OpencodeManagerError `USAGE` */
+/**
+ * Opens the file before anything starts. What stood in it goes with the first result: a run that fails earlier must not
+ * cost the results of the one before.
+ * @throws OpencodeManagerError `USAGE`
+ */
 export async function openOutputFile(path: string): Promise<OutputFile> {
   const file = await openForWriting(path);
-  let last: Promise<unknown> = Promise.resolve();
+  let last: Promise<unknown> | undefined;
   let failure: unknown;
   return {
     // One write at a time keeps lines whole.
     write(result) {
-      last = last.then(() => file.appendFile(`${JSON.stringify(result)}\n`)).catch((error: unknown) => (failure ??= error));
+      last = (last ?? file.truncate(0))
+        .then(() => file.appendFile(`${JSON.stringify(result)}\n`))
+        .catch((error: unknown) => (failure ??= error));
     },
     async close() {
       await last;
@@ -29,7 +35,7 @@ export async function openOutputFile(path: string): Promise<OutputFile> {
 
 async function openForWriting(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'w');
+    return await open(path, 'a');
   } catch (error) {
     throw unwritable(path, error);
   }

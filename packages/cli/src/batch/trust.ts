@@ -1,4 +1,4 @@
-import { isManagerError, type OpencodeServer } from '@opencode-manager/core';
+import type { OpencodeServer } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
 
 /**
@@ -7,17 +7,5 @@ import type { NamedTask } from '../task-file/index.ts';
  */
 export async function refuseUntrustedDirectories(server: OpencodeServer, tasks: readonly NamedTask[]): Promise<void> {
   const directories = new Set(tasks.map(({ directory }) => directory).filter((directory) => directory !== undefined));
-  for (const directory of directories) await askWhetherTrusted(server, directory);
-}
-
-/**
- * The server looks at a directory before it sends anything. Under a signal that is aborted already nothing is sent at
- * all: no session is made, and no instance of the directory is started, which would cost 40 MB each.
- */
-async function askWhetherTrusted(server: OpencodeServer, directory: string): Promise<void> {
-  try {
-    await server.createOperations({ directory, signal: AbortSignal.abort() });
-  } catch (error) {
-    if (!isManagerError(error, 'REQUEST_ABORTED')) throw error;
-  }
+  for (const directory of directories) await server.checkDirectory(directory);
 }

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { listRuns, OpencodeManagerError, runSocketPath, type RunRecord } from '@opencode-manager/core';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
@@ -27,15 +28,26 @@ export interface ManagerClient {
  */
 export async function findManager(pid?: number): Promise<ManagerClient> {
   const runs = await listRuns();
-  const found = pid === undefined ? runs : runs.filter((run) => run.managerPid === pid);
-  if (found.length === 1) return createClient(found[0]!);
-  if (found.length > 1 && pid === undefined) throw severalManagers(runs);
-  if (found.length > 1) return createClient(found.at(-1)!);
-  const which = pid === undefined ? 'No manager is running' : `No manager runs under the process id ${pid}`;
-  throw new OpencodeManagerError(
-    'MANAGER_NOT_FOUND',
-    `${which}. Start one with: ocm serve --directory DIR${runs.length > 0 ? `\nThere are:\n${listing(runs)}` : ''}`,
-  );
+  if (pid !== undefined) {
+    const named = runs.findLast((run) => run.managerPid === pid);
+    if (named) return createClient(named);
+    throw notFound(`No manager runs under the process id ${pid}`, runs);
+  }
+  const reachable = await withSockets(runs);
+  if (reachable.length > 1) throw severalManagers(reachable);
+  if (reachable[0]) return createClient(reachable[0]);
+  throw notFound('No manager is running', []);
+}
+
+/** Programs that use the library own servers too, and have no socket: they are never meant unless named. */
+async function withSockets(runs: readonly RunRecord[]): Promise<RunRecord[]> {
+  const found = await Promise.all(runs.map(({ runId }) => stat(runSocketPath(runId)).catch(() => undefined)));
+  return runs.filter((_, index) => found[index]?.isSocket());
+}
+
+function notFound(what: string, runs: readonly RunRecord[]): OpencodeManagerError {
+  const others = runs.length > 0 ? `\nThere are:\n${listing(runs)}` : '';
+  return new OpencodeManagerError('MANAGER_NOT_FOUND', `${what}. Start one with: ocm serve --directory DIR${others}`);
 }
 
 function severalManagers(runs: readonly RunRecord[]): OpencodeManagerError {

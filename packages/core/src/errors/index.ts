@@ -1,8 +1,2 @@
 export { errorCatalogue, type ErrorCode } from './codes.ts';
-export {
-  isManagerError,
-  OpencodeManagerError,
-  toManagerError,
-  type ErrorDetails,
-  type SerializedError,
-} from './error.ts';
+export { isManagerError, OpencodeManagerError, toManagerError, type ErrorDetails, type SerializedError } from './error.ts';

@@ -39,6 +39,7 @@ export {
   type WireProviders,
 } from './v1/requests.ts';
 export {
+  belongsToTurn,
   createMessageIds,
   finalAnswer,
   proofSignals,

@@ -17,6 +17,9 @@ export interface ConfirmInput {
 /** A probe that hangs is given up after this time and made again on another connection. */
 const probeTimeoutMs = 5000;
 
+/** Longest time for each phase, in milliseconds; the deadline of the whole start holds as well. */
+const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_000 } as const;
+
 /**
  * Makes sure that the running server is what was written for it, before any prompt: its version, its configuration as an
  * instance route reports it (health answers with a broken configuration too), and its providers. opencode ignores a
@@ -57,9 +60,10 @@ function mismatch(field: string, written: unknown, received: unknown): OpencodeM
   );
 }
 
-async function probe<Response>(input: ConfirmInput, phase: string, request: RequestSpec<Response>): Promise<Response> {
+async function probe<Response>(input: ConfirmInput, phase: keyof typeof phaseLimitsMs, request: RequestSpec<Response>): Promise<Response> {
+  const deadlineAtMs = Math.min(input.deadlineAtMs, Date.now() + phaseLimitsMs[phase]);
   for (;;) {
-    const remainingMs = input.deadlineAtMs - Date.now();
+    const remainingMs = deadlineAtMs - Date.now();
     if (remainingMs <= 0) {
       throw new OpencodeManagerError('SERVER_START_TIMEOUT', `Phase ${phase}: the server listens and did not answer in time.`, {
         details: { phase },

@@ -95,6 +95,11 @@ export interface OpencodeServer extends AsyncDisposable {
    * share the next one, so any number of sessions cost at most two reads at a time.
    */
   snapshot(directory?: string, options?: CallOptions): Promise<DirectorySnapshot>;
+  /**
+   * The real path of a directory in which sessions of this server may work. Nothing is sent.
+   * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`
+   */
+  checkDirectory(directory: string): Promise<string>;
   /** Models, agents and commands of a directory; cached. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
   answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;

@@ -1,11 +1,13 @@
 import type { CallOptions } from '../http/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import {
+  belongsToTurn,
   decodeTurnError,
   finalAnswer,
   proveTurnEnd,
   type AssistantMessage,
   type MessageWithParts,
+  type ToolPart,
   type TurnProof,
 } from '../protocol/index.ts';
 import type { DirectorySnapshot, SessionOperations, TokenUsage, TurnResult } from './types.ts';
@@ -74,7 +76,7 @@ async function proveFromSnapshots(
 }
 
 function turnResult({ messageId, startedAtMs }: TurnWatch, messages: readonly MessageWithParts[], proof: TurnProof): TurnResult {
-  const answers = messages.filter(({ info }) => info.role === 'assistant' && info.parentID === messageId);
+  const answers = messages.filter(({ info }) => info.role === 'assistant' && belongsToTurn(info, messageId));
   const infos = answers.map(({ info }) => info as AssistantMessage);
   const final = infos.at(-1)!;
   if (final.error) throw turnFailed(final);
@@ -98,8 +100,15 @@ function turnFailed({ error, id }: AssistantMessage): OpencodeManagerError {
   });
 }
 
+/** What the model said, or for a shell line, which asks no model, what the line printed. */
 function textOf({ parts }: MessageWithParts): string {
-  return parts.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
+  const said = parts.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
+  return said !== '' || parts.length !== 1 ? said : parts.map((part) => (part.type === 'tool' ? printed(part) : '')).join('');
+}
+
+function printed({ state }: ToolPart): string {
+  if (state.status === 'completed') return state.output;
+  return state.status === 'error' ? state.error : '';
 }
 
 /** Tokens of several assistant messages. */

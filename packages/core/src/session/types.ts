@@ -51,7 +51,7 @@ export interface TurnResult {
   readonly messageId: string;
   /** Id of the final assistant message. */
   readonly answerId: string;
-  /** Text of the final assistant message. */
+  /** Text of the final assistant message; for a shell line what it printed. */
   readonly text: string;
   /** Every assistant message of the turn with its parts, oldest first. */
   readonly messages: readonly MessageWithParts[];

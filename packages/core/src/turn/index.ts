@@ -1,4 +1,5 @@
 export {
+  belongsToTurn,
   finalAnswer,
   proofSignals,
   proveTurnEnd,

@@ -71,13 +71,21 @@ function idleCounts({ finalMessage, idle }: TurnEvidence): boolean {
   return conclusive || idle.source === 'snapshot';
 }
 
-/** The newest assistant message that answers `messageId`, when it is finalised; else undefined. */
+/**
+ * Whether an assistant message belongs to the turn that our user message began, that turn being the session's newest:
+ * when opencode compacts a history that has become too long, it goes on under a user message of its own, with a later id.
+ */
+export function belongsToTurn({ parentID }: Pick<AssistantMessage, 'parentID'>, messageId: string): boolean {
+  return parentID >= messageId;
+}
+
+/** The newest assistant message of the turn that `messageId` began, when it is finalised; else undefined. */
 export function finalAnswer(messages: Iterable<{ role: string; id: string }>, messageId: string): AssistantMessage | undefined {
   let newest: AssistantMessage | undefined;
   for (const message of messages) {
     if (message.role !== 'assistant') continue;
     const answer = message as AssistantMessage;
-    if (answer.parentID === messageId && (!newest || answer.time.created >= newest.time.created)) newest = answer;
+    if (belongsToTurn(answer, messageId) && (!newest || answer.time.created >= newest.time.created)) newest = answer;
   }
   return newest?.time.completed === undefined ? undefined : newest;
 }
