@@ -17,7 +17,10 @@ let origin: string;
 let cookie: string;
 
 /** A request with any header: `fetch` sets Host and Origin itself. */
-function ask(path: string, options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string } = {}): Promise<Answer> {
+function ask(
+  path: string,
+  options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string } = {},
+): Promise<Answer> {
   const { method = 'GET', headers = {}, body } = options;
   return new Promise((resolve, reject) => {
     const call = request(`${origin}${path}`, { method, headers, timeout: 20_000 }, (response) => {
@@ -40,14 +43,16 @@ afterAll(() => ocm[Symbol.asyncDispose]());
 
 describe('who may speak to the page', () => {
   it('refuses whoever has no token, for every path', async () => {
-    for (const path of ['/', '/run', '/events', '/trace', '/index.html', '/?token=wrong', '/?token=']) expect({ path, status: (await ask(path)).status }).toEqual({ path, status: 401 });
+    for (const path of ['/', '/run', '/events', '/trace', '/index.html', '/?token=wrong', '/?token='])
+      expect({ path, status: (await ask(path)).status }).toEqual({ path, status: 401 });
     const post = await ask('/send', { method: 'POST', headers: { origin, 'content-type': 'application/json' }, body: '{}' });
     expect(post.status).toBe(401);
   });
 
   it('refuses a foreign host, whatever it knows', async () => {
     const path = url.slice(origin.length);
-    for (const host of ['evil.example', 'localhost', '127.0.0.1:1', `evil.example:${new URL(url).port}`]) expect({ host, status: (await ask(path, { headers: { host } })).status }).toEqual({ host, status: 403 });
+    for (const host of ['evil.example', 'localhost', '127.0.0.1:1', `evil.example:${new URL(url).port}`])
+      expect({ host, status: (await ask(path, { headers: { host } })).status }).toEqual({ host, status: 403 });
   });
 
   it('takes the token once, for a cookie that scripts cannot read', async () => {
@@ -83,7 +88,11 @@ describe('who may speak to the page', () => {
 
   it('takes no command where there is nothing to control', async () => {
     const body = JSON.stringify({ actor: 'ses_1', type: 'turn.abort', payload: {} });
-    const { status, body: text } = await ask('/send', { method: 'POST', headers: { cookie, origin, 'content-type': 'application/json' }, body });
+    const { status, body: text } = await ask('/send', {
+      method: 'POST',
+      headers: { cookie, origin, 'content-type': 'application/json' },
+      body,
+    });
     expect(status).toBe(403);
     expect(JSON.parse(text)).toEqual({ message: 'This run takes no commands: it was started without --allow-control.' });
   });

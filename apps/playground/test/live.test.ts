@@ -2,7 +2,13 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { startScriptedModel, temporaryWorkspace, type Script, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  startScriptedModel,
+  temporaryWorkspace,
+  type Script,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { Ocm, originOf } from './support/ocm.ts';
@@ -16,7 +22,10 @@ const longAnswer = Array.from({ length: 600 }, (_, index) => `word${index}`).joi
 const script: Script = {
   rules: [
     { when: { user: 'Read the hosts file', toolResult: /./ }, reply: 'I have read it.' },
-    { when: { user: 'Read the hosts file' }, reply: { text: 'I will read it.', toolCalls: [{ name: 'read', arguments: { filePath: '/etc/hosts' } }] } },
+    {
+      when: { user: 'Read the hosts file' },
+      reply: { text: 'I will read it.', toolCalls: [{ name: 'read', arguments: { filePath: '/etc/hosts' } }] },
+    },
     // Long enough to be looked at; these turns are aborted from the page.
     { when: { user: 'Take your time' }, reply: { text: longAnswer, tokensPerSecond: 4 } },
     { when: { user: 'Say <img' }, reply: 'Here it is: <img src=x onerror="globalThis.hit = true">' },
@@ -44,7 +53,9 @@ const filterLog = (text: string) => page().getByRole('searchbox', { name: 'Filte
 
 /** The binary from the lockfile, whatever is on PATH. */
 function pinnedBinary(): string {
-  return process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe');
+  return (
+    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
+  );
 }
 
 beforeAll(async () => {
@@ -57,8 +68,26 @@ beforeAll(async () => {
   };
   const file = await write('tasks.jsonl', tasks.map((task) => JSON.stringify(task)).join('\n'));
   const config = await write('opencode.json', JSON.stringify(model.opencodeConfig()));
-  const rules = await write('rules.json', JSON.stringify([{ permission: 'external_directory', action: 'escalate' }, { permission: '*', action: 'allow' }]));
-  const args = ['run', file, '--json', '--concurrency', '8', '--opencode-config', config, '--permissions', rules, '--directory', workspace.path];
+  const rules = await write(
+    'rules.json',
+    JSON.stringify([
+      { permission: 'external_directory', action: 'escalate' },
+      { permission: '*', action: 'allow' },
+    ]),
+  );
+  const args = [
+    'run',
+    file,
+    '--json',
+    '--concurrency',
+    '8',
+    '--opencode-config',
+    config,
+    '--permissions',
+    rules,
+    '--directory',
+    workspace.path,
+  ];
   ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
   browsing = await openBrowser();
   await page().goto(await ocm.pageUrl());
@@ -102,7 +131,9 @@ describe('the page beside a real run', () => {
     await page().getByRole('tab', { name: 'Send' }).click();
     await byTest('allow').click();
     const result = () => ocm.lines.find(({ type, id }) => type === 'task.finished' && id === 'ask');
-    await expect.poll(result, { timeout: turnMs, message: 'the result of the task that asked' }).toMatchObject({ outcome: 'succeeded', output: 'I have read it.', asks: [{ answer: 'allowed' }] });
+    await expect
+      .poll(result, { timeout: turnMs, message: 'the result of the task that asked' })
+      .toMatchObject({ outcome: 'succeeded', output: 'I have read it.', asks: [{ answer: 'allowed' }] });
     await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs }).toBe(0);
   });
 

@@ -49,9 +49,19 @@ async function outcomes(): Promise<string> {
 async function axeFaults(): Promise<string[]> {
   if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(await readFile(axeSource, 'utf8'));
   return page().evaluate(async () => {
-    const axe = (globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }).axe;
+    const axe = (
+      globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }
+    ).axe;
     const { violations } = await axe.run();
-    return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).slice(0, 4).join(', ')}`);
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .map(({ target }) => target.join(' '))
+            .slice(0, 4)
+            .join(', ')}`,
+      );
   });
 }
 
@@ -71,7 +81,8 @@ describe('the page in simulation', () => {
     expect(await page().getByText('This state takes no events').count()).toBe(1);
     const atTheEnd = Number(await byTest('log-count').textContent());
     await byTest('scrubber').focus();
-    for (let presses = 0; presses < 40 && (await pathOfChosen()) !== 'active.running'; presses += 1) await page().keyboard.press('ArrowLeft');
+    for (let presses = 0; presses < 40 && (await pathOfChosen()) !== 'active.running'; presses += 1)
+      await page().keyboard.press('ArrowLeft');
     expect(await pathOfChosen()).toBe('active.running');
     expect(await page().locator('[data-node="active.running"][data-leaf="true"]').count()).toBe(1);
     expect(await page().locator('.cell[data-path="active.running"]').count()).toBe(1);
@@ -95,7 +106,9 @@ describe('the page in simulation', () => {
     await byTest('send').click();
     await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('active.reconciling');
     await page().getByRole('tab', { name: 'Context' }).click();
-    expect(JSON.parse((await byTest('context').textContent()) ?? '')).toMatchObject({ turn: { taskId: 'mine', accepted: false, readPending: true } });
+    expect(JSON.parse((await byTest('context').textContent()) ?? '')).toMatchObject({
+      turn: { taskId: 'mine', accepted: false, readPending: true },
+    });
     await page().getByRole('tab', { name: 'Send' }).click();
   });
 
@@ -126,14 +139,21 @@ describe('the page in simulation', () => {
     await page().getByRole('tab', { name: 'Sequence' }).click();
     await expect.poll(() => page().locator('.message[data-type="submitTurn"]').count(), { timeout: 20_000 }).toBeGreaterThan(0);
     await page().getByRole('tab', { name: 'Session chart' }).click();
-    await page().getByRole('checkbox', { name: /Coverage/ }).check();
+    await page()
+      .getByRole('checkbox', { name: /Coverage/ })
+      .check();
     expect(await page().locator('.edge[data-weight="some"]').count()).toBe(3);
-    await page().getByRole('checkbox', { name: /Coverage/ }).uncheck();
+    await page()
+      .getByRole('checkbox', { name: /Coverage/ })
+      .uncheck();
     const saved = async (choice: string) => {
       const [download] = await Promise.all([page().waitForEvent('download'), byTest('export').selectOption(choice)]);
       return readFile(await download.path(), 'utf8');
     };
-    const lines = (await saved('trace')).trimEnd().split('\n').map((line) => JSON.parse(line) as { seq?: number; format?: string });
+    const lines = (await saved('trace'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { seq?: number; format?: string });
     expect(lines[0]).toMatchObject({ format: 'opencode-manager-trace', version: 1, title: 'A clean turn' });
     expect(lines.slice(1).map(({ seq }) => seq)).toEqual(lines.slice(1).map((_, index) => index + 1));
     expect(await saved('mermaid')).toMatch(/^stateDiagram-v2\n[^]*session_active_running --> session_active_settling/);
@@ -143,7 +163,9 @@ describe('the page in simulation', () => {
   it('keeps up with a crowd of 500', async () => {
     await byTest('scenario').selectOption('crowd');
     await expect.poll(() => page().locator('.cell').count(), { timeout: 60_000 }).toBe(500);
-    await expect.poll(async () => Number(await byTest('log-count').textContent()), { timeout: 60_000, message: 'events of the crowd' }).toBeGreaterThan(12_000);
+    await expect
+      .poll(async () => Number(await byTest('log-count').textContent()), { timeout: 60_000, message: 'events of the crowd' })
+      .toBeGreaterThan(12_000);
     await page().getByRole('combobox', { name: 'Filter sessions by directory' }).selectOption('/work/api');
     await expect.poll(() => page().locator('.cell').count(), { timeout: 30_000 }).toBe(167);
     await page().getByRole('searchbox', { name: 'Filter sessions by id or task' }).fill('ses_002');

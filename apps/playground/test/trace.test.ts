@@ -57,7 +57,54 @@ describe('trace files', () => {
     await expect.poll(() => page.locator('.cell').count(), { timeout: 30_000 }).toBe(0);
     await page.getByTestId('speed').selectOption('20');
     await page.getByTestId('play').click();
-    await expect.poll(() => page.locator('.cell[data-path="error"]').count(), { timeout: 30_000, message: 'the replay reaches the end' }).toBe(3);
+    await expect
+      .poll(() => page.locator('.cell[data-path="error"]').count(), { timeout: 30_000, message: 'the replay reaches the end' })
+      .toBe(3);
+    expect(complaints).toEqual([]);
+  });
+
+  it('bring their own charts, when they were recorded with other machines', async () => {
+    const definition = (id: string, states: readonly string[]) => ({
+      id,
+      key: id,
+      type: 'compound',
+      initial: { target: [`#${id}.${states[0]}`] },
+      always: [],
+      transitions: [],
+      states: Object.fromEntries(
+        states.map((key) => [
+          key,
+          {
+            id: `${id}.${key}`,
+            key,
+            type: 'atomic',
+            states: {},
+            always: [],
+            transitions: [{ eventType: 'tick', source: `#${id}.${key}`, target: [`#${id}.${states[1]}`] }],
+          },
+        ]),
+      ),
+    });
+    const machines = { session: definition('lamp', ['dark', 'lit']), pool: definition('house', ['empty', 'full']) };
+    const header = { format: 'opencode-manager-trace', version: 1, title: 'Lamps', source: 'simulation', content: true, machines } as const;
+    const lamp = { actor: 'lamp-1', from: 'user', to: 'session', type: 'tick' } as const;
+    const other = join(directory, 'other.jsonl');
+    await writeFile(
+      other,
+      formatTrace({
+        header,
+        records: [
+          { ...lamp, seq: 1, atMs: 0, path: 'dark' },
+          { ...lamp, seq: 2, atMs: 5, path: 'lit' },
+        ],
+      }),
+    );
+    await using ocm = new Ocm(['playground', other, '--json']);
+    await using browsing: Browsing = await openBrowser();
+    const { page, complaints } = browsing;
+    await page.goto(await ocm.pageUrl());
+    await page.locator('[data-node="lit"][data-leaf="true"]').waitFor();
+    expect(await page.locator('.edge').count()).toBe(2);
     expect(complaints).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
-import { charts } from '../chart/shipped.ts';
-import { RunStore } from '../run/store.ts';
+import { charts, chartsOf, machines, type Charts, type Machines } from '../chart/shipped.ts';
+import { RunStore, type Models } from '../run/store.ts';
 import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/format.ts';
 import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
 import { Playback } from './playback.ts';
@@ -24,13 +24,15 @@ export interface PageState {
   readonly link: LinkState | null;
   readonly choice: Choice;
   readonly notice: string | null;
+  /** What is drawn: the charts of the machines that made the run. */
+  readonly charts: Charts;
   /** Grows with every change of the transport: playing, speed, scenario. */
   readonly version: number;
 }
 
 /** Everything of the page that is not drawing: the run, where it comes from, and what the user chose. */
 export class Controller {
-  readonly store = new RunStore({ session: charts.session.model, pool: charts.pool.model });
+  readonly store = new RunStore(modelsOf(charts));
   readonly playback = new Playback(this.store, () => this.#changed());
   simulation: Simulation | undefined;
   #link: LiveLink | undefined;
@@ -40,6 +42,7 @@ export class Controller {
     link: null,
     choice: { actor: '', centre: 'session', side: 'send', coverage: false, record: null },
     notice: null,
+    charts,
     version: 0,
   };
 
@@ -62,9 +65,9 @@ export class Controller {
 
   simulate(scenarioId: string): void {
     this.#leave();
-    this.#set({ info: { mode: 'simulation', title: 'Simulation', control: true, content: true }, link: null, notice: null });
+    this.#set({ info: { mode: 'simulation', title: 'Simulation', control: true, content: true }, link: null, notice: null, charts });
     if (!this.simulation) {
-      this.store.clear();
+      this.store.clear(modelsOf(charts));
       this.simulation = new Simulation(this.store, () => this.#changed());
     }
     this.choose({ actor: '', record: null });
@@ -72,15 +75,21 @@ export class Controller {
   }
 
   /** Shows a recorded run. What is no trace is refused with a notice. */
-  openTrace(text: string): void {
+  async openTrace(text: string): Promise<void> {
     try {
       const { header, records } = parseTrace(text);
+      const recorded = await chartsOf(header.machines as Machines | undefined);
       this.#leave();
       this.simulation?.pause();
       this.simulation = undefined;
-      this.store.clear();
+      this.store.clear(modelsOf(recorded));
       for (const record of records) this.store.append(record);
-      this.#set({ info: { mode: 'trace', title: header.title, control: false, content: header.content }, link: null, notice: null });
+      this.#set({
+        info: { mode: 'trace', title: header.title, control: false, content: header.content },
+        link: null,
+        notice: null,
+        charts: recorded,
+      });
       this.choose({ actor: '', record: null, side: 'context' });
     } catch (error) {
       this.notify(`This file cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
@@ -92,7 +101,8 @@ export class Controller {
     const { info } = this.#state;
     const source = info.mode === 'simulation' ? 'simulation' : 'live';
     const title = info.mode === 'simulation' ? (this.simulation?.scenario.title ?? info.title) : info.title;
-    return formatTrace({ header: { format: 'opencode-manager-trace', version: 1, title, source, content: info.content }, records: this.store.records });
+    const header = { format: 'opencode-manager-trace', version: 1, title, source, content: info.content, machines } as const;
+    return formatTrace({ header, records: this.store.records });
   }
 
   /** Sends an event to an actor: of the simulation, or of the live run when that is allowed. */
@@ -113,7 +123,8 @@ export class Controller {
   #openLive(info: RunInfo): void {
     this.#set({ info, link: 'connecting' });
     this.#link = new LiveLink({
-      onRecords: (records) => records.forEach((record) => this.store.append(record)),
+      // Numbered anew: a page that came late starts with sums of what it missed.
+      onRecords: (records) => records.forEach((record) => this.store.append({ ...record, seq: this.store.nextSeq })),
       onReset: () => this.store.clear(),
       onState: (link) => this.#set({ link }),
     });
@@ -122,7 +133,7 @@ export class Controller {
 
   async #openServedTrace(): Promise<void> {
     const response = await fetch('./trace').catch(() => undefined);
-    if (response?.ok) this.openTrace(await response.text());
+    if (response?.ok) await this.openTrace(await response.text());
     else this.notify('The trace could not be read.');
   }
 
@@ -141,4 +152,8 @@ export class Controller {
   #changed(): void {
     this.#set({});
   }
+}
+
+function modelsOf({ session, pool }: Charts): Models {
+  return { session: session.model, pool: pool.model };
 }

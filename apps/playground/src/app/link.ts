@@ -59,7 +59,11 @@ export async function readRunInfo(): Promise<RunInfo> {
 }
 
 /** Asks the live run to do something. Resolves with what went wrong, if anything did. */
-export async function postCommand(command: { readonly actor: string; readonly type: string; readonly payload: Json }): Promise<string | undefined> {
+export async function postCommand(command: {
+  readonly actor: string;
+  readonly type: string;
+  readonly payload: Json;
+}): Promise<string | undefined> {
   const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(command) };
   const response = await fetch('./send', request).catch(() => undefined);
   if (!response) return 'The run does not answer.';

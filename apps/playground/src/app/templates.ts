@@ -18,12 +18,18 @@ interface KnownTurn {
   readonly busyChildren?: readonly string[];
 }
 
-const turnOf = ({ context }: TemplateInput): KnownTurn => ((context as { turn?: KnownTurn | null } | undefined)?.turn ?? {}) as KnownTurn;
+const turnOf = ({ context }: TemplateInput): KnownTurn => (context as { turn?: KnownTurn | null } | undefined)?.turn ?? {};
 const at = ({ nowMs }: TemplateInput) => ({ atMs: Math.round(nowMs) });
 const error = (code: string, message: string) => ({ error: { name: 'OpencodeManagerError', code, message } });
 
 const sessionTemplates: Fields<SessionMachineEvent> = {
-  'turn.submit': (input) => ({ taskId: 'by-hand', messageId: `msg_hand_${Math.round(input.nowMs)}`, kind: 'prompt', timeoutMs: null, ...at(input) }),
+  'turn.submit': (input) => ({
+    taskId: 'by-hand',
+    messageId: `msg_hand_${Math.round(input.nowMs)}`,
+    kind: 'prompt',
+    timeoutMs: null,
+    ...at(input),
+  }),
   'turn.accepted': at,
   'turn.refused': () => error('BAD_REQUEST', 'The server refused the turn.'),
   'turn.unknown': () => error('CONNECTION_LOST', 'The connection was lost before an answer came.'),
@@ -32,12 +38,19 @@ const sessionTemplates: Fields<SessionMachineEvent> = {
   'session.busy': at,
   'session.idle': at,
   'session.retrying': (input) => ({
-    retry: { attempt: (turnOf(input).lastRetry?.attempt ?? 0) + 1, message: 'Too Many Requests (429)', nextAtMs: Math.round(input.nowMs) + 4000 },
+    retry: {
+      attempt: (turnOf(input).lastRetry?.attempt ?? 0) + 1,
+      message: 'Too Many Requests (429)',
+      nextAtMs: Math.round(input.nowMs) + 4000,
+    },
     ...at(input),
   }),
   'session.errored': (input) => ({ error: { name: 'APIError', message: 'The provider failed.' }, ...at(input) }),
   'message.started': (input) => ({ id: `${turnOf(input).messageId ?? 'msg'}_answer`, ...at(input) }),
-  'message.finalised': (input) => ({ message: { id: `${turnOf(input).messageId ?? 'msg'}_answer`, finish: 'stop', empty: false }, ...at(input) }),
+  'message.finalised': (input) => ({
+    message: { id: `${turnOf(input).messageId ?? 'msg'}_answer`, finish: 'stop', empty: false },
+    ...at(input),
+  }),
   'ask.opened': (input) => ({
     ask: { id: 'per_hand', kind: 'permission', sessionId: 'this', permission: 'bash', patterns: ['npm test'] },
     ...at(input),
@@ -46,7 +59,15 @@ const sessionTemplates: Fields<SessionMachineEvent> = {
   'child.busy': (input) => ({ sessionId: 'ses_child', ...at(input) }),
   'child.quiet': (input) => ({ sessionId: turnOf(input).busyChildren?.[0] ?? 'ses_child', ...at(input) }),
   'snapshot.read': (input) => ({
-    facts: { startedAtMs: Math.round(input.nowMs), messageId: turnOf(input).messageId ?? '', status: 'idle', busyChildren: [], asks: [], messageFound: true, final: null },
+    facts: {
+      startedAtMs: Math.round(input.nowMs),
+      messageId: turnOf(input).messageId ?? '',
+      status: 'idle',
+      busyChildren: [],
+      asks: [],
+      messageFound: true,
+      final: null,
+    },
     ...at(input),
   }),
   progress: () => ({}),

@@ -34,7 +34,7 @@ export function plainDefinition(machine: AnyStateMachine): PlainState {
 }
 
 function withAlways(state: PlainState, node: AnyStateNode): PlainState {
-  const always = JSON.parse(JSON.stringify(node.always ?? [])) as PlainTransition[];
+  const always = (JSON.parse(JSON.stringify(node.always ?? [])) as PlainTransition[]).map((one) => Object.assign(one, { eventType: '' }));
   const states = Object.fromEntries(Object.entries(state.states).map(([key, child]) => [key, withAlways(child, node.states[key]!)]));
-  return { ...state, always: always.map((one) => ({ ...one, eventType: '' })), states };
+  return { ...state, always, states };
 }

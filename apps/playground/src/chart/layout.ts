@@ -56,7 +56,10 @@ function stayingRows({ inner }: ChartNode): CardRow[] {
   const groups = Map.groupBy(inner, ({ actions, guard }) => `${guard === undefined ? '' : `[${guard}] `}/ ${actions.join(', ')}`);
   return [...groups].flatMap(([action, transitions]) => {
     const chunks = chunksOf(transitions, transitions.length > 3 ? 3 : 1);
-    return chunks.map((chunk, index) => ({ text: `${chunk.map(({ label }) => label).join(', ')} ${index === chunks.length - 1 ? action : ''}`.trim(), transitions: chunk }));
+    return chunks.map((chunk, index) => ({
+      text: `${chunk.map(({ label }) => label).join(', ')} ${index === chunks.length - 1 ? action : ''}`.trim(),
+      transitions: chunk,
+    }));
   });
 }
 
@@ -131,7 +134,12 @@ function elkNode(model: ChartModel, node: ChartNode): ElkNode {
   return {
     id: node.id,
     children: [...anyState(model, node), ...children.map((child) => elkNode(model, child))],
-    layoutOptions: { 'elk.padding': `[top=${top},left=18,bottom=18,right=18]`, 'elk.nodeSize.constraints': 'MINIMUM_SIZE', 'elk.nodeSize.minimum': `(${sizeOf(model, node).width},0)`, ...spacing },
+    layoutOptions: {
+      'elk.padding': `[top=${top},left=18,bottom=18,right=18]`,
+      'elk.nodeSize.constraints': 'MINIMUM_SIZE',
+      'elk.nodeSize.minimum': `(${sizeOf(model, node).width},0)`,
+      ...spacing,
+    },
   };
 }
 
@@ -167,7 +175,9 @@ function collect(node: ElkNode, nodes: Record<string, Box>): void {
 }
 
 function routeOf(edge: ElkExtendedEdge): readonly Point[] {
-  const points = (edge.sections ?? []).flatMap(({ startPoint, bendPoints = [], endPoint }) => [startPoint, ...bendPoints, endPoint]);
+  const points = (edge.sections ?? []).flatMap(({ startPoint, bendPoints = [], endPoint }) =>
+    [[startPoint], bendPoints, [endPoint]].flat(),
+  );
   return points.map(({ x, y }) => ({ x: round(x), y: round(y) }));
 }
 

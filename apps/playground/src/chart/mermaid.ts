@@ -19,9 +19,9 @@ function childLines(model: ChartModel, parent: ChartNode, indent: string): strin
     .filter((node) => node.parent === parent.id)
     .flatMap((node) => {
       const inner = childLines(model, node, `${indent}  `);
-      const first = node.initial ? [`${indent}[*] --> ${name(node.id)}`] : [];
-      const declared = inner.length > 0 ? [`${indent}state "${node.key}" as ${name(node.id)} {`, ...inner, `${indent}}`] : [`${indent}state "${node.key}" as ${name(node.id)}`];
-      return [...first, ...declared];
+      const head = `${indent}state "${node.key}" as ${name(node.id)}`;
+      const declared = inner.length > 0 ? [`${head} {`, inner, `${indent}}`].flat() : [head];
+      return node.initial ? [`${indent}[*] --> ${name(node.id)}`, declared].flat() : declared;
     });
 }
 

@@ -142,11 +142,15 @@ export function likelyTransitions(model: ChartModel, from: string, to: string, e
   const sources = selfAndAncestors(model, `${model.id}.${from}`);
   const target = `${model.id}.${to}`;
   const first = model.transitions.filter(({ source, target: aim }) => aim !== undefined && sources.includes(source));
-  const ranked = [...first].sort((a, b) => rank(a, eventType) - rank(b, eventType));
+  const ranked = first.toSorted((a, b) => rank(a, eventType) - rank(b, eventType));
   for (const step of ranked) if (entered(model, step.target!) === target) return [step];
   for (const step of ranked) {
     const next = model.transitions.find(
-      (one) => one.kind === 'always' && one.source === entered(model, step.target!) && one.target !== undefined && entered(model, one.target) === target,
+      (one) =>
+        one.kind === 'always' &&
+        one.source === entered(model, step.target!) &&
+        one.target !== undefined &&
+        entered(model, one.target) === target,
     );
     if (next) return [step, next];
   }

@@ -38,12 +38,21 @@ export function edgeCount(edge: ChartEdge, counts: ReadonlyMap<string, number>):
 export function chartToSvg({ model, layout }: Chart, counts: ReadonlyMap<string, number>): string {
   const { width, height } = layout;
   const style = 'text{font-family:ui-monospace,Menlo,Consolas,monospace;fill:#1f2937}.t{font-family:system-ui,sans-serif;font-weight:600}';
-  const arrow = '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#475569"/></marker>';
-  const body = [...model.nodes.map((node) => cardSvg(model, layout, node, counts)), ...model.edges.map((edge) => edgeSvg(layout, edge, counts))];
+  const arrow =
+    '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#475569"/></marker>';
+  const body = [
+    ...model.nodes.map((node) => cardSvg(model, layout, node, counts)),
+    ...model.edges.map((edge) => edgeSvg(layout, edge, counts)),
+  ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"><style>${style}</style><defs>${arrow}</defs><rect width="100%" height="100%" fill="#fff"/>${body.join('')}</svg>\n`;
 }
 
-function cardSvg(model: ChartModel, { nodes }: Chart['layout'], node: ChartModel['nodes'][number], counts: ReadonlyMap<string, number>): string {
+function cardSvg(
+  model: ChartModel,
+  { nodes }: Chart['layout'],
+  node: ChartModel['nodes'][number],
+  counts: ReadonlyMap<string, number>,
+): string {
   const box = nodes[node.id];
   if (!box) return '';
   const places = rowPlaces(model, node);

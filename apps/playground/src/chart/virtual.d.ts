@@ -1,4 +1,6 @@
 declare module 'virtual:chart-layouts' {
-  const layouts: Readonly<Record<string, import('./layout.ts').ChartLayout>>;
+  import type { ChartLayout } from './layout.ts';
+
+  const layouts: Readonly<Record<string, ChartLayout>>;
   export default layouts;
 }

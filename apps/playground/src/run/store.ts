@@ -6,6 +6,12 @@ import { emptyView, ViewBuilder, type RunView } from './view.ts';
 /** A whole view is kept at each of these many records; any other moment is at most so many records away. */
 const keyframeEvery = 512;
 
+/** The charts whose transitions are counted. */
+export interface Models {
+  readonly session: ChartModel;
+  readonly pool: ChartModel;
+}
+
 /** Records beyond this many push the oldest out. */
 const defaultLimit = 300_000;
 
@@ -38,7 +44,7 @@ export interface Moment {
  * come; a record costs a few microseconds.
  */
 export class RunStore {
-  readonly #models: { readonly session: ChartModel; readonly pool: ChartModel };
+  #models: Models;
   readonly #limit: number;
   readonly #listeners = new Set<() => void>();
   #records: RunRecord[] = [];
@@ -53,7 +59,7 @@ export class RunStore {
   #moment: Moment | undefined;
   #scheduled = false;
 
-  constructor(models: { readonly session: ChartModel; readonly pool: ChartModel }, limit = defaultLimit) {
+  constructor(models: Models, limit = defaultLimit) {
     this.#models = models;
     this.#limit = limit;
     this.#coverage = new Coverage(models);
@@ -70,7 +76,9 @@ export class RunStore {
     this.#changed();
   }
 
-  clear(): void {
+  /** Forgets the run; another one may have other charts. */
+  clear(models: Models = this.#models): void {
+    this.#models = models;
     this.#records = [];
     this.#keyframes = [];
     this.#newest = new ViewBuilder();
@@ -87,6 +95,11 @@ export class RunStore {
 
   get length(): number {
     return this.#records.length;
+  }
+
+  /** Number of the record that comes next. */
+  get nextSeq(): number {
+    return (this.#records.at(-1)?.seq ?? 0) + 1;
   }
 
   /** Looks at the moment after so many records; null follows the newest. */
@@ -132,7 +145,16 @@ export class RunStore {
     const end = this.#cursor ?? this.#records.length;
     const following = this.#cursor === null;
     const view = following ? this.#newest.view() : this.#viewAt(end);
-    return { view, records: this.#records, end, following, counts: this.#coverage.counts, version: this.#version, dropped: this.#dropped, marks: this.#marks };
+    return {
+      view,
+      records: this.#records,
+      end,
+      following,
+      counts: this.#coverage.counts,
+      version: this.#version,
+      dropped: this.#dropped,
+      marks: this.#marks,
+    };
   }
 
   #viewAt(end: number): RunView {

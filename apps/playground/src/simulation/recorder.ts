@@ -146,7 +146,14 @@ function routeOf(type: string, route: Route | undefined, lane: Lane): Route {
 }
 
 const askTypes: ReadonlySet<string> = new Set(['ask.opened', 'ask.closed']);
-const errorTypes: ReadonlySet<string> = new Set(['session.errored', 'turn.refused', 'turn.unknown', 'server.exited', 'session.failed', 'task.crashed']);
+const errorTypes: ReadonlySet<string> = new Set([
+  'session.errored',
+  'turn.refused',
+  'turn.unknown',
+  'server.exited',
+  'session.failed',
+  'task.crashed',
+]);
 const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'failed']);
 
 /** What an event is besides, by its type and by where it led. */

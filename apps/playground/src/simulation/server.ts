@@ -19,7 +19,15 @@ export interface Weather {
   subAgents: boolean;
 }
 
-export const calm: Weather = { rateLimited: false, quotaSpent: false, slow: false, asks: false, neverIdle: false, deafToAborts: false, subAgents: false };
+export const calm: Weather = {
+  rateLimited: false,
+  quotaSpent: false,
+  slow: false,
+  asks: false,
+  neverIdle: false,
+  deafToAborts: false,
+  subAgents: false,
+};
 
 /** An event of the stream, in the words of the session machine. */
 export type StreamEvent =
@@ -40,6 +48,8 @@ interface ServerTurn {
   busyChildren: string[];
   final: SnapshotFacts['final'];
   over: boolean;
+  /** Models are not equally fast: crowds must not march in step. */
+  readonly pace: number;
 }
 
 export interface SimulatedServerOptions {
@@ -77,6 +87,7 @@ export class SimulatedServer {
       busyChildren: [],
       final: null,
       over: false,
+      pace: 1 + 0.07 * (((this.#started * 7) % 11) - 5),
     };
     this.#turns.set(sessionId, turn);
     const pace = this.#pace();
@@ -141,7 +152,13 @@ export class SimulatedServer {
 
   #openAsk(turn: ServerTurn): void {
     const command = askedFor[this.#started % askedFor.length]!;
-    const ask = { id: `per_${turn.messageId}`, kind: 'permission', sessionId: turn.sessionId, permission: 'bash', patterns: [command] } as const;
+    const ask = {
+      id: `per_${turn.messageId}`,
+      kind: 'permission',
+      sessionId: turn.sessionId,
+      permission: 'bash',
+      patterns: [command],
+    } as const;
     turn.asks = [{ ...ask, atMs: this.#options.clock.now() }];
     this.#tell(turn, { type: 'ask.opened', ask });
   }
@@ -160,7 +177,7 @@ export class SimulatedServer {
   /** Says something now and then, and comes to an end. */
   #work(turn: ServerTurn, steps: number): void {
     if (steps === 0) return this.#finish(turn, undefined);
-    this.#later(turn, 380 * this.#pace(), () => {
+    this.#later(turn, 380 * turn.pace * this.#pace(), () => {
       this.#tell(turn, { type: 'progress' });
       this.#work(turn, steps - 1);
     });

@@ -18,7 +18,11 @@ const takes = { createSession: 25, request: 20, answer: 15, stream: 4, read: 40,
 
 const directories = ['/work/shop', '/work/api', '/work/docs'];
 
-const connectionLost = { name: 'OpencodeManagerError', code: 'CONNECTION_LOST', message: 'The connection was lost before an answer came.' } as const;
+const connectionLost = {
+  name: 'OpencodeManagerError',
+  code: 'CONNECTION_LOST',
+  message: 'The connection was lost before an answer came.',
+} as const;
 
 /** The pool machine, its session machines and a simulated server, all on one simulated clock. */
 export class World {
@@ -120,13 +124,15 @@ export class World {
 
   /** Asks for the end of every turn in flight. */
   abortAll(reason: string): void {
-    for (const [id, actor] of this.#sessions) if (pathOf(actor.getSnapshot().value).startsWith('active')) this.send(id, { type: 'turn.abort', reason } as EventObject);
+    for (const [id, actor] of this.#sessions)
+      if (pathOf(actor.getSnapshot().value).startsWith('active')) this.send(id, { type: 'turn.abort', reason } as EventObject);
   }
 
   /** Answers every open permission. */
   answerAsks(): void {
     for (const [id, actor] of this.#sessions) {
-      for (const ask of actor.getSnapshot().context.turn?.openAsks ?? []) this.send(id, { type: 'ask.closed', id: ask.id, atMs: this.clock.now() } as EventObject);
+      for (const ask of actor.getSnapshot().context.turn?.openAsks ?? [])
+        this.send(id, { type: 'ask.closed', id: ask.id, atMs: this.clock.now() } as EventObject);
     }
   }
 
@@ -138,7 +144,8 @@ export class World {
   #startPool(maxSessions: number): PoolActor {
     const machine = poolMachine.provide({
       actions: {
-        startAssigned: ({ context }) => context.assigned.forEach((taskId) => this.clock.setTimeout(() => this.#start(taskId), takes.createSession)),
+        startAssigned: ({ context }) =>
+          context.assigned.forEach((taskId) => this.clock.setTimeout(() => this.#start(taskId), takes.createSession)),
         abortActive: () => this.clock.setTimeout(() => this.abortAll('The pool was stopped.'), 0),
       },
     });
@@ -160,12 +167,29 @@ export class World {
   #start(taskId: string): void {
     if (!this.server.alive) return;
     if (this.refuseSessions) {
-      const crash = { type: 'task.crashed', taskId, priority: 0, group: '', error: connectionLost, atMs: this.clock.now(), jitter: 0 } as const;
+      const crash = {
+        type: 'task.crashed',
+        taskId,
+        priority: 0,
+        group: '',
+        error: connectionLost,
+        atMs: this.clock.now(),
+        jitter: 0,
+      } as const;
       return this.#recorder.along({ from: 'session', to: 'pool' }, () => this.#pool.send(crash));
     }
-    const id = this.sessionIds.find((one) => !this.#taken.has(one) && this.#sessions.get(one)!.getSnapshot().value === 'idle') ?? this.createSession();
+    const id =
+      this.sessionIds.find((one) => !this.#taken.has(one) && this.#sessions.get(one)!.getSnapshot().value === 'idle') ??
+      this.createSession();
     this.#taken.add(id);
-    const turn = { type: 'turn.submit', taskId, messageId: this.nextMessageId(), kind: 'prompt', timeoutMs: null, atMs: this.clock.now() } as const;
+    const turn = {
+      type: 'turn.submit',
+      taskId,
+      messageId: this.nextMessageId(),
+      kind: 'prompt',
+      timeoutMs: null,
+      atMs: this.clock.now(),
+    } as const;
     this.#recorder.along({ from: 'pool', to: 'session' }, () => this.#sessions.get(id)!.send(turn));
   }
 
@@ -188,7 +212,9 @@ export class World {
     this.#recorder.record({ actor: sessionId, from: 'session', to: 'server', type: 'submitTurn', payload: { messageId } });
     this.clock.setTimeout(() => {
       const taken = this.server.submit(sessionId, messageId);
-      const answer = taken ? ({ type: 'turn.accepted', atMs: this.clock.now() + takes.answer } as const) : ({ type: 'turn.unknown', error: connectionLost } as const);
+      const answer = taken
+        ? ({ type: 'turn.accepted', atMs: this.clock.now() + takes.answer } as const)
+        : ({ type: 'turn.unknown', error: connectionLost } as const);
       this.clock.setTimeout(() => this.#answer(sessionId, messageId, answer), takes.answer);
     }, takes.request);
   }
@@ -243,7 +269,16 @@ export class World {
 
   #tellStream(type: string, path: string): void {
     const payload = { generation: this.#generation };
-    this.#recorder.record({ actor: 'stream', from: 'server', to: 'worker', type, payload, path, changes: [{ path: 'generation', after: this.#generation }], ...tagged(type) });
+    this.#recorder.record({
+      actor: 'stream',
+      from: 'server',
+      to: 'worker',
+      type,
+      payload,
+      path,
+      changes: [{ path: 'generation', after: this.#generation }],
+      ...tagged(type),
+    });
   }
 }
 
@@ -257,6 +292,9 @@ function projectPool(value: unknown): unknown {
   return {
     ...context,
     holders: holders.flat(),
-    waiting: waiting.map(({ priority, groups }) => ({ priority, groups: groups.map(({ name, waiting: queue }) => ({ name, tasks: queue.flat().slice(0, 20) })) })),
+    waiting: waiting.map(({ priority, groups }) => ({
+      priority,
+      groups: groups.map(({ name, waiting: queue }) => ({ name, tasks: queue.flat().slice(0, 20) })),
+    })),
   };
 }

@@ -22,10 +22,10 @@ export function applyChanges(value: Json | undefined, changes: readonly Change[]
 function setAt(value: Json | undefined, [key, ...rest]: readonly string[], after: Json | undefined): Json | undefined {
   if (key === undefined) return after;
   const object = isRecord(value) ? value : {};
-  const next = setAt(object[key] as Json | undefined, rest, after);
-  if (next !== undefined) return { ...object, [key]: next } as Json;
+  const next = setAt(object[key], rest, after);
+  if (next !== undefined) return { ...object, [key]: next };
   const { [key]: _gone, ...others } = object;
-  return others as Json;
+  return others;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

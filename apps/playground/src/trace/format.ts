@@ -61,6 +61,8 @@ export interface TraceHeader {
   readonly title: string;
   readonly source: 'simulation' | 'live';
   readonly content: boolean;
+  /** Definitions of the machines that ran, so that the run is drawn with its own charts. */
+  readonly machines?: { readonly session: unknown; readonly pool: unknown };
 }
 
 export interface Trace {

@@ -1,5 +1,4 @@
 import type { CentreTab } from '../app/controller.ts';
-import { charts } from '../chart/shipped.ts';
 import { ChartView } from './chart-view.tsx';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 import { SequenceView } from './sequence-view.tsx';
@@ -14,7 +13,7 @@ const tabs: readonly { readonly id: CentreTab; readonly label: string }[] = [
 /** The middle of the page: a chart with what is active in it, or the sequence diagram. */
 export function ChartPanel() {
   const controller = useController();
-  const { choice } = usePage();
+  const { choice, charts } = usePage();
   const { view, counts } = useMoment();
   const chosen = useChosen();
   const chart = choice.centre === 'pool' ? charts.pool : charts.session;
@@ -23,7 +22,13 @@ export function ChartPanel() {
   return (
     <section className="panel chart-panel" aria-label="Charts">
       <div className="panel-head">
-        <Tabs label="What is drawn" tabs={tabs} chosen={choice.centre} onChoose={(centre) => controller.choose({ centre })} controls="centre" />
+        <Tabs
+          label="What is drawn"
+          tabs={tabs}
+          chosen={choice.centre}
+          onChoose={(centre) => controller.choose({ centre })}
+          controls="centre"
+        />
         <span className="spacer" />
         {choice.centre !== 'sequence' && (
           <>
@@ -33,14 +38,22 @@ export function ChartPanel() {
               </span>
             )}
             <label className="switch" title="Which transitions this run took, and how often">
-              <input type="checkbox" checked={choice.coverage} onChange={(event) => controller.choose({ coverage: event.target.checked })} />
+              <input
+                type="checkbox"
+                checked={choice.coverage}
+                onChange={(event) => controller.choose({ coverage: event.target.checked })}
+              />
               Coverage {taken}/{chart.model.transitions.length}
             </label>
           </>
         )}
       </div>
       <div id="centre" role="tabpanel" className="centre" aria-label={tabs.find(({ id }) => id === choice.centre)?.label}>
-        {choice.centre === 'sequence' ? <SequenceView /> : <ChartView key={chart.model.id} chart={chart} actor={actor} counts={choice.coverage ? counts : undefined} />}
+        {choice.centre === 'sequence' ? (
+          <SequenceView />
+        ) : (
+          <ChartView key={chart.model.id} chart={chart} actor={actor} counts={choice.coverage ? counts : undefined} />
+        )}
       </div>
     </section>
   );

@@ -6,7 +6,7 @@ import { edgeCount, roundedPath } from '../chart/svg.ts';
 import type { ActorView } from '../run/view.ts';
 import { tone } from './format.ts';
 import { useController } from './hooks.ts';
-import { usePanZoom } from './pan-zoom.ts';
+import { usePanZoom, type PanZoom } from './pan-zoom.ts';
 
 /** Below this scale the rows of the cards cannot be read: names take their place. */
 const readableScale = 0.6;
@@ -24,9 +24,7 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
   const svg = useRef<SVGSVGElement>(null);
   const { camera, fit, zoom, handlers } = usePanZoom(svg, layout);
   const [focus, setFocus] = useState<string | null>(null);
-  const { store } = useController();
-  const active = useMemo(() => new Set(actor ? selfAndAncestors(model, actor.path === '' ? model.id : `${model.id}.${actor.path}`) : []), [model, actor?.path]);
-  const taken = useMemo(() => new Set(actor?.moved ? store.transitionsOf(actor.moved, actor.cameFrom) : []), [store, actor?.moved, actor?.cameFrom]);
+  const { active, taken } = useHighlights(model, actor);
   const far = camera.scale < readableScale;
   return (
     <div className="chart" data-far={far}>
@@ -40,13 +38,7 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
         {...handlers}
         onPointerLeave={handlers.onPointerUp}
       >
-        <defs>
-          {['plain', 'enabled', 'taken'].map((kind) => (
-            <marker key={kind} id={`arrow-${kind}`} className={`arrow-${kind}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">
-              <path d="M0 0L8 4L0 8z" />
-            </marker>
-          ))}
-        </defs>
+        <Arrowheads />
         <g transform={`translate(${camera.x} ${camera.y}) scale(${camera.scale})`}>
           {model.nodes.map((node) => (
             <Card
@@ -75,18 +67,64 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
           ))}
         </g>
       </svg>
-      <div className="chart-tools">
-        <button type="button" onClick={() => zoom(1.3)} aria-label="Zoom in">
-          +
-        </button>
-        <button type="button" onClick={() => zoom(1 / 1.3)} aria-label="Zoom out">
-          −
-        </button>
-        <button type="button" onClick={fit}>
-          Fit
-        </button>
-      </div>
+      <Tools zoom={zoom} fit={fit} />
       {focus !== null && <About model={model} id={focus} counts={counts} onClose={() => setFocus(null)} />}
+    </div>
+  );
+}
+
+/** The states that an actor is in, and the transitions it took last. */
+function useHighlights(
+  model: ChartModel,
+  actor: ActorView | undefined,
+): { readonly active: ReadonlySet<string>; readonly taken: ReadonlySet<string> } {
+  const { store } = useController();
+  const active = useMemo(
+    () => new Set(actor ? selfAndAncestors(model, actor.path === '' ? model.id : `${model.id}.${actor.path}`) : []),
+    [model, actor?.path],
+  );
+  const taken = useMemo(
+    () => new Set(actor?.moved ? store.transitionsOf(actor.moved, actor.cameFrom) : []),
+    [store, actor?.moved, actor?.cameFrom],
+  );
+  return { active, taken };
+}
+
+function Arrowheads() {
+  return (
+    <defs>
+      {['plain', 'enabled', 'taken'].map((kind) => (
+        <marker
+          key={kind}
+          id={`arrow-${kind}`}
+          className={`arrow-${kind}`}
+          viewBox="0 0 8 8"
+          refX="7"
+          refY="4"
+          markerWidth="9"
+          markerHeight="9"
+          markerUnits="userSpaceOnUse"
+          orient="auto"
+        >
+          <path d="M0 0L8 4L0 8z" />
+        </marker>
+      ))}
+    </defs>
+  );
+}
+
+function Tools({ zoom, fit }: Pick<PanZoom, 'zoom' | 'fit'>) {
+  return (
+    <div className="chart-tools">
+      <button type="button" onClick={() => zoom(1.3)} aria-label="Zoom in">
+        +
+      </button>
+      <button type="button" onClick={() => zoom(1 / 1.3)} aria-label="Zoom out">
+        −
+      </button>
+      <button type="button" onClick={fit}>
+        Fit
+      </button>
     </div>
   );
 }
@@ -114,7 +152,15 @@ const Card = memo(function Card({ model, layout, node, active, leaf, taken, coun
   const size = titleSize(node, box.width, isCompound ? layout.nodes[node.id]!.height : box.height, titleScale);
   const any = layout.nodes[anyStateId(node.id)];
   return (
-    <g className={`node ${tone(node.path)}`} data-node={node.path === '' ? model.id : node.path} data-active={active} data-leaf={leaf} data-compound={isCompound} data-focused={focused} onClick={() => onFocus(node.id)}>
+    <g
+      className={`node ${tone(node.path)}`}
+      data-node={node.path === '' ? model.id : node.path}
+      data-active={active}
+      data-leaf={leaf}
+      data-compound={isCompound}
+      data-focused={focused}
+      onClick={() => onFocus(node.id)}
+    >
       <rect x={box.x} y={box.y} width={box.width} height={box.height} rx={8} data-final={node.type === 'final'} />
       {node.initial && <circle className="initial" cx={box.x} cy={box.y} r={4} />}
       {titleScale > 1 && !isCompound ? (
@@ -128,7 +174,16 @@ const Card = memo(function Card({ model, layout, node, active, leaf, taken, coun
       )}
       {titleScale === 1 &&
         rows.map((row, index) => (
-          <Row key={index} row={row} x={box.x + places[index]!.x} y={box.y + places[index]!.y} width={isCompound ? places[index]!.width : box.width} enabled={active} taken={taken} counts={counts} />
+          <Row
+            key={index}
+            row={row}
+            x={box.x + places[index]!.x}
+            y={box.y + places[index]!.y}
+            width={isCompound ? places[index]!.width : box.width}
+            enabled={active}
+            taken={taken}
+            counts={counts}
+          />
         ))}
       {any && (
         <g className="any-state">
@@ -162,7 +217,12 @@ function Row({ row, x, y, width, enabled, taken, counts }: RowProps) {
   const count = counts && row.transitions.reduce((sum, { id }) => sum + (counts.get(id) ?? 0), 0);
   const isTaken = row.transitions.some(({ id }) => taken.has(id));
   return (
-    <g className="row" data-enabled={enabled && row.transitions.length > 0} data-taken={isTaken} data-covered={count === undefined ? undefined : count > 0}>
+    <g
+      className="row"
+      data-enabled={enabled && row.transitions.length > 0}
+      data-taken={isTaken}
+      data-covered={count === undefined ? undefined : count > 0}
+    >
       {isTaken && <rect x={x + 4} y={y - 11} width={width - 8} height={lettering.rowHeight} rx={3} />}
       <text x={x + 10} y={y} fontSize={lettering.row}>
         {row.text}

@@ -30,7 +30,11 @@ export function FaultsPanel() {
         <button type="button" className="danger" onClick={() => simulation.toggle('killServer')} disabled={simulation.isOn('killServer')}>
           Kill the server
         </button>
-        <button type="button" onClick={() => chosen && simulation.send(chosen.id, { type: 'turn.abort', reason: 'Aborted on the page.' } as never)} disabled={!chosen || chosen.id === 'pool'}>
+        <button
+          type="button"
+          onClick={() => chosen && simulation.send(chosen.id, { type: 'turn.abort', reason: 'Aborted on the page.' } as never)}
+          disabled={!chosen || chosen.id === 'pool'}
+        >
           Abort the chosen turn
         </button>
         <button type="button" onClick={() => world.answerAsks()}>

@@ -20,7 +20,9 @@ export class LogFilter {
     for (; this.#seen < Math.max(end, this.#seen) && this.#seen < records.length; this.#seen += 1) {
       if (matches(records[this.#seen]!, criteria)) this.#matching.push(this.#seen);
     }
-    return this.#matching.length > 0 && this.#matching.at(-1)! >= end ? this.#matching.slice(0, countBelow(this.#matching, end)) : this.#matching;
+    return this.#matching.length > 0 && this.#matching.at(-1)! >= end
+      ? this.#matching.slice(0, countBelow(this.#matching, end))
+      : this.#matching;
   }
 
   #isSame({ text, kind, actor }: LogCriteria): boolean {
@@ -41,7 +43,10 @@ function matches(record: RunRecord, { text, kind, actor }: LogCriteria): boolean
   if (kind !== 'all' && kind !== 'moves' && !record.tags?.includes(kind)) return false;
   if (text === '') return true;
   const wanted = text.toLowerCase();
-  return `${record.type} ${record.actor} ${record.path ?? ''}`.toLowerCase().includes(wanted) || (record.payload !== undefined && JSON.stringify(record.payload).toLowerCase().includes(wanted));
+  return (
+    `${record.type} ${record.actor} ${record.path ?? ''}`.toLowerCase().includes(wanted) ||
+    (record.payload !== undefined && JSON.stringify(record.payload).toLowerCase().includes(wanted))
+  );
 }
 
 /** How many of the ascending numbers lie below a bound. */

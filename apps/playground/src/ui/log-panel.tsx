@@ -27,8 +27,18 @@ export function LogPanel() {
             {rows.length}
           </span>
         </h2>
-        <input type="search" placeholder="type, actor or payload" aria-label="Filter events by text" value={criteria.text} onChange={(event) => setCriteria({ ...criteria, text: event.target.value })} />
-        <select aria-label="Kind of events" value={criteria.kind} onChange={(event) => setCriteria({ ...criteria, kind: event.target.value as LogCriteria['kind'] })}>
+        <input
+          type="search"
+          placeholder="type, actor or payload"
+          aria-label="Filter events by text"
+          value={criteria.text}
+          onChange={(event) => setCriteria({ ...criteria, text: event.target.value })}
+        />
+        <select
+          aria-label="Kind of events"
+          value={criteria.kind}
+          onChange={(event) => setCriteria({ ...criteria, kind: event.target.value as LogCriteria['kind'] })}
+        >
           <option value="all">all events</option>
           <option value="moves">state changes</option>
           <option value="error">errors</option>
@@ -36,7 +46,12 @@ export function LogPanel() {
           <option value="gap">gaps</option>
         </select>
         <label className="switch">
-          <input type="checkbox" checked={criteria.actor !== null} onChange={(event) => setCriteria({ ...criteria, actor: event.target.checked ? choice.actor : null })} disabled={choice.actor === ''} />
+          <input
+            type="checkbox"
+            checked={criteria.actor !== null}
+            onChange={(event) => setCriteria({ ...criteria, actor: event.target.checked ? choice.actor : null })}
+            disabled={choice.actor === ''}
+          />
           chosen only
         </label>
         <button type="button" aria-pressed={pausedAt !== null} onClick={() => setPausedAt(pausedAt === null ? end : null)}>
@@ -45,7 +60,9 @@ export function LogPanel() {
       </div>
       <div className="log-body">
         <Rows rows={rows} records={records} follow={pausedAt === null} />
-        {chosen ? <RecordDetail record={chosen} startMs={records[0]?.atMs ?? 0} onClose={() => controller.choose({ record: null })} /> : null}
+        {chosen ? (
+          <RecordDetail record={chosen} startMs={records[0]?.atMs ?? 0} onClose={() => controller.choose({ record: null })} />
+        ) : null}
       </div>
     </section>
   );
@@ -101,7 +118,8 @@ function Rows({ rows, records, follow }: RowsProps) {
 function LogRow({ record, startMs }: { readonly record: RunRecord; readonly startMs: number }) {
   const controller = useController();
   const { choice } = usePage();
-  const choose = () => controller.choose({ record: record.seq, ...(record.actor !== 'server' && record.actor !== 'stream' && { actor: record.actor }) });
+  const choose = () =>
+    controller.choose({ record: record.seq, ...(record.actor !== 'server' && record.actor !== 'stream' && { actor: record.actor }) });
   return (
     <tr data-chosen={choice.record === record.seq} data-tag={record.tags?.[0]} data-type={record.type} onClick={choose}>
       <td className="time">{formatMoment(record.atMs, startMs)}</td>

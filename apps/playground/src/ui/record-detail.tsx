@@ -28,7 +28,11 @@ export function RecordDetail({ record, startMs, onClose }: RecordDetailProps) {
       </header>
       {edges.length > 0 && (
         <p className="muted">
-          Transitions: {edges.map((edge) => edge.split('|')).map(([source, event]) => `${source} on ${event === '' ? 'always' : eventName(event ?? '')}`).join(', then ')}
+          Transitions:{' '}
+          {edges
+            .map((edge) => edge.split('|'))
+            .map(([source, event]) => `${source} on ${event === '' ? 'always' : eventName(event ?? '')}`)
+            .join(', then ')}
         </p>
       )}
       {record.payload !== undefined && <pre tabIndex={0}>{JSON.stringify(record.payload, null, 2)}</pre>}

@@ -1,7 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import { enabledEvents, type EnabledEvent } from '../app/enabled.ts';
 import { templateOf } from '../app/templates.ts';
-import { charts } from '../chart/shipped.ts';
 import type { ActorView } from '../run/view.ts';
 import type { Json } from '../trace/format.ts';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
@@ -11,10 +10,10 @@ const liveEvents: ReadonlySet<string> = new Set(['turn.abort', 'ask.closed', 'st
 
 /** The events that the chosen actor would react to now, each with a payload that can be edited. */
 export function SendBox() {
-  const { info } = usePage();
+  const { info, charts } = usePage();
   const { following } = useMoment();
   const actor = useChosen();
-  const events = useMemo(() => (actor ? enabledEvents(actor.id === 'pool' ? charts.pool.model : charts.session.model, actor) : []), [actor?.id, actor?.path]);
+  const events = useMemo(() => (actor ? enabledEvents(charts, actor) : []), [charts, actor?.id, actor?.path]);
   if (!actor) return <p className="empty">No session yet.</p>;
   const possible = info.mode === 'live' ? events.filter(({ type }) => liveEvents.has(type)) : events;
   return (
@@ -50,7 +49,9 @@ function Sender({ actor, events, disabled }: SenderProps) {
   }, [known]);
   const choose = (event: EnabledEvent) => {
     setType(event.type);
-    setText(JSON.stringify(event.isDelay ? {} : templateOf(actor.id, event.type, { nowMs: nowOf(controller), context: actor.context }), null, 2));
+    setText(
+      JSON.stringify(event.isDelay ? {} : templateOf(actor.id, event.type, { nowMs: nowOf(controller), context: actor.context }), null, 2),
+    );
   };
   const problem = known ? problemOf(text) : undefined;
   const send = () => {
@@ -60,7 +61,15 @@ function Sender({ actor, events, disabled }: SenderProps) {
     <>
       <div className="event-buttons" role="group" aria-label="Events that are possible now">
         {events.map((event) => (
-          <button key={event.type} type="button" disabled={disabled} aria-pressed={event.type === type} data-delay={event.isDelay} onClick={() => choose(event)} title={titleOf(event)}>
+          <button
+            key={event.type}
+            type="button"
+            disabled={disabled}
+            aria-pressed={event.type === type}
+            data-delay={event.isDelay}
+            onClick={() => choose(event)}
+            title={titleOf(event)}
+          >
             {event.label}
           </button>
         ))}
@@ -69,7 +78,14 @@ function Sender({ actor, events, disabled }: SenderProps) {
         <div className="editor">
           <label>
             Payload of <b>{events.find((event) => event.type === type)?.label}</b>
-            <textarea value={text} spellCheck={false} rows={Math.min(12, text.split('\n').length + 1)} onChange={(event) => setText(event.target.value)} aria-invalid={problem !== undefined} data-testid="payload" />
+            <textarea
+              value={text}
+              spellCheck={false}
+              rows={Math.min(12, text.split('\n').length + 1)}
+              onChange={(event) => setText(event.target.value)}
+              aria-invalid={problem !== undefined}
+              data-testid="payload"
+            />
           </label>
           {problem !== undefined && <p className="problem">{problem}</p>}
           <button type="button" className="primary" onClick={send} disabled={disabled || problem !== undefined} data-testid="send">
@@ -86,7 +102,11 @@ function nowOf({ simulation }: ReturnType<typeof useController>): number {
 }
 
 function titleOf({ transitions }: EnabledEvent): string {
-  return transitions.map(({ target, guard, actions, description }) => [guard && `[${guard}]`, target ? `→ ${target}` : `/ ${actions.join(', ')}`, description].filter(Boolean).join(' ')).join('\n');
+  return transitions
+    .map(({ target, guard, actions, description }) =>
+      [guard && `[${guard}]`, target ? `→ ${target}` : `/ ${actions.join(', ')}`, description].filter(Boolean).join(' '),
+    )
+    .join('\n');
 }
 
 function problemOf(text: string): string | undefined {
@@ -101,7 +121,12 @@ function problemOf(text: string): string | undefined {
 function ReadOnly({ events, mode }: { readonly events: readonly EnabledEvent[]; readonly mode: string }) {
   return (
     <>
-      <p className="muted">{mode === 'live' ? 'This run cannot be controlled from here: it was started without --allow-control.' : 'A recorded run takes no events.'} It would react to:</p>
+      <p className="muted">
+        {mode === 'live'
+          ? 'This run cannot be controlled from here: it was started without --allow-control.'
+          : 'A recorded run takes no events.'}{' '}
+        It would react to:
+      </p>
       <ul className="event-list">
         {events.map((event) => (
           <li key={event.type}>
@@ -124,12 +149,13 @@ interface OpenAsk {
 function LiveAsks({ actor }: { readonly actor: ActorView }) {
   const controller = useController();
   const { info } = usePage();
-  const asks = ((actor.context as { openAsks?: readonly OpenAsk[] } | undefined)?.openAsks ?? []) as readonly OpenAsk[];
+  const asks = (actor.context as { openAsks?: readonly OpenAsk[] } | undefined)?.openAsks ?? [];
   const answer = (id: string, allow: boolean) => void controller.send(actor.id, 'ask.closed', { id, allow });
   return asks.map(({ id, kind, permission, patterns = [] }) => (
     <div key={id} className="ask" role="group" aria-label="An ask waits for an answer">
       <p>
-        {kind === 'permission' ? 'Permission' : 'Question'} <b>{permission ?? ''}</b> {patterns.map((pattern) => (
+        {kind === 'permission' ? 'Permission' : 'Question'} <b>{permission ?? ''}</b>{' '}
+        {patterns.map((pattern) => (
           <code key={pattern}>{pattern}</code>
         ))}
       </p>

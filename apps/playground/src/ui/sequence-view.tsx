@@ -34,7 +34,13 @@ export function SequenceView() {
         Only {chosen?.id ?? 'the chosen session'}
       </label>
       <div className="sequence-scroll" tabIndex={0} role="region" aria-label="Sequence diagram">
-        <svg width={width} height={height} role="img" aria-label={`The last ${messages.length} messages among pool, session, worker and server`} data-testid="sequence">
+        <svg
+          width={width}
+          height={height}
+          role="img"
+          aria-label={`The last ${messages.length} messages among pool, session, worker and server`}
+          data-testid="sequence"
+        >
           {lanes.map(({ id, label }, index) => (
             <g key={id} className="lane">
               <text x={laneX(index)} y={20} textAnchor="middle">
@@ -44,7 +50,14 @@ export function SequenceView() {
             </g>
           ))}
           {messages.map((record, index) => (
-            <Message key={record.seq} record={record} y={size.head + index * size.row + 14} startMs={startMs} chosen={choice.record === record.seq} onChoose={() => controller.choose({ record: record.seq })} />
+            <Message
+              key={record.seq}
+              record={record}
+              y={size.head + index * size.row + 14}
+              startMs={startMs}
+              chosen={choice.record === record.seq}
+              onChoose={() => controller.choose({ record: record.seq })}
+            />
           ))}
         </svg>
       </div>
@@ -58,7 +71,7 @@ function newest(records: readonly RunRecord[], end: number, actor: string | unde
     const record = records[index]!;
     if (actor === undefined || record.actor === actor) found.push(record);
   }
-  return found.reverse();
+  return found.toReversed();
 }
 
 const laneX = (index: number): number => size.time + index * size.lane + size.lane / 2;
@@ -78,16 +91,17 @@ function Message({ record, y, startMs, chosen, onChoose }: MessageProps) {
   const middle = isOwn ? from + 26 : (from + to) / 2;
   const text = `${eventName(record.type)}${record.path === undefined ? '' : ` → ${leaf(record.path)}`}`;
   return (
-    <g className={`message ${record.path === undefined ? '' : tone(record.path)}`} data-chosen={chosen} data-type={record.type} onClick={onChoose}>
+    <g
+      className={`message ${record.path === undefined ? '' : tone(record.path)}`}
+      data-chosen={chosen}
+      data-type={record.type}
+      onClick={onChoose}
+    >
       <rect className="hit" x={0} y={y - 14} width={size.time + size.lane * lanes.length} height={size.row} />
       <text className="time" x={6} y={y}>
         {formatMoment(record.atMs, startMs)}
       </text>
-      {isOwn ? (
-        <path d={`M${from} ${y - 6}h14v8h-11`} className="own" />
-      ) : (
-        <path d={`M${from} ${y}H${to}`} />
-      )}
+      {isOwn ? <path d={`M${from} ${y - 6}h14v8h-11`} className="own" /> : <path d={`M${from} ${y}H${to}`} />}
       <path className="tip" d={isOwn ? `M${from + 2} ${y + 2}l6 -3v6z` : tip(from, to, y)} />
       <text className="what" x={middle} y={y - 4} textAnchor={isOwn ? 'start' : 'middle'}>
         {text}

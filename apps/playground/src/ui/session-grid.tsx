@@ -17,15 +17,24 @@ export function SessionGrid() {
   const all = useMemo(() => [...view.sessions.values()], [view]);
   const states = countsOf(all, ({ path }) => path);
   const directories = countsOf(all, (session) => session.directory);
-  const shown = all.filter((one) => (state === '' || one.path === state) && (directory === '' || one.directory === directory) && matches(one, text));
-  const choose = (id: string) => controller.choose({ actor: id, centre: controller.state.choice.centre === 'pool' ? 'session' : controller.state.choice.centre });
+  const shown = all.filter(
+    (one) => (state === '' || one.path === state) && (directory === '' || one.directory === directory) && matches(one, text),
+  );
+  const choose = (id: string) =>
+    controller.choose({ actor: id, centre: controller.state.choice.centre === 'pool' ? 'session' : controller.state.choice.centre });
   return (
     <section className="panel grid-panel" aria-labelledby="grid-title">
       <h2 id="grid-title">
         Sessions <span className="muted">{shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}</span>
       </h2>
       <div className="filters">
-        <input type="search" placeholder="id or task" aria-label="Filter sessions by id or task" value={text} onChange={(event) => setText(event.target.value)} />
+        <input
+          type="search"
+          placeholder="id or task"
+          aria-label="Filter sessions by id or task"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
         <Choice label="state" value={state} counts={states} onChange={setState} />
         <Choice label="directory" value={directory} counts={directories} onChange={setDirectory} />
       </div>
@@ -41,7 +50,7 @@ function matches({ id, taskId }: ActorView, text: string): boolean {
 function countsOf(sessions: readonly ActorView[], key: (session: ActorView) => string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const session of sessions) counts.set(key(session), (counts.get(key(session)) ?? 0) + 1);
-  return new Map([...counts].sort(([a], [b]) => a.localeCompare(b)));
+  return new Map([...counts].toSorted(([a], [b]) => a.localeCompare(b)));
 }
 
 interface ChoiceProps {
@@ -92,7 +101,15 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
       data-roomy={shown.length <= roomy}
     >
       {shown.map((session) => (
-        <Cell key={session.id} id={session.id} path={session.path} taskId={session.taskId} selected={session.id === chosen} roomy={shown.length <= roomy} onChoose={onChoose} />
+        <Cell
+          key={session.id}
+          id={session.id}
+          path={session.path}
+          taskId={session.taskId}
+          selected={session.id === chosen}
+          roomy={shown.length <= roomy}
+          onChoose={onChoose}
+        />
       ))}
     </div>
   );
@@ -131,7 +148,11 @@ const Cell = memo(
     );
   },
   (before, after) =>
-    before.path === after.path && before.taskId === after.taskId && before.selected === after.selected && before.id === after.id && before.roomy === after.roomy,
+    before.path === after.path &&
+    before.taskId === after.taskId &&
+    before.selected === after.selected &&
+    before.id === after.id &&
+    before.roomy === after.roomy,
 );
 
 /** Ids of the server are long; their end tells them apart. */

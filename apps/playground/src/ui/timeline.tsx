@@ -75,11 +75,22 @@ function Transport() {
         {playing ? 'Pause' : drives ? 'Play' : 'Replay'}
       </button>
       {simulation && (
-        <button type="button" onClick={() => simulation.step()} disabled={!following} data-testid="step" title="To the next thing that is due (.)">
+        <button
+          type="button"
+          onClick={() => simulation.step()}
+          disabled={!following}
+          data-testid="step"
+          title="To the next thing that is due (.)"
+        >
           Step
         </button>
       )}
-      <select aria-label="Speed" value={simulation?.speed ?? playback.speed} onChange={(event) => setSpeed(Number(event.target.value))} data-testid="speed">
+      <select
+        aria-label="Speed"
+        value={simulation?.speed ?? playback.speed}
+        onChange={(event) => setSpeed(Number(event.target.value))}
+        data-testid="speed"
+      >
         {speeds.map((speed) => (
           <option key={speed} value={speed}>
             {speed}×
@@ -107,7 +118,13 @@ function Density({ moment, startMs, lastMs }: DensityProps) {
   const bars = useMemo(() => barsOf(records), [records, Math.floor(total / 8)]);
   const shown = useMemo(() => thinned(marks, first, total), [marks, marks.length, first, total]);
   return (
-    <svg className="density" viewBox={`0 0 ${buckets} 30`} preserveAspectRatio="none" aria-hidden="true" data-span={Math.round(lastMs - startMs)}>
+    <svg
+      className="density"
+      viewBox={`0 0 ${buckets} 30`}
+      preserveAspectRatio="none"
+      aria-hidden="true"
+      data-span={Math.round(lastMs - startMs)}
+    >
       {bars.map((height, index) => (
         <rect key={index} x={index} y={30 - height} width={0.8} height={height} />
       ))}
@@ -166,7 +183,15 @@ function Jumps({ moment }: { readonly moment: Moment }) {
       {jumps.map(({ tag, label }) => {
         const count = moment.marks.reduce((sum, mark) => sum + (mark.tag === tag ? 1 : 0), 0);
         return (
-          <button key={tag} type="button" className={`jump mark-${tag}`} disabled={count === 0} onClick={() => jump(tag)} data-testid={`jump-${tag}`} title={`Back to the ${tag} before this moment`}>
+          <button
+            key={tag}
+            type="button"
+            className={`jump mark-${tag}`}
+            disabled={count === 0}
+            onClick={() => jump(tag)}
+            data-testid={`jump-${tag}`}
+            title={`Back to the ${tag} before this moment`}
+          >
             {label} {count}
           </button>
         );

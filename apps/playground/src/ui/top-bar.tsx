@@ -1,6 +1,6 @@
 import { useRef, useState } from 'react';
 import { chartToMermaid } from '../chart/mermaid.ts';
-import { charts } from '../chart/shipped.ts';
+import type { Charts } from '../chart/shipped.ts';
 import { chartToSvg } from '../chart/svg.ts';
 import { scenarios } from '../simulation/scenarios.ts';
 import { download } from './format.ts';
@@ -87,8 +87,13 @@ function ExportMenu() {
   const [value] = useState('');
   const save: Readonly<Record<string, () => void>> = {
     trace: () => download('trace.jsonl', controller.traceText(), 'application/jsonl'),
-    svg: () => download(`${chartOf(controller.state.choice.centre).model.id}.svg`, chartToSvg(chartOf(controller.state.choice.centre), controller.store.moment().counts), 'image/svg+xml'),
-    mermaid: () => download(`${chartOf(controller.state.choice.centre).model.id}.mmd`, chartToMermaid(chartOf(controller.state.choice.centre).model), 'text/plain'),
+    svg: () =>
+      download(
+        `${chartOf(controller.state).model.id}.svg`,
+        chartToSvg(chartOf(controller.state), controller.store.moment().counts),
+        'image/svg+xml',
+      ),
+    mermaid: () => download(`${chartOf(controller.state).model.id}.mmd`, chartToMermaid(chartOf(controller.state).model), 'text/plain'),
   };
   return (
     <select aria-label="Export" value={value} onChange={(event) => save[event.target.value]?.()} data-testid="export">
@@ -100,8 +105,8 @@ function ExportMenu() {
   );
 }
 
-function chartOf(tab: string) {
-  return tab === 'pool' ? charts.pool : charts.session;
+function chartOf({ charts, choice }: { readonly charts: Charts; readonly choice: { readonly centre: string } }) {
+  return choice.centre === 'pool' ? charts.pool : charts.session;
 }
 
 function ThemeButton() {

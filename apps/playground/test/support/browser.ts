@@ -29,12 +29,21 @@ export interface Browsing extends AsyncDisposable {
 const width = 1280;
 const height = 800;
 
-export async function openBrowser(options: { readonly width?: number; readonly height?: number; readonly colorScheme?: 'light' | 'dark' } = {}): Promise<Browsing> {
+export async function openBrowser(
+  options: { readonly width?: number; readonly height?: number; readonly colorScheme?: 'light' | 'dark' } = {},
+): Promise<Browsing> {
   const profile = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: await chromiumPath(),
     headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
     viewport: { width: options.width ?? width, height: options.height ?? height },
     colorScheme: options.colorScheme ?? 'light',
     acceptDownloads: true,

@@ -88,7 +88,12 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);
-    const page = await openPage(manager, flags, { terminal, title: 'ocm demo', json: flags.json === true, note: (line) => progress.note(line) });
+    const page = await openPage(manager, flags, {
+      terminal,
+      title: 'ocm demo',
+      json: flags.json === true,
+      note: (line) => progress.note(line),
+    });
     if (page) pages.use(page);
     const listener = demoListener(terminal, flags, progress);
     const end = await inspectWhile(watch, manager.server, () => executeBatch({ pool: manager.pool, tasks: demoTasks, signals, listener }));

@@ -9,8 +9,8 @@ import type { PlaygroundFlags } from '../program/care-commands.ts';
 import { aborted, listenForStop } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
-/** Longest first line of a trace that is looked at. */
-const headerBytes = 4096;
+/** Longest first line of a trace that is read: it holds the definitions of the machines. */
+const headerBytes = 1024 * 1024;
 
 /** `ocm playground`: serves the page until Ctrl-C; with a file, the run recorded in it. */
 export async function playground(terminal: Terminal, file: string | undefined, flags: PlaygroundFlags): Promise<ExitCode> {
@@ -30,7 +30,11 @@ const simulation: RunInfo = { mode: 'simulation', title: 'Simulation', control: 
 /** @throws OpencodeManagerError `USAGE` when the file is no trace */
 async function infoOf(file: string): Promise<RunInfo> {
   const header = parseHeader(await firstLine(file));
-  if (!header) throw new OpencodeManagerError('USAGE', `${file} is not a trace of the playground. Export one from its page (Export, Run as a trace file).`);
+  if (!header)
+    throw new OpencodeManagerError(
+      'USAGE',
+      `${file} is not a trace of the playground. Export one from its page (Export, Run as a trace file).`,
+    );
   return { mode: 'trace', title: `${header.title} (${basename(file)})`, control: false, content: header.content === true };
 }
 
@@ -40,7 +44,9 @@ async function firstLine(file: string): Promise<string> {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
     return buffer.toString('utf8', 0, bytesRead).split('\n')[0] ?? '';
   } catch (error) {
-    throw new OpencodeManagerError('USAGE', `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}).`, { cause: error });
+    throw new OpencodeManagerError('USAGE', `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}).`, {
+      cause: error,
+    });
   }
 }
 

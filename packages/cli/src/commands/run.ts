@@ -81,7 +81,12 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const { server } = manager;
   if (context.flags.json) context.terminal.record(launchRecord(manager));
   else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
-  const pageContext = { terminal: context.terminal, title: 'ocm run', json: context.flags.json === true, note: (line: string) => context.progress.note(line) };
+  const pageContext = {
+    terminal: context.terminal,
+    title: 'ocm run',
+    json: context.flags.json === true,
+    note: (line: string) => context.progress.note(line),
+  };
   await using page = await openPage(manager, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);

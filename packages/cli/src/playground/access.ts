@@ -35,14 +35,17 @@ export class Access {
     const { origin } = headers;
     const foreign = origin === undefined ? method !== 'GET' && method !== 'HEAD' : !this.#origins.has(origin);
     if (foreign) return { status: 403, message: 'Requests of other origins are refused.' };
-    if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, message: 'Requests of other sites are refused.' };
+    if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate')
+      return { status: 403, message: 'Requests of other sites are refused.' };
     return undefined;
   }
 
   /** Whether the browser has opened the page with the token before. */
   isKnown({ headers }: IncomingMessage): boolean {
     const cookies = (headers.cookie ?? '').split(';').map((cookie) => cookie.trim());
-    return cookies.some((cookie) => cookie.startsWith(`${this.#cookieName}=`) && isEqual(cookie.slice(this.#cookieName.length + 1), this.#cookie));
+    return cookies.some(
+      (cookie) => cookie.startsWith(`${this.#cookieName}=`) && isEqual(cookie.slice(this.#cookieName.length + 1), this.#cookie),
+    );
   }
 
   /** Takes the token, once, and gives the cookie for it; undefined when it is not the token or was taken before. */

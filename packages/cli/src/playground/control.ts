@@ -17,7 +17,7 @@ export function createControl(manager: Manager, recorder: PoolRecorder): (comman
     if (type === 'turn.abort') {
       const directory = recorder.directoryOf(actor);
       if (directory === undefined) throw new OpencodeManagerError('NOT_FOUND', `No session ${actor} is known to this page.`);
-      return void (await server.operations(actor, directory).abort());
+      return server.operations(actor, directory).abort();
     }
     if (type === 'ask.closed') return answerAsk(manager, recorder, answerSchema.parse(payload));
     throw new OpencodeManagerError('USAGE', `A live run cannot be told ${type}: only its server can.`);

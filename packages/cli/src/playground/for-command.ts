@@ -27,7 +27,11 @@ export interface PageContext {
 }
 
 /** Opens the page of a run when it was asked for, and says where. Ends the run when that fails. */
-export async function openPage(manager: Manager, flags: PageFlags, { terminal, title, json, note }: PageContext): Promise<PageServer | undefined> {
+export async function openPage(
+  manager: Manager,
+  flags: PageFlags,
+  { terminal, title, json, note }: PageContext,
+): Promise<PageServer | undefined> {
   if (!flags.playground) return undefined;
   try {
     const { allowControl = false, content = false } = flags;
@@ -42,7 +46,11 @@ export async function openPage(manager: Manager, flags: PageFlags, { terminal, t
 }
 
 /** Keeps the page of a run that is over until Ctrl-C, when somebody sits in front of the terminal. */
-export async function keepPage(page: PageServer | undefined, signals: StopSignals, { terminal, json, note }: Omit<PageContext, 'title'>): Promise<void> {
+export async function keepPage(
+  page: PageServer | undefined,
+  signals: StopSignals,
+  { terminal, json, note }: Omit<PageContext, 'title'>,
+): Promise<void> {
   if (!page || json || !terminal.interactive || signals.drain.aborted) return;
   note('The run is over. Its page stays until Ctrl-C.');
   await aborted(signals.drain);

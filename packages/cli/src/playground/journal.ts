@@ -39,7 +39,7 @@ export class Journal {
   after(seq: number): { readonly complete: boolean; readonly records: readonly RunRecord[] } {
     const first = this.#records[0]?.seq ?? this.#seq + 1;
     if (seq >= first - 1 && seq <= this.#seq) return { complete: true, records: this.#records.slice(seq - first + 1) };
-    const base = [...this.#base.values()].sort((a, b) => a.seq - b.seq);
+    const base = [...this.#base.values()].toSorted((a, b) => a.seq - b.seq);
     return { complete: false, records: [...base, ...this.#records] };
   }
 

@@ -24,7 +24,15 @@ export interface KnownSession {
   readonly lastResult: Json;
 }
 
-export const unknownSession: KnownSession = { state: 'unknown', task: null, turns: 0, openAsks: [], retry: null, newestMessage: null, lastResult: null };
+export const unknownSession: KnownSession = {
+  state: 'unknown',
+  task: null,
+  turns: 0,
+  openAsks: [],
+  retry: null,
+  newestMessage: null,
+  lastResult: null,
+};
 
 export function withSnapshot(known: KnownSession, { path, taskId, turns, state }: SessionSnapshot): KnownSession {
   // Asks of a turn that is over wait for nobody.
@@ -34,7 +42,8 @@ export function withSnapshot(known: KnownSession, { path, taskId, turns, state }
 
 export function withEvent(known: KnownSession, event: ServerEvent, directory: string, options: PayloadOptions): KnownSession {
   const payload = payloadOf(event, options);
-  if (event.type === 'permission.asked' || event.type === 'question.asked') return { ...known, openAsks: [...known.openAsks, askOf(event, directory, options)] };
+  if (event.type === 'permission.asked' || event.type === 'question.asked')
+    return { ...known, openAsks: [...known.openAsks, askOf(event, directory, options)] };
   if (event.type === 'permission.replied' || event.type === 'question.replied') {
     const { requestId } = event.data;
     return { ...known, openAsks: known.openAsks.filter(({ id }) => id !== requestId) };
@@ -49,12 +58,42 @@ export function withResult(known: KnownSession, result: TaskResult): KnownSessio
 }
 
 /** A result without what the model said. */
-export function resultOf({ id, outcome, attempt, duration_ms, queued_ms, proof, gaps, retries, tool_calls, usage, error, asks }: TaskResult): Json {
-  const told = { task: id, outcome, attempt, duration_ms, queued_ms, proof, gaps, retries, tool_calls, usage, asks: asks.length, error: error?.code ?? null };
+export function resultOf({
+  id,
+  outcome,
+  attempt,
+  duration_ms,
+  queued_ms,
+  proof,
+  gaps,
+  retries,
+  tool_calls,
+  usage,
+  error,
+  asks,
+}: TaskResult): Json {
+  const told = {
+    task: id,
+    outcome,
+    attempt,
+    duration_ms,
+    queued_ms,
+    proof,
+    gaps,
+    retries,
+    tool_calls,
+    usage,
+    asks: asks.length,
+    error: error?.code ?? null,
+  };
   return JSON.parse(JSON.stringify(told)) as Json;
 }
 
-function askOf(event: Extract<ServerEvent, { type: 'permission.asked' | 'question.asked' }>, directory: string, { content, asks }: PayloadOptions): KnownAsk {
+function askOf(
+  event: Extract<ServerEvent, { type: 'permission.asked' | 'question.asked' }>,
+  directory: string,
+  { content, asks }: PayloadOptions,
+): KnownAsk {
   const { id, sessionID } = event.data.request;
   const place = { id, sessionId: sessionID, directory: event.directory ?? directory };
   if (event.type === 'question.asked') return { ...place, kind: 'question', permission: null, patterns: [] };
@@ -66,8 +105,9 @@ function askOf(event: Extract<ServerEvent, { type: 'permission.asked' | 'questio
 export function changesOf<Value extends object>(before: Value | undefined, after: Value): Change[] {
   return Object.entries(after)
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(before?.[key as keyof Value]))
-    .map(([path, value]) => {
-      const old = before?.[path as keyof Value] as Json | undefined;
-      return { path, ...(old !== undefined && { before: old }), after: value as Json };
-    });
+    .map(([path, value]) => changeOf(path, before?.[path as keyof Value] as Json | undefined, value as Json));
+}
+
+function changeOf(path: string, before: Json | undefined, after: Json): Change {
+  return before === undefined ? { path, after } : { path, before, after };
 }

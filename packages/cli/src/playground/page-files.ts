@@ -27,10 +27,19 @@ export async function readPageFiles(directory = pageDirectory): Promise<Readonly
   try {
     const entries = await readdir(directory, { recursive: true, withFileTypes: true });
     const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-    const files = await Promise.all(paths.map(async (path) => [urlOf(directory, path), { body: await readFile(path), type: types[extname(path)] ?? 'application/octet-stream' }] as const));
+    const files = await Promise.all(
+      paths.map(
+        async (path) =>
+          [urlOf(directory, path), { body: await readFile(path), type: types[extname(path)] ?? 'application/octet-stream' }] as const,
+      ),
+    );
     return new Map(files);
   } catch (error) {
-    throw new OpencodeManagerError('PLAYGROUND_UNAVAILABLE', `The page of the playground is missing at ${directory}. Install the package again, or build it from a clone with: npm run build`, { cause: error });
+    throw new OpencodeManagerError(
+      'PLAYGROUND_UNAVAILABLE',
+      `The page of the playground is missing at ${directory}. Install the package again, or build it from a clone with: npm run build`,
+      { cause: error },
+    );
   }
 }
 

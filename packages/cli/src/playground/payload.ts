@@ -15,7 +15,9 @@ const tellers: Tellers = {
   'session.created': ({ session }) => ({ parent: session.parentID ?? null }),
   'session.updated': ({ session }, { content }) => (content ? { title: session.title } : {}),
   'session.status': ({ status }) =>
-    status.type === 'retry' ? { status: 'retry', attempt: status.attempt, next: status.next, message: status.message } : { status: status.type },
+    status.type === 'retry'
+      ? { status: 'retry', attempt: status.attempt, next: status.next, message: status.message }
+      : { status: status.type },
   'session.error': ({ error }, { content }) => ({ error: errorOf(error, content) }),
   'message.updated': ({ message }, { content }) => ({
     id: message.id,

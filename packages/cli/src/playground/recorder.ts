@@ -38,7 +38,10 @@ export class PoolRecorder implements Disposable {
     this.#texts = new TextSums(journal, options);
     this.#recordStart();
     // The pool listens to the monitor too, and before this: its state changes are told just before the event they follow.
-    this.#stopListening = [manager.pool.on('*', (event) => this.#onPool(event)), manager.pool.monitor.on({}, (event) => this.#onMonitor(event))];
+    this.#stopListening = [
+      manager.pool.on('*', (event) => this.#onPool(event)),
+      manager.pool.monitor.on({}, (event) => this.#onMonitor(event)),
+    ];
     void manager.server.exited.then((exit) => this.#onServerExit(exit));
   }
 
@@ -65,10 +68,24 @@ export class PoolRecorder implements Disposable {
   #recordStart(): void {
     const { server, pool } = this.#manager;
     const { version, pid, profile } = server;
-    this.#journal.append({ actor: 'server', from: 'server', to: 'pool', type: 'server.ready', path: 'ready', payload: { version, pid, profile } });
+    this.#journal.append({
+      actor: 'server',
+      from: 'server',
+      to: 'pool',
+      type: 'server.ready',
+      path: 'ready',
+      payload: { version, pid, profile },
+    });
     this.#recordStream(pool.monitor.state, 1, 'stream.live');
     const { sessions, ...numbers } = pool.snapshot();
-    this.#journal.append({ actor: 'pool', from: 'pool', to: 'pool', type: 'pool.changed', path: numbers.state, changes: this.#takeNumbers(numbers) });
+    this.#journal.append({
+      actor: 'pool',
+      from: 'pool',
+      to: 'pool',
+      type: 'pool.changed',
+      path: numbers.state,
+      changes: this.#takeNumbers(numbers),
+    });
     for (const session of sessions) this.#recordMove(session, '', { type: 'session.changed', from: 'session' });
   }
 
@@ -89,7 +106,8 @@ export class PoolRecorder implements Disposable {
   #onPool(event: PoolEvent): void {
     if (event.type === 'session.changed') return this.#onMove(event.session, event.from);
     if (event.type === 'stream.gap') return this.#scheduleNumbers();
-    if (event.type === 'pool.changed') this.#poolRecord('pool.changed', 'pool', { state: event.state }, event.state, event.state === 'failed');
+    if (event.type === 'pool.changed')
+      this.#poolRecord('pool.changed', 'pool', { state: event.state }, event.state, event.state === 'failed');
     else if (event.type === 'task.queued') this.#poolRecord('task.queued', 'user', { taskId: event.taskId });
     else if (event.type === 'task.started') this.#onStarted(event);
     else this.#onFinished(event);
@@ -107,7 +125,14 @@ export class PoolRecorder implements Disposable {
       const before = this.#known.get(result.session_id) ?? unknownSession;
       const after = withResult(before, result);
       this.#known.set(result.session_id, after);
-      this.#journal.append({ actor: result.session_id, from: 'session', to: 'pool', type: 'turn.finished', payload: { outcome: result.outcome }, changes: changesOf(before, after) });
+      this.#journal.append({
+        actor: result.session_id,
+        from: 'session',
+        to: 'pool',
+        type: 'turn.finished',
+        payload: { outcome: result.outcome },
+        changes: changesOf(before, after),
+      });
     }
     this.#poolRecord('task.finished', 'session', resultOf(result), undefined, result.outcome !== 'succeeded');
   }
@@ -159,11 +184,14 @@ export class PoolRecorder implements Disposable {
   }
 
   #onMonitor(event: MonitorEvent): void {
-    if (event.type === 'stream.gap') return this.#onStream(event.generation, 'reconnecting', event.type, { generation: event.generation, reason: event.reason });
-    if (event.type === 'stream.live') return this.#onStream(event.generation, 'live', event.type, { generation: event.generation, replayed: event.replayed });
+    if (event.type === 'stream.gap')
+      return this.#onStream(event.generation, 'reconnecting', event.type, { generation: event.generation, reason: event.reason });
+    if (event.type === 'stream.live')
+      return this.#onStream(event.generation, 'live', event.type, { generation: event.generation, replayed: event.replayed });
     if (event.type === 'stream.failed') return this.#recordStream('failed', 0, event.type, { code: event.error.code });
     if (event.type === 'stream.dropped' || event.type === 'server.heartbeat' || event.type === 'other') return;
-    if (event.type === 'session.created' && event.data.session.parentID !== undefined) this.#adopt(event.data.session.id, event.data.session.parentID);
+    if (event.type === 'session.created' && event.data.session.parentID !== undefined)
+      this.#adopt(event.data.session.id, event.data.session.parentID);
     const actor = event.sessionId === undefined ? undefined : (this.#roots.get(event.sessionId) ?? event.sessionId);
     if (actor === undefined || !this.#known.has(actor)) return this.#flushMoves();
     if (event.plane === 'stream') return this.#texts.take(actor, event);
@@ -199,7 +227,10 @@ export class PoolRecorder implements Disposable {
       to: 'session',
       type: event.type,
       payload: { ...(payloadOf(event, this.#options) as object), ...child },
-      ...(move && { path: move.session.path, facts: { directory: move.session.directory, taskId: move.session.taskId, turns: move.session.turns } }),
+      ...(move && {
+        path: move.session.path,
+        facts: { directory: move.session.directory, taskId: move.session.taskId, turns: move.session.turns },
+      }),
       ...(changes.length > 0 && { changes }),
       ...(tags.length > 0 && { tags }),
     });
@@ -208,7 +239,15 @@ export class PoolRecorder implements Disposable {
   #onServerExit({ expected, exitCode, signal }: Awaited<Manager['server']['exited']>): void {
     if (this.#closed) return;
     const payload = { expected, exitCode: exitCode ?? null, signal: signal ?? null };
-    this.#journal.append({ actor: 'server', from: 'server', to: 'pool', type: 'server.exited', path: expected ? 'stopped' : 'gone', payload, ...(!expected && { tags: ['error'] }) });
+    this.#journal.append({
+      actor: 'server',
+      from: 'server',
+      to: 'pool',
+      type: 'server.exited',
+      path: expected ? 'stopped' : 'gone',
+      payload,
+      ...(!expected && { tags: ['error'] }),
+    });
   }
 
   #numbersDue(): boolean {

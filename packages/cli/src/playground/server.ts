@@ -82,7 +82,8 @@ async function listen(server: Server, port: number): Promise<number> {
     });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EADDRINUSE') throw new OpencodeManagerError('PORT_IN_USE', `Port ${port} is taken. Name another, or none for a free one.`, { cause: error });
+    if (code === 'EADDRINUSE')
+      throw new OpencodeManagerError('PORT_IN_USE', `Port ${port} is taken. Name another, or none for a free one.`, { cause: error });
     throw new OpencodeManagerError('PLAYGROUND_UNAVAILABLE', `The playground cannot listen on port ${port} (${code}).`, { cause: error });
   }
   return (server.address() as AddressInfo).port;
@@ -119,7 +120,8 @@ class PageHandler {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     if (!access.isKnown(request)) return this.#admit(url, request, response);
     if (url.searchParams.has('token')) return redirect(response);
-    if (request.method === 'POST') return url.pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
+    if (request.method === 'POST')
+      return url.pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
     if (request.method !== 'GET') return send(response, 405, { message: 'GET and POST only.' });
     const file = files.get(url.pathname === '/' ? '/index.html' : url.pathname);
     if (file) return sendFile(response, file);
@@ -130,7 +132,9 @@ class PageHandler {
   #admit(url: URL, { method }: IncomingMessage, response: ServerResponse): void {
     const cookie = method === 'GET' ? this.#parts.access.exchange(url.searchParams.get('token') ?? '') : undefined;
     if (cookie !== undefined) return redirect(response, cookie);
-    send(response, 401, { message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.' });
+    send(response, 401, {
+      message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.',
+    });
   }
 
   async #data(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -151,11 +155,12 @@ class PageHandler {
 
   async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { info, onCommand } = this.#parts.options;
-    if (!info.control || !onCommand) return send(response, 403, { message: 'This run takes no commands: it was started without --allow-control.' });
+    if (!info.control || !onCommand)
+      return send(response, 403, { message: 'This run takes no commands: it was started without --allow-control.' });
     if (!request.headers['content-type']?.startsWith('application/json')) return send(response, 415, { message: 'A command is JSON.' });
     const command = commandSchema.safeParse(JSON.parse(await readBody(request)));
     if (!command.success) return send(response, 400, { message: 'A command has an actor, a type and a payload.' });
-    await onCommand(command.data as PageCommand);
+    await onCommand(command.data);
     response.writeHead(204, headers).end();
   }
 }

@@ -46,7 +46,14 @@ export class TextSums implements Disposable {
     if (!sum) return;
     this.#sums.delete(actor);
     const { deltas, characters, parts } = sum;
-    this.#journal.append({ actor, from: 'worker', to: 'session', type: 'progress', payload: { deltas, characters, parts }, tags: ['delta'] });
+    this.#journal.append({
+      actor,
+      from: 'worker',
+      to: 'session',
+      type: 'progress',
+      payload: { deltas, characters, parts },
+      tags: ['delta'],
+    });
   }
 
   [Symbol.dispose](): void {
@@ -55,7 +62,8 @@ export class TextSums implements Disposable {
 
   #flushAll(): void {
     this.#timer = undefined;
-    for (const actor of [...this.#sums.keys()]) this.flush(actor);
+    // Each is taken out while this goes on, which a map's iterator bears.
+    for (const actor of this.#sums.keys()) this.flush(actor);
   }
 
   /** Whole texts, each once: a prompt when it is stored, an answer when it has ended. */
@@ -63,6 +71,12 @@ export class TextSums implements Disposable {
     if (part.type !== 'text' || part.text === '' || this.#toldParts.has(part.id)) return;
     if (part.time !== undefined && part.time.end === undefined) return;
     this.#toldParts.add(part.id);
-    this.#journal.append({ actor, from: 'worker', to: 'session', type: 'text', payload: { message: part.messageID, text: part.text.slice(0, textLimit) } });
+    this.#journal.append({
+      actor,
+      from: 'worker',
+      to: 'session',
+      type: 'text',
+      payload: { message: part.messageID, text: part.text.slice(0, textLimit) },
+    });
   }
 }

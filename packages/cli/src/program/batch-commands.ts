@@ -2,7 +2,15 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, addPageOptions, addServerOptions, addTurnOptions, type JsonFlag, type ServerFlags, type TurnFlags } from './shared-options.ts';
+import {
+  addJsonOption,
+  addPageOptions,
+  addServerOptions,
+  addTurnOptions,
+  type JsonFlag,
+  type ServerFlags,
+  type TurnFlags,
+} from './shared-options.ts';
 
 /** Flags of `ocm run`. */
 export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags {
