@@ -1,7 +1,7 @@
 // Everything that must hold before a change lands, cheapest first. The same as CI, plus formatting and package checks.
 import { spawnSync } from 'node:child_process';
 
-const steps = ['format:check', 'lint', 'boundaries', 'build', 'typecheck', 'knip', 'publint', 'test'];
+const steps = ['format:check', 'lint', 'boundaries', 'build', 'typecheck', 'knip', 'publint', 'packed', 'test'];
 for (const step of steps) {
   console.log(`\n== ${step}`);
   const { status } = spawnSync('npm', ['run', '--silent', step], { stdio: 'inherit' });
