@@ -17,7 +17,7 @@ import { Ocm, originOf } from './support/ocm.ts';
 const turnMs = 60_000;
 
 const hostile = 'Say <img src=x onerror="globalThis.hit = true"> and <script>globalThis.hit = true</script>';
-const longAnswer = Array.from({ length: 600 }, (_, index) => `word${index}`).join(' ');
+const longAnswer = Array.from({ length: 2400 }, (_, index) => `word${index}`).join(' ');
 
 const script: Script = {
   rules: [
@@ -41,8 +41,8 @@ const tasks = [
 ];
 
 let directory: string;
-let workspace: TemporaryWorkspace;
-let model: ScriptedModel;
+let workspace: TemporaryWorkspace | undefined;
+let model: ScriptedModel | undefined;
 let ocm: Ocm;
 let browsing: Browsing;
 const page = () => browsing.page;
@@ -88,21 +88,34 @@ beforeAll(async () => {
     '--directory',
     workspace.path,
   ];
-  ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
   browsing = await openBrowser();
+  ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
   await page().goto(await ocm.pageUrl());
   await byTest('chart').waitFor();
 }, 180_000);
 
 afterAll(async () => {
-  await browsing[Symbol.asyncDispose]();
-  await ocm[Symbol.asyncDispose]();
-  await model.stop();
-  await workspace.remove();
+  await browsing?.[Symbol.asyncDispose]();
+  await ocm?.[Symbol.asyncDispose]();
+  await model?.stop();
+  await workspace?.remove();
   await rm(directory, { recursive: true, force: true });
 }, 60_000);
 
 describe('the page beside a real run', () => {
+  // First, because an ask waits a minute and no longer.
+  it('answers a permission', async () => {
+    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs, message: 'a turn that asks' }).toBe(1);
+    await cellsIn('active.awaitingInput').click();
+    await page().getByRole('tab', { name: 'Send' }).click();
+    await byTest('allow').click();
+    const result = () => ocm.lines.find(({ type, id }) => type === 'task.finished' && id === 'ask');
+    await expect
+      .poll(result, { timeout: turnMs, message: 'the result of the task that asked' })
+      .toMatchObject({ outcome: 'succeeded', output: 'I have read it.', asks: [{ answer: 'allowed' }] });
+    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs }).toBe(0);
+  });
+
   it('sees eight sessions move through the states', async () => {
     expect(await byTest('mode').textContent()).toContain('Live');
     await expect.poll(() => page().locator('.cell').count(), { timeout: turnMs, message: 'sessions on the page' }).toBe(8);
@@ -123,18 +136,6 @@ describe('the page beside a real run', () => {
     expect(await page().evaluate(() => 'hit' in globalThis)).toBe(false);
     await filterLog('');
     await page().getByRole('complementary', { name: 'Event details' }).getByRole('button', { name: 'Close' }).click();
-  });
-
-  it('answers a permission', async () => {
-    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs, message: 'a turn that asks' }).toBe(1);
-    await cellsIn('active.awaitingInput').click();
-    await page().getByRole('tab', { name: 'Send' }).click();
-    await byTest('allow').click();
-    const result = () => ocm.lines.find(({ type, id }) => type === 'task.finished' && id === 'ask');
-    await expect
-      .poll(result, { timeout: turnMs, message: 'the result of the task that asked' })
-      .toMatchObject({ outcome: 'succeeded', output: 'I have read it.', asks: [{ answer: 'allowed' }] });
-    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs }).toBe(0);
   });
 
   it('shows a stream that is cut as reconciling', async () => {

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import axeCore from 'axe-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { Ocm, originOf } from './support/ocm.ts';
-
-const axeSource = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let ocm: Ocm;
 let browsing: Browsing;
@@ -47,7 +45,7 @@ async function outcomes(): Promise<string> {
 }
 
 async function axeFaults(): Promise<string[]> {
-  if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(await readFile(axeSource, 'utf8'));
+  if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(axeCore.source);
   return page().evaluate(async () => {
     const axe = (
       globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }

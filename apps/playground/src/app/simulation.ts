@@ -24,6 +24,8 @@ export class Simulation {
   #playing = false;
   #frame: number | undefined;
   #lastFrameMs = 0;
+  /** Parts of a millisecond that frames left over: the simulated clock counts whole ones. */
+  #restMs = 0;
   speed = 1;
 
   constructor(store: RunStore, onChange: () => void) {
@@ -122,7 +124,9 @@ export class Simulation {
     if (!this.#playing) return;
     const passedMs = Math.min(longestFrameMs, Math.max(0, atMs - this.#lastFrameMs));
     this.#lastFrameMs = atMs;
-    this.#world.clock.advanceTo(this.nowMs + passedMs * this.speed, timersPerFrame);
+    const advanceMs = passedMs * this.speed + this.#restMs;
+    this.#restMs = advanceMs % 1;
+    this.#world.clock.advanceTo(this.nowMs + Math.floor(advanceMs), timersPerFrame);
     this.#onChange();
     this.#frame = requestAnimationFrame(this.#tick);
   };

@@ -1,6 +1,6 @@
 import type { PlainState, PlainTransition } from './definition.ts';
 
-export type EdgeKind = 'event' | 'always' | 'delay';
+type EdgeKind = 'event' | 'always' | 'delay';
 
 /** One transition. Its id is `source|event|index`, the index among those of the same source and event. */
 export interface ChartTransition {

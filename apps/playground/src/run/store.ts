@@ -28,6 +28,8 @@ export interface Moment {
   /** Records up to the moment: `records[0 .. end)`. */
   readonly records: readonly RunRecord[];
   readonly end: number;
+  /** All records so far; the list itself may have grown since. */
+  readonly total: number;
   /** True while the page shows the newest moment and follows it. */
   readonly following: boolean;
   readonly counts: ReadonlyMap<string, number>;
@@ -142,13 +144,15 @@ export class RunStore {
   };
 
   #look(): Moment {
-    const end = this.#cursor ?? this.#records.length;
+    const total = this.#records.length;
+    const end = this.#cursor ?? total;
     const following = this.#cursor === null;
     const view = following ? this.#newest.view() : this.#viewAt(end);
     return {
       view,
       records: this.#records,
       end,
+      total,
       following,
       counts: this.#coverage.counts,
       version: this.#version,

@@ -8,6 +8,8 @@ export interface ActorView {
   readonly sinceMs: number;
   readonly directory: string;
   readonly taskId: string | null;
+  /** The task of the last turn, over or not. */
+  readonly lastTaskId: string | null;
   readonly turns: number;
   readonly context: Json | undefined;
   /** Record that changed it last. */
@@ -73,6 +75,7 @@ function moveOn(before: ActorView | undefined, record: RunRecord): ActorView {
     sinceMs: moves ? atMs : (before?.sinceMs ?? atMs),
     directory: facts?.directory ?? before?.directory ?? '',
     taskId: facts && 'taskId' in facts ? (facts.taskId ?? null) : (before?.taskId ?? null),
+    lastTaskId: facts?.taskId ?? before?.lastTaskId ?? null,
     turns: facts?.turns ?? before?.turns ?? 0,
     context: changes ? applyChanges(before?.context, changes) : before?.context,
     seq,

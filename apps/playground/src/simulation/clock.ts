@@ -23,7 +23,7 @@ export class SteppedClock {
   }
 
   setTimeout(fire: (...args: unknown[]) => void, timeoutMs: number): number {
-    const timer = { id: this.#nextId, dueMs: this.#nowMs + Math.max(0, timeoutMs), fire: () => fire() };
+    const timer = { id: this.#nextId, dueMs: this.#nowMs + Math.max(0, Math.round(timeoutMs)), fire: () => fire() };
     this.#nextId += 1;
     // Kept in order of time; equal times in order of creation.
     this.#timers.splice(this.#insertAt(timer.dueMs), 0, timer);

@@ -1,7 +1,7 @@
 import type { World } from './world.ts';
 
 /** A sentence that is shown from a moment on. */
-export interface Caption {
+interface Caption {
   readonly atMs: number;
   readonly text: string;
 }

@@ -1,6 +1,7 @@
 import type { CentreTab } from '../app/controller.ts';
 import { ChartView } from './chart-view.tsx';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
+import { shortId } from './format.ts';
 import { SequenceView } from './sequence-view.tsx';
 import { Tabs } from './tabs.tsx';
 
@@ -34,7 +35,7 @@ export function ChartPanel() {
           <>
             {actor && (
               <span className="muted chart-of" data-testid="chart-of">
-                {actor.id} <b>{actor.path}</b>
+                {shortId(actor.id)} <b>{actor.path}</b>
               </span>
             )}
             <label className="switch" title="Which transitions this run took, and how often">

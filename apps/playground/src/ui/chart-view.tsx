@@ -22,9 +22,10 @@ interface ChartViewProps {
 export function ChartView({ chart, actor, counts }: ChartViewProps) {
   const { model, layout } = chart;
   const svg = useRef<SVGSVGElement>(null);
-  const { camera, fit, zoom, handlers } = usePanZoom(svg, layout);
+  const { camera, fit, zoom, centre, handlers } = usePanZoom(svg, layout);
   const [focus, setFocus] = useState<string | null>(null);
   const { active, taken } = useHighlights(model, actor);
+  const here = actor && layout.nodes[`${model.id}.${actor.path}`];
   const far = camera.scale < readableScale;
   return (
     <div className="chart" data-far={far}>
@@ -38,7 +39,7 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
         {...handlers}
         onPointerLeave={handlers.onPointerUp}
       >
-        <Arrowheads />
+        <Arrowheads size={far ? 20 : 9} />
         <g transform={`translate(${camera.x} ${camera.y}) scale(${camera.scale})`}>
           {model.nodes.map((node) => (
             <Card
@@ -67,7 +68,7 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
           ))}
         </g>
       </svg>
-      <Tools zoom={zoom} fit={fit} />
+      <Tools zoom={zoom} fit={fit} centre={here && (() => centre(here))} />
       {focus !== null && <About model={model} id={focus} counts={counts} onClose={() => setFocus(null)} />}
     </div>
   );
@@ -90,7 +91,7 @@ function useHighlights(
   return { active, taken };
 }
 
-function Arrowheads() {
+function Arrowheads({ size }: { readonly size: number }) {
   return (
     <defs>
       {['plain', 'enabled', 'taken'].map((kind) => (
@@ -101,8 +102,8 @@ function Arrowheads() {
           viewBox="0 0 8 8"
           refX="7"
           refY="4"
-          markerWidth="9"
-          markerHeight="9"
+          markerWidth={size}
+          markerHeight={size}
           markerUnits="userSpaceOnUse"
           orient="auto"
         >
@@ -113,7 +114,7 @@ function Arrowheads() {
   );
 }
 
-function Tools({ zoom, fit }: Pick<PanZoom, 'zoom' | 'fit'>) {
+function Tools({ zoom, fit, centre }: Pick<PanZoom, 'zoom' | 'fit'> & { readonly centre: (() => void) | undefined }) {
   return (
     <div className="chart-tools">
       <button type="button" onClick={() => zoom(1.3)} aria-label="Zoom in">
@@ -121,6 +122,9 @@ function Tools({ zoom, fit }: Pick<PanZoom, 'zoom' | 'fit'>) {
       </button>
       <button type="button" onClick={() => zoom(1 / 1.3)} aria-label="Zoom out">
         −
+      </button>
+      <button type="button" onClick={centre} disabled={!centre} title="The state that is active, large enough to be read">
+        Active
       </button>
       <button type="button" onClick={fit}>
         Fit

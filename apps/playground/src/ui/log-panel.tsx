@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type { RunRecord } from '../trace/format.ts';
-import { eventName, formatMoment, inline, tone } from './format.ts';
+import { eventName, formatMoment, inline, shortId, tone } from './format.ts';
 import { useController, useMoment, usePage } from './hooks.ts';
 import { LogFilter, type LogCriteria } from './log-filter.ts';
 import { RecordDetail } from './record-detail.tsx';
@@ -123,7 +123,9 @@ function LogRow({ record, startMs }: { readonly record: RunRecord; readonly star
   return (
     <tr data-chosen={choice.record === record.seq} data-tag={record.tags?.[0]} data-type={record.type} onClick={choose}>
       <td className="time">{formatMoment(record.atMs, startMs)}</td>
-      <td className="actor">{record.actor}</td>
+      <td className="actor" title={record.actor}>
+        {shortId(record.actor)}
+      </td>
       <td className="type">
         <button type="button" onClick={choose}>
           {eventName(record.type)}

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type RefObject } from 'react';
 
-export interface Camera {
+interface Camera {
   readonly x: number;
   readonly y: number;
   /** Pixels a unit of the drawing. */
@@ -15,10 +15,18 @@ export interface Size {
 const limits = { min: 0.08, max: 3 } as const;
 const margin = 12;
 
+/** A rectangle of the drawing. */
+interface Part extends Size {
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface PanZoom {
   readonly camera: Camera;
   readonly fit: () => void;
   readonly zoom: (factor: number) => void;
+  /** Shows a part of the drawing in the middle, large enough to be read. */
+  readonly centre: (part: Part) => void;
   readonly handlers: {
     readonly onPointerDown: (event: PointerEvent) => void;
     readonly onPointerMove: (event: PointerEvent) => void;
@@ -58,6 +66,16 @@ export function usePanZoom(element: RefObject<SVGSVGElement | null>, drawing: Si
     [element, zoomAt],
   );
 
+  const centre = useCallback(
+    ({ x, y, width, height }: Part) => {
+      const box = element.current?.getBoundingClientRect();
+      if (!box) return;
+      touched.current = true;
+      setCamera({ scale: 1, x: box.width / 2 - (x + width / 2), y: box.height / 2 - (y + height / 2) });
+    },
+    [element],
+  );
+
   useFitOnResize(element, fit, touched);
   useWheel(element, zoomAt);
 
@@ -65,7 +83,7 @@ export function usePanZoom(element: RefObject<SVGSVGElement | null>, drawing: Si
     touched.current = true;
     setCamera((before) => ({ ...before, x: before.x + x, y: before.y + y }));
   };
-  return { camera, fit, zoom, handlers: handlersOf({ pointers: pointers.current, pan, zoom, zoomAt, fit, element }) };
+  return { camera, fit, zoom, centre, handlers: handlersOf({ pointers: pointers.current, pan, zoom, zoomAt, fit, element }) };
 }
 
 interface HandlerParts {

@@ -1,5 +1,5 @@
 import type { RunRecord } from '../trace/format.ts';
-import { eventName, formatMoment, inline } from './format.ts';
+import { eventName, formatMoment, inline, shortId } from './format.ts';
 import { useController } from './hooks.ts';
 
 interface RecordDetailProps {
@@ -17,7 +17,7 @@ export function RecordDetail({ record, startMs, onClose }: RecordDetailProps) {
       <header>
         <h3>{eventName(record.type)}</h3>
         <span className="muted">
-          {record.actor} · {formatMoment(record.atMs, startMs)} · {record.from} to {record.to}
+          {shortId(record.actor)} · {formatMoment(record.atMs, startMs)} · {record.from} to {record.to}
         </span>
         <button type="button" onClick={() => controller.store.moveTo(controller.store.indexOf(record.seq))}>
           Go to this moment

@@ -3,10 +3,11 @@ import { enabledEvents, type EnabledEvent } from '../app/enabled.ts';
 import { templateOf } from '../app/templates.ts';
 import type { ActorView } from '../run/view.ts';
 import type { Json } from '../trace/format.ts';
+import { shortId } from './format.ts';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 
-/** What a live run can really be told; everything else is the server's to say. */
-const liveEvents: ReadonlySet<string> = new Set(['turn.abort', 'ask.closed', 'stream.gap', 'pool.drain']);
+/** What a live run can really be told, beside answers to asks; everything else is the server's to say. */
+const liveEvents: ReadonlySet<string> = new Set(['turn.abort', 'stream.gap']);
 
 /** The events that the chosen actor would react to now, each with a payload that can be edited. */
 export function SendBox() {
@@ -19,7 +20,7 @@ export function SendBox() {
   return (
     <div className="send-box">
       <p className="actor-line">
-        To <b>{actor.id}</b>, in <b data-testid="chosen-path">{actor.path}</b>
+        To <b>{shortId(actor.id)}</b>, in <b data-testid="chosen-path">{actor.path}</b>
       </p>
       {info.mode === 'live' && <LiveAsks actor={actor} />}
       {events.length === 0 && <p className="empty">This state takes no events: it is final.</p>}

@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import type { Lane, RunRecord } from '../trace/format.ts';
-import { eventName, formatMoment, leaf, tone } from './format.ts';
+import { eventName, formatMoment, leaf, shortId, tone } from './format.ts';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 
 const lanes: readonly { readonly id: Lane; readonly label: string }[] = [
@@ -14,7 +14,7 @@ const laneAt = new Map(lanes.map(({ id }, index) => [id, index]));
 
 /** Messages drawn at once: the newest ones before the moment. */
 const shownMessages = 60;
-const size = { time: 92, lane: 128, row: 24, head: 34 } as const;
+const size = { time: 150, lane: 108, row: 24, head: 28 } as const;
 
 /** Who told whom what, one row a message. */
 export function SequenceView() {
@@ -25,13 +25,13 @@ export function SequenceView() {
   const [everyone, setEveryone] = useState(true);
   const messages = newest(records, end, everyone || !chosen ? undefined : chosen.id);
   const width = size.time + size.lane * lanes.length;
-  const height = size.head + Math.max(1, messages.length) * size.row + 12;
+  const height = Math.max(1, messages.length) * size.row + 12;
   const startMs = records[0]?.atMs ?? 0;
   return (
     <div className="sequence">
       <label className="switch">
         <input type="checkbox" checked={!everyone} onChange={(event) => setEveryone(!event.target.checked)} disabled={!chosen} />
-        Only {chosen?.id ?? 'the chosen session'}
+        Only {chosen ? shortId(chosen.id) : 'the chosen session'}
       </label>
       <div className="sequence-scroll" tabIndex={0} role="region" aria-label="Sequence diagram">
         <svg
@@ -41,23 +41,25 @@ export function SequenceView() {
           aria-label={`The last ${messages.length} messages among pool, session, worker and server`}
           data-testid="sequence"
         >
-          {lanes.map(({ id, label }, index) => (
-            <g key={id} className="lane">
-              <text x={laneX(index)} y={20} textAnchor="middle">
-                {label}
-              </text>
-              <line x1={laneX(index)} x2={laneX(index)} y1={size.head - 6} y2={height} />
-            </g>
+          {lanes.map(({ id }, index) => (
+            <line key={id} className="lane" x1={laneX(index)} x2={laneX(index)} y1={0} y2={height} />
           ))}
           {messages.map((record, index) => (
             <Message
               key={record.seq}
               record={record}
-              y={size.head + index * size.row + 14}
+              y={index * size.row + 18}
               startMs={startMs}
               chosen={choice.record === record.seq}
               onChoose={() => controller.choose({ record: record.seq })}
             />
+          ))}
+        </svg>
+        <svg className="sequence-head" width={width} height={size.head} aria-hidden="true">
+          {lanes.map(({ id, label }, index) => (
+            <text key={id} x={laneX(index)} y={18} textAnchor="middle">
+              {label}
+            </text>
           ))}
         </svg>
       </div>
@@ -99,7 +101,7 @@ function Message({ record, y, startMs, chosen, onChoose }: MessageProps) {
     >
       <rect className="hit" x={0} y={y - 14} width={size.time + size.lane * lanes.length} height={size.row} />
       <text className="time" x={6} y={y}>
-        {formatMoment(record.atMs, startMs)}
+        {formatMoment(record.atMs, startMs)} {shortId(record.actor)}
       </text>
       {isOwn ? <path d={`M${from} ${y - 6}h14v8h-11`} className="own" /> : <path d={`M${from} ${y}H${to}`} />}
       <path className="tip" d={isOwn ? `M${from + 2} ${y + 2}l6 -3v6z` : tip(from, to, y)} />

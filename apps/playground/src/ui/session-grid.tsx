@@ -1,6 +1,6 @@
 import { memo, useMemo, useState, type KeyboardEvent } from 'react';
 import type { ActorView } from '../run/view.ts';
-import { leaf, tone } from './format.ts';
+import { leaf, shortId, tone } from './format.ts';
 import { useChosen, useController, useMoment } from './hooks.ts';
 
 /** Up to this many, a cell has room for its name. */
@@ -43,8 +43,8 @@ export function SessionGrid() {
   );
 }
 
-function matches({ id, taskId }: ActorView, text: string): boolean {
-  return text === '' || id.includes(text) || (taskId ?? '').includes(text);
+function matches({ id, lastTaskId }: ActorView, text: string): boolean {
+  return text === '' || id.includes(text) || (lastTaskId ?? '').includes(text);
 }
 
 function countsOf(sessions: readonly ActorView[], key: (session: ActorView) => string): ReadonlyMap<string, number> {
@@ -105,7 +105,7 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
           key={session.id}
           id={session.id}
           path={session.path}
-          taskId={session.taskId}
+          taskId={session.lastTaskId}
           selected={session.id === chosen}
           roomy={shown.length <= roomy}
           onChoose={onChoose}
@@ -154,8 +154,3 @@ const Cell = memo(
     before.id === after.id &&
     before.roomy === after.roomy,
 );
-
-/** Ids of the server are long; their end tells them apart. */
-function shortId(id: string): string {
-  return id.length > 12 ? `…${id.slice(-8)}` : id;
-}

@@ -2,7 +2,7 @@ import type { SideTab } from '../app/controller.ts';
 import { FaultsPanel } from './faults-panel.tsx';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 import { SendBox } from './send-box.tsx';
-import { formatDuration } from './format.ts';
+import { formatDuration, shortId } from './format.ts';
 import { Story } from './story.tsx';
 import { Tabs } from './tabs.tsx';
 
@@ -37,7 +37,8 @@ function ContextView() {
   return (
     <>
       <p className="actor-line">
-        <b>{actor.id}</b> in <b data-testid="chosen-path">{actor.path}</b> for {formatDuration(Math.max(0, view.atMs - actor.sinceMs))}
+        <b>{shortId(actor.id)}</b> in <b data-testid="chosen-path">{actor.path}</b> for{' '}
+        {formatDuration(Math.max(0, view.atMs - actor.sinceMs))}
         {actor.directory !== '' && <span className="muted"> · {actor.directory}</span>}
       </p>
       <pre className="context" data-testid="context">

@@ -11,9 +11,9 @@ const speeds = [0.25, 0.5, 1, 2, 5, 20];
 export function Timeline() {
   const controller = useController();
   const moment = useMoment();
-  const { records, end, following } = moment;
+  const { records, end, total, following } = moment;
   const startMs = records[0]?.atMs ?? 0;
-  const lastMs = records.at(-1)?.atMs ?? startMs;
+  const lastMs = records[total - 1]?.atMs ?? startMs;
   const shownMs = following ? lastMs : (records[Math.max(0, end - 1)]?.atMs ?? startMs);
   return (
     <section className="panel timeline" aria-label="Timeline">
@@ -23,11 +23,11 @@ export function Timeline() {
         <input
           type="range"
           min={0}
-          max={records.length}
+          max={total}
           value={end}
           step={1}
           aria-label="Moment of the run"
-          aria-valuetext={`${formatMoment(shownMs, startMs)}, record ${end} of ${records.length}`}
+          aria-valuetext={`${formatMoment(shownMs, startMs)}, record ${end} of ${total}`}
           data-testid="scrubber"
           onChange={(event) => {
             controller.playback.stop();
@@ -112,10 +112,9 @@ interface DensityProps {
  * wait of a day does not squeeze the rest.
  */
 function Density({ moment, startMs, lastMs }: DensityProps) {
-  const { records, marks } = moment;
-  const total = records.length;
+  const { records, marks, total } = moment;
   const first = records[0]?.seq ?? 1;
-  const bars = useMemo(() => barsOf(records), [records, Math.floor(total / 8)]);
+  const bars = useMemo(() => barsOf(records, total), [records, Math.floor(total / 8)]);
   const shown = useMemo(() => thinned(marks, first, total), [marks, marks.length, first, total]);
   return (
     <svg
@@ -136,8 +135,7 @@ function Density({ moment, startMs, lastMs }: DensityProps) {
 }
 
 /** Height by how fast records came: the shorter the stretch in time, the higher. */
-function barsOf(records: Moment['records']): number[] {
-  const total = records.length;
+function barsOf(records: Moment['records'], total: number): number[] {
   if (total < 2) return [];
   const rates = Array.from({ length: buckets }, (_, index) => {
     const from = Math.floor((index / buckets) * (total - 1));

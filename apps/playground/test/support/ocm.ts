@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { vi } from 'vitest';
 
 const bin = fileURLToPath(new URL('../../../../packages/cli/src/bin.ts', import.meta.url));
 
@@ -36,15 +35,22 @@ export class Ocm implements AsyncDisposable {
 
   /** The address of the page, as soon as it is printed. */
   async pageUrl(): Promise<string> {
-    await vi.waitFor(
-      () => {
-        // A command that ended will print nothing more.
-        if (this.child.exitCode !== null) throw new Error(`ocm ended with ${this.child.exitCode}: ${this.stderr}`);
-        if (!this.lines.some(({ type }) => type === 'playground')) throw new Error(`ocm printed no address of a page: ${this.stderr}`);
-      },
-      { timeout: startMs, interval: 50 },
-    );
-    return this.lines.find(({ type }) => type === 'playground')!['url'] as string;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const fail = (why: string) => reject(new Error(`ocm printed no address of a page (${why}): ${this.stderr}`));
+    const look = () => {
+      const line = this.lines.find(({ type }) => type === 'playground');
+      if (line) resolve(line['url'] as string);
+    };
+    const deadline = setTimeout(() => fail(`within ${startMs} ms`), startMs);
+    this.child.stdout!.on('data', look);
+    void this.exit.then((exit) => fail(`it ended with ${exit}`));
+    look();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(deadline);
+      this.child.stdout!.off('data', look);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
