@@ -11,6 +11,7 @@ import {
 } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBrowser, type Browsing } from './support/browser.ts';
+import { openLine, type Line } from './support/line.ts';
 import { Ocm, originOf } from './support/ocm.ts';
 
 /** What a turn on a real server may take here, while other work fills the machine. */
@@ -43,6 +44,7 @@ const tasks = [
 let directory: string;
 let workspace: TemporaryWorkspace | undefined;
 let model: ScriptedModel | undefined;
+let line: Line;
 let ocm: Ocm;
 let browsing: Browsing;
 const page = () => browsing.page;
@@ -50,6 +52,16 @@ const byTest = (id: string) => page().getByTestId(id);
 const cellsIn = (path: string) => page().locator(`.cell[data-path="${path}"]`);
 const logCount = async () => Number(await byTest('log-count').textContent());
 const filterLog = (text: string) => page().getByRole('searchbox', { name: 'Filter events by text' }).fill(text);
+
+async function cookieOfPage(): Promise<string> {
+  const cookies = await browsing.context.cookies();
+  return cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+}
+
+/** How often the page lost its event stream and went on. */
+async function reconnects(): Promise<number> {
+  return Number(await byTest('mode').getAttribute('data-reconnects'));
+}
 
 /** The binary from the lockfile, whatever is on PATH. */
 function pinnedBinary(): string {
@@ -88,14 +100,17 @@ beforeAll(async () => {
     '--directory',
     workspace.path,
   ];
-  browsing = await openBrowser();
+  line = await openLine();
+  browsing = await openBrowser({ proxyPort: line.port });
   ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
+  line.target = Number(new URL(await ocm.pageUrl()).port);
   await page().goto(await ocm.pageUrl());
   await byTest('chart').waitFor();
 }, 180_000);
 
 afterAll(async () => {
   await browsing?.[Symbol.asyncDispose]();
+  await line?.[Symbol.asyncDispose]();
   await ocm?.[Symbol.asyncDispose]();
   await model?.stop();
   await workspace?.remove();
@@ -160,9 +175,19 @@ describe('the page beside a real run', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('goes on after a lost connection, with nothing lost and nothing twice', async () => {
+    line.cut();
+    await expect.poll(() => reconnects(), { timeout: turnMs, message: 'the page connects again' }).toBeGreaterThan(0);
+    await expect.poll(() => byTest('mode').textContent(), { timeout: turnMs, message: 'the connection is back' }).toBe('Live · connected');
+    const cookie = await cookieOfPage();
+    const same = async () => (await readRecords(originOf(await ocm.pageUrl()), { cookie })).length - (await logCount());
+    // The run goes on between the two looks, so they need not agree at once.
+    await expect.poll(same, { timeout: turnMs, message: 'the page has as many records as the run' }).toBe(0);
+    expect(await page().locator('.cell').count()).toBe(8);
+  });
+
   it('continues an event stream behind the last record that was seen', async () => {
-    const cookies = await browsing.context.cookies();
-    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    const cookie = await cookieOfPage();
     const origin = originOf(await ocm.pageUrl());
     const all = await readRecords(origin, { cookie });
     expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
@@ -185,7 +210,8 @@ describe('the page beside a real run', () => {
     // After the run the page still holds it all: back to its beginning.
     await byTest('scrubber').fill('1');
     await expect.poll(() => page().locator('.cell').count(), { timeout: turnMs }).toBe(0);
-    expect(browsing.complaints).toEqual([]);
+    // The browser itself tells of the connection that was cut.
+    expect(browsing.complaints.filter((text) => !text.startsWith('Failed to load resource: net::ERR_'))).toEqual([]);
   });
 });
 

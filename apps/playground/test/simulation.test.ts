@@ -175,7 +175,7 @@ describe('the page in simulation', () => {
   it('has no serious fault by axe, light and dark, and can be used by keyboard', async () => {
     await standStill('gap');
     await stepUntil('a reconciling session', async () => (await page().locator('.cell[data-path="active.reconciling"]').count()) > 0);
-    expect(await axeFaults()).toEqual([]);
+    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
     await byTest('theme').click();
     expect(await page().evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
     await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);

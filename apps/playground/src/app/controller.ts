@@ -22,6 +22,8 @@ export interface Choice {
 export interface PageState {
   readonly info: RunInfo;
   readonly link: LinkState | null;
+  /** Times that the link was lost and came back. */
+  readonly reconnects: number;
   readonly choice: Choice;
   readonly notice: string | null;
   /** What is drawn: the charts of the machines that made the run. */
@@ -40,6 +42,7 @@ export class Controller {
   #state: PageState = {
     info: { mode: 'simulation', title: 'Simulation', control: false, content: false },
     link: null,
+    reconnects: 0,
     choice: { actor: '', centre: 'session', side: 'send', coverage: false, record: null },
     notice: null,
     charts,
@@ -126,7 +129,8 @@ export class Controller {
       // Numbered anew: a page that came late starts with sums of what it missed.
       onRecords: (records) => records.forEach((record) => this.store.append({ ...record, seq: this.store.nextSeq })),
       onReset: () => this.store.clear(),
-      onState: (link) => this.#set({ link }),
+      onState: (link) =>
+        this.#set({ link, reconnects: this.#state.reconnects + (this.#state.link === 'lost' && link === 'connected' ? 1 : 0) }),
     });
     this.choose({ side: info.control ? 'send' : 'context' });
   }

@@ -10,14 +10,14 @@ const modes = { simulation: 'Simulation', live: 'Live', trace: 'Trace' } as cons
 const linkTexts = { connecting: 'connecting', connected: 'connected', lost: 'reconnecting', ended: 'run ended' } as const;
 
 export function TopBar() {
-  const { info, link } = usePage();
+  const { info, link, reconnects } = usePage();
   return (
     <header className="top-bar">
       <h1>
         <span className="mark" aria-hidden="true" />
         opencode-manager <span className="muted">playground</span>
       </h1>
-      <span className="badge" data-mode={info.mode} data-testid="mode">
+      <span className="badge" data-mode={info.mode} data-testid="mode" data-reconnects={reconnects}>
         {modes[info.mode]}
         {link !== null && ` · ${linkTexts[link]}`}
       </span>

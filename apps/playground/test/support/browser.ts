@@ -30,7 +30,7 @@ const width = 1280;
 const height = 800;
 
 export async function openBrowser(
-  options: { readonly width?: number; readonly height?: number; readonly colorScheme?: 'light' | 'dark' } = {},
+  options: { readonly width?: number; readonly height?: number; readonly colorScheme?: 'light' | 'dark'; readonly proxyPort?: number } = {},
 ): Promise<Browsing> {
   const profile = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
   const context = await chromium.launchPersistentContext(profile, {
@@ -43,6 +43,8 @@ export async function openBrowser(
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      // Loopback addresses pass a proxy by unless told otherwise.
+      ...(options.proxyPort === undefined ? [] : [`--proxy-server=127.0.0.1:${options.proxyPort}`, '--proxy-bypass-list=<-loopback>']),
     ],
     viewport: { width: options.width ?? width, height: options.height ?? height },
     colorScheme: options.colorScheme ?? 'light',
