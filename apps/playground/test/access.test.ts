@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Ocm, originOf } from './support/ocm.ts';
 
@@ -10,6 +12,9 @@ interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
 }
+
+/** A start of a server alone may take half a minute on a machine that is busy. */
+const timeout = 180_000;
 
 let ocm: Ocm;
 let url: string;
@@ -33,6 +38,24 @@ function ask(
   });
 }
 
+/** The binary from the lockfile, whatever is on PATH. */
+function pinnedBinary(): string {
+  return (
+    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
+  );
+}
+
+/** What an event stream tells until something is among it. */
+async function readUntil(from: string, headers: Record<string, string>, holds: (text: string) => boolean): Promise<string> {
+  const response = await fetch(from, { headers, signal: AbortSignal.timeout(50_000) });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
+    text += chunk;
+    if (holds(text)) return text;
+  }
+  throw new Error(`the event stream ended before: ${text.slice(-400)}`);
+}
+
 beforeAll(async () => {
   ocm = new Ocm(['playground', '--json']);
   url = await ocm.pageUrl();
@@ -41,7 +64,7 @@ beforeAll(async () => {
 
 afterAll(() => ocm[Symbol.asyncDispose]());
 
-describe('who may speak to the page', () => {
+describe('who may speak to the page', { timeout }, () => {
   it('refuses whoever has no token, for every path', async () => {
     for (const path of ['/', '/run', '/events', '/trace', '/index.html', '/?token=wrong', '/?token='])
       expect({ path, status: (await ask(path)).status }).toEqual({ path, status: 401 });
@@ -95,6 +118,36 @@ describe('who may speak to the page', () => {
     });
     expect(status).toBe(403);
     expect(JSON.parse(text)).toEqual({ message: 'This run takes no commands: it was started without --allow-control.' });
+  });
+
+  it('keeps prompts, model text and secrets to itself without --content, and takes no commands without --allow-control', async () => {
+    await using model = await startScriptedModel({
+      rules: [{ when: { user: 'hold' }, reply: { text: 'HIDDEN ANSWER '.repeat(2000), tokensPerSecond: 4 } }],
+      default: 'HIDDEN ANSWER',
+    });
+    await using workspace = await temporaryWorkspace({ files: { 'opencode.json.txt': JSON.stringify(model.opencodeConfig()) } });
+    const config = join(workspace.path, 'opencode.json.txt');
+    const prompts = ['--prompt', 'HIDDEN PROMPT', '--prompt', 'HIDDEN PROMPT, hold'];
+    await using run = new Ocm(['run', ...prompts, '--json', '--playground', '--directory', workspace.path, '--opencode-config', config], {
+      OPENCODE_BIN: pinnedBinary(),
+    });
+    const page = await run.pageUrl();
+    const entered = await fetch(page, { redirect: 'manual' });
+    const headers = { cookie: entered.headers.getSetCookie()[0]!.split(';')[0]! };
+    const told = await readUntil(
+      `${originOf(page)}/events`,
+      headers,
+      (text) => text.includes('"turn.finished"') && /"deltas":[1-9]/.test(text),
+    );
+    expect(told).toContain('"message.updated"');
+    expect(told).not.toMatch(/HIDDEN/);
+    expect(told).not.toMatch(/password|authorization/i);
+    const refused = await fetch(`${originOf(page)}/send`, {
+      method: 'POST',
+      headers: { ...headers, origin: originOf(page), 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect(refused.status).toBe(403);
   });
 
   it('refuses a file that is no trace, and flags that mean nothing', async () => {

@@ -117,7 +117,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 }, 60_000);
 
-describe('the page beside a real run', () => {
+describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
   // First, because an ask waits a minute and no longer.
   it('answers a permission', async () => {
     await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs, message: 'a turn that asks' }).toBe(1);

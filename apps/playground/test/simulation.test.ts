@@ -63,7 +63,7 @@ async function axeFaults(): Promise<string[]> {
   });
 }
 
-describe('the page in simulation', () => {
+describe('the page in simulation', { timeout: 180_000 }, () => {
   it('starts at once, takes the token out of the address and complains of nothing', async () => {
     expect(page().url()).toBe(`${originOf(await ocm.pageUrl())}/`);
     expect(await byTest('mode').textContent()).toBe('Simulation');

@@ -11,6 +11,7 @@ import { Ocm } from './support/ocm.ts';
 let directory: string;
 let file: string;
 let records: readonly RunRecord[];
+let browsing: Browsing;
 
 /** The records of a scenario, without a page. */
 function recordsOf(id: string, untilMs: number): RunRecord[] {
@@ -24,16 +25,20 @@ function recordsOf(id: string, untilMs: number): RunRecord[] {
 }
 
 beforeAll(async () => {
+  browsing = await openBrowser();
   directory = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
   file = join(directory, 'trace.jsonl');
   records = recordsOf('quota', 4000);
   const header = { format: 'opencode-manager-trace', version: 1, title: 'Three quotas', source: 'simulation', content: true } as const;
   await writeFile(file, formatTrace({ header, records }));
+}, 120_000);
+
+afterAll(async () => {
+  await browsing?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
 });
 
-afterAll(() => rm(directory, { recursive: true }));
-
-describe('trace files', () => {
+describe('trace files', { timeout: 180_000 }, () => {
   it('are read back as they were written, and refused by line when they are not', async () => {
     const text = await readFile(file, 'utf8');
     expect(parseTrace(text).records).toEqual(JSON.parse(JSON.stringify(records)));
@@ -46,7 +51,6 @@ describe('trace files', () => {
 
   it('are shown by the command, and replayed', async () => {
     await using ocm = new Ocm(['playground', file, '--json']);
-    await using browsing: Browsing = await openBrowser();
     const { page, complaints } = browsing;
     await page.goto(await ocm.pageUrl());
     await expect.poll(() => page.getByTestId('mode').textContent(), { timeout: 30_000 }).toBe('Trace');
@@ -100,7 +104,6 @@ describe('trace files', () => {
       }),
     );
     await using ocm = new Ocm(['playground', other, '--json']);
-    await using browsing: Browsing = await openBrowser();
     const { page, complaints } = browsing;
     await page.goto(await ocm.pageUrl());
     await page.locator('[data-node="lit"][data-leaf="true"]').waitFor();
@@ -110,7 +113,6 @@ describe('trace files', () => {
 
   it('open from disk on a page that simulates', async () => {
     await using ocm = new Ocm(['playground', '--json']);
-    await using browsing: Browsing = await openBrowser();
     const { page } = browsing;
     await page.goto(await ocm.pageUrl());
     await page.getByTestId('chart').waitFor();
