@@ -11,13 +11,14 @@ import { createReporter, doneRecord, executeBatch, type BatchEnd, type BatchList
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
 import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { checkPageFlags, keepPage, openPage, type PageFlags, type PageServer } from '../playground/index.ts';
 import type { JsonFlag } from '../program/shared-options.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { printDemo } from './demo-summary.ts';
 
-export interface DemoFlags extends JsonFlag {
+export interface DemoFlags extends JsonFlag, PageFlags {
   readonly binary?: string;
 }
 
@@ -34,18 +35,21 @@ export interface DemoRun {
   readonly server: WatchedServer;
   readonly stop: StopReport;
   readonly durationMs: number;
+  readonly page: PageServer | undefined;
 }
 
 /** `ocm demo`: the main job on a real server with a scripted model, and what of the isolation could be seen meanwhile. */
 export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCode> {
+  checkPageFlags(flags);
   using progress = createProgress(terminal, { total: demoTasks.length });
   using signals = listenForStop({
     onStep: (step) => progress.note(step === 'drain' ? 'Finishing the tasks that run; again aborts them.' : 'Stopping.'),
   });
+  await using pages = new AsyncDisposableStack();
   const watch = await startIsolationWatch();
   let run: DemoRun;
   try {
-    run = await runDemo({ terminal, flags, progress, signals, watch });
+    run = await runDemo({ terminal, flags, progress, signals, watch, pages });
   } catch (error) {
     if (signals.exitCode === undefined || (isManagerError(error) && error.code !== 'REQUEST_ABORTED')) throw error;
     return signals.exitCode;
@@ -53,7 +57,9 @@ export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCo
   // Workspace, model and server are gone by now, so what is still there was left behind.
   const checks = await watch.finish(run.server);
   progress[Symbol.dispose]();
-  return conclude(terminal, flags, run, checks, signals);
+  const exitCode = conclude(terminal, flags, run, checks, signals);
+  await keepPage(run.page, signals, { terminal, json: flags.json === true, note: terminal.notice });
+  return exitCode;
 }
 
 interface DemoContext {
@@ -62,9 +68,11 @@ interface DemoContext {
   readonly progress: Progress;
   readonly signals: StopSignals;
   readonly watch: IsolationWatch;
+  /** Outlives the run: its page may be looked at afterwards. */
+  readonly pages: AsyncDisposableStack;
 }
 
-async function runDemo({ terminal, flags, progress, signals, watch }: DemoContext): Promise<DemoRun> {
+async function runDemo({ terminal, flags, progress, signals, watch, pages }: DemoContext): Promise<DemoRun> {
   const startedAt = performance.now();
   await using workspace = await temporaryWorkspace({ files: demoWorkspaceFiles });
   await using configDirectory = await temporaryWorkspace({ files: demoConfigFiles, git: false });
@@ -86,11 +94,18 @@ async function runDemo({ terminal, flags, progress, signals, watch }: DemoContex
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);
+    const page = await openPage(manager, flags, {
+      terminal,
+      title: 'ocm demo',
+      json: flags.json === true,
+      note: (line) => progress.note(line),
+    });
+    if (page) pages.use(page);
     const listener = demoListener(terminal, flags, progress);
     const end = await inspectWhile(watch, manager.server, () => executeBatch({ pool: manager.pool, tasks: demoTasks, signals, listener }));
     const changedFiles = await workspace.changedFiles();
     stop = await manager.stop();
-    return { end, changedFiles, server: manager.server, stop, durationMs: performance.now() - startedAt };
+    return { end, changedFiles, server: manager.server, stop, durationMs: performance.now() - startedAt, page };
   } finally {
     if (!stop) await manager.stop();
   }

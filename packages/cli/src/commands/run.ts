@@ -14,6 +14,7 @@ import {
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
+import { checkPageFlags, keepPage, openPage } from '../playground/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
@@ -65,6 +66,7 @@ const stepNotes: Readonly<Record<StopStep, string>> = {
 };
 
 async function planRun(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<Plan> {
+  checkPageFlags(flags);
   const settings = await turnSettings(flags);
   const config = await buildServerConfig(flags);
   const tasks = await collectTasks(terminal, file, flags);
@@ -86,11 +88,20 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   if (context.flags.json) context.terminal.record(launchRecord(manager));
   else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
   tellRestarts(manager, context);
+  const pageContext = {
+    terminal: context.terminal,
+    title: 'ocm run',
+    json: context.flags.json === true,
+    note: (line: string) => context.progress.note(line),
+  };
+  await using page = await openPage(manager, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [end.failure, incomplete, await closeOutput(context.out)].filter((problem) => problem !== undefined);
-  return finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
+  const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
+  await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
+  return exitCode;
 }
 
 function tellRestarts({ pool }: Manager, { terminal, flags, progress }: RunContext): void {

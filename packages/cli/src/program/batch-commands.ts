@@ -1,10 +1,19 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
+import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, addServerOptions, addTurnOptions, type JsonFlag, type ServerFlags, type TurnFlags } from './shared-options.ts';
+import {
+  addJsonOption,
+  addPageOptions,
+  addServerOptions,
+  addTurnOptions,
+  type JsonFlag,
+  type ServerFlags,
+  type TurnFlags,
+} from './shared-options.ts';
 
 /** Flags of `ocm run`. */
-export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag {
+export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags {
   readonly prompt?: string[];
   readonly out?: string;
 }
@@ -24,6 +33,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
       'Starts a real, isolated opencode server with a scripted model as provider, runs 12 tasks, 6 at a time, in a temporary git repository, and checks the isolation while it runs. Needs no API key; leaves nothing behind.',
     )
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
+  addPageOptions(demo);
   addJsonOption(demo);
   demo.action(async (flags) => {
     const { demo: action } = await import('../commands/demo.ts');
@@ -42,6 +52,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .option('--out <file>', 'write each result to this file too, one JSON object a line, as it comes');
   addTurnOptions(run);
   addServerOptions(run);
+  addPageOptions(run);
   addJsonOption(run);
   run.addHelpText('after', runHelp).action(async (file, flags) => {
     const { run: action } = await import('../commands/run.ts');

@@ -13,7 +13,11 @@ export interface ModelFlags extends JsonFlag {
   readonly port?: string;
 }
 
-/** Adds `ocm doctor` and `ocm model`. */
+export interface PlaygroundFlags extends JsonFlag {
+  readonly port?: string;
+}
+
+/** Adds `ocm doctor`, `ocm model` and `ocm playground`. */
 export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Check and test:');
   const doctor = program
@@ -40,5 +44,22 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   model.action(async (flags) => {
     const { model: action } = await import('../commands/model.ts');
     finish(await action(terminal, flags));
+  });
+  addPlayground(program, terminal, finish);
+}
+
+function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  const playground = program
+    .command('playground')
+    .summary('see and simulate the state machines in a browser')
+    .description(
+      'Serves a page on this machine that shows the state machines, simulates them, and opens recorded runs. Prints its address, which works once. To watch a real run: ocm run --playground, ocm demo --playground.',
+    )
+    .argument('[trace]', 'a run that was exported from the page')
+    .option('--port <n>', 'port (default: a free one)');
+  addJsonOption(playground);
+  playground.action(async (trace, flags) => {
+    const { playground: action } = await import('../commands/playground.ts');
+    finish(await action(terminal, trace, flags));
   });
 }

@@ -77,6 +77,15 @@ export function addJsonOption(command: CommandUnknownOpts): void {
   command.optionsGroup('Output:').option('--json', 'print JSON Lines on stdout');
 }
 
+/** A page that shows the run. */
+export function addPageOptions(command: CommandUnknownOpts): void {
+  command
+    .optionsGroup('Playground:')
+    .option('--playground', 'show the run in a page on this machine, and print its address')
+    .option('--allow-control', 'let the page abort turns, answer asks and cut the stream')
+    .option('--content', 'show prompts and model text on the page');
+}
+
 export function addManagerOption(command: CommandUnknownOpts): void {
   command.optionsGroup('Manager:').option('--manager <pid>', 'process id of the manager, when several run');
 }

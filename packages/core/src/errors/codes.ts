@@ -182,6 +182,10 @@ export const errorCatalogue = {
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   MANAGER_NOT_FOUND: { meaning: 'No running manager was found.', remedy: 'Start one with ocm serve, or name its process id.' },
+  PLAYGROUND_UNAVAILABLE: {
+    meaning: 'The page of the playground is missing, or it cannot be served.',
+    remedy: 'Install the package again, or build it from a clone with npm run build.',
+  },
   // Testing
   SCRIPT_INVALID: { meaning: 'A script of the scripted model cannot be used.', remedy: 'Correct the rule that the message names.' },
   INTERNAL: { meaning: 'Something happened that the program does not expect.', remedy: 'Report it with the message and its cause.' },

@@ -1,0 +1,163 @@
+import { charts, chartsOf, machines, type Charts, type Machines } from '../chart/shipped.ts';
+import { RunStore, type Models } from '../run/store.ts';
+import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/format.ts';
+import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
+import { Playback } from './playback.ts';
+import { Simulation } from './simulation.ts';
+
+export type CentreTab = 'session' | 'pool' | 'sequence';
+export type SideTab = 'send' | 'faults' | 'context';
+
+/** What the user chose to look at. */
+export interface Choice {
+  /** An actor by its name in the records. */
+  readonly actor: string;
+  readonly centre: CentreTab;
+  readonly side: SideTab;
+  readonly coverage: boolean;
+  /** Record whose details are shown. */
+  readonly record: number | null;
+}
+
+export interface PageState {
+  readonly info: RunInfo;
+  readonly link: LinkState | null;
+  /** Times that the link was lost and came back. */
+  readonly reconnects: number;
+  readonly choice: Choice;
+  readonly notice: string | null;
+  /** What is drawn: the charts of the machines that made the run. */
+  readonly charts: Charts;
+  /** Grows with every change of the transport: playing, speed, scenario. */
+  readonly version: number;
+}
+
+/** Everything of the page that is not drawing: the run, where it comes from, and what the user chose. */
+export class Controller {
+  readonly store = new RunStore(modelsOf(charts));
+  readonly playback = new Playback(this.store, () => this.#changed());
+  simulation: Simulation | undefined;
+  #link: LiveLink | undefined;
+  readonly #listeners = new Set<() => void>();
+  #state: PageState = {
+    info: { mode: 'simulation', title: 'Simulation', control: false, content: false },
+    link: null,
+    reconnects: 0,
+    choice: { actor: '', centre: 'session', side: 'send', coverage: false, record: null },
+    notice: null,
+    charts,
+    version: 0,
+  };
+
+  get state(): PageState {
+    return this.#state;
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  /** Opens what the page was started for. */
+  async open(): Promise<void> {
+    const info = await readRunInfo();
+    if (info.mode === 'live') return this.#openLive(info);
+    if (info.mode === 'trace') return this.#openServedTrace();
+    this.simulate('clean');
+  }
+
+  simulate(scenarioId: string): void {
+    this.#leave();
+    this.#set({ info: { mode: 'simulation', title: 'Simulation', control: true, content: true }, link: null, notice: null, charts });
+    if (!this.simulation) {
+      this.store.clear(modelsOf(charts));
+      this.simulation = new Simulation(this.store, () => this.#changed());
+    }
+    this.choose({ actor: '', record: null });
+    this.simulation.start(scenarioId);
+  }
+
+  /** Shows a recorded run. What is no trace is refused with a notice. */
+  async openTrace(text: string): Promise<void> {
+    try {
+      const { header, records } = parseTrace(text);
+      const recorded = await chartsOf(header.machines as Machines | undefined);
+      this.#leave();
+      this.simulation?.pause();
+      this.simulation = undefined;
+      this.store.clear(modelsOf(recorded));
+      for (const record of records) this.store.append(record);
+      this.#set({
+        info: { mode: 'trace', title: header.title, control: false, content: header.content },
+        link: null,
+        notice: null,
+        charts: recorded,
+      });
+      this.choose({ actor: '', record: null, side: 'context' });
+    } catch (error) {
+      this.notify(`This file cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  /** The run so far as one file. */
+  traceText(): string {
+    const { info } = this.#state;
+    const source = info.mode === 'simulation' ? 'simulation' : 'live';
+    const title = info.mode === 'simulation' ? (this.simulation?.scenario.title ?? info.title) : info.title;
+    const header = { format: 'opencode-manager-trace', version: 1, title, source, content: info.content, machines } as const;
+    return formatTrace({ header, records: this.store.records });
+  }
+
+  /** Sends an event to an actor: of the simulation, or of the live run when that is allowed. */
+  async send(actor: string, type: string, payload: Json): Promise<void> {
+    if (this.simulation) return this.simulation.send(actor, { type, ...(payload as object) });
+    const problem = await postCommand({ actor, type, payload });
+    this.notify(problem ?? null);
+  }
+
+  choose(choice: Partial<Choice>): void {
+    this.#set({ choice: { ...this.#state.choice, ...choice } });
+  }
+
+  notify(notice: string | null): void {
+    this.#set({ notice });
+  }
+
+  #openLive(info: RunInfo): void {
+    this.#set({ info, link: 'connecting' });
+    this.#link = new LiveLink({
+      // Numbered anew: a page that came late starts with sums of what it missed.
+      onRecords: (records) => records.forEach((record) => this.store.append({ ...record, seq: this.store.nextSeq })),
+      onReset: () => this.store.clear(),
+      onState: (link) =>
+        this.#set({ link, reconnects: this.#state.reconnects + (this.#state.link === 'lost' && link === 'connected' ? 1 : 0) }),
+    });
+    this.choose({ side: info.control ? 'send' : 'context' });
+  }
+
+  async #openServedTrace(): Promise<void> {
+    const response = await fetch('./trace').catch(() => undefined);
+    if (response?.ok) await this.openTrace(await response.text());
+    else this.notify('The trace could not be read.');
+  }
+
+  #leave(): void {
+    this.playback.stop();
+    this.store.moveTo(null);
+    this.#link?.close();
+    this.#link = undefined;
+  }
+
+  #set(change: Partial<PageState>): void {
+    this.#state = { ...this.#state, ...change, version: this.#state.version + 1 };
+    for (const listener of this.#listeners) listener();
+  }
+
+  #changed(): void {
+    this.#set({});
+  }
+}
+
+function modelsOf({ session, pool }: Charts): Models {
+  return { session: session.model, pool: pool.model };
+}

@@ -1,0 +1,100 @@
+import type { PoolMachineEvent, SessionMachineEvent } from '@opencode-manager/actors/machines';
+import type { Json } from '../trace/format.ts';
+
+/** What a template may draw on. */
+export interface TemplateInput {
+  readonly nowMs: number;
+  /** Context of the actor. */
+  readonly context: Json | undefined;
+}
+
+/** An event without one starts from an empty payload. */
+type Fields<Event extends { type: string }> = { readonly [Type in Event['type']]?: (input: TemplateInput) => Json };
+
+interface KnownTurn {
+  readonly messageId?: string;
+  readonly openAsks?: readonly { readonly id: string }[];
+  readonly lastRetry?: { readonly attempt: number } | null;
+  readonly busyChildren?: readonly string[];
+}
+
+const turnOf = ({ context }: TemplateInput): KnownTurn => (context as { turn?: KnownTurn | null } | undefined)?.turn ?? {};
+const at = ({ nowMs }: TemplateInput) => ({ atMs: Math.round(nowMs) });
+const error = (code: string, message: string) => ({ error: { name: 'OpencodeManagerError', code, message } });
+
+const sessionTemplates: Fields<SessionMachineEvent> = {
+  'turn.submit': (input) => ({
+    taskId: 'by-hand',
+    messageId: `msg_hand_${Math.round(input.nowMs)}`,
+    kind: 'prompt',
+    timeoutMs: null,
+    ...at(input),
+  }),
+  'turn.accepted': at,
+  'turn.refused': () => error('BAD_REQUEST', 'The server refused the turn.'),
+  'turn.unknown': () => error('CONNECTION_LOST', 'The connection was lost before an answer came.'),
+  'turn.abort': () => ({ reason: 'Asked for on the page.' }),
+  'turn.runaway': () => ({ reason: '20 identical tool calls in a row' }),
+  'session.busy': at,
+  'session.idle': at,
+  'session.retrying': (input) => ({
+    retry: {
+      attempt: (turnOf(input).lastRetry?.attempt ?? 0) + 1,
+      message: 'Too Many Requests (429)',
+      nextAtMs: Math.round(input.nowMs) + 4000,
+    },
+    ...at(input),
+  }),
+  'session.errored': (input) => ({ error: { name: 'APIError', message: 'The provider failed.' }, ...at(input) }),
+  'message.started': (input) => ({ id: `${turnOf(input).messageId ?? 'msg'}_answer`, ...at(input) }),
+  'message.finalised': (input) => ({
+    message: { id: `${turnOf(input).messageId ?? 'msg'}_answer`, finish: 'stop', empty: false },
+    ...at(input),
+  }),
+  'ask.opened': (input) => ({
+    ask: { id: 'per_hand', kind: 'permission', sessionId: 'this', permission: 'bash', patterns: ['npm test'] },
+    ...at(input),
+  }),
+  'ask.closed': (input) => ({ id: turnOf(input).openAsks?.[0]?.id ?? 'per_hand', ...at(input) }),
+  'child.busy': (input) => ({ sessionId: 'ses_child', ...at(input) }),
+  'child.quiet': (input) => ({ sessionId: turnOf(input).busyChildren?.[0] ?? 'ses_child', ...at(input) }),
+  'snapshot.read': (input) => ({
+    facts: {
+      startedAtMs: Math.round(input.nowMs),
+      messageId: turnOf(input).messageId ?? '',
+      status: 'idle',
+      busyChildren: [],
+      asks: [],
+      messageFound: true,
+      final: null,
+    },
+    ...at(input),
+  }),
+  progress: () => ({}),
+  'stream.gap': () => ({}),
+  'stream.live': () => ({}),
+  'session.recover': () => ({}),
+  'session.deleted': () => ({}),
+  'session.failed': () => error('SESSION_ACTOR_FAILED', 'The actor failed.'),
+  'server.exited': () => error('SERVER_EXITED', 'The opencode server ended.'),
+};
+
+const place = { taskId: 'task-1', priority: 0, group: '' };
+
+const poolTemplates: Fields<PoolMachineEvent> = {
+  'pool.ready': () => ({}),
+  'task.queued': (input) => ({ ...place, taskId: `by-hand-${Math.round(input.nowMs)}` }),
+  'task.cancelled': () => place,
+  'slot.freed': () => ({ taskId: 'task-1', outcome: 'succeeded' }),
+  'task.crashed': (input) => ({ ...place, ...error('CONNECTION_LOST', 'The session was lost.'), jitter: 0, ...at(input) }),
+  'retry.due': () => place,
+  'pool.drain': () => ({}),
+  'pool.stop': () => ({}),
+  'server.exited': () => error('SERVER_EXITED', 'The opencode server ended.'),
+};
+
+/** A payload to start from for an event of an actor. */
+export function templateOf(actor: string, type: string, input: TemplateInput): Json {
+  const templates: Readonly<Record<string, (input: TemplateInput) => Json>> = actor === 'pool' ? poolTemplates : sessionTemplates;
+  return templates[type]?.(input) ?? {};
+}

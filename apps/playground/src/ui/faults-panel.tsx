@@ -1,0 +1,65 @@
+import type { Fault } from '../app/simulation.ts';
+import { useChosen, useController, useMoment, usePage } from './hooks.ts';
+
+const weather: readonly { readonly id: Fault; readonly label: string; readonly what: string }[] = [
+  { id: 'rateLimited', label: '429 storm', what: 'The provider answers 429 to every turn.' },
+  { id: 'quotaSpent', label: 'Quota spent', what: 'With the storm: the second wait is a day long.' },
+  { id: 'slow', label: 'Slow model', what: 'Answers take six times as long.' },
+  { id: 'asks', label: 'Permission asks', what: 'Every new turn asks for a permission.' },
+  { id: 'subAgents', label: 'Sub-agents', what: 'Every new turn hands work to a sub-agent.' },
+  { id: 'neverIdle', label: 'Never idle', what: 'The server never says that a session is idle.' },
+  { id: 'deafToAborts', label: 'Deaf to aborts', what: 'Aborts have no effect and no answer.' },
+  { id: 'refuseSessions', label: 'Refuse sessions', what: 'New sessions fail: the restart budget pays.' },
+];
+
+/** What may go wrong in a simulation, and how to make it right again. */
+export function FaultsPanel() {
+  const { simulation } = useController();
+  const { following } = useMoment();
+  const chosen = useChosen();
+  usePage();
+  if (!simulation) return null;
+  const { world } = simulation;
+  return (
+    <fieldset className="faults" disabled={!following}>
+      <legend className="visually-hidden">Faults</legend>
+      <div className="actions">
+        <button type="button" onClick={() => simulation.toggle('dropStream')}>
+          Drop the stream
+        </button>
+        <button type="button" className="danger" onClick={() => simulation.toggle('killServer')} disabled={simulation.isOn('killServer')}>
+          Kill the server
+        </button>
+        <button
+          type="button"
+          onClick={() => chosen && simulation.send(chosen.id, { type: 'turn.abort', reason: 'Aborted on the page.' } as never)}
+          disabled={!chosen || chosen.id === 'pool'}
+        >
+          Abort the chosen turn
+        </button>
+        <button type="button" onClick={() => world.answerAsks()}>
+          Answer all asks
+        </button>
+        <button type="button" onClick={() => world.queueTasks(1)}>
+          Queue a task
+        </button>
+        <button type="button" onClick={() => world.queueTasks(10)}>
+          Queue ten tasks
+        </button>
+      </div>
+      <ul>
+        {weather.map(({ id, label, what }) => (
+          <li key={id}>
+            <label>
+              <input type="checkbox" checked={simulation.isOn(id)} onChange={() => simulation.toggle(id)} />
+              <span>
+                <b>{label}</b> <span className="muted">{what}</span>
+              </span>
+            </label>
+          </li>
+        ))}
+      </ul>
+      {!following && <p className="muted">You look at an earlier moment. Press Now to go on.</p>}
+    </fieldset>
+  );
+}

@@ -1,0 +1,61 @@
+import { poolMachine, sessionMachine } from '@opencode-manager/actors/machines';
+import ELK from 'elkjs/lib/elk.bundled.js';
+import { describe, expect, it } from 'vitest';
+import type { AnyStateMachine, AnyStateNode } from 'xstate';
+import { plainDefinition } from '../src/chart/definition.ts';
+import { cardRows, layoutChart } from '../src/chart/layout.ts';
+import { chartToMermaid } from '../src/chart/mermaid.ts';
+import { chartModel, likelyTransitions } from '../src/chart/model.ts';
+
+const machines: readonly AnyStateMachine[] = [sessionMachine, poolMachine];
+
+function nodesOf(node: AnyStateNode): AnyStateNode[] {
+  return [node, ...Object.values(node.states).flatMap(nodesOf)];
+}
+
+describe.each(machines)('the chart of the $id machine', (machine) => {
+  const model = chartModel(plainDefinition(machine));
+
+  it('has every state and every transition of the machine, each once', () => {
+    const nodes = nodesOf(machine.root);
+    expect(model.nodes.map(({ id }) => id)).toEqual(nodes.map(({ id }) => id));
+    const count = nodes.reduce((sum, node) => sum + [...node.transitions.values()].flat().length + (node.always?.length ?? 0), 0);
+    expect(model.transitions.length).toBe(count);
+    expect(new Set(model.transitions.map(({ id }) => id)).size).toBe(count);
+    const drawn = model.nodes.flatMap((node) => cardRows(model, node).flatMap(({ transitions }) => transitions.map(({ id }) => id)));
+    expect(drawn.toSorted()).toEqual(model.transitions.map(({ id }) => id).toSorted());
+  });
+
+  it('is laid out with a place for each state and a way for each arrow', async () => {
+    const layout = await layoutChart(new ELK(), model);
+    for (const { id, parent } of model.nodes) {
+      const box = layout.nodes[id]!;
+      const outer = parent === undefined ? { x: 0, y: 0, width: layout.width, height: layout.height } : layout.nodes[parent]!;
+      expect(box.x).toBeGreaterThanOrEqual(outer.x);
+      expect(box.y + box.height).toBeLessThanOrEqual(outer.y + outer.height);
+    }
+    expect(model.edges.filter(({ id }) => (layout.edges[id]?.length ?? 0) < 2)).toEqual([]);
+  });
+
+  it('can be written as Mermaid', () => {
+    const text = chartToMermaid(model);
+    for (const { id } of model.nodes.slice(1)) expect(text).toContain(` as ${id.replaceAll('.', '_')}`);
+  });
+});
+
+describe('the transitions between two states of a run that names none', () => {
+  const model = chartModel(plainDefinition(sessionMachine));
+  const found = (from: string, to: string, event: string) =>
+    likelyTransitions(model, from, to, event).map(({ source, eventType }) => `${source} ${eventType}`);
+
+  it('are found by event, by target, and over an eventless step', () => {
+    expect(found('active.running', 'active.reconciling', 'stream.gap')).toEqual(['session.active.running stream.gap']);
+    expect(found('idle', 'active.submitting', 'turn.submit')).toEqual(['session.idle turn.submit']);
+    expect(found('active.running', 'idle', 'session.idle')).toEqual(['session.active.running ']);
+    expect(found('active.submitting', 'active.backingOff', 'session.status')).toEqual([
+      'session.active.submitting ',
+      'session.active.running ',
+    ]);
+    expect(found('dead', 'idle', 'session.idle')).toEqual([]);
+  });
+});

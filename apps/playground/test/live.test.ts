@@ -1,0 +1,233 @@
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  startScriptedModel,
+  temporaryWorkspace,
+  type Script,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser, type Browsing } from './support/browser.ts';
+import { openLine, type Line } from './support/line.ts';
+import { Ocm, originOf } from './support/ocm.ts';
+
+/** What a turn on a real server may take here, while other work fills the machine. */
+const turnMs = 60_000;
+
+const hostile = 'Say <img src=x onerror="globalThis.hit = true"> and <script>globalThis.hit = true</script>';
+const longAnswer = Array.from({ length: 2400 }, (_, index) => `word${index}`).join(' ');
+
+const script: Script = {
+  rules: [
+    { when: { user: 'Read the hosts file', toolResult: /./ }, reply: 'I have read it.' },
+    {
+      when: { user: 'Read the hosts file' },
+      reply: { text: 'I will read it.', toolCalls: [{ name: 'read', arguments: { filePath: '/etc/hosts' } }] },
+    },
+    // Long enough to be looked at; these turns are aborted from the page.
+    { when: { user: 'Take your time' }, reply: { text: longAnswer, tokensPerSecond: 4 } },
+    { when: { user: 'Say <img' }, reply: 'Here it is: <img src=x onerror="globalThis.hit = true">' },
+  ],
+  default: 'Done.',
+};
+
+const tasks = [
+  { id: 'ask', prompt: 'Read the hosts file' },
+  { id: 'hostile', prompt: hostile },
+  ...[1, 2, 3].map((number) => ({ id: `slow-${number}`, prompt: `Take your time, ${number}` })),
+  ...[1, 2, 3].map((number) => ({ id: `quick-${number}`, prompt: `Answer ${number}` })),
+];
+
+let directory: string;
+let workspace: TemporaryWorkspace | undefined;
+let model: ScriptedModel | undefined;
+let line: Line;
+let ocm: Ocm;
+let browsing: Browsing;
+const page = () => browsing.page;
+const byTest = (id: string) => page().getByTestId(id);
+const cellsIn = (path: string) => page().locator(`.cell[data-path="${path}"]`);
+const logCount = async () => Number(await byTest('log-count').textContent());
+const filterLog = (text: string) => page().getByRole('searchbox', { name: 'Filter events by text' }).fill(text);
+
+async function cookieOfPage(): Promise<string> {
+  const cookies = await browsing.context.cookies();
+  return cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+}
+
+/** How often the page lost its event stream and went on. */
+async function reconnects(): Promise<number> {
+  return Number(await byTest('mode').getAttribute('data-reconnects'));
+}
+
+/** The binary from the lockfile, whatever is on PATH. */
+function pinnedBinary(): string {
+  return (
+    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
+  );
+}
+
+beforeAll(async () => {
+  directory = await realpath(await mkdtemp(join(tmpdir(), 'ocm-playground-')));
+  workspace = await temporaryWorkspace({ files: { 'README.md': '# Live\n' } });
+  model = await startScriptedModel(script);
+  const write = async (name: string, text: string) => {
+    await writeFile(join(directory, name), text);
+    return join(directory, name);
+  };
+  const file = await write('tasks.jsonl', tasks.map((task) => JSON.stringify(task)).join('\n'));
+  const config = await write('opencode.json', JSON.stringify(model.opencodeConfig()));
+  const rules = await write(
+    'rules.json',
+    JSON.stringify([
+      { permission: 'external_directory', action: 'escalate' },
+      { permission: '*', action: 'allow' },
+    ]),
+  );
+  const args = [
+    'run',
+    file,
+    '--json',
+    '--concurrency',
+    '8',
+    '--opencode-config',
+    config,
+    '--permissions',
+    rules,
+    '--directory',
+    workspace.path,
+  ];
+  line = await openLine();
+  browsing = await openBrowser({ proxyPort: line.port });
+  ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
+  line.target = Number(new URL(await ocm.pageUrl()).port);
+  await page().goto(await ocm.pageUrl());
+  await byTest('chart').waitFor();
+}, 180_000);
+
+afterAll(async () => {
+  await browsing?.[Symbol.asyncDispose]();
+  await line?.[Symbol.asyncDispose]();
+  await ocm?.[Symbol.asyncDispose]();
+  await model?.stop();
+  await workspace?.remove();
+  await rm(directory, { recursive: true, force: true });
+}, 60_000);
+
+describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
+  // First, because an ask waits a minute and no longer.
+  it('answers a permission', async () => {
+    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs, message: 'a turn that asks' }).toBe(1);
+    await cellsIn('active.awaitingInput').click();
+    await page().getByRole('tab', { name: 'Send' }).click();
+    await byTest('allow').click();
+    const result = () => ocm.lines.find(({ type, id }) => type === 'task.finished' && id === 'ask');
+    await expect
+      .poll(result, { timeout: turnMs, message: 'the result of the task that asked' })
+      .toMatchObject({ outcome: 'succeeded', output: 'I have read it.', asks: [{ answer: 'allowed' }] });
+    await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs }).toBe(0);
+  });
+
+  it('sees eight sessions move through the states', async () => {
+    expect(await byTest('mode').textContent()).toContain('Live');
+    await expect.poll(() => page().locator('.cell').count(), { timeout: turnMs, message: 'sessions on the page' }).toBe(8);
+    await expect.poll(() => cellsIn('idle').count(), { timeout: turnMs, message: 'finished turns' }).toBeGreaterThanOrEqual(4);
+    await expect.poll(() => cellsIn('active.running').count(), { timeout: turnMs, message: 'turns that run' }).toBe(3);
+    await filterLog('active.submitting');
+    await expect.poll(logCount, { timeout: turnMs, message: 'turns that were submitted' }).toBe(8);
+    await filterLog('');
+    expect(await byTest('server-state').textContent()).toBe('server ready');
+  });
+
+  it('shows a hostile prompt as text', async () => {
+    await filterLog('onerror');
+    await expect.poll(logCount, { timeout: turnMs, message: 'the hostile prompt in the log' }).toBeGreaterThan(0);
+    await page().locator('.rows tbody tr').first().click();
+    await expect.poll(() => byTest('detail').textContent(), { timeout: turnMs }).toContain('<img src=x onerror=');
+    expect(await page().locator('img').count()).toBe(0);
+    expect(await page().evaluate(() => 'hit' in globalThis)).toBe(false);
+    await filterLog('');
+    await page().getByRole('complementary', { name: 'Event details' }).getByRole('button', { name: 'Close' }).click();
+  });
+
+  it('shows a stream that is cut as reconciling', async () => {
+    await cellsIn('active.running').first().click();
+    await page().getByRole('button', { name: 'stream.gap' }).click();
+    await byTest('send').click();
+    await expect.poll(() => byTest('jump-gap').textContent(), { timeout: turnMs, message: 'a gap on the timeline' }).toBe('Gaps 1');
+    await filterLog('active.reconciling');
+    await expect.poll(logCount, { timeout: turnMs, message: 'sessions that reconcile' }).toBeGreaterThanOrEqual(3);
+    await filterLog('');
+    await expect.poll(() => byTest('stream-state').textContent(), { timeout: turnMs, message: 'the stream is back' }).toContain('live');
+    await expect.poll(() => cellsIn('active.running').count(), { timeout: turnMs, message: 'turns that run on' }).toBe(3);
+  });
+
+  it('loses nothing over a reload', async () => {
+    const before = await logCount();
+    const complaints = [...browsing.complaints];
+    await page().reload();
+    await expect.poll(logCount, { timeout: turnMs, message: 'records after the reload' }).toBeGreaterThanOrEqual(before);
+    expect(await page().locator('.cell').count()).toBe(8);
+    expect(await byTest('jump-gap').textContent()).toBe('Gaps 1');
+    expect(complaints).toEqual([]);
+  });
+
+  it('goes on after a lost connection, with nothing lost and nothing twice', async () => {
+    line.cut();
+    await expect.poll(() => reconnects(), { timeout: turnMs, message: 'the page connects again' }).toBeGreaterThan(0);
+    await expect.poll(() => byTest('mode').textContent(), { timeout: turnMs, message: 'the connection is back' }).toBe('Live · connected');
+    const cookie = await cookieOfPage();
+    const same = async () => (await readRecords(originOf(await ocm.pageUrl()), { cookie })).length - (await logCount());
+    // The run goes on between the two looks, so they need not agree at once.
+    await expect.poll(same, { timeout: turnMs, message: 'the page has as many records as the run' }).toBe(0);
+    expect(await page().locator('.cell').count()).toBe(8);
+  });
+
+  it('continues an event stream behind the last record that was seen', async () => {
+    const cookie = await cookieOfPage();
+    const origin = originOf(await ocm.pageUrl());
+    const all = await readRecords(origin, { cookie });
+    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
+    const seen = Math.floor(all.length / 2);
+    const rest = await readRecords(origin, { cookie, 'last-event-id': String(seen) });
+    expect(rest.slice(0, all.length - seen)).toEqual(all.slice(seen));
+  });
+
+  it('aborts turns, and hears of the end of the run', async () => {
+    for (let turn = 3; turn > 0; turn -= 1) {
+      await expect.poll(() => cellsIn('active.running').count(), { timeout: turnMs, message: `${turn} turns run` }).toBe(turn);
+      await cellsIn('active.running').first().click();
+      await page().getByRole('button', { name: 'turn.abort' }).click();
+      await byTest('send').click();
+    }
+    await expect.poll(() => byTest('mode').textContent(), { timeout: turnMs, message: 'the end of the run' }).toBe('Live · run ended');
+    expect(await ocm.exit).toBe(1);
+    expect(ocm.lines.at(-1)).toMatchObject({ type: 'done', total: 8, succeeded: 5, aborted: 3, clean: true });
+    await expect.poll(() => byTest('server-state').textContent(), { timeout: turnMs }).toBe('server stopped');
+    // After the run the page still holds it all: back to its beginning.
+    await byTest('scrubber').fill('1');
+    await expect.poll(() => page().locator('.cell').count(), { timeout: turnMs }).toBe(0);
+    // The browser itself tells of the connection that was cut.
+    expect(browsing.complaints.filter((text) => !text.startsWith('Failed to load resource: net::ERR_'))).toEqual([]);
+  });
+});
+
+type Numbered = { readonly seq: number };
+
+/** What the event stream holds at once: it ends with the first message of the history that is not full. */
+async function readRecords(origin: string, headers: Record<string, string>): Promise<Numbered[]> {
+  const stop = new AbortController();
+  const response = await fetch(`${origin}/events`, { headers, signal: AbortSignal.any([stop.signal, AbortSignal.timeout(turnMs)]) });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
+    text += chunk;
+    const data = /event: records\ndata: (.*)\n\n/.exec(text);
+    if (!data) continue;
+    stop.abort();
+    return JSON.parse(data[1]!) as Numbered[];
+  }
+  throw new Error('the event stream ended without a record');
+}

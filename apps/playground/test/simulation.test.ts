@@ -1,0 +1,200 @@
+import { readFile } from 'node:fs/promises';
+import axeCore from 'axe-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser, type Browsing } from './support/browser.ts';
+import { Ocm, originOf } from './support/ocm.ts';
+
+let ocm: Ocm;
+let browsing: Browsing;
+const page = () => browsing.page;
+const byTest = (id: string) => page().getByTestId(id);
+const pathOfChosen = () => byTest('chosen-path').first().textContent();
+
+beforeAll(async () => {
+  ocm = new Ocm(['playground', '--json']);
+  browsing = await openBrowser();
+  await page().goto(await ocm.pageUrl());
+  await byTest('chart').waitFor();
+}, 120_000);
+
+afterAll(async () => {
+  await browsing[Symbol.asyncDispose]();
+  await ocm[Symbol.asyncDispose]();
+});
+
+/** Starts a scenario that stands still, to be stepped by the test. */
+async function standStill(scenario: string): Promise<void> {
+  await byTest('scenario').selectOption(scenario);
+  await page().getByRole('button', { name: 'Restart' }).click();
+  if ((await byTest('play').textContent()) === 'Pause') await byTest('play').click();
+  await expect.poll(() => byTest('play').textContent(), { timeout: 20_000 }).toBe('Play');
+}
+
+/** Steps until something is true of the page. */
+async function stepUntil(what: string, holds: () => Promise<boolean>, limit = 200): Promise<void> {
+  for (let step = 0; step < limit; step += 1) {
+    if (await holds()) return;
+    await byTest('step').click();
+  }
+  throw new Error(`not reached in ${limit} steps: ${what}`);
+}
+
+/** Does not wait for the list to be there. */
+async function outcomes(): Promise<string> {
+  return (await page().locator('.outcomes').allTextContents()).join('');
+}
+
+async function axeFaults(): Promise<string[]> {
+  if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(axeCore.source);
+  return page().evaluate(async () => {
+    const axe = (
+      globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }
+    ).axe;
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .map(({ target }) => target.join(' '))
+            .slice(0, 4)
+            .join(', ')}`,
+      );
+  });
+}
+
+describe('the page in simulation', { timeout: 180_000 }, () => {
+  it('starts at once, takes the token out of the address and complains of nothing', async () => {
+    expect(page().url()).toBe(`${originOf(await ocm.pageUrl())}/`);
+    expect(await byTest('mode').textContent()).toBe('Simulation');
+    expect(await page().locator('[data-node="active.running"]').count()).toBe(1);
+    expect(browsing.complaints).toEqual([]);
+  });
+
+  it('walks a session to dead, and back in time', async () => {
+    await standStill('quarantine');
+    await stepUntil('a dead session', async () => (await page().locator('.cell[data-path="dead"]').count()) === 1);
+    await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('dead');
+    expect(await page().locator('[data-node="dead"][data-leaf="true"]').count()).toBe(1);
+    expect(await page().getByText('This state takes no events').count()).toBe(1);
+    const atTheEnd = Number(await byTest('log-count').textContent());
+    await byTest('scrubber').focus();
+    for (let presses = 0; presses < 40 && (await pathOfChosen()) !== 'active.running'; presses += 1)
+      await page().keyboard.press('ArrowLeft');
+    expect(await pathOfChosen()).toBe('active.running');
+    expect(await page().locator('[data-node="active.running"][data-leaf="true"]').count()).toBe(1);
+    expect(await page().locator('.cell[data-path="active.running"]').count()).toBe(1);
+    expect(Number(await byTest('log-count').textContent())).toBeLessThan(atTheEnd);
+    await byTest('now').click();
+    await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('dead');
+    await byTest('jump-error').click();
+    await expect.poll(() => byTest('detail').textContent(), { timeout: 20_000 }).toContain('after abortTimeout');
+  });
+
+  it('sends what the send box holds to the machine', async () => {
+    await standStill('hand');
+    await page().getByRole('button', { name: 'turn.submit' }).click();
+    expect(JSON.parse(await byTest('payload').inputValue())).toMatchObject({ taskId: 'by-hand', kind: 'prompt' });
+    await byTest('payload').fill('{');
+    await expect.poll(() => byTest('send').isDisabled(), { timeout: 20_000 }).toBe(true);
+    await byTest('payload').fill('{"taskId":"mine","messageId":"msg_mine","kind":"prompt","timeoutMs":null,"atMs":0}');
+    await byTest('send').click();
+    await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('active.submitting');
+    await page().getByRole('button', { name: 'after submitTimeout' }).click();
+    await byTest('send').click();
+    await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('active.reconciling');
+    await page().getByRole('tab', { name: 'Context' }).click();
+    expect(JSON.parse((await byTest('context').textContent()) ?? '')).toMatchObject({
+      turn: { taskId: 'mine', accepted: false, readPending: true },
+    });
+    await page().getByRole('tab', { name: 'Send' }).click();
+  });
+
+  it('answers a permission, and survives a lost stream', async () => {
+    await standStill('ask');
+    await stepUntil('both turns wait', async () => (await page().locator('.cell[data-path="active.awaitingInput"]').count()) === 2);
+    await page().getByRole('tab', { name: 'Faults' }).click();
+    await page().getByRole('button', { name: 'Answer all asks' }).click();
+    await stepUntil('the turns go on', async () => (await page().locator('.cell[data-path="active.running"]').count()) === 2);
+    await page().getByRole('button', { name: 'Drop the stream' }).click();
+    await expect.poll(() => page().locator('.cell[data-path="active.reconciling"]').count(), { timeout: 20_000 }).toBe(2);
+    expect(await byTest('stream-state').textContent()).toContain('reconnecting');
+    await stepUntil('both are done', async () => (await page().locator('.cell[data-path="idle"]').count()) === 2);
+    expect(await byTest('stream-state').textContent()).toContain('live · generation 2');
+    await page().getByRole('tab', { name: 'Send' }).click();
+  });
+
+  it('ends twenty turns of a killed server once each', async () => {
+    await standStill('crash');
+    await stepUntil('the server is gone', async () => ((await byTest('server-state').textContent()) ?? '').includes('gone'), 400);
+    expect(await page().locator('.cell[data-path="dead"]').count()).toBe(20);
+    await stepUntil('every task was told', async () => (await outcomes()).includes('server_lost 24'), 60);
+  });
+
+  it('draws the sequence, counts coverage and exports', async () => {
+    await standStill('clean');
+    await stepUntil('three turns', async () => (await outcomes()) === 'succeeded 3', 300);
+    await page().getByRole('tab', { name: 'Sequence' }).click();
+    await expect.poll(() => page().locator('.message[data-type="submitTurn"]').count(), { timeout: 20_000 }).toBeGreaterThan(0);
+    await page().getByRole('tab', { name: 'Session chart' }).click();
+    await page()
+      .getByRole('checkbox', { name: /Coverage/ })
+      .check();
+    expect(await page().locator('.edge[data-weight="some"]').count()).toBe(3);
+    await page()
+      .getByRole('checkbox', { name: /Coverage/ })
+      .uncheck();
+    const saved = async (choice: string) => {
+      const [download] = await Promise.all([page().waitForEvent('download'), byTest('export').selectOption(choice)]);
+      return readFile(await download.path(), 'utf8');
+    };
+    const lines = (await saved('trace'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { seq?: number; format?: string });
+    expect(lines[0]).toMatchObject({ format: 'opencode-manager-trace', version: 1, title: 'A clean turn' });
+    expect(lines.slice(1).map(({ seq }) => seq)).toEqual(lines.slice(1).map((_, index) => index + 1));
+    expect(await saved('mermaid')).toMatch(/^stateDiagram-v2\n[^]*session_active_running --> session_active_settling/);
+    expect(await saved('svg')).toMatch(/^<svg [^]*settling[^]*<\/svg>\n$/);
+  });
+
+  it('keeps up with a crowd of 500', async () => {
+    await byTest('scenario').selectOption('crowd');
+    await expect.poll(() => page().locator('.cell').count(), { timeout: 60_000 }).toBe(500);
+    await expect
+      .poll(async () => Number(await byTest('log-count').textContent()), { timeout: 60_000, message: 'events of the crowd' })
+      .toBeGreaterThan(12_000);
+    await page().getByRole('combobox', { name: 'Filter sessions by directory' }).selectOption('/work/api');
+    await expect.poll(() => page().locator('.cell').count(), { timeout: 30_000 }).toBe(167);
+    await page().getByRole('searchbox', { name: 'Filter sessions by id or task' }).fill('ses_002');
+    await expect.poll(() => page().locator('.cell').count(), { timeout: 30_000 }).toBe(1);
+    await page().getByRole('searchbox', { name: 'Filter sessions by id or task' }).fill('');
+    await page().getByRole('combobox', { name: 'Filter sessions by directory' }).selectOption('');
+  });
+
+  it('has no serious fault by axe, light and dark, and can be used by keyboard', async () => {
+    await standStill('gap');
+    await stepUntil('a reconciling session', async () => (await page().locator('.cell[data-path="active.reconciling"]').count()) > 0);
+    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await byTest('theme').click();
+    expect(await page().evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
+    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await byTest('theme').click();
+    await byTest('chart').focus();
+    const before = await page().locator('[data-testid=chart] > g').getAttribute('transform');
+    await page().keyboard.press('+');
+    await page().keyboard.press('ArrowLeft');
+    await expect.poll(() => page().locator('[data-testid=chart] > g').getAttribute('transform'), { timeout: 20_000 }).not.toBe(before);
+    await page().keyboard.press('0');
+    await expect.poll(() => page().locator('[data-testid=chart] > g').getAttribute('transform'), { timeout: 20_000 }).toBe(before);
+  });
+
+  it('fits the width of a phone', async () => {
+    await page().setViewportSize({ width: 390, height: 844 });
+    await expect.poll(() => page().evaluate(() => document.documentElement.scrollWidth), { timeout: 20_000 }).toBeLessThanOrEqual(390);
+    await byTest('scrubber').scrollIntoViewIfNeeded();
+    expect(await byTest('scrubber').isVisible()).toBe(true);
+    await page().setViewportSize({ width: 1280, height: 800 });
+    expect(browsing.complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,34 @@
+import { poolMachine, sessionMachine } from '@opencode-manager/actors/machines';
+import ELK from 'elkjs/lib/elk.bundled.js';
+import { defineConfig, type Plugin } from 'vite';
+import type { AnyStateMachine } from 'xstate';
+import { plainDefinition } from './src/chart/definition.ts';
+import { layoutChart } from './src/chart/layout.ts';
+import { chartModel } from './src/chart/model.ts';
+
+const layoutsId = 'virtual:chart-layouts';
+
+/** Lays the shipped machines out while the page is built, so that their charts show at once. */
+function chartLayouts(): Plugin {
+  return {
+    name: 'chart-layouts',
+    resolveId: (id) => (id === layoutsId ? `\0${layoutsId}` : undefined),
+    async load(id) {
+      if (id !== `\0${layoutsId}`) return undefined;
+      const machines: readonly AnyStateMachine[] = [sessionMachine, poolMachine];
+      const elk = new ELK();
+      const layouts: Record<string, unknown> = {};
+      for (const machine of machines) layouts[machine.id] = await layoutChart(elk, chartModel(plainDefinition(machine)));
+      return `export default ${JSON.stringify(layouts)}`;
+    },
+  };
+}
+
+export default defineConfig({
+  base: './',
+  resolve: { conditions: ['@opencode-manager/source', 'module', 'browser', 'production'] },
+  plugins: [chartLayouts()],
+  worker: { format: 'es' },
+  // Everything comes from files of the page's own origin: its content security policy allows nothing else.
+  build: { target: 'es2024', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000, reportCompressedSize: false },
+});

@@ -1,0 +1,189 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
+import type { Json, RunInfo } from '@opencode-manager/playground/trace';
+import * as z from 'zod';
+import { Access } from './access.ts';
+import { EventFeed } from './event-feed.ts';
+import type { Journal } from './journal.ts';
+import { readPageFiles, type PageFile } from './page-files.ts';
+
+export interface PageCommand {
+  readonly actor: string;
+  readonly type: string;
+  readonly payload: Json;
+}
+
+export interface PageServerOptions {
+  readonly info: RunInfo;
+  /** 0 or absent: a free one. */
+  readonly port?: number;
+  /** Of a live run. */
+  readonly journal?: Journal;
+  /** Of a recorded run: the text of its file. */
+  readonly trace?: () => Promise<string>;
+  /** Carries out what the page asks for. */
+  readonly onCommand?: (command: PageCommand) => Promise<void>;
+}
+
+/** A page that is being served. */
+export interface PageServer extends AsyncDisposable {
+  /** With a token that opens it once. */
+  readonly url: string;
+  readonly port: number;
+}
+
+/** Nothing from anywhere else, in no frame, and no referrer that could carry the token. */
+const headers = {
+  'content-security-policy': "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+} as const;
+
+/** A command is a few hundred bytes; prompts do not pass here. */
+const bodyLimit = 65_536;
+
+const commandSchema = z.strictObject({ actor: z.string().max(200), type: z.string().max(100), payload: z.json() });
+
+/**
+ * Serves the playground on the loopback interface.
+ * @throws OpencodeManagerError `PLAYGROUND_UNAVAILABLE`, `PORT_IN_USE`
+ */
+export async function servePage(options: PageServerOptions): Promise<PageServer> {
+  const files = await readPageFiles();
+  const server = createServer();
+  const port = await listen(server, options.port ?? 0);
+  const access = new Access(port);
+  const feed = options.journal && new EventFeed(options.journal);
+  const handler = new PageHandler({ options, files, access, feed });
+  server.on('request', (request, response) => void handler.handle(request, response));
+  return {
+    url: `http://127.0.0.1:${port}/?token=${access.token}`,
+    port,
+    async [Symbol.asyncDispose]() {
+      feed?.end();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        setTimeout(() => server.closeAllConnections(), 200).unref();
+      });
+    },
+  };
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EADDRINUSE')
+      throw new OpencodeManagerError('PORT_IN_USE', `Port ${port} is taken. Name another, or none for a free one.`, { cause: error });
+    throw new OpencodeManagerError('PLAYGROUND_UNAVAILABLE', `The playground cannot listen on port ${port} (${code}).`, { cause: error });
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+interface HandlerParts {
+  readonly options: PageServerOptions;
+  readonly files: ReadonlyMap<string, PageFile>;
+  readonly access: Access;
+  readonly feed: EventFeed | undefined;
+}
+
+class PageHandler {
+  readonly #parts: HandlerParts;
+
+  constructor(parts: HandlerParts) {
+    this.#parts = parts;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#answer(request, response);
+    } catch (error) {
+      const message = isManagerError(error) ? error.message : 'The request could not be handled.';
+      if (!response.headersSent) send(response, isManagerError(error) ? 409 : 400, { message });
+      else response.destroy();
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { access, files } = this.#parts;
+    const refusal = access.refusalOf(request);
+    if (refusal) return send(response, refusal.status, { message: refusal.message });
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+    if (!access.isKnown(request)) return this.#admit(url, request, response);
+    if (url.searchParams.has('token')) return redirect(response);
+    if (request.method === 'POST')
+      return url.pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
+    if (request.method !== 'GET') return send(response, 405, { message: 'GET and POST only.' });
+    const file = files.get(url.pathname === '/' ? '/index.html' : url.pathname);
+    if (file) return sendFile(response, file);
+    return this.#data(url.pathname, request, response);
+  }
+
+  /** Takes the token for a cookie, and takes it out of the address. */
+  #admit(url: URL, { method }: IncomingMessage, response: ServerResponse): void {
+    const cookie = method === 'GET' ? this.#parts.access.exchange(url.searchParams.get('token') ?? '') : undefined;
+    if (cookie !== undefined) return redirect(response, cookie);
+    send(response, 401, {
+      message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.',
+    });
+  }
+
+  async #data(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { options, feed } = this.#parts;
+    if (path === '/run') return send(response, 200, options.info);
+    if (path === '/trace' && options.trace) {
+      response.writeHead(200, { ...headers, 'content-type': 'application/jsonl; charset=utf-8' });
+      response.end(await options.trace());
+      return;
+    }
+    if (path === '/events' && feed) {
+      response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
+      feed.add(response, Number(request.headers['last-event-id'] ?? 0) || 0);
+      return;
+    }
+    send(response, 404, { message: 'There is nothing here.' });
+  }
+
+  async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { info, onCommand } = this.#parts.options;
+    if (!info.control || !onCommand)
+      return send(response, 403, { message: 'This run takes no commands: it was started without --allow-control.' });
+    if (!request.headers['content-type']?.startsWith('application/json')) return send(response, 415, { message: 'A command is JSON.' });
+    const command = commandSchema.safeParse(JSON.parse(await readBody(request)));
+    if (!command.success) return send(response, 400, { message: 'A command has an actor, a type and a payload.' });
+    await onCommand(command.data);
+    response.writeHead(204, headers).end();
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > bodyLimit) throw new Error('The body is too long.');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function redirect(response: ServerResponse, cookie?: string): void {
+  response.writeHead(303, { ...headers, location: '/', ...(cookie !== undefined && { 'set-cookie': cookie }) }).end();
+}
+
+function sendFile(response: ServerResponse, { body, type }: PageFile): void {
+  response.writeHead(200, { ...headers, 'content-type': type }).end(body);
+}
+
+function send(response: ServerResponse, status: number, value: object): void {
+  response.writeHead(status, { ...headers, 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(value));
+}
