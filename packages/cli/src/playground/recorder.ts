@@ -29,6 +29,7 @@ export class PoolRecorder implements Disposable {
   #numbersAtMs = 0;
   #numbersTimer: NodeJS.Timeout | undefined;
   readonly #stopListening: (() => void)[];
+  #stopMonitor: () => void = () => {};
   #closed = false;
 
   constructor(manager: Manager, journal: Journal, options: PayloadOptions) {
@@ -36,13 +37,15 @@ export class PoolRecorder implements Disposable {
     this.#journal = journal;
     this.#options = options;
     this.#texts = new TextSums(journal, options);
+    this.#recordServer();
     this.#recordStart();
     // The pool listens to the monitor too, and before this: its state changes are told just before the event they follow.
     this.#stopListening = [
       manager.pool.on('*', (event) => this.#onPool(event)),
-      manager.pool.monitor.on({}, (event) => this.#onMonitor(event)),
+      // The monitor of the moment: the pool opens another when it starts its server again.
+      () => this.#stopMonitor(),
     ];
-    void manager.server.exited.then((exit) => this.#onServerExit(exit));
+    this.#follow();
   }
 
   /** An ask that waits, as a command names it. */
@@ -65,9 +68,15 @@ export class PoolRecorder implements Disposable {
     this.#texts[Symbol.dispose]();
   }
 
-  #recordStart(): void {
-    const { server, pool } = this.#manager;
-    const { version, pid, profile } = server;
+  /** Listens to the server and the stream of the moment. */
+  #follow(): void {
+    const { monitor, server } = this.#manager.pool;
+    this.#stopMonitor = monitor.on({}, (event) => this.#onMonitor(event));
+    void server.exited.then((exit) => this.#onServerExit(exit));
+  }
+
+  #recordServer(): void {
+    const { version, pid, profile } = this.#manager.pool.server;
     this.#journal.append({
       actor: 'server',
       from: 'server',
@@ -76,6 +85,16 @@ export class PoolRecorder implements Disposable {
       path: 'ready',
       payload: { version, pid, profile },
     });
+  }
+
+  #onRestart(): void {
+    this.#stopMonitor();
+    this.#recordServer();
+    this.#follow();
+  }
+
+  #recordStart(): void {
+    const { pool } = this.#manager;
     this.#recordStream(pool.monitor.state, 1, 'stream.live');
     const { sessions, ...numbers } = pool.snapshot();
     this.#journal.append({
@@ -108,6 +127,7 @@ export class PoolRecorder implements Disposable {
     if (event.type === 'stream.gap') return this.#scheduleNumbers();
     if (event.type === 'pool.changed')
       this.#poolRecord('pool.changed', 'pool', { state: event.state }, event.state, event.state === 'failed');
+    else if (event.type === 'server.restarted') this.#onRestart();
     else if (event.type === 'task.queued') this.#poolRecord('task.queued', 'user', { taskId: event.taskId });
     else if (event.type === 'task.started') this.#onStarted(event);
     else this.#onFinished(event);
