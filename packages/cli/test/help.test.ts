@@ -1,7 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { runHere } from './support/terminal.ts';
 
-const commands = ['demo', 'run', 'serve', 'attach', 'sessions', 'events', 'prompt', 'exec', 'shell', 'revert', 'abort', 'doctor', 'model', 'playground'];
+const commands = [
+  'demo',
+  'run',
+  'serve',
+  'attach',
+  'sessions',
+  'events',
+  'prompt',
+  'exec',
+  'shell',
+  'revert',
+  'abort',
+  'doctor',
+  'model',
+  'playground',
+];
 
 describe('help', () => {
   test('of the program', async () => {
