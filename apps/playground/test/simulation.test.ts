@@ -24,15 +24,23 @@ afterAll(async () => {
 
 /** Starts a scenario that stands still, to be stepped by the test. */
 async function standStill(scenario: string): Promise<void> {
+  // Slowly, so that little of the story has happened when the pause comes.
+  await byTest('speed').selectOption('0.25');
   await byTest('scenario').selectOption(scenario);
   await page().getByRole('button', { name: 'Restart' }).click();
   if ((await byTest('play').textContent()) === 'Pause') await byTest('play').click();
   await expect.poll(() => byTest('play').textContent(), { timeout: 20_000 }).toBe('Play');
 }
 
+/** What was done is drawn with the next frame: a look before that would see the moment before. */
+async function drawn(): Promise<void> {
+  await page().evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
 /** Steps until something is true of the page. */
 async function stepUntil(what: string, holds: () => Promise<boolean>, limit = 200): Promise<void> {
   for (let step = 0; step < limit; step += 1) {
+    await drawn();
     if (await holds()) return;
     await byTest('step').click();
   }
@@ -79,8 +87,10 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     expect(await page().getByText('This state takes no events').count()).toBe(1);
     const atTheEnd = Number(await byTest('log-count').textContent());
     await byTest('scrubber').focus();
-    for (let presses = 0; presses < 40 && (await pathOfChosen()) !== 'active.running'; presses += 1)
+    for (let presses = 0; presses < 40 && (await pathOfChosen()) !== 'active.running'; presses += 1) {
       await page().keyboard.press('ArrowLeft');
+      await drawn();
+    }
     expect(await pathOfChosen()).toBe('active.running');
     expect(await page().locator('[data-node="active.running"][data-leaf="true"]').count()).toBe(1);
     expect(await page().locator('.cell[data-path="active.running"]').count()).toBe(1);
@@ -159,6 +169,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
   });
 
   it('keeps up with a crowd of 500', async () => {
+    await byTest('speed').selectOption('1');
     await byTest('scenario').selectOption('crowd');
     await expect.poll(() => page().locator('.cell').count(), { timeout: 60_000 }).toBe(500);
     await expect
