@@ -55,7 +55,7 @@ export function wants(filter: CompiledFilter, event: MonitorEvent): boolean {
 }
 
 /** True for what the monitor reports itself. */
-export function isNotice(event: MonitorEvent): boolean {
+function isNotice(event: MonitorEvent): boolean {
   return event.type.startsWith('stream.');
 }
 
