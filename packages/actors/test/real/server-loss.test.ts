@@ -182,7 +182,7 @@ describe('a turn that broke off', () => {
     expect(await task).toMatchObject({
       outcome: 'interrupted',
       attempt: 1,
-      output: expect.stringMatching(/^word /) as string,
+      output: expect.stringMatching(/^word/) as string,
       error: { code: 'SERVER_EXITED' },
       workspace_may_be_half_changed: true,
     });
