@@ -18,6 +18,10 @@ export function testConfig(name: string) {
       fileParallelism: false,
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      // A shared machine can starve a real server for seconds; what fails twice fails.
+      retry: process.env['CI'] ? 1 : 0,
+      // Packages that are tested at the same time must not see each other's running managers.
+      ...(results !== undefined && { env: { TMPDIR: join(process.env['TMPDIR'] ?? '/tmp', name) } }),
       execArgv: conditions.map((condition) => `--conditions=${condition}`),
       reporters: results === undefined ? ['default'] : ['default', ['json', { outputFile: join(results, `${name}.json`) }]],
     },

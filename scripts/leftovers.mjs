@@ -1,6 +1,5 @@
 // What a test run must not leave behind: processes with a run marker, guards, and entries in the temporary directory.
 import { readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 
 const ours = /^(opencode-manager|ocm)-/;
 
@@ -20,9 +19,9 @@ export function markedProcesses() {
   });
 }
 
-/** Entries of ours in the temporary directory. */
-export function temporaryEntries() {
-  return readdirSync(tmpdir()).filter((name) => ours.test(name));
+/** Entries of ours in a temporary directory. */
+export function temporaryEntries(directory) {
+  return readdirSync(directory).filter((name) => ours.test(name));
 }
 
 function read(path) {

@@ -2,7 +2,7 @@
 // sums up every run: "N passed, N failed".
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { markedProcesses, temporaryEntries } from './leftovers.mjs';
 import { turbo } from './turbo.mjs';
 
@@ -18,27 +18,29 @@ if (turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none']) !=
 const binary = await pinnedBinary();
 const scratch = mkdtempSync(join(tmpdir(), 'ocmtest-'));
 const temporary = join(scratch, 'tmp');
-mkdirSync(temporary);
+for (const path of packages) mkdirSync(join(temporary, basename(path)), { recursive: true });
 const before = new Set(markedProcesses().map((line) => line.split(' ')[0]));
 const failures = [];
 let status = 1;
 try {
-  status = turbo(['run', 'test', '--concurrency=1', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'], {
+  status = turbo(['run', 'test', '--concurrency=2', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'], {
     OPENCODE_BIN: binary,
     OCM_TEST_RESULTS: scratch,
     TMPDIR: temporary,
   });
-  process.env.TMPDIR = temporary;
   failures.push(
     ...markedProcesses()
       .filter((line) => !before.has(line.split(' ')[0]))
       .map((line) => `process left behind: ${line}`),
   );
-  failures.push(...temporaryEntries().map((name) => `directory left behind: ${name}`));
+  for (const path of packages) {
+    const left = temporaryEntries(join(temporary, basename(path)));
+    failures.push(...left.map((name) => `directory left behind by ${path}: ${name}`));
+  }
 } finally {
   const totals = { passed: 0, failed: 0, skipped: 0 };
   for (const path of packages) {
-    const file = join(scratch, `${path.split('/').at(-1)}.json`);
+    const file = join(scratch, `${basename(path)}.json`);
     if (!existsSync(file)) {
       failures.push(`no results from ${path}`);
       continue;
