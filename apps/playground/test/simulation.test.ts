@@ -175,7 +175,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await expect
       .poll(async () => Number(await byTest('log-count').textContent()), { timeout: 60_000, message: 'events of the crowd' })
       .toBeGreaterThan(12_000);
-    await page().getByRole('combobox', { name: 'Filter sessions by directory' }).selectOption('/work/api');
+    await page().getByRole('combobox', { name: 'Filter sessions by directory' }).selectOption('/srv/api');
     await expect.poll(() => page().locator('.cell').count(), { timeout: 30_000 }).toBe(167);
     await page().getByRole('searchbox', { name: 'Filter sessions by id or task' }).fill('ses_002');
     await expect.poll(() => page().locator('.cell').count(), { timeout: 30_000 }).toBe(1);

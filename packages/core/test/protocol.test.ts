@@ -12,7 +12,7 @@ import {
 import { errorOfResponse } from '../src/http/response-error.ts';
 import { createOutputRing } from '../src/process/output-ring.ts';
 
-const frame = (payload: unknown, directory: string | undefined = '/work/repo') => JSON.stringify({ directory, project: 'p', payload });
+const frame = (payload: unknown, directory: string | undefined = '/srv/repo') => JSON.stringify({ directory, project: 'p', payload });
 
 describe('decodeFrame', () => {
   test('gives lifecycle events by our names, with session and directory', () => {
@@ -27,7 +27,7 @@ describe('decodeFrame', () => {
         type: 'session.status',
         plane: 'lifecycle',
         id: 'evt_1',
-        directory: '/work/repo',
+        directory: '/srv/repo',
         sessionId: 'ses_1',
         data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } },
       },

@@ -3,7 +3,7 @@ import type { EventFilter, MonitorEvent } from '../src/index.ts';
 import { compileFilter, PatternSet, wants } from '../src/router/filter.ts';
 import { delta, idle } from './support/events.ts';
 
-const event = { sequence: 1, ...idle('s'), directory: '/work/a' } as MonitorEvent;
+const event = { sequence: 1, ...idle('s'), directory: '/srv/a' } as MonitorEvent;
 const notice = { sequence: 2, type: 'stream.live', plane: 'lifecycle', generation: 1, replayed: 0 } as MonitorEvent;
 const admits = (filter: EventFilter, candidate = event) => wants(compileFilter(filter), candidate);
 
@@ -20,11 +20,11 @@ describe('filters', () => {
     [{ type: 'sessionXidle' }, false],
     [{ plane: 'lifecycle' }, true],
     [{ plane: 'stream' }, false],
-    [{ directory: '/work/a' }, true],
-    [{ directory: '/work/*' }, true],
+    [{ directory: '/srv/a' }, true],
+    [{ directory: '/srv/*' }, true],
     [{ directory: '/work' }, false],
-    [{ directory: '/work/a', type: 'message.*' }, false],
-  ])('%j admits a session.idle of /work/a: %s', (filter, expected) => {
+    [{ directory: '/srv/a', type: 'message.*' }, false],
+  ])('%j admits a session.idle of /srv/a: %s', (filter, expected) => {
     expect(admits(filter)).toBe(expected);
   });
 

@@ -53,7 +53,7 @@ test('a filter names types, wildcards and sessions', () => {
     { type: 'session.idle' },
     { type: '*.asked' },
     { type: ['message.*'], plane: 'lifecycle' },
-    { sessionId: ['a', 'b'], directory: '/work/*' },
+    { sessionId: ['a', 'b'], directory: '/srv/*' },
   ];
   expectTypeOf(filters).items.toEqualTypeOf<EventFilter>();
   // @ts-expect-error a plane is one of two

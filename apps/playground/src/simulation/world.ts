@@ -16,7 +16,7 @@ export interface WorldOptions {
 /** Milliseconds of the simulated clock that things take. */
 const takes = { createSession: 25, request: 20, answer: 15, stream: 4, read: 40, reconnect: 1500 } as const;
 
-const directories = ['/work/shop', '/work/api', '/work/docs'];
+const directories = ['/srv/shop', '/srv/api', '/srv/docs'];
 
 const connectionLost = {
   name: 'OpencodeManagerError',

@@ -12,7 +12,7 @@ import type { SessionPool, SessionPoolOptions } from './types.ts';
  *
  * @throws `CONFIG_INVALID` for a limit that is none; whatever `launchServer` throws; `STREAM_UNAVAILABLE` when the event stream cannot be opened
  * @example
- * await using pool = await createSessionPool({ server: { directory: '/work/repo' }, maxSessions: 4 })
+ * await using pool = await createSessionPool({ server: { directory: '/srv/repo' }, maxSessions: 4 })
  * const result = await pool.run({ prompt: 'Summarise the README' })
  * console.log(result.outcome, result.output)
  * @public

@@ -48,7 +48,7 @@ export type QuestionAnswer = { readonly answers: readonly (readonly string[])[] 
  * One isolated opencode server that this process started and owns.
  *
  * @example
- * await using server = await launchServer({ directory: '/work/repo', opencodeConfig: { model: 'anthropic/claude-sonnet-5' } })
+ * await using server = await launchServer({ directory: '/srv/repo', opencodeConfig: { model: 'anthropic/claude-sonnet-5' } })
  * const session = await server.createSession()
  * console.log((await session.prompt('What does this repository do?')).text)
  * @public
