@@ -28,7 +28,7 @@ async function bystander(mark?: string): Promise<number> {
   const environment = { PATH: process.env['PATH'], ...(mark !== undefined && { OPENCODE_MANAGER_RUN_ID: mark }) };
   const child = spawn('sleep', ['600'], { env: environment, stdio: 'ignore' });
   children.push(child);
-  await expect.poll(() => processStartTime(child.pid!), { timeout: 5000 }).toBeDefined();
+  await expect.poll(() => processStartTime(child.pid!), { timeout: 5000 }).toMatch(/\d/);
   return child.pid!;
 }
 
