@@ -53,7 +53,7 @@ describe('what belongs to the turn', () => {
     const parts = [stepStart('prt_1'), said('prt_2', 'Half an'), stepStart('prt_3'), said('prt_4', 'The answer.')];
     const observer = observe();
     observer.message(assistant('msg_11', { finish: 'stop' }), true);
-    for (const part of [...parts, ...parts]) observer.part(part);
+    for (const part of parts.concat(parts)) observer.part(part);
     expect(observer.summary().output).toBe('The answer.');
     observer.part(stepStart('prt_5'));
     expect(observer.message(assistant('msg_11', { finish: 'stop' }), true).finalised).toMatchObject({ empty: true });
