@@ -49,7 +49,7 @@ const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ mess
 describe('what belongs to the turn', () => {
   test('what a try said that broke off is no part of the answer, in whatever order its parts come again', () => {
     const stepStart = (id: string): Part => ({ id, sessionID: 'ses_root', messageID: 'msg_11', type: 'step-start' });
-    const said = (id: string, content: string): Part => ({ ...text('msg_11', content, 2), id }) as Part;
+    const said = (id: string, content: string) => ({ ...text('msg_11', content, 2), id });
     const parts = [stepStart('prt_1'), said('prt_2', 'Half an'), stepStart('prt_3'), said('prt_4', 'The answer.')];
     const observer = observe();
     observer.message(assistant('msg_11', { finish: 'stop' }), true);
