@@ -14,7 +14,7 @@ import {
   type StateDirectory,
 } from '../isolation/index.ts';
 import { startGuard } from '../process/guard.ts';
-import { registryDirectory, writeRunRecord } from '../process/registry.ts';
+import { registryDirectory, runSocketPath, writeRunRecord } from '../process/registry.ts';
 import { processStartTime, sweepMarkedProcesses } from '../process/table.ts';
 import { findBinary, type BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
@@ -89,7 +89,7 @@ async function beginRun(state: StateDirectory): Promise<Run> {
   const guard = startGuard({
     runId,
     ...(state.temporary && { temporaryState: state.layout.root }),
-    files: [state.layout.lockFile, `${registry}/${runId}.json`],
+    files: [state.layout.lockFile, `${registry}/${runId}.json`, runSocketPath(runId)],
     registry,
   });
   const run: Run = {
