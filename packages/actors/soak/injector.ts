@@ -28,6 +28,7 @@ export class Injector {
   readonly #targets: Targets;
   readonly #stopped = new AbortController();
   readonly #running: Promise<void>;
+  #finishedAtKill = -1;
 
   constructor(faults: Iterable<PlannedFault>, targets: Targets) {
     this.#targets = targets;
@@ -73,10 +74,15 @@ export class Injector {
     return false;
   }
 
-  /** A server that is started at the moment is left alone: the budget counts failed starts too. */
+  /**
+   * A server that is started at the moment is left alone, and so is one that has not finished a task yet: on a slow machine the
+   * same turns would be hit again and again, until the pool rightly gives them up.
+   */
   #killServer(): boolean {
     const { pool } = this.#targets;
-    if (pool.snapshot().state !== 'running') return false;
+    const { state, finished } = pool.snapshot();
+    if (state !== 'running' || finished === this.#finishedAtKill) return false;
+    this.#finishedAtKill = finished;
     return process.kill(pool.server.pid, 'SIGKILL');
   }
 

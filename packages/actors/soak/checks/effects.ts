@@ -11,7 +11,9 @@ export async function checkEffects(
 ): Promise<string[]> {
   const byId = new Map(results.map((result) => [result.id, result]));
   const ran = (await workspace.read(ranFile).catch(() => '')).split('\n');
-  const written = tasks.filter(({ kind }) => kind === 'write').map(({ id }) => checkWritten(id, workspace));
+  const written = tasks
+    .filter(({ id, kind }) => kind === 'write' && byId.get(id)?.outcome === 'succeeded')
+    .map(({ id }) => checkWritten(id, workspace));
   return [
     ...tasks.filter(({ kind }) => kind === 'bash').flatMap(({ id }) => checkRan(id, ran, byId.get(id))),
     ...(await Promise.all(written)).flat(),
@@ -21,7 +23,8 @@ export async function checkEffects(
 function checkRan(taskId: string, ran: readonly string[], result: TaskResult | undefined): string[] {
   const times = ran.filter((line) => line === taskId).length;
   const earlier = result?.attempts?.length ?? 0;
-  return times >= 1 && times <= 1 + earlier ? [] : [`${taskId}: its command ran ${times} times, with ${earlier} tries before the last`];
+  const least = result?.outcome === 'succeeded' ? 1 : 0;
+  return times >= least && times <= 1 + earlier ? [] : [`${taskId}: its command ran ${times} times, with ${earlier} tries before the last`];
 }
 
 async function checkWritten(taskId: string, workspace: TemporaryWorkspace): Promise<string[]> {
