@@ -12,6 +12,7 @@ export type {
   TurnLimits,
 } from './pool/types.ts';
 export type { HealthCheck } from './recovery/index.ts';
+export type { MachineStep } from './machines/index.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,

@@ -43,6 +43,7 @@ export class SessionKeeper {
       machine: this.#machine,
       limits: settings.limits,
       runaway: settings.runaway,
+      inspection: settings.inspection,
       streamLive: servers().monitor.state === 'live',
       now: dependencies.now,
       onChange,

@@ -74,6 +74,8 @@ export class Pool implements SessionPool {
       server,
       monitor,
       health: settings.health,
+      inspection: settings.inspection,
+      now: dependencies.now,
       onEvent: (event) => this.#onEvent(event),
       onLost: (error, isExpected) => this.#onServerLost(error, isExpected),
     });
@@ -183,8 +185,8 @@ export class Pool implements SessionPool {
         relaunchServer: () => void this.#relaunch(),
       },
     });
-    const { maxSessions, restartLimits } = this.#settings;
-    const actor = createActor(machine, { input: { maxSessions, restartLimits } });
+    const { maxSessions, restartLimits, inspection } = this.#settings;
+    const actor = createActor(machine, { input: { maxSessions, restartLimits }, ...inspection(machine, 'pool') });
     actor.subscribe({ next: (snapshot) => this.#onState(snapshot), error: (error) => this.#onActorError(error) });
     return actor.start();
   }
@@ -362,6 +364,7 @@ export class Pool implements SessionPool {
     this.#actor.send({ type: 'server.exited', error, ...(recovers && { recovery }) });
     const type = this.#state === 'recovering' ? 'server.interrupted' : 'server.exited';
     const told = (type === 'server.exited' && this.#actor.getSnapshot().context.error) || error;
+    if (type === 'server.exited') this.#servers.giveUp(told);
     for (const host of this.#keeper.registry.all()) host.send({ type, error: told });
   }
 

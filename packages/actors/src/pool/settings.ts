@@ -3,6 +3,7 @@ import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionL
 import { defaultHealthCheck, type HealthCheck } from '../recovery/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
+import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
 
 /** What is injected for tests: time, chance and the machine of sessions. */
@@ -30,10 +31,11 @@ export interface PoolSettings {
   readonly retriesInterrupted: boolean;
   /** Present when a server that does not answer may be started again. */
   readonly health: HealthCheck | undefined;
+  readonly inspection: Inspection;
 }
 
 /** @throws `CONFIG_INVALID` for a number that cannot be a limit */
-export function settingsOf(options: SessionPoolOptions): PoolSettings {
+export function settingsOf(options: SessionPoolOptions, now: () => number): PoolSettings {
   assertLimits(options);
   assertHealthCheck(options.health ?? {});
   const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
@@ -51,6 +53,7 @@ export function settingsOf(options: SessionPoolOptions): PoolSettings {
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
     retriesInterrupted: options.onInterrupted !== 'fail',
+    inspection: inspectionOf(options.inspect, now),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { EventMonitor } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
+import type { MachineStep } from '../machines/index.ts';
 import type { HealthCheck } from '../recovery/index.ts';
 import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
 
@@ -58,6 +59,11 @@ export interface SessionPoolOptions extends TurnLimits {
   readonly onInterrupted?: 'retry' | 'fail';
   /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
   readonly health?: Partial<HealthCheck>;
+  /**
+   * Hears every step of the machines of the pool, its server and its sessions, as they happen. For tools that show them: it
+   * costs about 2 us a step, and must not block.
+   */
+  readonly inspect?: (step: MachineStep) => void;
   readonly signal?: AbortSignal;
 }
 

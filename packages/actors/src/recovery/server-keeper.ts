@@ -1,5 +1,8 @@
 import { OpencodeManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
 import { EventMonitor, type MonitorEvent } from '@opencode-manager/events';
+import { createActor, type ActorRefFrom } from 'xstate';
+import { serverMachine } from '../machines/index.ts';
+import type { Inspection } from '../pool/inspection.ts';
 import { HealthWatch, type HealthCheck } from './health-watch.ts';
 
 export interface ServerKeeperOptions {
@@ -7,6 +10,8 @@ export interface ServerKeeperOptions {
   readonly monitor: EventMonitor;
   /** When a server that does not answer counts as lost; never, when absent. */
   readonly health: HealthCheck | undefined;
+  readonly inspection: Inspection;
+  readonly now: () => number;
   readonly onEvent: (event: MonitorEvent) => void;
   /** The server is gone or of no use; told once an incarnation. Expected: somebody stopped it. */
   readonly onLost: (error: SerializedError, isExpected: boolean) => void;
@@ -15,6 +20,7 @@ export interface ServerKeeperOptions {
 /** Holds the server that a pool works on now, and its event stream; puts the next in their place when they are lost. */
 export class ServerKeeper {
   readonly #options: ServerKeeperOptions;
+  readonly #actor: ActorRefFrom<typeof serverMachine>;
   #server: OpencodeServer;
   #monitor: EventMonitor;
   #stopListening: () => void;
@@ -27,10 +33,12 @@ export class ServerKeeper {
 
   constructor(options: ServerKeeperOptions) {
     this.#options = options;
+    this.#actor = createActor(serverMachine, { input: {}, ...options.inspection(serverMachine, 'server') }).start();
     this.#server = options.server;
     this.#monitor = options.monitor;
     this.#stopListening = options.monitor.on({}, options.onEvent);
     this.#watch(options.server);
+    this.#actor.send({ type: 'server.ready', atMs: options.now() });
   }
 
   get server(): OpencodeServer {
@@ -76,11 +84,18 @@ export class ServerKeeper {
     this.#replaceMonitor(monitor, stopListening);
     this.#lost = false;
     this.#watch(next);
+    this.#actor.send({ type: 'server.ready', atMs: this.#options.now() });
+  }
+
+  /** There will be no next server. */
+  giveUp(error: SerializedError): void {
+    this.#actor.send({ type: 'server.given_up', error });
   }
 
   /** Hears of nothing any more, and closes the event stream that was opened here. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#actor.send({ type: 'server.stop' });
     this.#health?.stop();
     this.#stopListening();
     await this.#ownMonitor?.close();
@@ -111,6 +126,7 @@ export class ServerKeeper {
     if (this.#lost || this.#closed) return;
     this.#lost = true;
     this.#health?.stop();
+    this.#actor.send({ type: 'server.lost', error });
     this.#options.onLost(error, isExpected);
   }
 }

@@ -12,6 +12,7 @@ import { createActor } from 'xstate';
 import type { FinishedTurn, ProviderRetry, sessionMachine, SessionLimits, SessionMachineEvent, SnapshotFacts } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
+import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
@@ -43,6 +44,7 @@ export interface SessionHostOptions {
   readonly machine: typeof sessionMachine;
   readonly limits: Partial<SessionLimits>;
   readonly runaway: RunawayLimits;
+  readonly inspection: Inspection;
   readonly streamLive: boolean;
   readonly now: () => number;
   readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
@@ -98,6 +100,7 @@ export class SessionHost implements EventSink {
     this.#sinceMs = options.now();
     this.#actor = createActor(options.machine, {
       input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
+      ...options.inspection(options.machine, this.id),
     });
     this.#actor.on('turn.finished', ({ turn }) => this.#finish(turn));
     // Without an error observer, XState rethrows to the process.
