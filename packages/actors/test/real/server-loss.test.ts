@@ -5,8 +5,9 @@ import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import { EventMonitor } from '@opencode-manager/events';
 import { startFaultProxy } from '@opencode-manager/testing';
 import { describe, expect, test } from 'vitest';
-import { createSessionPool, type PoolEvent, type SessionPool, type TaskResult } from '../../src/index.ts';
+import type { PoolEvent, SessionPool, TaskResult } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 const slowly = { text: 'word '.repeat(400), tokensPerSecond: 20 };
