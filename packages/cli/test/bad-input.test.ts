@@ -63,14 +63,16 @@ describe('a prompt that cannot be sent', () => {
     expect(stderr).toContain('line 2: prompt: is longer than 10 MB');
   });
 
-  test.each([['prompt'], ['command'], ['shell'], ['directory'], ['system'], ['title'], ['id'], ['agent'], ['model']])(
-    'a NUL byte in %s: refused with its line and the field',
-    async (field) => {
-      const task = field === 'command' || field === 'shell' ? {} : { prompt: 'go' };
-      const { exitCode, stderr } = await run({ prompt: 'good' }, { ...task, [field]: 'scripted/mo\0del' });
-      expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringMatching(new RegExp(`line 2: ${field}: `)) as string });
-    },
-  );
+  test('NUL bytes, in whatever field: refused with each line and its field', async () => {
+    const fields = ['prompt', 'command', 'shell', 'directory', 'system', 'title', 'id', 'agent', 'model'];
+    const lines = fields.map((field) => ({
+      ...(field === 'command' || field === 'shell' ? {} : { prompt: 'go' }),
+      [field]: 'scripted/mo\0del',
+    }));
+    const { exitCode, stderr } = await run(...lines);
+    expect(exitCode).toBe(2);
+    expect(stderr.match(/^ {2}line \d+: .*$/gm)).toEqual(fields.map((field, index) => `  line ${index + 1}: ${field}: holds a NUL byte`));
+  });
 });
 
 function* fiftyMegabytes(): Generator<string> {
