@@ -26,6 +26,6 @@ export function usePage(): PageState {
 export function useChosen(): ActorView | undefined {
   const { view } = useMoment();
   const { choice } = usePage();
-  if (choice.actor === 'pool') return view.pool;
+  if (choice.actor === 'pool' || choice.actor === 'server') return view[choice.actor];
   return view.sessions.get(choice.actor) ?? view.sessions.values().next().value;
 }

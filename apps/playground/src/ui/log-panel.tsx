@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
+import { tagsOf } from '../run/meaning.ts';
 import type { RunRecord } from '../trace/format.ts';
 import { eventName, formatMoment, inline, shortId, tone } from './format.ts';
 import { useController, useMoment, usePage } from './hooks.ts';
@@ -119,9 +120,9 @@ function LogRow({ record, startMs }: { readonly record: RunRecord; readonly star
   const controller = useController();
   const { choice } = usePage();
   const choose = () =>
-    controller.choose({ record: record.seq, ...(record.actor !== 'server' && record.actor !== 'stream' && { actor: record.actor }) });
+    controller.choose({ record: record.seq, ...(record.actor !== 'stream' && { actor: record.actor }) });
   return (
-    <tr data-chosen={choice.record === record.seq} data-tag={record.tags?.[0]} data-type={record.type} onClick={choose}>
+    <tr data-chosen={choice.record === record.seq} data-tag={tagsOf(record)[0]} data-type={record.type} onClick={choose}>
       <td className="time">{formatMoment(record.atMs, startMs)}</td>
       <td className="actor" title={record.actor}>
         {shortId(record.actor)}

@@ -21,7 +21,7 @@ export function SessionGrid() {
     (one) => (state === '' || one.path === state) && (directory === '' || one.directory === directory) && matches(one, text),
   );
   const choose = (id: string) =>
-    controller.choose({ actor: id, centre: controller.state.choice.centre === 'pool' ? 'session' : controller.state.choice.centre });
+    controller.choose({ actor: id, centre: controller.state.choice.centre === 'sequence' ? 'sequence' : 'session' });
   return (
     <section className="panel grid-panel" aria-labelledby="grid-title">
       <h2 id="grid-title">
@@ -105,6 +105,7 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
           key={session.id}
           id={session.id}
           path={session.path}
+          ended={session.ended}
           taskId={session.lastTaskId}
           selected={session.id === chosen}
           roomy={shown.length <= roomy}
@@ -118,6 +119,7 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
 interface CellProps {
   readonly id: string;
   readonly path: string;
+  readonly ended: boolean;
   readonly taskId: string | null;
   readonly selected: boolean;
   readonly roomy: boolean;
@@ -126,7 +128,7 @@ interface CellProps {
 
 /** Drawn again only when something of it changed: hundreds of them move at once. */
 const Cell = memo(
-  function Cell({ id, path, taskId, selected, roomy: hasRoom, onChoose }: CellProps) {
+  function Cell({ id, path, ended, taskId, selected, roomy: hasRoom, onChoose }: CellProps) {
     return (
       <div
         id={`cell-${id}`}
@@ -135,6 +137,7 @@ const Cell = memo(
         className={`cell ${tone(path)}`}
         title={`${id}\n${path}${taskId === null ? '' : `\n${taskId}`}`}
         data-path={path}
+        data-ended={ended}
         onClick={() => onChoose(id)}
       >
         {hasRoom && (
@@ -149,6 +152,7 @@ const Cell = memo(
   },
   (before, after) =>
     before.path === after.path &&
+    before.ended === after.ended &&
     before.taskId === after.taskId &&
     before.selected === after.selected &&
     before.id === after.id &&

@@ -174,7 +174,7 @@ function Jumps({ moment }: { readonly moment: Moment }) {
     controller.simulation?.pause();
     controller.playback.stop();
     controller.store.moveTo(controller.store.indexOf(target));
-    controller.choose({ record: target, ...(record && !['server', 'stream'].includes(record.actor) && { actor: record.actor }) });
+    controller.choose({ record: target, ...(record && record.actor !== 'stream' && { actor: record.actor }) });
   };
   return (
     <div className="jumps" role="group" aria-label="Jump back to">
