@@ -87,8 +87,8 @@ function QuestionForm({ actor, id, questions }: QuestionFormProps) {
 
 /** Labels that were chosen, and the words that were written instead or besides. */
 function answersOf(form: FormData, index: number): string[] {
-  const written = String(form.get(`${index} text`) ?? '').trim();
-  return [...form.getAll(String(index)).map(String), ...(written === '' ? [] : [written])];
+  const texts = [...form.getAll(String(index)), form.get(`${index} text`)];
+  return texts.flatMap((text) => (typeof text === 'string' && text.trim() !== '' ? [text.trim()] : []));
 }
 
 interface QuestionFieldsProps {

@@ -82,10 +82,7 @@ function useHighlights(
     () => new Set(actor ? selfAndAncestors(model, actor.path === '' ? model.id : `${model.id}.${actor.path}`) : []),
     [model, actor?.path],
   );
-  const taken = useMemo(
-    () => new Set(actor?.moved?.transitions),
-    [actor?.moved],
-  );
+  const taken = useMemo(() => new Set(actor?.moved?.transitions), [actor?.moved]);
   return { active, taken };
 }
 

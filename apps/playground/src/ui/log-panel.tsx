@@ -119,8 +119,7 @@ function Rows({ rows, records, follow }: RowsProps) {
 function LogRow({ record, startMs }: { readonly record: RunRecord; readonly startMs: number }) {
   const controller = useController();
   const { choice } = usePage();
-  const choose = () =>
-    controller.choose({ record: record.seq, ...(record.actor !== 'stream' && { actor: record.actor }) });
+  const choose = () => controller.choose({ record: record.seq, ...(record.actor !== 'stream' && { actor: record.actor }) });
   return (
     <tr data-chosen={choice.record === record.seq} data-tag={tagsOf(record)[0]} data-type={record.type} onClick={choose}>
       <td className="time">{formatMoment(record.atMs, startMs)}</td>

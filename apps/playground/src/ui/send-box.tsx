@@ -21,7 +21,9 @@ export function SendBox() {
         To <b>{shortId(actor.id)}</b>, in <b data-testid="chosen-path">{actor.path}</b>
       </p>
       {info.mode === 'live' && <Asks actor={actor} />}
-      {events.length === 0 && <p className="empty">{actor.ended ? 'The pool has let it go.' : 'This state takes no events: it is final.'}</p>}
+      {events.length === 0 && (
+        <p className="empty">{actor.ended ? 'The pool has let it go.' : 'This state takes no events: it is final.'}</p>
+      )}
       <Notes info={info} />
       <Sender actor={actor} events={events} info={info} disabled={!following} />
       {!following && <p className="muted">You look at an earlier moment. Press Now to send.</p>}
