@@ -1,7 +1,6 @@
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   startScriptedModel,
   temporaryWorkspace,
@@ -63,13 +62,6 @@ async function reconnects(): Promise<number> {
   return Number(await byTest('mode').getAttribute('data-reconnects'));
 }
 
-/** The binary from the lockfile, whatever is on PATH. */
-function pinnedBinary(): string {
-  return (
-    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
-  );
-}
-
 beforeAll(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), 'ocm-playground-')));
   workspace = await temporaryWorkspace({ files: { 'README.md': '# Live\n' } });
@@ -102,7 +94,7 @@ beforeAll(async () => {
   ];
   line = await openLine();
   browsing = await openBrowser({ proxyPort: line.port });
-  ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
+  ocm = new Ocm([...args, '--playground', '--allow-control', '--content']);
   line.target = Number(new URL(await ocm.pageUrl()).port);
   await page().goto(await ocm.pageUrl());
   await byTest('chart').waitFor();

@@ -28,7 +28,7 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     others: 'pool',
     by: {
       user: ['task.queued', 'task.cancelled', 'pool.drain', 'pool.stop'],
-      session: ['slot.freed', 'task.crashed', 'task.held', 'provider.paused'],
+      session: ['slot.freed', 'task.crashed', 'task.held', 'task.finished', 'provider.paused'],
       server: ['server.exited', 'server.recovered'],
     },
   },
@@ -73,8 +73,9 @@ const errorTypes: ReadonlySet<string> = new Set([
 const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'failed']);
 
 /** What stands out about a record: by its type, and by where it led. */
-export function tagsOf({ type, path, tags = [] }: RunRecord): readonly RecordTag[] {
+export function tagsOf({ actor, type, path, tags = [] }: RunRecord): readonly RecordTag[] {
   if (errorTypes.has(type) || (path !== undefined && badPaths.has(path))) return [...tags, 'error'];
   if (type === 'ask.opened' || type === 'ask.closed') return [...tags, 'ask'];
-  return type === 'stream.gap' ? [...tags, 'gap'] : tags;
+  // The stream's own: every session hears of it too.
+  return type === 'stream.gap' && actor === 'stream' ? [...tags, 'gap'] : tags;
 }

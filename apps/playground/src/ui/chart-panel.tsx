@@ -8,9 +8,9 @@ import { SequenceView } from './sequence-view.tsx';
 import { Tabs } from './tabs.tsx';
 
 const tabs: readonly { readonly id: CentreTab; readonly label: string }[] = [
-  { id: 'session', label: 'Session chart' },
-  { id: 'pool', label: 'Pool chart' },
-  { id: 'server', label: 'Server chart' },
+  { id: 'session', label: 'Session' },
+  { id: 'pool', label: 'Pool' },
+  { id: 'server', label: 'Server' },
   { id: 'sequence', label: 'Sequence' },
 ];
 

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'react';
 import { tagsOf } from '../run/meaning.ts';
 import type { RunRecord } from '../trace/format.ts';
 import { eventName, formatMoment, inline, shortId, tone } from './format.ts';
-import { useController, useMoment, usePage } from './hooks.ts';
+import { useCalmMoment, useController, usePage } from './hooks.ts';
 import { LogFilter, type LogCriteria } from './log-filter.ts';
 import { RecordDetail } from './record-detail.tsx';
 
@@ -11,7 +11,7 @@ const rowHeight = 22;
 /** Every record up to the moment, filtered; only the rows in sight are drawn. */
 export function LogPanel() {
   const controller = useController();
-  const { records, end } = useMoment();
+  const { records, end } = useCalmMoment();
   const { choice } = usePage();
   const [criteria, setCriteria] = useState<LogCriteria>({ text: '', kind: 'all', actor: null });
   const [pausedAt, setPausedAt] = useState<number | null>(null);

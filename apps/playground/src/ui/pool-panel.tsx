@@ -1,7 +1,7 @@
 import type { PoolContext, ServerContext } from '@opencode-manager/actors/machines';
 import type { ActorView } from '../run/view.ts';
 import { formatBytes, formatDuration, tone } from './format.ts';
-import { useController, useMoment, usePage } from './hooks.ts';
+import { useCalmMoment, useController, usePage } from './hooks.ts';
 
 /** The contexts of the machines as records hold them; one that came late or was recorded by another version may lack parts. */
 type PoolNumbers = Partial<Omit<PoolContext, 'retrying'>> & { readonly retrying?: readonly unknown[] };
@@ -9,7 +9,7 @@ type StreamNumbers = { readonly generation?: number; readonly gaps?: number };
 
 /** The pool, its server and its stream: what they are in, and what they have left. */
 export function PoolPanel() {
-  const { view } = useMoment();
+  const { view } = useCalmMoment();
   const numbers = (view.pool?.context ?? {}) as PoolNumbers;
   const stream = (view.stream?.context ?? {}) as StreamNumbers;
   return (
@@ -28,8 +28,8 @@ export function PoolPanel() {
       <dl className="numbers">
         <Figure name="queued" value={numbers.queued} />
         <Figure name="finished" value={numbers.finished} />
-        <Figure name="to retry" value={numbers.retrying?.length} />
         <Figure name="gaps" value={stream.gaps} />
+        <Figure name="to retry" value={numbers.retrying?.length} />
       </dl>
       <Budgets numbers={numbers} atMs={view.atMs} />
       <Breaker numbers={numbers} atMs={view.atMs} />
@@ -78,7 +78,7 @@ function Slots({ active, slots }: { readonly active: number; readonly slots: num
     <div className="slots">
       <meter min={0} max={1} value={share} aria-label="Slots in use" />
       <span>
-        {active} of {slots} slots in use
+        {active} of {slots} slots
       </span>
     </div>
   );
@@ -106,8 +106,9 @@ function Budgets({ numbers: { restartLimits, restartTimes = [], serverRestartTim
   const within = (times: readonly number[]) => times.filter((time) => atMs - time < windowMs).length;
   return (
     <div className="budgets" data-testid="budgets">
-      <Budget name="server restarts" used={within(serverRestartTimes)} of={maxRestarts} windowMs={windowMs} />
-      <Budget name="session restarts" used={within(restartTimes)} of={maxRestarts} windowMs={windowMs} />
+      <span className="muted">restarts</span>
+      <Budget name="server" used={within(serverRestartTimes)} of={maxRestarts} windowMs={windowMs} />
+      <Budget name="session" used={within(restartTimes)} of={maxRestarts} windowMs={windowMs} />
     </div>
   );
 }
@@ -122,14 +123,14 @@ interface BudgetProps {
 function Budget({ name, used, of, windowMs }: BudgetProps) {
   const text = `${used} of ${of} in ${formatDuration(windowMs)}`;
   return (
-    <p>
-      <span className="muted">{name}</span>
-      <span className="pips" role="img" aria-label={`${name}: ${text}`} title={text}>
+    <span className="budget" title={`${name} restarts: ${text}`}>
+      {name}
+      <span className="pips" role="img" aria-label={`${name} restarts: ${text}`}>
         {Array.from({ length: Math.min(of, 12) }, (_, index) => (
           <span key={index} className="pip" data-used={index < used} />
         ))}
       </span>
-    </p>
+    </span>
   );
 }
 
@@ -143,8 +144,7 @@ function Breaker({ numbers: { provider, maxSessions }, atMs }: Moments) {
     <p className="breaker" data-testid="breaker" data-held={held} data-limited={limited}>
       <span className="muted">provider</span>
       <span>
-        {held ? `held for ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {provider.limit} at once
-        {provider.holds > 0 && ` · held ${provider.holds} ×`}
+        {held ? `held ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {provider.limit} at once
       </span>
     </p>
   );

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { requestsOf, routeOf } from '../run/meaning.ts';
 import type { Lane, RunRecord } from '../trace/format.ts';
 import { eventName, formatMoment, leaf, shortId, tone } from './format.ts';
-import { useChosen, useController, useMoment, usePage } from './hooks.ts';
+import { useCalmMoment, useChosen, useController, usePage } from './hooks.ts';
 
 const lanes: readonly { readonly id: Lane; readonly label: string }[] = [
   { id: 'user', label: 'You' },
@@ -30,7 +30,7 @@ interface Arrow {
 /** Who told whom what, one row a message. */
 export function SequenceView() {
   const controller = useController();
-  const { records, end } = useMoment();
+  const { records, end } = useCalmMoment();
   const { choice } = usePage();
   const chosen = useChosen();
   const [everyone, setEveryone] = useState(true);

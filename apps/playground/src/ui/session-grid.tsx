@@ -24,10 +24,10 @@ export function SessionGrid() {
     controller.choose({ actor: id, centre: controller.state.choice.centre === 'sequence' ? 'sequence' : 'session' });
   return (
     <section className="panel grid-panel" aria-labelledby="grid-title">
-      <h2 id="grid-title">
-        Sessions <span className="muted">{shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}</span>
-      </h2>
       <div className="filters">
+        <h2 id="grid-title">
+          Sessions <span className="muted">{shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}</span>
+        </h2>
         <input
           type="search"
           placeholder="id or task"
@@ -134,6 +134,7 @@ const Cell = memo(
         id={`cell-${id}`}
         role="option"
         aria-selected={selected}
+        aria-label={`${taskId ?? id}, ${path}`}
         className={`cell ${tone(path)}`}
         title={`${id}\n${path}${taskId === null ? '' : `\n${taskId}`}`}
         data-path={path}
@@ -146,7 +147,6 @@ const Cell = memo(
             <span className="cell-state">{leaf(path)}</span>
           </>
         )}
-        {!hasRoom && <span className="visually-hidden">{`${id}, ${path}`}</span>}
       </div>
     );
   },
