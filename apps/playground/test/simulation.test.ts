@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import axeCore from 'axe-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { axeFaults } from './support/axe.ts';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { Ocm, originOf } from './support/ocm.ts';
 
@@ -50,25 +50,6 @@ async function stepUntil(what: string, holds: () => Promise<boolean>, limit = 20
 /** Does not wait for the list to be there. */
 async function outcomes(): Promise<string> {
   return (await page().locator('.outcomes').allTextContents()).join('');
-}
-
-async function axeFaults(): Promise<string[]> {
-  if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(axeCore.source);
-  return page().evaluate(async () => {
-    const axe = (
-      globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }
-    ).axe;
-    const { violations } = await axe.run();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes
-            .map(({ target }) => target.join(' '))
-            .slice(0, 4)
-            .join(', ')}`,
-      );
-  });
 }
 
 describe('the page in simulation', { timeout: 180_000 }, () => {
@@ -224,10 +205,10 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
   it('has no serious fault by axe, light and dark, and can be used by keyboard', async () => {
     await standStill('gap');
     await stepUntil('a reconciling session', async () => (await page().locator('.cell[data-path="active.reconciling"]').count()) > 0);
-    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => axeFaults(page()), { timeout: 30_000 }).toEqual([]);
     await byTest('theme').click();
     expect(await page().evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
-    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => axeFaults(page()), { timeout: 30_000 }).toEqual([]);
     await byTest('theme').click();
     await byTest('chart').focus();
     const before = await page().locator('[data-testid=chart] > g').getAttribute('transform');

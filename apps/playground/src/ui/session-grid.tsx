@@ -134,7 +134,7 @@ const Cell = memo(
         id={`cell-${id}`}
         role="option"
         aria-selected={selected}
-        aria-label={`${taskId ?? id}, ${path}`}
+        aria-label={hasRoom ? undefined : `${taskId ?? id}, ${path}`}
         className={`cell ${tone(path)}`}
         title={`${id}\n${path}${taskId === null ? '' : `\n${taskId}`}`}
         data-path={path}
