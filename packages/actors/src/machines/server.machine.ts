@@ -20,7 +20,7 @@ const machineSetup = setup({
       retiring: [...context.retiring, context.generation],
     })),
     recordMemory: assign(({ event }) => ({ rssBytes: (event as EventOf<'server.memory'>).rssBytes })),
-    planRotation: assign(({ event }) =>
+    wantRotation: assign(({ event }) =>
       event.type === 'rotation.wanted'
         ? { rotationReason: event.reason }
         : { rotationReason: 'memory' as const, rssBytes: (event as EventOf<'server.memory'>).rssBytes },
@@ -36,6 +36,8 @@ const machineSetup = setup({
     })),
   },
   guards: {
+    // One at a time: each generation needs half a gigabyte.
+    isDue: ({ context: { rotationReason, retiring } }) => rotationReason !== null && retiring.length === 0,
     isTooLarge: ({ context: { memory, sinceMs }, event }) =>
       event.type === 'server.memory' && memory !== null && event.rssBytes > memory.maxBytes && event.atMs - sinceMs >= memory.minAgeMs,
   },
@@ -83,12 +85,13 @@ export const serverMachine = machineSetup.createMachine({
     },
     ready: {
       description: 'Takes work.',
+      always: { guard: 'isDue', target: 'rotating', description: 'No other generation retires any more.' },
       on: {
         'server.memory': [
-          { guard: 'isTooLarge', target: 'rotating', actions: 'planRotation', description: 'The next generation takes over.' },
+          { guard: 'isTooLarge', actions: 'wantRotation', description: 'Above its limit, and not young.' },
           { actions: 'recordMemory' },
         ],
-        'rotation.wanted': { target: 'rotating', actions: 'planRotation' },
+        'rotation.wanted': { actions: 'wantRotation' },
         'server.lost': { target: 'restarting', actions: 'recordLoss' },
       },
     },

@@ -1,8 +1,9 @@
-import type { OpencodeServer, SerializedError, TurnRequest } from '@opencode-manager/core';
+import type { SerializedError, TurnRequest } from '@opencode-manager/core';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
-import { isServerLoss, type SessionHost, type TurnReport } from '../session/session-host.ts';
+import { isServerLoss } from '../session/failures.ts';
+import type { SessionHost, TurnReport } from '../session/session-host.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
 import { assertOffered, existingDirectory } from './preflight.ts';
@@ -58,7 +59,7 @@ export class TaskTurns {
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
     const host = known ?? (await this.#sessionFor(run, run.directory, fresh));
     run.host = host;
-    if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request, server);
+    if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());
   }
@@ -69,10 +70,11 @@ export class TaskTurns {
     return fresh ? sessions.create(directory, title, run.calls.signal) : sessions.sessionFor(directory, title, run.calls.signal);
   }
 
-  async #send(run: TaskRun, host: SessionHost, request: TurnRequest, server: OpencodeServer): Promise<TaskResult | undefined> {
-    const { servers, settings, now, onStarted } = this.#options;
+  async #send(run: TaskRun, host: SessionHost, request: TurnRequest): Promise<TaskResult | undefined> {
+    const { servers, sessions, settings, now, onStarted } = this.#options;
     const { task } = run;
-    servers.assertCurrent(server);
+    servers.assertThere();
+    sessions.reattach(host);
     run.messageId = request.messageId;
     run.startedAtMs = now();
     const turn = host.run({

@@ -1,6 +1,13 @@
 import { createActor } from 'xstate';
 import { describe, expect, test } from 'vitest';
-import { serverMachine, stepInspector, type MachineStep, type ServerInput, type ServerMachineEvent } from '../../src/machines/index.ts';
+import {
+  serverMachine,
+  stepInspector,
+  type MachineStep,
+  type ServerContext,
+  type ServerInput,
+  type ServerMachineEvent,
+} from '../../src/machines/index.ts';
 import { TransitionCoverage } from '../support/coverage.ts';
 import { generatedPaths, replay } from '../support/edges.ts';
 
@@ -54,6 +61,17 @@ describe('memory', () => {
   });
 });
 
+test('a replacement that is wished for while another generation retires waits for its end', () => {
+  const server = startServer();
+  server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'asked' }, { type: 'server.ready', atMs: 1 });
+  expect(server.send({ type: 'rotation.wanted', reason: 'quarantine' })).toMatchObject({ value: 'ready', context: { retiring: [1] } });
+  expect(server.send({ type: 'generation.retired', generation: 1 })).toMatchObject({
+    value: 'rotating',
+    context: { rotationReason: 'quarantine' },
+  });
+  expect(server.starts).toBe(2);
+});
+
 test('a server that is lost while the next one comes up is restarted, not retired', () => {
   const server = startServer();
   server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'quarantine' });
@@ -78,8 +96,15 @@ test('a generated path takes every transition', () => {
   ];
   const coverage = new TransitionCoverage(serverMachine);
   const input = { memory };
-  const kindOf = ({ value }: { readonly value: unknown }) => String(value);
-  const paths = generatedPaths(serverMachine, { input, events: () => alphabet, kindOf: kindOf as never, everyEdge: true });
+  const kindOf = ({ value, context }: { readonly value: unknown; readonly context: ServerContext }) =>
+    `${String(value)} ${context.rotationReason} ${context.retiring.length}`;
+  const paths = generatedPaths(serverMachine, {
+    input,
+    events: () => alphabet,
+    kindOf: kindOf as never,
+    everyEdge: true,
+    stopWhen: ((state: { readonly context: ServerContext }) => state.context.generation > 3) as never,
+  });
   for (const path of paths) replay(serverMachine, input, path, coverage.inspect);
   console.info(`server machine: ${coverage.taken} of ${coverage.total} transitions taken by ${paths.length} generated paths`);
   expect(coverage.missing()).toEqual([]);
@@ -96,7 +121,7 @@ test('each step is told with its transitions, ignored events included', () => {
     ['xstate.init', null, 'starting', []],
     ['server.ready', 'starting', 'ready', ['server.starting|server.ready|0']],
     ['rotation.failed', 'ready', 'ready', []],
-    ['server.memory', 'ready', 'rotating', ['server.ready|server.memory|0']],
+    ['server.memory', 'ready', 'rotating', ['server.ready|server.memory|0', 'server.ready||0']],
   ]);
   expect(steps.at(-1)).toMatchObject({ machine: 'server', actor: 'server', atMs: 7, context: { rssBytes: 2000 } });
   expect(steps.at(-1)?.context).toBe(actor.getSnapshot().context);

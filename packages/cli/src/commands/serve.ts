@@ -1,7 +1,7 @@
 import type { SessionPool } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
+import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
 import { checkPageFlags, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
@@ -52,11 +52,11 @@ async function serveUntilStopped({ terminal, flags, signals, support }: ServeCon
   try {
     if (flags.json) terminal.record(launchRecord(manager));
     else describe(terminal, manager);
-    tellRestarts(terminal, manager.pool, flags.json === true);
+    tellServers(manager.pool, { notice: terminal.notice, ...(flags.json && { record: terminal.record }) });
     const page = { terminal, title: 'ocm serve', json: flags.json === true, note: terminal.notice };
     await using _page = await openPage(manager, support, flags, page);
     const lost = serverLost(manager.pool);
-    const end = await Promise.race([aborted(signals.drain), lost]);
+    const end = await Promise.race([aborted(signals.drain), lost, stoppedFromPage(manager.pool)]);
     if (end) return reportError(terminal, end, { json: flags.json === true });
     await Promise.race([manager.pool.drain(), aborted(signals.abort), lost]);
     return signals.exitCode ?? exitCodes.ok;
@@ -78,14 +78,9 @@ function describe({ notice, result, noticeColors: colors }: Terminal, { server }
   notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   ocm playground   (Ctrl-C stops)'));
 }
 
-function tellRestarts({ record, notice }: Terminal, pool: SessionPool, json: boolean): void {
-  pool.on('pool.changed', ({ state }) => {
-    if (state === 'recovering') notice('The opencode server was lost; starting it again.');
-  });
-  pool.on('server.restarted', (event) => {
-    if (json) record(restartRecord(event));
-    notice(`The opencode server runs again on ${event.server.url}.`);
-  });
+/** Resolves when a page has stopped or drained the pool: there is nothing left to serve with. */
+function stoppedFromPage(pool: SessionPool): Promise<undefined> {
+  return new Promise((resolve) => pool.on('pool.changed', ({ state }) => state === 'stopped' && resolve(undefined)));
 }
 
 /** Resolves when the server is lost for good. */

@@ -1,4 +1,5 @@
 export type { PageRequest } from './handlers.ts';
 export { openManager, type Manager } from './open.ts';
-export { launchRecord, restartRecord } from './records.ts';
+export { launchRecord } from './records.ts';
+export { tellServers } from './tell-servers.ts';
 export { outputOf } from './turn-output.ts';

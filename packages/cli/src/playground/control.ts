@@ -84,8 +84,7 @@ function poolDoors({ pool }: Manager): Readonly<Record<string, Door>> {
       const abort = new AbortController();
       const run = pool.run({ id, ...read(taskSchema, payload) }, { signal: abort.signal });
       queued.set(id, abort);
-      // A task that is refused is refused at once.
-      await Promise.race([run, new Promise((resolve) => setImmediate(resolve))]);
+      await orRefused(run);
     },
     'pool task.cancelled'(payload) {
       const { taskId } = read(cancelSchema, payload);
@@ -101,7 +100,16 @@ function poolDoors({ pool }: Manager): Readonly<Record<string, Door>> {
 }
 
 function serverDoors({ pool }: Manager): Readonly<Record<string, Door>> {
-  return { 'server server.lost': () => kill(pool.server.pid) };
+  return {
+    'server server.lost': () => kill(pool.server.pid),
+    // Not awaited to its end: the page shows how it goes on.
+    'server rotation.wanted': () => orRefused(pool.rotateServer()),
+  };
+}
+
+/** Work that goes on, or the refusal that comes at once. */
+async function orRefused(work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, new Promise((resolve) => setImmediate(resolve))]);
 }
 
 function kill(pid: number): void {
