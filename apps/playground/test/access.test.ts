@@ -127,9 +127,9 @@ describe('who may speak to the page', { timeout }, () => {
     const told = await readUntil(
       `${originOf(page)}/events`,
       headers,
-      (text) => text.includes('"turn.finished"') && /"deltas":[1-9]/.test(text),
+      (text) => text.includes('"task.finished"') && /"deltas":[1-9]/.test(text),
     );
-    expect(told).toContain('"message.updated"');
+    expect(told).toContain('"message.finalised"');
     expect(told).not.toMatch(/HIDDEN/);
     expect(told).not.toMatch(/password|authorization/i);
     const refused = await fetch(`${originOf(page)}/send`, {
