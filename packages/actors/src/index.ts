@@ -2,6 +2,7 @@ export { createSessionPool } from './pool/create-session-pool.ts';
 export type {
   PooledSession,
   PoolEvent,
+  PoolEventStream,
   PoolEventType,
   PoolSnapshot,
   RestartBudget,

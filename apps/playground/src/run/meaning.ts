@@ -51,7 +51,7 @@ export function routeOf({ actor, type, from, to }: RunRecord): Route {
 }
 
 /** Effects that reach the server; the others show as the events that come of them. */
-const requests: ReadonlySet<string> = new Set(['submitTurn', 'requestAbort', 'requestSnapshot', 'relaunchServer', 'startNext']);
+const requests: ReadonlySet<string> = new Set(['submitTurn', 'requestAbort', 'requestSnapshot', 'endTools', 'relaunchServer', 'startNext']);
 
 /** What the server was asked for with an event. */
 export function requestsOf({ effects = [] }: RunRecord): readonly string[] {

@@ -133,12 +133,13 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'quarantine',
     title: 'An abort that nobody confirms',
-    story: 'The server does not react to an abort. After its deadline the session is not used again: dead.',
+    story: 'The server does not react to an abort. After its deadline what its tools started is ended; then the session is not used again: dead.',
     maxSessions: 1,
     captions: [
       { atMs: 0, text: 'One turn that will not end.' },
       { atMs: 800, text: 'It is aborted; the outcome is decided, its end is not proven.' },
-      { atMs: 5800, text: 'No confirmation within five seconds: the session is quarantined.' },
+      { atMs: 5800, text: 'No confirmation within five seconds: what its tools have started is ended, and it is asked again.' },
+      { atMs: 10800, text: 'Still none: the session is quarantined.' },
     ],
     setUp: (world) => {
       world.weather.slow = true;

@@ -5,6 +5,7 @@ import type { poolMachine } from '../machines/index.ts';
 import { ServerKeeper, type ServerLoss } from '../recovery/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { PoolEvents } from './pool-events.ts';
+import { PoolStream } from './pool-stream.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PoolEvent } from './types.ts';
@@ -23,12 +24,15 @@ export interface PoolServersOptions {
 /** What the loss and the replacement of servers mean for a pool: for its actor, its sessions and its listeners. */
 export class PoolServers {
   readonly keeper: ServerKeeper;
+  /** What all of them tell, as one stream. */
+  readonly stream: PoolStream;
   readonly #options: PoolServersOptions;
 
   constructor(options: PoolServersOptions) {
     this.#options = options;
     const { server, monitor, settings, dependencies, events } = options;
     const { health, memory, inspection } = settings;
+    this.stream = new PoolStream(() => this.keeper.monitors);
     this.keeper = new ServerKeeper({
       server,
       monitor,
@@ -37,6 +41,7 @@ export class PoolServers {
       inspection,
       now: dependencies.now,
       onEvent: (event, source) => this.#onEvent(event, source),
+      onStream: (next) => this.stream.add(next),
       onLost: (loss) => this.#onLost(loss),
       onRotating: (reason) => {
         const { generation, rssBytes } = this.keeper.context;

@@ -18,7 +18,7 @@ import type { PoolDependencies, PoolSettings } from './settings.ts';
 import { TaskIds } from './task-ids.ts';
 import { createTaskRun, type TaskRun } from './task-run.ts';
 import { TaskTurns } from './task-turns.ts';
-import type { PooledSession, PoolEvent, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
+import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 
 export interface PoolParts {
   readonly server: OpencodeServer;
@@ -100,6 +100,10 @@ export class Pool implements SessionPool {
     return this.#servers.keeper.monitor;
   }
 
+  get events(): PoolEventStream {
+    return this.#servers.stream;
+  }
+
   async run(task: Task, options: RunOptions = {}): Promise<TaskResult> {
     return this.submit(task, options).settled.promise;
   }
@@ -170,6 +174,7 @@ export class Pool implements SessionPool {
     this.#actor.send({ type: 'pool.stop' });
     await this.#untilAtRest();
     await this.#servers.keeper.close();
+    this.#servers.stream.end();
     this.#keeper.dispose();
     this.#actor.stop();
     await this.#owned.disposeAsync();

@@ -1,5 +1,5 @@
 import type { SerializedError, TurnRequest } from '@opencode-manager/core';
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
@@ -103,10 +103,10 @@ export class TaskTurns {
     const { host, request } = interruption;
     if (run.abortReason !== undefined)
       return this.endInterrupted(run, interruption, { outcome: 'aborted', error: abortedMeanwhile(run.abortReason) });
-    const history = await host.operations.messages({}, { signal: run.calls.signal });
-    const fate = classifyTurn(history, request);
+    const history = await historyOf(host, run.calls.signal);
+    const fate = history ? classifyTurn(history, request) : 'interrupted';
     if (fate === 'finished') return this.#readEnd(run, interruption);
-    if (fate === 'interrupted') return this.#retry(run, interruption, history);
+    if (fate === 'interrupted') return this.#retry(run, interruption, history ?? []);
     run.interruption = undefined;
     run.earlier.push({ ...attemptOf(run, interruption), outcome: 'never_started', reverted: false });
     return this.#begin(run, host);
@@ -159,6 +159,16 @@ export class TaskTurns {
   #resultContext() {
     const { now, servers, settings } = this.#options;
     return { now: now(), directory: servers.server.directory, model: settings.model };
+  }
+}
+
+/** Undefined for a session that went with the state directory: what became of its turn cannot be told any more. */
+async function historyOf({ operations }: SessionHost, signal: AbortSignal): Promise<readonly MessageWithParts[] | undefined> {
+  try {
+    return await operations.messages({}, { signal });
+  } catch (error) {
+    if (isManagerError(error, 'NOT_FOUND')) return undefined;
+    throw error;
   }
 }
 

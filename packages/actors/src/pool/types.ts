@@ -1,4 +1,4 @@
-import type { EventMonitor } from '@opencode-manager/events';
+import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
 import type { MachineStep, RotationReason } from '../machines/index.ts';
 import type { HealthCheck } from '../recovery/index.ts';
@@ -151,14 +151,30 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
 export type PoolEventType = PoolEvent['type'];
 
 /**
+ * The events of the pool's servers as one stream: it goes on over a recovery and a rotation. Guarantees as `EventMonitor`, with
+ * one `sequence` a server; while one server retires, its turns and those of the next arrive side by side.
+ * @public
+ */
+export interface PoolEventStream {
+  /** All events that match, until the consumer leaves the loop, `signal` aborts or the pool stops. @throws `POOL_STOPPED` */
+  streamEvents(filter?: EventFilter, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent, undefined>;
+  /** Events of one session. */
+  sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent, undefined>;
+  /** Calls the listener for each event that matches, at once. Call the result to stop. @throws `POOL_STOPPED` */
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
+}
+
+/**
  * Runs tasks on the sessions of one server. Every slot and every decision comes from actor state.
  * @public
  */
 export interface SessionPool extends AsyncDisposable {
   /** The server of the moment; another handle after a recovery or a rotation. */
   readonly server: OpencodeServer;
-  /** The event stream of that server. */
+  /** The event stream of that server alone. */
   readonly monitor: EventMonitor;
+  /** What all its servers tell, whichever is present. */
+  readonly events: PoolEventStream;
   /** Runs one task; never rejects for what happens to the task (see `outcome`). @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   run(task: Task, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
   /**

@@ -23,6 +23,8 @@ export interface ServerKeeperOptions {
   readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
   /** A server is gone or of no use: the present one, or one that retires. Told once. Expected: somebody stopped it. */
   readonly onLost: (loss: ServerLoss) => void;
+  /** The event stream of a further server; told before the one before it ends. */
+  readonly onStream: (monitor: EventMonitor) => void;
   readonly onRotating: (reason: RotationReason) => void;
   /** Another server takes work now; the one before it retires. */
   readonly onRotated: () => void;
@@ -40,6 +42,9 @@ export interface ServerLoss {
   readonly isPresent: boolean;
 }
 
+/** Between the end of the last turn of a server that retires and its own, in milliseconds. */
+const lingerMs = 500;
+
 /**
  * Holds the server that a pool works on now, and its event stream; puts the next in their place when they are lost, or when
  * the server machine decides that they have served long enough. One that retires is kept until its last turn is over.
@@ -50,6 +55,7 @@ export class ServerKeeper {
   #present: Generation;
   /** With their numbers. */
   readonly #retiring = new Map<Generation, number>();
+  readonly #lingering = new Map<Generation, NodeJS.Timeout>();
   /** The start of the next server beside the present one. */
   #starting: Promise<void> | undefined;
   #pastGaps = 0;
@@ -71,6 +77,11 @@ export class ServerKeeper {
 
   get monitor(): EventMonitor {
     return this.#present.monitor;
+  }
+
+  /** The event streams of all servers that may have a turn. */
+  get monitors(): readonly EventMonitor[] {
+    return [this.#present, ...this.#retiring.keys()].map(({ monitor }) => monitor).filter(({ state }) => state !== 'closed');
   }
 
   get state(): string {
@@ -121,7 +132,7 @@ export class ServerKeeper {
 
   /** Ends the servers that retire and have no turn in flight any more. */
   retireUnused(): void {
-    for (const generation of this.#retiring.keys()) if (!this.#options.isUsed(generation.server)) void this.#retire(generation);
+    for (const generation of this.#retiring.keys()) if (!this.#options.isUsed(generation.server)) this.#retireSoon(generation);
   }
 
   /** Hears of nothing any more; closes the event streams that were opened here, and ends what retires. */
@@ -192,6 +203,7 @@ export class ServerKeeper {
     const { generation } = this.context;
     this.#present = next;
     next.watch();
+    this.#options.onStream(next.monitor);
     if (previous.isLost) void this.#endStream(previous);
     else this.#retiring.set(previous, generation);
     this.#sendReady();
@@ -200,7 +212,16 @@ export class ServerKeeper {
     this.retireUnused();
   }
 
+  /** What a turn sends behind its end is to arrive too. */
+  #retireSoon(generation: Generation): void {
+    if (this.#lingering.has(generation)) return;
+    const timer = setTimeout(() => void this.#retire(generation), generation.isLost ? 0 : lingerMs);
+    this.#lingering.set(generation, timer);
+  }
+
   async #retire(generation: Generation): Promise<void> {
+    clearTimeout(this.#lingering.get(generation));
+    this.#lingering.delete(generation);
     const number = this.#retiring.get(generation);
     if (number === undefined) return;
     this.#retiring.delete(generation);

@@ -59,6 +59,8 @@ test('a server that has grown too large is replaced: it finishes its turns, new 
     serverMemory: { maxBytes: 50e6, checkMs: 100, minAgeMs: 2000 },
   });
   const events = serverEvents(pool);
+  const idle: string[] = [];
+  pool.events.on({ type: 'session.idle' }, ({ sessionId = '' }) => idle.push(sessionId));
   const lent = await pool.createSession();
   expect(await lent.prompt('say one')).toMatchObject({ output: 'You said one.' });
   const long = pool.run({ id: 'long', prompt: 'ask late' });
@@ -68,13 +70,16 @@ test('a server that has grown too large is replaced: it finishes its turns, new 
   await events.next('server.rotated');
   expect(pool.server.pid).not.toBe(oldPid);
   expect(pool.snapshot()).toMatchObject({ server: { generation: 2, rotations: 1, retiring: [1] }, active: 1, serverRestarts: 0 });
-  expect(await pool.run({ id: 'new', prompt: 'say two' })).toMatchObject({ outcome: 'succeeded', output: 'You said two.', attempt: 1 });
+  const fresh = await pool.run({ id: 'new', prompt: 'say two' });
+  expect(fresh).toMatchObject({ outcome: 'succeeded', output: 'You said two.', attempt: 1 });
   expect(await lent.prompt('say three')).toMatchObject({ outcome: 'succeeded', output: 'You said three.' });
   expect((await lent.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
 
   expect(exists(oldPid)).toBe(true);
   gate.open();
-  expect(await long).toMatchObject({ outcome: 'succeeded', attempt: 1, output: 'You asked late.' });
+  const late = await long;
+  expect(late).toMatchObject({ outcome: 'succeeded', attempt: 1, output: 'You asked late.' });
+  expect(idle).toEqual(expect.arrayContaining([lent.id, fresh.session_id, late.session_id]));
   await events.next('server.retired');
   expect(exists(oldPid)).toBe(false);
   expect(events.types.slice(0, 3)).toEqual(['server.rotating', 'server.rotated', 'server.retired']);

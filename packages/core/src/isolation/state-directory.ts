@@ -64,10 +64,7 @@ export async function prepareStateDirectory({
       stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir),
     );
     const layout = layoutOf(root);
-    const { home, config, data, cache, state, run, tmp, managed, opencodeConfig } = layout;
-    for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(layout.authFile)]) {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-    }
+    await makeDirectories(layout);
     return { layout, temporary: deleteStateOnExit ?? stateDir === undefined };
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;
@@ -79,6 +76,14 @@ export async function prepareStateDirectory({
         cause: error,
       },
     );
+  }
+}
+
+/** Makes what is missing: at the first start, and when somebody has removed it under a server that is started again. */
+export async function makeDirectories(layout: StateLayout): Promise<void> {
+  const { home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile } = layout;
+  for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile)]) {
+    await mkdir(path, { recursive: true, mode: 0o700 });
   }
 }
 

@@ -1,6 +1,6 @@
 import { resolveConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { prepareStateDirectory, readAuthFile, refuseUntrustedWorkspace } from '../isolation/index.ts';
+import { explainFullDisk, prepareStateDirectory, readAuthFile, refuseUntrustedWorkspace } from '../isolation/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
 import { lifecycleOf } from './replace.ts';
@@ -17,7 +17,7 @@ import type { OpencodeServer } from './types.ts';
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`, `OPENCODE_CONFIG_INVALID`,
  * `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_LOCKED`,
- * `STATE_DIRECTORY_UNWRITABLE`, `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`,
+ * `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`,
  * `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
  * is gone when it throws.
  *
@@ -33,13 +33,17 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
-  const run = await beginRun(await prepareStateDirectory(resolved));
+  const state = await prepareStateDirectory(resolved);
+  const run = await beginRun(state).catch(async (error: unknown) => {
+    throw await explainFullDisk(error, state.layout.root);
+  });
   try {
     const plan = { config: resolved, binary, auth };
     return await startIncarnation(run, plan, await prepareFiles(run, plan), lifecycleOf);
   } catch (error) {
+    const explained = await explainFullDisk(error, state.layout.root);
     await endRun(run);
-    throw error;
+    throw explained;
   }
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { HttpClient } from '../http/index.ts';
 import { lockStateDirectory, type StateDirectory, type StateLock } from '../isolation/index.ts';
 import { startGuard, type Guard } from '../process/guard.ts';
-import { registryDirectory } from '../process/registry.ts';
+import { registryDirectory, runSocketPath } from '../process/registry.ts';
 import type { ServerProcess } from './server-process.ts';
 import { stopRun } from './stop.ts';
 import type { StopReport } from './types.ts';
@@ -45,7 +45,7 @@ export async function beginRun(state: StateDirectory): Promise<Run> {
   const guard = startGuard({
     runId,
     ...(state.temporary && { temporaryState: state.layout.root }),
-    files: [state.layout.lockFile, `${registry}/${runId}.json`],
+    files: [state.layout.lockFile, `${registry}/${runId}.json`, runSocketPath(runId)],
     registry,
   });
   return { runId, state, lock, guard, incarnations: new Set(), newest: undefined, replacing: undefined, stopping: undefined };

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { copyConfigDirectory, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
 import { writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
 import type { BinaryInfo } from './binary.ts';
@@ -31,6 +31,7 @@ export type LifecycleOf = (run: Run, plan: LaunchPlan, effective: EffectiveConfi
 /** Writes what the server reads at its start; gives the configuration that it is to run with. */
 export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
   const { layout } = run.state;
+  await makeDirectories(layout);
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
   const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
   await writeServerFiles(layout, effective.config, auth, config.directory);
@@ -65,7 +66,7 @@ export async function startIncarnation(
       config: plan.config,
       effective,
       credentials,
-      client: exitAwareClient(client, server),
+      client: exitAwareClient(client, server, run.state.layout.root),
       process: server,
       version,
     });
