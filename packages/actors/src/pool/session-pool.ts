@@ -128,8 +128,8 @@ export class Pool implements SessionPool {
     return this.#lend(await this.#keeper.create(directory, title));
   }
 
-  getIdleSession({ directory }: { readonly directory?: string } = {}): PooledSession | undefined {
-    const host = this.#keeper.findIdle(directory);
+  getIdleSession(wanted: { readonly directory?: string; readonly id?: string } = {}): PooledSession | undefined {
+    const host = this.#keeper.findIdle(wanted);
     return host && this.#lend(host);
   }
 

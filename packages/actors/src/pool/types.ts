@@ -184,8 +184,8 @@ export interface SessionPool extends AsyncDisposable {
   runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<TaskResult>;
   /** A session under an actor of this pool, held until it is released or deleted. */
   createSession(title?: string, options?: { readonly directory?: string }): Promise<PooledSession>;
-  /** An idle session of this pool, lent until released; undefined when none is idle. */
-  getIdleSession(options?: { readonly directory?: string }): PooledSession | undefined;
+  /** An idle session of this pool (of a directory, or the one with an id), lent until released; undefined when none is idle. */
+  getIdleSession(options?: { readonly directory?: string; readonly id?: string }): PooledSession | undefined;
   /** Deletes sessions whose actor is dead; resolves with their number. */
   cleanupDeadSessions(): Promise<number>;
   snapshot(): PoolSnapshot;

@@ -42,6 +42,11 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
       forgetLost(id);
       const held = known.get(id);
       if (held) return held;
+      const idle = pool.getIdleSession({ id });
+      if (idle) {
+        known.set(id, idle);
+        return idle;
+      }
       refuseBusy(pool, id);
       const on = pool.server;
       const session = outsideThePool(await locate(id));
