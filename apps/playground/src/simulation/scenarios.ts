@@ -133,7 +133,8 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'quarantine',
     title: 'An abort that nobody confirms',
-    story: 'The server does not react to an abort. After its deadline what its tools started is ended; then the session is not used again: dead.',
+    story:
+      'The server does not react to an abort. After its deadline what its tools started is ended; then the session is not used again: dead.',
     maxSessions: 1,
     captions: [
       { atMs: 0, text: 'One turn that will not end.' },

@@ -42,6 +42,8 @@ export class PoolRecorder implements Disposable {
     this.#stopListening = [
       tap.listen((step) => this.#onStep(step)),
       manager.pool.on('task.finished', (event) => this.#onFinished(event)),
+      // Of all generations: turns of one that retires still stream.
+      manager.pool.events.on({}, (event) => this.#onEvent(event)),
       // The monitor of the moment: the pool opens another with each server.
       () => this.#stopMonitor(),
     ];
@@ -90,7 +92,7 @@ export class PoolRecorder implements Disposable {
     if (monitor === this.#monitor) return;
     this.#stopMonitor();
     this.#monitor = monitor;
-    this.#stopMonitor = monitor.on({}, (event) => this.#onMonitor(event));
+    this.#stopMonitor = monitor.on({}, (event) => isStreamEvent(event) && this.#onStream(event));
     this.#recordStream('stream.opened', monitor.state, {});
   }
 
@@ -110,9 +112,8 @@ export class PoolRecorder implements Disposable {
     this.#note('pool', 'task.finished', resultOf(result));
   }
 
-  #onMonitor(event: MonitorEvent): void {
-    if (isStreamEvent(event)) return this.#onStream(event);
-    if (event.type === 'server.heartbeat' || event.type === 'other' || event.sessionId === undefined) return;
+  #onEvent(event: MonitorEvent): void {
+    if (isStreamEvent(event) || event.type === 'server.heartbeat' || event.type === 'other' || event.sessionId === undefined) return;
     if (event.type === 'session.created' && event.data.session.parentID !== undefined)
       this.#roots.set(event.sessionId, this.#rootOf(event.data.session.parentID));
     this.#onServerEvent(this.#rootOf(event.sessionId), event);
