@@ -37,7 +37,17 @@ describe('what a page may see of a step', () => {
 
 describe('the tap between a pool and its pages', () => {
   const step = (actor: string, type: string): MachineStep => {
-    return { machine: 'session', actor, atMs: 1, event: { type }, from: 'idle', path: 'idle', transitions: ['t'], effects: [], context: {} };
+    return {
+      machine: 'session',
+      actor,
+      atMs: 1,
+      event: { type },
+      from: 'idle',
+      path: 'idle',
+      transitions: ['t'],
+      effects: [],
+      context: {},
+    };
   };
 
   test('tells a page that is there from the start every step', () => {
