@@ -96,6 +96,10 @@ export class Pool implements SessionPool {
     return this.#servers.keeper.server;
   }
 
+  serverOf(sessionId: string): OpencodeServer {
+    return this.#keeper.registry.get(sessionId)?.server ?? this.server;
+  }
+
   get monitor(): EventMonitor {
     return this.#servers.keeper.monitor;
   }

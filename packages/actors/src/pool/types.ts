@@ -171,7 +171,9 @@ export interface PoolEventStream {
 export interface SessionPool extends AsyncDisposable {
   /** The server of the moment; another handle after a recovery or a rotation. */
   readonly server: OpencodeServer;
-  /** The event stream of that server alone. */
+  /** The server that has the turns of a session: while one retires, not always the present one. */
+  serverOf(sessionId: string): OpencodeServer;
+  /** The event stream of the present server alone. */
   readonly monitor: EventMonitor;
   /** What all its servers tell, whichever is present. */
   readonly events: PoolEventStream;

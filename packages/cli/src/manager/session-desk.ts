@@ -30,7 +30,7 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
   };
   const locate = async (id: string) => {
     const actor = pool.snapshot().sessions.find(({ sessionId }) => sessionId === id);
-    return pool.server.getSession(id, actor ? { directory: actor.directory } : {});
+    return pool.serverOf(id).getSession(id, actor ? { directory: actor.directory } : {});
   };
   return {
     async create(title, directory) {

@@ -52,9 +52,9 @@ function sessionDoors({ pool, desk }: Manager, recorder: PoolRecorder): Readonly
   };
   return {
     'session stream.gap': () => pool.monitor.reconnect('asked for on the page'),
-    'session turn.abort': (_payload, actor) => pool.server.operations(actor, directoryOf(actor)).abort(),
-    'session session.deleted': (_payload, actor) => pool.server.deleteSession(actor, { directory: directoryOf(actor) }),
-    'session ask.closed': (payload, actor) => answerAsk(pool.server, directoryOf(actor), read(answerSchema, payload)),
+    'session turn.abort': (_payload, actor) => pool.serverOf(actor).operations(actor, directoryOf(actor)).abort(),
+    'session session.deleted': (_payload, actor) => pool.serverOf(actor).deleteSession(actor, { directory: directoryOf(actor) }),
+    'session ask.closed': (payload, actor) => answerAsk(pool.serverOf(actor), directoryOf(actor), read(answerSchema, payload)),
     async 'session turn.submit'(payload, actor) {
       const { prompt } = read(promptSchema, payload);
       const session = await desk.open(actor);

@@ -30,7 +30,6 @@ export class PoolRecorder implements Disposable {
   readonly #stopListening: (() => void)[];
   #server: OpencodeServer | undefined;
   #monitor: EventMonitor | undefined;
-  #stopMonitor: () => void = () => {};
   #closed = false;
 
   constructor(manager: Manager, tap: StepTap, journal: Journal, options: PayloadOptions) {
@@ -42,10 +41,7 @@ export class PoolRecorder implements Disposable {
     this.#stopListening = [
       tap.listen((step) => this.#onStep(step)),
       manager.pool.on('task.finished', (event) => this.#onFinished(event)),
-      // Of all generations: turns of one that retires still stream.
-      manager.pool.events.on({}, (event) => this.#onEvent(event)),
-      // The monitor of the moment: the pool opens another with each server.
-      () => this.#stopMonitor(),
+      manager.pool.events.on({}, (event) => this.#onMonitor(event)),
     ];
     this.#follow();
   }
@@ -79,20 +75,21 @@ export class PoolRecorder implements Disposable {
   /** The machine knows of a question that it is open, and no more: its words are asked for, when they may be shown. */
   async #describeQuestion(actor: string, id: string, directory: string): Promise<void> {
     if (!this.#options.content && !this.#options.asks) return;
-    const { questions } = await this.#manager.pool.server.snapshot(directory).catch(() => ({ questions: [] }));
+    const { questions } = await this.#manager.pool
+      .serverOf(actor)
+      .snapshot(directory)
+      .catch(() => ({ questions: [] }));
     const asked = questions.find((one) => one.id === id);
     if (!asked || this.#closed) return;
     this.#note(actor, 'question.described', { id, questions: questionsOf(asked.questions) } as unknown as Json);
   }
 
-  /** Listens to the server and the stream of the moment. */
+  /** Tells of the server and the stream of the moment; what all of them say comes by `pool.events`. */
   #follow(): void {
     const { monitor, server } = this.#manager.pool;
     if (server !== this.#server) this.#onServer(server);
     if (monitor === this.#monitor) return;
-    this.#stopMonitor();
     this.#monitor = monitor;
-    this.#stopMonitor = monitor.on({}, (event) => isStreamEvent(event) && this.#onStream(event));
     this.#recordStream('stream.opened', monitor.state, {});
   }
 
@@ -112,8 +109,9 @@ export class PoolRecorder implements Disposable {
     this.#note('pool', 'task.finished', resultOf(result));
   }
 
-  #onEvent(event: MonitorEvent): void {
-    if (isStreamEvent(event) || event.type === 'server.heartbeat' || event.type === 'other' || event.sessionId === undefined) return;
+  #onMonitor(event: MonitorEvent): void {
+    if (isStreamEvent(event)) return this.#onStream(event);
+    if (event.type === 'server.heartbeat' || event.type === 'other' || event.sessionId === undefined) return;
     if (event.type === 'session.created' && event.data.session.parentID !== undefined)
       this.#roots.set(event.sessionId, this.#rootOf(event.data.session.parentID));
     this.#onServerEvent(this.#rootOf(event.sessionId), event);
