@@ -1,6 +1,5 @@
 // Writes the pictures of docs/images: each view of the page, in simulation and beside a real run. Needs a build. Another
-// directory may be named. With pngquant on PATH the pictures become a third of their size.
-import { spawnSync } from 'node:child_process';
+// directory may be named.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +16,6 @@ async function save(page: Page, name: string): Promise<void> {
   // What was done is drawn with the next frame.
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   await page.screenshot({ path, animations: 'disabled' });
-  spawnSync('pngquant', ['--force', '--skip-if-larger', '--strip', '--quality=70-98', '--output', path, path]);
   console.log(`playground-${name}.png`);
 }
 

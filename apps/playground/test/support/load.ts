@@ -27,9 +27,13 @@ export async function startLoad(sessions: number): Promise<Load> {
   let lastMs = performance.now();
   const tell = () => {
     const nowMs = performance.now();
+    if (rate === 0) {
+      lastMs = nowMs;
+      return;
+    }
     due += (rate * (nowMs - lastMs)) / 1000;
     lastMs = nowMs;
-    if (rate > 0) while (waiting.length < due - sent && world.clock.nextDueMs !== undefined) world.clock.advanceTo(world.clock.nextDueMs);
+    while (waiting.length < due - sent && world.clock.nextDueMs !== undefined) world.clock.advanceTo(world.clock.nextDueMs);
     const now = waiting.splice(0, Math.max(0, Math.floor(due) - sent));
     sent += now.length;
     process.child.stdin!.write(now.map((record) => `${JSON.stringify({ ...record, atMs: Date.now() })}\n`).join(''));
