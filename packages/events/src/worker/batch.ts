@@ -1,4 +1,5 @@
 import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { encodeBatch } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import type { FromStreamTask, StreamCounters } from './messages.ts';
 
@@ -97,7 +98,7 @@ export class Outbox {
   }
 
   #flush(): void {
-    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(JSON.stringify(this.#waiting.take()));
+    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
   }
 
   #send(text: string): void {
