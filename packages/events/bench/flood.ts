@@ -5,7 +5,15 @@
 // A synthetic server in a process of its own sends what 100 working sessions send (85 % deltas) as fast as the client
 // takes it. Ours reads /global/event, with the number of each stored event as a record beside it; the peers read /event,
 // which has about an eighth fewer records: the difference is to their advantage. An event counts once, however it is sent.
-import { processCpuUs, runCase, startSyntheticServer, threadCpuUs, watchEventLoop, type Metrics, type Settings } from '@opencode-manager/bench';
+import {
+  processCpuUs,
+  runCase,
+  startSyntheticServer,
+  threadCpuUs,
+  watchEventLoop,
+  type Metrics,
+  type Settings,
+} from '@opencode-manager/bench';
 import { eventSource, monitor, parser, sdk, type OnEvent, type Subscribe } from './peers/peers.ts';
 import { Tally } from './peers/tally.ts';
 
@@ -30,7 +38,11 @@ async function flood(subscribe: Subscribe, { sessions = 100, events = 300_000 }:
   };
   // The compiler's work on hot code is not the price of an event.
   await one(Math.min(100_000, events));
-  const metrics = await measure(() => one(events), events, () => tally.durationMs);
+  const metrics = await measure(
+    () => one(events),
+    events,
+    () => tally.durationMs,
+  );
   await subscribed.close();
   return metrics;
 }

@@ -36,9 +36,9 @@ export class FloodBlock {
   renew(lap: number): void {
     for (const offsets of this.#idOffsets) {
       const digits = this.#ids.nextDigits();
-      for (const offset of offsets) this.bytes.write(digits, offset, "latin1");
+      for (const offset of offsets) this.bytes.write(digits, offset, 'latin1');
     }
-    for (const { offset, first } of this.#sequenceOffsets) this.bytes.write(String(first + lap * sequencesInBlock), offset, "latin1");
+    for (const { offset, first } of this.#sequenceOffsets) this.bytes.write(String(first + lap * sequencesInBlock), offset, 'latin1');
   }
 }
 

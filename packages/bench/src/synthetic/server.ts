@@ -29,11 +29,17 @@ export function createSyntheticServer(settings: SyntheticSettings): Server {
   });
 }
 
-async function answer(routes: Readonly<Record<string, Handler>>, request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+async function answer(
+  routes: Readonly<Record<string, Handler>>,
+  request: IncomingMessage,
+  url: URL,
+  response: ServerResponse,
+): Promise<void> {
   const [, id = ''] = /^\/session\/(ses_[^/]+)/.exec(url.pathname) ?? [];
   const handler = routes[`${request.method} ${id === '' ? url.pathname : url.pathname.replace(id, ':id')}`];
   const text = request.method === 'GET' ? '' : Buffer.concat(await request.toArray()).toString();
-  if (!handler) return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"name":"NotFoundError","data":{"message":"none"}}');
+  if (!handler)
+    return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"name":"NotFoundError","data":{"message":"none"}}');
   const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
   const value = await handler({ url, body, id });
   if (value === undefined) response.writeHead(204).end();

@@ -39,7 +39,9 @@ export async function startSyntheticServer(): Promise<SyntheticServer> {
 }
 
 /** An executable that `launchServer` takes for opencode's binary, and what its turns are like as an environment variable. */
-export async function syntheticBinary(): Promise<AsyncDisposable & { readonly path: string; env(turns: TurnSettings): Record<string, string> }> {
+export async function syntheticBinary(): Promise<
+  AsyncDisposable & { readonly path: string; env(turns: TurnSettings): Record<string, string> }
+> {
   const directory = await mkdtemp(join(tmpdir(), 'ocm-synthetic-'));
   const path = join(directory, 'opencode');
   await writeFile(path, `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, { mode: 0o755 });

@@ -72,7 +72,7 @@ export class Streams {
   async #sendAtRate(response: ServerResponse, route: Route, { sessions, events, eventsPerSecond }: FloodOrder): Promise<number> {
     const mix = mixOfSessions(sessions, this.#ids, 42, stamp);
     const startedAtMs = performance.now();
-    for (let sent = 0; sent < events; ) {
+    for (let sent = 0; sent < events;) {
       const due = Math.min(events, Math.floor(((performance.now() - startedAtMs) / 1000) * eventsPerSecond));
       // Each event is written by itself, as a server does that publishes one after the other.
       for (; sent < due; sent += 1) response.write(this.#writer.write(mix.next().value, route));

@@ -101,7 +101,14 @@ function answerOf({ answerId, messageId, sessionId, directory }: ScriptedTurn, f
 
 function textPart({ partId, answerId, sessionId }: ScriptedTurn, text: string): Record<string, unknown> {
   const now = Date.now();
-  return { id: partId, sessionID: sessionId, messageID: answerId, type: 'text', text, time: { start: now, ...(text !== '' && { end: now }) } };
+  return {
+    id: partId,
+    sessionID: sessionId,
+    messageID: answerId,
+    type: 'text',
+    text,
+    time: { start: now, ...(text !== '' && { end: now }) },
+  };
 }
 
 function stored(sessionId: string, type: string, properties: Record<string, unknown>): WireEvent {

@@ -2,7 +2,7 @@ import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { EventSource } from 'eventsource';
 import { createParser } from 'eventsource-parser';
 import { Agent } from 'undici';
-import { EventMonitor, type EventMonitorOptions } from '../../src/index.ts';
+import { EventMonitor, type EventMonitorOptions } from '@opencode-manager/events';
 
 /** What every subscriber is given of each event: its session, and its text when it is a delta. */
 export type OnEvent = (sessionId: string | undefined, delta: string | undefined) => void;
