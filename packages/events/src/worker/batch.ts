@@ -2,6 +2,7 @@ import type { ServerEvent } from '@opencode-manager/core/protocol';
 import { encodeBatch } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import type { FromStreamTask, StreamCounters } from './messages.ts';
+import { ownText } from './own-text.ts';
 
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
 const maxUnacknowledged = 16;
@@ -66,7 +67,7 @@ export class Outbox {
 
   #noteDirectory(sessionId: string, directory: string): void {
     if (this.#knownSessions.has(sessionId)) return;
-    this.#knownSessions.add(sessionId);
+    this.#knownSessions.add(ownText(sessionId));
     this.#directories.set(sessionId, directory);
   }
 
