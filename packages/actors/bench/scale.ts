@@ -26,12 +26,12 @@ async function scale({ sessions = 1000, tasks = 10_000, eventsPerSecond = 50_000
   await using binary = await syntheticBinary();
   await using server = await launchServer({
     binary: binary.path,
-    env: binary.env({ deltasPerTurn, eventsPerSecond }),
+    env: binary.env({ deltasPerTurn, eventsPerSecond, sharers: sessions }),
     opencodeConfig: { model: 'synthetic/instant' },
   });
   await using pool = await createSessionPool({ server, maxSessions: sessions });
   const run = async (count: number) => {
-    for await (const { outcome, error } of pool.runAll(Array.from({ length: count }, () => ({ prompt: 'go on' }))))
+    for await (const { outcome, error } of pool.runAll(arriving(count, eventsPerSecond / eventsPerTurn)))
       if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}: ${error?.message}`);
   };
   await run(Math.min(200, tasks));
@@ -48,4 +48,14 @@ async function scale({ sessions = 1000, tasks = 10_000, eventsPerSecond = 50_000
     dropped: pool.monitor.stats.dropped,
     gaps: pool.monitor.gaps,
   };
+}
+
+/** Tasks that come one after the other, as many a second as the server can answer: ten thousand at once would be no load but a storm. */
+async function* arriving(count: number, tasksPerSecond: number): AsyncGenerator<{ readonly prompt: string }> {
+  const startedAtMs = performance.now();
+  for (let task = 0; task < count; task += 1) {
+    const earlyMs = (task / tasksPerSecond) * 1000 - (performance.now() - startedAtMs);
+    if (earlyMs > 1) await new Promise((resolve) => setTimeout(resolve, earlyMs));
+    yield { prompt: 'go on' };
+  }
 }

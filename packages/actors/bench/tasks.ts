@@ -10,7 +10,7 @@ import { peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type
 import { createSessionPool } from '@opencode-manager/actors';
 import { bareLoop } from './peers/bare-loop.ts';
 
-const instant = { deltasPerTurn: 8, eventsPerSecond: 0 };
+const instant = { deltasPerTurn: 8, eventsPerSecond: 0, sharers: 0 };
 
 await runCase({ pool: (settings) => onServer(poolTasks, settings), 'undici loop': (settings) => onServer(loopTasks, settings) });
 

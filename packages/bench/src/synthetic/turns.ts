@@ -10,6 +10,8 @@ export interface TurnSettings {
   readonly deltasPerTurn: number;
   /** Events a second of all sessions together; 0 for a model that answers at once. */
   readonly eventsPerSecond: number;
+  /** Sessions that share this rate: with fewer at work, each keeps its own share. All of it goes to whoever works when 0. */
+  readonly sharers: number;
 }
 
 interface ActiveTurn {
@@ -63,7 +65,7 @@ export class Turns {
 
   #tick(): void {
     const now = performance.now();
-    this.#due += ((now - this.#lastTickMs) / 1000) * (this.#settings.eventsPerSecond || Infinity);
+    this.#due += ((now - this.#lastTickMs) / 1000) * this.#rate();
     this.#lastTickMs = now;
     const events = this.#take();
     if (events.length > 0) this.#streams.publish(events);
@@ -71,6 +73,12 @@ export class Turns {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#due = 0;
+  }
+
+  #rate(): number {
+    const { eventsPerSecond, sharers } = this.#settings;
+    if (eventsPerSecond === 0) return Infinity;
+    return sharers === 0 ? eventsPerSecond : eventsPerSecond * Math.min(1, this.#active.size / sharers);
   }
 
   /** The events that are due, one of each session in turn. */
