@@ -6,9 +6,8 @@
 // pool, its HTTP client, its worker and its actors are the real ones. The peer is the least that does the same work: a
 // bare undici loop that creates a session, sends the prompt, and waits for the session's idle on the event stream.
 import { launchServer } from '@opencode-manager/core';
-import { peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
+import { bareLoop, peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
-import { bareLoop } from './peers/bare-loop.ts';
 
 const instant = { deltasPerTurn: 8, eventsPerSecond: 0, sharers: 0 };
 

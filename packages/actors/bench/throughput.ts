@@ -8,11 +8,13 @@
 // model server runs in it too, for all of them).
 import { launchServer, findBinary, type OpencodeServer } from '@opencode-manager/core';
 import {
+  bareLoop,
   cpuSecondsOf,
   cpuSecondsOfTree,
   privateEnvironment,
   runAtOnce,
   runCase,
+  startBareServer,
   type Metrics,
   type Settings,
 } from '@opencode-manager/bench';
@@ -20,7 +22,6 @@ import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testin
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { execa } from 'execa';
 import { createSessionPool } from '@opencode-manager/actors';
-import { bareLoop } from './peers/bare-loop.ts';
 
 /** `opencode run` processes at a time: one a core. */
 const processesAtOnce = 2;
@@ -99,34 +100,18 @@ async function runProcesses({ model, directory }: Place, { processes = 4 }: Sett
 async function sdkOnDefaults({ model, directory }: Place, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
   await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } });
   const { path: binary } = await findBinary();
-  const options = { cwd: directory, env: privateEnvironment(home.path), extendEnv: false, buffer: false, reject: false } as const;
-  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], options);
-  server.stderr.resume();
-  try {
-    const client = createOpencodeClient({ baseUrl: await listeningUrl(server.stdout), directory });
-    const one = async () => {
-      const { data } = await client.session.create({});
-      await client.session.prompt({ sessionID: data!.id, parts: [{ type: 'text', text: 'say done' }] });
-    };
-    await runAtOnce(concurrency, concurrency, one);
-    return await measure(
-      prompts,
-      () => runAtOnce(prompts, concurrency, one),
-      () => withUs(server.pid!),
-    );
-  } finally {
-    server.kill('SIGKILL');
-    await server;
-  }
-}
-
-function listeningUrl(stdout: NodeJS.ReadableStream): Promise<string> {
-  return new Promise((resolve) => {
-    stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      const [, url] = /listening on (http:\S+)/.exec(chunk) ?? [];
-      if (url !== undefined) resolve(url);
-    });
-  });
+  await using server = await startBareServer({ binary, directory, home: home.path });
+  const client = createOpencodeClient({ baseUrl: server.url, directory });
+  const one = async () => {
+    const { data } = await client.session.create({});
+    await client.session.prompt({ sessionID: data!.id, parts: [{ type: 'text', text: 'say done' }] });
+  };
+  await runAtOnce(concurrency, concurrency, one);
+  return await measure(
+    prompts,
+    () => runAtOnce(prompts, concurrency, one),
+    () => withUs(server.pid),
+  );
 }
 
 /** CPU seconds of a server, of its children that have ended, and of this process. */

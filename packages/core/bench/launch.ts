@@ -2,9 +2,7 @@
 // same isolation: to its listening line, and to its first answer about a directory.
 //
 //   pnpm bench launch
-import { execa } from 'execa';
-import { createInterface } from 'node:readline';
-import { privateEnvironment, runCase, type Metrics } from '@opencode-manager/bench';
+import { runCase, startBareServer, type Metrics } from '@opencode-manager/bench';
 import { findBinary, launchServer } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 
@@ -33,27 +31,8 @@ async function bare(untilReady: (url: string, directory: string) => Promise<void
   await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(config) } });
   const { path: binary } = await findBinary();
   const startedAtMs = performance.now();
-  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], {
-    cwd: workspace.path,
-    env: { ...privateEnvironment(home.path), OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' },
-    extendEnv: false,
-    buffer: false,
-    reject: false,
-  });
-  server.stderr.resume();
-  try {
-    await untilReady(await listeningUrl(server.stdout), workspace.path);
-    return { readyMs: performance.now() - startedAtMs };
-  } finally {
-    server.kill('SIGKILL');
-    await server;
-  }
-}
-
-async function listeningUrl(stdout: NodeJS.ReadableStream): Promise<string> {
-  for await (const line of createInterface({ input: stdout })) {
-    const [, url] = /listening on (http:\S+)/.exec(line) ?? [];
-    if (url !== undefined) return url;
-  }
-  throw new Error('the server ended before it was ready');
+  const env = { OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' };
+  await using server = await startBareServer({ binary, directory: workspace.path, home: home.path, env });
+  await untilReady(server.url, workspace.path);
+  return { readyMs: performance.now() - startedAtMs };
 }

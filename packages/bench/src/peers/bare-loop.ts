@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { runAtOnce } from '@opencode-manager/bench';
+import { runAtOnce } from '../measure/concurrency.ts';
 import { Agent } from 'undici';
 
 /** What somebody writes who wants the least between himself and opencode. */
@@ -14,7 +14,7 @@ interface Server {
 }
 
 /** A loop on undici: create a session, send a prompt, wait for the session's idle. It proves nothing and recovers nothing. */
-export async function bareLoop(server: Server): Promise<BareLoop> {
+export async function bareLoop(server: Server, sessionBody: { readonly title?: string } = { title: 'bench' }): Promise<BareLoop> {
   const { url, authorization } = server.credentials();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 });
   const headers = { authorization, 'content-type': 'application/json' };
@@ -28,7 +28,7 @@ export async function bareLoop(server: Server): Promise<BareLoop> {
   const idle = new Map<string, () => void>();
   await followIdle(agent, url, headers, idle);
   const prompt = async () => {
-    const session = await post('/session', {});
+    const session = await post('/session', sessionBody);
     const done = new Promise<void>((resolve) => idle.set(session!.id, resolve));
     await post(`/session/${session!.id}/prompt_async`, { messageID: messageId(), parts: [{ type: 'text', text: 'say done' }] });
     await done;
