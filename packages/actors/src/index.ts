@@ -2,6 +2,7 @@ export { createSessionPool } from './pool/create-session-pool.ts';
 export type {
   PooledSession,
   PoolEvent,
+  PoolEventStream,
   PoolEventType,
   PoolSnapshot,
   RestartBudget,
@@ -12,6 +13,7 @@ export type {
   TurnLimits,
 } from './pool/types.ts';
 export type { HealthCheck } from './recovery/index.ts';
+export type { MachineStep } from './machines/index.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,

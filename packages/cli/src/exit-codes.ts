@@ -31,6 +31,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   STATE_DIRECTORY_UNSAFE: exitCodes.usage,
   STATE_DIRECTORY_LOCKED: exitCodes.usage,
   STATE_DIRECTORY_UNWRITABLE: exitCodes.usage,
+  STATE_DIRECTORY_FULL: exitCodes.usage,
   WORKSPACE_UNTRUSTED: exitCodes.usage,
   PLATFORM_UNSUPPORTED: exitCodes.usage,
   AGENT_UNKNOWN: exitCodes.usage,

@@ -20,4 +20,7 @@ export type { LossOfServer, LostTask, PoolContext, PoolInput, PoolMachineEvent, 
 export type { Place } from './task-lanes.ts';
 export type { ProviderGate, ProviderPause } from './provider-gate.ts';
 export { isRateLimit } from './turn-verdict.ts';
+export { serverMachine } from './server.machine.ts';
+export type { MemoryLimit, RotationReason, ServerContext, ServerInput, ServerMachineEvent } from './server.types.ts';
+export { statePath, stepInspector, type MachineStep, type StepInspectorOptions } from './step.ts';
 export { describeMachine, type StateDescription, type TransitionDescription } from './describe.ts';

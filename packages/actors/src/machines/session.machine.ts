@@ -44,6 +44,7 @@ const machineSetup = setup({
     submitTurn: () => {},
     requestAbort: () => {},
     requestSnapshot: () => {},
+    endTools: () => {},
     announceEnd: emit(({ context }): SessionEmitted => ({ type: 'turn.finished', turn: context.lastTurn! })),
     beginTurn: assign(({ context, event }) =>
       event.type === 'turn.submit' ? { turn: { ...beginTurn(event), stale: !context.streamLive }, turns: context.turns + 1 } : {},
@@ -166,9 +167,14 @@ const ends = [
   },
 ] as const;
 
+const abortEnds = [
+  { guard: 'abortEndsWell', target: '#session.idle', actions: ['concludeTurn', 'announceEnd'] },
+  { guard: 'abortEndsBadly', target: '#session.error', actions: ['concludeTurn', 'announceEnd'] },
+] as const;
+
 /**
  * The life of one session: `idle`, `active` (a turn in flight), `error` (the last turn failed), `dead` (final). Pure:
- * effects (`submitTurn`, `requestAbort`, `requestSnapshot`) are no-ops until a host provides them. A turn's outcome is
+ * effects (`submitTurn`, `requestAbort`, `requestSnapshot`, `endTools`) are no-ops until a host provides them. A turn's outcome is
  * decided once, and its end is proven by facts, never by one event. Emits `turn.finished` exactly once a turn.
  *
  * @example
@@ -329,10 +335,16 @@ export const sessionMachine = machineSetup.createMachine({
         aborting: {
           description: 'The outcome is decided; the abort waits for its confirmation.',
           entry: ['forgetIdle', 'requestAbort'],
-          always: [
-            { guard: 'abortEndsWell', target: '#session.idle', actions: ['concludeTurn', 'announceEnd'] },
-            { guard: 'abortEndsBadly', target: '#session.error', actions: ['concludeTurn', 'announceEnd'] },
-          ],
+          always: abortEnds,
+          after: {
+            abortRetry: { actions: ['requestAbort', 'requestSnapshot'], description: 'Once more, and look.' },
+            abortTimeout: { target: 'escalating', description: 'Unconfirmed: end what its tools have started.' },
+          },
+        },
+        escalating: {
+          description: 'No abort was confirmed: what its tools have started is ended, and the abort is asked for again.',
+          entry: ['endTools', 'requestAbort', 'requestSnapshot'],
+          always: abortEnds,
           after: {
             abortRetry: { actions: ['requestAbort', 'requestSnapshot'], description: 'Once more, and look.' },
             abortTimeout: {

@@ -213,4 +213,5 @@ export type TurnPhase =
   | 'waitingOnChildren'
   | 'settling'
   | 'reconciling'
-  | 'aborting';
+  | 'aborting'
+  | 'escalating';

@@ -24,7 +24,7 @@ export function createSessionPool(options: SessionPoolOptions = {}): Promise<Ses
 /** As {@link createSessionPool}, with time, chance and the session machine injected. */
 export async function createPool(options: SessionPoolOptions, dependencies: PoolDependencies): Promise<SessionPool> {
   options.signal?.throwIfAborted();
-  const settings = settingsOf(options);
+  const settings = settingsOf(options, dependencies.now);
   await using started = new AsyncDisposableStack();
   const server = await serverOf(options, started);
   const monitor = await monitorOf(options, server, started);

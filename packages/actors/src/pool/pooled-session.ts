@@ -10,8 +10,6 @@ interface TurnOptions {
 
 export interface PooledSessionParts {
   readonly host: SessionHost;
-  /** The server of the moment: another one after a recovery. */
-  readonly server: () => OpencodeServer;
   /** Queues a task that is bound to this session. */
   readonly submit: (task: Task, options: { readonly signal?: AbortSignal }) => Promise<TaskResult>;
   readonly release: () => void;
@@ -24,11 +22,12 @@ export interface PooledSessionParts {
  * `Session`, in line with the turns where opencode would refuse it in between.
  */
 export function createPooledSession(parts: PooledSessionParts): PooledSession {
-  const { host, server, release, forget } = parts;
+  const { host, release, forget } = parts;
   const lease = new Lease(host);
   let found: { readonly on: OpencodeServer; readonly session: Promise<Session> } | undefined;
   const session = () => {
-    const on = server();
+    // Another one after a recovery or a rotation.
+    const on = host.server;
     if (found?.on !== on) found = { on, session: on.getSession(host.id, { directory: host.directory }) };
     return found.session;
   };
@@ -40,7 +39,7 @@ export function createPooledSession(parts: PooledSessionParts): PooledSession {
     ...readsOf(session),
     ...changesOf(host, session),
     abort,
-    isAlive: async (options) => host.state !== 'dead' && isKnown(server(), host, options),
+    isAlive: async (options) => host.state !== 'dead' && isKnown(host.server, host, options),
     async delete(options) {
       if (host.taskId !== null) await abortTurn(host);
       await (await session()).delete(options);

@@ -10,6 +10,7 @@ export interface SessionKeeperOptions {
   readonly servers: () => ServerKeeper;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
+  readonly onRest: (host: SessionHost, quarantined: boolean) => void;
   readonly onRetry: (retry: ProviderRetry) => void;
   readonly onChange: (session: SessionSnapshot, from: string) => void;
 }
@@ -34,7 +35,7 @@ export class SessionKeeper {
   }
 
   async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
-    const { servers, settings, dependencies, onChange, onRetry } = this.#options;
+    const { servers, settings, dependencies, onChange, onRest, onRetry } = this.#options;
     const { server } = servers();
     const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
@@ -43,13 +44,16 @@ export class SessionKeeper {
       machine: this.#machine,
       limits: settings.limits,
       runaway: settings.runaway,
+      inspection: settings.inspection,
       streamLive: servers().monitor.state === 'live',
       now: dependencies.now,
       onChange,
+      onRest,
       onRetry,
       onChild: (child) => this.registry.addChild(child, host),
     });
     this.registry.add(host);
+    this.reattach(host);
     return host;
   }
 
@@ -77,9 +81,14 @@ export class SessionKeeper {
     }
   }
 
-  /** Takes all sessions over to the server of the moment, which has their history. */
-  reattach(): void {
-    for (const host of this.registry.all()) host.reattach(this.#options.servers().server);
+  /** Takes a session without a turn over to the server of the moment, which has its history. */
+  reattach(host: SessionHost): void {
+    const { server, monitor } = this.#options.servers();
+    host.reattach(server, monitor.state === 'live');
+  }
+
+  reattachAll(): void {
+    for (const host of this.registry.all()) this.reattach(host);
   }
 
   drop(host: SessionHost): void {
@@ -124,6 +133,7 @@ export class SessionKeeper {
         submitTurn: contained((host) => host.submitTurn()),
         requestAbort: contained((host) => host.requestAbort()),
         requestSnapshot: contained((host) => host.requestSnapshot()),
+        endTools: contained((host) => host.endTools()),
       },
     });
   }

@@ -1,23 +1,24 @@
 import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
 import { createMessageIds } from '@opencode-manager/core/protocol';
-import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
+import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
 import { defaultSessionLimits, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
-import { ServerKeeper } from '../recovery/index.ts';
 import { isPassing } from '../session/refusals.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import { parseTask } from '../task/schema.ts';
 import type { Outcome, Task, TaskResult } from '../task/types.ts';
 import { PoolEvents } from './pool-events.ts';
 import { abortedBeforeStart, abortedMeanwhile, stoppedError } from './pool-errors.ts';
+import { PoolServers } from './pool-servers.ts';
 import { poolSnapshotOf } from './pool-snapshot.ts';
 import { createPooledSession } from './pooled-session.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
+import { TaskIds } from './task-ids.ts';
 import { createTaskRun, type TaskRun } from './task-run.ts';
 import { TaskTurns } from './task-turns.ts';
-import type { PooledSession, PoolEvent, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
+import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 
 export interface PoolParts {
   readonly server: OpencodeServer;
@@ -45,12 +46,10 @@ export class Pool implements SessionPool {
   readonly #events: PoolEvents;
   readonly #keeper: SessionKeeper;
   readonly #actor: ActorRefFrom<typeof poolMachine>;
-  readonly #servers: ServerKeeper;
+  readonly #servers: PoolServers;
   readonly #turns: TaskTurns;
   readonly #runs = new Map<string, TaskRun>();
-  /** Ids of all tasks so far: each is to be unique within the pool. */
-  readonly #ids = new Set<string>();
-  #nextId = 1;
+  readonly #ids = new TaskIds();
   #state: PoolState = 'starting';
   #takesWork = true;
   /** Settled when the state is another than `recovering`. */
@@ -63,22 +62,26 @@ export class Pool implements SessionPool {
     this.#owned = owned;
     this.#events = new PoolEvents(dependencies.now);
     this.#keeper = new SessionKeeper({
-      servers: () => this.#servers,
+      servers: () => this.#servers.keeper,
       settings,
       dependencies,
       onRetry: (retry) => this.#pause(retry.nextAtMs, isRateLimit(retry.message)),
+      onRest: (host, quarantined) => this.#servers.onRest(host, quarantined),
       onChange: (session, from) => this.#events.emit({ type: 'session.changed', session, from }),
     });
     this.#actor = this.#startActor();
-    this.#servers = new ServerKeeper({
+    this.#servers = new PoolServers({
       server,
       monitor,
-      health: settings.health,
-      onEvent: (event) => this.#onEvent(event),
-      onLost: (error, isExpected) => this.#onServerLost(error, isExpected),
+      settings,
+      dependencies,
+      actor: this.#actor,
+      sessions: this.#keeper,
+      events: this.#events,
+      isStopping: () => this.#stopping !== undefined,
     });
     this.#turns = new TaskTurns({
-      servers: this.#servers,
+      servers: this.#servers.keeper,
       sessions: this.#keeper,
       settings,
       messageIds: createMessageIds({ now: dependencies.now, random: dependencies.random }),
@@ -90,11 +93,15 @@ export class Pool implements SessionPool {
   }
 
   get server(): OpencodeServer {
-    return this.#servers.server;
+    return this.#servers.keeper.server;
   }
 
   get monitor(): EventMonitor {
-    return this.#servers.monitor;
+    return this.#servers.keeper.monitor;
+  }
+
+  get events(): PoolEventStream {
+    return this.#servers.stream;
   }
 
   async run(task: Task, options: RunOptions = {}): Promise<TaskResult> {
@@ -132,7 +139,7 @@ export class Pool implements SessionPool {
 
   snapshot(): PoolSnapshot {
     const sessions = this.#keeper.registry.all().map((host) => host.snapshot());
-    return poolSnapshotOf(this.#actor.getSnapshot().context, { state: this.#state, gaps: this.#servers.gaps, sessions });
+    return poolSnapshotOf(this.#actor.getSnapshot().context, { state: this.#state, sessions }, this.#servers.keeper);
   }
 
   on<Type extends PoolEventType | '*'>(
@@ -140,6 +147,11 @@ export class Pool implements SessionPool {
     listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void,
   ): () => void {
     return this.#events.on(type, listener as (event: PoolEvent) => void);
+  }
+
+  rotateServer(): Promise<void> {
+    this.#assertRunning();
+    return this.#servers.rotate();
   }
 
   async drain(): Promise<void> {
@@ -161,7 +173,8 @@ export class Pool implements SessionPool {
   async #stop(): Promise<void> {
     this.#actor.send({ type: 'pool.stop' });
     await this.#untilAtRest();
-    await this.#servers.close();
+    await this.#servers.keeper.close();
+    this.#servers.stream.end();
     this.#keeper.dispose();
     this.#actor.stop();
     await this.#owned.disposeAsync();
@@ -180,11 +193,11 @@ export class Pool implements SessionPool {
           for (const { taskId, reason, error } of context.lost) this.#finishLost(taskId, reason, error);
         },
         abortActive: () => this.#abortActive(),
-        relaunchServer: () => void this.#relaunch(),
+        relaunchServer: () => void this.#servers.relaunch(),
       },
     });
-    const { maxSessions, restartLimits } = this.#settings;
-    const actor = createActor(machine, { input: { maxSessions, restartLimits } });
+    const { maxSessions, restartLimits, inspection } = this.#settings;
+    const actor = createActor(machine, { input: { maxSessions, restartLimits }, ...inspection(machine, 'pool') });
     actor.subscribe({ next: (snapshot) => this.#onState(snapshot), error: (error) => this.#onActorError(error) });
     return actor.start();
   }
@@ -198,13 +211,7 @@ export class Pool implements SessionPool {
   }
 
   #createRun(task: Task, bound: SessionHost | undefined): TaskRun {
-    const id = task.id ?? this.#freshId();
-    if (this.#ids.has(id)) {
-      throw new OpencodeManagerError('TASK_DUPLICATE', `id: a task ${id} was given to this pool before. Give each task an id of its own.`, {
-        details: { id },
-      });
-    }
-    this.#ids.add(id);
+    const id = this.#ids.take(task.id);
     const run = createTaskRun(id, task, this.#dependencies.now(), bound);
     this.#runs.set(id, run);
     return run;
@@ -229,11 +236,6 @@ export class Pool implements SessionPool {
     await run.settled.promise;
   }
 
-  #freshId(): string {
-    while (this.#ids.has(`task-${this.#nextId}`)) this.#nextId += 1;
-    return `task-${this.#nextId}`;
-  }
-
   /** Carries out the actor's decision that the task has a slot now. */
   async #start(run: TaskRun | undefined): Promise<void> {
     if (!run || run.finished) return;
@@ -253,7 +255,7 @@ export class Pool implements SessionPool {
     if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
     if (this.#state === 'failed')
       return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error ?? serialized, true);
-    if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.isLost)) return this.#holdUnsent(run);
+    if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.keeper.isLost)) return this.#holdUnsent(run);
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
     const jitter = 2 * this.#dependencies.random() - 1;
@@ -294,6 +296,7 @@ export class Pool implements SessionPool {
     run.finished = true;
     run.stopListening();
     this.#runs.delete(run.id);
+    this.#ids.finish(run.id);
     this.#events.emit({ type: 'task.finished', result });
     run.settled.resolve(result);
     if (result.outcome === 'quota_exhausted') this.#pause(Date.parse(result.reset_at ?? '') || 0, true);
@@ -333,7 +336,6 @@ export class Pool implements SessionPool {
     host.lent = true;
     return createPooledSession({
       host,
-      server: () => this.server,
       submit: (task, options) => this.submit(task, options, host).settled.promise,
       release: () => {
         host.lent = false;
@@ -348,37 +350,6 @@ export class Pool implements SessionPool {
     const atMs = this.#dependencies.now();
     const longestMs = this.#settings.limits.maxRetryWaitMs ?? defaultSessionLimits.maxRetryWaitMs;
     this.#actor.send({ type: 'provider.paused', atMs, untilMs: Math.min(nextAtMs, atMs + longestMs), isRateLimit: tooMany });
-  }
-
-  #onEvent(event: MonitorEvent): void {
-    this.#keeper.registry.route(event);
-    if (event.type === 'stream.gap') this.#events.emit({ type: 'stream.gap', generation: event.generation });
-  }
-
-  /** The actor decides whether there is to be another server; its sessions are told what that means for their turns. */
-  #onServerLost(error: SerializedError, isExpected = false): void {
-    const recovery = { atMs: this.#dependencies.now(), jitter: 2 * this.#dependencies.random() - 1 };
-    const recovers = this.#settings.recovers && !this.#stopping && !isExpected;
-    this.#actor.send({ type: 'server.exited', error, ...(recovers && { recovery }) });
-    const type = this.#state === 'recovering' ? 'server.interrupted' : 'server.exited';
-    const told = (type === 'server.exited' && this.#actor.getSnapshot().context.error) || error;
-    for (const host of this.#keeper.registry.all()) host.send({ type, error: told });
-  }
-
-  /** Carries out the actor's decision that another server is started. */
-  async #relaunch(): Promise<void> {
-    try {
-      await this.#servers.relaunch();
-    } catch (error) {
-      if (!this.#stopping) this.#onServerLost(toManagerError(error).toJSON());
-      return;
-    }
-    if (this.#stopping || this.#servers.isLost) return;
-    this.#keeper.reattach();
-    const { pid, url, version } = this.server;
-    const { serverRestarts } = this.#actor.getSnapshot().context;
-    this.#events.emit({ type: 'server.restarted', server: { pid, url, version }, restarts: serverRestarts });
-    this.#actor.send({ type: 'server.recovered' });
   }
 
   /** Cannot happen by an action of ours; if it does, no task may hang on it. */

@@ -1,8 +1,9 @@
 import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
 import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
-import { defaultHealthCheck, type HealthCheck } from '../recovery/index.ts';
+import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
+import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
 
 /** What is injected for tests: time, chance and the machine of sessions. */
@@ -30,13 +31,17 @@ export interface PoolSettings {
   readonly retriesInterrupted: boolean;
   /** Present when a server that does not answer may be started again. */
   readonly health: HealthCheck | undefined;
+  readonly memory: MemoryCheck;
+  readonly inspection: Inspection;
 }
 
 /** @throws `CONFIG_INVALID` for a number that cannot be a limit */
-export function settingsOf(options: SessionPoolOptions): PoolSettings {
+export function settingsOf(options: SessionPoolOptions, now: () => number): PoolSettings {
   assertLimits(options);
-  assertHealthCheck(options.health ?? {});
+  assertWholeNumbers('health', options.health ?? {});
+  assertWholeNumbers('serverMemory', options.serverMemory ?? {});
   const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
+  if (options.serverMemory && !recovers) throw mayNotRotate();
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
   return {
     maxSessions: options.maxSessions ?? 6,
@@ -51,6 +56,8 @@ export function settingsOf(options: SessionPoolOptions): PoolSettings {
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
     retriesInterrupted: options.onInterrupted !== 'fail',
+    memory: memoryCheckOf(options),
+    inspection: inspectionOf(options.inspect, now),
   };
 }
 
@@ -83,13 +90,24 @@ function assertLimits(options: SessionPoolOptions): void {
   }
 }
 
-function assertHealthCheck(check: Partial<HealthCheck>): void {
-  for (const [name, value] of Object.entries(check)) {
-    if (Number.isInteger(value) && value >= 1) continue;
-    throw new OpencodeManagerError('CONFIG_INVALID', `health.${name}: ${value} is not a whole number of one or more.`, {
-      details: { field: `health.${name}`, value: String(value) },
+function assertWholeNumbers(option: string, numbers: object): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
+    throw new OpencodeManagerError('CONFIG_INVALID', `${option}.${name}: ${value} is not a whole number of one or more.`, {
+      details: { field: `${option}.${name}`, value: String(value) },
     });
   }
+}
+
+function memoryCheckOf({ serverMemory }: SessionPoolOptions): MemoryCheck {
+  const { maxBytes, checkMs = 5000, minAgeMs = 30_000 } = serverMemory ?? {};
+  return { limit: maxBytes === undefined ? null : { maxBytes, minAgeMs }, checkMs };
+}
+
+function mayNotRotate(): OpencodeManagerError {
+  return new OpencodeManagerError('CONFIG_INVALID', 'serverMemory: this pool may not start servers. Create it with recovery: true.', {
+    details: { field: 'serverMemory' },
+  });
 }
 
 /** Whether the option is a running server, not the configuration of one to launch. */

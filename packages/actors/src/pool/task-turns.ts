@@ -1,8 +1,9 @@
-import type { OpencodeServer, SerializedError, TurnRequest } from '@opencode-manager/core';
-import { OpencodeManagerError } from '@opencode-manager/core';
+import type { SerializedError, TurnRequest } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
-import { isServerLoss, type SessionHost, type TurnReport } from '../session/session-host.ts';
+import { isServerLoss } from '../session/failures.ts';
+import type { SessionHost, TurnReport } from '../session/session-host.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
 import { assertOffered, existingDirectory } from './preflight.ts';
@@ -58,7 +59,7 @@ export class TaskTurns {
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
     const host = known ?? (await this.#sessionFor(run, run.directory, fresh));
     run.host = host;
-    if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request, server);
+    if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());
   }
@@ -69,10 +70,11 @@ export class TaskTurns {
     return fresh ? sessions.create(directory, title, run.calls.signal) : sessions.sessionFor(directory, title, run.calls.signal);
   }
 
-  async #send(run: TaskRun, host: SessionHost, request: TurnRequest, server: OpencodeServer): Promise<TaskResult | undefined> {
-    const { servers, settings, now, onStarted } = this.#options;
+  async #send(run: TaskRun, host: SessionHost, request: TurnRequest): Promise<TaskResult | undefined> {
+    const { servers, sessions, settings, now, onStarted } = this.#options;
     const { task } = run;
-    servers.assertCurrent(server);
+    servers.assertThere();
+    sessions.reattach(host);
     run.messageId = request.messageId;
     run.startedAtMs = now();
     const turn = host.run({
@@ -101,10 +103,10 @@ export class TaskTurns {
     const { host, request } = interruption;
     if (run.abortReason !== undefined)
       return this.endInterrupted(run, interruption, { outcome: 'aborted', error: abortedMeanwhile(run.abortReason) });
-    const history = await host.operations.messages({}, { signal: run.calls.signal });
-    const fate = classifyTurn(history, request);
+    const history = await historyOf(host, run.calls.signal);
+    const fate = history ? classifyTurn(history, request) : 'interrupted';
     if (fate === 'finished') return this.#readEnd(run, interruption);
-    if (fate === 'interrupted') return this.#retry(run, interruption, history);
+    if (fate === 'interrupted') return this.#retry(run, interruption, history ?? []);
     run.interruption = undefined;
     run.earlier.push({ ...attemptOf(run, interruption), outcome: 'never_started', reverted: false });
     return this.#begin(run, host);
@@ -157,6 +159,16 @@ export class TaskTurns {
   #resultContext() {
     const { now, servers, settings } = this.#options;
     return { now: now(), directory: servers.server.directory, model: settings.model };
+  }
+}
+
+/** Undefined for a session that went with the state directory: what became of its turn cannot be told any more. */
+async function historyOf({ operations }: SessionHost, signal: AbortSignal): Promise<readonly MessageWithParts[] | undefined> {
+  try {
+    return await operations.messages({}, { signal });
+  } catch (error) {
+    if (isManagerError(error, 'NOT_FOUND')) return undefined;
+    throw error;
   }
 }
 

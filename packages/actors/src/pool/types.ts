@@ -1,5 +1,6 @@
-import type { EventMonitor } from '@opencode-manager/events';
+import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
+import type { MachineStep, RotationReason } from '../machines/index.ts';
 import type { HealthCheck } from '../recovery/index.ts';
 import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
 
@@ -35,7 +36,7 @@ export interface RestartBudget {
 export interface SessionPoolOptions extends TurnLimits {
   /** A server to use; it is not stopped with the pool. Or its configuration: the pool launches and owns it. */
   readonly server?: OpencodeServer | ServerConfig;
-  /** A monitor to use; opened (and closed) by the pool when absent. */
+  /** A monitor to use; opened (and closed) by the pool when absent. It is closed too when its server was replaced. */
   readonly monitor?: EventMonitor;
   /** Turns at once. Default 6. */
   readonly maxSessions?: number;
@@ -58,6 +59,18 @@ export interface SessionPoolOptions extends TurnLimits {
   readonly onInterrupted?: 'retry' | 'fail';
   /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
   readonly health?: Partial<HealthCheck>;
+  /**
+   * When the server's process uses more resident memory than `maxBytes`, it is replaced while it runs, with `recovery`: a new
+   * generation takes new turns, the old one finishes its own and ends. Read every `checkMs` (default 5,000); a generation
+   * younger than `minAgeMs` (default 30,000) is left alone. Its tools do not count. An idle server needs about 350 MB, one
+   * that works in a directory 500 and more.
+   */
+  readonly serverMemory?: { readonly maxBytes: number; readonly checkMs?: number; readonly minAgeMs?: number };
+  /**
+   * Hears every step of the machines of the pool, its server and its sessions, as they happen. For tools that show them: it
+   * costs about 2 us a step, and must not block.
+   */
+  readonly inspect?: (step: MachineStep) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -84,6 +97,15 @@ export interface PoolSnapshot {
   readonly restarts: number;
   /** Servers started in place of lost ones. */
   readonly serverRestarts: number;
+  /** The server over its generations: how many there were, which still finish turns, and the memory of the present one. */
+  readonly server: {
+    readonly state: 'starting' | 'ready' | 'rotating' | 'restarting' | 'stopped' | 'failed';
+    readonly generation: number;
+    readonly rotations: number;
+    readonly retiring: readonly number[];
+    /** Resident memory in bytes; null before the first reading. */
+    readonly rssBytes: number | null;
+  };
   readonly gaps: number;
   /** What the provider allows now: turns at once, and the time before which no new one begins (milliseconds since the epoch). */
   readonly provider: { readonly limit: number; readonly heldUntilMs: number | null; readonly holds: number };
@@ -112,19 +134,47 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
       readonly server: { readonly pid: number; readonly url: string; readonly version: string };
       readonly restarts: number;
     }
+  /** The next generation of the server comes up beside the present one (`generation`), which still takes work. */
+  | { readonly type: 'server.rotating'; readonly reason: RotationReason; readonly generation: number; readonly rssBytes?: number }
+  /** It takes new turns from now on; the one before finishes its own. */
+  | {
+      readonly type: 'server.rotated';
+      readonly server: { readonly pid: number; readonly url: string; readonly version: string };
+      readonly generation: number;
+    }
+  /** The next generation did not come up; the present one goes on. */
+  | { readonly type: 'server.rotation_failed'; readonly error: SerializedError }
+  /** A generation that was replaced has finished its turns and ended. */
+  | { readonly type: 'server.retired'; readonly generation: number }
 );
 
 export type PoolEventType = PoolEvent['type'];
+
+/**
+ * The events of the pool's servers as one stream: it goes on over a recovery and a rotation. Guarantees as `EventMonitor`, with
+ * one `sequence` a server; while one server retires, its turns and those of the next arrive side by side.
+ * @public
+ */
+export interface PoolEventStream {
+  /** All events that match, until the consumer leaves the loop, `signal` aborts or the pool stops. @throws `POOL_STOPPED` */
+  streamEvents(filter?: EventFilter, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent, undefined>;
+  /** Events of one session. */
+  sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent, undefined>;
+  /** Calls the listener for each event that matches, at once. Call the result to stop. @throws `POOL_STOPPED` */
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
+}
 
 /**
  * Runs tasks on the sessions of one server. Every slot and every decision comes from actor state.
  * @public
  */
 export interface SessionPool extends AsyncDisposable {
-  /** The server of the moment; another handle after a recovery. */
+  /** The server of the moment; another handle after a recovery or a rotation. */
   readonly server: OpencodeServer;
-  /** The event stream of that server. */
+  /** The event stream of that server alone. */
   readonly monitor: EventMonitor;
+  /** What all its servers tell, whichever is present. */
+  readonly events: PoolEventStream;
   /** Runs one task; never rejects for what happens to the task (see `outcome`). @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   run(task: Task, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
   /**
@@ -139,6 +189,11 @@ export interface SessionPool extends AsyncDisposable {
   /** Deletes sessions whose actor is dead; resolves with their number. */
   cleanupDeadSessions(): Promise<number>;
   snapshot(): PoolSnapshot;
+  /**
+   * Replaces the server while it runs: resolves when a new generation takes new turns. Turns in flight go on where they are.
+   * @throws `CONFIG_INVALID` without `recovery`, `POOL_STOPPED`, whatever the start of a server throws (the old one goes on)
+   */
+  rotateServer(): Promise<void>;
   /** Listens to pool events; call the result to stop. `*` for all. */
   on<Type extends PoolEventType | '*'>(
     type: Type,

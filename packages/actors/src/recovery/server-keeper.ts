@@ -1,126 +1,253 @@
-import { OpencodeManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
 import { EventMonitor, type MonitorEvent } from '@opencode-manager/events';
-import { HealthWatch, type HealthCheck } from './health-watch.ts';
+import { createActor, type ActorRefFrom } from 'xstate';
+import { serverMachine, type MemoryLimit, type RotationReason, type ServerContext } from '../machines/index.ts';
+import type { Inspection } from '../pool/inspection.ts';
+import { Generation } from './generation.ts';
+import type { HealthCheck } from './health-watch.ts';
+
+/** How the memory of a server is watched. */
+export interface MemoryCheck {
+  readonly limit: MemoryLimit | null;
+  readonly checkMs: number;
+}
 
 export interface ServerKeeperOptions {
   readonly server: OpencodeServer;
   readonly monitor: EventMonitor;
   /** When a server that does not answer counts as lost; never, when absent. */
   readonly health: HealthCheck | undefined;
-  readonly onEvent: (event: MonitorEvent) => void;
-  /** The server is gone or of no use; told once an incarnation. Expected: somebody stopped it. */
-  readonly onLost: (error: SerializedError, isExpected: boolean) => void;
+  readonly memory: MemoryCheck;
+  readonly inspection: Inspection;
+  readonly now: () => number;
+  readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
+  /** A server is gone or of no use: the present one, or one that retires. Told once. Expected: somebody stopped it. */
+  readonly onLost: (loss: ServerLoss) => void;
+  /** The event stream of a further server; told before the one before it ends. */
+  readonly onStream: (monitor: EventMonitor) => void;
+  readonly onRotating: (reason: RotationReason) => void;
+  /** Another server takes work now; the one before it retires. */
+  readonly onRotated: () => void;
+  readonly onRotationFailed: (error: SerializedError) => void;
+  readonly onRetired: (generation: number) => void;
+  /** Whether a turn is in flight there. */
+  readonly isUsed: (server: OpencodeServer) => boolean;
 }
 
-/** Holds the server that a pool works on now, and its event stream; puts the next in their place when they are lost. */
+export interface ServerLoss {
+  readonly server: OpencodeServer;
+  readonly error: SerializedError;
+  readonly isExpected: boolean;
+  /** It was the one that takes work. */
+  readonly isPresent: boolean;
+}
+
+/** Between the end of the last turn of a server that retires and its own, in milliseconds. */
+const lingerMs = 500;
+
+/**
+ * Holds the server that a pool works on now, and its event stream; puts the next in their place when they are lost, or when
+ * the server machine decides that they have served long enough. One that retires is kept until its last turn is over.
+ */
 export class ServerKeeper {
   readonly #options: ServerKeeperOptions;
-  #server: OpencodeServer;
-  #monitor: EventMonitor;
-  #stopListening: () => void;
-  /** Opened here, so closed here. */
-  #ownMonitor: EventMonitor | undefined;
-  #health: HealthWatch | undefined;
+  readonly #actor: ActorRefFrom<typeof serverMachine>;
+  #present: Generation;
+  /** With their numbers. */
+  readonly #retiring = new Map<Generation, number>();
+  readonly #lingering = new Map<Generation, NodeJS.Timeout>();
+  /** The start of the next server beside the present one. */
+  #starting: Promise<void> | undefined;
   #pastGaps = 0;
-  #lost = false;
   #closed = false;
 
   constructor(options: ServerKeeperOptions) {
     this.#options = options;
-    this.#server = options.server;
-    this.#monitor = options.monitor;
-    this.#stopListening = options.monitor.on({}, options.onEvent);
-    this.#watch(options.server);
+    const machine = serverMachine.provide({ actions: { startNext: () => void this.#startNext() } });
+    this.#actor = createActor(machine, { input: { memory: options.memory.limit }, ...options.inspection(machine, 'server') });
+    this.#actor.start();
+    this.#present = this.#generation(options.server, options.monitor);
+    this.#present.watch();
+    this.#sendReady();
   }
 
   get server(): OpencodeServer {
-    return this.#server;
+    return this.#present.server;
   }
 
   get monitor(): EventMonitor {
-    return this.#monitor;
+    return this.#present.monitor;
+  }
+
+  /** The event streams of all servers that may have a turn. */
+  get monitors(): readonly EventMonitor[] {
+    return [this.#present, ...this.#retiring.keys()].map(({ monitor }) => monitor).filter(({ state }) => state !== 'closed');
+  }
+
+  get state(): string {
+    return this.#actor.getSnapshot().value;
+  }
+
+  get context(): ServerContext {
+    return this.#actor.getSnapshot().context;
   }
 
   /** Gaps of all event streams so far. */
   get gaps(): number {
-    return this.#pastGaps + this.#monitor.gaps;
+    return [this.#present, ...this.#retiring.keys()].reduce((sum, { monitor }) => sum + monitor.gaps, this.#pastGaps);
   }
 
-  /** True from the loss of a server until the next one is in its place. */
+  /** True from the loss of the present server until the next one is in its place. */
   get isLost(): boolean {
-    return this.#lost;
+    return this.#present.isLost;
   }
 
-  /** Refuses to go on with what was begun on a server that is lost meanwhile. @throws `SERVER_EXITED` */
-  assertCurrent(server: OpencodeServer): void {
-    if (server === this.#server && !this.#lost) return;
-    throw new OpencodeManagerError('SERVER_EXITED', 'The opencode server was lost before the turn was sent.', { output: server.output() });
+  /** Refuses to begin on a server that is lost. @throws `SERVER_EXITED` */
+  assertThere(): void {
+    if (!this.isLost) return;
+    throw new OpencodeManagerError('SERVER_EXITED', 'The opencode server was lost before the turn was sent.', {
+      output: this.server.output(),
+    });
   }
 
   /**
-   * Starts the next server on the same state and opens its event stream. May be called again when it failed.
-   * @throws as `OpencodeServer.relaunch`; `STREAM_UNAVAILABLE`, `SERVER_EXITED`
+   * Starts the next server on the same state in the place of a lost one and opens its event stream. May be called again when
+   * it failed. @throws as `OpencodeServer.relaunch`; `STREAM_UNAVAILABLE`, `SERVER_EXITED`
    */
   async relaunch(): Promise<void> {
-    const next = await this.#server.relaunch();
-    this.#server = next;
-    const monitor = EventMonitor.open(next);
-    const stopListening = monitor.on({}, this.#options.onEvent);
-    try {
-      await Promise.race([monitor.ready(), rejectAtExit(next)]);
-    } catch (error) {
-      await monitor.close();
-      throw error;
-    }
-    if (this.#closed) return monitor.close();
-    this.#replaceMonitor(monitor, stopListening);
-    this.#lost = false;
-    this.#watch(next);
+    // One that comes up beside the lost one takes its place.
+    await this.#starting;
+    if (this.isLost && !this.#closed) await this.#adopt(await this.server.relaunch());
   }
 
-  /** Hears of nothing any more, and closes the event stream that was opened here. */
+  /** Asks for another server in the place of the present one, which still runs. */
+  rotate(reason: RotationReason): void {
+    this.#actor.send({ type: 'rotation.wanted', reason });
+  }
+
+  /** There will be no next server. */
+  giveUp(error: SerializedError): void {
+    this.#actor.send({ type: 'server.given_up', error });
+  }
+
+  /** Ends the servers that retire and have no turn in flight any more. */
+  retireUnused(): void {
+    for (const generation of this.#retiring.keys()) if (!this.#options.isUsed(generation.server)) this.#retireSoon(generation);
+  }
+
+  /** Hears of nothing any more; closes the event streams that were opened here, and ends what retires. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#health?.stop();
-    this.#stopListening();
-    await this.#ownMonitor?.close();
+    this.#actor.send({ type: 'server.stop' });
+    this.#present.unwatch();
+    await Promise.all([...this.#retiring.keys()].map((generation) => this.#retire(generation)));
+    if (this.monitor !== this.#options.monitor) await this.monitor.close();
   }
 
-  /** Readers of the old stream see its end when the new one is there already. */
-  #replaceMonitor(monitor: EventMonitor, stopListening: () => void): void {
-    const previous = this.#monitor;
-    this.#stopListening();
-    this.#pastGaps += previous.gaps;
-    this.#stopListening = stopListening;
-    this.#monitor = monitor;
-    this.#ownMonitor = monitor;
-    void previous.close();
+  #generation(server: OpencodeServer, monitor: EventMonitor): Generation {
+    const { health, memory, onEvent, now } = this.#options;
+    return new Generation({
+      server,
+      monitor,
+      health,
+      memoryCheckMs: memory.checkMs,
+      onEvent,
+      onLost: (generation, error, isExpected) => this.#onLost(generation, error, isExpected),
+      onMemory: (generation, rssBytes) => {
+        if (generation === this.#present) this.#actor.send({ type: 'server.memory', rssBytes, atMs: now() });
+      },
+    });
   }
 
-  #watch(server: OpencodeServer): void {
-    const { health: check } = this.#options;
-    if (check) this.#health = new HealthWatch({ server, monitor: this.#monitor, check, onWedged: (error) => this.#lose(error) });
-    void server.exited.then((exit) => this.#onExit(server, exit));
+  /** Carries out the machine's decision that another server takes over. */
+  #startNext(): void {
+    // The reason is in the context after the transition, which this is called in the midst of.
+    queueMicrotask(() => this.#options.onRotating(this.context.rotationReason ?? 'asked'));
+    this.#starting = this.#bringUpNext().finally(() => {
+      this.#starting = undefined;
+    });
   }
 
-  #onExit(server: OpencodeServer, exit: ServerExit): void {
-    if (server === this.#server) this.#lose(serverExited(exit, server.output()), exit.expected);
+  async #bringUpNext(): Promise<void> {
+    try {
+      await this.#adopt(await this.server.startSuccessor());
+    } catch (error) {
+      this.#onRotationFailed(toManagerError(error).toJSON());
+    }
   }
 
-  #lose(error: SerializedError, isExpected = false): void {
-    if (this.#lost || this.#closed) return;
-    this.#lost = true;
-    this.#health?.stop();
-    this.#options.onLost(error, isExpected);
+  #onRotationFailed(error: SerializedError): void {
+    if (this.#closed) return;
+    this.#actor.send({ type: 'rotation.failed', error, atMs: this.#options.now() });
+    this.#options.onRotationFailed(error);
   }
-}
 
-/** What every turn of a server ends with when the server dies; carries the tail of its output. */
-function serverExited(exit: ServerExit, output: string): SerializedError {
-  const how = exit.signal === undefined ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
-  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output, details: { ...exit } }).toJSON();
-}
+  /** Puts a server in the place of the present one when its events arrive; one that they do not come from is ended. */
+  async #adopt(server: OpencodeServer): Promise<void> {
+    const monitor = EventMonitor.open(server);
+    const next = this.#generation(server, monitor);
+    try {
+      await next.ready();
+      if (this.#closed) throw new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped while its next server came up.');
+    } catch (error) {
+      next.unwatch();
+      await monitor.close();
+      await server.retire().catch(() => undefined);
+      throw error;
+    }
+    this.#replace(next);
+  }
 
-async function rejectAtExit(server: OpencodeServer): Promise<never> {
-  throw OpencodeManagerError.from(serverExited(await server.exited, server.output()));
+  #replace(next: Generation): void {
+    const previous = this.#present;
+    const { generation } = this.context;
+    this.#present = next;
+    next.watch();
+    this.#options.onStream(next.monitor);
+    if (previous.isLost) void this.#endStream(previous);
+    else this.#retiring.set(previous, generation);
+    this.#sendReady();
+    if (previous.isLost) return;
+    this.#options.onRotated();
+    this.retireUnused();
+  }
+
+  /** What a turn sends behind its end is to arrive too. */
+  #retireSoon(generation: Generation): void {
+    if (this.#lingering.has(generation)) return;
+    const timer = setTimeout(() => void this.#retire(generation), generation.isLost ? 0 : lingerMs);
+    this.#lingering.set(generation, timer);
+  }
+
+  async #retire(generation: Generation): Promise<void> {
+    clearTimeout(this.#lingering.get(generation));
+    this.#lingering.delete(generation);
+    const number = this.#retiring.get(generation);
+    if (number === undefined) return;
+    this.#retiring.delete(generation);
+    await this.#endStream(generation);
+    // What could not be ended is named by the stop of the run, which tries again.
+    await generation.server.retire().catch(() => undefined);
+    this.#actor.send({ type: 'generation.retired', generation: number });
+    if (!this.#closed) this.#options.onRetired(number);
+  }
+
+  /** Readers of a stream see its end when the next one is there already. */
+  async #endStream(generation: Generation): Promise<void> {
+    generation.unwatch();
+    this.#pastGaps += generation.monitor.gaps;
+    await generation.monitor.close();
+  }
+
+  #onLost(generation: Generation, error: SerializedError, isExpected: boolean): void {
+    const isPresent = generation === this.#present;
+    if (this.#closed || !(isPresent || this.#retiring.has(generation))) return;
+    if (isPresent) this.#actor.send({ type: 'server.lost', error });
+    this.#options.onLost({ server: generation.server, error, isExpected, isPresent });
+    if (!isPresent) this.retireUnused();
+  }
+
+  #sendReady(): void {
+    this.#actor.send({ type: 'server.ready', atMs: this.#options.now() });
+  }
 }

@@ -6,6 +6,7 @@ const unknownOutcome: ReadonlySet<ErrorCode> = new Set([
   'CONNECTION_LOST',
   'REQUEST_ABORTED',
   'SERVER_ERROR',
+  'STATE_DIRECTORY_FULL',
   'RESPONSE_INVALID',
   'INTERNAL',
   'SERVER_EXITED',

@@ -1,18 +1,21 @@
-import {
-  OpencodeManagerError,
-  toManagerError,
-  type OpencodeServer,
-  type SerializedError,
-  type SessionOperations,
-  type TurnRequest,
-} from '@opencode-manager/core';
+import { OpencodeManagerError, type OpencodeServer, type SessionOperations, type TurnRequest } from '@opencode-manager/core';
 import type { MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { createActor } from 'xstate';
-import type { FinishedTurn, ProviderRetry, sessionMachine, SessionLimits, SessionMachineEvent, SnapshotFacts } from '../machines/index.ts';
+import {
+  statePath,
+  type FinishedTurn,
+  type ProviderRetry,
+  type sessionMachine,
+  type SessionLimits,
+  type SessionMachineEvent,
+  type SnapshotFacts,
+} from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
+import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
+import { actorFailed, isServerLoss, serialize } from './failures.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
 import { readTurnState } from './turn-state.ts';
@@ -43,9 +46,12 @@ export interface SessionHostOptions {
   readonly machine: typeof sessionMachine;
   readonly limits: Partial<SessionLimits>;
   readonly runaway: RunawayLimits;
+  readonly inspection: Inspection;
   readonly streamLive: boolean;
   readonly now: () => number;
   readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
+  /** No turn is in flight any more. Quarantined: the server may still work on it. */
+  readonly onRest: (host: SessionHost, quarantined: boolean) => void;
   /** opencode waits for the provider, here or in a sub-agent. */
   readonly onRetry: (retry: ProviderRetry) => void;
   /** A sub-agent session of this one: its events belong here too. */
@@ -98,11 +104,17 @@ export class SessionHost implements EventSink {
     this.#sinceMs = options.now();
     this.#actor = createActor(options.machine, {
       input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
+      ...options.inspection(options.machine, this.id),
     });
     this.#actor.on('turn.finished', ({ turn }) => this.#finish(turn));
     // Without an error observer, XState rethrows to the process.
     this.#actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: (error) => this.#onActorError(error) });
     this.#actor.start();
+  }
+
+  /** The server that has the session's turns. */
+  get server(): OpencodeServer {
+    return this.#server;
   }
 
   get operations(): SessionOperations {
@@ -156,10 +168,12 @@ export class SessionHost implements EventSink {
     return settled.promise;
   }
 
-  /** Goes on with the session on the server that came in the place of a lost one. */
-  reattach(server: OpencodeServer): void {
+  /** Goes on with the session on the server that came in the place of its own; not while a turn is in flight. */
+  reattach(server: OpencodeServer, streamLive: boolean): void {
+    if (server === this.#server || this.#turn) return;
     this.#server = server;
     this.#operations = server.operations(this.id, this.directory);
+    this.send({ type: streamLive ? 'stream.live' : 'stream.gap' });
   }
 
   /** Reads the end of the turn that was over when its server was lost; nothing is sent. @throws `SESSION_ACTOR_FAILED` */
@@ -303,6 +317,10 @@ export class SessionHost implements EventSink {
       .finally(() => this.#readOver());
   }
 
+  endTools(): void {
+    for (const id of [this.id, ...this.#children]) this.#server.endTools(id).catch(() => undefined);
+  }
+
   /** Contains what an effect threw: this session ends, its neighbours do not notice. */
   fail(error: unknown): void {
     this.requestAbort();
@@ -336,10 +354,11 @@ export class SessionHost implements EventSink {
     this.#busyChildren.clear();
     const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
     turn.settled.resolve(report);
+    this.#options.onRest(this, finished.quarantined);
   }
 
   #onSnapshot(snapshot: SnapshotFrom<typeof sessionMachine>): void {
-    const path = pathOf(snapshot.value);
+    const path = statePath(snapshot.value);
     if (path !== this.#path) this.#moveTo(path);
   }
 
@@ -363,32 +382,6 @@ export class SessionHost implements EventSink {
     this.#turn = undefined;
     turn.closed.abort();
     turn.settled.reject(error);
+    this.#options.onRest(this, false);
   }
-}
-
-/** Whether a turn has no end of its own yet, because its server was lost. */
-export function isServerLoss({ outcome, error }: FinishedTurn): boolean {
-  return outcome === 'interrupted' && (error?.code === 'SERVER_EXITED' || error?.code === 'SERVER_UNRESPONSIVE');
-}
-
-function pathOf(value: string | Record<string, unknown>): string {
-  if (typeof value === 'string') return value;
-  const [[parent, child] = ['', '']] = Object.entries(value);
-  return `${parent}.${String(child)}`;
-}
-
-function serialize(error: unknown): SerializedError {
-  return toManagerError(error).toJSON();
-}
-
-function actorFailed(sessionId: string, error: unknown): OpencodeManagerError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError(
-    'SESSION_ACTOR_FAILED',
-    `The actor of session ${sessionId} failed (${reason}); the session is not used again.`,
-    {
-      details: { sessionId },
-      cause: error,
-    },
-  );
 }

@@ -15,6 +15,8 @@ interface ObservedMessage {
   readonly isRoot: boolean;
   /** Text parts in the order in which they came. */
   readonly texts: Map<string, string>;
+  /** Id of the part with which its last try began: opencode asks a provider again within the same message. */
+  tryId: string;
   readonly tools: Map<string, ToolPart>;
 }
 
@@ -54,7 +56,7 @@ export class TurnObserver {
     if (info.role !== 'assistant' || (isRoot && !belongsToTurn(info, this.#messageId))) return {};
     const known = this.#messages.get(info.id);
     if (known) known.info = info;
-    else this.#messages.set(info.id, { info, isRoot, texts: new Map(), tools: new Map() });
+    else this.#messages.set(info.id, { info, isRoot, texts: new Map(), tryId: '', tools: new Map() });
     if (!isRoot) return {};
     if (info.time.completed === undefined) return known ? {} : { started: info.id };
     this.#countEmpty(info);
@@ -65,6 +67,7 @@ export class TurnObserver {
     const message = this.#messages.get(part.messageID);
     if (!message) return;
     if (part.type === 'text' && !part.synthetic && !part.ignored) recordText(message, part);
+    if (part.type === 'step-start' && part.id > message.tryId) message.tryId = part.id;
     if (part.type === 'tool') {
       message.tools.set(part.id, part);
       if (message.isRoot) this.#countToolCall(part);
@@ -136,7 +139,8 @@ export class TurnObserver {
 
   /** No text in the answer, and no tool of the turn gave a result. */
   #isEmpty(id: string): boolean {
-    const answered = [...(this.#messages.get(id)?.texts.values() ?? [])].some((text) => text.trim() !== '');
+    const message = this.#messages.get(id);
+    const answered = message !== undefined && textOf(message).trim() !== '';
     return !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some(hasResult));
   }
 
@@ -190,8 +194,9 @@ function runningOutput(state: ToolPart['state']): string {
 
 const hasResult = ({ state }: ToolPart): boolean => state.status === 'completed' || state.status === 'error';
 
-function textOf({ texts }: ObservedMessage): string {
-  return [...texts.values()].join('');
+/** What the last try said: the text of a stream that broke off before it is no part of the answer. */
+function textOf({ texts, tryId }: ObservedMessage): string {
+  return [...texts].map(([partId, text]) => (partId > tryId ? text : '')).join('');
 }
 
 function sumUsage(messages: readonly ObservedMessage[]): Usage {

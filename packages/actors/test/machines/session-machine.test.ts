@@ -318,8 +318,22 @@ describe('abort', () => {
     session.clock.increment(1000);
     session.snapshotRead({ status: 'busy' });
     session.clock.increment(4000);
+    expect(session.path).toBe('active.escalating');
+    expect(session.effects).toEqual(['submit', 'abort', 'abort', 'read', 'endTools', 'abort', 'read']);
+    session.clock.increment(1000);
+    session.snapshotRead({ status: 'busy' });
+    session.clock.increment(4000);
     expect(session.path).toBe('dead');
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true, error: { message: 'enough' } }]);
+  });
+
+  test('that is confirmed when the tools are gone leaves a session that can be used', () => {
+    const session = startRunning();
+    session.send({ type: 'turn.abort' });
+    session.clock.increment(5000);
+    session.snapshotRead();
+    expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: false }]);
+    expect(session.path).toBe('idle');
   });
 
   test('waits for the acceptance of a turn that is on its way', () => {
@@ -502,6 +516,7 @@ test('its description is plain JSON and names states, guards, delays and effects
     'settling',
     'reconciling',
     'aborting',
+    'escalating',
   ]);
   const settling = active?.states.find(({ key }) => key === 'settling');
   expect(settling?.transitions.map(({ event, delay, guard, targets }) => ({ event, delay, guard, targets }))).toEqual([

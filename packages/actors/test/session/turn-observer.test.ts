@@ -47,6 +47,18 @@ const bash = (messageID: string, id: string, command: string, status: 'running' 
 const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ messageId: 'msg_10', kind }, limits);
 
 describe('what belongs to the turn', () => {
+  test('what a try said that broke off is no part of the answer, in whatever order its parts come again', () => {
+    const stepStart = (id: string): Part => ({ id, sessionID: 'ses_root', messageID: 'msg_11', type: 'step-start' });
+    const said = (id: string, content: string) => ({ ...text('msg_11', content, 2), id });
+    const parts = [stepStart('prt_1'), said('prt_2', 'Half an'), stepStart('prt_3'), said('prt_4', 'The answer.')];
+    const observer = observe();
+    observer.message(assistant('msg_11', { finish: 'stop' }), true);
+    for (const part of parts.concat(parts)) observer.part(part);
+    expect(observer.summary().output).toBe('The answer.');
+    observer.part(stepStart('prt_5'));
+    expect(observer.message(assistant('msg_11', { finish: 'stop' }), true).finalised).toMatchObject({ empty: true });
+  });
+
   test('an answer to an earlier message does not; one to a later message of opencode itself does', () => {
     const observer = observe();
     expect(observer.message(assistant('msg_06', { parentID: 'msg_05', finish: 'stop' }), true)).toEqual({});

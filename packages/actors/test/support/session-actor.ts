@@ -17,6 +17,7 @@ export function startSession({
       submitTurn: () => void effects.push('submit'),
       requestAbort: () => void effects.push('abort'),
       requestSnapshot: () => void effects.push('read'),
+      endTools: () => void effects.push('endTools'),
     },
   });
   const input = { sessionId: 'ses_root', directory: '/work', streamLive, ...(limits && { limits }) };

@@ -1,5 +1,6 @@
 import { stat, realpath } from 'node:fs/promises';
 import { OpencodeManagerError } from '@opencode-manager/core';
+import { printable } from '../render/index.ts';
 import { parseTasks, readSource, type NamedTask, type ParsedTasks } from '../task-file/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import type { Terminal } from '../terminal/index.ts';
@@ -28,9 +29,15 @@ export async function collectTasks(
 async function readTasks(terminal: Terminal, file: string): Promise<ParsedTasks> {
   const source = file === '-' ? 'standard input' : file;
   const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory: process.cwd() });
-  if (parsed.ignoredFields.length > 0)
-    terminal.notice(`${source}: fields that a task does not have are left out: ${parsed.ignoredFields.slice(0, 10).join(', ')}`);
+  const ignored = parsed.ignoredFields;
+  if (ignored.length > 0) terminal.notice(`${source}: fields that a task does not have are left out: ${listedNames(ignored)}`);
   return parsed;
+}
+
+/** A file of another tool may have a field for each of its lines, and names of any length. */
+function listedNames(names: readonly string[]): string {
+  const listed = names.slice(0, 10).map((name) => printable(name.slice(0, 60)));
+  return names.length > listed.length ? `${listed.join(', ')} and ${names.length - listed.length} more` : listed.join(', ');
 }
 
 function promptTasks(prompts: readonly string[], taken: ReadonlySet<string>): readonly NamedTask[] {

@@ -12,7 +12,7 @@ import {
   type OutputFile,
 } from '../batch/index.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
+import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import { checkPageFlags, keepPage, openPage } from '../playground/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
@@ -87,7 +87,10 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const { server } = manager;
   if (context.flags.json) context.terminal.record(launchRecord(manager));
   else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
-  tellRestarts(manager, context);
+  tellServers(manager.pool, {
+    notice: (line) => context.progress.note(line),
+    ...(context.flags.json && { record: (record) => context.terminal.record(record) }),
+  });
   const pageContext = {
     terminal: context.terminal,
     title: 'ocm run',
@@ -102,16 +105,6 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
   await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
   return exitCode;
-}
-
-function tellRestarts({ pool }: Manager, { terminal, flags, progress }: RunContext): void {
-  pool.on('pool.changed', ({ state }) => {
-    if (state === 'recovering') progress.note('The opencode server was lost; starting it again.');
-  });
-  pool.on('server.restarted', (event) => {
-    if (flags.json) terminal.record(restartRecord(event));
-    progress.note(`The opencode server runs again on ${event.server.url}; what did not finish goes on.`);
-  });
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */

@@ -1,7 +1,7 @@
 import type { SessionPool } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, restartRecord, type Manager } from '../manager/index.ts';
+import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
 import { reportError } from '../report-error.ts';
@@ -40,7 +40,7 @@ async function serveUntilStopped(
   try {
     if (flags.json) terminal.record(launchRecord(manager));
     else describe(terminal, manager);
-    tellRestarts(terminal, manager.pool, flags.json === true);
+    tellServers(manager.pool, { notice: terminal.notice, ...(flags.json && { record: terminal.record }) });
     const lost = serverLost(manager.pool);
     const end = await Promise.race([aborted(signals.drain), lost]);
     if (end) return reportError(terminal, end, { json: flags.json === true });
@@ -62,16 +62,6 @@ function describe({ notice, result, noticeColors: colors }: Terminal, { server }
   notice(`opencode ${server.version}, profile ${server.profile}, workspace ${server.directory}`);
   notice(`manager ${process.pid}, server ${server.pid}, state ${server.stateDir}`);
   notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   (Ctrl-C stops)'));
-}
-
-function tellRestarts({ record, notice }: Terminal, pool: SessionPool, json: boolean): void {
-  pool.on('pool.changed', ({ state }) => {
-    if (state === 'recovering') notice('The opencode server was lost; starting it again.');
-  });
-  pool.on('server.restarted', (event) => {
-    if (json) record(restartRecord(event));
-    notice(`The opencode server runs again on ${event.server.url}.`);
-  });
 }
 
 /** Resolves when the server is lost for good. */

@@ -1,6 +1,6 @@
 import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
-import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
+import type { EventFilter } from '@opencode-manager/events';
 import type { Handlers, SessionListing } from '../manager-socket/index.ts';
 import { createSessionDesk, type DeskSession } from './session-desk.ts';
 
@@ -43,23 +43,10 @@ export function createHandlers(pool: SessionPool): Handlers {
       return { sessionId };
     },
     async events(filter, { signal, send }) {
-      await followEvents(pool, filter as EventFilter, signal, send);
+      for await (const event of pool.events.streamEvents(filter as EventFilter, { signal })) await send(event);
       return null;
     },
   };
-}
-
-/** A monitor ends with its server; the next one is in its place by then. */
-async function followEvents(
-  pool: SessionPool,
-  filter: EventFilter,
-  signal: AbortSignal,
-  send: (event: MonitorEvent) => Promise<void>,
-): Promise<void> {
-  for (let monitor: EventMonitor | undefined; monitor !== pool.monitor && !signal.aborted;) {
-    monitor = pool.monitor;
-    for await (const event of monitor.streamEvents(filter, { signal })) await send(event);
-  }
 }
 
 function describeManager(server: OpencodeServer, pool: SessionPool) {

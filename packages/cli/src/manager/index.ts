@@ -1,3 +1,4 @@
 export { openManager, type Manager } from './open.ts';
-export { launchRecord, restartRecord } from './records.ts';
+export { launchRecord } from './records.ts';
+export { tellServers } from './tell-servers.ts';
 export { outputOf } from './turn-output.ts';

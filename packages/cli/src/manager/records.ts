@@ -1,4 +1,3 @@
-import type { PoolEvent } from '@opencode-manager/actors';
 import type { Manager } from './open.ts';
 
 /** First record of `ocm run --json` and `ocm serve --json`. */
@@ -15,11 +14,6 @@ export interface LaunchRecord {
   readonly concurrency: number;
   /** null when the socket could not be opened. */
   readonly socket: string | null;
-}
-
-/** Record of `--json` when a lost server was started again; the `launch` record keeps standing otherwise. */
-export function restartRecord({ server, restarts, atMs }: Extract<PoolEvent, { type: 'server.restarted' }>): object {
-  return { type: 'server.restarted', server, restarts, at: new Date(atMs).toISOString() };
 }
 
 export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {

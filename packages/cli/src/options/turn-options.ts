@@ -2,12 +2,12 @@ import type { SessionPoolOptions } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { TurnFlags } from '../program/shared-options.ts';
 import { parseDuration, readPermissions } from '../task-file/index.ts';
-import { parseCount } from './numbers.ts';
+import { parseCount, parseSize } from './numbers.ts';
 
 /** More turns at once than this only wait inside opencode: 200 took nine seconds each where one took one. */
 const mostConcurrent = 1000;
 
-export type TurnSettings = Pick<SessionPoolOptions, 'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions'>;
+export type TurnSettings = Pick<SessionPoolOptions, 'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions' | 'serverMemory'>;
 
 /** The pool's options that the flags name. @throws OpencodeManagerError `USAGE` */
 export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
@@ -18,6 +18,7 @@ export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
     ...(flags.model !== undefined && { model: checkModelName(flags.model) }),
     ...(flags.agent !== undefined && { agent: flags.agent }),
     ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
+    ...(flags.maxServerMemory !== undefined && { serverMemory: { maxBytes: parseSize(flags.maxServerMemory, '--max-server-memory') } }),
     ...(flags.permissions !== undefined && { permissions: await readPermissions(flags.permissions) }),
   };
 }

@@ -127,10 +127,10 @@ export class PoolRecorder implements Disposable {
     if (event.type === 'stream.gap') return this.#scheduleNumbers();
     if (event.type === 'pool.changed')
       this.#poolRecord('pool.changed', 'pool', { state: event.state }, event.state, event.state === 'failed');
-    else if (event.type === 'server.restarted') this.#onRestart();
+    else if (event.type === 'server.restarted' || event.type === 'server.rotated') this.#onRestart();
     else if (event.type === 'task.queued') this.#poolRecord('task.queued', 'user', { taskId: event.taskId });
     else if (event.type === 'task.started') this.#onStarted(event);
-    else this.#onFinished(event);
+    else if (event.type === 'task.finished') this.#onFinished(event);
   }
 
   #onStarted({ taskId, sessionId, directory, attempt }: Extract<PoolEvent, { type: 'task.started' }>): void {

@@ -25,6 +25,7 @@ export interface TurnFlags {
   readonly agent?: string;
   readonly timeout?: string;
   readonly permissions?: string;
+  readonly maxServerMemory?: string;
 }
 
 export interface JsonFlag {
@@ -43,7 +44,8 @@ export function addTurnOptions(command: CommandUnknownOpts): void {
     .option('--model <provider/model>', "model of tasks that name none (default: the opencode configuration's)")
     .option('--agent <name>', 'agent of tasks that name none')
     .option('--timeout <duration>', 'deadline of each turn, such as 90s or 5m')
-    .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)');
+    .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)')
+    .option('--max-server-memory <size>', 'replace the server when its process grows above this, such as 2GiB; its turns finish first');
 }
 
 export function addServerOptions(command: CommandUnknownOpts): void {

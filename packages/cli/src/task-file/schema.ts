@@ -50,6 +50,7 @@ export const taskLineSchema = z.object({
   model: z
     .string()
     .regex(/^[^/\s]+\/\S+$/, { error: 'must be written provider/model' })
+    .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' })
     .optional(),
   agent: name.optional(),
   system: text.optional(),

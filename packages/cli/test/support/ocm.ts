@@ -27,7 +27,8 @@ export interface Bench extends AsyncDisposable {
   readonly model: ScriptedModel;
   readonly configFile: string;
   readonly env: NodeJS.ProcessEnv;
-  start(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv }): Running;
+  /** `within`: a command that runs the rest of its line, for example in a namespace of its own. */
+  start(args: readonly string[], options?: { readonly env?: NodeJS.ProcessEnv; readonly within?: readonly string[] }): Running;
   /** Fails when anything of a run is left in the private temporary directory. */
   expectNothingLeft(): Promise<void>;
 }
@@ -49,7 +50,7 @@ export async function openBench(script: Script = {}): Promise<Bench> {
     model,
     configFile,
     env,
-    start: (args, options = {}) => new Running(args, { ...env, ...options.env }),
+    start: (args, options = {}) => new Running(args, { ...env, ...options.env }, options.within),
     expectNothingLeft: async () => expect(await readdir(temporary)).toEqual([]),
     async [Symbol.asyncDispose]() {
       await model.stop();
@@ -66,8 +67,9 @@ export class Running implements AsyncDisposable {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, ['--conditions=@opencode-manager/source', bin, ...args], { env, stdio: 'pipe' });
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv, within: readonly string[] = []) {
+    const [command = '', ...line] = [...within, process.execPath, '--conditions=@opencode-manager/source', bin, ...args];
+    this.child = spawn(command, line, { env, stdio: 'pipe' });
     this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
     this.child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
     this.exit = once(this.child, 'close').then(([code, signal]) => (code ?? signal) as number | string);

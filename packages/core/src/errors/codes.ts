@@ -35,6 +35,10 @@ export const errorCatalogue = {
     meaning: 'The state directory cannot be created or written.',
     remedy: 'Check its permissions and free space, or name another.',
   },
+  STATE_DIRECTORY_FULL: {
+    meaning: 'The file system that holds the state directory is full, so the server cannot start or cannot work.',
+    remedy: 'Free some space there, or name a state directory elsewhere.',
+  },
   WORKSPACE_UNTRUSTED: {
     meaning: 'The workspace carries opencode plugins, which would run as code inside the server.',
     remedy: "Remove them, or set projectConfig to 'all' when you trust this workspace.",

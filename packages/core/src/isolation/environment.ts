@@ -2,7 +2,7 @@ import { delimiter, dirname } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { findOnPath } from '../process/find-on-path.ts';
-import { runMarkerVariable } from '../process/table.ts';
+import { runMarkerVariable, serverMarkerVariable } from '../process/table.ts';
 import type { StateLayout } from './state-directory.ts';
 
 /** Variables of this process that the server gets without being asked for: tools must be found, times be right. */
@@ -41,6 +41,7 @@ export interface EnvironmentInput {
   readonly config: ResolvedConfig;
   readonly layout: StateLayout;
   readonly runId: string;
+  readonly serverId: string;
   readonly username: string;
   readonly password: string;
   /** Names that the opencode configuration refers to as `{env:NAME}`. */
@@ -86,6 +87,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     [runMarkerVariable]: input.runId,
+    [serverMarkerVariable]: input.serverId,
   };
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { isSameProcess, processStartTime, sweepMarkedProcesses } from '../process/table.ts';
+import { isSameProcess, processStartTime, runMark, sweepProcesses } from '../process/table.ts';
 
 interface LockRecord {
   readonly pid: number;
@@ -44,7 +44,7 @@ async function removeStaleLock(lockFile: string): Promise<void> {
   if (moved && moved.runId !== holder?.runId) {
     await succeeds(link(aside, lockFile));
   } else if (moved) {
-    await sweepMarkedProcesses(moved.runId, 3000);
+    await sweepProcesses(runMark(moved.runId), 3000);
   }
   await rm(aside, { force: true });
 }

@@ -3,6 +3,7 @@ import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { sessionMarkerVariable } from '../process/table.ts';
 
 /** Every place in a state directory that something else knows of. */
 export interface StateLayout {
@@ -63,10 +64,7 @@ export async function prepareStateDirectory({
       stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir),
     );
     const layout = layoutOf(root);
-    const { home, config, data, cache, state, run, tmp, managed, opencodeConfig } = layout;
-    for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(layout.authFile)]) {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-    }
+    await makeDirectories(layout);
     return { layout, temporary: deleteStateOnExit ?? stateDir === undefined };
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;
@@ -78,6 +76,14 @@ export async function prepareStateDirectory({
         cause: error,
       },
     );
+  }
+}
+
+/** Makes what is missing: at the first start, and when somebody has removed it under a server that is started again. */
+export async function makeDirectories(layout: StateLayout): Promise<void> {
+  const { home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile } = layout;
+  for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile)]) {
+    await mkdir(path, { recursive: true, mode: 0o700 });
   }
 }
 
@@ -180,11 +186,12 @@ async function modelsOfMarkdown(directory: string): Promise<string[]> {
 
 /**
  * A plugin of our own: tools and shell lines inherit the server's environment, and the password with it, and a model
- * could approve its own permission requests. This empties it for them.
+ * could approve its own permission requests. This empties it for them, and marks what they start with their session.
  */
-const stripPasswordPlugin = `export const StripPassword = async () => ({
-  "shell.env": async (_input, output) => {
+const toolEnvironmentPlugin = `export const ToolEnvironment = async () => ({
+  "shell.env": async (input, output) => {
     output.env.OPENCODE_SERVER_PASSWORD = ""
+    if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
   },
 })
 `;
@@ -199,7 +206,7 @@ export async function writeServerFiles(
   const plugins = join(layout.opencodeConfig, 'plugin');
   await mkdir(plugins, { recursive: true, mode: 0o700 });
   await Promise.all([
-    writeFile(join(plugins, 'opencode-manager-strip-password.js'), stripPasswordPlugin, { mode: 0o600 }),
+    writeFile(join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin, { mode: 0o600 }),
     writeFile(layout.configFile, JSON.stringify(config, null, 2), { mode: 0o600 }),
     writeFile(layout.gitConfigFile, gitConfig(workspace), { mode: 0o600 }),
     auth === undefined ? rm(layout.authFile, { force: true }) : writeFile(layout.authFile, auth, { mode: 0o600 }),

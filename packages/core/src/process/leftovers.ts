@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { readRunRecords, removeRunRecord, type RunRecord } from './registry.ts';
-import { findMarkedProcesses, isSameProcess, sweepMarkedProcesses, type MarkedProcess } from './table.ts';
+import { findMarkedProcesses, isSameProcess, runMark, sweepProcesses, type MarkedProcess } from './table.ts';
 
 /** What a manager that is gone left behind. */
 export interface Leftover {
@@ -27,7 +27,7 @@ export async function reapLeftovers(leftovers: readonly Leftover[]): Promise<{ r
   let directories = 0;
   for (const { record } of leftovers) {
     if (await isSameProcess(record.managerPid, record.managerStartTime)) continue;
-    processes += (await sweepMarkedProcesses(record.runId, 2000)).swept;
+    processes += (await sweepProcesses(runMark(record.runId), 2000)).swept;
     if (record.temporaryState) {
       await rm(record.stateDir, { recursive: true, force: true, maxRetries: 3 });
       directories += 1;

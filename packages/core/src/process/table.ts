@@ -4,6 +4,19 @@ import { execa } from 'execa';
 /** Variable that every process which descends from one of our servers carries. */
 export const runMarkerVariable = 'OPENCODE_MANAGER_RUN_ID';
 
+/** Tells the servers of one run apart: while one takes the place of another, both run. */
+export const serverMarkerVariable = 'OPENCODE_MANAGER_SERVER_ID';
+
+/** Carried by what a session's tools and shell lines start; the plugin that we give the server sets it. */
+export const sessionMarkerVariable = 'OPENCODE_MANAGER_SESSION_ID';
+
+/** Entries of an environment, for example `OPENCODE_MANAGER_RUN_ID=...`; a process carries the mark when it has all of them. */
+export type Mark = readonly string[];
+
+export const runMark = (runId: string): Mark => [`${runMarkerVariable}=${runId}`];
+export const serverMark = (serverId: string): Mark => [`${serverMarkerVariable}=${serverId}`];
+export const sessionMark = (runId: string, sessionId: string): Mark => [...runMark(runId), `${sessionMarkerVariable}=${sessionId}`];
+
 export interface MarkedProcess {
   readonly pid: number;
   readonly command: string;
@@ -31,25 +44,29 @@ export async function isSameProcess(pid: number, startTime: string): Promise<boo
  * Processes whose environment carries the marker of a run. This finds what a group kill misses: opencode starts each
  * tool in a session of its own. A process that emptied its environment is not found.
  */
-export async function findMarkedProcesses(runId: string): Promise<MarkedProcess[]> {
-  const marker = `${runMarkerVariable}=${runId}`;
-  if (process.platform !== 'linux') return findMarkedByPs(marker);
+export function findMarkedProcesses(runId: string): Promise<MarkedProcess[]> {
+  return findProcesses(runMark(runId));
+}
+
+async function findProcesses(mark: Mark): Promise<MarkedProcess[]> {
+  if (process.platform !== 'linux') return findMarkedByPs(mark);
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => readMarked(pid, marker)));
+  const found = await Promise.all(pids.map((pid) => readMarked(pid, mark)));
   return found.filter((entry) => entry !== undefined);
 }
 
-async function readMarked(pid: string, marker: string): Promise<MarkedProcess | undefined> {
+async function readMarked(pid: string, mark: Mark): Promise<MarkedProcess | undefined> {
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
-  if (!environment.split('\0').includes(marker)) return undefined;
+  const entries = environment.split('\0');
+  if (!mark.every((entry) => entries.includes(entry))) return undefined;
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim() };
 }
 
-async function findMarkedByPs(marker: string): Promise<MarkedProcess[]> {
+async function findMarkedByPs(mark: Mark): Promise<MarkedProcess[]> {
   const lines = (await ps(['-axEww', '-o', 'pid=,command='])).split('\n');
   return lines
-    .filter((line) => line.includes(marker))
+    .filter((line) => mark.every((entry) => line.includes(entry)))
     .map((line) => {
       const [, pid = '', command = ''] = /^\s*(\d+)\s+(\S+)/.exec(line) ?? [];
       return { pid: Number(pid), command };
@@ -61,12 +78,12 @@ async function ps(args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Sends SIGKILL to all processes of a run until none is left; resolves with how many were there. */
-export async function sweepMarkedProcesses(runId: string, deadlineMs: number): Promise<{ swept: number; left: MarkedProcess[] }> {
+/** Sends SIGKILL to all processes that carry a mark until none is left; resolves with how many were there. */
+export async function sweepProcesses(mark: Mark, deadlineMs: number): Promise<{ swept: number; left: MarkedProcess[] }> {
   const seen = new Set<number>();
   const until = Date.now() + deadlineMs;
   for (;;) {
-    const left = await findMarkedProcesses(runId);
+    const left = await findProcesses(mark);
     if (left.length === 0 || Date.now() > until) return { swept: seen.size, left };
     for (const { pid } of left) {
       seen.add(pid);
@@ -83,4 +100,16 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Resident memory of a process in bytes; undefined when there is no such process. Source: `VmRSS` of /proc/PID/status;
+ * `ps` on macOS.
+ */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  const kib =
+    process.platform === 'linux'
+      ? /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'latin1').catch(() => ''))?.[1]
+      : (await ps(['-o', 'rss=', '-p', String(pid)])).trim() || undefined;
+  return kib === undefined ? undefined : Number(kib) * 1024;
 }

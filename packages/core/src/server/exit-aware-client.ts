@@ -1,19 +1,23 @@
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
+import { explainFullDisk } from '../isolation/index.ts';
 import type { ServerProcess } from './server-process.ts';
 
 /** A connection breaks a little before the end of its process is seen; so long is waited for that, in milliseconds. */
 const exitGraceMs = 250;
 
-/** The client of a server whose end explains lost connections: `SERVER_EXITED` with the output's tail in place of `CONNECTION_LOST`. */
-export function exitAwareClient(client: HttpClient, server: ServerProcess): HttpClient {
+/**
+ * The client of a server whose end explains lost connections: `SERVER_EXITED` with the output's tail in place of
+ * `CONNECTION_LOST`. Its full disk explains internal errors: `STATE_DIRECTORY_FULL` in place of `SERVER_ERROR`.
+ */
+export function exitAwareClient(client: HttpClient, server: ServerProcess, stateDir: string): HttpClient {
   return {
     async call(request, options) {
       try {
         return await client.call(request, options);
       } catch (error) {
         if (isManagerError(error, 'CONNECTION_LOST')) throw (await explain(error, server)) ?? error;
-        throw error;
+        throw await explainFullDisk(error, stateDir);
       }
     },
     close: () => client.close(),

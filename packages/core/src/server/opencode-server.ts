@@ -5,13 +5,17 @@ import type { ServerProcess } from './server-process.ts';
 import { createServerSessions } from './server-sessions.ts';
 import type { OpencodeServer, StopReport } from './types.ts';
 
+/** What a handle can do to its process and to its run. */
+export interface Lifecycle extends Pick<OpencodeServer, 'relaunch' | 'startSuccessor' | 'retire' | 'endTools'> {
+  stop(): Promise<StopReport>;
+  /** undefined when the process is gone. */
+  residentBytes(): Promise<number | undefined>;
+}
+
 export interface ServerParts {
-  readonly run: {
-    readonly runId: string;
-    readonly stateDir: string;
-    stop(): Promise<StopReport>;
-    relaunch(): Promise<OpencodeServer>;
-  };
+  readonly runId: string;
+  readonly stateDir: string;
+  readonly lifecycle: Lifecycle;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly credentials: ServerCredentials;
@@ -25,7 +29,9 @@ const healthTimeoutMs = 5000;
 
 /** Puts the handle of a running server together. */
 export function createOpencodeServer({
-  run,
+  runId,
+  stateDir,
+  lifecycle,
   config,
   effective,
   credentials,
@@ -35,7 +41,7 @@ export function createOpencodeServer({
 }: ServerParts): OpencodeServer {
   const stop = (): Promise<StopReport> => {
     config.signal?.removeEventListener('abort', onAbort);
-    return run.stop();
+    return lifecycle.stop();
   };
   // Nobody awaits this stop; whoever calls stop() later gets the same promise, and its failure.
   const onAbort = () => void stop().catch(() => undefined);
@@ -46,8 +52,8 @@ export function createOpencodeServer({
     pid: server.pid,
     version,
     directory: config.directory,
-    stateDir: run.stateDir,
-    runId: run.runId,
+    stateDir,
+    runId,
     profile: config.profile,
     snapshots: effective.snapshots,
     client,
@@ -60,10 +66,17 @@ export function createOpencodeServer({
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
     ...createServerSessions(client, config, effective),
+    residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
+    endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {
       // The next handle listens to the caller's signal from now on.
       config.signal?.removeEventListener('abort', onAbort);
-      return run.relaunch();
+      return lifecycle.relaunch();
+    },
+    startSuccessor: () => lifecycle.startSuccessor(),
+    retire() {
+      config.signal?.removeEventListener('abort', onAbort);
+      return lifecycle.retire();
     },
     stop,
     [Symbol.asyncDispose]: async () => {

@@ -113,6 +113,25 @@ export interface OpencodeServer extends AsyncDisposable {
    */
   relaunch(): Promise<OpencodeServer>;
   /**
+   * Starts another process on the same state directory beside this one, which goes on with its turns: another url, password
+   * and client, the same sessions. A session must have its turns on one of them at a time. For the replacement of a server
+   * that has grown too large; end this one with {@link OpencodeServer.retire} when its turns are over.
+   * @throws as {@link launchServer} after its checks; `SERVER_EXITED` when the run was stopped
+   */
+  startSuccessor(): Promise<OpencodeServer>;
+  /**
+   * Ends this process and its tools, as `stop()` does, and leaves the run and its state to the successor. What it still
+   * worked on is aborted. Idempotent. @throws `SERVER_STOP_INCOMPLETE`
+   */
+  retire(): Promise<void>;
+  /** Resident memory of the server's process in bytes; 0 when it has ended. Its tools are not counted. */
+  residentBytes(): Promise<number>;
+  /**
+   * Ends the processes that a session's tools and shell lines have started and that still run, with SIGKILL; resolves with
+   * their number. For a turn that no abort ends. Needs no answer of the server.
+   */
+  endTools(sessionId: string): Promise<number>;
+  /**
    * Ends the server and everything that descends from it: dispose request, SIGTERM, SIGKILL, sweep by run marker; then
    * checks that nothing is left and the port is free, and removes the state when that was wished. Idempotent; at most
    * 5 s. @throws `SERVER_STOP_INCOMPLETE`

@@ -100,9 +100,13 @@ function turnFailed({ error, id }: AssistantMessage): OpencodeManagerError {
   });
 }
 
-/** What the model said, or for a shell line, which asks no model, what the line printed. */
+/**
+ * What the model said, or for a shell line, which asks no model, what the line printed. A provider is asked again within
+ * the same message: what a stream said that broke off stands before the last `step-start`, and is no part of the answer.
+ */
 function textOf({ parts }: MessageWithParts): string {
-  const said = parts.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
+  const lastTry = parts.slice(parts.findLastIndex(({ type }) => type === 'step-start') + 1);
+  const said = lastTry.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
   return said !== '' || parts.length !== 1 ? said : parts.map((part) => (part.type === 'tool' ? printed(part) : '')).join('');
 }
 

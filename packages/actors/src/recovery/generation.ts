@@ -1,0 +1,84 @@
+import { OpencodeManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
+import { HealthWatch, type HealthCheck } from './health-watch.ts';
+
+export interface GenerationOptions {
+  readonly server: OpencodeServer;
+  readonly monitor: EventMonitor;
+  /** When a server that does not answer counts as lost; never, when absent. */
+  readonly health: HealthCheck | undefined;
+  /** Wait between two readings of its memory, in milliseconds. */
+  readonly memoryCheckMs: number;
+  readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
+  /** Gone or of no use; told once. Expected: somebody stopped it. */
+  readonly onLost: (generation: Generation, error: SerializedError, isExpected: boolean) => void;
+  readonly onMemory: (generation: Generation, rssBytes: number) => void;
+}
+
+/** One server that a pool works on, with its event stream and what watches over both. */
+export class Generation {
+  readonly server: OpencodeServer;
+  readonly monitor: EventMonitor;
+  readonly #options: GenerationOptions;
+  readonly #stopListening: () => void;
+  #health: HealthWatch | undefined;
+  #memoryTimer: NodeJS.Timeout | undefined;
+  #lost = false;
+  #unwatched = false;
+
+  constructor(options: GenerationOptions) {
+    this.#options = options;
+    this.server = options.server;
+    this.monitor = options.monitor;
+    this.#stopListening = options.monitor.on({}, (event) => options.onEvent(event, options.server));
+  }
+
+  get isLost(): boolean {
+    return this.#lost;
+  }
+
+  /** Resolves when its events arrive. @throws `STREAM_UNAVAILABLE`, `SERVER_EXITED` */
+  async ready(): Promise<void> {
+    await Promise.race([this.monitor.ready(), this.#rejectAtExit()]);
+  }
+
+  /** From now on its end is noticed. */
+  watch(): void {
+    const { server, monitor } = this;
+    const { health: check, memoryCheckMs } = this.#options;
+    if (check) this.#health = new HealthWatch({ server, monitor, check, onWedged: (error) => this.#lose(error, false) });
+    this.#memoryTimer = setInterval(() => void this.#readMemory(), memoryCheckMs).unref();
+    void server.exited.then((exit) => this.#lose(serverExited(exit, server.output()), exit.expected));
+  }
+
+  /** Hears of nothing any more; the stream stays open. */
+  unwatch(): void {
+    this.#unwatched = true;
+    this.#health?.stop();
+    clearInterval(this.#memoryTimer);
+    this.#stopListening();
+  }
+
+  async #readMemory(): Promise<void> {
+    const rssBytes = await this.server.residentBytes();
+    if (rssBytes > 0 && !this.#lost && !this.#unwatched) this.#options.onMemory(this, rssBytes);
+  }
+
+  #lose(error: SerializedError, isExpected: boolean): void {
+    if (this.#lost || this.#unwatched) return;
+    this.#lost = true;
+    this.#health?.stop();
+    clearInterval(this.#memoryTimer);
+    this.#options.onLost(this, error, isExpected);
+  }
+
+  async #rejectAtExit(): Promise<never> {
+    throw OpencodeManagerError.from(serverExited(await this.server.exited, this.server.output()));
+  }
+}
+
+/** What every turn of a server ends with when the server dies; carries the tail of its output. */
+function serverExited(exit: ServerExit, output: string): SerializedError {
+  const how = exit.signal === undefined ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
+  return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output, details: { ...exit } }).toJSON();
+}

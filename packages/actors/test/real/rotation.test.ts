@@ -1,0 +1,162 @@
+import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
+import { findMarkedProcesses } from '@opencode-manager/core';
+import { expect, test, vi } from 'vitest';
+import { createSessionPool, type PoolEvent, type SessionPool } from '../../src/index.ts';
+import { startBench } from '../support/bench.ts';
+import { until } from '../support/watch.ts';
+
+const rules = [
+  { name: 'slow', when: { user: /^slowly (\S+)/ }, reply: { text: `${'word '.repeat(200)}end`, tokensPerSecond: 10 } },
+  { when: { user: /^ask (\S+)/, toolResult: /./ }, reply: 'You asked {{user.1}}.' },
+  { name: 'ask', when: { user: /^ask/ }, reply: { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'ask' } }] } },
+  { name: 'say', when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
+  { when: { user: /^run/, toolResult: /./ }, reply: 'Ran.' },
+  {
+    when: { user: /^run/ },
+    reply: { toolCalls: [{ name: 'bash', arguments: { command: 'setsid sleep 81 & sleep 82', description: 'wait' } }] },
+  },
+];
+
+const asking = { opencodeConfig: { permission: { bash: 'ask' } } };
+
+/** A policy that answers when the test says so: until then the turn is in flight. */
+function heldPolicy() {
+  const opened = Promise.withResolvers<void>();
+  return { open: () => opened.resolve(), policy: () => opened.promise.then(() => ({ action: 'allow' as const })) };
+}
+
+/** What a pool tells of its servers. */
+function serverEvents(pool: SessionPool): { readonly types: string[]; readonly next: (type: PoolEvent['type']) => Promise<void> } {
+  const types: string[] = [];
+  pool.on('*', ({ type }) => {
+    if (type.startsWith('server.')) types.push(type);
+  });
+  return {
+    types,
+    next: (type) => vi.waitFor(() => expect(types).toContain(type), { timeout: 60_000, interval: 20 }),
+  };
+}
+
+const exists = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+const awaiting = (count: number) => (snapshot: ReturnType<SessionPool['snapshot']>) =>
+  snapshot.sessions.filter(({ path }) => path === 'active.awaitingInput').length === count;
+
+test('a server that has grown too large is replaced: it finishes its turns, new ones run on the next', async () => {
+  await using bench = await startBench(rules, asking);
+  const gate = heldPolicy();
+  await using pool = await createSessionPool({
+    server: bench.server,
+    recovery: true,
+    permissions: gate.policy,
+    // Every server is larger than this; the age keeps the next one in peace while the old one still has a turn.
+    serverMemory: { maxBytes: 50e6, checkMs: 100, minAgeMs: 2000 },
+  });
+  const events = serverEvents(pool);
+  const idle: string[] = [];
+  pool.events.on({ type: 'session.idle' }, ({ sessionId = '' }) => idle.push(sessionId));
+  const lent = await pool.createSession();
+  expect(await lent.prompt('say one')).toMatchObject({ output: 'You said one.' });
+  const long = pool.run({ id: 'long', prompt: 'ask late' });
+  await until(pool, awaiting(1), 30_000);
+  const [oldPid, oldUrl] = [pool.server.pid, pool.server.url];
+
+  await events.next('server.rotated');
+  expect(pool.server.pid).not.toBe(oldPid);
+  expect(pool.snapshot()).toMatchObject({ server: { generation: 2, rotations: 1, retiring: [1] }, active: 1, serverRestarts: 0 });
+  const fresh = await pool.run({ id: 'new', prompt: 'say two' });
+  expect(fresh).toMatchObject({ outcome: 'succeeded', output: 'You said two.', attempt: 1 });
+  expect(await lent.prompt('say three')).toMatchObject({ outcome: 'succeeded', output: 'You said three.' });
+  expect((await lent.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
+
+  expect(exists(oldPid)).toBe(true);
+  gate.open();
+  const late = await long;
+  expect(late).toMatchObject({ outcome: 'succeeded', attempt: 1, output: 'You asked late.' });
+  expect(idle).toEqual(expect.arrayContaining([lent.id, fresh.session_id, late.session_id]));
+  await events.next('server.retired');
+  expect(exists(oldPid)).toBe(false);
+  expect(events.types.slice(0, 3)).toEqual(['server.rotating', 'server.rotated', 'server.retired']);
+  expect(pool.server.url).not.toBe(oldUrl);
+  expect(bench.model.turnCalls.filter(({ rule }) => rule === 'ask')).toHaveLength(1);
+});
+
+test('when a server dies that retires, its turn goes on with the next; when the present one dies, the other is left alone', async () => {
+  await using bench = await startBench(rules, asking);
+  const gate = heldPolicy();
+  await using pool = await createSessionPool({
+    server: bench.server,
+    recovery: true,
+    permissions: gate.policy,
+    restartBudget: { backoffMs: [10] },
+  });
+  const events = serverEvents(pool);
+  const first = pool.server.pid;
+  const older = pool.run({ id: 'older', prompt: 'ask older' });
+  await until(pool, awaiting(1), 30_000);
+  await pool.rotateServer();
+  const second = pool.server.pid;
+  const newer = pool.run({ id: 'newer', prompt: 'ask newer' });
+  await until(pool, awaiting(2), 30_000);
+
+  process.kill(second, 'SIGKILL');
+  await events.next('server.restarted');
+  expect(exists(first)).toBe(true);
+  expect(pool.snapshot()).toMatchObject({ server: { generation: 3, rotations: 1, retiring: [1] }, serverRestarts: 1 });
+  process.kill(first, 'SIGKILL');
+  gate.open();
+  await events.next('server.retired');
+  const results = await Promise.all([older, newer]);
+  expect(results).toMatchObject([
+    { id: 'older', outcome: 'succeeded', attempt: 2, attempts: [{ outcome: 'interrupted' }] },
+    { id: 'newer', outcome: 'succeeded', attempt: 2, attempts: [{ outcome: 'interrupted' }] },
+  ]);
+  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1 });
+});
+
+/** The real server, to which the aborts of one session are never sent. */
+function deafToAborts(server: OpencodeServer, title: string): OpencodeServer {
+  const deaf = (operations: SessionOperations): SessionOperations => ({ ...operations, abort: () => new Promise<never>(() => {}) });
+  return {
+    ...server,
+    async createOperations(options) {
+      const operations = await server.createOperations(options);
+      return options?.title === title ? deaf(operations) : operations;
+    },
+  };
+}
+
+test('an abort that nothing confirms takes the processes of the tools, then the session, then the server', async () => {
+  await using bench = await startBench(rules);
+  const server = deafToAborts(bench.server, 'deaf');
+  await using pool = await createSessionPool({ server, recovery: true, abortTimeoutMs: 1000 });
+  const events = serverEvents(pool);
+  const sleeps = async () => (await findMarkedProcesses(server.runId)).filter(({ command }) => command.startsWith('sleep')).length;
+
+  const neighbour = pool.run({ id: 'neighbour', prompt: 'slowly beside it' });
+  const tool = pool.run({ id: 'deaf', prompt: 'run it', timeoutMs: 8000 });
+  await vi.waitFor(async () => expect(await sleeps()).toBe(2), { timeout: 20_000, interval: 50 });
+  const { session_id: stuck, outcome } = await tool;
+  expect(outcome).toBe('timed_out');
+  expect(await sleeps()).toBe(0);
+  expect(pool.snapshot().sessions.find(({ sessionId }) => sessionId === stuck)).toMatchObject({ state: 'dead' });
+  await events.next('server.rotated');
+  expect(await neighbour).toMatchObject({ outcome: 'succeeded', attempt: 1 });
+  await events.next('server.retired');
+  expect(exists(server.pid)).toBe(false);
+  expect(await pool.run({ prompt: 'say on' })).toMatchObject({ output: 'You said on.' });
+});
+
+test('a pool that may not start servers refuses to replace one', async () => {
+  await using bench = await startBench(rules);
+  const refused = createSessionPool({ server: bench.server, monitor: bench.monitor, serverMemory: { maxBytes: 1 } });
+  await expect(refused).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('serverMemory') });
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+  await expect(pool.rotateServer()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});

@@ -1,0 +1,102 @@
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { openBench, type Bench } from './support/ocm.ts';
+
+let bench: Bench;
+let tasksFile: string;
+beforeAll(async () => {
+  bench = await openBench({ default: 'said' });
+  tasksFile = join(bench.root, 'tasks.jsonl');
+});
+afterEach(async () => {
+  // Nobody was asked, and nothing stayed.
+  expect(bench.model.calls).toEqual([]);
+  await bench.expectNothingLeft();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+async function run(...lines: (object | string)[]) {
+  await writeFile(tasksFile, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+  return runFile();
+}
+
+async function runFile() {
+  await using running = bench.start(['run', tasksFile, '--directory', bench.workspace.path, '--opencode-config', bench.configFile]);
+  const exitCode = await running.exit;
+  return { exitCode, stdout: running.stdout, stderr: running.stderr };
+}
+
+describe('a task file of garbage', () => {
+  test('of 10,000 lines: the first problems with their lines, and how many there are', async () => {
+    const garbage = ['\u0001\u001B[31mred', '{"prompt":', '[1]', '{"promt": "x"}', 'x'.repeat(5000), '{"prompt": 5}', '"text"', '{}'];
+    const { exitCode, stdout, stderr } = await run(...Array.from({ length: 10_000 }, (_, index) => garbage[index % garbage.length]!));
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain('has 10000 bad lines; nothing was started.');
+    expect(stderr.match(/^ {2}line \d+: /gm)).toHaveLength(20);
+    expect(stderr).toMatch(/^ {2}line 2: not JSON/m);
+    expect(stderr).toMatch(/and \d+ more/);
+    expect(stderr.length).toBeLessThan(5000);
+    // What stands in a file must not steer the terminal.
+    for (const character of ['\u0001', '\u001B']) expect(stderr).not.toContain(character);
+  });
+
+  test('10,000 good lines with a field each that no task has: the note about them is short', async () => {
+    const name = (index: number) => `\u001B[31m${'column'.repeat(100)}_${index}`;
+    const lines = Array.from({ length: 10_000 }, (_, index) => ({ prompt: 'go', [name(index)]: index }));
+    const { exitCode, stderr } = await run(...lines, { prompt: 'go', directory: 'not/there' });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/fields that a task does not have are left out: ␛\[31mcolumn.* and 9990 more$/m);
+    expect(stderr).not.toContain('\u001B');
+    expect(stderr.length).toBeLessThan(5000);
+  });
+});
+
+describe('a prompt that cannot be sent', () => {
+  test('of 50 MB: refused with its line, its field and the limit', async () => {
+    await pipeline(Readable.from(fiftyMegabytes()), createWriteStream(tasksFile));
+    const { exitCode, stderr } = await runFile();
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('line 2: prompt: is longer than 10 MB');
+  });
+
+  test.each([['prompt'], ['command'], ['shell'], ['directory'], ['system'], ['title'], ['id'], ['agent'], ['model']])(
+    'a NUL byte in %s: refused with its line and the field',
+    async (field) => {
+      const task = field === 'command' || field === 'shell' ? {} : { prompt: 'go' };
+      const { exitCode, stderr } = await run({ prompt: 'good' }, { ...task, [field]: 'scripted/mo\0del' });
+      expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringMatching(new RegExp(`line 2: ${field}: `)) as string });
+    },
+  );
+});
+
+function* fiftyMegabytes(): Generator<string> {
+  yield '{"prompt": "good"}\n{"prompt": "';
+  for (let megabyte = 0; megabyte < 50; megabyte += 1) yield 'a'.repeat(1_000_000);
+  yield '"}\n';
+}
+
+describe('a name that does not exist', () => {
+  test.each([
+    ['model', { model: 'scripted/none' }, 'MODEL_UNKNOWN', 'scripted/none'],
+    ['agent', { agent: 'nobody' }, 'AGENT_UNKNOWN', 'nobody'],
+    ['command', { prompt: undefined, command: '/nothing at all' }, 'COMMAND_UNKNOWN', 'nothing'],
+  ])('%s: refused before any task runs', async (_what, fields, code, name) => {
+    const { exitCode, stderr } = await run({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', ...fields });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain(code);
+    expect(stderr).toContain(name);
+    expect(stderr).toMatch(/bad|line 2/);
+  });
+
+  test('directory: refused before any task runs', async () => {
+    const { exitCode, stderr } = await run({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', directory: 'not/there' });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('DIRECTORY_MISSING');
+    expect(stderr).toContain('not/there');
+    expect(stderr).toMatch(/bad|line 2/);
+  });
+});

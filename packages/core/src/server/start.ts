@@ -1,0 +1,163 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { effectiveConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { OpencodeManagerError } from '../errors/index.ts';
+import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
+import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import { writeRunRecord } from '../process/registry.ts';
+import { processStartTime } from '../process/table.ts';
+import type { BinaryInfo } from './binary.ts';
+import { confirmConfiguration } from './confirm.ts';
+import { exitAwareClient } from './exit-aware-client.ts';
+import { createOpencodeServer, type Lifecycle } from './opencode-server.ts';
+import { freePort, portInUse } from './port.ts';
+import type { Incarnation, Run } from './run.ts';
+import { spawnServer, startAborted, type ServerProcess } from './server-process.ts';
+import { clearIncarnation } from './stop.ts';
+import type { OpencodeServer } from './types.ts';
+
+/** A port that we picked can be taken before the server binds it; so many ports are tried. */
+const portAttempts = 4;
+
+/** What each incarnation of a run's server is started from. */
+export interface LaunchPlan {
+  readonly config: ResolvedConfig;
+  readonly binary: BinaryInfo;
+  readonly auth: string | undefined;
+}
+
+/** What the handle of an incarnation can do to it and to its run. */
+export type LifecycleOf = (run: Run, plan: LaunchPlan, effective: EffectiveConfig, incarnation: Incarnation) => Lifecycle;
+
+/** Writes what the server reads at its start; gives the configuration that it is to run with. */
+export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
+  const { layout } = run.state;
+  await makeDirectories(layout);
+  const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
+  const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  await writeServerFiles(layout, effective.config, auth, config.directory);
+  return effective;
+}
+
+/** Starts one incarnation and gives its handle when it answers with our configuration. What did not come up is gone when it throws. */
+export async function startIncarnation(
+  run: Run,
+  plan: LaunchPlan,
+  effective: EffectiveConfig,
+  lifecycleOf: LifecycleOf,
+  signal = plan.config.signal,
+): Promise<OpencodeServer> {
+  const { binary } = plan;
+  const config = { ...plan.config, ...(signal && { signal }) };
+  const deadlineAtMs = Date.now() + config.startupTimeoutMs;
+  const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
+  const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, effective, login, deadlineAtMs);
+  try {
+    const credentials = credentialsOf(url, login);
+    const client = createHttpClient(credentials);
+    incarnation.client = client;
+    const { process: server } = incarnation;
+    const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
+    await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
+    run.newest = incarnation;
+    return createOpencodeServer({
+      runId: run.runId,
+      stateDir: run.state.layout.root,
+      lifecycle: lifecycleOf(run, plan, effective, incarnation),
+      config: plan.config,
+      effective,
+      credentials,
+      client: exitAwareClient(client, server, run.state.layout.root),
+      process: server,
+      version,
+    });
+  } catch (error) {
+    await clearIncarnation(run, incarnation);
+    throw error;
+  }
+}
+
+interface Login {
+  readonly username: string;
+  readonly password: string;
+}
+
+function credentialsOf(url: string, login: Login): ServerCredentials {
+  return { url, ...login, authorization: `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}` };
+}
+
+async function spawnUntilReady(
+  run: Run,
+  { config, binary }: LaunchPlan,
+  { referencedVariables }: EffectiveConfig,
+  login: Login,
+  deadlineAtMs: number,
+): Promise<{ incarnation: Incarnation; url: string }> {
+  const { hostname, directory } = config;
+  const { runId, state } = run;
+  const serverId = randomUUID();
+  const environment = await serverEnvironment({ config, layout: state.layout, runId, serverId, ...login, referencedVariables });
+  for (let attempt = 1; ; attempt += 1) {
+    const port = config.port === 0 ? await freePort(hostname) : config.port;
+    const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, secrets: secretsOf(environment) });
+    const incarnation: Incarnation = { serverId, process: server, hostname, port, client: undefined, retiring: undefined };
+    run.incarnations.add(incarnation);
+    try {
+      return { incarnation, url: await server.ready(Math.max(1, deadlineAtMs - Date.now()), config.signal) };
+    } catch (error) {
+      await clearIncarnation(run, incarnation);
+      // opencode says no more than `ServeError` when its port is taken.
+      if (!server.output().includes('ServeError')) throw error;
+      if (config.port !== 0) throw portInUse(port);
+      if (attempt === portAttempts) throw error;
+    }
+  }
+}
+
+interface Confirmation {
+  readonly client: HttpClient;
+  readonly config: ResolvedConfig;
+  readonly effective: EffectiveConfig;
+  readonly binary: BinaryInfo;
+  readonly server: ServerProcess;
+  readonly deadlineAtMs: number;
+}
+
+async function confirm({ client, config, effective, binary, server, deadlineAtMs }: Confirmation): Promise<string> {
+  const died = server.exited.then(() => {
+    throw new OpencodeManagerError('SERVER_START_FAILED', 'Phase configuration: the server ended while its configuration was read back.', {
+      details: { phase: 'configuration' },
+      output: server.output(),
+    });
+  });
+  died.catch(() => undefined);
+  return Promise.race([
+    confirmConfiguration({
+      client,
+      directory: config.directory,
+      effective,
+      expectedVersion: binary.version,
+      deadlineAtMs,
+      output: () => server.output(),
+      ...(config.signal && { signal: config.signal }),
+    }),
+    died,
+  ]);
+}
+
+async function registerRun(run: Run, server: { url: string; version: string; directory: string; serverPid: number }): Promise<void> {
+  await writeRunRecord({
+    runId: run.runId,
+    managerPid: process.pid,
+    managerStartTime: (await processStartTime(process.pid)) ?? '',
+    serverStartTime: (await processStartTime(server.serverPid)) ?? '',
+    ...server,
+    stateDir: run.state.layout.root,
+    temporaryState: run.state.temporary,
+    startedAt: new Date().toISOString(),
+  });
+}
+
+/** @throws `REQUEST_ABORTED` */
+export function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw startAborted();
+}
