@@ -42,6 +42,7 @@ function sessionHosts(): Maker<SessionHost> {
         server,
         operations,
         machine: sessionMachine,
+        inspection: () => ({}),
         limits,
         runaway,
         streamLive: true,
@@ -49,6 +50,7 @@ function sessionHosts(): Maker<SessionHost> {
         onChange: onNothing,
         onRetry: onNothing,
         onChild: onNothing,
+        onRest: onNothing,
       });
       registry.add(host);
       return host;

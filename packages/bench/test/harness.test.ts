@@ -64,9 +64,12 @@ test('figures are medians with their spread, and say whether the goal is reached
     { ours: { median: 0.2, min: 0.1, max: 0.3, rounds: 3 }, peers: [{ median: 3, min: 2, max: 4 }], reached: true },
   ]);
   const [figure] = flood.figures;
-  const answers = [{ value: 0.1 }, { above: -2, peer: 'undici + parser' }, { ratio: 15, peer: 'undici + parser' }, { ratio: 16, peer: 'undici + parser' }].map(
-    (goal) => figuresOf({ ...flood, figures: [{ ...figure!, goal }] }, measured)[0]?.reached,
-  );
+  const answers = [
+    { value: 0.1 },
+    { above: -2, peer: 'undici + parser' },
+    { ratio: 15, peer: 'undici + parser' },
+    { ratio: 16, peer: 'undici + parser' },
+  ].map((goal) => figuresOf({ ...flood, figures: [{ ...figure!, goal }] }, measured)[0]?.reached);
   expect(answers).toEqual([false, true, true, false]);
 });
 
@@ -82,7 +85,11 @@ test('every benchmark has a name of its own, and figures of its own variants and
   for (const { name, variants, points, figures } of benchmarks) {
     for (const { ours, peers, point } of figures) {
       expect(variants, name).toEqual(expect.arrayContaining([ours, ...peers]));
-      if (point !== undefined) expect(points.map(({ label }) => label), name).toContain(point);
+      if (point !== undefined)
+        expect(
+          points.map(({ label }) => label),
+          name,
+        ).toContain(point);
     }
   }
 });

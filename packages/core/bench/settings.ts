@@ -28,7 +28,7 @@ const batchEnv = {
   OPENCODE_DISABLE_EXTERNAL_SKILLS: '1',
 };
 
-/** opencode takes an empty variable as one that is not set. */
+/** An empty variable is left out. */
 const switches: Readonly<Record<string, Switch>> = {
   'batch profile': {},
   'snapshots on': { config: { snapshot: true } },
@@ -57,7 +57,7 @@ async function measure(one: Switch, { prompts = 60, concurrency = 10 }: Settings
   const config = { ...model.opencodeConfig(), ...batchConfig, ...one.config };
   await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(config) } });
   const { path: binary } = await findBinary();
-  const env = { ...batchEnv, ...one.env };
+  const env = Object.fromEntries(Object.entries({ ...batchEnv, ...one.env }).filter(([, value]) => value !== ''));
   await using server = await startBareServer({ binary, directory: workspace.path, home: home.path, env, flags: one.flags ?? [] });
   await using loop = await bareLoop(server, one.titles === 'generated' ? {} : { title: 'bench' });
   await loop.run(concurrency, concurrency);

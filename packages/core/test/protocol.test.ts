@@ -64,7 +64,17 @@ describe('decodeFrame', () => {
   });
 
   test('takes a delta apart as parsing it does, whatever its text', () => {
-    for (const delta of ['', ' word', '\n', '"quoted"', 'back\\slash\\', '\u0000\u2028', 'snow \u2603 \u{1F600}', '"}}}', '{"directory":"']) {
+    for (const delta of [
+      '',
+      ' word',
+      '\n',
+      '"quoted"',
+      'back\\slash\\',
+      '\u0000\u2028',
+      'snow \u2603 \u{1F600}',
+      '"}}}',
+      '{"directory":"',
+    ]) {
       const properties = { sessionID: 'ses_1', messageID: 'msg_1', partID: 'prt_1', field: 'text', delta };
       const data = frame({ id: 'evt_7', type: 'message.part.delta', properties });
       // Another order of keys is read by the parser.

@@ -1,4 +1,6 @@
 import { createInterface } from 'node:readline';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { execa } from 'execa';
 import { privateEnvironment } from '../measure/private-environment.ts';
 
@@ -21,7 +23,7 @@ export interface BareServerOptions {
 
 /** Starts it; resolves with its listening line. */
 export async function startBareServer({ binary, directory, home, env = {}, flags = [] }: BareServerOptions): Promise<BareServer> {
-  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0', ...flags], {
+  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', String(await freePort()), ...flags], {
     cwd: directory,
     env: { ...privateEnvironment(home), ...env },
     extendEnv: false,
@@ -40,6 +42,16 @@ export async function startBareServer({ binary, directory, home, env = {}, flags
       await server;
     },
   };
+}
+
+/** opencode's own choice for port 0 is 4096, which two servers that start at once both find free. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function listeningUrl(stdout: NodeJS.ReadableStream): Promise<string> {
