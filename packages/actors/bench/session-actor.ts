@@ -24,8 +24,8 @@ await runCase({
 });
 
 interface Maker<Made> {
-  create(index: number): Made;
-  stop(made: Made): void;
+  readonly create: (index: number) => Made;
+  readonly stop: (made: Made) => void;
 }
 
 function sessionHosts(): Maker<SessionHost> {

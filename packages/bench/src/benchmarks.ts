@@ -152,7 +152,7 @@ const startUp: Benchmark = {
   rounds: 3,
   figures: ['ocm --help', 'ocm --version'].flatMap((ours): Figure[] => [
     {
-      title: `${ours}`,
+      title: ours,
       metric: 'wallMs',
       unit: 'ms',
       digits: 0,

@@ -137,5 +137,31 @@ function framed(frameMs: number, title: string, metric: string, unit: string, di
   return { title: `${title}, ${frameMs} ms`, point: String(frameMs), metric, unit, digits, better: 'lower', ours: 'frame', peers: [] };
 }
 
+const threads: Benchmark = {
+  name: 'threads',
+  about:
+    'Whether the streams of several servers should share a thread: four servers, each with 1,000 events a second of 25 sessions. CPU is that of all threads of the client.',
+  file: 'packages/events/bench/threads.ts',
+  variants: ['one thread', 'a thread each'],
+  points: [{ label: '', settings: {} }],
+  rounds: 3,
+  sources: true,
+  onRequest: true,
+  figures: [
+    ['CPU per event, all threads', 'processUsPerEvent', 'us', 1] as const,
+    ['Delay of a delta p50', 'p50Ms', 'ms', 1] as const,
+    ['Delay of a delta p99', 'p99Ms', 'ms', 1] as const,
+    ['Peak memory of the client', 'peakMemoryMb', 'MB', 0] as const,
+  ].map(([title, metric, unit, digits]): Figure => ({
+    title,
+    metric,
+    unit,
+    digits,
+    better: 'lower',
+    ours: 'one thread',
+    peers: ['a thread each'],
+  })),
+};
+
 /** Benchmarks that settled a question of the design (docs/decisions); each runs when it is named. */
-export const questions: readonly Benchmark[] = [settings, servers, boundary, frame];
+export const questions: readonly Benchmark[] = [settings, servers, boundary, frame, threads];

@@ -38,6 +38,7 @@ async function measure(form: Form, { events = 1000, batches = 500 }: Settings): 
       else {
         const received = forms[form].read(message);
         if (received.length !== batch.length) throw new Error('a batch is not whole');
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
         worker.postMessage('acknowledge');
       }
     });

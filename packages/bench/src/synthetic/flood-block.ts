@@ -1,4 +1,4 @@
-import { Ids } from './ids.ts';
+import type { Ids } from './ids.ts';
 import { mixOfSessions } from './mix.ts';
 import { RecordWriter, type Route } from './records.ts';
 

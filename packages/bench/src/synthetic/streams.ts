@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { eventsInBlock, FloodBlock } from './flood-block.ts';
-import { Ids } from './ids.ts';
+import type { Ids } from './ids.ts';
 import { mixOfSessions } from './mix.ts';
 import { RecordWriter, type Route } from './records.ts';
 import type { WireEvent } from './turn-script.ts';

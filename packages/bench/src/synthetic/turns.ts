@@ -1,4 +1,4 @@
-import { Ids } from './ids.ts';
+import type { Ids } from './ids.ts';
 import type { Streams } from './streams.ts';
 import { closingOf, deltaOf, messagesOf, openingOf, type ScriptedTurn, type WireEvent } from './turn-script.ts';
 

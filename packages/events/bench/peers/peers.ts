@@ -8,7 +8,7 @@ import { EventMonitor, type EventMonitorOptions } from '@opencode-manager/events
 export type OnEvent = (sessionId: string | undefined, delta: string | undefined) => void;
 
 /** A subscriber that is connected. */
-export interface Subscribed {
+interface Subscribed {
   close(): Promise<void>;
 }
 
