@@ -257,11 +257,11 @@ const throughput: Benchmark = {
   variants: ['pool', 'undici loop', 'SDK, default server', 'opencode run'],
   rare: {
     'SDK, default server': { rounds: 2, points: ['1', '10', '50'] },
-    'opencode run': { rounds: 2, points: ['10'] },
+    'opencode run': { rounds: 1, points: ['10'] },
   },
   points: [
-    { label: '1', settings: { concurrency: 1, prompts: 30 } },
-    { label: '10', settings: { concurrency: 10, prompts: 80 } },
+    { label: '1', settings: { concurrency: 1, prompts: 20 } },
+    { label: '10', settings: { concurrency: 10, prompts: 60 } },
     { label: '50', settings: { concurrency: 50, prompts: 100 } },
   ],
   quickPoints: [{ label: '10', settings: { concurrency: 10, prompts: 20, processes: 2 } }],

@@ -21,8 +21,8 @@ const settings: Benchmark = {
     'Which settings of opencode make a batch fast: the settings of the `batch` profile, and the same with one switch the other way. Ten prompts at once with an instant scripted model in one git repository, from a bare undici loop; CPU is that of the server and its children.',
   file: 'packages/core/bench/settings.ts',
   variants: ['batch profile', ...switches],
-  points: [{ label: '', settings: { prompts: 60 } }],
-  rounds: 2,
+  points: [{ label: '', settings: { prompts: 40 } }],
+  rounds: 1,
   onRequest: true,
   figures: [
     {
