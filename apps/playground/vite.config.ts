@@ -1,8 +1,7 @@
-import { poolMachine, sessionMachine } from '@opencode-manager/actors/machines';
+import { plainDefinition, poolMachine, serverMachine, sessionMachine } from '@opencode-manager/actors/machines';
 import ELK from 'elkjs/lib/elk.bundled.js';
 import { defineConfig, type Plugin } from 'vite';
 import type { AnyStateMachine } from 'xstate';
-import { plainDefinition } from './src/chart/definition.ts';
 import { layoutChart } from './src/chart/layout.ts';
 import { chartModel } from './src/chart/model.ts';
 
@@ -15,7 +14,7 @@ function chartLayouts(): Plugin {
     resolveId: (id) => (id === layoutsId ? `\0${layoutsId}` : undefined),
     async load(id) {
       if (id !== `\0${layoutsId}`) return undefined;
-      const machines: readonly AnyStateMachine[] = [sessionMachine, poolMachine];
+      const machines: readonly AnyStateMachine[] = [sessionMachine, poolMachine, serverMachine];
       const elk = new ELK();
       const layouts: Record<string, unknown> = {};
       for (const machine of machines) layouts[machine.id] = await layoutChart(elk, chartModel(plainDefinition(machine)));

@@ -1,16 +1,28 @@
-// Writes the pictures of docs/images: each view of the page, in simulation and beside a real run. Needs a build.
+// Writes the pictures of docs/images: each view of the page, in simulation and beside a real run. Needs a build. Another
+// directory may be named. With pngquant on PATH the pictures become a third of their size.
+import { spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { openBrowser } from '../test/support/browser.ts';
 import { Ocm } from '../test/support/ocm.ts';
 
-const images = fileURLToPath(new URL('../../../docs/images/', import.meta.url));
+const images = process.argv[2] ?? fileURLToPath(new URL('../../../docs/images/', import.meta.url));
+const phone = { width: 390, height: 844 };
+const desktop = { width: 1280, height: 800 };
 
 async function save(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: `${images}${name}.png`, animations: 'disabled' });
-  console.log(`docs/images/${name}.png`);
+  const path = join(images, `playground-${name}.png`);
+  // What was done is drawn with the next frame.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await page.screenshot({ path, animations: 'disabled' });
+  spawnSync('pngquant', ['--force', '--skip-if-larger', '--strip', '--quality=70-98', '--output', path, path]);
+  console.log(`playground-${name}.png`);
 }
+
+const tab = (page: Page, name: string) => page.getByRole('tab', { name }).click();
+const theme = (page: Page) => page.getByTestId('theme').click();
 
 /** Lets a scenario run until something is on the page, and stops it there. */
 async function runUntil(page: Page, scenario: string, selector: string): Promise<void> {
@@ -22,33 +34,56 @@ async function runUntil(page: Page, scenario: string, selector: string): Promise
 async function simulation(page: Page): Promise<void> {
   await runUntil(page, 'gap', '.cell[data-path="active.reconciling"]');
   await page.locator('.cell[data-path="active.reconciling"]').first().click();
-  await save(page, 'playground-simulation');
-  await page.getByRole('tab', { name: 'Sequence' }).click();
-  await save(page, 'playground-sequence');
-  await page.getByRole('tab', { name: 'Session chart' }).click();
+  await save(page, 'simulation');
+  await tab(page, 'Sequence');
+  await save(page, 'sequence');
+  await tab(page, 'Session');
   await runUntil(page, 'ask', '.cell[data-path="active.awaitingInput"]');
-  await page.getByRole('button', { name: 'Active' }).click();
-  await page.getByRole('tab', { name: 'Faults' }).click();
-  await save(page, 'playground-close-up');
+  await page.getByRole('button', { name: 'Active', exact: true }).click();
+  await tab(page, 'Send');
+  await save(page, 'close-up');
   await page.getByRole('button', { name: 'Fit' }).click();
 }
 
+async function servers(page: Page): Promise<void> {
+  await theme(page);
+  await page.getByTestId('speed').selectOption('1');
+  await runUntil(page, 'crash', '[data-testid="pool-state"].tone-recovering');
+  await page.getByTestId('pool-state').click();
+  await tab(page, 'Faults');
+  await save(page, 'pool-dark');
+  await theme(page);
+  await runUntil(page, 'rotation', '[data-testid="server-state"].tone-rotating');
+  await page.getByTestId('server-state').click();
+  await save(page, 'server');
+}
+
 async function crowd(page: Page): Promise<void> {
-  await page.getByTestId('theme').click();
+  await theme(page);
+  const fault = (name: RegExp) => page.getByRole('checkbox', { name });
+  await tab(page, 'Session');
+  await tab(page, 'Faults');
   await page.getByTestId('scenario').selectOption('crowd');
-  await page.getByRole('tab', { name: 'Faults' }).click();
-  await page.getByRole('checkbox', { name: /429 storm/ }).check();
-  await page.locator('.cell[data-path="active.backingOff"]').nth(60).waitFor({ timeout: 60_000 });
-  await page.getByRole('checkbox', { name: /429 storm/ }).uncheck();
-  await page.getByRole('checkbox', { name: /Permission asks/ }).check();
-  await page.locator('.cell[data-path="active.awaitingInput"]').nth(60).waitFor({ timeout: 60_000 });
+  await fault(/Permission asks/).check();
+  await page.locator('.cell[data-path="active.awaitingInput"]').nth(90).waitFor({ timeout: 60_000 });
+  await fault(/Permission asks/).uncheck();
+  await fault(/Sub-agents/).check();
+  await page.locator('.cell[data-path="active.waitingOnChildren"]').nth(60).waitFor({ timeout: 60_000 });
+  await fault(/429 storm/).check();
+  await page.locator('.cell[data-path="active.backingOff"]').nth(3).waitFor({ timeout: 60_000 });
   await page.getByTestId('play').click();
+  await page.locator('.cell[data-path="active.running"]').first().click();
   await page.getByRole('checkbox', { name: /Coverage/ }).check();
-  await save(page, 'playground-crowd-dark');
+  await save(page, 'crowd-dark');
   await page.getByRole('checkbox', { name: /Coverage/ }).uncheck();
-  await page.getByRole('tab', { name: 'Pool chart' }).click();
-  await save(page, 'playground-pool-dark');
-  await page.getByTestId('theme').click();
+  await theme(page);
+}
+
+async function narrow(page: Page, name: string): Promise<void> {
+  await page.setViewportSize(phone);
+  await page.evaluate(() => scrollTo(0, 0));
+  await save(page, name);
+  await page.setViewportSize(desktop);
 }
 
 async function live(page: Page): Promise<void> {
@@ -56,23 +91,25 @@ async function live(page: Page): Promise<void> {
   await page.goto(await ocm.pageUrl());
   await page.locator('.outcomes').getByText('succeeded').waitFor({ timeout: 60_000 });
   await page.locator('.cell[data-path="active.running"]').first().click();
-  await page.getByRole('row').filter({ hasText: 'message.updated' }).last().click();
-  await save(page, 'playground-live');
+  await page.getByRole('row').filter({ hasText: 'message.finalised' }).last().click();
+  await save(page, 'live');
+  await theme(page);
+  await narrow(page, 'phone-live-dark');
   await ocm.exit;
 }
 
 await mkdir(images, { recursive: true });
 {
-  await using ocm = new Ocm(['playground', '--json']);
+  await using ocm = new Ocm(['playground', '--simulate', '--json']);
   await using browsing = await openBrowser();
-  await browsing.page.goto(await ocm.pageUrl());
-  await browsing.page.getByTestId('chart').waitFor();
-  await simulation(browsing.page);
-  await crowd(browsing.page);
-  await browsing.page.setViewportSize({ width: 390, height: 844 });
-  await runUntil(browsing.page, 'clean', '.cell[data-path="active.running"]');
-  await browsing.page.getByRole('tab', { name: 'Session chart' }).click();
-  await save(browsing.page, 'playground-phone');
+  const { page } = browsing;
+  await page.goto(await ocm.pageUrl());
+  await page.getByTestId('chart').waitFor();
+  await simulation(page);
+  await servers(page);
+  await crowd(page);
+  await runUntil(page, 'clean', '.cell[data-path="active.running"]');
+  await narrow(page, 'phone');
 }
 {
   await using browsing = await openBrowser();

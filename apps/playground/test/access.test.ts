@@ -1,8 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Ocm, originOf } from './support/ocm.ts';
@@ -38,13 +37,6 @@ function ask(
   });
 }
 
-/** The binary from the lockfile, whatever is on PATH. */
-function pinnedBinary(): string {
-  return (
-    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
-  );
-}
-
 /** What an event stream tells until something is among it. */
 async function readUntil(from: string, headers: Record<string, string>, holds: (text: string) => boolean): Promise<string> {
   const response = await fetch(from, { headers, signal: AbortSignal.timeout(50_000) });
@@ -57,7 +49,7 @@ async function readUntil(from: string, headers: Record<string, string>, holds: (
 }
 
 beforeAll(async () => {
-  ocm = new Ocm(['playground', '--json']);
+  ocm = new Ocm(['playground', '--simulate', '--json']);
   url = await ocm.pageUrl();
   origin = originOf(url);
 }, 120_000);
@@ -128,18 +120,16 @@ describe('who may speak to the page', { timeout }, () => {
     await using workspace = await temporaryWorkspace({ files: { 'opencode.json.txt': JSON.stringify(model.opencodeConfig()) } });
     const config = join(workspace.path, 'opencode.json.txt');
     const prompts = ['--prompt', 'HIDDEN PROMPT', '--prompt', 'HIDDEN PROMPT, hold'];
-    await using run = new Ocm(['run', ...prompts, '--json', '--playground', '--directory', workspace.path, '--opencode-config', config], {
-      OPENCODE_BIN: pinnedBinary(),
-    });
+    await using run = new Ocm(['run', ...prompts, '--json', '--playground', '--directory', workspace.path, '--opencode-config', config]);
     const page = await run.pageUrl();
     const entered = await fetch(page, { redirect: 'manual' });
     const headers = { cookie: entered.headers.getSetCookie()[0]!.split(';')[0]! };
     const told = await readUntil(
       `${originOf(page)}/events`,
       headers,
-      (text) => text.includes('"turn.finished"') && /"deltas":[1-9]/.test(text),
+      (text) => text.includes('"task.finished"') && /"deltas":[1-9]/.test(text),
     );
-    expect(told).toContain('"message.updated"');
+    expect(told).toContain('"message.finalised"');
     expect(told).not.toMatch(/HIDDEN/);
     expect(told).not.toMatch(/password|authorization/i);
     const refused = await fetch(`${originOf(page)}/send`, {

@@ -1,7 +1,6 @@
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import {
   startScriptedModel,
   temporaryWorkspace,
@@ -10,6 +9,9 @@ import {
   type TemporaryWorkspace,
 } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ViewBuilder } from '../src/run/view.ts';
+import type { RunRecord } from '../src/trace/format.ts';
+import { axeFaults } from './support/axe.ts';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { openLine, type Line } from './support/line.ts';
 import { Ocm, originOf } from './support/ocm.ts';
@@ -63,13 +65,6 @@ async function reconnects(): Promise<number> {
   return Number(await byTest('mode').getAttribute('data-reconnects'));
 }
 
-/** The binary from the lockfile, whatever is on PATH. */
-function pinnedBinary(): string {
-  return (
-    process.env['OPENCODE_BIN'] ?? join(dirname(createRequire(import.meta.url).resolve('opencode-ai/package.json')), 'bin', 'opencode.exe')
-  );
-}
-
 beforeAll(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), 'ocm-playground-')));
   workspace = await temporaryWorkspace({ files: { 'README.md': '# Live\n' } });
@@ -102,7 +97,7 @@ beforeAll(async () => {
   ];
   line = await openLine();
   browsing = await openBrowser({ proxyPort: line.port });
-  ocm = new Ocm([...args, '--playground', '--allow-control', '--content'], { OPENCODE_BIN: pinnedBinary() });
+  ocm = new Ocm([...args, '--playground', '--allow-control', '--content']);
   line.target = Number(new URL(await ocm.pageUrl()).port);
   await page().goto(await ocm.pageUrl());
   await byTest('chart').waitFor();
@@ -140,6 +135,46 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
     await expect.poll(logCount, { timeout: turnMs, message: 'turns that were submitted' }).toBe(8);
     await filterLog('');
     expect(await byTest('server-state').textContent()).toBe('server ready');
+  });
+
+  it('names the very transitions, effects and changes of each event', async () => {
+    await filterLog('turn.submit');
+    await expect.poll(logCount, { timeout: turnMs, message: 'turns that were submitted' }).toBe(8);
+    await page().locator('.rows tbody tr').first().click();
+    const detail = () => byTest('detail').textContent();
+    await expect.poll(detail, { timeout: turnMs }).toContain('Transitions: session.idle on turn.submit; asked for submitTurn');
+    expect(await page().locator('.changes th').allTextContents()).toEqual(['turns', 'turn']);
+    await page().getByRole('complementary', { name: 'Event details' }).getByRole('button', { name: 'Close' }).click();
+    await filterLog('');
+  });
+
+  it('tells a run from which every session can be built again, with a transition for every change of state', async () => {
+    const records = await readRecords(originOf(await ocm.pageUrl()), { cookie: await cookieOfPage() });
+    const moves = records.filter(({ path, type }) => path !== undefined && type !== 'xstate.init' && type !== 'earlier');
+    expect(moves.filter(({ actor, transitions }) => actor !== 'stream' && !transitions)).toEqual([]);
+    const builder = new ViewBuilder();
+    for (const record of records) builder.apply(record);
+    const { sessions, pool, server } = builder.view();
+    expect(sessions.size).toBe(8);
+    const ended = [...sessions.values()].filter(({ path }) => path === 'idle');
+    expect(ended.length).toBeGreaterThanOrEqual(4);
+    for (const { context } of ended) expect(context).toMatchObject({ turn: null, turns: 1, lastTurn: { outcome: 'succeeded' } });
+    expect(pool?.context).toMatchObject({ maxSessions: 8, queued: 0, restartLimits: { maxRestarts: 3 } });
+    expect(server).toMatchObject({ path: 'ready', context: { generation: 1, restarts: 0 } });
+  });
+
+  it('has no serious fault by axe in any view, light, dark and narrow', async () => {
+    for (const name of ['Pool', 'Server', 'Sequence', 'Session', 'Faults', 'Context', 'Send']) {
+      await page().getByRole('tab', { name, exact: true }).click();
+      expect({ name, faults: await axeFaults(page()) }).toEqual({ name, faults: [] });
+    }
+    await byTest('theme').click();
+    await expect.poll(() => axeFaults(page()), { timeout: turnMs, message: 'dark' }).toEqual([]);
+    await byTest('theme').click();
+    await page().setViewportSize({ width: 390, height: 844 });
+    await expect.poll(() => page().evaluate(() => document.documentElement.scrollWidth), { timeout: turnMs }).toBeLessThanOrEqual(390);
+    await expect.poll(() => axeFaults(page()), { timeout: turnMs, message: 'narrow' }).toEqual([]);
+    await page().setViewportSize({ width: 1280, height: 800 });
   });
 
   it('shows a hostile prompt as text', async () => {
@@ -215,10 +250,8 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
   });
 });
 
-type Numbered = { readonly seq: number };
-
 /** What the event stream holds at once: it ends with the first message of the history that is not full. */
-async function readRecords(origin: string, headers: Record<string, string>): Promise<Numbered[]> {
+async function readRecords(origin: string, headers: Record<string, string>): Promise<RunRecord[]> {
   const stop = new AbortController();
   const response = await fetch(`${origin}/events`, { headers, signal: AbortSignal.any([stop.signal, AbortSignal.timeout(turnMs)]) });
   let text = '';
@@ -227,7 +260,7 @@ async function readRecords(origin: string, headers: Record<string, string>): Pro
     const data = /event: records\ndata: (.*)\n\n/.exec(text);
     if (!data) continue;
     stop.abort();
-    return JSON.parse(data[1]!) as Numbered[];
+    return JSON.parse(data[1]!) as RunRecord[];
   }
   throw new Error('the event stream ended without a record');
 }

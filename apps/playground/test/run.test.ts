@@ -1,15 +1,12 @@
-import { poolMachine, sessionMachine } from '@opencode-manager/actors/machines';
+import { contextChanges } from '@opencode-manager/actors/machines';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { plainDefinition } from '../src/chart/definition.ts';
-import { chartModel } from '../src/chart/model.ts';
+import { tagsOf } from '../src/run/meaning.ts';
 import { RunStore } from '../src/run/store.ts';
 import { ViewBuilder } from '../src/run/view.ts';
 import { scenarios } from '../src/simulation/scenarios.ts';
 import { World } from '../src/simulation/world.ts';
-import { applyChanges, diff } from '../src/trace/changes.ts';
-import type { RunRecord } from '../src/trace/format.ts';
-
-const models = { session: chartModel(plainDefinition(sessionMachine)), pool: chartModel(plainDefinition(poolMachine)) };
+import { applyChanges } from '../src/trace/changes.ts';
+import type { Change, RunRecord } from '../src/trace/format.ts';
 
 /** Frames of a page that draws whenever it is asked. */
 function withFrames(): void {
@@ -28,17 +25,10 @@ function play(id: string, untilMs: number): { readonly records: RunRecord[]; rea
 }
 
 describe('changes of a context', () => {
-  it('lead from one value to the other, leaf by leaf', () => {
+  it('lead from one value to the other', () => {
     const before = { a: 1, b: { c: [1, 2], d: 'x', same: { deep: true } }, gone: null };
     const after = { a: 1, b: { c: [1, 3], d: 'x', same: { deep: true } }, fresh: { e: 1 } };
-    const changes = diff(before, after);
-    expect(changes).toEqual([
-      { path: 'b.c', before: [1, 2], after: [1, 3] },
-      { path: 'gone', before: null },
-      { path: 'fresh', after: { e: 1 } },
-    ]);
-    expect(applyChanges(before, changes)).toEqual(after);
-    expect(diff(after, structuredClone(after))).toEqual([]);
+    expect(applyChanges(before, contextChanges(before, after) as Change[])).toEqual(after);
   });
 });
 
@@ -55,6 +45,51 @@ describe.each(scenarios.filter(({ id }) => id !== 'crowd'))('the scenario "$titl
       expect(view.path).toBe(typeof value === 'string' ? value : Object.entries(value).flat().join('.'));
     }
     expect(records.map(({ seq }) => seq)).toEqual(records.map((_, index) => index + 1));
+    const { server } = builder.view();
+    expect(server?.context).toEqual(JSON.parse(JSON.stringify(world.life.actor.getSnapshot().context)));
+    expect(server?.path).toBe(world.life.actor.getSnapshot().value);
+  });
+});
+
+describe('the simulated server', () => {
+  /** What became of each task, by the pool's own count. */
+  const outcomes = (world: World) => (world.actor('pool')!.getSnapshot().context as { outcomes: object }).outcomes;
+
+  it('comes back after a crash, and every task ends once', () => {
+    const { world, records } = play('crash', 30_000);
+    expect(outcomes(world)).toEqual({ succeeded: 24 });
+    expect(world.life.actor.getSnapshot()).toMatchObject({ value: 'ready', context: { generation: 2, restarts: 1 } });
+    expect(records.filter(({ actor, path }) => actor === 'pool' && path !== undefined).map(({ path }) => path)).toEqual([
+      'starting',
+      'running',
+      'recovering',
+      'running',
+    ]);
+    const resumed = records.filter(({ type }) => type === 'turn.resume');
+    const interrupted = records.filter(({ type, path }) => type === 'server.interrupted' && path === 'error');
+    expect(resumed.length).toBeGreaterThan(0);
+    expect(interrupted.length).toBeGreaterThan(resumed.length);
+  });
+
+  it('that keeps dying spends the budget, and no task is left', () => {
+    const { world, records } = play('loop', 30_000);
+    expect(outcomes(world)).toEqual({ server_lost: 12 });
+    expect(world.actor('pool')!.getSnapshot().value).toBe('failed');
+    expect(world.life.actor.getSnapshot().value).toBe('failed');
+    expect(records.filter(({ effects }) => effects?.includes('relaunchServer')).length).toBe(3);
+  });
+
+  it('that grows is replaced, and the old one ends with its last turn', () => {
+    const { world, records } = play('rotation', 12_000);
+    expect(world.life.actor.getSnapshot()).toMatchObject({ context: { generation: 2, rotations: 1, retiring: [] } });
+    expect(records.filter(({ actor }) => actor === 'server').map(({ type }) => type)).toContain('generation.retired');
+    expect(records.flatMap(tagsOf)).not.toContain('error');
+  });
+
+  it('that refuses turns is spared by the pool', () => {
+    const { records } = play('quota', 4000);
+    const last = records.findLast(({ type }) => type === 'provider.paused');
+    expect(last).toMatchObject({ actor: 'pool', payload: { isRateLimit: true } });
   });
 });
 
@@ -62,7 +97,7 @@ describe('the store of a run', () => {
   it('shows any moment as it was', async () => {
     withFrames();
     const { records } = play('gap', 8000);
-    const store = new RunStore(models);
+    const store = new RunStore();
     for (const record of records) store.append(record);
     for (const end of [0, 1, 40, records.length - 1, records.length]) {
       store.moveTo(end);
@@ -77,7 +112,7 @@ describe('the store of a run', () => {
   it('takes records of 500 sessions far faster than 5,000 a second, and pushes the oldest out', async () => {
     withFrames();
     const { records } = play('crowd', 2500);
-    const store = new RunStore(models, 8192);
+    const store = new RunStore(8192);
     const startedAt = performance.now();
     for (const record of records) store.append(record);
     const perSecond = (records.length * 1000) / (performance.now() - startedAt);

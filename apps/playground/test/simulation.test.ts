@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import axeCore from 'axe-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { axeFaults } from './support/axe.ts';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { Ocm, originOf } from './support/ocm.ts';
 
@@ -11,7 +11,7 @@ const byTest = (id: string) => page().getByTestId(id);
 const pathOfChosen = () => byTest('chosen-path').first().textContent();
 
 beforeAll(async () => {
-  ocm = new Ocm(['playground', '--json']);
+  ocm = new Ocm(['playground', '--simulate', '--json']);
   browsing = await openBrowser();
   await page().goto(await ocm.pageUrl());
   await byTest('chart').waitFor();
@@ -50,25 +50,6 @@ async function stepUntil(what: string, holds: () => Promise<boolean>, limit = 20
 /** Does not wait for the list to be there. */
 async function outcomes(): Promise<string> {
   return (await page().locator('.outcomes').allTextContents()).join('');
-}
-
-async function axeFaults(): Promise<string[]> {
-  if (!(await page().evaluate(() => 'axe' in globalThis))) await page().evaluate(axeCore.source);
-  return page().evaluate(async () => {
-    const axe = (
-      globalThis as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: string[] }[] }[] }> } }
-    ).axe;
-    const { violations } = await axe.run();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes
-            .map(({ target }) => target.join(' '))
-            .slice(0, 4)
-            .join(', ')}`,
-      );
-  });
 }
 
 describe('the page in simulation', { timeout: 180_000 }, () => {
@@ -134,11 +115,49 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await page().getByRole('tab', { name: 'Send' }).click();
   });
 
-  it('ends twenty turns of a killed server once each', async () => {
+  it('shows a server that is killed under twenty turns, and all of them to their end', async () => {
     await standStill('crash');
-    await stepUntil('the server is gone', async () => ((await byTest('server-state').textContent()) ?? '').includes('gone'), 400);
-    expect(await page().locator('.cell[data-path="dead"]').count()).toBe(20);
-    await stepUntil('every task was told', async () => (await outcomes()).includes('server_lost 24'), 60);
+    const serverState = async () => (await byTest('server-state').textContent()) ?? '';
+    await stepUntil('the server is lost', async () => (await serverState()).includes('restarting'), 400);
+    expect(await byTest('pool-state').textContent()).toBe('pool recovering');
+    expect(await page().locator('.cell[data-path="error"]').count()).toBeGreaterThan(10);
+    expect(await page().locator('.pip[data-used="true"]').count()).toBe(1);
+    await byTest('server-state').click();
+    await page().locator('[data-node="restarting"][data-leaf="true"]').waitFor();
+    await stepUntil('another one answers', async () => (await serverState()).includes('ready'), 60);
+    expect(await byTest('server-line').textContent()).toBe('Server generation 2 · 1 restarted');
+    await byTest('play').click();
+    await expect.poll(outcomes, { timeout: 60_000, message: 'the end of every task' }).toBe('succeeded 24');
+    await byTest('play').click();
+    await page().locator('.cell').first().click();
+  });
+
+  it('spends the restart budget on a server that keeps dying', async () => {
+    await standStill('loop');
+    await stepUntil('the pool has failed', async () => (await byTest('pool-state').textContent()) === 'pool failed', 400);
+    expect(await byTest('server-state').textContent()).toBe('server failed');
+    expect(await page().locator('.pip[data-used="true"]').count()).toBe(3);
+    expect(await outcomes()).toBe('server_lost 12');
+  });
+
+  it('replaces a server that grows, on its own chart', async () => {
+    await standStill('rotation');
+    await byTest('server-state').click();
+    await byTest('speed').selectOption('5');
+    await byTest('play').click();
+    await page().locator('[data-node="rotating"][data-leaf="true"]').waitFor();
+    await expect.poll(() => byTest('server-line').textContent(), { timeout: 20_000 }).toContain('generation 2 · 1 rotated');
+    await byTest('play').click();
+    await byTest('speed').selectOption('1');
+    await page().getByRole('tab', { name: 'Send' }).click();
+    await expect.poll(() => page().getByRole('button', { name: 'rotation.wanted' }).count(), { timeout: 20_000 }).toBe(1);
+    await page().locator('.cell').first().click();
+  });
+
+  it('shows what the provider allows of the pool', async () => {
+    await standStill('quota');
+    await stepUntil('a refusal', async () => (await byTest('breaker').getAttribute('data-held')) === 'true', 60);
+    expect(await byTest('breaker').textContent()).toMatch(/held .* · 1 at once/);
   });
 
   it('draws the sequence, counts coverage and exports', async () => {
@@ -146,7 +165,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await stepUntil('three turns', async () => (await outcomes()) === 'succeeded 3', 300);
     await page().getByRole('tab', { name: 'Sequence' }).click();
     await expect.poll(() => page().locator('.message[data-type="submitTurn"]').count(), { timeout: 20_000 }).toBeGreaterThan(0);
-    await page().getByRole('tab', { name: 'Session chart' }).click();
+    await page().getByRole('tab', { name: 'Session' }).click();
     await page()
       .getByRole('checkbox', { name: /Coverage/ })
       .check();
@@ -186,10 +205,10 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
   it('has no serious fault by axe, light and dark, and can be used by keyboard', async () => {
     await standStill('gap');
     await stepUntil('a reconciling session', async () => (await page().locator('.cell[data-path="active.reconciling"]').count()) > 0);
-    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => axeFaults(page()), { timeout: 30_000 }).toEqual([]);
     await byTest('theme').click();
     expect(await page().evaluate(() => document.documentElement.dataset['theme'])).toBe('dark');
-    await expect.poll(axeFaults, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => axeFaults(page()), { timeout: 30_000 }).toEqual([]);
     await byTest('theme').click();
     await byTest('chart').focus();
     const before = await page().locator('[data-testid=chart] > g').getAttribute('transform');

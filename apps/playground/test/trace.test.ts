@@ -112,7 +112,7 @@ describe('trace files', { timeout: 180_000 }, () => {
   });
 
   it('open from disk on a page that simulates', async () => {
-    await using ocm = new Ocm(['playground', '--json']);
+    await using ocm = new Ocm(['playground', '--simulate', '--json']);
     const { page } = browsing;
     await page.goto(await ocm.pageUrl());
     await page.getByTestId('chart').waitFor();

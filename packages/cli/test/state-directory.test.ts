@@ -8,8 +8,8 @@ import { expectNoProcess, openBench, type Bench, type Running } from './support/
  * A file system of its own for the state directory, seen by one command alone, which takes it along when it ends. It needs the
  * right to mount: root has it unless its container lacks CAP_SYS_ADMIN, others have it where user namespaces are allowed.
  */
-const [unshare, ...namespace] = process.getuid?.() === 0 ? ['unshare', '-m'] : ['unshare', '-Urm'];
-const mayMount = spawnSync(unshare!, [...namespace, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+const namespace = process.getuid?.() === 0 ? ['-m'] : ['-Urm'];
+const mayMount = spawnSync('unshare', [...namespace, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
 if (!mayMount) console.info('Nothing can be mounted here: full and read-only state directories are not tested on this machine.');
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
@@ -35,7 +35,7 @@ function base(): string[] {
 
 function startOn(mountOptions: string, args: readonly string[]): Running {
   const mount = `mount -t tmpfs -o ${mountOptions} tmpfs "${stateDir}" && exec "$@"`;
-  return bench.start(args, { within: [unshare!, ...namespace, 'sh', '-c', mount, 'sh'] });
+  return bench.start(args, { within: ['unshare', ...namespace, 'sh', '-c', mount, 'sh'] });
 }
 
 describe.runIf(mayMount)('a state directory on a file system', () => {

@@ -1,11 +1,12 @@
 import { charts, chartsOf, machines, type Charts, type Machines } from '../chart/shipped.ts';
-import { RunStore, type Models } from '../run/store.ts';
+import { RunStore } from '../run/store.ts';
 import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/format.ts';
+import type { ActorKind } from '../run/meaning.ts';
 import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
 import { Playback } from './playback.ts';
 import { Simulation } from './simulation.ts';
 
-export type CentreTab = 'session' | 'pool' | 'sequence';
+export type CentreTab = ActorKind | 'sequence';
 export type SideTab = 'send' | 'faults' | 'context';
 
 /** What the user chose to look at. */
@@ -34,7 +35,7 @@ export interface PageState {
 
 /** Everything of the page that is not drawing: the run, where it comes from, and what the user chose. */
 export class Controller {
-  readonly store = new RunStore(modelsOf(charts));
+  readonly store = new RunStore();
   readonly playback = new Playback(this.store, () => this.#changed());
   simulation: Simulation | undefined;
   #link: LiveLink | undefined;
@@ -70,7 +71,7 @@ export class Controller {
     this.#leave();
     this.#set({ info: { mode: 'simulation', title: 'Simulation', control: true, content: true }, link: null, notice: null, charts });
     if (!this.simulation) {
-      this.store.clear(modelsOf(charts));
+      this.store.clear();
       this.simulation = new Simulation(this.store, () => this.#changed());
     }
     this.choose({ actor: '', record: null });
@@ -81,11 +82,11 @@ export class Controller {
   async openTrace(text: string): Promise<void> {
     try {
       const { header, records } = parseTrace(text);
-      const recorded = await chartsOf(header.machines as Machines | undefined);
+      const recorded = await chartsOf(header.machines as Partial<Machines> | undefined);
       this.#leave();
       this.simulation?.pause();
       this.simulation = undefined;
-      this.store.clear(modelsOf(recorded));
+      this.store.clear();
       for (const record of records) this.store.append(record);
       this.#set({
         info: { mode: 'trace', title: header.title, control: false, content: header.content },
@@ -156,8 +157,4 @@ export class Controller {
   #changed(): void {
     this.#set({});
   }
-}
-
-function modelsOf({ session, pool }: Charts): Models {
-  return { session: session.model, pool: pool.model };
 }

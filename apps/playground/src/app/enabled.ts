@@ -1,7 +1,8 @@
-import { poolMachine, sessionMachine } from '@opencode-manager/actors/machines';
+import { poolMachine, serverMachine, sessionMachine } from '@opencode-manager/actors/machines';
 import { getNextTransitions, type AnyMachineSnapshot, type AnyStateMachine } from 'xstate';
 import { selfAndAncestors, type ChartModel, type ChartTransition } from '../chart/model.ts';
 import type { Charts } from '../chart/shipped.ts';
+import { kindOf, type ActorKind } from '../run/meaning.ts';
 import type { ActorView } from '../run/view.ts';
 
 /** An event, or a timer, that a state reacts to. */
@@ -11,6 +12,12 @@ export interface EnabledEvent {
   readonly isDelay: boolean;
   readonly transitions: readonly ChartTransition[];
 }
+
+const machinesByKind: Readonly<Record<ActorKind, AnyStateMachine>> = {
+  session: sessionMachine,
+  pool: poolMachine,
+  server: serverMachine,
+};
 
 type StateValue = string | { readonly [key: string]: StateValue };
 
@@ -25,7 +32,8 @@ function valueOf(path: string): StateValue {
  * whether one holds depends on the event to come.
  */
 export function enabledEvents(charts: Charts, actor: ActorView): EnabledEvent[] {
-  const { model } = actor.id === 'pool' ? charts.pool : charts.session;
+  if (actor.ended) return [];
+  const { model } = charts[kindOf(actor.id)];
   const groups = charts.foreign ? drawnTransitions(model, actor) : nextTransitions(model, actor);
   const events = [...groups].map(([type, transitions]) => {
     return { type, label: transitions[0]?.label ?? type, isDelay: transitions[0]?.kind === 'delay', transitions };
@@ -45,7 +53,7 @@ function drawnTransitions(model: ChartModel, actor: ActorView): Groups {
 }
 
 function nextTransitions(model: ChartModel, actor: ActorView): Groups {
-  const machine: AnyStateMachine = actor.id === 'pool' ? poolMachine : sessionMachine;
+  const machine = machinesByKind[kindOf(actor.id)];
   const known = model.nodes.some(({ path }) => path === actor.path);
   if (!known) return new Map();
   const snapshot = machine.resolveState({ value: valueOf(actor.path), context: actor.context }) as AnyMachineSnapshot;

@@ -13,7 +13,7 @@ const timersPerFrame = 1200;
 /** Beyond this, a step would leap to a deadline that nobody waits for. */
 const longestStepMs = 600_000;
 
-export type Fault = 'dropStream' | 'killServer' | 'refuseSessions' | keyof Weather;
+export type Fault = 'dropStream' | 'killServer' | 'rotateServer' | 'refuseSessions' | keyof Weather;
 
 /** Runs a scenario against the time of the page: play, pause, speed, step. */
 export class Simulation {
@@ -101,7 +101,7 @@ export class Simulation {
   }
 
   isOn(fault: Fault): boolean {
-    if (fault === 'dropStream') return false;
+    if (fault === 'dropStream' || fault === 'rotateServer') return false;
     if (fault === 'killServer') return !this.#world.server.alive;
     return fault === 'refuseSessions' ? this.#world.refuseSessions : this.#world.weather[fault];
   }
@@ -109,8 +109,9 @@ export class Simulation {
   toggle(fault: Fault): void {
     if (fault === 'dropStream') this.#world.dropStream();
     else if (fault === 'killServer') this.#world.killServer();
+    else if (fault === 'rotateServer') this.#world.life.rotate('asked');
     else if (fault === 'refuseSessions') this.#world.refuseSessions = !this.#world.refuseSessions;
-    else this.#world.weather[fault] = !this.#world.weather[fault];
+    else this.#world.setWeather(fault, !this.#world.weather[fault]);
     this.#onChange();
   }
 

@@ -1,4 +1,5 @@
-import type { PoolMachineEvent, SessionMachineEvent } from '@opencode-manager/actors/machines';
+import type { PoolMachineEvent, ServerMachineEvent, SessionMachineEvent } from '@opencode-manager/actors/machines';
+import { kindOf, type ActorKind } from '../run/meaning.ts';
 import type { Json } from '../trace/format.ts';
 
 /** What a template may draw on. */
@@ -77,6 +78,8 @@ const sessionTemplates: Fields<SessionMachineEvent> = {
   'session.deleted': () => ({}),
   'session.failed': () => error('SESSION_ACTOR_FAILED', 'The actor failed.'),
   'server.exited': () => error('SERVER_EXITED', 'The opencode server ended.'),
+  'server.interrupted': () => error('SERVER_EXITED', 'The opencode server ended.'),
+  'turn.resume': (input) => ({ taskId: 'by-hand', messageId: 'msg_hand', kind: 'prompt', timeoutMs: null, ...at(input) }),
 };
 
 const place = { taskId: 'task-1', priority: 0, group: '' };
@@ -90,11 +93,37 @@ const poolTemplates: Fields<PoolMachineEvent> = {
   'retry.due': () => place,
   'pool.drain': () => ({}),
   'pool.stop': () => ({}),
-  'server.exited': () => error('SERVER_EXITED', 'The opencode server ended.'),
+  'server.exited': (input) => ({
+    ...error('SERVER_EXITED', 'The opencode server ended.'),
+    recovery: { atMs: Math.round(input.nowMs), jitter: 0 },
+  }),
+  'task.held': () => ({ taskId: 'task-1' }),
+  'provider.paused': (input) => ({ ...at(input), untilMs: Math.round(input.nowMs) + 5000, isRateLimit: true }),
+};
+
+const serverTemplates: Fields<ServerMachineEvent> = {
+  'server.ready': at,
+  'server.lost': () => error('SERVER_EXITED', 'The opencode server ended.'),
+  'server.given_up': () => error('RESTART_BUDGET_SPENT', 'Three restarts are spent.'),
+  'server.memory': (input) => ({ rssBytes: 2_400_000_000, ...at(input) }),
+  'rotation.wanted': () => ({ reason: 'asked' }),
+  'rotation.failed': (input) => ({ ...error('SERVER_EXITED', 'The next server ended at its start.'), ...at(input) }),
+  'generation.retired': () => ({ generation: 1 }),
+};
+
+type Templates = Readonly<Record<string, (input: TemplateInput) => Json>>;
+
+const simulated: Readonly<Record<ActorKind, Templates>> = { session: sessionTemplates, pool: poolTemplates, server: serverTemplates };
+
+/** What a live run is told is not the machine's own event: the run makes that of it. */
+const live: Templates = {
+  'turn.submit': () => ({ prompt: 'Say hello in one sentence.' }),
+  'task.queued': () => ({ prompt: 'Say hello in one sentence.' }),
+  'ask.closed': (input) => ({ id: turnOf(input).openAsks?.[0]?.id ?? '', allow: true }),
 };
 
 /** A payload to start from for an event of an actor. */
-export function templateOf(actor: string, type: string, input: TemplateInput): Json {
-  const templates: Readonly<Record<string, (input: TemplateInput) => Json>> = actor === 'pool' ? poolTemplates : sessionTemplates;
+export function templateOf(actor: string, type: string, input: TemplateInput & { readonly isLive: boolean }): Json {
+  const templates = input.isLive ? live : simulated[kindOf(actor)];
   return templates[type]?.(input) ?? {};
 }

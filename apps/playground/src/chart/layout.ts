@@ -87,7 +87,7 @@ function sizeOf(model: ChartModel, node: ChartNode): { readonly width: number; r
   const places = rowPlaces(model, node);
   const right = Math.max(0, ...places.map(({ x, width }) => x + width));
   const bottom = Math.max(0, ...places.map(({ y }) => y + 8));
-  return { width: Math.max(126, node.key.length * lettering.titleWidth + 34, right), height: Math.max(46, bottom) };
+  return { width: Math.max(150, node.key.length * lettering.titleWidth + 34, right), height: Math.max(62, bottom) };
 }
 
 /** Height of a compound state's own text, above its children. */

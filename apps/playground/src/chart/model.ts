@@ -1,4 +1,4 @@
-import type { PlainState, PlainTransition } from './definition.ts';
+import type { PlainState, PlainTransition } from '@opencode-manager/actors/machines';
 
 type EdgeKind = 'event' | 'always' | 'delay';
 
@@ -98,7 +98,8 @@ function transitionOf(source: string, transition: PlainTransition, index: number
   const guard = guardName(transition.guard);
   const kind: EdgeKind = eventType === '' ? 'always' : delay === undefined ? 'event' : 'delay';
   return {
-    id: transitionId(source, eventType, index),
+    // As steps name it.
+    id: `${source}|${eventType}|${index}`,
     source,
     ...(target?.[0] !== undefined && { target: target[0].replace(/^#/, '') }),
     kind,
@@ -108,11 +109,6 @@ function transitionOf(source: string, transition: PlainTransition, index: number
     actions: actionNames(transition.actions),
     ...(description !== undefined && { description }),
   };
-}
-
-/** The id under which records name a transition. */
-export function transitionId(source: string, eventType: string, index: number): string {
-  return `${source}|${eventType}|${index}`;
 }
 
 function arrowsOf(transitions: readonly ChartTransition[]): ChartEdge[] {
@@ -132,37 +128,6 @@ function guardName(guard: PlainTransition['guard']): string | undefined {
 
 function actionNames(actions: PlainState['entry'] = []): string[] {
   return actions.map((action) => (typeof action === 'string' ? action : action.type)).filter((name) => !name.startsWith('xstate.'));
-}
-
-/**
- * The transitions that lead from one state to another when a record does not name them: a direct one, preferably on
- * the event, then eventless ones. Empty when no such way is drawn.
- */
-export function likelyTransitions(model: ChartModel, from: string, to: string, eventType: string): readonly ChartTransition[] {
-  const sources = selfAndAncestors(model, `${model.id}.${from}`);
-  const target = `${model.id}.${to}`;
-  const first = model.transitions.filter(({ source, target: aim }) => aim !== undefined && sources.includes(source));
-  const ranked = first.toSorted((a, b) => rank(a, eventType) - rank(b, eventType));
-  for (const step of ranked) if (entered(model, step.target!) === target) return [step];
-  for (const step of ranked) {
-    const next = model.transitions.find(
-      (one) =>
-        one.kind === 'always' &&
-        one.source === entered(model, step.target!) &&
-        one.target !== undefined &&
-        entered(model, one.target) === target,
-    );
-    if (next) return [step, next];
-  }
-  return [];
-}
-
-const rank = ({ eventType, kind }: ChartTransition, wanted: string): number => (eventType === wanted ? 0 : kind === 'always' ? 1 : 2);
-
-/** A compound state is entered at its initial state. */
-function entered(model: ChartModel, id: string): string {
-  const child = model.nodes.find(({ parent, initial }) => parent === id && initial);
-  return child ? entered(model, child.id) : id;
 }
 
 /** Ids of a state and of what it lies in, innermost first. */

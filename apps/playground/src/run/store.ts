@@ -1,16 +1,9 @@
-import type { ChartModel } from '../chart/model.ts';
 import type { RecordTag, RunRecord } from '../trace/format.ts';
-import { Coverage } from './coverage.ts';
+import { tagsOf } from './meaning.ts';
 import { emptyView, ViewBuilder, type RunView } from './view.ts';
 
 /** A whole view is kept at each of these many records; any other moment is at most so many records away. */
 const keyframeEvery = 512;
-
-/** The charts whose transitions are counted. */
-export interface Models {
-  readonly session: ChartModel;
-  readonly pool: ChartModel;
-}
 
 /** Records beyond this many push the oldest out. */
 const defaultLimit = 300_000;
@@ -46,13 +39,13 @@ export interface Moment {
  * come; a record costs a few microseconds.
  */
 export class RunStore {
-  #models: Models;
   readonly #limit: number;
   readonly #listeners = new Set<() => void>();
   #records: RunRecord[] = [];
   #keyframes: RunView[] = [];
   #newest = new ViewBuilder();
-  #coverage: Coverage;
+  /** How often each transition was taken. */
+  #counts = new Map<string, number>();
   #marks: Mark[] = [];
   /** Index after the last record that is shown; null to follow. */
   #cursor: number | null = null;
@@ -61,30 +54,27 @@ export class RunStore {
   #moment: Moment | undefined;
   #scheduled = false;
 
-  constructor(models: Models, limit = defaultLimit) {
-    this.#models = models;
+  constructor(limit = defaultLimit) {
     this.#limit = limit;
-    this.#coverage = new Coverage(models);
   }
 
   append(record: RunRecord): void {
     if (this.#records.length % keyframeEvery === 0) this.#keyframes.push(this.#newest.view());
     this.#records.push(record);
     this.#newest.apply(record);
-    this.#coverage.apply(record);
-    const tag = record.tags?.find((one) => one !== 'delta');
+    for (const id of record.transitions ?? []) this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    const tag = tagsOf(record).find((one) => one !== 'delta');
     if (tag) this.#marks.push({ seq: record.seq, atMs: record.atMs, tag });
     if (this.#records.length > this.#limit) this.#dropOldest();
     this.#changed();
   }
 
-  /** Forgets the run; another one may have other charts. */
-  clear(models: Models = this.#models): void {
-    this.#models = models;
+  /** Forgets the run. */
+  clear(): void {
     this.#records = [];
     this.#keyframes = [];
     this.#newest = new ViewBuilder();
-    this.#coverage = new Coverage(this.#models);
+    this.#counts = new Map();
     this.#marks = [];
     this.#cursor = null;
     this.#dropped = 0;
@@ -128,12 +118,6 @@ export class RunStore {
     return seq - first + 1;
   }
 
-  /** The transitions that a record took. */
-  transitionsOf(record: RunRecord, from: string | undefined): readonly string[] {
-    if (record.edges) return record.edges;
-    return from === undefined || record.path === undefined ? [] : this.#coverage.likely(record, from, record.path);
-  }
-
   moment(): Moment {
     return (this.#moment ??= this.#look());
   }
@@ -154,7 +138,7 @@ export class RunStore {
       end,
       total,
       following,
-      counts: this.#coverage.counts,
+      counts: this.#counts,
       version: this.#version,
       dropped: this.#dropped,
       marks: this.#marks,

@@ -1,5 +1,5 @@
 import { applyChanges } from '../trace/changes.ts';
-import type { Json, RunRecord } from '../trace/format.ts';
+import type { Json, Question, RunRecord } from '../trace/format.ts';
 
 /** What is known of one actor at one moment. */
 export interface ActorView {
@@ -16,8 +16,10 @@ export interface ActorView {
   readonly seq: number;
   /** Record with the newest transition. */
   readonly moved: RunRecord | undefined;
-  /** The state before that. */
-  readonly cameFrom: string | undefined;
+  /** The pool has let it go: its actor was stopped. */
+  readonly ended: boolean;
+  /** What open questions ask, by the id of the ask. */
+  readonly questions: Readonly<Record<string, readonly Question[]>>;
 }
 
 /** What is known of a run at one moment. Sessions are replaced, not changed, so that equal means unchanged. */
@@ -31,6 +33,9 @@ export interface RunView {
 }
 
 export const emptyView: RunView = { sessions: new Map(), pool: undefined, server: undefined, stream: undefined, seq: 0, atMs: 0 };
+
+/** Beyond this many actors, those that were let go longest ago leave the view. */
+const keptActors = 2000;
 
 /** A view that is moved on in place, record by record, by whoever owns it. */
 export class ViewBuilder {
@@ -49,9 +54,10 @@ export class ViewBuilder {
     this.#seq = record.seq;
     this.#atMs = record.atMs;
     const before = this.#actors.get(record.actor);
-    // Effects and summaries of hot data change nothing that is shown of an actor.
-    if (before && record.path === undefined && !record.edges && !record.changes && !record.facts) return;
+    // Summaries of hot data change nothing that is shown of an actor.
+    if (before && isIdle(record)) return;
     this.#actors.set(record.actor, moveOn(before, record));
+    if (this.#actors.size > keptActors) this.#forgetOne();
   }
 
   /** A copy that stays as it is. Costs one entry an actor. */
@@ -64,22 +70,51 @@ export class ViewBuilder {
     };
     return { pool: take('pool'), server: take('server'), stream: take('stream'), sessions, seq: this.#seq, atMs: this.#atMs };
   }
+
+  #forgetOne(): void {
+    for (const { id, ended } of this.#actors.values()) if (ended) return void this.#actors.delete(id);
+  }
 }
 
-function moveOn(before: ActorView | undefined, record: RunRecord): ActorView {
-  const { actor, path, atMs, facts, changes, edges, seq } = record;
-  const moves = path !== undefined && path !== before?.path;
+function isIdle({ path, transitions, changes, type }: RunRecord): boolean {
+  return path === undefined && !transitions && !changes && type !== 'question.described' && type !== 'xstate.stop';
+}
+
+/** What an unknown actor starts from. */
+function unknownActor(id: string, atMs: number): ActorView {
+  const nothing = { directory: '', taskId: null, lastTaskId: null, turns: 0, context: undefined, moved: undefined, questions: {} };
+  return { id, path: 'unknown', sinceMs: atMs, seq: 0, ended: false, ...nothing };
+}
+
+function moveOn(known: ActorView | undefined, record: RunRecord): ActorView {
+  const { actor, path, atMs, changes, transitions, seq } = record;
+  const before = known ?? unknownActor(actor, atMs);
+  const moves = path !== undefined && path !== before.path;
   return {
-    id: actor,
-    path: path ?? before?.path ?? 'unknown',
-    sinceMs: moves ? atMs : (before?.sinceMs ?? atMs),
-    directory: facts?.directory ?? before?.directory ?? '',
-    taskId: facts && 'taskId' in facts ? (facts.taskId ?? null) : (before?.taskId ?? null),
-    lastTaskId: facts?.taskId ?? before?.lastTaskId ?? null,
-    turns: facts?.turns ?? before?.turns ?? 0,
-    context: changes ? applyChanges(before?.context, changes) : before?.context,
+    ...before,
+    ...(moves && { path, sinceMs: atMs }),
+    ...(changes && contextOf(before, changes)),
+    ...(record.type === 'question.described' && withQuestion(before, record.payload)),
     seq,
-    moved: edges || moves ? record : before?.moved,
-    cameFrom: edges || moves ? before?.path : before?.cameFrom,
+    moved: transitions || moves ? record : before.moved,
+    ended: record.type === 'xstate.stop',
   };
+}
+
+/** What the page reads of a session's context; other machines have none of it. */
+interface SessionFields {
+  readonly directory?: string;
+  readonly turns?: number;
+  readonly turn?: { readonly taskId: string } | null;
+}
+
+function contextOf(before: ActorView, changes: NonNullable<RunRecord['changes']>): Partial<ActorView> {
+  const context = applyChanges(before.context, changes);
+  const { directory = '', turns = 0, turn } = (context ?? {}) as SessionFields;
+  return { context, directory, turns, taskId: turn?.taskId ?? null, lastTaskId: turn?.taskId ?? before.lastTaskId };
+}
+
+function withQuestion({ questions }: ActorView, payload: Json | undefined): Partial<ActorView> {
+  const { id, questions: asked } = payload as unknown as { readonly id: string; readonly questions: readonly Question[] };
+  return { questions: { ...questions, [id]: asked } };
 }

@@ -51,17 +51,52 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'crash',
     title: 'A server crash with 20 turns',
-    story: 'The server dies under twenty turns. Each of them ends once, as server_lost, and no slot leaks.',
+    story: 'The server dies under twenty turns. It is started again on its state, and what did not finish runs again.',
     maxSessions: 20,
     captions: [
       { atMs: 0, text: 'Twenty-four tasks for twenty slots.' },
-      { atMs: 1000, text: 'The server is about to be killed.' },
-      { atMs: 1100, text: 'Every turn in flight ended as server_lost; what was queued was told so too.' },
+      { atMs: 1500, text: 'The server falters: it no longer says that a session is idle.' },
+      { atMs: 1900, text: 'Every turn in flight broke off. The tasks keep their slots, and the pool is recovering.' },
+      { atMs: 3900, text: 'The next server answers. What was finished is read; the others run again on fresh sessions.' },
     ],
     setUp: (world) => {
-      world.weather.slow = true;
       world.queueTasks(24);
-      at(world, 1100, () => world.killServer());
+      at(world, 1500, () => world.setWeather('neverIdle', true));
+      at(world, 1900, () => {
+        world.killServer();
+        world.setWeather('neverIdle', false);
+      });
+    },
+  },
+  {
+    id: 'loop',
+    title: 'A server that keeps dying',
+    story: 'No server comes up again. After three restarts the budget is spent, and every task is told so.',
+    maxSessions: 8,
+    captions: [
+      { atMs: 0, text: 'Twelve tasks for eight slots.' },
+      { atMs: 900, text: 'The server is killed, and the next one ends at its start.' },
+      { atMs: 9000, text: 'Three restarts within a minute are spent: the pool has failed, and no task hangs on it.' },
+    ],
+    setUp: (world) => {
+      world.setWeather('failingStarts', true);
+      world.queueTasks(12);
+      at(world, 900, () => world.killServer());
+    },
+  },
+  {
+    id: 'rotation',
+    title: 'A server that grows',
+    story: 'Its memory passes the limit. The next generation takes over; the old one finishes its turns and ends.',
+    maxSessions: 6,
+    captions: [
+      { atMs: 0, text: 'Memory is read every second; the limit is 2 GB.' },
+      { atMs: 6000, text: 'The limit is passed: the next generation comes up beside this one. Turns go on.' },
+      { atMs: 7800, text: 'It took over. What began on the old one ends there, then it is stopped.' },
+    ],
+    setUp: (world) => {
+      world.setWeather('growingMemory', true);
+      world.queueTasks(60);
     },
   },
   {
@@ -98,12 +133,14 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'quarantine',
     title: 'An abort that nobody confirms',
-    story: 'The server does not react to an abort. After its deadline the session is not used again: dead.',
+    story:
+      'The server does not react to an abort. After its deadline what its tools started is ended; then the session is not used again: dead.',
     maxSessions: 1,
     captions: [
       { atMs: 0, text: 'One turn that will not end.' },
       { atMs: 800, text: 'It is aborted; the outcome is decided, its end is not proven.' },
-      { atMs: 5800, text: 'No confirmation within five seconds: the session is quarantined.' },
+      { atMs: 5800, text: 'No confirmation within five seconds: what its tools have started is ended, and it is asked again.' },
+      { atMs: 10800, text: 'Still none: the session is quarantined.' },
     ],
     setUp: (world) => {
       world.weather.slow = true;

@@ -17,6 +17,10 @@ export interface Weather {
   deafToAborts: boolean;
   /** Each turn hands a part of its work to a sub-agent. */
   subAgents: boolean;
+  /** Servers that are to take the place of another end at their start. */
+  failingStarts: boolean;
+  /** The server's memory grows until another one takes its place. */
+  growingMemory: boolean;
 }
 
 export const calm: Weather = {
@@ -27,6 +31,8 @@ export const calm: Weather = {
   neverIdle: false,
   deafToAborts: false,
   subAgents: false,
+  failingStarts: false,
+  growingMemory: false,
 };
 
 /** An event of the stream, in the words of the session machine. */
@@ -125,9 +131,24 @@ export class SimulatedServer {
     };
   }
 
+  /** What had its final answer is stored; what had not breaks off. */
   kill(): void {
     this.alive = false;
-    this.#turns.clear();
+    for (const [sessionId, turn] of this.#turns) {
+      if (!turn.final) this.#turns.delete(sessionId);
+      turn.over = true;
+      turn.status = 'idle';
+    }
+  }
+
+  /** The next one, on the same state. */
+  revive(): void {
+    this.alive = true;
+  }
+
+  /** Whether the end of a turn is stored. */
+  hasFinished(sessionId: string): boolean {
+    return this.#turns.get(sessionId)?.final != null;
   }
 
   #askProvider(turn: ServerTurn, attempt: number): void {

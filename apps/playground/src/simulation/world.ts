@@ -1,12 +1,20 @@
-import { poolMachine, sessionMachine, type FinishedTurn, type PoolContext, type SessionContext } from '@opencode-manager/actors/machines';
+import {
+  poolMachine,
+  sessionMachine,
+  type FinishedTurn,
+  type SessionContext,
+  type SessionMachineEvent,
+} from '@opencode-manager/actors/machines';
 import { createActor, type ActorRefFrom, type EventObject } from 'xstate';
-import type { Json, RunRecord } from '../trace/format.ts';
+import type { RunRecord } from '../trace/format.ts';
 import { SteppedClock } from './clock.ts';
-import { pathOf, Recorder, tagged } from './recorder.ts';
+import { Recorder } from './recorder.ts';
+import { ServerLife } from './server-life.ts';
 import { calm, SimulatedServer, type StreamEvent, type Weather } from './server.ts';
 
 type SessionActor = ActorRefFrom<typeof sessionMachine>;
 type PoolActor = ActorRefFrom<typeof poolMachine>;
+type Failure = Extract<SessionMachineEvent, { type: 'server.exited' }>['error'];
 
 export interface WorldOptions {
   readonly maxSessions: number;
@@ -16,6 +24,9 @@ export interface WorldOptions {
 /** Milliseconds of the simulated clock that things take. */
 const takes = { createSession: 25, request: 20, answer: 15, stream: 4, read: 40, reconnect: 1500 } as const;
 
+/** No provider holds the pool back for longer. */
+const longestPauseMs = 120_000;
+
 const directories = ['/srv/shop', '/srv/api', '/srv/docs'];
 
 const connectionLost = {
@@ -24,32 +35,47 @@ const connectionLost = {
   message: 'The connection was lost before an answer came.',
 } as const;
 
-/** The pool machine, its session machines and a simulated server, all on one simulated clock. */
+/** The machines of a pool, of its sessions and of its server, with a simulated server, all on one simulated clock. */
 export class World {
   readonly clock = new SteppedClock();
   readonly weather: Weather = { ...calm };
   readonly server: SimulatedServer;
+  readonly life: ServerLife;
   readonly #recorder: Recorder;
   readonly #pool: PoolActor;
   readonly #sessions = new Map<string, SessionActor>();
   /** Sessions that were given a task and have not come to rest. */
   readonly #taken = new Set<string>();
+  /** Tasks whose server was lost, with the session that they were on. */
+  readonly #interrupted = new Map<string, string>();
+  /** Sessions whose turns began on a generation that retires. */
+  readonly #retiring = new Map<number, Set<string>>();
   readonly #machine: typeof sessionMachine;
   #streamLive = true;
   #generation = 1;
+  #gaps = 0;
   #tasks = 0;
   #messages = 0;
   /** New sessions are refused, as by a server that is overloaded: the pool tries again within its restart budget. */
   refuseSessions = false;
 
   constructor({ maxSessions, onRecord }: WorldOptions) {
-    this.#recorder = new Recorder({ now: () => this.clock.now(), onRecord });
-    this.server = new SimulatedServer({ clock: this.clock, weather: this.weather, emit: (id, event) => this.#stream(id, event) });
+    const { clock, weather } = this;
+    this.#recorder = new Recorder({ now: () => clock.now(), onRecord });
+    this.server = new SimulatedServer({ clock, weather, emit: (id, event) => this.#stream(id, event) });
     this.#machine = this.#provideSession();
-    this.#tellServer('server.ready', 'ready', { version: 'simulated' });
-    this.#tellStream('stream.live', 'live');
     this.#pool = this.#startPool(maxSessions);
-    this.#recorder.along({ from: 'pool', to: 'pool' }, () => this.#pool.send({ type: 'pool.ready' }));
+    this.life = new ServerLife({
+      clock,
+      weather,
+      recorder: this.#recorder,
+      server: this.server,
+      onLost: (error) => this.#onServerLost(error),
+      onRecovered: () => this.#onRecovered(),
+      onRotated: (generation) => this.#onRotated(generation),
+    });
+    this.#tellStream('stream.live', 'live');
+    this.#pool.send({ type: 'pool.ready' });
   }
 
   get sessionIds(): string[] {
@@ -57,17 +83,16 @@ export class World {
   }
 
   /** An actor by the name that records give it. */
-  actor(id: string): SessionActor | PoolActor | undefined {
-    return id === 'pool' ? this.#pool : this.#sessions.get(id);
+  actor(id: string): SessionActor | PoolActor | ServerLife['actor'] | undefined {
+    if (id === 'pool') return this.#pool;
+    return id === 'server' ? this.life.actor : this.#sessions.get(id);
   }
 
   /** Puts tasks into the pool's queue. */
   queueTasks(count: number, place: { readonly priority?: number; readonly group?: string } = {}): void {
     for (let index = 0; index < count; index += 1) {
       this.#tasks += 1;
-      const taskId = `task-${this.#tasks}`;
-      const event = { type: 'task.queued', taskId, priority: place.priority ?? 0, group: place.group ?? '' } as const;
-      this.#recorder.along({ from: 'user', to: 'pool' }, () => this.#pool.send(event));
+      this.#pool.send({ type: 'task.queued', taskId: `task-${this.#tasks}`, priority: place.priority ?? 0, group: place.group ?? '' });
     }
   }
 
@@ -75,8 +100,7 @@ export class World {
   send(actorId: string, event: EventObject): void {
     const actor = this.actor(actorId);
     if (actor?.getSnapshot().status !== 'active') return;
-    const lane = actorId === 'pool' ? 'pool' : 'session';
-    this.#recorder.along({ from: 'user', to: lane }, () => (actor as { send(event: EventObject): void }).send(event));
+    this.#recorder.asUser(() => (actor as { send(event: EventObject): void }).send(event));
     if (event.type === 'ask.closed') this.server.answer(actorId, String((event as { id?: unknown }).id));
   }
 
@@ -87,13 +111,7 @@ export class World {
     const actor: SessionActor = createActor(this.#machine, {
       input: { sessionId: id, directory, streamLive: this.#streamLive },
       clock: this.clock,
-      inspect: this.#recorder.inspector({
-        actor: id,
-        lane: 'session',
-        machine: this.#machine,
-        project: (context) => context,
-        facts: (context) => factsOf(context as SessionContext),
-      }),
+      inspect: this.#recorder.inspector(this.#machine, id),
     });
     actor.on('turn.finished', ({ turn }) => this.#onFinished(id, turn));
     actor.subscribe({ error: () => undefined });
@@ -105,27 +123,23 @@ export class World {
   /** Cuts the event stream; it comes back after a while, without what was said meanwhile. */
   dropStream(forMs: number = takes.reconnect): void {
     if (!this.#streamLive || !this.server.alive) return;
-    this.#streamLive = false;
-    this.#tellStream('stream.gap', 'reconnecting');
+    this.#loseStream('reconnecting');
     this.#tellSessions({ type: 'stream.gap' });
     this.clock.setTimeout(() => this.#regainStream(), forMs);
   }
 
   killServer(): void {
-    if (!this.server.alive) return;
-    this.server.kill();
-    this.#streamLive = false;
-    const error = { name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'The opencode server ended (signal SIGKILL).' } as const;
-    this.#tellServer('server.exited', 'gone', { signal: 'SIGKILL' });
-    this.#tellStream('stream.gap', 'down');
-    this.#recorder.along({ from: 'server', to: 'pool' }, () => this.#pool.send({ type: 'server.exited', error }));
-    this.#tellSessions({ type: 'server.exited', error }, 'server');
+    this.life.kill();
+  }
+
+  setWeather(what: keyof Weather, on: boolean): void {
+    this.weather[what] = on;
+    if (what === 'growingMemory' && on) this.life.watchMemory();
   }
 
   /** Asks for the end of every turn in flight. */
   abortAll(reason: string): void {
-    for (const [id, actor] of this.#sessions)
-      if (pathOf(actor.getSnapshot().value).startsWith('active')) this.send(id, { type: 'turn.abort', reason } as EventObject);
+    for (const actor of this.#sessions.values()) if (actor.getSnapshot().matches('active')) actor.send({ type: 'turn.abort', reason });
   }
 
   /** Answers every open permission. */
@@ -139,58 +153,66 @@ export class World {
   dispose(): void {
     for (const actor of this.#sessions.values()) actor.stop();
     this.#pool.stop();
+    this.life.actor.stop();
   }
 
   #startPool(maxSessions: number): PoolActor {
+    const later = (act: () => void) => void this.clock.setTimeout(act, 0);
     const machine = poolMachine.provide({
       actions: {
         startAssigned: ({ context }) =>
           context.assigned.forEach((taskId) => this.clock.setTimeout(() => this.#start(taskId), takes.createSession)),
-        abortActive: () => this.clock.setTimeout(() => this.abortAll('The pool was stopped.'), 0),
+        abortActive: () => later(() => this.abortAll('The pool was stopped.')),
+        relaunchServer: () => this.life.relaunch(),
       },
     });
-    const shape = { actor: 'pool', lane: 'pool', machine, project: projectPool, facts: () => undefined } as const;
-    return createActor(machine, { input: { maxSessions }, clock: this.clock, inspect: this.#recorder.inspector(shape) }).start();
+    return createActor(machine, {
+      input: { maxSessions },
+      clock: this.clock,
+      inspect: this.#recorder.inspector(machine, 'pool'),
+    }).start();
   }
 
   #provideSession(): typeof sessionMachine {
+    const later = (act: () => void, afterMs: number) => void this.clock.setTimeout(() => this.server.alive && act(), afterMs);
     return sessionMachine.provide({
       actions: {
         submitTurn: ({ context }) => this.#submit(context),
-        requestAbort: ({ context }) => this.#request(context, 'requestAbort', takes.request, () => this.server.abort(context.sessionId)),
-        requestSnapshot: ({ context }) => this.#request(context, 'requestSnapshot', takes.read, () => this.#read(context)),
+        requestAbort: ({ context }) => later(() => this.server.abort(context.sessionId), takes.request),
+        requestSnapshot: ({ context }) => later(() => this.#read(context), takes.read),
       },
     });
   }
 
   /** Carries out the pool's decision that a task has a slot. */
   #start(taskId: string): void {
-    if (!this.server.alive) return;
-    if (this.refuseSessions) {
-      const crash = {
-        type: 'task.crashed',
-        taskId,
-        priority: 0,
-        group: '',
-        error: connectionLost,
-        atMs: this.clock.now(),
-        jitter: 0,
-      } as const;
-      return this.#recorder.along({ from: 'session', to: 'pool' }, () => this.#pool.send(crash));
-    }
-    const id =
-      this.sessionIds.find((one) => !this.#taken.has(one) && this.#sessions.get(one)!.getSnapshot().value === 'idle') ??
-      this.createSession();
-    this.#taken.add(id);
-    const turn = {
-      type: 'turn.submit',
+    if (!this.server.alive) return this.#hold(taskId);
+    if (this.refuseSessions) return this.#refuse(taskId);
+    const before = this.#interrupted.get(taskId);
+    this.#interrupted.delete(taskId);
+    if (before !== undefined && this.server.hasFinished(before)) return this.#begin(before, 'turn.resume', taskId);
+    const free = this.sessionIds.find((id) => !this.#taken.has(id) && this.#sessions.get(id)!.getSnapshot().value === 'idle');
+    this.#begin(free ?? this.createSession(), 'turn.submit', taskId);
+  }
+
+  #begin(sessionId: string, type: 'turn.submit' | 'turn.resume', taskId: string): void {
+    const actor = this.#sessions.get(sessionId)!;
+    const known = actor.getSnapshot().context.lastTurn?.messageId;
+    const messageId = type === 'turn.resume' && known !== undefined ? known : this.nextMessageId();
+    this.#taken.add(sessionId);
+    actor.send({ type, taskId, messageId, kind: 'prompt', timeoutMs: null, atMs: this.clock.now() });
+  }
+
+  #refuse(taskId: string): void {
+    this.#pool.send({
+      type: 'task.crashed',
       taskId,
-      messageId: this.nextMessageId(),
-      kind: 'prompt',
-      timeoutMs: null,
+      priority: 0,
+      group: '',
+      error: connectionLost,
       atMs: this.clock.now(),
-    } as const;
-    this.#recorder.along({ from: 'pool', to: 'session' }, () => this.#sessions.get(id)!.send(turn));
+      jitter: 0,
+    });
   }
 
   nextMessageId(): string {
@@ -198,18 +220,32 @@ export class World {
     return `msg_${String(this.#messages).padStart(4, '0')}`;
   }
 
-  #onFinished(sessionId: string, { taskId, outcome }: FinishedTurn): void {
+  #onFinished(sessionId: string, { taskId, outcome, error }: FinishedTurn): void {
     this.#taken.delete(sessionId);
+    const isLoss = outcome === 'interrupted' && error?.code === 'SERVER_EXITED';
+    if (isLoss) this.#interrupted.set(taskId, sessionId);
     // After the session has come to rest, as the pool's host tells it.
     this.clock.setTimeout(() => {
-      this.#recorder.along({ from: 'session', to: 'pool' }, () => this.#pool.send({ type: 'slot.freed', taskId, outcome }));
+      if (isLoss) this.#hold(taskId);
+      else this.#pool.send({ type: 'slot.freed', taskId, outcome });
+      if (outcome === 'quota_exhausted') this.#pauseProvider(longestPauseMs);
+      this.#retire(sessionId);
     }, 0);
+  }
+
+  #hold(taskId: string): void {
+    this.#pool.send({ type: 'task.held', taskId });
+  }
+
+  /** One turn that the provider refuses holds all new ones back. */
+  #pauseProvider(forMs: number): void {
+    const atMs = this.clock.now();
+    this.#pool.send({ type: 'provider.paused', atMs, untilMs: atMs + forMs, isRateLimit: true });
   }
 
   #submit({ sessionId, turn }: SessionContext): void {
     if (!turn) return;
     const { messageId } = turn;
-    this.#recorder.record({ actor: sessionId, from: 'session', to: 'server', type: 'submitTurn', payload: { messageId } });
     this.clock.setTimeout(() => {
       const taken = this.server.submit(sessionId, messageId);
       const answer = taken
@@ -219,13 +255,6 @@ export class World {
     }, takes.request);
   }
 
-  #request({ sessionId, turn }: SessionContext, type: string, afterMs: number, act: () => void): void {
-    this.#recorder.record({ actor: sessionId, from: 'session', to: 'server', type, payload: { messageId: turn?.messageId ?? null } });
-    this.clock.setTimeout(() => {
-      if (this.server.alive) act();
-    }, afterMs);
-  }
-
   #read({ sessionId, turn }: SessionContext): void {
     if (!turn) return;
     const facts = this.server.read(sessionId, turn.messageId);
@@ -233,10 +262,10 @@ export class World {
   }
 
   /** The answer of a request; one that comes after the turn's end is dropped, as the host drops it. */
-  #answer(sessionId: string, messageId: string, event: Parameters<SessionActor['send']>[0]): void {
+  #answer(sessionId: string, messageId: string, event: SessionMachineEvent): void {
     const actor = this.#sessions.get(sessionId);
     if (actor?.getSnapshot().status !== 'active' || actor.getSnapshot().context.turn?.messageId !== messageId) return;
-    this.#recorder.along({ from: 'server', to: 'session' }, () => actor.send(event));
+    actor.send(event);
   }
 
   #stream(sessionId: string, event: StreamEvent): void {
@@ -245,56 +274,64 @@ export class World {
       const actor = this.#sessions.get(sessionId);
       if (!this.#streamLive || actor?.getSnapshot().status !== 'active') return;
       const told = event.type === 'progress' ? event : { ...event, atMs: this.clock.now() };
-      this.#recorder.along({ from: 'worker', to: 'session' }, () => actor.send(told as Parameters<SessionActor['send']>[0]));
+      if (event.type === 'session.retrying') this.#pauseProvider(Math.min(longestPauseMs, event.retry.nextAtMs - this.clock.now()));
+      actor.send(told as SessionMachineEvent);
     }, takes.stream);
   }
 
+  /** The pool decides whether there is to be another one; the sessions are told what that means for their turns. */
+  #onServerLost(error: Failure): void {
+    if (this.#streamLive) this.#loseStream('down');
+    this.#pool.send({ type: 'server.exited', error, recovery: { atMs: this.clock.now(), jitter: 0 } });
+    const recovers = this.#pool.getSnapshot().value === 'recovering';
+    if (!recovers) this.life.giveUp(error);
+    this.#tellSessions({ type: recovers ? 'server.interrupted' : 'server.exited', error });
+  }
+
+  #onRecovered(): void {
+    this.#regainStream();
+    this.#pool.send({ type: 'server.recovered' });
+  }
+
+  #onRotated(generation: number): void {
+    this.#retiring.set(generation, new Set(this.#taken));
+    this.#retire('');
+  }
+
+  /** A generation ends with the last turn that began on it. */
+  #retire(sessionId: string): void {
+    for (const [generation, sessions] of this.#retiring) {
+      sessions.delete(sessionId);
+      if (sessions.size > 0) continue;
+      this.#retiring.delete(generation);
+      this.life.retire(generation);
+    }
+  }
+
+  #loseStream(path: string): void {
+    this.#streamLive = false;
+    this.#gaps += 1;
+    this.#tellStream('stream.gap', path);
+  }
+
   #regainStream(): void {
-    if (!this.server.alive) return;
+    if (!this.server.alive || this.#streamLive) return;
     this.#streamLive = true;
     this.#generation += 1;
     this.#tellStream('stream.live', 'live');
     this.#tellSessions({ type: 'stream.live' });
   }
 
-  #tellSessions(event: Parameters<SessionActor['send']>[0], from: 'worker' | 'server' = 'worker'): void {
-    for (const actor of this.#sessions.values()) {
-      if (actor.getSnapshot().status === 'active') this.#recorder.along({ from, to: 'session' }, () => actor.send(event));
-    }
-  }
-
-  #tellServer(type: string, path: string, payload: Json): void {
-    this.#recorder.record({ actor: 'server', from: 'server', to: 'pool', type, payload, path, ...tagged(type) });
+  #tellSessions(event: SessionMachineEvent): void {
+    for (const actor of this.#sessions.values()) if (actor.getSnapshot().status === 'active') actor.send(event);
   }
 
   #tellStream(type: string, path: string): void {
-    const payload = { generation: this.#generation };
-    this.#recorder.record({
-      actor: 'stream',
-      from: 'server',
-      to: 'worker',
-      type,
-      payload,
-      path,
-      changes: [{ path: 'generation', after: this.#generation }],
-      ...tagged(type),
-    });
+    const [generation, gaps] = [this.#generation, this.#gaps];
+    const changes = [
+      { path: 'generation', after: generation },
+      { path: 'gaps', after: gaps },
+    ];
+    this.#recorder.record({ actor: 'stream', type, payload: { generation }, path, changes });
   }
-}
-
-function factsOf({ directory, turn, turns }: SessionContext) {
-  return { directory, taskId: turn?.taskId ?? null, turns };
-}
-
-/** The pool's context without the chunks and buckets that make it fast. */
-function projectPool(value: unknown): unknown {
-  const { waiting, holders, ...context } = value as PoolContext;
-  return {
-    ...context,
-    holders: holders.flat(),
-    waiting: waiting.map(({ priority, groups }) => ({
-      priority,
-      groups: groups.map(({ name, waiting: queue }) => ({ name, tasks: queue.flat().slice(0, 20) })),
-    })),
-  };
 }

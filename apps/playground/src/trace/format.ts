@@ -14,13 +14,6 @@ export interface Change {
   readonly after?: Json;
 }
 
-/** What belongs to an actor besides its state. */
-export interface ActorFacts {
-  readonly directory?: string;
-  readonly taskId?: string | null;
-  readonly turns?: number;
-}
-
 /**
  * One thing that happened in a run. Records count from 1 without gaps; what the page shows at any moment is computed
  * from the records up to it, and from nothing else.
@@ -31,17 +24,28 @@ export interface RunRecord {
   readonly atMs: number;
   /** `pool`, `server`, `stream`, or the id of a session. */
   readonly actor: string;
-  readonly from: Lane;
-  readonly to: Lane;
   readonly type: string;
+  /** Between whom it passed, where that is not what its type says. */
+  readonly from?: Lane;
+  readonly to?: Lane;
   readonly payload?: Json;
   /** State of the actor afterwards, as a dotted path; present when it changed. */
   readonly path?: string;
-  /** Transitions taken, by the ids of the chart; known in a simulation. */
-  readonly edges?: readonly string[];
+  /** Transitions taken, by the ids of the chart. */
+  readonly transitions?: readonly string[];
+  /** Effects that the machine asked its host for. */
+  readonly effects?: readonly string[];
   readonly changes?: readonly Change[];
-  readonly facts?: ActorFacts;
+  /** Only `delta` is written down; the others are told by type and state. */
   readonly tags?: readonly RecordTag[];
+}
+
+/** A question of a model, as its answer form needs it. */
+export interface Question {
+  readonly header: string;
+  readonly question: string;
+  readonly options: readonly { readonly label: string; readonly description: string }[];
+  readonly multiple: boolean;
 }
 
 /** What kind of run a page shows, and what may be done with it. */
@@ -52,6 +56,8 @@ export interface RunInfo {
   readonly control: boolean;
   /** Prompts and model text are part of the records. */
   readonly content: boolean;
+  /** Events that a live run can be told, as `session turn.abort`; absent in a simulation, which takes them all. */
+  readonly doors?: readonly string[];
 }
 
 /** First line of a trace file; each line after it is one record. */
@@ -62,7 +68,7 @@ export interface TraceHeader {
   readonly source: 'simulation' | 'live';
   readonly content: boolean;
   /** Definitions of the machines that ran, so that the run is drawn with its own charts. */
-  readonly machines?: { readonly session: unknown; readonly pool: unknown };
+  readonly machines?: { readonly session?: unknown; readonly pool?: unknown; readonly server?: unknown };
 }
 
 export interface Trace {
@@ -107,10 +113,9 @@ function checkRecord(value: unknown, index: number): RunRecord {
     typeof record.atMs === 'number' &&
     typeof record.actor === 'string' &&
     typeof record.type === 'string' &&
-    lanes.has(record.from) &&
-    lanes.has(record.to) &&
+    [record.from, record.to].every((lane) => lane === undefined || lanes.has(lane)) &&
     isOptional(record.path, 'string') &&
-    [record.edges, record.changes, record.tags].every((list) => list === undefined || Array.isArray(list));
+    [record.transitions, record.effects, record.changes, record.tags].every((list) => list === undefined || Array.isArray(list));
   if (!shaped) throw new Error(`Line ${index + 2} is not a record of a run.`);
   // Files that were cut at the front keep their order, not their numbers.
   return { ...(record as RunRecord), seq: index + 1 };

@@ -1,4 +1,6 @@
 import type { CentreTab } from '../app/controller.ts';
+import { kindOf } from '../run/meaning.ts';
+import type { ActorView } from '../run/view.ts';
 import { ChartView } from './chart-view.tsx';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 import { shortId } from './format.ts';
@@ -6,8 +8,9 @@ import { SequenceView } from './sequence-view.tsx';
 import { Tabs } from './tabs.tsx';
 
 const tabs: readonly { readonly id: CentreTab; readonly label: string }[] = [
-  { id: 'session', label: 'Session chart' },
-  { id: 'pool', label: 'Pool chart' },
+  { id: 'session', label: 'Session' },
+  { id: 'pool', label: 'Pool' },
+  { id: 'server', label: 'Server' },
   { id: 'sequence', label: 'Sequence' },
 ];
 
@@ -17,8 +20,9 @@ export function ChartPanel() {
   const { choice, charts } = usePage();
   const { view, counts } = useMoment();
   const chosen = useChosen();
-  const chart = choice.centre === 'pool' ? charts.pool : charts.session;
-  const actor = choice.centre === 'pool' ? view.pool : chosen?.id === 'pool' ? undefined : chosen;
+  const kind = choice.centre === 'sequence' ? 'session' : choice.centre;
+  const chart = charts[kind];
+  const actor = kind === 'session' ? sessionOf(chosen) : view[kind];
   const taken = chart.model.transitions.filter(({ id }) => (counts.get(id) ?? 0) > 0).length;
   return (
     <section className="panel chart-panel" aria-label="Charts">
@@ -58,4 +62,8 @@ export function ChartPanel() {
       </div>
     </section>
   );
+}
+
+function sessionOf(chosen: ActorView | undefined): ActorView | undefined {
+  return chosen && kindOf(chosen.id) === 'session' ? chosen : undefined;
 }

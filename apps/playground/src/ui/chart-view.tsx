@@ -5,7 +5,6 @@ import type { Chart } from '../chart/shipped.ts';
 import { edgeCount, roundedPath } from '../chart/svg.ts';
 import type { ActorView } from '../run/view.ts';
 import { tone } from './format.ts';
-import { useController } from './hooks.ts';
 import { usePanZoom, type PanZoom } from './pan-zoom.ts';
 
 /** Below this scale the rows of the cards cannot be read: names take their place. */
@@ -79,15 +78,11 @@ function useHighlights(
   model: ChartModel,
   actor: ActorView | undefined,
 ): { readonly active: ReadonlySet<string>; readonly taken: ReadonlySet<string> } {
-  const { store } = useController();
   const active = useMemo(
     () => new Set(actor ? selfAndAncestors(model, actor.path === '' ? model.id : `${model.id}.${actor.path}`) : []),
     [model, actor?.path],
   );
-  const taken = useMemo(
-    () => new Set(actor?.moved ? store.transitionsOf(actor.moved, actor.cameFrom) : []),
-    [store, actor?.moved, actor?.cameFrom],
-  );
+  const taken = useMemo(() => new Set(actor?.moved?.transitions), [actor?.moved]);
   return { active, taken };
 }
 

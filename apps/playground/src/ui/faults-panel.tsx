@@ -10,16 +10,24 @@ const weather: readonly { readonly id: Fault; readonly label: string; readonly w
   { id: 'neverIdle', label: 'Never idle', what: 'The server never says that a session is idle.' },
   { id: 'deafToAborts', label: 'Deaf to aborts', what: 'Aborts have no effect and no answer.' },
   { id: 'refuseSessions', label: 'Refuse sessions', what: 'New sessions fail: the restart budget pays.' },
+  { id: 'failingStarts', label: 'Failing starts', what: 'A server that is to take the place of another ends at its start.' },
+  { id: 'growingMemory', label: 'Growing memory', what: "The server's memory grows until another one takes its place." },
 ];
 
-/** What may go wrong in a simulation, and how to make it right again. */
+/** What may go wrong, and how to make it right again. */
 export function FaultsPanel() {
+  const { simulation } = useController();
+  return simulation ? <SimulatedFaults /> : <LiveFaults />;
+}
+
+function SimulatedFaults() {
   const { simulation } = useController();
   const { following } = useMoment();
   const chosen = useChosen();
   usePage();
   if (!simulation) return null;
   const { world } = simulation;
+  const isSession = chosen !== undefined && chosen.id !== 'pool' && chosen.id !== 'server';
   return (
     <fieldset className="faults" disabled={!following}>
       <legend className="visually-hidden">Faults</legend>
@@ -30,10 +38,13 @@ export function FaultsPanel() {
         <button type="button" className="danger" onClick={() => simulation.toggle('killServer')} disabled={simulation.isOn('killServer')}>
           Kill the server
         </button>
+        <button type="button" onClick={() => simulation.toggle('rotateServer')}>
+          Rotate the server
+        </button>
         <button
           type="button"
           onClick={() => chosen && simulation.send(chosen.id, { type: 'turn.abort', reason: 'Aborted on the page.' } as never)}
-          disabled={!chosen || chosen.id === 'pool'}
+          disabled={!isSession}
         >
           Abort the chosen turn
         </button>
@@ -60,6 +71,62 @@ export function FaultsPanel() {
         ))}
       </ul>
       {!following && <p className="muted">You look at an earlier moment. Press Now to go on.</p>}
+    </fieldset>
+  );
+}
+
+interface LiveFault {
+  readonly door: string;
+  readonly actor: string;
+  readonly type: string;
+  readonly label: string;
+  readonly what: string;
+}
+
+const liveFaults: readonly LiveFault[] = [
+  {
+    door: 'session stream.gap',
+    actor: 'stream',
+    type: 'stream.gap',
+    label: 'Cut the event stream',
+    what: 'Every session reconciles when it is back.',
+  },
+  {
+    door: 'server server.lost',
+    actor: 'server',
+    type: 'server.lost',
+    label: 'Kill the server',
+    what: 'SIGKILL. It is started again within the budget; each turn is judged by what it left.',
+  },
+  {
+    door: 'server rotation.wanted',
+    actor: 'server',
+    type: 'rotation.wanted',
+    label: 'Rotate the server',
+    what: 'The next generation takes over; this one finishes its turns.',
+  },
+];
+
+/** Faults of a real run: the real server is what suffers them. */
+function LiveFaults() {
+  const controller = useController();
+  const { info } = usePage();
+  const { following } = useMoment();
+  return (
+    <fieldset className="faults" disabled={!following}>
+      <legend className="visually-hidden">Faults</legend>
+      <ul>
+        {liveFaults
+          .filter(({ door }) => info.doors?.includes(door))
+          .map(({ door, actor, type, label, what }) => (
+            <li key={door}>
+              <button type="button" className="danger" onClick={() => void controller.send(actor, type, {})}>
+                {label}
+              </button>{' '}
+              <span className="muted">{what}</span>
+            </li>
+          ))}
+      </ul>
     </fieldset>
   );
 }

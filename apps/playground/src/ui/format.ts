@@ -12,6 +12,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
+/** `840 MB`, `2.1 GB` */
+export function formatBytes(bytes: number): string {
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 /** One line for a value, cut at a length. */
 export function inline(value: Json | undefined, length = 120): string {
   if (value === undefined) return 'none';

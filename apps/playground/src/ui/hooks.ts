@@ -1,4 +1,4 @@
-import { createContext, useContext, useSyncExternalStore } from 'react';
+import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
 import type { Controller, PageState } from '../app/controller.ts';
 import type { ActorView } from '../run/view.ts';
 import type { Moment } from '../run/store.ts';
@@ -17,6 +17,32 @@ export function useMoment(): Moment {
   return useSyncExternalStore(store.subscribe, () => store.moment());
 }
 
+/** How often panels of text follow a run: nobody reads faster, and their layout costs more than all else. */
+const calmMs = 150;
+
+/** The same, at a pace that can be read: at once after a rest, then every {@link calmMs}. */
+export function useCalmMoment(): Moment {
+  const { store } = useController();
+  const subscribe = useCallback((listener: () => void) => store.subscribe(calmed(listener)), [store]);
+  return useSyncExternalStore(subscribe, () => store.moment());
+}
+
+function calmed(listener: () => void): () => void {
+  let nextMs = 0;
+  let timer: number | undefined;
+  return () => {
+    if (timer !== undefined) return;
+    const waitMs = Math.max(0, nextMs - performance.now());
+    const tell = () => {
+      timer = undefined;
+      nextMs = performance.now() + calmMs;
+      listener();
+    };
+    if (waitMs === 0) tell();
+    else timer = window.setTimeout(tell, waitMs);
+  };
+}
+
 export function usePage(): PageState {
   const controller = useController();
   return useSyncExternalStore(controller.subscribe, () => controller.state);
@@ -26,6 +52,6 @@ export function usePage(): PageState {
 export function useChosen(): ActorView | undefined {
   const { view } = useMoment();
   const { choice } = usePage();
-  if (choice.actor === 'pool') return view.pool;
+  if (choice.actor === 'pool' || choice.actor === 'server') return view[choice.actor];
   return view.sessions.get(choice.actor) ?? view.sessions.values().next().value;
 }

@@ -1,3 +1,4 @@
+import { tagsOf } from '../run/meaning.ts';
 import type { RunRecord } from '../trace/format.ts';
 
 export interface LogCriteria {
@@ -40,7 +41,7 @@ export class LogFilter {
 function matches(record: RunRecord, { text, kind, actor }: LogCriteria): boolean {
   if (actor !== null && record.actor !== actor) return false;
   if (kind === 'moves' && record.path === undefined) return false;
-  if (kind !== 'all' && kind !== 'moves' && !record.tags?.includes(kind)) return false;
+  if (kind !== 'all' && kind !== 'moves' && !tagsOf(record).includes(kind)) return false;
   if (text === '') return true;
   const wanted = text.toLowerCase();
   return (

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'react';
+import { tagsOf } from '../run/meaning.ts';
 import type { RunRecord } from '../trace/format.ts';
 import { eventName, formatMoment, inline, shortId, tone } from './format.ts';
-import { useController, useMoment, usePage } from './hooks.ts';
+import { useCalmMoment, useController, usePage } from './hooks.ts';
 import { LogFilter, type LogCriteria } from './log-filter.ts';
 import { RecordDetail } from './record-detail.tsx';
 
@@ -10,7 +11,7 @@ const rowHeight = 22;
 /** Every record up to the moment, filtered; only the rows in sight are drawn. */
 export function LogPanel() {
   const controller = useController();
-  const { records, end } = useMoment();
+  const { records, end } = useCalmMoment();
   const { choice } = usePage();
   const [criteria, setCriteria] = useState<LogCriteria>({ text: '', kind: 'all', actor: null });
   const [pausedAt, setPausedAt] = useState<number | null>(null);
@@ -118,10 +119,9 @@ function Rows({ rows, records, follow }: RowsProps) {
 function LogRow({ record, startMs }: { readonly record: RunRecord; readonly startMs: number }) {
   const controller = useController();
   const { choice } = usePage();
-  const choose = () =>
-    controller.choose({ record: record.seq, ...(record.actor !== 'server' && record.actor !== 'stream' && { actor: record.actor }) });
+  const choose = () => controller.choose({ record: record.seq, ...(record.actor !== 'stream' && { actor: record.actor }) });
   return (
-    <tr data-chosen={choice.record === record.seq} data-tag={record.tags?.[0]} data-type={record.type} onClick={choose}>
+    <tr data-chosen={choice.record === record.seq} data-tag={tagsOf(record)[0]} data-type={record.type} onClick={choose}>
       <td className="time">{formatMoment(record.atMs, startMs)}</td>
       <td className="actor" title={record.actor}>
         {shortId(record.actor)}

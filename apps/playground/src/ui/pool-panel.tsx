@@ -1,70 +1,75 @@
-import type { Json } from '../trace/format.ts';
-import { tone } from './format.ts';
-import { useController, useMoment, usePage } from './hooks.ts';
+import type { PoolContext, ServerContext } from '@opencode-manager/actors/machines';
+import type { ActorView } from '../run/view.ts';
+import { formatBytes, formatDuration, tone } from './format.ts';
+import { useCalmMoment, useController, usePage } from './hooks.ts';
 
-/** Numbers of the pool, in a simulation from the machine's own context, live from the pool's snapshot. */
-interface PoolNumbers {
-  readonly maxSessions?: number;
-  readonly queued?: number;
-  readonly active?: number;
-  readonly finished?: number;
-  readonly restarts?: number;
-  readonly gaps?: number;
-  readonly outcomes?: Readonly<Record<string, number>>;
-  readonly restartTimes?: readonly number[];
-  readonly restartLimits?: { readonly maxRestarts?: number; readonly windowMs?: number };
-  readonly retrying?: readonly Json[];
-}
+/** The contexts of the machines as records hold them; one that came late or was recorded by another version may lack parts. */
+type PoolNumbers = Partial<Omit<PoolContext, 'retrying'>> & { readonly retrying?: readonly unknown[] };
+type StreamNumbers = { readonly generation?: number; readonly gaps?: number };
 
+/** The pool, its server and its stream: what they are in, and what they have left. */
 export function PoolPanel() {
-  const controller = useController();
-  const { view } = useMoment();
-  const { choice } = usePage();
+  const { view } = useCalmMoment();
   const numbers = (view.pool?.context ?? {}) as PoolNumbers;
-  const slots = numbers.maxSessions ?? 0;
+  const stream = (view.stream?.context ?? {}) as StreamNumbers;
   return (
     <section className="panel pool-panel" aria-labelledby="pool-title">
       <h2 id="pool-title">Pool</h2>
       <div className="lifeline">
-        <button
-          type="button"
-          className={`state ${tone(view.pool?.path ?? '')}`}
-          aria-pressed={choice.actor === 'pool'}
-          onClick={() => controller.choose({ actor: 'pool', centre: 'pool' })}
-          title="Show the pool's chart"
-        >
-          pool {view.pool?.path ?? 'unknown'}
-        </button>
-        <span className={`state ${tone(view.server?.path ?? '')}`} data-testid="server-state">
-          server {view.server?.path ?? 'unknown'}
-        </span>
+        <ActorButton id="pool" actor={view.pool} />
+        <ActorButton id="server" actor={view.server} />
         <span className={`state ${tone(view.stream?.path ?? '')}`} data-testid="stream-state">
           stream {view.stream?.path ?? 'unknown'}
-          {generationOf(view.stream?.context)}
+          {stream.generation !== undefined && ` · generation ${stream.generation}`}
         </span>
       </div>
-      <Slots active={numbers.active ?? 0} slots={slots} />
+      <ServerLine context={view.server?.context as Partial<ServerContext> | undefined} />
+      <Slots active={numbers.active ?? 0} slots={numbers.maxSessions ?? 0} />
       <dl className="numbers">
         <Figure name="queued" value={numbers.queued} />
         <Figure name="finished" value={numbers.finished} />
-        <Figure name="restarts" value={restartsText(numbers)} />
-        <Figure name="waiting to retry" value={numbers.retrying?.length} />
-        <Figure name="gaps" value={numbers.gaps} />
+        <Figure name="gaps" value={stream.gaps} />
+        <Figure name="to retry" value={numbers.retrying?.length} />
       </dl>
+      <Budgets numbers={numbers} atMs={view.atMs} />
+      <Breaker numbers={numbers} atMs={view.atMs} />
       <Outcomes outcomes={numbers.outcomes ?? {}} />
     </section>
   );
 }
 
-function generationOf(context: Json | undefined): string {
-  const generation = (context as { generation?: number } | undefined)?.generation;
-  return generation === undefined ? '' : ` · generation ${generation}`;
+function ActorButton({ id, actor }: { readonly id: 'pool' | 'server'; readonly actor: ActorView | undefined }) {
+  const controller = useController();
+  const { choice } = usePage();
+  return (
+    <button
+      type="button"
+      className={`state ${tone(actor?.path ?? '')}`}
+      aria-pressed={choice.actor === id}
+      onClick={() => controller.choose({ actor: id, centre: id })}
+      title={`Show the ${id}'s chart`}
+      data-testid={`${id}-state`}
+    >
+      {id} {actor?.path ?? 'unknown'}
+    </button>
+  );
 }
 
-function restartsText({ restarts, restartLimits }: PoolNumbers): string | undefined {
-  if (restarts === undefined) return undefined;
-  if (restartLimits?.maxRestarts === undefined) return String(restarts);
-  return `${restarts} (at most ${restartLimits.maxRestarts} in ${(restartLimits.windowMs ?? 0) / 1000} s)`;
+function ServerLine({ context }: { readonly context: Partial<ServerContext> | undefined }) {
+  if (context?.generation === undefined) return null;
+  const { generation, restarts = 0, rotations = 0, retiring = [], rssBytes, memory } = context;
+  const parts = [
+    `generation ${generation}`,
+    restarts > 0 && `${restarts} restarted`,
+    rotations > 0 && `${rotations} rotated`,
+    retiring.length > 0 && `retiring ${retiring.join(', ')}`,
+    rssBytes != null && `${formatBytes(rssBytes)}${memory ? ` of ${formatBytes(memory.maxBytes)}` : ''}`,
+  ];
+  return (
+    <p className="muted" data-testid="server-line">
+      Server {parts.filter((part) => part !== false).join(' · ')}
+    </p>
+  );
 }
 
 function Slots({ active, slots }: { readonly active: number; readonly slots: number }) {
@@ -73,7 +78,7 @@ function Slots({ active, slots }: { readonly active: number; readonly slots: num
     <div className="slots">
       <meter min={0} max={1} value={share} aria-label="Slots in use" />
       <span>
-        {active} of {slots} slots in use
+        {active} of {slots} slots
       </span>
     </div>
   );
@@ -86,6 +91,62 @@ function Figure({ name, value }: { readonly name: string; readonly value: number
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>
+  );
+}
+
+interface Moments {
+  readonly numbers: PoolNumbers;
+  readonly atMs: number;
+}
+
+/** Restarts of the window against how many it allows: servers, and sessions that were lost alone. */
+function Budgets({ numbers: { restartLimits, restartTimes = [], serverRestartTimes = [] }, atMs }: Moments) {
+  if (restartLimits?.maxRestarts === undefined) return null;
+  const { maxRestarts, windowMs } = restartLimits;
+  const within = (times: readonly number[]) => times.filter((time) => atMs - time < windowMs).length;
+  return (
+    <div className="budgets" data-testid="budgets">
+      <span className="muted">restarts</span>
+      <Budget name="server" used={within(serverRestartTimes)} of={maxRestarts} windowMs={windowMs} />
+      <Budget name="session" used={within(restartTimes)} of={maxRestarts} windowMs={windowMs} />
+    </div>
+  );
+}
+
+interface BudgetProps {
+  readonly name: string;
+  readonly used: number;
+  readonly of: number;
+  readonly windowMs: number;
+}
+
+function Budget({ name, used, of, windowMs }: BudgetProps) {
+  const text = `${used} of ${of} in ${formatDuration(windowMs)}`;
+  return (
+    <span className="budget" title={`${name} restarts: ${text}`}>
+      {name}
+      <span className="pips" role="img" aria-label={`${name} restarts: ${text}`}>
+        {Array.from({ length: Math.min(of, 12) }, (_, index) => (
+          <span key={index} className="pip" data-used={index < used} />
+        ))}
+      </span>
+    </span>
+  );
+}
+
+/** What the provider allows of the pool. */
+function Breaker({ numbers: { provider, maxSessions }, atMs }: Moments) {
+  if (!provider) return null;
+  const heldMs = provider.heldUntilMs === null ? 0 : provider.heldUntilMs - atMs;
+  const held = provider.heldUntilMs !== null;
+  const limited = provider.limit < (maxSessions ?? 0);
+  return (
+    <p className="breaker" data-testid="breaker" data-held={held} data-limited={limited}>
+      <span className="muted">provider</span>
+      <span>
+        {held ? `held ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {provider.limit} at once
+      </span>
+    </p>
   );
 }
 

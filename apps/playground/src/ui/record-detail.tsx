@@ -1,4 +1,5 @@
 import type { RunRecord } from '../trace/format.ts';
+import { routeOf } from '../run/meaning.ts';
 import { eventName, formatMoment, inline, shortId } from './format.ts';
 import { useController } from './hooks.ts';
 
@@ -11,13 +12,14 @@ interface RecordDetailProps {
 /** One event: its payload, the transitions it took, and what of the context it changed. */
 export function RecordDetail({ record, startMs, onClose }: RecordDetailProps) {
   const controller = useController();
-  const { changes = [], edges = [] } = record;
+  const { changes = [], transitions = [], effects = [] } = record;
+  const { from, to } = routeOf(record);
   return (
     <aside className="detail" aria-label="Event details" data-testid="detail">
       <header>
         <h3>{eventName(record.type)}</h3>
         <span className="muted">
-          {shortId(record.actor)} · {formatMoment(record.atMs, startMs)} · {record.from} to {record.to}
+          {shortId(record.actor)} · {formatMoment(record.atMs, startMs)} · {from} to {to}
         </span>
         <button type="button" onClick={() => controller.store.moveTo(controller.store.indexOf(record.seq))}>
           Go to this moment
@@ -26,13 +28,14 @@ export function RecordDetail({ record, startMs, onClose }: RecordDetailProps) {
           ×
         </button>
       </header>
-      {edges.length > 0 && (
+      {transitions.length > 0 && (
         <p className="muted">
           Transitions:{' '}
-          {edges
-            .map((edge) => edge.split('|'))
+          {transitions
+            .map((transition) => transition.split('|'))
             .map(([source, event]) => `${source} on ${event === '' ? 'always' : eventName(event ?? '')}`)
             .join(', then ')}
+          {effects.length > 0 && `; asked for ${effects.join(', ')}`}
         </p>
       )}
       {record.payload !== undefined && <pre tabIndex={0}>{JSON.stringify(record.payload, null, 2)}</pre>}

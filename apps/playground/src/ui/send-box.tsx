@@ -1,100 +1,161 @@
 import { useEffect, useMemo, useState } from 'react';
 import { enabledEvents, type EnabledEvent } from '../app/enabled.ts';
 import { templateOf } from '../app/templates.ts';
+import { kindOf, routeOf } from '../run/meaning.ts';
 import type { ActorView } from '../run/view.ts';
-import type { Json } from '../trace/format.ts';
+import type { Json, RunInfo } from '../trace/format.ts';
+import { Asks } from './asks.tsx';
 import { shortId } from './format.ts';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
-
-/** What a live run can really be told, beside answers to asks; everything else is the server's to say. */
-const liveEvents: ReadonlySet<string> = new Set(['turn.abort', 'stream.gap']);
 
 /** The events that the chosen actor would react to now, each with a payload that can be edited. */
 export function SendBox() {
   const { info, charts } = usePage();
   const { following } = useMoment();
   const actor = useChosen();
-  const events = useMemo(() => (actor ? enabledEvents(charts, actor) : []), [charts, actor?.id, actor?.path]);
+  const events = useMemo(() => (actor ? enabledEvents(charts, actor) : []), [charts, actor?.id, actor?.path, actor?.ended]);
   if (!actor) return <p className="empty">No session yet.</p>;
-  const possible = info.mode === 'live' ? events.filter(({ type }) => liveEvents.has(type)) : events;
   return (
     <div className="send-box">
       <p className="actor-line">
         To <b>{shortId(actor.id)}</b>, in <b data-testid="chosen-path">{actor.path}</b>
       </p>
-      {info.mode === 'live' && <LiveAsks actor={actor} />}
-      {events.length === 0 && <p className="empty">This state takes no events: it is final.</p>}
-      {info.mode === 'simulation' || (info.mode === 'live' && info.control) ? (
-        <Sender actor={actor} events={possible} disabled={!following} />
-      ) : (
-        <ReadOnly events={events} mode={info.mode} />
+      {info.mode === 'live' && <Asks actor={actor} />}
+      {events.length === 0 && (
+        <p className="empty">{actor.ended ? 'The pool has let it go.' : 'This state takes no events: it is final.'}</p>
       )}
+      <Notes info={info} />
+      <Sender actor={actor} events={events} info={info} disabled={!following} />
       {!following && <p className="muted">You look at an earlier moment. Press Now to send.</p>}
     </div>
   );
 }
 
+function Notes({ info: { mode, control } }: { readonly info: RunInfo }) {
+  if (mode === 'trace') return <p className="muted">A recorded run takes no events. It would react to:</p>;
+  if (mode === 'live' && !control)
+    return <p className="muted">This run cannot be controlled from here: it was started without --allow-control. It would react to:</p>;
+  return null;
+}
+
 interface SenderProps {
   readonly actor: ActorView;
   readonly events: readonly EnabledEvent[];
+  readonly info: RunInfo;
   readonly disabled: boolean;
 }
 
-function Sender({ actor, events, disabled }: SenderProps) {
+function Sender({ actor, events, info, disabled }: SenderProps) {
   const controller = useController();
   const [type, setType] = useState('');
   const [text, setText] = useState('');
-  const known = events.some((event) => event.type === type);
+  const chosen = events.find((event) => event.type === type && refusalOf(info, actor, event) === undefined);
   useEffect(() => {
-    if (!known) setType('');
-  }, [known]);
+    if (!chosen) setType('');
+  }, [chosen]);
   const choose = (event: EnabledEvent) => {
+    const input = { nowMs: nowOf(controller), context: actor.context, isLive: info.mode === 'live' };
     setType(event.type);
-    setText(
-      JSON.stringify(event.isDelay ? {} : templateOf(actor.id, event.type, { nowMs: nowOf(controller), context: actor.context }), null, 2),
-    );
-  };
-  const problem = known ? problemOf(text) : undefined;
-  const send = () => {
-    if (problem === undefined) void controller.send(actor.id, type, JSON.parse(text) as Json);
+    setText(JSON.stringify(event.isDelay ? {} : templateOf(actor.id, event.type, input), null, 2));
   };
   return (
     <>
-      <div className="event-buttons" role="group" aria-label="Events that are possible now">
-        {events.map((event) => (
-          <button
-            key={event.type}
-            type="button"
-            disabled={disabled}
-            aria-pressed={event.type === type}
-            data-delay={event.isDelay}
-            onClick={() => choose(event)}
-            title={titleOf(event)}
-          >
-            {event.label}
-          </button>
-        ))}
-      </div>
-      {known && (
-        <div className="editor">
-          <label>
-            Payload of <b>{events.find((event) => event.type === type)?.label}</b>
-            <textarea
-              value={text}
-              spellCheck={false}
-              rows={Math.min(12, text.split('\n').length + 1)}
-              onChange={(event) => setText(event.target.value)}
-              aria-invalid={problem !== undefined}
-              data-testid="payload"
-            />
-          </label>
-          {problem !== undefined && <p className="problem">{problem}</p>}
-          <button type="button" className="primary" onClick={send} disabled={disabled || problem !== undefined} data-testid="send">
-            Send
-          </button>
-        </div>
+      <EventButtons actor={actor} events={events} info={info} disabled={disabled} chosen={type} onChoose={choose} />
+      {chosen && (
+        <Editor
+          label={chosen.label}
+          text={text}
+          onChange={setText}
+          disabled={disabled}
+          onSend={() => void controller.send(actor.id, type, JSON.parse(text) as Json)}
+        />
       )}
     </>
+  );
+}
+
+interface EventButtonsProps extends SenderProps {
+  readonly chosen: string;
+  readonly onChoose: (event: EnabledEvent) => void;
+}
+
+/** What cannot be sent is shown all the same: it may come, from somebody else. */
+function EventButtons({ actor, events, info, disabled, chosen, onChoose }: EventButtonsProps) {
+  const others = info.mode === 'live' && info.control ? events.filter((event) => refusalOf(info, actor, event) !== undefined) : [];
+  const open = events.filter((event) => !others.includes(event));
+  const button = (event: EnabledEvent) => (
+    <button
+      key={event.type}
+      type="button"
+      disabled={disabled || refusalOf(info, actor, event) !== undefined}
+      aria-pressed={event.type === chosen}
+      data-delay={event.isDelay}
+      onClick={() => onChoose(event)}
+      title={[refusalOf(info, actor, event), titleOf(event)].filter(Boolean).join('\n')}
+    >
+      {event.label}
+    </button>
+  );
+  return (
+    <>
+      <div className="event-buttons" role="group" aria-label="Events that are possible now">
+        {open.map(button)}
+      </div>
+      {others.length > 0 && (
+        <details className="others">
+          <summary>{others.length} more that come by themselves</summary>
+          {[...Map.groupBy(others, (event) => refusalOf(info, actor, event)!)].map(([why, list]) => (
+            <div key={why}>
+              <p className="muted">{why}</p>
+              <div className="event-buttons">{list.map(button)}</div>
+            </div>
+          ))}
+        </details>
+      )}
+    </>
+  );
+}
+
+/** Why an event cannot be sent from here; undefined when it can. */
+function refusalOf({ mode, control, doors = [] }: RunInfo, actor: ActorView, { type, isDelay }: EnabledEvent): string | undefined {
+  if (mode === 'simulation') return undefined;
+  if (mode === 'trace' || !control) return 'Not from here.';
+  if (isDelay) return 'Timers of the machine:';
+  if (doors.includes(`${kindOf(actor.id)} ${type}`)) return undefined;
+  const { from } = routeOf({ seq: 0, atMs: 0, actor: actor.id, type });
+  if (from === 'worker') return "Told by the server's event stream:";
+  if (from === 'server') return 'Told by the server itself, or by the answer of a request:';
+  return 'Told by the pool and its actors alone:';
+}
+
+interface EditorProps {
+  readonly label: string;
+  readonly text: string;
+  readonly disabled: boolean;
+  readonly onChange: (text: string) => void;
+  readonly onSend: () => void;
+}
+
+function Editor({ label, text, disabled, onChange, onSend }: EditorProps) {
+  const problem = problemOf(text);
+  return (
+    <div className="editor">
+      <label>
+        Payload of <b>{label}</b>
+        <textarea
+          value={text}
+          spellCheck={false}
+          rows={Math.min(12, text.split('\n').length + 1)}
+          onChange={(event) => onChange(event.target.value)}
+          aria-invalid={problem !== undefined}
+          data-testid="payload"
+        />
+      </label>
+      {problem !== undefined && <p className="problem">{problem}</p>}
+      <button type="button" className="primary" onClick={onSend} disabled={disabled || problem !== undefined} data-testid="send">
+        Send
+      </button>
+    </div>
   );
 }
 
@@ -117,59 +178,4 @@ function problemOf(text: string): string | undefined {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function ReadOnly({ events, mode }: { readonly events: readonly EnabledEvent[]; readonly mode: string }) {
-  return (
-    <>
-      <p className="muted">
-        {mode === 'live'
-          ? 'This run cannot be controlled from here: it was started without --allow-control.'
-          : 'A recorded run takes no events.'}{' '}
-        It would react to:
-      </p>
-      <ul className="event-list">
-        {events.map((event) => (
-          <li key={event.type}>
-            <code>{event.label}</code>
-          </li>
-        ))}
-      </ul>
-    </>
-  );
-}
-
-interface OpenAsk {
-  readonly id: string;
-  readonly kind: string;
-  readonly permission?: string;
-  readonly patterns?: readonly string[];
-}
-
-/** Asks that wait for an answer, with the two answers there are. `always` is never offered: it would count for every session. */
-function LiveAsks({ actor }: { readonly actor: ActorView }) {
-  const controller = useController();
-  const { info } = usePage();
-  const asks = (actor.context as { openAsks?: readonly OpenAsk[] } | undefined)?.openAsks ?? [];
-  const answer = (id: string, allow: boolean) => void controller.send(actor.id, 'ask.closed', { id, allow });
-  return asks.map(({ id, kind, permission, patterns = [] }) => (
-    <div key={id} className="ask" role="group" aria-label="An ask waits for an answer">
-      <p>
-        {kind === 'permission' ? 'Permission' : 'Question'} <b>{permission ?? ''}</b>{' '}
-        {patterns.map((pattern) => (
-          <code key={pattern}>{pattern}</code>
-        ))}
-      </p>
-      {info.control && (
-        <div className="actions">
-          <button type="button" className="primary" onClick={() => answer(id, true)} data-testid="allow" disabled={kind !== 'permission'}>
-            Allow once
-          </button>
-          <button type="button" onClick={() => answer(id, false)} data-testid="deny">
-            Deny
-          </button>
-        </div>
-      )}
-    </div>
-  ));
 }

@@ -21,13 +21,13 @@ export function SessionGrid() {
     (one) => (state === '' || one.path === state) && (directory === '' || one.directory === directory) && matches(one, text),
   );
   const choose = (id: string) =>
-    controller.choose({ actor: id, centre: controller.state.choice.centre === 'pool' ? 'session' : controller.state.choice.centre });
+    controller.choose({ actor: id, centre: controller.state.choice.centre === 'sequence' ? 'sequence' : 'session' });
   return (
     <section className="panel grid-panel" aria-labelledby="grid-title">
-      <h2 id="grid-title">
-        Sessions <span className="muted">{shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}</span>
-      </h2>
       <div className="filters">
+        <h2 id="grid-title">
+          Sessions <span className="muted">{shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}</span>
+        </h2>
         <input
           type="search"
           placeholder="id or task"
@@ -105,6 +105,7 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
           key={session.id}
           id={session.id}
           path={session.path}
+          ended={session.ended}
           taskId={session.lastTaskId}
           selected={session.id === chosen}
           roomy={shown.length <= roomy}
@@ -118,6 +119,7 @@ function Cells({ shown, chosen, onChoose }: CellsProps) {
 interface CellProps {
   readonly id: string;
   readonly path: string;
+  readonly ended: boolean;
   readonly taskId: string | null;
   readonly selected: boolean;
   readonly roomy: boolean;
@@ -126,15 +128,17 @@ interface CellProps {
 
 /** Drawn again only when something of it changed: hundreds of them move at once. */
 const Cell = memo(
-  function Cell({ id, path, taskId, selected, roomy: hasRoom, onChoose }: CellProps) {
+  function Cell({ id, path, ended, taskId, selected, roomy: hasRoom, onChoose }: CellProps) {
     return (
       <div
         id={`cell-${id}`}
         role="option"
         aria-selected={selected}
+        aria-label={hasRoom ? undefined : `${taskId ?? id}, ${path}`}
         className={`cell ${tone(path)}`}
         title={`${id}\n${path}${taskId === null ? '' : `\n${taskId}`}`}
         data-path={path}
+        data-ended={ended}
         onClick={() => onChoose(id)}
       >
         {hasRoom && (
@@ -143,12 +147,12 @@ const Cell = memo(
             <span className="cell-state">{leaf(path)}</span>
           </>
         )}
-        {!hasRoom && <span className="visually-hidden">{`${id}, ${path}`}</span>}
       </div>
     );
   },
   (before, after) =>
     before.path === after.path &&
+    before.ended === after.ended &&
     before.taskId === after.taskId &&
     before.selected === after.selected &&
     before.id === after.id &&

@@ -11,7 +11,7 @@ export function SidePanel() {
   const controller = useController();
   const { choice, info } = usePage();
   const tabs: { readonly id: SideTab; readonly label: string }[] = [{ id: 'send', label: 'Send' }];
-  if (info.mode === 'simulation') tabs.push({ id: 'faults', label: 'Faults' });
+  if (info.mode === 'simulation' || (info.mode === 'live' && info.control)) tabs.push({ id: 'faults', label: 'Faults' });
   tabs.push({ id: 'context', label: 'Context' });
   const side = tabs.some(({ id }) => id === choice.side) ? choice.side : 'context';
   return (

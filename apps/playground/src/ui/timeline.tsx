@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import type { RecordTag } from '../trace/format.ts';
 import type { Mark, Moment } from '../run/store.ts';
 import { formatMoment } from './format.ts';
-import { useController, useMoment, usePage } from './hooks.ts';
+import { useCalmMoment, useController, useMoment, usePage } from './hooks.ts';
 
 const buckets = 160;
 const speeds = [0.25, 0.5, 1, 2, 5, 20];
@@ -10,7 +10,7 @@ const speeds = [0.25, 0.5, 1, 2, 5, 20];
 /** Time from the first record to the newest: what came when, and a scrubber over it. */
 export function Timeline() {
   const controller = useController();
-  const moment = useMoment();
+  const moment = useCalmMoment();
   const { records, end, total, following } = moment;
   const startMs = records[0]?.atMs ?? 0;
   const lastMs = records[total - 1]?.atMs ?? startMs;
@@ -174,7 +174,7 @@ function Jumps({ moment }: { readonly moment: Moment }) {
     controller.simulation?.pause();
     controller.playback.stop();
     controller.store.moveTo(controller.store.indexOf(target));
-    controller.choose({ record: target, ...(record && !['server', 'stream'].includes(record.actor) && { actor: record.actor }) });
+    controller.choose({ record: target, ...(record && record.actor !== 'stream' && { actor: record.actor }) });
   };
   return (
     <div className="jumps" role="group" aria-label="Jump back to">

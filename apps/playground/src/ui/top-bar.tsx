@@ -1,4 +1,5 @@
 import { useRef, useState } from 'react';
+import type { Choice } from '../app/controller.ts';
 import { chartToMermaid } from '../chart/mermaid.ts';
 import type { Charts } from '../chart/shipped.ts';
 import { chartToSvg } from '../chart/svg.ts';
@@ -105,8 +106,8 @@ function ExportMenu() {
   );
 }
 
-function chartOf({ charts, choice }: { readonly charts: Charts; readonly choice: { readonly centre: string } }) {
-  return choice.centre === 'pool' ? charts.pool : charts.session;
+function chartOf({ charts, choice }: { readonly charts: Charts; readonly choice: Pick<Choice, 'centre'> }) {
+  return charts[choice.centre === 'sequence' ? 'session' : choice.centre];
 }
 
 function ThemeButton() {

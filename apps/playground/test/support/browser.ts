@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import sparticuz from '@sparticuz/chromium';
@@ -10,12 +10,25 @@ const names = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
 /** `CHROMIUM_BIN`, else one on PATH, else the one of the development dependency, which needs no system package. */
 async function chromiumPath(): Promise<string> {
   const named = process.env['CHROMIUM_BIN'];
-  if (named) return named;
+  if (named) return checkedPath(named);
   const found = (process.env['PATH'] ?? '')
     .split(delimiter)
     .flatMap((directory) => names.map((name) => join(directory, name)))
     .find((path) => existsSync(path));
   return found ?? sparticuz.executablePath();
+}
+
+/** A variable that names nothing is a mistake to be told of, not a reason to take another browser. */
+async function checkedPath(named: string): Promise<string> {
+  try {
+    await access(named, constants.X_OK);
+    return named;
+  } catch (error) {
+    throw new Error(
+      `CHROMIUM_BIN names ${named}, which is no program that can be run (${(error as NodeJS.ErrnoException).code}). Correct it, or unset it to use a Chromium on PATH or the one that comes with the development dependencies.`,
+      { cause: error },
+    );
+  }
 }
 
 /** A browser with an empty profile. */

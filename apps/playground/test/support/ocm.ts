@@ -1,11 +1,22 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../../../../packages/cli/src/bin.ts', import.meta.url));
 
 /** Deadline for whatever a command prints first: it may have to start a server. */
 const startMs = 60_000;
+
+/** The binary from the lockfile, whatever is on PATH: the one of this platform's own package. */
+function pinnedBinary(): string {
+  const named = process.env['OPENCODE_BIN'];
+  if (named) return named;
+  const launcher = createRequire(import.meta.url).resolve('opencode-ai/package.json');
+  const own = createRequire(launcher).resolve(`opencode-${process.platform}-${process.arch}/package.json`);
+  return join(dirname(own), 'bin', 'opencode');
+}
 
 type Line = { readonly type: string } & Readonly<Record<string, unknown>>;
 
@@ -16,10 +27,11 @@ export class Ocm implements AsyncDisposable {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, ['--conditions=@opencode-manager/source', bin, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  /** `command`: another program of ours that prints JSON Lines. */
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, command: string = bin) {
+    this.child = spawn(process.execPath, ['--conditions=@opencode-manager/source', command, ...args], {
+      env: { ...process.env, OPENCODE_BIN: pinnedBinary(), ...env },
+      stdio: [command === bin ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
     this.child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));

@@ -23,4 +23,6 @@ export { isRateLimit } from './turn-verdict.ts';
 export { serverMachine } from './server.machine.ts';
 export type { MemoryLimit, RotationReason, ServerContext, ServerInput, ServerMachineEvent } from './server.types.ts';
 export { statePath, stepInspector, type MachineStep, type StepInspectorOptions } from './step.ts';
-export { describeMachine, type StateDescription, type TransitionDescription } from './describe.ts';
+export { plainDefinition, type PlainState, type PlainTransition } from './plain-definition.ts';
+export { StepReader, type PlainStep, type StepReaderOptions } from './step-reader.ts';
+export { contextChanges, plainContext, type ContextChange } from './plain-context.ts';

@@ -18,6 +18,8 @@ export interface MachineStep {
   readonly path: string;
   /** Transitions taken, in order, each as `state id|event type|index among those of the same state and type`. */
   readonly transitions: readonly string[];
+  /** Effects that were carried out, in order, by the names that the machine gives them: `submitTurn`, `startAssigned`. */
+  readonly effects: readonly string[];
   /** The machine's memory afterwards: the very object, not a copy. It is never changed in place. */
   readonly context: unknown;
 }
@@ -44,10 +46,14 @@ export function stepInspector({ machine, actor, now, onStep, onEvent }: StepInsp
   const ids = transitionIdsOf(machine);
   let from: string | null = null;
   let transitions: string[] = [];
+  let effects: string[] = [];
   return (event) => {
     if (event.type === '@xstate.event') {
       transitions = [];
+      effects = [];
       onEvent?.(event.event);
+    } else if (event.type === '@xstate.action') {
+      if (!event.action.type.startsWith('xstate.')) effects.push(event.action.type);
     } else if (event.type === '@xstate.microstep') {
       for (const one of event._transitions) transitions.push(ids.get(one) ?? `|${one.eventType}|0`);
     } else if (event.type === '@xstate.snapshot') {
@@ -55,8 +61,9 @@ export function stepInspector({ machine, actor, now, onStep, onEvent }: StepInsp
       const path = statePath(value);
       const before = from;
       from = path;
-      onStep({ machine: machine.id, actor, atMs: now(), event: event.event, from: before, path, transitions, context });
+      onStep({ machine: machine.id, actor, atMs: now(), event: event.event, from: before, path, transitions, effects, context });
       transitions = [];
+      effects = [];
     }
   };
 }

@@ -30,7 +30,7 @@ export class SessionKeeper {
 
   /** A free session of the directory under `reuse`, else a new one. */
   async sessionFor(directory: string, title: string | undefined, signal: AbortSignal): Promise<SessionHost> {
-    const free = this.#options.settings.reuse ? this.findIdle(directory) : undefined;
+    const free = this.#options.settings.reuse ? this.findIdle({ directory }) : undefined;
     return free ? this.take(free) : this.create(directory, title, signal);
   }
 
@@ -57,8 +57,11 @@ export class SessionKeeper {
     return host;
   }
 
-  findIdle(directory: string | undefined): SessionHost | undefined {
-    for (const host of this.#resting) if (host.isFree && (directory === undefined || host.directory === directory)) return host;
+  findIdle({ directory, id }: { readonly directory?: string; readonly id?: string }): SessionHost | undefined {
+    for (const host of this.#resting) {
+      const isWanted = (directory ?? host.directory) === host.directory && (id ?? host.id) === host.id;
+      if (isWanted && host.isFree) return host;
+    }
     return undefined;
   }
 

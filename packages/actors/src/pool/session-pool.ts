@@ -96,6 +96,10 @@ export class Pool implements SessionPool {
     return this.#servers.keeper.server;
   }
 
+  serverOf(sessionId: string): OpencodeServer {
+    return this.#keeper.registry.get(sessionId)?.server ?? this.server;
+  }
+
   get monitor(): EventMonitor {
     return this.#servers.keeper.monitor;
   }
@@ -128,8 +132,8 @@ export class Pool implements SessionPool {
     return this.#lend(await this.#keeper.create(directory, title));
   }
 
-  getIdleSession({ directory }: { readonly directory?: string } = {}): PooledSession | undefined {
-    const host = this.#keeper.findIdle(directory);
+  getIdleSession(wanted: { readonly directory?: string; readonly id?: string } = {}): PooledSession | undefined {
+    const host = this.#keeper.findIdle(wanted);
     return host && this.#lend(host);
   }
 

@@ -171,7 +171,9 @@ export interface PoolEventStream {
 export interface SessionPool extends AsyncDisposable {
   /** The server of the moment; another handle after a recovery or a rotation. */
   readonly server: OpencodeServer;
-  /** The event stream of that server alone. */
+  /** The server that has the turns of a session: while one retires, not always the present one. */
+  serverOf(sessionId: string): OpencodeServer;
+  /** The event stream of the present server alone. */
   readonly monitor: EventMonitor;
   /** What all its servers tell, whichever is present. */
   readonly events: PoolEventStream;
@@ -184,8 +186,8 @@ export interface SessionPool extends AsyncDisposable {
   runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<TaskResult>;
   /** A session under an actor of this pool, held until it is released or deleted. */
   createSession(title?: string, options?: { readonly directory?: string }): Promise<PooledSession>;
-  /** An idle session of this pool, lent until released; undefined when none is idle. */
-  getIdleSession(options?: { readonly directory?: string }): PooledSession | undefined;
+  /** An idle session of this pool (of a directory, or the one with an id), lent until released; undefined when none is idle. */
+  getIdleSession(options?: { readonly directory?: string; readonly id?: string }): PooledSession | undefined;
   /** Deletes sessions whose actor is dead; resolves with their number. */
   cleanupDeadSessions(): Promise<number>;
   snapshot(): PoolSnapshot;

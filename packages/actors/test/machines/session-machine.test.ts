@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeMachine, sessionMachine } from '../../src/machines/index.ts';
+import { plainDefinition, sessionMachine } from '../../src/machines/index.ts';
 import { startRunning, startSession } from '../support/session-actor.ts';
 
 describe('a turn that goes well', () => {
@@ -503,11 +503,11 @@ describe('the end of a session', () => {
   });
 });
 
-test('its description is plain JSON and names states, guards, delays and effects', () => {
-  const description = describeMachine(sessionMachine);
-  expect(JSON.parse(JSON.stringify(description))).toEqual(description);
-  const active = description.states.find(({ key }) => key === 'active');
-  expect(active?.states.map(({ key }) => key)).toEqual([
+test('its definition is plain JSON with states, guards, delays and eventless transitions', () => {
+  const definition = plainDefinition(sessionMachine);
+  expect(JSON.parse(JSON.stringify(definition))).toEqual(definition);
+  const { states } = definition.states['active']!;
+  expect(Object.keys(states)).toEqual([
     'submitting',
     'running',
     'backingOff',
@@ -518,13 +518,17 @@ test('its description is plain JSON and names states, guards, delays and effects
     'aborting',
     'escalating',
   ]);
-  const settling = active?.states.find(({ key }) => key === 'settling');
-  expect(settling?.transitions.map(({ event, delay, guard, targets }) => ({ event, delay, guard, targets }))).toEqual([
-    { event: 'stream.gap', delay: null, guard: null, targets: ['session.active.reconciling'] },
-    { event: null, delay: 'settleDelay', guard: null, targets: ['session.active.reconciling'] },
-    { event: null, delay: null, guard: 'phaseIs(aborting)', targets: ['session.active.aborting'] },
-    { event: null, delay: null, guard: 'endsWell', targets: ['session.idle'] },
-    { event: null, delay: null, guard: 'endsBadly', targets: ['session.error'] },
-    { event: null, delay: null, guard: 'phaseIsNot(settling)', targets: ['session.active.running'] },
+  const { transitions, always } = states['settling']!;
+  expect([...transitions, ...always].map(({ eventType, delay, guard, target }) => ({ eventType, delay, guard, target }))).toEqual([
+    { eventType: 'stream.gap', target: ['#session.active.reconciling'] },
+    {
+      eventType: 'xstate.after.settleDelay.session.active.settling',
+      delay: 'settleDelay',
+      target: ['#session.active.reconciling'],
+    },
+    { eventType: '', guard: { type: 'phaseIs', params: { phase: 'aborting' } }, target: ['#session.active.aborting'] },
+    { eventType: '', guard: 'endsWell', target: ['#session.idle'] },
+    { eventType: '', guard: 'endsBadly', target: ['#session.error'] },
+    { eventType: '', guard: { type: 'phaseIsNot', params: { phase: 'settling' } }, target: ['#session.active.running'] },
   ]);
 });

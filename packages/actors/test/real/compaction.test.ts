@@ -1,7 +1,7 @@
 import { launchServer } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { expect, test } from 'vitest';
-import { createSessionPool } from '../../src/index.ts';
+import { createSessionPool } from '../support/pool.ts';
 
 test('a turn that opencode compacts half-way goes on, and its last answer is the result', async () => {
   const full = { inputTokens: 60_000, outputTokens: 10 };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createSessionPool } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 
 let bench: Bench;
 beforeAll(async () => {

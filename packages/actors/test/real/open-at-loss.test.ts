@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { createSessionPool, type Ask, type AskDecision } from '../../src/index.ts';
+import type { Ask, AskDecision } from '../../src/index.ts';
 import { startBench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });

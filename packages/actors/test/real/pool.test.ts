@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  createSessionPool,
-  type PoolEvent,
-  type SessionPool,
-  type SessionPoolOptions,
-  type Task,
-  type TaskResult,
-} from '../../src/index.ts';
+import type { PoolEvent, SessionPool, SessionPoolOptions, Task, TaskResult } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { seededRandom } from '../support/random.ts';
 import { until, untilPath } from '../support/watch.ts';
 

@@ -1,8 +1,9 @@
 import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import { findMarkedProcesses } from '@opencode-manager/core';
 import { expect, test, vi } from 'vitest';
-import { createSessionPool, type PoolEvent, type SessionPool } from '../../src/index.ts';
+import type { PoolEvent, SessionPool } from '../../src/index.ts';
 import { startBench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 const rules = [

@@ -5,8 +5,9 @@ import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import { EventMonitor } from '@opencode-manager/events';
 import { startFaultProxy } from '@opencode-manager/testing';
 import { describe, expect, test } from 'vitest';
-import { createSessionPool, type PoolEvent, type SessionPool, type TaskResult } from '../../src/index.ts';
+import type { PoolEvent, SessionPool, TaskResult } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 const slowly = { text: 'word '.repeat(400), tokensPerSecond: 20 };
@@ -50,24 +51,24 @@ function callsOf(bench: Bench, prompt: string): number {
 const running = (count: number) => (snapshot: ReturnType<SessionPool['snapshot']>) =>
   snapshot.sessions.filter(({ path }) => path === 'active.running').length === count;
 
-test('P2: ten busy and ten idle sessions survive the death of their server', async () => {
+test('P2: twenty busy and ten idle sessions survive the death of their server', { timeout: 120_000 }, async () => {
   const startingAtMs = Date.now();
-  await using bench = await startBench(rules(10));
+  await using bench = await startBench(rules(20));
   // A machine that needs longer for any start (others work on it too) gets that much longer here as well.
   const startMs = Date.now() - startingAtMs;
-  await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 20 });
+  await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 30 });
   const idle = await Promise.all(Array.from({ length: 10 }, () => pool.createSession()));
-  const names = Array.from({ length: 10 }, (_, index) => `t${index}`);
+  const names = Array.from({ length: 20 }, (_, index) => `t${index}`);
   const busy = names.map((id) => pool.run({ id, prompt: `begin ${id}` }));
-  await until(pool, running(10), 30_000);
-  await bench.model.waitForCalls(10, { rule: 'slow' });
+  await until(pool, running(20), 30_000);
+  await bench.model.waitForCalls(20, { rule: 'slow', timeoutMs: 30_000 });
 
   const recovering = next(pool, stateIs('recovering'));
   const rested = next(pool, () => pool.snapshot().sessions.every(({ state }) => state !== 'active'));
   const restarted = next(pool, ({ type }) => type === 'server.restarted');
   const killedAtMs = kill(pool);
-  expect((await recovering).atMs - killedAtMs).toBeLessThanOrEqual(250);
-  expect((await rested).atMs - killedAtMs).toBeLessThanOrEqual(500);
+  expect((await recovering).atMs - killedAtMs).toBeLessThanOrEqual(Math.max(250, startMs / 8));
+  expect((await rested).atMs - killedAtMs).toBeLessThanOrEqual(Math.max(500, startMs / 4));
   expect(pool.snapshot().sessions.filter(({ state }) => state === 'idle')).toHaveLength(10);
   const { atMs } = await restarted;
   console.info(`first start ${startMs} ms; server restarted after ${atMs - killedAtMs} ms`);
@@ -91,7 +92,7 @@ test('P2: ten busy and ten idle sessions survive the death of their server', asy
     })),
   );
   for (const { session_id: now, attempts } of results) expect(now).not.toBe(attempts?.[0]?.session_id);
-  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1, restarts: 0, active: 0, outcomes: { succeeded: 20 } });
+  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1, restarts: 0, active: 0, outcomes: { succeeded: 30 } });
 });
 
 /** The real server with a request in between that never leaves, for the session of one task. */

@@ -3,8 +3,9 @@ import { requests } from '@opencode-manager/core/protocol';
 import { EventMonitor, type EventMonitorOptions } from '@opencode-manager/events';
 import { startFaultProxy, type FaultProxy, type NetworkFault } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createSessionPool, type SessionPool } from '../../src/index.ts';
+import type { SessionPool } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 
 const words = Array.from({ length: 30 }, (_, index) => `word${index}`).join(' ');
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });

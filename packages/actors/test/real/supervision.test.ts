@@ -1,10 +1,9 @@
 import { OpencodeManagerError, type OpencodeServer, type SessionOperations } from '@opencode-manager/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSessionPool } from '../../src/index.ts';
 import { sessionMachine } from '../../src/machines/index.ts';
-import { createPool } from '../../src/pool/create-session-pool.ts';
 import { defaultDependencies } from '../../src/pool/settings.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createPool, createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 let bench: Bench;

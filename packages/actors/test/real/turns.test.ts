@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSessionPool, type SessionPool, type SessionPoolOptions } from '../../src/index.ts';
+import type { SessionPool, SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { recordPaths, untilPath } from '../support/watch.ts';
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });

@@ -1,7 +1,8 @@
 import type { OpencodeServer } from '@opencode-manager/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createSessionPool, type HealthCheck } from '../../src/index.ts';
+import type { HealthCheck } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
 
 const slowly = { text: 'word '.repeat(400), tokensPerSecond: 20 };
 /** Shorter than the defaults; what is judged, and how, is the same. */

@@ -1,17 +1,18 @@
-import { describeMachine, type StateDescription, type TransitionDescription } from '../../src/machines/index.ts';
+import { plainDefinition, type PlainState, type PlainTransition } from '../../src/machines/index.ts';
 import type { AnyStateMachine } from 'xstate';
 
 /** A machine as a Mermaid state diagram; transitions that stay in their state are left out. */
 export function mermaidOf(machine: AnyStateMachine): string {
-  const root = describeMachine(machine);
-  return ['stateDiagram-v2', ...linesOf(root, '  ')].join('\n');
+  return ['stateDiagram-v2', ...linesOf(plainDefinition(machine), '  ')].join('\n');
 }
 
-function linesOf(state: StateDescription, indent: string): string[] {
+function linesOf(state: PlainState, indent: string): string[] {
   const lines: string[] = [];
-  if (state.initial) lines.push(`${indent}[*] --> ${nameOf(state.initial)}`);
-  for (const child of state.states) {
-    if (child.states.length > 0) lines.push(`${indent}state ${child.key} {`, ...linesOf(child, `${indent}  `), `${indent}}`);
+  const [initial] = state.initial?.target ?? [];
+  if (initial !== undefined) lines.push(`${indent}[*] --> ${nameOf(initial)}`);
+  for (const child of Object.values(state.states)) {
+    const inner = linesOf(child, `${indent}  `);
+    if (inner.length > 0) lines.push(`${indent}state ${child.key} {`, ...inner, `${indent}}`);
     lines.push(...arrowsOf(child, indent));
     if (child.type === 'final') lines.push(`${indent}${child.key} --> [*]`);
   }
@@ -19,19 +20,26 @@ function linesOf(state: StateDescription, indent: string): string[] {
 }
 
 /** One arrow a target, with all that leads to it. */
-function arrowsOf(state: StateDescription, indent: string): string[] {
+function arrowsOf({ id, key, transitions, always }: PlainState, indent: string): string[] {
   const labels = new Map<string, string[]>();
-  for (const transition of state.transitions) {
-    const target = transition.targets[0];
-    if (target === undefined || target === state.id) continue;
+  for (const transition of [...transitions, ...always]) {
+    const target = transition.target?.[0];
+    if (target === undefined || target === `#${id}`) continue;
     labels.set(target, [...(labels.get(target) ?? []), labelOf(transition)]);
   }
-  return Array.from(labels, ([target, texts]) => `${indent}${state.key} --> ${nameOf(target)}: ${texts.join(' | ')}`);
+  return Array.from(labels, ([target, texts]) => `${indent}${key} --> ${nameOf(target)}: ${texts.join(' | ')}`);
 }
 
-function labelOf({ event, delay, guard }: TransitionDescription): string {
-  const cause = event ?? (delay ? `after ${delay}` : '');
-  return [cause, guard ? `[${guard}]` : ''].filter((part) => part !== '').join(' ');
+function labelOf({ eventType, delay, guard }: PlainTransition): string {
+  const cause = delay === undefined ? eventType : `after ${delay}`;
+  return [cause, guard === undefined ? '' : `[${guardName(guard)}]`].filter((part) => part !== '').join(' ');
 }
 
-const nameOf = (id: string): string => id.slice(id.lastIndexOf('.') + 1);
+/** `phaseIs(settling)`: the name with its parameters. */
+function guardName(guard: NonNullable<PlainTransition['guard']>): string {
+  if (typeof guard === 'string') return guard;
+  const parameters = Object.values(guard.params ?? {}).map(String);
+  return parameters.length === 0 ? guard.type : `${guard.type}(${parameters.join(', ')})`;
+}
+
+const nameOf = (id: string): string => id.slice(id.lastIndexOf('.') + 1).replace(/^#/, '');

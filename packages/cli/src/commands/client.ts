@@ -8,6 +8,11 @@ import { listenForStop } from '../signals.ts';
 /** Largest process id that Linux gives out. */
 const maxPid = 4_194_304;
 
+/** @throws OpencodeManagerError `USAGE` */
+export function managerPid(text: string): number {
+  return parseCount(text, '--manager', { min: 1, max: maxPid });
+}
+
 /**
  * Runs a client's work on the manager that is meant. Any stop signal closes the connection, which aborts in the manager
  * what this client asked for.
@@ -17,7 +22,7 @@ export async function withManager(
   work: (manager: ManagerClient, signal: AbortSignal) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   using signals = listenForStop();
-  const pid = flags.manager === undefined ? undefined : parseCount(flags.manager, '--manager', { min: 1, max: maxPid });
+  const pid = flags.manager === undefined ? undefined : managerPid(flags.manager);
   try {
     const exitCode = await work(await findManager(pid), signals.drain);
     return signals.exitCode ?? exitCode;

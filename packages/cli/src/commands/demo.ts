@@ -11,7 +11,7 @@ import { createReporter, doneRecord, executeBatch, type BatchEnd, type BatchList
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
 import { launchRecord, openManager, type Manager } from '../manager/index.ts';
-import { checkPageFlags, keepPage, openPage, type PageFlags, type PageServer } from '../playground/index.ts';
+import { checkPageFlags, keepPage, openPage, supportPages, type PageFlags, type PageServer } from '../playground/index.ts';
 import type { JsonFlag } from '../program/shared-options.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { listenForStop, type StopSignals } from '../signals.ts';
@@ -84,9 +84,11 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
     ...(flags.binary !== undefined && { binary: flags.binary }),
   };
   progress.note('Starting an isolated opencode server with a scripted model ...');
+  const support = flags.playground ? supportPages('ocm demo') : undefined;
   const manager = await openManager({
     config,
-    pool: { maxSessions: concurrency },
+    pool: { maxSessions: concurrency, ...support?.pool },
+    ...(support && { pages: support.pages }),
     signals,
     onSocketError: () => undefined,
     onReaped: (line) => progress.note(line),
@@ -94,7 +96,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);
-    const page = await openPage(manager, flags, {
+    const page = await openPage(manager, support, flags, {
       terminal,
       title: 'ocm demo',
       json: flags.json === true,

@@ -1,28 +1,80 @@
 import { open, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import type { RunInfo, TraceHeader } from '@opencode-manager/playground/trace';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/index.ts';
-import { servePage } from '../playground/index.ts';
+import { managerPid } from './client.ts';
+import { findManager, type ManagerClient } from '../manager-socket/index.ts';
+import { openInBrowser, servePage } from '../playground/index.ts';
 import type { PlaygroundFlags } from '../program/care-commands.ts';
-import { aborted, listenForStop } from '../signals.ts';
+import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** Longest first line of a trace that is read: it holds the definitions of the machines. */
 const headerBytes = 1024 * 1024;
 
-/** `ocm playground`: serves the page until Ctrl-C; with a file, the run recorded in it. */
+/** `ocm playground`: a page until Ctrl-C; of the run recorded in a file, of the running manager, or a simulation. */
 export async function playground(terminal: Terminal, file: string | undefined, flags: PlaygroundFlags): Promise<ExitCode> {
+  checkFlags(file, flags);
   using signals = listenForStop();
+  const manager = file === undefined && !flags.simulate ? await findWatched(flags) : undefined;
+  if (manager && (await watchManager(manager, terminal, flags, signals))) return exitCodes.ok;
   const info = file === undefined ? simulation : await infoOf(file);
   const port = flags.port === undefined ? 0 : parseCount(flags.port, '--port', { min: 0, max: 65_535 });
   await using page = await servePage({ info, port, ...(file !== undefined && { trace: () => readFile(file, 'utf8') }) });
-  if (flags.json) terminal.record({ type: 'playground', url: page.url });
-  else terminal.result(page.url);
-  terminal.notice('Open this address in a browser; it works once. Ctrl-C ends the page.');
+  await tell(terminal, page.url, flags);
   await aborted(signals.drain);
   return exitCodes.ok;
+}
+
+/** @throws OpencodeManagerError `USAGE` for flags that mean nothing together */
+function checkFlags(file: string | undefined, { simulate, manager, port }: PlaygroundFlags): void {
+  const problem =
+    file !== undefined && (simulate || manager !== undefined)
+      ? `${file} is a recorded run; leave out ${simulate ? '--simulate' : '--manager'}`
+      : simulate && manager !== undefined
+        ? '--simulate and --manager are two different pages; leave out one'
+        : manager !== undefined && port !== undefined
+          ? '--port is not for the page of a running manager, which chooses one itself; leave it out'
+          : undefined;
+  if (problem !== undefined) throw new OpencodeManagerError('USAGE', `${problem}.`);
+}
+
+/** The manager that is meant; undefined when none was named and none runs. */
+async function findWatched({ manager }: PlaygroundFlags): Promise<ManagerClient | undefined> {
+  try {
+    return await findManager(manager === undefined ? undefined : managerPid(manager));
+  } catch (error) {
+    if (manager === undefined && isManagerError(error, 'MANAGER_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** The manager serves the page itself: it knows its machines. False when it serves none, and was not named. */
+async function watchManager(client: ManagerClient, terminal: Terminal, flags: PlaygroundFlags, signals: StopSignals): Promise<boolean> {
+  const request = { ...(flags.allowControl && { allowControl: true }), ...(flags.content && { content: true }) };
+  try {
+    for await (const { url } of client.stream('page', request, { signal: signals.drain }))
+      await tell(terminal, url, flags, `manager ${client.run.managerPid}, ${client.run.directory}`);
+  } catch (error) {
+    if (signals.drain.aborted) return true;
+    if (isManagerError(error, 'CONNECTION_LOST')) terminal.notice('The manager has ended, and its page with it.');
+    else if (flags.manager !== undefined || !isManagerError(error, 'PLAYGROUND_UNAVAILABLE')) throw error;
+    else {
+      terminal.notice(`${error.message} This is a simulation.`);
+      return false;
+    }
+  }
+  return true;
+}
+
+async function tell(terminal: Terminal, url: string, flags: PlaygroundFlags, of?: string): Promise<void> {
+  if (flags.json) terminal.record({ type: 'playground', url });
+  else terminal.result(url);
+  if (of !== undefined) terminal.notice(`The page shows the ${of}.`);
+  terminal.notice('Open this address in a browser; it works once. Ctrl-C ends the page.');
+  if (flags.open) await openInBrowser(url, terminal.notice);
 }
 
 const simulation: RunInfo = { mode: 'simulation', title: 'Simulation', control: true, content: true };

@@ -14,7 +14,7 @@ import {
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
-import { checkPageFlags, keepPage, openPage } from '../playground/index.ts';
+import { checkPageFlags, keepPage, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
@@ -43,15 +43,17 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
     progress.note('Starting an isolated opencode server ...');
     const onSocketError = ({ code }: NodeJS.ErrnoException) =>
       progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
+    const support = flags.playground ? supportPages('ocm run') : undefined;
     const manager = await openManager({
       config: plan.config,
-      pool: plan.settings,
+      pool: { ...plan.settings, ...support?.pool },
+      ...(support && { pages: support.pages }),
       signals,
       onSocketError,
       onReaped: (line) => progress.note(line),
     });
     started = true;
-    return await runOn(manager, { terminal, flags, plan, out, progress, signals, startedAt });
+    return await runOn(manager, { support, terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {
     // A signal during the start: nothing ran, and the start has cleaned up after itself.
     if (signals.exitCode === undefined || (isManagerError(error) && error.code !== 'REQUEST_ABORTED')) throw error;
@@ -74,6 +76,7 @@ async function planRun(terminal: Terminal, file: string | undefined, flags: RunF
 }
 
 interface RunContext {
+  readonly support: PageSupport | undefined;
   readonly terminal: Terminal;
   readonly flags: RunFlags;
   readonly plan: Plan;
@@ -97,7 +100,7 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
     json: context.flags.json === true,
     note: (line: string) => context.progress.note(line),
   };
-  await using page = await openPage(manager, context.flags, pageContext);
+  await using page = await openPage(manager, context.support, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
   const incomplete = isManagerError(stopped) ? stopped : undefined;

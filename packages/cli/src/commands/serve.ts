@@ -2,6 +2,7 @@ import type { SessionPool } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
+import { checkPageFlags, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
 import { reportError } from '../report-error.ts';
@@ -11,11 +12,20 @@ import type { Terminal } from '../terminal/index.ts';
 /** `ocm serve`: a server and a pool until a signal, or until the server ends by itself. */
 export async function serve(terminal: Terminal, flags: ServeFlags): Promise<ExitCode> {
   using signals = listenForStop({ onStep: (step) => terminal.notice(stepNotes[step]) });
+  checkPageFlags(flags);
+  // Pages may come and go while it serves: ocm playground asks for one.
+  const support = supportPages('ocm serve');
   const config = await buildServerConfig(flags, { profile: 'interactive' });
   const settings = await turnSettings(flags);
   try {
-    return await serveUntilStopped(terminal, flags, signals, () =>
-      openManager({ config, pool: settings, signals, onReaped: terminal.notice }),
+    return await serveUntilStopped({ terminal, flags, signals, support }, () =>
+      openManager({
+        config,
+        pool: { ...settings, ...support.pool },
+        signals,
+        onReaped: terminal.notice,
+        pages: support.pages,
+      }),
     );
   } catch (error) {
     if (signals.exitCode !== undefined) return signals.exitCode;
@@ -29,20 +39,24 @@ const stepNotes = {
   kill: 'Killing the server.',
 } as const;
 
-async function serveUntilStopped(
-  terminal: Terminal,
-  flags: ServeFlags,
-  signals: StopSignals,
-  open: () => Promise<Manager>,
-): Promise<ExitCode> {
+interface ServeContext {
+  readonly terminal: Terminal;
+  readonly flags: ServeFlags;
+  readonly signals: StopSignals;
+  readonly support: PageSupport;
+}
+
+async function serveUntilStopped({ terminal, flags, signals, support }: ServeContext, open: () => Promise<Manager>): Promise<ExitCode> {
   terminal.notice('Starting an isolated opencode server ...');
   const manager = await open();
   try {
     if (flags.json) terminal.record(launchRecord(manager));
     else describe(terminal, manager);
     tellServers(manager.pool, { notice: terminal.notice, ...(flags.json && { record: terminal.record }) });
+    const page = { terminal, title: 'ocm serve', json: flags.json === true, note: terminal.notice };
+    await using _page = await openPage(manager, support, flags, page);
     const lost = serverLost(manager.pool);
-    const end = await Promise.race([aborted(signals.drain), lost]);
+    const end = await Promise.race([aborted(signals.drain), lost, stoppedFromPage(manager.pool)]);
     if (end) return reportError(terminal, end, { json: flags.json === true });
     await Promise.race([manager.pool.drain(), aborted(signals.abort), lost]);
     return signals.exitCode ?? exitCodes.ok;
@@ -61,7 +75,12 @@ function describe({ notice, result, noticeColors: colors }: Terminal, { server }
   result(server.url);
   notice(`opencode ${server.version}, profile ${server.profile}, workspace ${server.directory}`);
   notice(`manager ${process.pid}, server ${server.pid}, state ${server.stateDir}`);
-  notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   (Ctrl-C stops)'));
+  notice(colors.dim('Try: ocm prompt new "Say hello"   ocm sessions   ocm events   ocm attach   ocm playground   (Ctrl-C stops)'));
+}
+
+/** Resolves when a page has stopped or drained the pool: there is nothing left to serve with. */
+function stoppedFromPage(pool: SessionPool): Promise<undefined> {
+  return new Promise((resolve) => pool.on('pool.changed', ({ state }) => state === 'stopped' && resolve(undefined)));
 }
 
 /** Resolves when the server is lost for good. */

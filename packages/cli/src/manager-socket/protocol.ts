@@ -31,6 +31,8 @@ const parameters = {
     type: z.array(z.string()).optional(),
     plane: z.enum(['lifecycle', 'stream']).optional(),
   }),
+  /** Serves a page of the playground for as long as the client stays; its address, token included, is the one item. */
+  page: z.strictObject({ allowControl: z.boolean().optional(), content: z.boolean().optional() }),
 } as const;
 
 export type Method = keyof typeof parameters;
@@ -87,11 +89,13 @@ export interface Results {
   unrevert: { readonly sessionId: string };
   abort: { readonly sessionId: string };
   events: null;
+  page: null;
 }
 
 /** What a method streams before its result. */
 export interface Items {
   events: MonitorEvent;
+  page: { readonly url: string };
 }
 
 export type Reply =

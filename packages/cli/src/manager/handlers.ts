@@ -2,11 +2,22 @@ import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
 import type { EventFilter } from '@opencode-manager/events';
 import type { Handlers, SessionListing } from '../manager-socket/index.ts';
-import { createSessionDesk, type DeskSession } from './session-desk.ts';
+import type { DeskSession, SessionDesk } from './session-desk.ts';
+
+/** What a page is to be like. */
+export interface PageRequest {
+  readonly allowControl?: boolean | undefined;
+  readonly content?: boolean | undefined;
+}
+
+export interface HandlerParts {
+  readonly pool: SessionPool;
+  readonly desk: SessionDesk;
+  readonly openPage?: ((request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>) | undefined;
+}
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
-export function createHandlers(pool: SessionPool): Handlers {
-  const desk = createSessionDesk(pool);
+export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers {
   const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
   return {
     describe: async () => describeManager(pool.server, pool),
@@ -46,7 +57,25 @@ export function createHandlers(pool: SessionPool): Handlers {
       for await (const event of pool.events.streamEvents(filter as EventFilter, { signal })) await send(event);
       return null;
     },
+    async page(request, { signal, send }) {
+      if (!openPage)
+        throw new OpencodeManagerError(
+          'PLAYGROUND_UNAVAILABLE',
+          `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
+        );
+      await using page = await openPage(request);
+      await send({ url: page.url });
+      await untilAborted(signal);
+      return null;
+    },
   };
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function describeManager(server: OpencodeServer, pool: SessionPool) {

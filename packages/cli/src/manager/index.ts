@@ -1,3 +1,4 @@
+export type { PageRequest } from './handlers.ts';
 export { openManager, type Manager } from './open.ts';
 export { launchRecord } from './records.ts';
 export { tellServers } from './tell-servers.ts';

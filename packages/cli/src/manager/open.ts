@@ -2,14 +2,17 @@ import { createSessionPool, type SessionPool, type SessionPoolOptions } from '@o
 import { launchServer, runSocketPath, type OpencodeServer, type ServerConfig, type StopReport } from '@opencode-manager/core';
 import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.ts';
 import type { StopSignals } from '../signals.ts';
-import { createHandlers } from './handlers.ts';
+import { createHandlers, type PageRequest } from './handlers.ts';
 import { reapDeadManagers } from './reap.ts';
+import { createSessionDesk, type SessionDesk } from './session-desk.ts';
 
 /** A server, its pool and the socket through which other commands reach them. */
 export interface Manager {
   /** The server of the moment: another one after a recovery. */
   readonly server: OpencodeServer;
   readonly pool: SessionPool;
+  /** Sessions for clients, of the socket and of pages. */
+  readonly desk: SessionDesk;
   /** Absent when it could not be opened and the command does without. */
   readonly socket: ManagerSocket | undefined;
   /** Ends all three, whatever state they are in. Idempotent. @throws OpencodeManagerError `SERVER_STOP_INCOMPLETE` */
@@ -24,6 +27,8 @@ export interface ManagerOptions {
   readonly onReaped: (line: string) => void;
   /** Told when the socket cannot be opened; without it that is an error. */
   readonly onSocketError?: (error: NodeJS.ErrnoException) => void;
+  /** Opens a page of the playground for a client of the socket; absent: there is none to be had. */
+  readonly pages?: (manager: Manager, request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>;
 }
 
 /**
@@ -38,8 +43,10 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
   const server = await launchUnlessStopped(config, signals.drain);
   try {
     const pool = await createSessionPool({ recovery: true, ...poolOptions, server });
-    const socket = await openSocket(pool, options);
-    return assemble(pool, socket, signals);
+    const desk = createSessionDesk(pool);
+    const manager = assemble(pool, desk, signals);
+    manager.socket = await openSocket(manager, options);
+    return manager;
   } catch (error) {
     await server.stop().catch(() => undefined);
     throw error;
@@ -47,9 +54,13 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(pool: SessionPool, { onSocketError }: ManagerOptions): Promise<ManagerSocket | undefined> {
+async function openSocket(manager: Manager, { onSocketError, pages }: ManagerOptions): Promise<ManagerSocket | undefined> {
+  const { pool, desk } = manager;
   try {
-    return await openManagerSocket(runSocketPath(pool.server.runId), createHandlers(pool));
+    return await openManagerSocket(
+      runSocketPath(pool.server.runId),
+      createHandlers({ pool, desk, openPage: pages && ((request) => pages(manager, request)) }),
+    );
   } catch (error) {
     if (!onSocketError) throw error;
     onSocketError(error as NodeJS.ErrnoException);
@@ -70,7 +81,10 @@ async function launchUnlessStopped(config: ServerConfig, stop: AbortSignal): Pro
   }
 }
 
-function assemble(pool: SessionPool, socket: ManagerSocket | undefined, signals: StopSignals): Manager {
+/** The socket is put in when it is open. */
+type OpenManager = Omit<Manager, 'socket'> & { socket: ManagerSocket | undefined };
+
+function assemble(pool: SessionPool, desk: SessionDesk, signals: StopSignals): OpenManager {
   let stopping: Promise<StopReport> | undefined;
   // The third signal does not wait for anything: what the server had in flight is lost, and the sweep takes the rest.
   const kill = () => {
@@ -84,9 +98,10 @@ function assemble(pool: SessionPool, socket: ManagerSocket | undefined, signals:
       return pool.server;
     },
     pool,
-    socket,
+    desk,
+    socket: undefined,
     stop() {
-      stopping ??= stopAll(pool, socket);
+      stopping ??= stopAll(pool, this.socket);
       return stopping;
     },
   };

@@ -30,7 +30,7 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
   };
   const locate = async (id: string) => {
     const actor = pool.snapshot().sessions.find(({ sessionId }) => sessionId === id);
-    return pool.server.getSession(id, actor ? { directory: actor.directory } : {});
+    return pool.serverOf(id).getSession(id, actor ? { directory: actor.directory } : {});
   };
   return {
     async create(title, directory) {
@@ -42,6 +42,11 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
       forgetLost(id);
       const held = known.get(id);
       if (held) return held;
+      const idle = pool.getIdleSession({ id });
+      if (idle) {
+        known.set(id, idle);
+        return idle;
+      }
       refuseBusy(pool, id);
       const on = pool.server;
       const session = outsideThePool(await locate(id));

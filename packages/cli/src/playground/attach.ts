@@ -3,24 +3,26 @@ import { createControl } from './control.ts';
 import { Journal } from './journal.ts';
 import { PoolRecorder } from './recorder.ts';
 import { servePage, type PageServer } from './server.ts';
+import type { StepTap } from './step-tap.ts';
 
 export interface AttachOptions {
   readonly title: string;
   readonly port?: number;
   /** Commands of the page are carried out. */
-  readonly allowControl?: boolean;
+  readonly allowControl?: boolean | undefined;
   /** Prompts and model text are shown. */
-  readonly content?: boolean;
+  readonly content?: boolean | undefined;
 }
 
 /** Serves a page for a running manager; disposing it ends the page, not the run. @throws OpencodeManagerError those of `servePage` */
-export async function attachPlayground(manager: Manager, options: AttachOptions): Promise<PageServer> {
+export async function attachPlayground(manager: Manager, tap: StepTap, options: AttachOptions): Promise<PageServer> {
   const { title, port, allowControl: control = false, content = false } = options;
   const journal = new Journal();
-  const recorder = new PoolRecorder(manager, journal, { content, asks: control });
+  const recorder = new PoolRecorder(manager, tap, journal, { content, asks: control });
   try {
-    const info = { mode: 'live', title, control, content } as const;
-    const page = await servePage({ info, journal, onCommand: createControl(manager, recorder), ...(port !== undefined && { port }) });
+    const { doors, onCommand } = createControl(manager, recorder);
+    const info = { mode: 'live', title, control, content, ...(control && { doors }) } as const;
+    const page = await servePage({ info, journal, onCommand, ...(port !== undefined && { port }) });
     return {
       url: page.url,
       port: page.port,

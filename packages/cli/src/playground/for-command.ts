@@ -1,21 +1,45 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
-import type { Manager } from '../manager/index.ts';
+import type { Manager, PageRequest } from '../manager/index.ts';
 import { aborted, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { attachPlayground } from './attach.ts';
+import { openInBrowser } from './browser.ts';
 import type { PageServer } from './server.ts';
+import { StepTap } from './step-tap.ts';
 
 /** Flags of a page beside a run. */
 export interface PageFlags {
   readonly playground?: boolean;
   readonly allowControl?: boolean;
   readonly content?: boolean;
+  readonly open?: boolean;
 }
 
 /** @throws OpencodeManagerError `USAGE` when a flag of the page is given without the page */
-export function checkPageFlags({ playground, allowControl, content }: PageFlags): void {
-  if (playground || (!allowControl && !content)) return;
-  throw new OpencodeManagerError('USAGE', `${allowControl ? '--allow-control' : '--content'} belongs to --playground; give that too.`);
+export function checkPageFlags({ playground, ...others }: PageFlags): void {
+  if (playground) return;
+  const { allowControl, content, open } = others;
+  const useless = allowControl ? '--allow-control' : content ? '--content' : open ? '--open' : undefined;
+  if (useless === undefined) return;
+  throw new OpencodeManagerError('USAGE', `${useless} belongs to --playground; give that too.`);
+}
+
+/** What a manager is opened with so that pages can be. */
+export interface PageSupport {
+  readonly tap: StepTap;
+  readonly pool: { readonly inspect: StepTap['inspect'] };
+  /** Opens a page for a client of the manager's socket. */
+  readonly pages: (manager: Manager, request: PageRequest) => Promise<PageServer>;
+}
+
+/** The tap has to be there before the pool is: later nobody could ask its actors for their steps. */
+export function supportPages(title: string): PageSupport {
+  const tap = new StepTap();
+  return {
+    tap,
+    pool: { inspect: tap.inspect },
+    pages: (manager, request) => attachPlayground(manager, tap, { title, ...request }),
+  };
 }
 
 export interface PageContext {
@@ -29,15 +53,17 @@ export interface PageContext {
 /** Opens the page of a run when it was asked for, and says where. Ends the run when that fails. */
 export async function openPage(
   manager: Manager,
+  support: PageSupport | undefined,
   flags: PageFlags,
   { terminal, title, json, note }: PageContext,
 ): Promise<PageServer | undefined> {
-  if (!flags.playground) return undefined;
+  if (!flags.playground || !support) return undefined;
   try {
     const { allowControl = false, content = false } = flags;
-    const page = await attachPlayground(manager, { title, allowControl, content });
+    const page = await attachPlayground(manager, support.tap, { title, allowControl, content });
     if (json) terminal.record({ type: 'playground', url: page.url, control: allowControl, content });
     note(`Playground: ${page.url}`);
+    if (flags.open) await openInBrowser(page.url, note);
     return page;
   } catch (error) {
     await manager.stop();

@@ -1,2 +1,3 @@
-export { checkPageFlags, keepPage, openPage, type PageFlags } from './for-command.ts';
+export { openInBrowser } from './browser.ts';
+export { checkPageFlags, keepPage, openPage, supportPages, type PageFlags, type PageSupport } from './for-command.ts';
 export { servePage, type PageServer } from './server.ts';

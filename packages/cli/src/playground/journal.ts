@@ -50,7 +50,11 @@ export class Journal {
 
   #dropOldest(): void {
     const count = Math.ceil(this.#limit / 10);
-    for (const record of this.#records.slice(0, count)) this.#base.set(record.actor, sumOf(this.#base.get(record.actor), record));
+    for (const record of this.#records.slice(0, count)) {
+      // Sessions that the pool has let go would pile up.
+      if (record.type === 'xstate.stop') this.#base.delete(record.actor);
+      else this.#base.set(record.actor, sumOf(this.#base.get(record.actor), record));
+    }
     this.#records = this.#records.slice(count);
   }
 }
@@ -63,11 +67,8 @@ function sumOf(before: RunRecord | undefined, record: RunRecord): RunRecord {
     seq: record.seq,
     atMs: record.atMs,
     actor: record.actor,
-    from: record.from,
-    to: record.to,
     type: 'earlier',
     ...(path !== undefined && { path }),
     changes: [...latest.values()],
-    facts: { ...before?.facts, ...record.facts },
   };
 }

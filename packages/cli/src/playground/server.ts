@@ -129,9 +129,10 @@ class PageHandler {
   }
 
   /** Takes the token for a cookie, and takes it out of the address. */
-  #admit(url: URL, { method }: IncomingMessage, response: ServerResponse): void {
+  #admit(url: URL, { method, headers: { 'sec-fetch-site': site } }: IncomingMessage, response: ServerResponse): void {
+    const isFromElsewhere = site === 'cross-site';
     const cookie = method === 'GET' ? this.#parts.access.exchange(url.searchParams.get('token') ?? '') : undefined;
-    if (cookie !== undefined) return redirect(response, cookie);
+    if (cookie !== undefined) return isFromElsewhere ? sendDoor(response, cookie) : redirect(response, cookie);
     send(response, 401, {
       message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.',
     });
@@ -178,6 +179,12 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 function redirect(response: ServerResponse, cookie?: string): void {
   response.writeHead(303, { ...headers, location: '/', ...(cookie !== undefined && { 'set-cookie': cookie }) }).end();
+}
+
+/** A strict cookie does not go with a redirect of another page's link; a page of ours that leads on has it. */
+function sendDoor(response: ServerResponse, cookie: string): void {
+  const body = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Playground</title>\n';
+  response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8', 'set-cookie': cookie }).end(body);
 }
 
 function sendFile(response: ServerResponse, { body, type }: PageFile): void {

@@ -48,9 +48,7 @@ export class TextSums implements Disposable {
     const { deltas, characters, parts } = sum;
     this.#journal.append({
       actor,
-      from: 'worker',
-      to: 'session',
-      type: 'progress',
+      type: 'deltas',
       payload: { deltas, characters, parts },
       tags: ['delta'],
     });
@@ -73,8 +71,6 @@ export class TextSums implements Disposable {
     this.#toldParts.add(part.id);
     this.#journal.append({
       actor,
-      from: 'worker',
-      to: 'session',
       type: 'text',
       payload: { message: part.messageID, text: part.text.slice(0, textLimit) },
     });

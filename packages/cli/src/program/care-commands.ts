@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, type JsonFlag } from './shared-options.ts';
+import { addJsonOption, addManagerOption, addPageRights, type JsonFlag, type ManagerFlag } from './shared-options.ts';
 
 export interface DoctorFlags extends JsonFlag {
   readonly binary?: string;
@@ -13,8 +13,12 @@ export interface ModelFlags extends JsonFlag {
   readonly port?: string;
 }
 
-export interface PlaygroundFlags extends JsonFlag {
+export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly port?: string;
+  readonly open?: boolean;
+  readonly simulate?: boolean;
+  readonly allowControl?: boolean;
+  readonly content?: boolean;
 }
 
 /** Adds `ocm doctor`, `ocm model` and `ocm playground`. */
@@ -53,10 +57,15 @@ function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: 
     .command('playground')
     .summary('see and simulate the state machines in a browser')
     .description(
-      'Serves a page on this machine that shows the state machines, simulates them, and opens recorded runs. Prints its address, which works once. To watch a real run: ocm run --playground, ocm demo --playground.',
+      'Serves a page on this machine that shows the state machines: those of the running ocm serve, when there is one; else it simulates them; with a file, a recorded run. Prints its address, which works once. ocm run, ocm demo and ocm serve have a page of their own with --playground.',
     )
     .argument('[trace]', 'a run that was exported from the page')
-    .option('--port <n>', 'port (default: a free one)');
+    .option('--port <n>', 'port (default: a free one); not beside a running manager')
+    .option('--open', 'open the page in the default browser')
+    .option('--simulate', 'simulate, whether a manager runs or not')
+    .optionsGroup('Beside a running manager:');
+  addPageRights(playground);
+  addManagerOption(playground);
   addJsonOption(playground);
   playground.action(async (trace, flags) => {
     const { playground: action } = await import('../commands/playground.ts');

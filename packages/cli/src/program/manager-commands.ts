@@ -1,9 +1,11 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
+import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import {
   addJsonOption,
   addManagerOption,
+  addPageOptions,
   addServerOptions,
   addTurnOptions,
   type JsonFlag,
@@ -12,7 +14,7 @@ import {
   type TurnFlags,
 } from './shared-options.ts';
 
-export interface ServeFlags extends ServerFlags, TurnFlags, JsonFlag {}
+export interface ServeFlags extends ServerFlags, TurnFlags, PageFlags, JsonFlag {}
 
 export interface ClientFlags extends ManagerFlag, JsonFlag {}
 
@@ -61,6 +63,7 @@ function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     );
   addTurnOptions(serve);
   addServerOptions(serve);
+  addPageOptions(serve);
   addJsonOption(serve);
   serve.action(async (flags) => {
     const { serve: action } = await import('../commands/serve.ts');

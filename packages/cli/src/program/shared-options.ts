@@ -84,7 +84,14 @@ export function addPageOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Playground:')
     .option('--playground', 'show the run in a page on this machine, and print its address')
-    .option('--allow-control', 'let the page abort turns, answer asks and cut the stream')
+    .option('--open', 'open it in the default browser');
+  addPageRights(command);
+}
+
+/** What a page of a real run may see and do. */
+export function addPageRights(command: CommandUnknownOpts): void {
+  command
+    .option('--allow-control', 'let the page send events: prompts, aborts, answers, faults')
     .option('--content', 'show prompts and model text on the page');
 }
 

@@ -2,11 +2,14 @@ import type { AnyStateMachine, AnyStateNode } from 'xstate';
 
 /** A transition as `machine.definition` gives it, read back from JSON. */
 export interface PlainTransition {
+  /** Empty for one that is taken as soon as its guard holds. */
   readonly eventType: string;
   readonly source: string;
+  /** Ids of states, each with `#` before it; absent when the state stays. */
   readonly target?: readonly string[];
   readonly actions?: readonly (string | { readonly type: string })[];
   readonly guard?: string | { readonly type: string; readonly params?: Readonly<Record<string, unknown>> };
+  /** Name or milliseconds, for timers. */
   readonly delay?: string | number;
   readonly reenter?: boolean;
   readonly description?: string;
@@ -27,10 +30,16 @@ export interface PlainState {
   readonly description?: string;
 }
 
-/** A machine as plain JSON: its own definition, with the eventless transitions of its own nodes. */
+/**
+ * A machine as plain JSON, for drawings and for traces: XState's own `definition`, with the eventless transitions that it
+ * leaves out.
+ *
+ * @example
+ * Object.keys(plainDefinition(sessionMachine).states) // ['idle', 'active', 'error', 'dead']
+ * @public
+ */
 export function plainDefinition(machine: AnyStateMachine): PlainState {
-  const definition = JSON.parse(JSON.stringify(machine.definition)) as PlainState;
-  return withAlways(definition, machine.root);
+  return withAlways(JSON.parse(JSON.stringify(machine.definition)) as PlainState, machine.root);
 }
 
 function withAlways(state: PlainState, node: AnyStateNode): PlainState {
