@@ -1,189 +1,129 @@
 // Prompts per second and per CPU-second with an instant scripted model, in one git repository: this pool against
-// `opencode run` processes and against the official SDK on a server with opencode's defaults. Rounds are interleaved.
+// `opencode run` processes, the official SDK on a server with opencode's defaults, and a bare undici loop on a server of
+// our `batch` profile.
 //
-//   pnpm --filter @opencode-manager/actors run bench
+//   pnpm bench throughput
 //
-// Prints medians, their spread and ratios. CPU is user plus system time of the server or of the `opencode run` processes
-// and, for the SDK and the pool, of this process (the model server runs in it too, for all three).
-import { readFile } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
-import { findBinary, launchServer } from '@opencode-manager/core';
+// CPU is user plus system time of the server and its children or of the `opencode run` processes, and of this process (the
+// model server runs in it too, for all of them).
+import { launchServer, findBinary, type OpencodeServer } from '@opencode-manager/core';
+import {
+  bareLoop,
+  cpuSecondsOf,
+  cpuSecondsOfTree,
+  privateEnvironment,
+  runAtOnce,
+  runCase,
+  startBareServer,
+  type Metrics,
+  type Settings,
+} from '@opencode-manager/bench';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { execa } from 'execa';
-import { createSessionPool } from '../src/index.ts';
+import { createSessionPool } from '@opencode-manager/actors';
 
-interface Round {
-  readonly promptsPerSecond: number;
-  readonly cpuSecondsPerPrompt: number;
+/** `opencode run` processes at a time: one a core. */
+const processesAtOnce = 2;
+
+interface Place {
+  readonly model: Awaited<ReturnType<typeof startScriptedModel>>;
+  readonly directory: string;
 }
 
-const rounds = Number(process.env['ROUNDS'] ?? 3);
-const concurrency = Number(process.env['CONCURRENCY'] ?? 10);
-const prompts = { run: 4, server: 100 };
-/** Kernel ticks a second, as Linux reports CPU times. */
-const ticks = 100;
+await runCase({
+  pool: (settings) => inPlace((place) => onOurServer(place, (server) => pool(server, settings))),
+  'opencode run': (settings) => inPlace((place) => runProcesses(place, settings)),
+  'SDK, default server': (settings) => inPlace((place) => sdkOnDefaults(place, settings)),
+  'undici loop': (settings) => inPlace((place) => onOurServer(place, (server) => undiciLoop(server, settings))),
+});
 
-const model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
-const workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-const peers = {
-  'opencode run': runProcesses,
-  'SDK, default server': sdkOnDefaults,
-  'opencode-manager pool': pool,
-} as const satisfies Record<string, () => Promise<Round>>;
-type Peer = keyof typeof peers;
-
-const results: Record<Peer, Round[]> = { 'opencode run': [], 'SDK, default server': [], 'opencode-manager pool': [] };
-for (let round = 0; round < rounds; round += 1) {
-  for (const peer of Object.keys(peers) as Peer[]) {
-    const result = await peers[peer]();
-    results[peer].push(result);
-    console.error(
-      `round ${round + 1}, ${peer}: ${result.promptsPerSecond.toFixed(2)}/s, ${result.cpuSecondsPerPrompt.toFixed(3)} CPU-s a prompt`,
-    );
-  }
-}
-await Promise.all([model[Symbol.asyncDispose](), workspace[Symbol.asyncDispose]()]);
-console.log(report());
-
-function report(): string {
-  const ours = results['opencode-manager pool'];
-  const rows = (Object.keys(peers) as Peer[]).map((peer) => {
-    const speed = results[peer].map(({ promptsPerSecond }) => promptsPerSecond);
-    const cost = results[peer].map(({ cpuSecondsPerPrompt }) => cpuSecondsPerPrompt);
-    const speedRatio = median(ours.map(({ promptsPerSecond }) => promptsPerSecond)) / median(speed);
-    const costRatio = median(cost) / median(ours.map(({ cpuSecondsPerPrompt }) => cpuSecondsPerPrompt));
-    return `| ${peer} | ${spread(speed, 2)} | ${spread(cost, 3)} | ${speedRatio.toFixed(1)}x | ${costRatio.toFixed(1)}x |`;
-  });
-  return [
-    `${concurrency} at once, ${rounds} rounds, ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}`,
-    '',
-    '| | prompts/s: median (min-max) | CPU-s a prompt: median (min-max) | pool is faster by | pool needs less CPU by |',
-    '|---|---|---|---|---|',
-    ...rows,
-  ].join('\n');
+async function inPlace(run: (place: Place) => Promise<Metrics>): Promise<Metrics> {
+  await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
+  await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
+  return await run({ model, directory: workspace.path });
 }
 
-/** `opencode run` processes, two at a time (one a core), each lane with a warm home of its own: in a shared one they fail on locks. */
-async function runProcesses(): Promise<Round> {
+async function onOurServer({ model, directory }: Place, run: (server: OpencodeServer) => Promise<Metrics>): Promise<Metrics> {
+  await using server = await launchServer({ directory, opencodeConfig: model.opencodeConfig() });
+  return await run(server);
+}
+
+async function pool(server: OpencodeServer, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
+  await using sessions = await createSessionPool({ server, maxSessions: concurrency });
+  const one = async () => {
+    const { outcome } = await sessions.run({ prompt: 'say done' });
+    if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
+  };
+  await runAtOnce(concurrency, concurrency, one);
+  // All at once: the pool holds back what has no slot.
+  return await measure(
+    prompts,
+    () => runAtOnce(prompts, prompts, one),
+    () => withUs(server.pid),
+  );
+}
+
+async function undiciLoop(server: OpencodeServer, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
+  await using loop = await bareLoop(server);
+  await loop.run(concurrency, concurrency);
+  return await measure(
+    prompts,
+    () => loop.run(prompts, concurrency),
+    () => withUs(server.pid),
+  );
+}
+
+/** Each lane has a warm home of its own: in a shared one the processes fail on locks. */
+async function runProcesses({ model, directory }: Place, { processes = 4 }: Settings): Promise<Metrics> {
   await using stack = new AsyncDisposableStack();
   const { path: binary } = await findBinary();
-  const lanes = await Promise.all(
-    [1, 2].map(async () => {
-      const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
-      return () =>
-        execa(binary, ['run', 'say done'], { cwd: workspace.path, env: privateEnvironment(home.path), extendEnv: false, stdin: 'ignore' });
-    }),
-  );
-  for (const lane of lanes) await lane();
-  const free = [...lanes];
-  const before = await cpuOf('self', 'children');
+  const makeLane = async () => {
+    const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
+    const options = { cwd: directory, env: privateEnvironment(home.path), extendEnv: false, stdin: 'ignore' } as const;
+    return async () => void (await execa(binary, ['run', 'say done'], options));
+  };
+  const free = [await makeLane(), await makeLane()];
+  for (const lane of free) await lane();
   const one = async () => {
     const lane = free.pop()!;
     await lane();
     free.push(lane);
   };
-  return await measure(prompts.run, lanes.length, one, async () => (await cpuOf('self', 'children')) - before);
+  return await measure(
+    processes,
+    () => runAtOnce(processes, processesAtOnce, one),
+    () => cpuSecondsOf('self', 'children'),
+  );
 }
 
-async function sdkOnDefaults(): Promise<Round> {
+async function sdkOnDefaults({ model, directory }: Place, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
   await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } });
   const { path: binary } = await findBinary();
-  const server = execa(binary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], {
-    cwd: workspace.path,
-    env: privateEnvironment(home.path),
-    extendEnv: false,
-    buffer: false,
-    reject: false,
-  });
-  const url = await new Promise<string>((resolve) => {
-    server.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      const match = /listening on (http:\S+)/.exec(chunk);
-      if (match) resolve(match[1]!);
-    });
-  });
-  server.stderr.resume();
-  const client = createOpencodeClient({ baseUrl: url, directory: workspace.path });
+  await using server = await startBareServer({ binary, directory, home: home.path });
+  const client = createOpencodeClient({ baseUrl: server.url, directory });
   const one = async () => {
     const { data } = await client.session.create({});
     await client.session.prompt({ sessionID: data!.id, parts: [{ type: 'text', text: 'say done' }] });
   };
-  await one();
-  const cpu = async () => (await cpuOf(server.pid!, 'self')) + (await cpuOf(server.pid!, 'children')) + (await cpuOf('self', 'self'));
-  const before = await cpu();
-  try {
-    return await measure(prompts.server, concurrency, one, async () => (await cpu()) - before);
-  } finally {
-    server.kill('SIGKILL');
-    await server;
-  }
-}
-
-async function pool(): Promise<Round> {
-  await using server = await launchServer({ directory: workspace.path, opencodeConfig: model.opencodeConfig() });
-  await using sessions = await createSessionPool({ server, maxSessions: concurrency });
-  await sessions.run({ prompt: 'warm up' });
-  const cpu = async () => (await cpuOf(server.pid, 'self')) + (await cpuOf(server.pid, 'children')) + (await cpuOf('self', 'self'));
-  const before = await cpu();
+  await runAtOnce(concurrency, concurrency, one);
   return await measure(
-    prompts.server,
-    prompts.server,
-    async () => {
-      const { outcome } = await sessions.run({ prompt: 'say done' });
-      if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
-    },
-    async () => (await cpu()) - before,
+    prompts,
+    () => runAtOnce(prompts, concurrency, one),
+    () => withUs(server.pid),
   );
 }
 
-async function measure(count: number, atOnce: number, one: () => Promise<void>, cpuSeconds: () => Promise<number>): Promise<Round> {
+/** CPU seconds of a server, of its children that have ended, and of this process. */
+async function withUs(serverPid: number): Promise<number> {
+  return (await cpuSecondsOfTree(serverPid)) + (await cpuSecondsOf('self', 'self'));
+}
+
+async function measure(prompts: number, run: () => Promise<void>, cpuSeconds: () => Promise<number>): Promise<Metrics> {
+  const before = await cpuSeconds();
   const startedAtMs = performance.now();
-  let left = count;
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      while (left > 0) {
-        left -= 1;
-        await one();
-      }
-    }),
-  );
+  await run();
   const seconds = (performance.now() - startedAtMs) / 1000;
-  return { promptsPerSecond: count / seconds, cpuSecondsPerPrompt: (await cpuSeconds()) / count };
-}
-
-/** CPU seconds of a process, or of its children that have ended, from /proc/PID/stat (fields 14 to 17). */
-async function cpuOf(pid: number | 'self', whose: 'self' | 'children'): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  const first = whose === 'self' ? 11 : 13;
-  return (fields[first]! + fields[first + 1]!) / ticks;
-}
-
-/** A home of the bench's own, so that the user's opencode stays untouched; everything else is opencode's default. */
-function privateEnvironment(root: string): Record<string, string> {
-  return {
-    PATH: process.env['PATH'] ?? '',
-    HOME: root,
-    XDG_CONFIG_HOME: join(root, 'config'),
-    XDG_DATA_HOME: join(root, 'data'),
-    XDG_CACHE_HOME: join(root, 'cache'),
-    XDG_STATE_HOME: join(root, 'state'),
-    TMPDIR: root,
-    OPENCODE_CONFIG: join(root, 'opencode.json'),
-    npm_config_offline: 'true',
-    OPENCODE_DISABLE_MODELS_FETCH: '1',
-    OPENCODE_DISABLE_AUTOUPDATE: '1',
-  };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function spread(values: readonly number[], digits: number): string {
-  return `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}-${Math.max(...values).toFixed(digits)})`;
+  const cpu = (await cpuSeconds()) - before;
+  return { promptsPerSecond: prompts / seconds, cpuSecondsPerPrompt: cpu / prompts };
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Command } from '@commander-js/extra-typings';
 import type { ExitCode } from './exit-codes.ts';
 import { addBatchCommands } from './program/batch-commands.ts';
 import { addCareCommands } from './program/care-commands.ts';
 import { addManagerCommands } from './program/manager-commands.ts';
 import type { Terminal } from './terminal/index.ts';
+import { version } from './version.ts';
 
 /**
  * The tree of commands. Each action loads its own module when it is called, so that help and version start at once.
@@ -26,11 +26,6 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
   addManagerCommands(program, terminal, finish);
   addCareCommands(program, terminal, finish);
   return program;
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 const rootHelp = `

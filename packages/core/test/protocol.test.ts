@@ -63,6 +63,43 @@ describe('decodeFrame', () => {
     expect(decodeFrame(data)).toMatchObject({ kind: 'event', event: { data: { delta: text } } });
   });
 
+  test('takes a delta apart as parsing it does, whatever its text', () => {
+    for (const delta of [
+      '',
+      ' word',
+      '\n',
+      '"quoted"',
+      'back\\slash\\',
+      '\u0000\u2028',
+      'snow \u2603 \u{1F600}',
+      '"}}}',
+      '{"directory":"',
+    ]) {
+      const properties = { sessionID: 'ses_1', messageID: 'msg_1', partID: 'prt_1', field: 'text', delta };
+      const data = frame({ id: 'evt_7', type: 'message.part.delta', properties });
+      // Another order of keys is read by the parser.
+      const parsed = frame({ type: 'message.part.delta', id: 'evt_7', properties });
+      expect(decodeFrame(data)).toEqual({
+        kind: 'event',
+        event: {
+          type: 'part.delta',
+          plane: 'stream',
+          id: 'evt_7',
+          directory: '/srv/repo',
+          sessionId: 'ses_1',
+          data: { messageId: 'msg_1', partId: 'prt_1', field: 'text', delta },
+        },
+      });
+      expect(decodeFrame(parsed)).toEqual(decodeFrame(data));
+    }
+  });
+
+  test('a delta with a broken escape is malformed', () => {
+    const properties = { sessionID: 's', messageID: 'm', partID: 'p', field: 'text', delta: '#' };
+    const data = frame({ id: 'evt_8', type: 'message.part.delta', properties }).replace('#', String.raw`\q`);
+    expect(decodeFrame(data)).toMatchObject({ kind: 'malformed' });
+  });
+
   test('keeps what it does not know, also names of Object.prototype, and reports what it cannot read', () => {
     expect(decodeFrame(frame({ id: 'evt_5', type: 'plugin.added', properties: { id: 'x' } }))).toMatchObject({
       event: { type: 'other', data: { name: 'plugin.added', properties: { id: 'x' } } },

@@ -48,6 +48,14 @@ test('RecentIds remembers at least its capacity in bounded memory', () => {
   expect(ids.has('evt_0')).toBe(false);
 });
 
+test('RecentIds knows ids that come out of order, before and after it has turned', () => {
+  const ids = new RecentIds(10);
+  for (const id of ['b', 'd', 'c', 'a']) ids.add(id);
+  expect(['a', 'b', 'c', 'd', 'e', 'bb'].map((id) => ids.has(id))).toEqual([true, true, true, true, false, false]);
+  for (let index = 0; index < 10; index++) ids.add(`e${index}`);
+  expect(['a', 'e0', 'e9', 'e5x'].map((id) => ids.has(id))).toEqual([true, true, true, false]);
+});
+
 describe('SyncPairs', () => {
   function collect() {
     const out: string[] = [];

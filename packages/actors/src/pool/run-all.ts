@@ -36,6 +36,8 @@ class TaskFeed {
   #failure: { readonly error: unknown } | undefined;
   #allTaken = false;
   #change = Promise.withResolvers<void>();
+  /** Ends the wait for a task of a slow iterable. One for the wait of the moment: a wait for each task costs the square of their number. */
+  #onOver: (() => void) | undefined;
 
   constructor(run: Run, slots: number, signal: AbortSignal) {
     this.#run = run;
@@ -79,18 +81,17 @@ class TaskFeed {
   async #nextOf(source: Iterator<Task> | AsyncIterator<Task>): Promise<IteratorResult<Task> | undefined> {
     while (!this.#isOver() && (this.#inFlight.size >= this.#slots || this.#results.length >= this.#slots)) await this.#change.promise;
     if (this.#isOver()) return undefined;
-    const next = Promise.resolve(source.next());
+    const taken = source.next();
+    if (!('then' in taken)) return taken;
+    const next = Promise.resolve(taken);
     next.catch(() => undefined);
-    return Promise.race([next, this.#over()]);
+    const over = Promise.withResolvers<undefined>();
+    this.#onOver = () => over.resolve(undefined);
+    return Promise.race([next, over.promise]).finally(() => (this.#onOver = undefined));
   }
 
   #isOver(): boolean {
     return this.#signal.aborted || this.#failure !== undefined;
-  }
-
-  async #over(): Promise<undefined> {
-    while (!this.#isOver() && !this.#allTaken) await this.#change.promise;
-    return undefined;
   }
 
   #start(task: Task): void {
@@ -108,6 +109,7 @@ class TaskFeed {
   }
 
   #changed(): void {
+    if (this.#isOver()) this.#onOver?.();
     this.#change.resolve();
     this.#change = Promise.withResolvers();
   }

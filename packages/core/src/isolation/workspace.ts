@@ -2,12 +2,17 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse } from 'jsonc-parser';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { shareReads } from './shared-reads.ts';
 
 /** The nearest directory at or above `directory` that has a `.git`; undefined outside git. */
 export async function repositoryRoot(directory: string): Promise<string | undefined> {
   for (const candidate of withParents(directory)) if (await exists(join(candidate, '.git'))) return candidate;
   return undefined;
 }
+
+/** Many sessions begin in one directory at once, and each look at it is a dozen calls of the file system. */
+const lookForPlugins = shareReads(findPlugins);
+const readInstructions = shareReads(findInstructions);
 
 /**
  * Refuses a workspace that carries opencode plugins: `.opencode/plugin(s)/*` files, or `plugin`/`plugins` keys of an
@@ -16,20 +21,30 @@ export async function repositoryRoot(directory: string): Promise<string | undefi
  * @throws `WORKSPACE_UNTRUSTED` naming what was found
  */
 export async function refuseUntrustedWorkspace(directory: string): Promise<void> {
+  const found = await lookForPlugins(directory);
+  if (found === undefined) return;
+  throw new OpencodeManagerError(
+    'WORKSPACE_UNTRUSTED',
+    `directory: ${directory} carries opencode plugins (${found}), which would run as code inside the server. Remove them, or set projectConfig to 'all' when you trust this workspace.`,
+    { details: { directory, found } },
+  );
+}
+
+async function findPlugins(directory: string): Promise<string | undefined> {
   const root = await repositoryRoot(directory);
   for (const place of withParents(directory, root)) {
     const found = (await pluginFiles(place)) ?? (await pluginKeys(place));
-    if (found === undefined) continue;
-    throw new OpencodeManagerError(
-      'WORKSPACE_UNTRUSTED',
-      `directory: ${directory} carries opencode plugins (${found}), which would run as code inside the server. Remove them, or set projectConfig to 'all' when you trust this workspace.`,
-      { details: { directory, found } },
-    );
+    if (found !== undefined) return found;
   }
+  return undefined;
 }
 
 /** The AGENTS.md files from the repository's root down to the directory (outside git the directory's own alone), as one text. */
-export async function workspaceInstructions(directory: string): Promise<string | undefined> {
+export function workspaceInstructions(directory: string): Promise<string | undefined> {
+  return readInstructions(directory);
+}
+
+async function findInstructions(directory: string): Promise<string | undefined> {
   const root = await repositoryRoot(directory);
   const places = root === undefined ? [directory] : [...withParents(directory, root)].toReversed();
   const texts = await Promise.all(places.map(instructionsOf));

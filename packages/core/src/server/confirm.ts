@@ -28,22 +28,30 @@ const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_00
  * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
  */
 export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
-  const { version } = await probe(input, 'version', requests.health());
-  if (version !== input.expectedVersion) {
-    throw new OpencodeManagerError(
-      'SERVER_START_FAILED',
-      `Phase version: the server says ${version}, its binary ${input.expectedVersion}. Install opencode again.`,
-      {
-        details: { phase: 'version', version, expected: input.expectedVersion },
-      },
-    );
-  }
-  const config = await probe(input, 'configuration', requests.config(input.directory));
-  refuseDifference(config, input.effective);
-  const { providers } = await probe(input, 'providers', requests.providers(input.directory));
+  // All at once: the wait is for the instance that the directory's routes make, and the others are answered meanwhile.
+  const asked = {
+    version: probe(input, 'version', requests.health()),
+    configuration: probe(input, 'configuration', requests.config(input.directory)),
+    providers: probe(input, 'providers', requests.providers(input.directory)),
+  };
+  // The first that fails is told; what the others say after it is nobody's business.
+  for (const answer of Object.values(asked)) answer.catch(() => undefined);
+  const { version } = await asked.version;
+  refuseOtherVersion(version, input.expectedVersion);
+  refuseDifference(await asked.configuration, input.effective);
+  const { providers } = await asked.providers;
   const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);
   return version;
+}
+
+function refuseOtherVersion(version: string, expected: string): void {
+  if (version === expected) return;
+  throw new OpencodeManagerError(
+    'SERVER_START_FAILED',
+    `Phase version: the server says ${version}, its binary ${expected}. Install opencode again.`,
+    { details: { phase: 'version', version, expected } },
+  );
 }
 
 function refuseDifference(actual: WireConfig, { config }: EffectiveConfig): void {

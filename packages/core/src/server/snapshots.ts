@@ -1,4 +1,5 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
+import { shareReads } from '../isolation/shared-reads.ts';
 import { requests } from '../protocol/index.ts';
 import type { DirectorySnapshot } from '../session/types.ts';
 
@@ -7,40 +8,9 @@ export interface SnapshotReader {
   read(directory: string, options?: CallOptions): Promise<DirectorySnapshot>;
 }
 
-interface Reads {
-  inFlight: Promise<DirectorySnapshot> | undefined;
-  next: Promise<DirectorySnapshot> | undefined;
-}
-
-/**
- * A read that is in flight may have passed what the caller wants to see, so it is not shared; the next one is. At most
- * one read a directory is in flight and one waits, however many ask.
- */
+/** Calls that come while a read is in flight share the next one; see {@link shareReads}. */
 export function createSnapshotReader(client: HttpClient): SnapshotReader {
-  const directories = new Map<string, Reads>();
-
-  function start(directory: string, reads: Reads): Promise<DirectorySnapshot> {
-    const read = readDirectory(client, directory).finally(() => {
-      reads.inFlight = undefined;
-      if (!reads.next) directories.delete(directory);
-    });
-    reads.inFlight = read;
-    return read;
-  }
-
-  function shared(directory: string): Promise<DirectorySnapshot> {
-    const reads = directories.get(directory) ?? { inFlight: undefined, next: undefined };
-    directories.set(directory, reads);
-    if (!reads.inFlight) return start(directory, reads);
-    reads.next ??= reads.inFlight
-      .catch(() => undefined)
-      .then(() => {
-        reads.next = undefined;
-        return start(directory, reads);
-      });
-    return reads.next;
-  }
-
+  const shared = shareReads((directory) => readDirectory(client, directory));
   return {
     read: (directory, { signal } = {}) => withSignal(shared(directory), signal),
   };

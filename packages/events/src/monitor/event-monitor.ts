@@ -2,6 +2,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import { StreamSupervisor } from '../host/stream-supervisor.ts';
 import { Router } from '../router/router.ts';
 import { IteratorSubscription, ListenerSubscription } from '../router/subscriptions.ts';
+import { decodeBatch } from '../worker/batch-text.ts';
 import type { FromStreamTask, ResumePoint } from '../worker/messages.ts';
 import { Counters } from './counters.ts';
 import { Readiness } from './readiness.ts';
@@ -132,7 +133,7 @@ class Monitor implements EventMonitorHandle {
     this.#counters.addBatch(batch);
     for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
     for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
-    if (batch.text !== '') this.#router.dispatch(JSON.parse(batch.text) as MonitorEvent[]);
+    if (batch.text !== '') this.#router.dispatch(decodeBatch(batch.text));
     this.#supervisor.post({ type: 'acknowledge' });
   }
 

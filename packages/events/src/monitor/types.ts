@@ -43,7 +43,10 @@ export interface EventFilter {
 export interface EventMonitorOptions {
   /** Joins deltas of the same part within a frame in the worker. Default true. */
   readonly coalesce?: boolean;
-  /** `normal`: a batch every 16 ms at most. `low`: events cross the thread boundary at once. Default `normal`. */
+  /**
+   * `normal`: a batch every 16 ms; while few events wait, lifecycle events wait for none. `low`: events cross the thread
+   * boundary at once. Default `normal`.
+   */
   readonly latency?: 'normal' | 'low';
   /** Silence after which the stream counts as dead; the server sends a heartbeat every 10 s. Default 25,000. */
   readonly watchdogMs?: number;

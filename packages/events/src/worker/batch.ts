@@ -1,6 +1,8 @@
 import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { encodeBatch } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import type { FromStreamTask, StreamCounters } from './messages.ts';
+import { ownText } from './own-text.ts';
 
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
 const maxUnacknowledged = 16;
@@ -8,13 +10,19 @@ const maxUnacknowledged = 16;
 /** Events in one batch, so that one batch never holds the main thread for long. */
 const maxBatchEvents = 2048;
 
+/**
+ * With fewer events than this waiting, a lifecycle event leaves at once and takes them along. Turns end by such events, and
+ * a frame of waiting would be a tenth of a short turn; in a flood more wait, and the frame keeps its point.
+ */
+const fewEvents = 32;
+
 /** Without events, the counters and the time of the newest byte are reported this often. */
 const quietReportMs = 1000;
 
 /**
  * Collects events and posts them as batches, in order.
  *
- * - At most one batch a frame; a batch that is full leaves at once.
+ * - At most one batch a frame; a batch that is full leaves at once, and so do few events with a lifecycle event among them.
  * - Notices (`gap`, `live`) leave after every event that came before them.
  */
 export class Outbox {
@@ -26,6 +34,8 @@ export class Outbox {
   readonly #knownSessions = new Set<string>();
   #counters: StreamCounters = emptyCounters();
   #unacknowledged = 0;
+  /** A lifecycle event waits. */
+  #urgent = false;
   #timer: NodeJS.Timeout | undefined;
   #lastReportMs = 0;
   /** Milliseconds since the epoch at which the newest byte of the stream came. */
@@ -43,6 +53,7 @@ export class Outbox {
 
   push(event: ServerEvent): void {
     this.#counters.events++;
+    this.#urgent ||= event.plane === 'lifecycle';
     if (this.#waiting.push(event)) this.#counters.coalesced++;
     if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
     if (event.directory !== undefined && event.sessionId !== undefined) this.#noteDirectory(event.sessionId, event.directory);
@@ -56,14 +67,14 @@ export class Outbox {
 
   #noteDirectory(sessionId: string, directory: string): void {
     if (this.#knownSessions.has(sessionId)) return;
-    this.#knownSessions.add(sessionId);
+    this.#knownSessions.add(ownText(sessionId));
     this.#directories.set(sessionId, directory);
   }
 
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
   endOfRead(): void {
     if (this.#waiting.length === 0) return this.#reportWhenQuiet();
-    if (this.#frameMs === 0) return this.#flushWhenAllowed();
+    if (this.#frameMs === 0 || (this.#urgent && this.#waiting.length < fewEvents)) return this.#flushWhenAllowed();
     this.#timer ??= setTimeout(this.#onFrame, this.#frameMs);
   }
 
@@ -97,7 +108,7 @@ export class Outbox {
   }
 
   #flush(): void {
-    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(JSON.stringify(this.#waiting.take()));
+    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
   }
 
   #send(text: string): void {
@@ -105,6 +116,7 @@ export class Outbox {
     this.#timer = undefined;
     this.#lastReportMs = Date.now();
     this.#unacknowledged++;
+    this.#urgent = false;
     this.#post({
       type: 'batch',
       text,

@@ -1,6 +1,7 @@
 import type { ServerEvent } from '@opencode-manager/core/protocol';
 import { eventAge } from './event-age.ts';
 import type { ResumePoint } from './messages.ts';
+import { ownText } from './own-text.ts';
 import { RecentIds } from './recent-ids.ts';
 
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
@@ -31,11 +32,16 @@ export class Ledger {
     if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
     // opencode gives some of its events no id; nothing can be said about them.
     if (event.id !== '') this.#ids.add(event.id);
-    if (event.directory !== undefined && event.sessionId !== undefined && !this.directories.has(event.sessionId)) {
-      this.directories.set(event.sessionId, event.directory);
-    }
-    if (event.durableSequence !== undefined && event.sessionId !== undefined) this.sequences.set(event.sessionId, event.durableSequence);
+    if (event.sessionId !== undefined) this.#note(event.sessionId, event);
     return true;
+  }
+
+  #note(sessionId: string, { directory, durableSequence }: ServerEvent): void {
+    if (directory !== undefined && !this.directories.has(sessionId)) this.directories.set(ownText(sessionId), ownText(directory));
+    if (durableSequence === undefined) return;
+    // A map keeps the key that came first.
+    if (!this.sequences.has(sessionId)) this.sequences.set(ownText(sessionId), durableSequence);
+    else this.sequences.set(sessionId, durableSequence);
   }
 
   /** The event with its session's directory, when it does not name one itself. */

@@ -50,7 +50,7 @@ export interface StreamCounters {
 export type FromStreamTask =
   | {
       readonly type: 'batch';
-      /** JSON array of events: one text crosses the boundary for less than a structured clone of its objects. */
+      /** Events, see `encodeBatch`: one text crosses the boundary for less than a structured clone of its objects. */
       readonly text: string;
       /** Sessions whose newest durable sequence changed with this batch. */
       readonly sequences: ResumePoint['sequences'];

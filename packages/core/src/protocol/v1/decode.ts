@@ -11,10 +11,17 @@ export type DecodedFrame =
   | { readonly kind: 'sync'; readonly id: string; readonly sessionId: string; readonly durableSequence: number }
   | { readonly kind: 'malformed'; readonly reason: string };
 
-const syncHead = /"payload":\{"type":"sync","syncEvent":\{"id":"([^"]+)","type":"[^"]*","seq":(\d+),"aggregateID":"([^"]+)"/;
+const syncHead = /^"payload":\{"type":"sync","syncEvent":\{"id":"([^"]+)","type":"[^"]*","seq":(\d+),"aggregateID":"([^"]+)"/;
 
-/** Bytes from the start of a record within which a `sync` head stands (a directory's path comes before it). */
-const syncHeadWindow = 8192;
+/** Characters after `"payload":` within which a `sync` head stands. */
+const syncHeadWindow = 1024;
+
+/**
+ * A delta exactly as opencode 1.x writes it. Most events are deltas, and taking one apart by this pattern costs 0.5 us
+ * where parsing its JSON costs 3.8; whatever differs from it by a character is parsed.
+ */
+const deltaRecord =
+  /^\{"directory":"([^"\\]*)","project":"[^"\\]*","payload":\{"id":"([^"\\]*)","type":"message\.part\.delta","properties":\{"sessionID":"([^"\\]*)","messageID":"([^"\\]*)","partID":"([^"\\]*)","field":"([^"\\]*)","delta":"([^"\\]*(?:\\.[^"\\]*)*)"\}\}\}$/;
 
 interface WireFrame {
   readonly directory?: string;
@@ -23,8 +30,38 @@ interface WireFrame {
 
 /** Decodes the data of one SSE record of `GET /global/event`. Never throws. */
 export function decodeFrame(data: string): DecodedFrame {
-  const sync = data.includes('"type":"sync"') ? syncHead.exec(data.length > syncHeadWindow ? data.slice(0, syncHeadWindow) : data) : null;
-  if (sync) return { kind: 'sync', id: sync[1]!, durableSequence: Number(sync[2]), sessionId: sync[3]! };
+  return decodeDelta(data) ?? decodeSync(data) ?? decodeJson(data);
+}
+
+function decodeDelta(data: string): DecodedFrame | undefined {
+  const match = deltaRecord.exec(data);
+  if (!match) return undefined;
+  const [, directory, id, sessionId, messageId, partId, field, text] = match as unknown as readonly string[];
+  const delta = unescape(text!);
+  if (delta === undefined) return undefined;
+  const event = { type: 'part.delta', plane: 'stream', id, directory, sessionId, data: { messageId, partId, field, delta } } as ServerEvent;
+  return { kind: 'event', event };
+}
+
+/** The text of a JSON string; undefined when it is not one after all. */
+function unescape(text: string): string | undefined {
+  if (!text.includes('\\')) return text;
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return undefined;
+  }
+}
+
+function decodeSync(data: string): DecodedFrame | undefined {
+  // The key stands near the start; a search for the whole head would run through the megabytes of a large part.
+  const payload = data.indexOf('"payload":');
+  if (payload < 0 || !data.startsWith('{"type":"sync"', payload + 10)) return undefined;
+  const head = syncHead.exec(data.slice(payload, payload + syncHeadWindow));
+  return head ? { kind: 'sync', id: head[1]!, durableSequence: Number(head[2]), sessionId: head[3]! } : undefined;
+}
+
+function decodeJson(data: string): DecodedFrame {
   let frame: WireFrame;
   try {
     frame = JSON.parse(data) as WireFrame;

@@ -1,0 +1,40 @@
+// Whether a pool grows with the number of tasks that it has finished: its live heap after 1,000 and after 100,000, on a
+// synthetic server that answers at once.
+//
+//   pnpm bench memory
+import { launchServer } from '@opencode-manager/core';
+import { liveHeapBytes, runCase, syntheticBinary, type Metrics, type Settings } from '@opencode-manager/bench';
+import { createSessionPool } from '@opencode-manager/actors';
+
+await runCase({ pool: memory });
+
+async function memory({ few = 1000, many = 100_000, concurrency = 100 }: Settings): Promise<Metrics> {
+  await using binary = await syntheticBinary();
+  await using server = await launchServer({
+    binary: binary.path,
+    env: binary.env({ deltasPerTurn: 2, eventsPerSecond: 0, sharers: 0 }),
+    opencodeConfig: { model: 'synthetic/instant' },
+  });
+  await using pool = await createSessionPool({ server, maxSessions: concurrency });
+  const startedAtMs = performance.now();
+  await finish(pool, few);
+  const afterFew = await liveHeapBytes();
+  await finish(pool, many - few);
+  const afterMany = await liveHeapBytes();
+  return {
+    afterFewMb: afterFew / 2 ** 20,
+    afterManyMb: afterMany / 2 ** 20,
+    growthBytesPerTask: (afterMany - afterFew) / (many - few),
+    tasksPerSecond: (many / (performance.now() - startedAtMs)) * 1000,
+  };
+}
+
+async function finish(pool: Awaited<ReturnType<typeof createSessionPool>>, count: number): Promise<void> {
+  for await (const { outcome, error } of pool.runAll(tasks(count))) {
+    if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}: ${error?.message}`);
+  }
+}
+
+function* tasks(count: number): Generator<{ readonly prompt: string }> {
+  for (let task = 0; task < count; task += 1) yield { prompt: 'say done' };
+}

@@ -1,0 +1,303 @@
+import type { Benchmark, Figure, Point } from './harness/types.ts';
+import { questions } from './questions.ts';
+
+const streamPeers = ['SDK', 'eventsource', 'undici + parser'];
+const only = (settings: Point['settings']): Point[] => [{ label: '', settings }];
+const at = (name: string, values: readonly number[], rest: Point['settings'] = {}): Point[] =>
+  values.map((value) => ({ label: value.toLocaleString('en'), settings: { [name]: value, ...rest } }));
+
+const flood: Benchmark = {
+  name: 'flood',
+  about:
+    'The event stream of 100 working sessions (85 % deltas) as fast as a client takes it, from a synthetic server in a process of its own. Peers: the official SDK (`event.subscribe`), the package `eventsource`, and undici with eventsource-parser, all on the main thread and on `/event`; ours reads `/global/event`, which has an eighth more records.',
+  file: 'packages/events/bench/flood.ts',
+  variants: ['coalesced', 'SDK', 'every delta', 'eventsource', 'undici + parser'],
+  points: only({ events: 500_000 }),
+  quickPoints: only({ events: 50_000 }),
+  rounds: 5,
+  figures: [
+    flooded('Main-thread CPU per event, deltas joined', 'mainThreadUsPerEvent', 'coalesced', { value: 0.45 }),
+    flooded('Main-thread CPU per event, every delta', 'mainThreadUsPerEvent', 'every delta', { value: 1 }),
+    { ...flooded('Event-loop delay p99 in the flood', 'delayP99Ms', 'coalesced', { value: 20 }), unit: 'ms', digits: 1 },
+    {
+      ...flooded('Events a second end to end', 'eventsPerSecond', 'coalesced', { value: 300_000 }),
+      unit: 'events/s',
+      digits: 0,
+      better: 'higher',
+    },
+    flooded('CPU per event, all threads', 'processUsPerEvent', 'coalesced'),
+  ],
+};
+
+function flooded(title: string, metric: string, ours: string, goal?: Figure['goal']): Figure {
+  return { title, metric, unit: 'us', digits: 2, better: 'lower', ours, peers: streamPeers, ...(goal && { goal }) };
+}
+
+const latency: Benchmark = {
+  name: 'latency',
+  about:
+    'From the server\'s write to the subscriber, 1,000 events a second of 100 sessions. `low latency` is `EventMonitor.open(server, { latency: "low" })`; `frame` is the default, which joins deltas for up to 16 ms.',
+  file: 'packages/events/bench/latency.ts',
+  variants: ['low latency', 'SDK', 'frame', 'eventsource', 'undici + parser'],
+  points: only({ events: 3000 }),
+  quickPoints: only({ events: 500 }),
+  rounds: 3,
+  figures: [
+    delayed('Delay of a delta p50, at once', 'p50Ms', 'low latency', 2),
+    delayed('Delay of a delta p99, at once', 'p99Ms', 'low latency', 10),
+    delayed('Delay of a delta p50, by frames', 'p50Ms', 'frame'),
+    delayed('Delay of a delta p99, by frames', 'p99Ms', 'frame'),
+    { ...delayed('Main-thread CPU per event, at once', 'mainThreadUsPerEvent', 'low latency'), unit: 'us', digits: 1 },
+    { ...delayed('Main-thread CPU per event, by frames', 'mainThreadUsPerEvent', 'frame'), unit: 'us', digits: 1 },
+  ],
+};
+
+function delayed(title: string, metric: string, ours: string, goal?: number): Figure {
+  return {
+    title,
+    metric,
+    unit: 'ms',
+    digits: 2,
+    better: 'lower',
+    ours,
+    peers: streamPeers,
+    ...(goal !== undefined && { goal: { value: goal } }),
+  };
+}
+
+const sessionCounts = [100, 1000, 10_000];
+
+const sessionActor: Benchmark = {
+  name: 'session-actor',
+  about:
+    'One session of the pool (its host, actor, observers and place in the registry) beside the smallest root actor that XState starts.',
+  file: 'packages/actors/bench/session-actor.ts',
+  variants: ['session host', 'bare root actor', 'session machine'],
+  points: at('sessions', sessionCounts),
+  quickPoints: at('sessions', [100]),
+  rounds: 3,
+  sources: true,
+  flags: ['--expose-gc'],
+  figures: sessionCounts.flatMap((count): Figure[] => [
+    ofSession('Create and start', 'createUs', 'us', count),
+    ofSession('Heap', 'heapKb', 'KB', count),
+    ofSession('Stop', 'stopUs', 'us', count),
+  ]),
+};
+
+function ofSession(title: string, metric: string, unit: string, count: number): Figure {
+  const point = count.toLocaleString('en');
+  const goal = { ratio: 0.5, peer: 'bare root actor' };
+  return {
+    title: `${title}, ${point} sessions`,
+    point,
+    metric,
+    unit,
+    digits: 1,
+    better: 'lower',
+    ours: 'session host',
+    peers: ['bare root actor', 'session machine'],
+    goal,
+  };
+}
+
+const tasks: Benchmark = {
+  name: 'tasks',
+  about:
+    "1,000 queued tasks, 100 at once, on a synthetic server that answers at once (opencode itself would be the bottleneck). The peer is a bare undici loop that waits for the session's idle on the stream, and proves nothing.",
+  file: 'packages/actors/bench/tasks.ts',
+  variants: ['pool', 'undici loop'],
+  points: only({ tasks: 1000, concurrency: 100 }),
+  rounds: 5,
+  figures: [
+    {
+      title: 'Main-thread CPU per task',
+      metric: 'mainThreadMsPerTask',
+      unit: 'ms',
+      digits: 2,
+      better: 'lower',
+      ours: 'pool',
+      peers: ['undici loop'],
+      goal: { value: 5 },
+    },
+    {
+      title: 'Peak memory of the manager',
+      metric: 'peakMemoryMb',
+      unit: 'MB',
+      digits: 0,
+      better: 'lower',
+      ours: 'pool',
+      peers: ['undici loop'],
+      goal: { value: 150 },
+    },
+    {
+      title: 'Tasks a second',
+      metric: 'tasksPerSecond',
+      unit: 'tasks/s',
+      digits: 0,
+      better: 'higher',
+      ours: 'pool',
+      peers: ['undici loop'],
+    },
+  ],
+};
+
+const startUp: Benchmark = {
+  name: 'start-up',
+  about: 'The built command beside a node that runs nothing; the median of 20 starts a round.',
+  file: 'packages/cli/bench/start-up.ts',
+  variants: ['node -e 0', 'ocm --help', 'ocm --version'],
+  points: only({ starts: 20 }),
+  quickPoints: only({ starts: 5 }),
+  rounds: 3,
+  figures: ['ocm --help', 'ocm --version'].flatMap((ours): Figure[] => [
+    {
+      title: ours,
+      metric: 'wallMs',
+      unit: 'ms',
+      digits: 0,
+      better: 'lower',
+      ours,
+      peers: ['node -e 0'],
+      goal: { above: 60, peer: 'node -e 0' },
+    },
+    { title: `CPU of ${ours}`, metric: 'cpuMs', unit: 'ms', digits: 0, better: 'lower', ours, peers: ['node -e 0'] },
+  ]),
+};
+
+const scale: Benchmark = {
+  name: 'scale',
+  about:
+    '10,000 tasks with realistic turns (80 events) on 100, 1,000 or 10,000 sessions at once, 50,000 events a second from a synthetic server, through the real worker, router, actors and pool. The cost of an event includes that of the tasks. Flat means: it does not grow with the number of sessions.',
+  file: 'packages/actors/bench/scale.ts',
+  variants: ['pool'],
+  points: at('sessions', sessionCounts),
+  quickPoints: at('sessions', [100], { tasks: 500 }),
+  rounds: 1,
+  figures: sessionCounts.flatMap((count): Figure[] => [
+    scaled('Main-thread CPU per event, tasks included', 'mainThreadUsPerEvent', 'us', count, 2),
+    scaled('Events a second', 'eventsPerSecond', 'events/s', count),
+    scaled('Event-loop delay p99', 'delayP99Ms', 'ms', count, 1),
+    scaled('Peak memory of the manager', 'peakMemoryMb', 'MB', count),
+    scaled('Events dropped', 'dropped', 'events', count),
+  ]),
+};
+
+function scaled(title: string, metric: string, unit: string, count: number, digits = 0): Figure {
+  const point = count.toLocaleString('en');
+  const better = metric === 'eventsPerSecond' ? 'higher' : 'lower';
+  return { title: `${title}, ${point} sessions`, point, metric, unit, digits, better, ours: 'pool', peers: [] };
+}
+
+const memory: Benchmark = {
+  name: 'memory',
+  about: 'The live heap of a pool after 1,000 and after 100,000 finished tasks, on a synthetic server that answers at once.',
+  file: 'packages/actors/bench/memory.ts',
+  variants: ['pool'],
+  points: only({ few: 1000, many: 100_000 }),
+  quickPoints: only({ few: 500, many: 3000 }),
+  rounds: 1,
+  flags: ['--expose-gc'],
+  deadlineMs: 400_000,
+  figures: [
+    { title: 'Live heap after 1,000 tasks', metric: 'afterFewMb', unit: 'MB', digits: 1, better: 'lower', ours: 'pool', peers: [] },
+    { title: 'Live heap after 100,000 tasks', metric: 'afterManyMb', unit: 'MB', digits: 1, better: 'lower', ours: 'pool', peers: [] },
+    {
+      title: 'Growth per task',
+      metric: 'growthBytesPerTask',
+      unit: 'bytes',
+      digits: 0,
+      better: 'lower',
+      ours: 'pool',
+      peers: [],
+      goal: { value: 10 },
+    },
+  ],
+};
+
+const launch: Benchmark = {
+  name: 'launch',
+  about:
+    'From `launchServer` to a server that has answered with its own configuration, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory. Real opencode, cold directories.',
+  file: 'packages/core/bench/launch.ts',
+  variants: ['launchServer', 'listening line', 'first answer'],
+  points: only({}),
+  rounds: 5,
+  figures: [
+    {
+      title: 'Ready, over the listening line',
+      metric: 'readyMs',
+      unit: 'ms',
+      digits: 0,
+      better: 'lower',
+      ours: 'launchServer',
+      peers: ['listening line'],
+      goal: { above: 100, peer: 'listening line' },
+    },
+    {
+      title: 'Ready, over the first answer',
+      metric: 'readyMs',
+      unit: 'ms',
+      digits: 0,
+      better: 'lower',
+      ours: 'launchServer',
+      peers: ['first answer'],
+    },
+  ],
+};
+
+const atOnce = [1, 10, 50];
+const throughputPeers = ['undici loop', 'SDK, default server', 'opencode run'];
+
+const throughput: Benchmark = {
+  name: 'throughput',
+  about:
+    "Prompts with an instant scripted model in one git repository; real opencode. Peers: `opencode run`, two processes at a time; the official SDK on a server with opencode's defaults; a bare undici loop on a server of our `batch` profile. CPU is that of the server, its children and the client.",
+  file: 'packages/actors/bench/throughput.ts',
+  variants: ['pool', 'undici loop', 'SDK, default server', 'opencode run'],
+  rare: {
+    'SDK, default server': { rounds: 2, points: ['1', '10', '50'] },
+    'opencode run': { rounds: 1, points: ['10'] },
+  },
+  points: [
+    { label: '1', settings: { concurrency: 1, prompts: 20 } },
+    { label: '10', settings: { concurrency: 10, prompts: 60 } },
+    { label: '50', settings: { concurrency: 50, prompts: 100 } },
+  ],
+  quickPoints: [{ label: '10', settings: { concurrency: 10, prompts: 20, processes: 2 } }],
+  rounds: 3,
+  figures: atOnce.flatMap((count): Figure[] => [
+    prompted('Prompts a second', 'promptsPerSecond', 'prompts/s', count, { ratio: 0.97, peer: 'undici loop' }),
+    prompted('Prompts a second, beside the SDK', 'promptsPerSecond', 'prompts/s', count, { ratio: 3, peer: 'SDK, default server' }),
+    prompted('CPU per prompt', 'cpuSecondsPerPrompt', 's', count, count === 10 ? { ratio: 60, peer: 'opencode run' } : undefined),
+  ]),
+};
+
+function prompted(title: string, metric: string, unit: string, count: number, goal?: Figure['goal']): Figure {
+  const peers = goal && 'peer' in goal && metric === 'promptsPerSecond' ? [goal.peer] : throughputPeers;
+  return {
+    title: `${title}, ${count} at once`,
+    point: String(count),
+    metric,
+    unit,
+    digits: unit === 's' ? 3 : 2,
+    better: unit === 's' ? 'lower' : 'higher',
+    ours: 'pool',
+    peers,
+    ...(goal && { goal }),
+  };
+}
+
+/** Every benchmark of the project, in the order of the report. */
+export const benchmarks: readonly Benchmark[] = [
+  throughput,
+  flood,
+  latency,
+  sessionActor,
+  tasks,
+  launch,
+  startUp,
+  scale,
+  memory,
+  ...questions,
+];

@@ -1,0 +1,49 @@
+import { loadavg } from 'node:os';
+import type { Metrics } from '../case/run-case.ts';
+import { runVariant } from './run-variant.ts';
+import type { Benchmark, Measurement, Point, Series } from './types.ts';
+
+/** Says what was measured, as it comes. */
+export type Tell = (line: string) => void;
+
+/** Runs a benchmark: at each point all variants one after the other, round by round (A B A B). */
+export async function measure(benchmark: Benchmark, quick: boolean, tell: Tell): Promise<Measurement> {
+  const startedAtMs = Date.now();
+  const loadBefore = loadavg()[0]!;
+  const series: Series[] = [];
+  for (const point of (quick && benchmark.quickPoints) || benchmark.points)
+    series.push(...(await measurePoint(benchmark, point, quick, tell)));
+  return {
+    benchmark: benchmark.name,
+    at: new Date(startedAtMs).toISOString(),
+    quick,
+    load: [loadBefore, loadavg()[0]!],
+    seconds: Math.round((Date.now() - startedAtMs) / 1000),
+    series,
+  };
+}
+
+async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, tell: Tell): Promise<Series[]> {
+  const rounds = quick ? (benchmark.quickRounds ?? 1) : benchmark.rounds;
+  const results = new Map<string, Metrics[]>(benchmark.variants.map((variant) => [variant, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const variant of benchmark.variants) {
+      if (!isDue(benchmark, variant, point, round)) continue;
+      const metrics = await runVariant(benchmark, variant, point.settings);
+      results.get(variant)!.push(metrics);
+      tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${rounds}: ${format(metrics)}`);
+    }
+  }
+  return [...results].filter(([, done]) => done.length > 0).map(([variant, done]) => ({ point: point.label, variant, rounds: done }));
+}
+
+function isDue({ rare }: Benchmark, variant: string, point: Point, round: number): boolean {
+  const limits = rare?.[variant];
+  return limits === undefined || (round < limits.rounds && limits.points.includes(point.label));
+}
+
+function format(metrics: Metrics): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
+    .join(', ');
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { runAtOnce } from '../measure/concurrency.ts';
+import { Agent } from 'undici';
+
+/** What somebody writes who wants the least between himself and opencode. */
+export interface BareLoop extends AsyncDisposable {
+  /** Runs so many prompts, each in a session of its own, so many at once. */
+  run(count: number, atOnce: number): Promise<void>;
+}
+
+interface Server {
+  readonly directory: string;
+  credentials(): { readonly url: string; readonly authorization: string };
+}
+
+/** A loop on undici: create a session, send a prompt, wait for the session's idle. It proves nothing and recovers nothing. */
+export async function bareLoop(server: Server, sessionBody: { readonly title?: string } = { title: 'bench' }): Promise<BareLoop> {
+  const { url, authorization } = server.credentials();
+  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 });
+  const headers = { authorization, 'content-type': 'application/json' };
+  const query = { directory: server.directory };
+  const post = async (path: string, body: unknown) => {
+    const answer = await agent.request({ origin: url, path, query, method: 'POST', headers, body: JSON.stringify(body) });
+    const text = await answer.body.text();
+    if (answer.statusCode >= 300) throw new Error(`${path}: ${answer.statusCode}`);
+    return text === '' ? undefined : (JSON.parse(text) as { id: string });
+  };
+  const idle = new Map<string, () => void>();
+  await followIdle(agent, url, headers, idle);
+  const prompt = async () => {
+    const session = await post('/session', sessionBody);
+    const done = new Promise<void>((resolve) => idle.set(session!.id, resolve));
+    await post(`/session/${session!.id}/prompt_async`, { messageID: messageId(), parts: [{ type: 'text', text: 'say done' }] });
+    await done;
+    idle.delete(session!.id);
+  };
+  return { run: (count, atOnce) => runAtOnce(count, atOnce, prompt), [Symbol.asyncDispose]: () => agent.destroy() };
+}
+
+/** Reads the stream for what ends a turn, and for nothing else. Resolves when the stream is open. */
+async function followIdle(agent: Agent, url: string, headers: Record<string, string>, idle: Map<string, () => void>): Promise<void> {
+  const { body } = await agent.request({ origin: url, path: '/global/event', method: 'GET', headers });
+  const open = Promise.withResolvers<void>();
+  void (async () => {
+    let rest = '';
+    const decoder = new TextDecoder();
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      open.resolve();
+      const records = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
+      rest = records.pop()!;
+      for (const record of records) if (record.includes('"type":"session.idle"')) resolveIdle(record, idle);
+    }
+  })().catch(() => undefined);
+  await open.promise;
+}
+
+function resolveIdle(record: string, idle: Map<string, () => void>): void {
+  const { payload } = JSON.parse(record.slice('data: '.length)) as { payload: { properties: { sessionID: string } } };
+  idle.get(payload.properties.sessionID)?.();
+}
+
+let newest = 0;
+
+/** opencode wants ids that grow with time. */
+function messageId(): string {
+  newest = Math.max(newest + 1, (Date.now() * 4096) % 2 ** 48);
+  return `msg_${newest.toString(16).padStart(12, '0')}${randomBytes(7).toString('hex')}`;
+}

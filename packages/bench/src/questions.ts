@@ -1,0 +1,167 @@
+import type { Benchmark, Figure } from './harness/types.ts';
+
+const switches = [
+  'snapshots on',
+  'default plugins on',
+  'LSP on',
+  'formatter on',
+  'file watcher on',
+  'project configuration and skills on',
+  'titles generated',
+  'log level DEBUG',
+  'log level ERROR',
+  '3,000 files',
+  '3,000 files, snapshots on',
+  'outside git',
+];
+
+const settings: Benchmark = {
+  name: 'settings',
+  about:
+    'Which settings of opencode make a batch fast: the settings of the `batch` profile, and the same with one switch the other way. Ten prompts at once with an instant scripted model in one git repository, from a bare undici loop; CPU is that of the server and its children.',
+  file: 'packages/core/bench/settings.ts',
+  variants: ['batch profile', ...switches],
+  points: [{ label: '', settings: { prompts: 40 } }],
+  rounds: 1,
+  onRequest: true,
+  figures: [
+    {
+      title: 'CPU per prompt',
+      metric: 'cpuSecondsPerPrompt',
+      unit: 's',
+      digits: 3,
+      better: 'lower',
+      ours: 'batch profile',
+      peers: switches,
+    },
+    {
+      title: 'Prompts a second',
+      metric: 'promptsPerSecond',
+      unit: 'prompts/s',
+      digits: 1,
+      better: 'higher',
+      ours: 'batch profile',
+      peers: switches,
+    },
+  ],
+};
+
+const loads = [1, 10, 50];
+
+const servers: Benchmark = {
+  name: 'servers',
+  about:
+    'Whether two isolated servers, with a pool each, beat one on this machine, and from which load on. Real opencode, instant scripted model.',
+  file: 'packages/actors/bench/servers.ts',
+  variants: ['one server', 'two servers'],
+  points: loads.map((concurrency) => ({ label: String(concurrency), settings: { concurrency, prompts: concurrency === 1 ? 40 : 100 } })),
+  rounds: 2,
+  onRequest: true,
+  figures: loads.flatMap((count): Figure[] => [
+    {
+      title: `Prompts a second, ${count} at once`,
+      point: String(count),
+      metric: 'promptsPerSecond',
+      unit: 'prompts/s',
+      digits: 2,
+      better: 'higher',
+      ours: 'two servers',
+      peers: ['one server'],
+    },
+    {
+      title: `CPU per prompt, ${count} at once`,
+      point: String(count),
+      metric: 'cpuSecondsPerPrompt',
+      unit: 's',
+      digits: 3,
+      better: 'lower',
+      ours: 'two servers',
+      peers: ['one server'],
+    },
+  ]),
+};
+
+const boundary: Benchmark = {
+  name: 'boundary',
+  about:
+    'What crosses the thread boundary best: events as objects, as one JSON text, or as a text that names once what the deltas of a part share. Batches of 1,000 events of a flood, every delta by itself.',
+  file: 'packages/events/bench/boundary.ts',
+  variants: ['text with sources', 'JSON text', 'objects'],
+  points: [{ label: '', settings: { batches: 1000 } }],
+  rounds: 3,
+  sources: true,
+  onRequest: true,
+  figures: [
+    {
+      title: 'Main-thread CPU per event',
+      metric: 'mainThreadUsPerEvent',
+      unit: 'us',
+      digits: 2,
+      better: 'lower',
+      ours: 'text with sources',
+      peers: ['JSON text', 'objects'],
+    },
+    {
+      title: "The worker's CPU per event",
+      metric: 'workerUsPerEvent',
+      unit: 'us',
+      digits: 2,
+      better: 'lower',
+      ours: 'text with sources',
+      peers: ['JSON text', 'objects'],
+    },
+  ],
+};
+
+const frames = [0, 4, 8, 16, 33];
+
+const frame: Benchmark = {
+  name: 'frame',
+  about:
+    'Frames of different length: the delay of a delta and the cost of an event on the main thread at 1,000 events a second, and the cost in a flood. 0 delivers each read of the socket at once.',
+  file: 'packages/events/bench/frame.ts',
+  variants: ['frame'],
+  points: frames.map((frameMs) => ({ label: String(frameMs), settings: { frameMs } })),
+  rounds: 2,
+  sources: true,
+  onRequest: true,
+  figures: frames.flatMap((frameMs): Figure[] => [
+    framed(frameMs, 'Delay of a delta p50', 'p50Ms', 'ms', 1),
+    framed(frameMs, 'Delay of a delta p99', 'p99Ms', 'ms', 1),
+    framed(frameMs, 'Main-thread CPU per event, 1,000 a second', 'trickleUsPerEvent', 'us', 1),
+    framed(frameMs, 'Main-thread CPU per event, flood', 'floodUsPerEvent', 'us', 2),
+  ]),
+};
+
+function framed(frameMs: number, title: string, metric: string, unit: string, digits: number): Figure {
+  return { title: `${title}, ${frameMs} ms`, point: String(frameMs), metric, unit, digits, better: 'lower', ours: 'frame', peers: [] };
+}
+
+const threads: Benchmark = {
+  name: 'threads',
+  about:
+    'Whether the streams of several servers should share a thread: four servers, each with 1,000 events a second of 25 sessions. CPU is that of all threads of the client.',
+  file: 'packages/events/bench/threads.ts',
+  variants: ['one thread', 'a thread each'],
+  points: [{ label: '', settings: {} }],
+  rounds: 3,
+  sources: true,
+  onRequest: true,
+  figures: [
+    ['CPU per event, all threads', 'processUsPerEvent', 'us', 1] as const,
+    ['Delay of a delta p50', 'p50Ms', 'ms', 1] as const,
+    ['Delay of a delta p99', 'p99Ms', 'ms', 1] as const,
+    ['Peak memory of the client', 'peakMemoryMb', 'MB', 0] as const,
+  ].map(([title, metric, unit, digits]): Figure => ({
+    title,
+    metric,
+    unit,
+    digits,
+    better: 'lower',
+    ours: 'one thread',
+    peers: ['a thread each'],
+  })),
+};
+
+/** Benchmarks that settled a question of the design (docs/decisions); each runs when it is named. */
+export const questions: readonly Benchmark[] = [settings, servers, boundary, frame, threads];

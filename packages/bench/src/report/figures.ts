@@ -1,0 +1,63 @@
+import { median } from '../measure/statistics.ts';
+import type { Benchmark, Figure, Goal, Measurement, Series } from '../harness/types.ts';
+
+/** The rounds of one variant, summed up. */
+export interface Spread {
+  readonly variant: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  readonly rounds: number;
+}
+
+/** A figure with its values. */
+export interface MeasuredFigure {
+  readonly figure: Figure;
+  readonly ours: Spread;
+  readonly peers: readonly Spread[];
+  /** True or false when there is a goal. */
+  readonly reached: boolean | undefined;
+}
+
+/** The figures of a benchmark that a measurement has values for. */
+export function figuresOf(benchmark: Benchmark, { series }: Measurement): MeasuredFigure[] {
+  return benchmark.figures.flatMap((figure) => {
+    const ours = spreadOf(series, figure, figure.ours);
+    if (!ours) return [];
+    const peers = figure.peers.map((peer) => spreadOf(series, figure, peer)).filter((spread) => spread !== undefined);
+    return [{ figure, ours, peers, reached: isReached(figure, ours, peers) }];
+  });
+}
+
+/** How many times better ours is than the peer; below one it is worse. */
+export function advantage({ better }: Figure, ours: Spread, peer: Spread): number {
+  return better === 'lower' ? peer.median / ours.median : ours.median / peer.median;
+}
+
+/** The goal in words. */
+export function goalText({ better, unit, goal }: Figure): string {
+  if (!goal) return '';
+  const sign = better === 'lower' ? '<=' : '>=';
+  if ('value' in goal) return `${sign} ${goal.value.toLocaleString('en')} ${unit}`;
+  if ('above' in goal) return `<= ${goal.above} ${unit} above ${goal.peer}`;
+  return `>= ${goal.ratio}x ${goal.peer}`;
+}
+
+function isReached(figure: Figure, ours: Spread, peers: readonly Spread[]): boolean | undefined {
+  const { goal, better } = figure;
+  if (!goal) return undefined;
+  if ('value' in goal) return better === 'lower' ? ours.median <= goal.value : ours.median >= goal.value;
+  const peer = peers.find(({ variant }) => variant === goal.peer);
+  return peer && isReachedBeside(figure, goal, ours, peer);
+}
+
+function isReachedBeside(figure: Figure, goal: Exclude<Goal, { value: number }>, ours: Spread, peer: Spread): boolean {
+  return 'above' in goal ? ours.median - peer.median <= goal.above : advantage(figure, ours, peer) >= goal.ratio;
+}
+
+function spreadOf(series: readonly Series[], { point, metric }: Figure, variant: string): Spread | undefined {
+  const found = series.find((one) => one.variant === variant && (point === undefined || one.point === point));
+  const values = found?.rounds.map((round) => round[metric]).filter((value) => value !== undefined) ?? [];
+  if (values.length === 0) return undefined;
+  return { variant, median: median(values), min: Math.min(...values), max: Math.max(...values), rounds: values.length };
+}

@@ -1,0 +1,56 @@
+import type { Benchmark, Measurement, Results } from '../harness/types.ts';
+import { advantage, figuresOf, goalText, type MeasuredFigure, type Spread } from './figures.ts';
+
+/** The page docs/benchmarks.md, from nothing but what was measured and the list of benchmarks. */
+export function renderMarkdown(results: Results, benchmarks: readonly Benchmark[]): string {
+  const sections = benchmarks.flatMap((benchmark) => {
+    const measurement = results.measurements.find(({ benchmark: name }) => name === benchmark.name);
+    return measurement ? [renderBenchmark(benchmark, measurement)] : [];
+  });
+  return [heading, renderMachine(results), chart, ...sections, ''].join('\n\n');
+}
+
+/** The table of one benchmark, for the terminal too. */
+export function renderTable(benchmark: Benchmark, measurement: Measurement): string {
+  const rows = figuresOf(benchmark, measurement).map(renderRow);
+  return ['| figure | ours | peers | ours is better by | goal | reached |', '|---|---|---|---|---|---|', ...rows].join('\n');
+}
+
+const heading = `# Benchmarks
+
+Written by \`pnpm bench\` from what it measured (\`docs/benchmarks.json\`); do not edit. Each run is a process of its own, and the runs
+of ours and of the peers take turns. A figure is the median of the rounds, with the lowest and the highest beside it; a ratio above
+1 means that ours is better. CPU figures are user plus system time, which neighbours on the machine disturb less than the clock.
+No test asserts any of these times.`;
+
+const chart = '![Ours beside the peers](images/benchmarks.svg)';
+
+function renderMachine({ machine }: Results): string {
+  const versions = Object.entries(machine.versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
+  return `Machine: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, ${machine.system}. Versions: ${versions}.`;
+}
+
+function renderBenchmark(benchmark: Benchmark, measurement: Measurement): string {
+  const [before, after] = measurement.load.map((load) => load.toFixed(1));
+  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after.`;
+  return [`## ${benchmark.name}`, `${benchmark.about} ${conditions}`, renderTable(benchmark, measurement)].join('\n\n');
+}
+
+function renderRow(measured: MeasuredFigure): string {
+  const { figure, ours, peers, reached } = measured;
+  const value = (spread: Spread) => `${number(spread.median, figure.digits)} (${range(spread, figure.digits)})`;
+  const others = peers.map((peer) => `${peer.variant} ${value(peer)}`).join('; ');
+  const ratios = peers.map((peer) => `${advantage(figure, ours, peer).toPrecision(3)}x`).join('; ');
+  const answer = reached === undefined ? '' : reached ? 'yes' : '**no**';
+  return `| ${figure.title}, ${figure.unit} | ${ours.variant} **${number(ours.median, figure.digits)}** (${range(ours, figure.digits)}) | ${others} | ${ratios} | ${goalText(figure)} | ${answer} |`;
+}
+
+function range({ min, max, rounds }: Spread, digits: number): string {
+  return rounds === 1 ? 'one round' : `${number(min, digits)}-${number(max, digits)}`;
+}
+
+function number(value: number, digits: number): string {
+  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import { measure } from '../src/harness/measure.ts';
+import type { Benchmark, Measurement } from '../src/harness/types.ts';
+import { benchmarks } from '../src/benchmarks.ts';
+import { renderChart } from '../src/report/chart.ts';
+import { figuresOf } from '../src/report/figures.ts';
+import { renderMarkdown } from '../src/report/markdown.ts';
+
+const machine = { cpu: 'a & b', cores: 2, memoryGb: 8, system: 'Linux', versions: { node: '24.0.0' } };
+
+const flood: Benchmark = {
+  name: 'flood',
+  about: 'A flood.',
+  file: 'packages/events/bench/flood.ts',
+  variants: ['coalesced', 'undici + parser'],
+  points: [{ label: '', settings: { events: 20_000 } }],
+  rounds: 1,
+  sources: true,
+  figures: [
+    {
+      title: 'CPU per event',
+      metric: 'mainThreadUsPerEvent',
+      unit: 'us',
+      digits: 2,
+      better: 'lower',
+      ours: 'coalesced',
+      peers: ['undici + parser'],
+      goal: { value: 1 },
+    },
+  ],
+};
+
+test('a synthetic benchmark runs ours and its peer, and each delta arrives', async () => {
+  const lines: string[] = [];
+  const { series, quick } = await measure(flood, true, (line) => lines.push(line));
+  expect(quick).toBe(true);
+  expect(series.map(({ variant, rounds }) => [variant, rounds.length])).toEqual([
+    ['coalesced', 1],
+    ['undici + parser', 1],
+  ]);
+  for (const { rounds } of series) expect(rounds[0]!['eventsPerSecond']).toBeGreaterThan(0);
+  expect(lines).toHaveLength(2);
+});
+
+test('a benchmark whose program fails says why', async () => {
+  const unknown = { ...flood, variants: ['nobody'] };
+  await expect(measure(unknown, true, () => undefined)).rejects.toThrow('variant: nobody is unknown');
+});
+
+const measured: Measurement = {
+  benchmark: 'flood',
+  at: '2026-01-02T03:04:05.000Z',
+  quick: false,
+  load: [0.1, 0.9],
+  seconds: 12,
+  series: [
+    { point: '', variant: 'coalesced', rounds: [1, 3, 2].map((value) => ({ mainThreadUsPerEvent: value / 10 })) },
+    { point: '', variant: 'undici + parser', rounds: [{ mainThreadUsPerEvent: 2 }, { mainThreadUsPerEvent: 4 }] },
+  ],
+};
+
+test('figures are medians with their spread, and say whether the goal is reached', () => {
+  expect(figuresOf(flood, measured)).toMatchObject([
+    { ours: { median: 0.2, min: 0.1, max: 0.3, rounds: 3 }, peers: [{ median: 3, min: 2, max: 4 }], reached: true },
+  ]);
+  const [figure] = flood.figures;
+  const answers = [
+    { value: 0.1 },
+    { above: -2, peer: 'undici + parser' },
+    { ratio: 15, peer: 'undici + parser' },
+    { ratio: 16, peer: 'undici + parser' },
+  ].map((goal) => figuresOf({ ...flood, figures: [{ ...figure!, goal }] }, measured)[0]?.reached);
+  expect(answers).toEqual([false, true, true, false]);
+});
+
+test('page and chart hold what was measured', () => {
+  const results = { machine, measurements: [measured] };
+  const row = '| CPU per event, us | coalesced **0.20** (0.10-0.30) | undici + parser 3.00 (2.00-4.00) | 15.0x | <= 1 us | yes |';
+  expect(renderMarkdown(results, [flood])).toContain(row);
+  expect(renderChart(results, [flood])).toContain('>undici + parser</text>');
+});
+
+test('every benchmark has a name of its own, and figures of its own variants and points', () => {
+  expect(new Set(benchmarks.map(({ name }) => name)).size).toBe(benchmarks.length);
+  for (const { name, variants, points, figures } of benchmarks) {
+    for (const { ours, peers, point } of figures) {
+      expect(variants, name).toEqual(expect.arrayContaining([ours, ...peers]));
+      if (point !== undefined)
+        expect(
+          points.map(({ label }) => label),
+          name,
+        ).toContain(point);
+    }
+  }
+});
