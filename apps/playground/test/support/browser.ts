@@ -45,9 +45,10 @@ const height = 800;
 export async function openBrowser(
   options: { readonly width?: number; readonly height?: number; readonly colorScheme?: 'light' | 'dark'; readonly proxyPort?: number } = {},
 ): Promise<Browsing> {
+  const executablePath = await chromiumPath();
   const profile = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: await chromiumPath(),
+    executablePath,
     headless: true,
     args: [
       '--no-sandbox',
