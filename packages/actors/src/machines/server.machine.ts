@@ -3,8 +3,10 @@ import type { ServerContext, ServerInput, ServerMachineEvent } from './server.ty
 
 type EventOf<Type extends ServerMachineEvent['type']> = Extract<ServerMachineEvent, { type: Type }>;
 
+const types = {} as { context: ServerContext; events: ServerMachineEvent; input: ServerInput };
+
 const machineSetup = setup({
-  types: { context: {} as ServerContext, events: {} as ServerMachineEvent, input: {} as ServerInput },
+  types,
   actions: {
     // Effect: the host provides it. Alone, the machine is pure.
     startNext: () => {},

@@ -40,7 +40,7 @@ export class MergedStream implements AsyncIterableIterator<MonitorEvent, undefin
       this.#take(first.source);
       return Promise.resolve({ done: false, value: first.event });
     }
-    if (this.#error !== undefined) return Promise.reject(this.#error as Error);
+    if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#isDry()) return Promise.resolve(done);
     const waiting = Promise.withResolvers<Result>();
     this.#waiting.push(waiting);
@@ -54,7 +54,7 @@ export class MergedStream implements AsyncIterableIterator<MonitorEvent, undefin
     this.#sources.clear();
     this.#onLeft();
     for (const waiting of this.#waiting.splice(0)) waiting.resolve(done);
-    await Promise.all(sources.map((source) => source.return?.()));
+    await Promise.all(sources.map(async (source) => source.return?.()));
     return done;
   }
 

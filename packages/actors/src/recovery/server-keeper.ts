@@ -63,7 +63,7 @@ export class ServerKeeper {
 
   constructor(options: ServerKeeperOptions) {
     this.#options = options;
-    const machine = serverMachine.provide({ actions: { startNext: () => void this.#startNext() } });
+    const machine = serverMachine.provide({ actions: { startNext: () => this.#startNext() } });
     this.#actor = createActor(machine, { input: { memory: options.memory.limit }, ...options.inspection(machine, 'server') });
     this.#actor.start();
     this.#present = this.#generation(options.server, options.monitor);

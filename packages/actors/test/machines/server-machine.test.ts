@@ -101,9 +101,9 @@ test('a generated path takes every transition', () => {
   const paths = generatedPaths(serverMachine, {
     input,
     events: () => alphabet,
-    kindOf: kindOf as never,
+    kindOf,
     everyEdge: true,
-    stopWhen: ((state: { readonly context: ServerContext }) => state.context.generation > 3) as never,
+    stopWhen: (state: { readonly context: ServerContext }) => state.context.generation > 3,
   });
   for (const path of paths) replay(serverMachine, input, path, coverage.inspect);
   console.info(`server machine: ${coverage.taken} of ${coverage.total} transitions taken by ${paths.length} generated paths`);

@@ -23,7 +23,7 @@ export async function stopRun(run: Run): Promise<StopReport> {
   const incarnations = [...run.incarnations];
   const ways = await Promise.all(incarnations.map(endProcess));
   const { swept, left } = await sweepProcesses(runMark(run.runId), waits.sweep);
-  await Promise.all(incarnations.map(({ client }) => client?.close()));
+  await Promise.all(incarnations.map(async ({ client }) => client?.close()));
   const stateDeleted = await removeState(run);
   const taken = await takenPort(incarnations);
   await run.guard.dismiss();
