@@ -1,5 +1,5 @@
 import type { SerializedError, TurnRequest } from '@opencode-manager/core';
-import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
+import { explainFullDisk, isManagerError, OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
@@ -87,7 +87,7 @@ export class TaskTurns {
     return this.#conclude(run, host, await turn, request);
   }
 
-  #conclude(run: TaskRun, host: SessionHost, report: TurnReport, request: TurnRequest): TaskResult | undefined {
+  async #conclude(run: TaskRun, host: SessionHost, report: TurnReport, request: TurnRequest): Promise<TaskResult | undefined> {
     const { error } = report.finished;
     if (isServerLoss(report.finished)) {
       run.interruption = { host, report, request };
@@ -95,7 +95,7 @@ export class TaskTurns {
     }
     this.#options.sessions.rest(host);
     if (error?.code === 'SESSION_ACTOR_FAILED') throw OpencodeManagerError.from(error);
-    return resultOfTurn(run, report, this.#resultContext());
+    return resultOfTurn(run, await explained(report, host.server.stateDir), this.#resultContext());
   }
 
   /** The server was lost under a turn, and another one has its messages: they tell what is left to do. */
@@ -160,6 +160,14 @@ export class TaskTurns {
     const { now, servers, settings } = this.#options;
     return { now: now(), directory: servers.server.directory, model: settings.model };
   }
+}
+
+/** A full disk shows in a turn as a failure of opencode's database. */
+async function explained(report: TurnReport, stateDir: string): Promise<TurnReport> {
+  const { finished } = report;
+  if (finished.outcome !== 'failed' || !finished.error) return report;
+  const error = await explainFullDisk(OpencodeManagerError.from(finished.error), stateDir);
+  return { ...report, finished: { ...finished, error: toManagerError(error).toJSON() } };
 }
 
 /** Undefined for a session that went with the state directory: what became of its turn cannot be told any more. */
