@@ -10,7 +10,7 @@ export interface WireEvent {
 export interface ScriptedTurn {
   readonly sessionId: string;
   readonly directory: string;
-  /** The prompt's message, the answer's, and the answer's text part. */
+  /** The prompt's message, the answer's, and what the ids of the answer's parts begin with. */
   readonly messageId: string;
   readonly answerId: string;
   readonly partId: string;
@@ -34,14 +34,14 @@ export function openingOf(turn: ScriptedTurn): WireEvent[] {
     live(sessionId, 'session.status', { status: { type: 'busy' } }),
     stored(sessionId, 'message.updated', { info: answerOf(turn, false) }),
     stored(sessionId, 'message.part.updated', {
-      part: { id: `${turn.partId}s`, sessionID: sessionId, messageID: turn.answerId, type: 'step-start' },
+      part: { id: `${turn.partId}a`, sessionID: sessionId, messageID: turn.answerId, type: 'step-start' },
     }),
     stored(sessionId, 'message.part.updated', { part: textPart(turn, '') }),
   ];
 }
 
 export function deltaOf({ sessionId, answerId, partId }: ScriptedTurn, text = deltaText): WireEvent {
-  return live(sessionId, 'message.part.delta', { messageID: answerId, partID: partId, field: 'text', delta: text });
+  return live(sessionId, 'message.part.delta', { messageID: answerId, partID: `${partId}b`, field: 'text', delta: text });
 }
 
 /** What comes after the last delta. */
@@ -50,7 +50,7 @@ export function closingOf(turn: ScriptedTurn): WireEvent[] {
   return [
     stored(sessionId, 'message.part.updated', { part: textPart(turn, deltaText.repeat(turn.deltas)) }),
     stored(sessionId, 'message.part.updated', {
-      part: { id: `${turn.partId}f`, sessionID: sessionId, messageID: turn.answerId, type: 'step-finish', reason: 'stop', cost: 0, tokens },
+      part: { id: `${turn.partId}c`, sessionID: sessionId, messageID: turn.answerId, type: 'step-finish', reason: 'stop', cost: 0, tokens },
     }),
     stored(sessionId, 'message.updated', { info: answerOf(turn, true) }),
     live(sessionId, 'session.status', { status: { type: 'idle' } }),
@@ -102,7 +102,7 @@ function answerOf({ answerId, messageId, sessionId, directory }: ScriptedTurn, f
 function textPart({ partId, answerId, sessionId }: ScriptedTurn, text: string): Record<string, unknown> {
   const now = Date.now();
   return {
-    id: partId,
+    id: `${partId}b`,
     sessionID: sessionId,
     messageID: answerId,
     type: 'text',
