@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectNoProcess, openBench, type Bench, type Running } from './support/ocm.ts';
@@ -88,6 +88,8 @@ test(
     await bench.model.waitForCalls(1, { rule: 'hold', timeoutMs: 40_000 });
     await rm(stateDir, { recursive: true, force: true });
     process.kill(launch['server'].pid, 'SIGKILL');
+    await run.record('server.restarted');
+    expect(await readFile(join(stateDir, 'manager.lock'), 'utf8')).toContain(launch['run_id']);
     expect(await run.exit, run.stderr).toBe(0);
     expect(run.records.filter(({ type }) => type === 'task.finished')).toMatchObject([
       { outcome: 'succeeded', output: 'Held.', attempt: 2, attempts: [{ outcome: 'interrupted' }], workspace_may_be_half_changed: true },

@@ -10,6 +10,8 @@ interface LockRecord {
 }
 
 export interface StateLock {
+  /** Takes the lock again when it went with a deleted state directory. @throws `STATE_DIRECTORY_LOCKED` when another was faster */
+  retake(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -20,12 +22,22 @@ export interface StateLock {
  */
 export async function lockStateDirectory(lockFile: string, runId: string): Promise<StateLock> {
   const own: LockRecord = { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? '', runId };
+  await take(lockFile, own);
+  return {
+    release: () => releaseLock(lockFile, runId),
+    async retake() {
+      if ((await readLock(lockFile))?.runId !== runId) await take(lockFile, own);
+    },
+  };
+}
+
+async function take(lockFile: string, own: LockRecord): Promise<void> {
   const draft = `${lockFile}.${randomUUID()}`;
   await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       // link() fails when the name exists, and the name never shows a file that is only half written.
-      if (await succeeds(link(draft, lockFile))) return { release: () => releaseLock(lockFile, runId) };
+      if (await succeeds(link(draft, lockFile))) return;
       await removeStaleLock(lockFile);
     }
     throw locked(lockFile, undefined);

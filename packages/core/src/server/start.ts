@@ -32,6 +32,7 @@ export type LifecycleOf = (run: Run, plan: LaunchPlan, effective: EffectiveConfi
 export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
   const { layout } = run.state;
   await makeDirectories(layout);
+  await run.lock.retake();
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
   const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
   await writeServerFiles(layout, effective.config, auth, config.directory);
