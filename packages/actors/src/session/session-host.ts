@@ -279,7 +279,8 @@ export class SessionHost implements EventSink {
   /** Stops the actor; a turn in flight is given up. */
   dispose(): void {
     this.#actor.stop();
-    this.#giveUp(new OpencodeManagerError('TURN_ABORTED', `Session ${this.id} was closed during its turn.`));
+    // An error holds a stack: most sessions have no turn that would need one.
+    if (this.#turn) this.#giveUp(new OpencodeManagerError('TURN_ABORTED', `Session ${this.id} was closed during its turn.`));
   }
 
   // Effects of the machine.

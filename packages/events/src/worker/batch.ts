@@ -16,6 +16,9 @@ const maxBatchEvents = 2048;
  */
 const fewEvents = 32;
 
+/** A batch has left so long ago before that: a flood that is read in small pieces must not become as many batches. */
+const leastPauseMs = 4;
+
 /** Without events, the counters and the time of the newest byte are reported this often. */
 const quietReportMs = 1000;
 
@@ -74,8 +77,12 @@ export class Outbox {
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
   endOfRead(): void {
     if (this.#waiting.length === 0) return this.#reportWhenQuiet();
-    if (this.#frameMs === 0 || (this.#urgent && this.#waiting.length < fewEvents)) return this.#flushWhenAllowed();
+    if (this.#frameMs === 0 || this.#mayLeaveAtOnce()) return this.#flushWhenAllowed();
     this.#timer ??= setTimeout(this.#onFrame, this.#frameMs);
+  }
+
+  #mayLeaveAtOnce(): boolean {
+    return this.#urgent && this.#waiting.length < fewEvents && Date.now() - this.#lastReportMs >= leastPauseMs;
   }
 
   /** Posts a message behind everything that waits. */
