@@ -65,7 +65,7 @@ describe.runIf(mayMount)('a state directory on a file system', () => {
     expect(await prompt('say one')).toMatchObject({ exitCode: 0, stdout: 'You said one.\n' });
     const filled = await prompt('fill it');
     const full = await prompt('say two');
-    expect(filled).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('STATE_DIRECTORY_FULL') as string });
+    expect(filled).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('STATE_DIRECTORY_FULL') as string });
     expect(full).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('STATE_DIRECTORY_FULL') as string });
     // The command's own view of the file system is below its entry in /proc.
     await rm(join('/proc', String(serve.pid), 'root', stateDir, 'tmp', 'fill'));

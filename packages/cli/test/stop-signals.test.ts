@@ -158,10 +158,12 @@ test('a reader that goes away stops the run in order', async () => {
 
 test('a running batch answers the clients of its socket', async () => {
   bench.model.reset();
-  const args = ['--concurrency', '1', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json'];
+  // One slot for the task that hangs, one for what the clients ask.
+  const args = ['--concurrency', '2', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json'];
   await using run = bench.start(['run', '--prompt', 'quick', 'long', ...args]);
   const launch = await run.record('launch');
   await run.record('task.started', ({ id }) => id === 'prompt-2');
+  await run.record('task.finished', ({ id }) => id === 'prompt-1');
   const answers = async (...line: string[]) => {
     const client = bench.start(line);
     return {
@@ -172,23 +174,24 @@ test('a running batch answers the clients of its socket', async () => {
     };
   };
   const { records } = await answers('sessions', '--json');
-  expect(records.map(({ type, state, turns }) => [type, state, turns])).toEqual([
-    ['session', 'idle', 1],
-    ['session', 'active', 1],
+  expect(records.map(({ type, title, state, turns }) => [type, title, state, turns]).toSorted()).toEqual([
+    ['session', 'prompt-1', 'idle', 1],
+    ['session', 'prompt-2', 'active', 1],
   ]);
-  const [finished, busy] = records.map(({ id }) => id as string);
+  const idOf = (task: string) => records.find(({ title }) => title === task)!['id'] as string;
+  const [finished, busy] = [idOf('prompt-1'), idOf('prompt-2')];
   // opencode would merge another client's prompt into the turn in flight.
-  expect(await answers('prompt', busy!, 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('SESSION_BUSY') });
+  expect(await answers('prompt', busy, 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('SESSION_BUSY') });
   // A finished task's session has no task any more; it takes turns again, one at a time.
   const [prompt, shell] = await Promise.all([
-    answers('prompt', finished!, 'quick'),
-    answers('shell', finished!, 'echo', 'from', 'a', 'client'),
+    answers('prompt', finished, 'quick'),
+    answers('shell', finished, 'echo', 'from', 'a', 'client'),
   ]);
   expect([prompt, shell].map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual([
     { exitCode: 0, stdout: 'Quick it was.\n' },
     { exitCode: 0, stdout: 'from a client\n' },
   ]);
-  expect(await answers('abort', busy!)).toMatchObject({ exitCode: 0, stdout: `${busy} is idle.\n` });
+  expect(await answers('abort', busy)).toMatchObject({ exitCode: 0, stdout: `${busy} is idle.\n` });
   expect(await run.exit).toBe(1);
   expect(outcomesOf(run)).toEqual(['succeeded', 'aborted']);
   await expectClean(run, launch);
