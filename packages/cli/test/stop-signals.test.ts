@@ -174,10 +174,10 @@ test('a running batch answers the clients of its socket', async () => {
     };
   };
   const { records } = await answers('sessions', '--json');
-  expect(records.map(({ type, title, state, turns }) => [type, title, state, turns]).toSorted()).toEqual([
-    ['session', 'prompt-1', 'idle', 1],
-    ['session', 'prompt-2', 'active', 1],
-  ]);
+  expect(Object.fromEntries(records.map(({ title, state, turns }) => [title, { state, turns }]))).toEqual({
+    'prompt-1': { state: 'idle', turns: 1 },
+    'prompt-2': { state: 'active', turns: 1 },
+  });
   const idOf = (task: string) => records.find(({ title }) => title === task)!['id'] as string;
   const [finished, busy] = [idOf('prompt-1'), idOf('prompt-2')];
   // opencode would merge another client's prompt into the turn in flight.
