@@ -107,7 +107,7 @@ describe('a page for a running ocm serve', { timeout: 3 * turnMs }, () => {
     await filterLog('You said');
     await expect.poll(logCount, { timeout: turnMs, message: 'the answer that the model saw' }).toBeGreaterThan(0);
     await page().locator('.rows tbody tr').first().click();
-    expect(await byTest('detail').textContent()).toContain('Neither, a text file');
+    await expect.poll(() => byTest('detail').textContent()).toContain('Neither, a text file');
     await filterLog('');
   });
 

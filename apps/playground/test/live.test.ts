@@ -134,7 +134,7 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
     await filterLog('active.submitting');
     await expect.poll(logCount, { timeout: turnMs, message: 'turns that were submitted' }).toBe(8);
     await filterLog('');
-    expect(await byTest('server-state').textContent()).toBe('server ready');
+    await expect.poll(() => byTest('server-state').textContent()).toBe('server ready');
   });
 
   it('names the very transitions, effects and changes of each event', async () => {
@@ -206,7 +206,7 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
     await page().reload();
     await expect.poll(logCount, { timeout: turnMs, message: 'records after the reload' }).toBeGreaterThanOrEqual(before);
     expect(await page().locator('.cell').count()).toBe(8);
-    expect(await byTest('jump-gap').textContent()).toBe('Gaps 1');
+    await expect.poll(() => byTest('jump-gap').textContent()).toBe('Gaps 1');
     expect(complaints).toEqual([]);
   });
 

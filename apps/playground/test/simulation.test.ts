@@ -109,9 +109,10 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await stepUntil('the turns go on', async () => (await page().locator('.cell[data-path="active.running"]').count()) === 2);
     await page().getByRole('button', { name: 'Drop the stream' }).click();
     await expect.poll(() => page().locator('.cell[data-path="active.reconciling"]').count(), { timeout: 20_000 }).toBe(2);
-    expect(await byTest('stream-state').textContent()).toContain('reconnecting');
+    // Panels of text follow about six times a second.
+    await expect.poll(() => byTest('stream-state').textContent()).toContain('reconnecting');
     await stepUntil('both are done', async () => (await page().locator('.cell[data-path="idle"]').count()) === 2);
-    expect(await byTest('stream-state').textContent()).toContain('live · generation 2');
+    await expect.poll(() => byTest('stream-state').textContent()).toContain('live · generation 2');
     await page().getByRole('tab', { name: 'Send' }).click();
   });
 
@@ -119,13 +120,13 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await standStill('crash');
     const serverState = async () => (await byTest('server-state').textContent()) ?? '';
     await stepUntil('the server is lost', async () => (await serverState()).includes('restarting'), 400);
-    expect(await byTest('pool-state').textContent()).toBe('pool recovering');
+    await expect.poll(() => byTest('pool-state').textContent()).toBe('pool recovering');
     expect(await page().locator('.cell[data-path="error"]').count()).toBeGreaterThan(10);
     expect(await page().locator('.pip[data-used="true"]').count()).toBe(1);
     await byTest('server-state').click();
     await page().locator('[data-node="restarting"][data-leaf="true"]').waitFor();
     await stepUntil('another one answers', async () => (await serverState()).includes('ready'), 60);
-    expect(await byTest('server-line').textContent()).toBe('Server generation 2 · 1 restarted');
+    await expect.poll(() => byTest('server-line').textContent()).toBe('Server generation 2 · 1 restarted');
     await byTest('play').click();
     await expect.poll(outcomes, { timeout: 60_000, message: 'the end of every task' }).toBe('succeeded 24');
     await byTest('play').click();
@@ -135,7 +136,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
   it('spends the restart budget on a server that keeps dying', async () => {
     await standStill('loop');
     await stepUntil('the pool has failed', async () => (await byTest('pool-state').textContent()) === 'pool failed', 400);
-    expect(await byTest('server-state').textContent()).toBe('server failed');
+    await expect.poll(() => byTest('server-state').textContent()).toBe('server failed');
     expect(await page().locator('.pip[data-used="true"]').count()).toBe(3);
     expect(await outcomes()).toBe('server_lost 12');
   });
@@ -157,7 +158,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
   it('shows what the provider allows of the pool', async () => {
     await standStill('quota');
     await stepUntil('a refusal', async () => (await byTest('breaker').getAttribute('data-held')) === 'true', 60);
-    expect(await byTest('breaker').textContent()).toMatch(/held .* · 1 at once/);
+    await expect.poll(() => byTest('breaker').textContent()).toMatch(/held .* · 1 at once/);
   });
 
   it('draws the sequence, counts coverage and exports', async () => {

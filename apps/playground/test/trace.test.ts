@@ -56,7 +56,7 @@ describe('trace files', { timeout: 180_000 }, () => {
     await expect.poll(() => page.getByTestId('mode').textContent(), { timeout: 30_000 }).toBe('Trace');
     await expect.poll(() => page.locator('.cell[data-path="error"]').count(), { timeout: 30_000 }).toBe(3);
     expect(await page.locator('.title-text').textContent()).toContain('Three quotas');
-    expect(await page.getByTestId('log-count').textContent()).toBe(String(records.length));
+    await expect.poll(() => page.getByTestId('log-count').textContent()).toBe(String(records.length));
     await page.getByTestId('scrubber').fill('1');
     await expect.poll(() => page.locator('.cell').count(), { timeout: 30_000 }).toBe(0);
     await page.getByTestId('speed').selectOption('20');
