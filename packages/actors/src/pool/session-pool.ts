@@ -256,9 +256,9 @@ export class Pool implements SessionPool {
   #onFailure(run: TaskRun, error: OpencodeManagerError): void {
     if (run.finished) return;
     const serialized = error.toJSON();
-    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
     if (this.#state === 'failed')
       return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error ?? serialized, true);
+    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', serialized);
     if (this.#settings.recovers && (error.code === 'SERVER_EXITED' || this.#servers.keeper.isLost)) return this.#holdUnsent(run);
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
@@ -274,8 +274,8 @@ export class Pool implements SessionPool {
 
   /** Keeps the task's slot for the next server. */
   #hold(run: TaskRun): void {
-    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedMeanwhile(run.abortReason));
     if (this.#state === 'failed') return this.#finishLost(run.id, 'server_lost', this.#actor.getSnapshot().context.error, true);
+    if (run.abortReason !== undefined) return this.#finishWithout(run, 'aborted', abortedMeanwhile(run.abortReason));
     this.#actor.send({ type: 'task.held', taskId: run.id });
   }
 
