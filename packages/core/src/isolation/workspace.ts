@@ -32,11 +32,19 @@ export async function refuseUntrustedWorkspace(directory: string): Promise<void>
 
 async function findPlugins(directory: string): Promise<string | undefined> {
   const root = await repositoryRoot(directory);
-  for (const place of withParents(directory, root)) {
-    const found = (await pluginFiles(place)) ?? (await pluginKeys(place));
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  const found = await Promise.all([...withParents(directory, root)].map(pluginsAt));
+  return found.find((plugins) => plugins !== undefined);
+}
+
+/** Every task begins with this look, and most places have none of it: what is not there is not looked into. */
+async function pluginsAt(place: string): Promise<string | undefined> {
+  const folder = join(place, '.opencode');
+  const hasFolder = await exists(folder);
+  const [files, ...keys] = await Promise.all([
+    hasFolder ? pluginFiles(folder) : undefined,
+    ...[place, ...(hasFolder ? [folder] : [])].map(pluginKeys),
+  ]);
+  return files ?? keys.find((found) => found !== undefined);
 }
 
 /** The AGENTS.md files from the repository's root down to the directory (outside git the directory's own alone), as one text. */
@@ -58,18 +66,18 @@ async function instructionsOf(place: string): Promise<string | undefined> {
   return text === undefined || text.trim() === '' ? undefined : `Instructions from: ${path}\n${text}`;
 }
 
-async function pluginFiles(place: string): Promise<string | undefined> {
-  for (const folder of ['plugin', 'plugins']) {
-    const path = join(place, '.opencode', folder);
+async function pluginFiles(folder: string): Promise<string | undefined> {
+  for (const name of ['plugin', 'plugins']) {
+    const path = join(folder, name);
     const names = await readdir(path).catch(() => []);
-    const plugin = names.find((name) => /\.[cm]?[jt]sx?$/.test(name));
+    const plugin = names.find((file) => /\.[cm]?[jt]sx?$/.test(file));
     if (plugin !== undefined) return join(path, plugin);
   }
   return undefined;
 }
 
 async function pluginKeys(place: string): Promise<string | undefined> {
-  for (const file of ['opencode.json', 'opencode.jsonc', join('.opencode', 'opencode.json'), join('.opencode', 'opencode.jsonc')]) {
+  for (const file of ['opencode.json', 'opencode.jsonc']) {
     const path = join(place, file);
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text === undefined) continue;

@@ -19,7 +19,7 @@ const maxBatchEvents = 512;
  */
 const fewEvents = 32;
 
-/** A batch has left so long ago before that: a flood that is read in small pieces must not become as many batches. */
+/** The last batch left so long ago before that: a flood that is read in small pieces must not become as many batches. */
 const leastPauseMs = 4;
 
 /** Without events, the counters and the time of the newest byte are reported this often. */
@@ -42,7 +42,7 @@ export class Outbox {
   #unacknowledged = 0;
   /** A lifecycle event waits. */
   #urgent = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: { readonly timeout: NodeJS.Timeout; readonly isUrgent: boolean } | undefined;
   #lastReportMs = 0;
   /** Milliseconds since the epoch at which the newest byte of the stream came. */
   lastRecordAtMs: number | null = null;
@@ -80,12 +80,17 @@ export class Outbox {
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
   endOfRead(): void {
     if (this.#waiting.length === 0) return this.#reportWhenQuiet();
-    if (this.#frameMs === 0 || this.#mayLeaveAtOnce()) return this.#flushWhenAllowed();
-    this.#timer ??= setTimeout(this.#onFrame, this.#frameMs);
+    const isUrgent = this.#urgent && this.#waiting.length < fewEvents;
+    const pauseMs = isUrgent ? Math.min(leastPauseMs - (Date.now() - this.#lastReportMs), this.#frameMs) : this.#frameMs;
+    if (pauseMs <= 0) this.#flushWhenAllowed();
+    else this.#leaveAfter(pauseMs, isUrgent);
   }
 
-  #mayLeaveAtOnce(): boolean {
-    return this.#urgent && this.#waiting.length < fewEvents && Date.now() - this.#lastReportMs >= leastPauseMs;
+  /** One wait at a time; an urgent one takes the place of a frame's. */
+  #leaveAfter(pauseMs: number, isUrgent: boolean): void {
+    if (this.#timer && (this.#timer.isUrgent || !isUrgent)) return;
+    clearTimeout(this.#timer?.timeout);
+    this.#timer = { timeout: setTimeout(this.#onFrame, pauseMs), isUrgent };
   }
 
   /** Posts a message behind everything that waits. */
@@ -100,7 +105,7 @@ export class Outbox {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#timer?.timeout);
     this.#timer = undefined;
   }
 
@@ -122,7 +127,7 @@ export class Outbox {
   }
 
   #send(text: BatchText): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#timer?.timeout);
     this.#timer = undefined;
     this.#lastReportMs = Date.now();
     this.#unacknowledged++;
