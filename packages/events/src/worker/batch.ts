@@ -1,5 +1,5 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
-import { encodeBatch } from './batch-text.ts';
+import type { ArrivedEvent } from '@opencode-manager/core/protocol';
+import { encodeBatch, type BatchText } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import type { FromStreamTask, StreamCounters } from './messages.ts';
 import { ownText } from './own-text.ts';
@@ -7,8 +7,11 @@ import { ownText } from './own-text.ts';
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
 const maxUnacknowledged = 16;
 
-/** Events in one batch, so that one batch never holds the main thread for long. */
-const maxBatchEvents = 2048;
+/**
+ * Events in one batch, so that one batch never holds the main thread for long. A flood is also cheaper in small batches: what
+ * they are made of is still in the processor's cache when they are written, and dies young.
+ */
+const maxBatchEvents = 512;
 
 /**
  * With fewer events than this waiting, a lifecycle event leaves at once and takes them along. Turns end by such events, and
@@ -54,7 +57,7 @@ export class Outbox {
     return this.#counters;
   }
 
-  push(event: ServerEvent): void {
+  push(event: ArrivedEvent): void {
     this.#counters.events++;
     this.#urgent ||= event.plane === 'lifecycle';
     if (this.#waiting.push(event)) this.#counters.coalesced++;
@@ -111,14 +114,14 @@ export class Outbox {
   }
 
   #reportWhenQuiet(): void {
-    if (Date.now() - this.#lastReportMs >= quietReportMs && this.#unacknowledged < maxUnacknowledged) this.#send('');
+    if (Date.now() - this.#lastReportMs >= quietReportMs && this.#unacknowledged < maxUnacknowledged) this.#send({ heads: '', bodies: '' });
   }
 
   #flush(): void {
     if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
   }
 
-  #send(text: string): void {
+  #send(text: BatchText): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#lastReportMs = Date.now();

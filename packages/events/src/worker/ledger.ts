@@ -1,11 +1,11 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
 import { eventAge } from './event-age.ts';
 import type { ResumePoint } from './messages.ts';
 import { ownText } from './own-text.ts';
 import { RecentIds } from './recent-ids.ts';
 
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
-const rememberedIds = 8192;
+const rememberedIds = 1024;
 
 /**
  * What has been passed on: the newest durable sequence of each session and the ids of the newest events. It decides
@@ -28,7 +28,7 @@ export class Ledger {
   }
 
   /** True, once, for an event that has not been passed on; it counts as passed on from then. */
-  admit(event: ServerEvent): boolean {
+  admit(event: ArrivedEvent): boolean {
     if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
     // opencode gives some of its events no id; nothing can be said about them.
     if (event.id !== '') this.#ids.add(event.id);
@@ -36,7 +36,7 @@ export class Ledger {
     return true;
   }
 
-  #note(sessionId: string, { directory, durableSequence }: ServerEvent): void {
+  #note(sessionId: string, { directory, durableSequence }: ArrivedEvent): void {
     if (directory !== undefined && !this.directories.has(sessionId)) this.directories.set(ownText(sessionId), ownText(directory));
     if (durableSequence === undefined) return;
     // A map keeps the key that came first.
@@ -68,14 +68,14 @@ export class Ledger {
     this.#replayedParts.clear();
   }
 
-  #isKnown(event: ServerEvent): boolean {
+  #isKnown(event: ArrivedEvent): boolean {
     if (event.id !== '' && this.#ids.has(event.id)) return true;
     if (event.durableSequence === undefined || event.sessionId === undefined) return false;
     const newest = this.sequences.get(event.sessionId);
     return newest !== undefined && event.durableSequence <= newest;
   }
 
-  #isSuperseded(event: ServerEvent): boolean {
+  #isSuperseded(event: ArrivedEvent): boolean {
     if (event.type !== 'part.delta' || this.#replayedParts.size === 0) return false;
     const replayed = this.#replayedParts.get(event.data.partId);
     if (replayed === undefined) return false;

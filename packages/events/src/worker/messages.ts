@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { BatchText } from './batch-text.ts';
 
 /** How far the events that reached the main thread go; a new worker continues from here. */
 export interface ResumePoint {
@@ -50,8 +51,8 @@ export interface StreamCounters {
 export type FromStreamTask =
   | {
       readonly type: 'batch';
-      /** Events, see `encodeBatch`: one text crosses the boundary for less than a structured clone of its objects. */
-      readonly text: string;
+      /** The events; empty when only the counters are told. */
+      readonly text: BatchText;
       /** Sessions whose newest durable sequence changed with this batch. */
       readonly sequences: ResumePoint['sequences'];
       /** Sessions that came for the first time. */
