@@ -58,17 +58,19 @@ describe('the catalogue of models', () => {
   test('is spared where no enabled provider is in it, and used where one is', async () => {
     await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
     await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-    expect(await modelsOffered(workspace, model.opencodeConfig())).toEqual(scriptedModels);
+    expect(await offer(workspace, model.opencodeConfig())).toEqual({ models: scriptedModels, spared: true });
     const withKey = { ...model.opencodeConfig(), enabled_providers: ['scripted', 'anthropic'] };
-    const offered = await modelsOffered(workspace, withKey, { ANTHROPIC_API_KEY: 'sk-not-used' });
-    expect(offered).toEqual(expect.arrayContaining(scriptedModels));
-    expect(offered.filter((name) => name.startsWith('anthropic/claude-')).length).toBeGreaterThan(3);
+    const { models, spared } = await offer(workspace, withKey, { ANTHROPIC_API_KEY: 'sk-not-used' });
+    expect(spared).toBe(false);
+    expect(models).toEqual(expect.arrayContaining(scriptedModels));
+    expect(models.filter((name) => name.startsWith('anthropic/claude-')).length).toBeGreaterThan(3);
   });
 });
 
 const scriptedModels = ['scripted/model', 'scripted/small'];
 
-async function modelsOffered(workspace: TemporaryWorkspace, opencodeConfig: object, env: Record<string, string> = {}) {
+async function offer(workspace: TemporaryWorkspace, opencodeConfig: object, env: Record<string, string> = {}) {
   await using server = await launchServer({ directory: workspace.path, opencodeConfig: { ...opencodeConfig }, env });
-  return (await server.catalogue()).models;
+  const environment = await readFile(`/proc/${server.pid}/environ`, 'latin1');
+  return { models: (await server.catalogue()).models, spared: environment.includes('OPENCODE_MODELS_PATH=') };
 }
