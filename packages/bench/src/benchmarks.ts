@@ -218,33 +218,32 @@ const memory: Benchmark = {
 const launch: Benchmark = {
   name: 'launch',
   about:
-    'From `launchServer` to a server that has answered with its own configuration, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory. Real opencode, cold directories.',
+    'From `launchServer` to a server that has answered with its own configuration, and to the end of a first turn, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory and first turn. `relaunch` is the same after the server was killed; `catalogued provider` enables one of which opencode has to know the models. Real opencode, cold directories. CPU is that of the server.',
   file: 'packages/core/bench/launch.ts',
-  variants: ['launchServer', 'listening line', 'first answer'],
+  variants: ['launchServer', 'listening line', 'first answer', 'relaunch', 'catalogued provider'],
   points: only({}),
   rounds: 5,
   figures: [
+    { ...launching('Ready, over the listening line', 'readyMs', ['listening line']), goal: { above: 100, peer: 'listening line' } },
+    launching('Ready, over the first answer', 'readyMs', ['first answer', 'relaunch', 'catalogued provider']),
     {
-      title: 'Ready, over the listening line',
-      metric: 'readyMs',
-      unit: 'ms',
-      digits: 0,
-      better: 'lower',
-      ours: 'launchServer',
-      peers: ['listening line'],
-      goal: { above: 100, peer: 'listening line' },
+      ...launching('CPU until ready', 'readyCpuSeconds', ['listening line', 'first answer', 'relaunch', 'catalogued provider']),
+      unit: 's',
+      digits: 2,
     },
+    launching('First turn done', 'turnMs', ['first answer', 'relaunch', 'catalogued provider']),
     {
-      title: 'Ready, over the first answer',
-      metric: 'readyMs',
-      unit: 'ms',
-      digits: 0,
-      better: 'lower',
-      ours: 'launchServer',
-      peers: ['first answer'],
+      ...launching('CPU until the first turn is done', 'turnCpuSeconds', ['first answer', 'relaunch', 'catalogued provider']),
+      unit: 's',
+      digits: 2,
     },
+    { ...launching('Memory of the server after it', 'residentMb', ['first answer', 'relaunch', 'catalogued provider']), unit: 'MB' },
   ],
 };
+
+function launching(title: string, metric: string, peers: readonly string[]): Figure {
+  return { title, metric, unit: 'ms', digits: 0, better: 'lower', ours: 'launchServer', peers };
+}
 
 const atOnce = [1, 10, 50];
 const throughputPeers = ['undici loop', 'SDK, default server', 'opencode run'];

@@ -9,3 +9,4 @@ export {
   type EffectiveConfig,
   type OpencodeConfig,
 } from './opencode-config.ts';
+export { needsModelCatalogue } from './model-catalogue.ts';

@@ -46,6 +46,8 @@ export interface EnvironmentInput {
   readonly password: string;
   /** Names that the opencode configuration refers to as `{env:NAME}`. */
   readonly referencedVariables: readonly string[];
+  /** False when nothing of opencode's own catalogue of models can be used. */
+  readonly modelCatalogue: boolean;
   readonly source?: NodeJS.ProcessEnv;
 }
 
@@ -91,7 +93,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
   };
 }
 
-function opencodeSwitches({ config, layout, username, password }: EnvironmentInput): Record<string, string> {
+function opencodeSwitches({ config, layout, username, password, modelCatalogue }: EnvironmentInput): Record<string, string> {
   return {
     OPENCODE_CONFIG: layout.configFile,
     OPENCODE_TEST_MANAGED_CONFIG_DIR: layout.managed,
@@ -102,6 +104,7 @@ function opencodeSwitches({ config, layout, username, password }: EnvironmentInp
     ...(!config.allowOAuth && { OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' }),
     OPENCODE_DISABLE_AUTOUPDATE: '1',
     OPENCODE_DISABLE_MODELS_FETCH: '1',
+    ...(!modelCatalogue && { OPENCODE_MODELS_PATH: layout.noModelsFile }),
     OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
     OPENCODE_DISABLE_SHARE: '1',
     OPENCODE_DISABLE_EMBEDDED_WEB_UI: '1',

@@ -21,6 +21,8 @@ export interface StateLayout {
   readonly configFile: string;
   readonly authFile: string;
   readonly gitConfigFile: string;
+  /** A catalogue of models without entries. */
+  readonly noModelsFile: string;
   readonly lockFile: string;
 }
 
@@ -47,6 +49,7 @@ function layoutOf(root: string): StateLayout {
     configFile: join(root, 'opencode.json'),
     authFile: join(data, 'opencode', 'auth.json'),
     gitConfigFile: join(root, 'gitconfig'),
+    noModelsFile: join(root, 'no-models.json'),
     lockFile: join(root, 'manager.lock'),
   };
 }
@@ -209,8 +212,25 @@ export async function writeServerFiles(
     writeFile(join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin, { mode: 0o600 }),
     writeFile(layout.configFile, JSON.stringify(config, null, 2), { mode: 0o600 }),
     writeFile(layout.gitConfigFile, gitConfig(workspace), { mode: 0o600 }),
+    writeFile(layout.noModelsFile, '{}', { mode: 0o600 }),
+    declareInstalled(layout.opencodeConfig),
     auth === undefined ? rm(layout.authFile, { force: true }) : writeFile(layout.authFile, auth, { mode: 0o600 }),
   ]);
+}
+
+/**
+ * Says that the packages of a configuration directory are installed. For every directory that it serves, opencode loads npm
+ * and installs `@opencode-ai/plugin` there, and where plugins exist (ours does) it waits for that. The server is offline, so
+ * the installation always failed, after 0.5 s. Packages that a user handed over are left as they are.
+ */
+async function declareInstalled(directory: string): Promise<void> {
+  const modules = join(directory, 'node_modules');
+  if ((await readdir(modules).catch(() => [])).length > 0) return;
+  const manifest = await readJsonc(join(directory, 'package.json'), 'opencodeConfigDir').catch((): OpencodeConfig => ({}));
+  const kinds = ['dependencies', 'devDependencies', 'peerDependencies', 'optionalDependencies'];
+  const dependencies = Object.assign({ '@opencode-ai/plugin': '*' }, ...kinds.map((kind) => manifest[kind])) as Record<string, string>;
+  await mkdir(modules, { recursive: true, mode: 0o700 });
+  await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages: { '': { dependencies } } }));
 }
 
 /** The user's own git configuration is out of reach: agents need a name to commit under, and leave to work in the workspace. */

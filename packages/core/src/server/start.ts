@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { effectiveConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
@@ -89,14 +89,17 @@ function credentialsOf(url: string, login: Login): ServerCredentials {
 async function spawnUntilReady(
   run: Run,
   { config, binary }: LaunchPlan,
-  { referencedVariables }: EffectiveConfig,
+  { providers, referencedVariables }: EffectiveConfig,
   login: Login,
   deadlineAtMs: number,
 ): Promise<{ incarnation: Incarnation; url: string }> {
   const { hostname, directory } = config;
   const { runId, state } = run;
   const serverId = randomUUID();
-  const environment = await serverEnvironment({ config, layout: state.layout, runId, serverId, ...login, referencedVariables });
+  // A trusted project's configuration may enable providers that are not known here.
+  const modelCatalogue = config.projectConfig === 'all' || needsModelCatalogue(providers, binary.version);
+  const named = { runId, serverId, ...login, referencedVariables, modelCatalogue };
+  const environment = await serverEnvironment({ config, layout: state.layout, ...named });
   for (let attempt = 1; ; attempt += 1) {
     const port = config.port === 0 ? await freePort(hostname) : config.port;
     const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, secrets: secretsOf(environment) });

@@ -1,0 +1,76 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { launchServer } from '@opencode-manager/core';
+import { startScriptedModel, temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { cataloguedProviders } from '../src/config/catalogued-providers.ts';
+import { needsModelCatalogue } from '../src/config/index.ts';
+import { startBench } from './support/server.ts';
+
+describe('no installation of packages is tried', () => {
+  test('after a turn in two directories, npm was neither loaded nor missed', async () => {
+    await using bench = await startBench([{ reply: 'Done.' }]);
+    await using other = await temporaryWorkspace({ files: { 'b.txt': 'b\n' } });
+    for (const directory of [bench.workspace.path, other.path]) {
+      const session = await bench.server.createSession({ directory });
+      expect((await session.prompt('go')).text).toBe('Done.');
+    }
+    const { stateDir } = bench.server;
+    expect(await readFile(join(stateDir, 'data', 'opencode', 'log', 'opencode.log'), 'utf8')).not.toContain('install failed');
+    await expect(stat(join(stateDir, 'home', '.npm'))).rejects.toThrow(/ENOENT/);
+  });
+
+  test('packages of a configuration directory stay, and its plugins use them', async () => {
+    await using given = await temporaryWorkspace({
+      git: false,
+      files: {
+        'package.json': JSON.stringify({ dependencies: { greeting: '1.0.0' } }),
+        'node_modules/greeting/package.json': JSON.stringify({ name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' }),
+        'node_modules/greeting/index.js': "export const greeting = 'good day'\n",
+        'plugin/greet.js': greetingPlugin,
+      },
+    });
+    await using bench = await startBench(
+      [
+        { when: { toolResult: /./ }, reply: 'Greeted.' },
+        { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
+      ],
+      { opencodeConfigDir: given.path },
+    );
+    const session = await bench.server.createSession();
+    expect((await session.prompt('greet')).text).toBe('Greeted.');
+    expect(JSON.stringify(bench.model.calls)).toContain('said: good day');
+  });
+});
+
+const greetingPlugin = `import { greeting } from 'greeting'
+export const Greet = async () => ({ 'shell.env': async (input, output) => { output.env.GREETING = greeting } })
+`;
+
+describe('the catalogue of models', () => {
+  test('is needed for a provider that it has, and where nobody knows', () => {
+    const { version } = cataloguedProviders;
+    expect(needsModelCatalogue(['scripted', 'local'], version)).toBe(false);
+    expect(needsModelCatalogue(['scripted', 'anthropic'], version)).toBe(true);
+    expect(needsModelCatalogue(['scripted'], '1.99.0')).toBe(true);
+  });
+
+  test('is spared where no enabled provider is in it, and used where one is', async () => {
+    await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
+    await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
+    expect(await offer(workspace, model.opencodeConfig())).toEqual({ models: scriptedModels, spared: true });
+    const withKey = { ...model.opencodeConfig(), enabled_providers: ['scripted', 'anthropic'] };
+    const { models, spared } = await offer(workspace, withKey, { ANTHROPIC_API_KEY: 'sk-not-used' });
+    expect(spared).toBe(false);
+    expect(models).toEqual(expect.arrayContaining(scriptedModels));
+    expect(models.filter((name) => name.startsWith('anthropic/claude-')).length).toBeGreaterThan(3);
+  });
+});
+
+const scriptedModels = ['scripted/model', 'scripted/small'];
+
+async function offer(workspace: TemporaryWorkspace, opencodeConfig: object, env: Record<string, string> = {}) {
+  await using server = await launchServer({ directory: workspace.path, opencodeConfig: { ...opencodeConfig }, env });
+  const environment = await readFile(`/proc/${server.pid}/environ`, 'latin1');
+  return { models: (await server.catalogue()).models, spared: environment.includes('OPENCODE_MODELS_PATH=') };
+}
