@@ -78,7 +78,7 @@ describe('mergeReplay', () => {
       { sequences: [], directories: [], baselineId: eventId() },
       { limit: 4, onForgotten: (sessionId) => forgotten.push(sessionId) },
     );
-    const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => ({ ...partUpdated(session, 'p', '', 0), directory: '/work' }));
+    const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => Object.assign(partUpdated(session, 'p', '', 0), { directory: '/work' }));
     for (const event of first) ledger.admit(event);
     expect(forgotten).toEqual(['a', 'b']);
     expect([...ledger.sequences, ...ledger.directories].map(([session]) => session)).toEqual(['c', 'd', 'e', 'f', 'c', 'd', 'e', 'f']);
