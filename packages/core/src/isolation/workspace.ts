@@ -33,7 +33,9 @@ export async function refuseUntrustedWorkspace(directory: string): Promise<void>
 async function findPlugins(directory: string): Promise<string | undefined> {
   const root = await repositoryRoot(directory);
   for (const place of withParents(directory, root)) {
-    const found = (await pluginFiles(place)) ?? (await pluginKeys(place));
+    // Each session is preceded by this look, and most directories have none: one call tells, where four would fail.
+    const hasFolder = await exists(join(place, '.opencode'));
+    const found = (hasFolder ? await pluginFiles(place) : undefined) ?? (await pluginKeys(place, hasFolder));
     if (found !== undefined) return found;
   }
   return undefined;
@@ -68,8 +70,9 @@ async function pluginFiles(place: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function pluginKeys(place: string): Promise<string | undefined> {
-  for (const file of ['opencode.json', 'opencode.jsonc', join('.opencode', 'opencode.json'), join('.opencode', 'opencode.jsonc')]) {
+async function pluginKeys(place: string, hasFolder: boolean): Promise<string | undefined> {
+  const names = ['opencode.json', 'opencode.jsonc'];
+  for (const file of hasFolder ? [...names, ...names.map((name) => join('.opencode', name))] : names) {
     const path = join(place, file);
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text === undefined) continue;
