@@ -86,7 +86,7 @@ const boundary: Benchmark = {
   about:
     'What crosses the thread boundary best: events as objects, as one JSON text, or as a text that names once what the deltas of a part share. Batches of 1,000 events of a flood, every delta by itself.',
   file: 'packages/events/bench/boundary.ts',
-  variants: ['text with sources', 'JSON text', 'objects'],
+  variants: ['heads and bodies', 'JSON text', 'objects'],
   points: [{ label: '', settings: { batches: 1000 } }],
   rounds: 3,
   sources: true,
@@ -98,7 +98,7 @@ const boundary: Benchmark = {
       unit: 'us',
       digits: 2,
       better: 'lower',
-      ours: 'text with sources',
+      ours: 'heads and bodies',
       peers: ['JSON text', 'objects'],
     },
     {
@@ -107,7 +107,7 @@ const boundary: Benchmark = {
       unit: 'us',
       digits: 2,
       better: 'lower',
-      ours: 'text with sources',
+      ours: 'heads and bodies',
       peers: ['JSON text', 'objects'],
     },
   ],

@@ -102,6 +102,7 @@ describe('refused before anything is started', () => {
     ['a TypeScript plugin', '.opencode/plugins/x.ts', 'export {}'],
     ['a plugins key', 'opencode.json', '{ "plugins": ["./x.js"] }'],
     ['a plugin key in JSONC', 'opencode.jsonc', '{ /* mine */ "plugin": ["some-package"] }'],
+    ['a plugin key below .opencode', '.opencode/opencode.json', '{ "plugin": ["some-package"] }'],
   ])('a workspace with %s, in it or above it in its repository', async (_, file, text) => {
     await put(`work/${file}`, text);
     await put('work/deep/er/file.txt', '');

@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import {
-  decodeFrame,
   decodeHistoryEntry,
   decodeTurnError,
   finalAnswer,
+  FrameReader,
+  isSealed,
+  openData,
   proofSignals,
   proveTurnEnd,
+  type DecodedFrame,
+  type ServerEvent,
   type TurnEvidence,
 } from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
@@ -14,7 +18,15 @@ import { createOutputRing } from '../src/process/output-ring.ts';
 
 const frame = (payload: unknown, directory: string | undefined = '/srv/repo') => JSON.stringify({ directory, project: 'p', payload });
 
-describe('decodeFrame', () => {
+/** What one record says, read by a reader of its own and opened when it is sealed. */
+function decodeFrame(data: string, reader = new FrameReader()): DecodedFrame {
+  const read = reader.read(data);
+  if (read.kind !== 'event' || !isSealed(read.event)) return read;
+  const { wireType, properties, ...head } = read.event;
+  return { kind: 'event', event: { ...head, data: openData({ wireType, properties }) } as ServerEvent };
+}
+
+describe('FrameReader', () => {
   test('gives lifecycle events by our names, with session and directory', () => {
     const data = frame({
       id: 'evt_1',
@@ -92,6 +104,55 @@ describe('decodeFrame', () => {
       });
       expect(decodeFrame(parsed)).toEqual(decodeFrame(data));
     }
+  });
+
+  test('reads the deltas of many parts by what it has seen of them, and any that differs by a character', () => {
+    const reader = new FrameReader();
+    for (let round = 0; round < 3; round++) {
+      for (let part = 0; part < 5000; part++) {
+        const directory = `/srv/${part % 3}`;
+        const properties = { sessionID: `ses_${part % 7}`, messageID: 'msg_1', partID: `prt_${part}`, field: 'text', delta: `${round}` };
+        const data = frame({ id: `evt_${round}_${part}`, type: 'message.part.delta', properties }, directory);
+        const { sessionID: sessionId, messageID: messageId, partID: partId, field, delta } = properties;
+        expect(reader.read(data)).toEqual({
+          kind: 'event',
+          event: {
+            type: 'part.delta',
+            plane: 'stream',
+            id: `evt_${round}_${part}`,
+            directory,
+            sessionId,
+            data: { messageId, partId, field, delta },
+          },
+        });
+      }
+    }
+    const more = { sessionID: 'ses_1', messageID: 'msg_1', partID: 'prt_1', field: 'text', delta: '4', more: true };
+    expect(reader.read(frame({ id: 'evt_x', type: 'message.part.delta', properties: more }))).toMatchObject({
+      event: { data: { delta: '4' } },
+    });
+  });
+
+  test('leaves what an event says sealed, and opens it whatever stands behind its properties', () => {
+    const properties = { sessionID: 'ses_1', info: { id: 'msg_1', role: 'user', text: '"}}}' }, more: [1] };
+    const payload = { id: 'evt_9', type: 'message.updated', properties };
+    for (const record of [payload, { ...payload, later: { a: {} } }, { later: 1, ...payload }]) {
+      const data = frame(record);
+      expect(decodeFrame(data)).toEqual({
+        kind: 'event',
+        event: {
+          type: 'message.updated',
+          plane: 'lifecycle',
+          id: 'evt_9',
+          directory: '/srv/repo',
+          sessionId: 'ses_1',
+          data: { message: properties.info },
+        },
+      });
+    }
+    const sealed = new FrameReader().read(frame(payload).replace('"user"', 'user'));
+    expect(sealed).toMatchObject({ event: { type: 'message.updated', wireType: 'message.updated' } });
+    expect(() => decodeFrame(frame(payload).replace('"user"', 'user'))).toThrow(SyntaxError);
   });
 
   test('a delta with a broken escape is malformed', () => {

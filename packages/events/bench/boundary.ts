@@ -1,29 +1,37 @@
-// What crosses the thread boundary best: objects, one JSON text of them, or a text that names what deltas share once.
+// What crosses the thread boundary best: objects, one JSON text of them, or two texts: what is known of the events, with what
+// deltas share named once, and the properties of the others as they came.
 //
 //   pnpm bench boundary
 //
-// A thread decodes a flood's records once and sends the same batch again and again; the main thread makes events of each.
+// A thread sends the same batch of a flood again and again, each time from what came; the main thread makes events of each.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { once } from 'node:events';
 import { runCase, startSyntheticServer, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
-import { decodeBatch, encodeBatch } from '../src/worker/batch-text.ts';
-import type { BatchedEvent } from '../src/worker/coalesce.ts';
-import { EventMonitor } from '../src/index.ts';
+import { isSealed, openData, type ArrivedEvent } from '@opencode-manager/core/protocol';
+import { decodeBatch, encodeBatch, type BatchText } from '../src/worker/batch-text.ts';
+import { StreamTask } from '../src/worker/stream-task.ts';
 
 /** How a batch is sent and read back. */
 const forms = {
-  objects: { write: (events: BatchedEvent[]): unknown => events, read: (message: unknown) => message as BatchedEvent[] },
+  objects: { write: (events: ArrivedEvent[]): unknown => events.map(open), read: (message: unknown) => message as object[] },
   'JSON text': {
-    write: (events: BatchedEvent[]): unknown => JSON.stringify(events),
-    read: (message: unknown) => JSON.parse(message as string) as BatchedEvent[],
+    write: (events: ArrivedEvent[]): unknown => JSON.stringify(events.map(open)),
+    read: (message: unknown) => JSON.parse(message as string) as object[],
   },
-  'text with sources': { write: encodeBatch, read: (message: unknown) => decodeBatch(message as string) },
+  'heads and bodies': {
+    write: encodeBatch,
+    read: (message: unknown) => decodeBatch(message as BatchText).map(open),
+  },
 };
+
+/** What the router does for the first who wants an event. */
+const open = (event: ArrivedEvent): object => (isSealed(event) ? { ...event, data: openData(event) } : event);
+
 type Form = keyof typeof forms;
 
 if (isMainThread)
   await runCase(Object.fromEntries((Object.keys(forms) as Form[]).map((form) => [form, (settings: Settings) => measure(form, settings)])));
-else send(workerData as { form: Form; batch: BatchedEvent[]; batches: number });
+else send(workerData as { form: Form; batch: ArrivedEvent[]; batches: number });
 
 async function measure(form: Form, { events = 1000, batches = 500 }: Settings): Promise<Metrics> {
   const batch = await recordBatch(events);
@@ -52,25 +60,30 @@ async function measure(form: Form, { events = 1000, batches = 500 }: Settings): 
 }
 
 /** Events of a flood once its sessions are at work, every delta by itself. */
-async function recordBatch(events: number): Promise<BatchedEvent[]> {
+async function recordBatch(events: number): Promise<ArrivedEvent[]> {
   await using server = await startSyntheticServer();
-  await using monitor = EventMonitor.open({ credentials: () => server.credentials() }, { coalesce: false });
-  const batch: BatchedEvent[] = [];
+  const live = Promise.withResolvers<void>();
   const full = Promise.withResolvers<void>();
-  let came = 0;
-  monitor.on({ type: ['part.*', 'message.*', 'session.*'] }, (event) => {
-    came += 1;
-    if (came > 5000 && batch.length < events) batch.push(event as BatchedEvent);
-    else if (batch.length === events) full.resolve();
+  const came: ArrivedEvent[] = [];
+  const times = { frameMs: 16, watchdogMs: 25_000, reconnectMinMs: 100, reconnectMaxMs: 5000 };
+  const input = { ...server.credentials(), ...times, directory: undefined, coalesce: false, generation: 1, resume: null };
+  const task: StreamTask = new StreamTask(input, (message) => {
+    if (message.type === 'live') live.resolve();
+    if (message.type !== 'batch') return;
+    task.acknowledge();
+    if (message.text.heads !== '') came.push(...decodeBatch(message.text));
+    if (came.length >= 5000 + events) full.resolve();
   });
-  await monitor.ready();
-  await server.flood({ sessions: 100, events: 10_000, eventsPerSecond: 0 });
+  void task.run();
+  await live.promise;
+  await server.flood({ sessions: 100, events: 5000 + 2 * events, eventsPerSecond: 0 });
   await full.promise;
-  return batch;
+  task.close();
+  return came.slice(5000, 5000 + events);
 }
 
 /** One batch on the way at a time. */
-function send({ form, batch, batches }: { form: Form; batch: BatchedEvent[]; batches: number }): void {
+function send({ form, batch, batches }: { form: Form; batch: ArrivedEvent[]; batches: number }): void {
   const port = parentPort!;
   const before = threadCpuUs();
   let left = batches;

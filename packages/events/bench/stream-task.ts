@@ -14,7 +14,7 @@ async function work(coalesce: boolean, { sessions = 100, events = 300_000 }: Set
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;
     task.acknowledge();
-    if (message.text.includes('ses_endofflood')) ended.resolve();
+    if (message.text.heads.includes('ses_endofflood')) ended.resolve();
   });
   void task.run();
   await live.promise;

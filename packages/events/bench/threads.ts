@@ -55,7 +55,7 @@ async function openStream(stack: AsyncDisposableStack, threads: Threads, delaysM
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;
     port1.postMessage({ type: 'acknowledge' });
-    for (const event of message.text === '' ? [] : decodeBatch(message.text)) {
+    for (const event of message.text.heads === '' ? [] : decodeBatch(message.text)) {
       if (event.type === 'part.delta') noteDelays(event.data.delta, delaysMs);
       else if (event.sessionId === 'ses_endofflood') ended.resolve();
     }

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { decodeBatch, encodeBatch } from '../src/worker/batch-text.ts';
-import type { BatchedEvent } from '../src/worker/coalesce.ts';
-import { delta, idle, partUpdated } from './support/events.ts';
+import { decodeBatch, encodeBatch, type BatchedEvent, type BatchText } from '../src/worker/batch-text.ts';
+import { sealed, delta, idle, partUpdated } from './support/events.ts';
 import { seededRandom } from './support/random.ts';
 
 const batched = (event: object) => ({ sequence: 0, ...event }) as BatchedEvent;
+const lengthOf = ({ heads, bodies }: BatchText) => heads.length + bodies.length;
 
-test('a batch comes back as it was, whatever its deltas share', () => {
+test('a batch comes back as it was, whatever its events share', () => {
   for (let seed = 1; seed <= 200; seed++) {
     const random = seededRandom(seed);
     const one = () => {
@@ -14,7 +14,13 @@ test('a batch comes back as it was, whatever its deltas share', () => {
       const part = `prt_${random.below(3)}`;
       const field = random.pick(['text', 'reasoning']);
       const text = random.pick(['', 'word', '"', '\n']);
-      const event = random.pick([delta(session, part, text, field), partUpdated(session, part, text, 4), idle(session)]);
+      const event = random.pick([
+        delta(session, part, text, field),
+        partUpdated(session, part, text, 4),
+        idle(session),
+        sealed(session, text, random.pick([undefined, 7])),
+      ]);
+      if ('wireType' in event) return batched(random.pick([event, { ...event, directory: '/srv/1' }]));
       const { sessionId: _, ...withoutSession } = event;
       return batched(random.pick([event, { ...event, directory: `/srv/${random.below(2)}` }, { ...withoutSession, directory: '/srv/0' }]));
     };
@@ -25,5 +31,5 @@ test('a batch comes back as it was, whatever its deltas share', () => {
 
 test('the deltas of one part are written without what they share', () => {
   const events = Array.from({ length: 100 }, () => batched({ ...delta('ses_1', 'prt_1', ' word'), directory: '/srv/repository' }));
-  expect(encodeBatch(events).length).toBeLessThan(JSON.stringify(events).length / 3);
+  expect(lengthOf(encodeBatch(events))).toBeLessThan(JSON.stringify(events).length / 3);
 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { EventFilter, MonitorEvent } from '../src/index.ts';
 import { compileFilter, PatternSet, wants } from '../src/router/filter.ts';
-import { delta, idle } from './support/events.ts';
+import { Router } from '../src/router/router.ts';
+import { ListenerSubscription } from '../src/router/subscriptions.ts';
+import { delta, idle, sealed } from './support/events.ts';
 
 const event = { sequence: 1, ...idle('s'), directory: '/srv/a' } as MonitorEvent;
 const notice = { sequence: 2, type: 'stream.live', plane: 'lifecycle', generation: 1, replayed: 0 } as MonitorEvent;
@@ -48,4 +50,21 @@ describe('filters', () => {
         expect(patterns.matches(`/${index % 2 === 0 ? 'even' : 'odd'}/${index}`)).toBe(index % 2 === 0);
     }
   });
+});
+
+test('an event that cannot be read is reported once, to whoever wants it, and the others come', () => {
+  let malformed = 0;
+  const router = new Router(() => malformed++);
+  const came: string[] = [];
+  const listen = (filter: EventFilter) =>
+    router.add(new ListenerSubscription(filter, (got) => came.push(`${got.sequence} ${JSON.stringify('data' in got && got.data)}`)));
+  const broken = { sequence: 0, ...sealed('a', 'x'), properties: '{"sessionID":' };
+  listen({ type: 'session.*' });
+  router.dispatch([broken]);
+  expect(malformed).toBe(0);
+  listen({});
+  listen({ sessionId: 'a' });
+  router.dispatch([broken, { sequence: 0, ...idle('a') }, { sequence: 0, ...sealed('b', 'y') }]);
+  expect(malformed).toBe(1);
+  expect(came).toEqual(['3 {}', '3 {}', '3 {}', '4 {"part":{"id":"prt_1","type":"text","text":"y"}}']);
 });

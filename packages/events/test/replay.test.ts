@@ -7,7 +7,7 @@ import { seededRandom } from './support/random.ts';
 
 function merge(ledger: Ledger, history: readonly ServerEvent[], live: readonly ServerEvent[]) {
   const events: ServerEvent[] = [];
-  const replayed = mergeReplay(history, live, ledger, (event) => events.push(event));
+  const replayed = mergeReplay(history, live, ledger, (event) => events.push(event as ServerEvent));
   return { events, replayed };
 }
 
@@ -121,7 +121,7 @@ describe('mergeReplay', () => {
         .slice(0, readAt)
         .filter((event) => event.durableSequence !== undefined && event.durableSequence > (after.get(event.sessionId!) ?? -1));
       const arrivedUntil = back + random.below(story.length - back + 1);
-      mergeReplay(history, story.slice(back, arrivedUntil), ledger, (event) => passed.push(event));
+      mergeReplay(history, story.slice(back, arrivedUntil), ledger, (event) => passed.push(event as ServerEvent));
       for (const event of story.slice(arrivedUntil)) if (ledger.admit(event)) passed.push(event);
 
       const stored = (events: readonly ServerEvent[], session: string) =>

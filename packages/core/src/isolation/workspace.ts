@@ -32,13 +32,19 @@ export async function refuseUntrustedWorkspace(directory: string): Promise<void>
 
 async function findPlugins(directory: string): Promise<string | undefined> {
   const root = await repositoryRoot(directory);
-  for (const place of withParents(directory, root)) {
-    // Each session is preceded by this look, and most directories have none: one call tells, where four would fail.
-    const hasFolder = await exists(join(place, '.opencode'));
-    const found = (hasFolder ? await pluginFiles(place) : undefined) ?? (await pluginKeys(place, hasFolder));
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  const found = await Promise.all([...withParents(directory, root)].map(pluginsAt));
+  return found.find((plugins) => plugins !== undefined);
+}
+
+/** Every task begins with this look, and most places have none of it: what is not there is not looked into. */
+async function pluginsAt(place: string): Promise<string | undefined> {
+  const folder = join(place, '.opencode');
+  const hasFolder = await exists(folder);
+  const [files, ...keys] = await Promise.all([
+    hasFolder ? pluginFiles(folder) : undefined,
+    ...[place, ...(hasFolder ? [folder] : [])].map(pluginKeys),
+  ]);
+  return files ?? keys.find((found) => found !== undefined);
 }
 
 /** The AGENTS.md files from the repository's root down to the directory (outside git the directory's own alone), as one text. */
@@ -60,19 +66,18 @@ async function instructionsOf(place: string): Promise<string | undefined> {
   return text === undefined || text.trim() === '' ? undefined : `Instructions from: ${path}\n${text}`;
 }
 
-async function pluginFiles(place: string): Promise<string | undefined> {
-  for (const folder of ['plugin', 'plugins']) {
-    const path = join(place, '.opencode', folder);
+async function pluginFiles(folder: string): Promise<string | undefined> {
+  for (const name of ['plugin', 'plugins']) {
+    const path = join(folder, name);
     const names = await readdir(path).catch(() => []);
-    const plugin = names.find((name) => /\.[cm]?[jt]sx?$/.test(name));
+    const plugin = names.find((file) => /\.[cm]?[jt]sx?$/.test(file));
     if (plugin !== undefined) return join(path, plugin);
   }
   return undefined;
 }
 
-async function pluginKeys(place: string, hasFolder: boolean): Promise<string | undefined> {
-  const names = ['opencode.json', 'opencode.jsonc'];
-  for (const file of hasFolder ? [...names, ...names.map((name) => join('.opencode', name))] : names) {
+async function pluginKeys(place: string): Promise<string | undefined> {
+  for (const file of ['opencode.json', 'opencode.jsonc']) {
     const path = join(place, file);
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text === undefined) continue;

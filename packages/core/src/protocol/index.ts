@@ -26,7 +26,8 @@ export {
   type ServerEventType,
   type TurnError,
 } from './events.ts';
-export { decodeFrame, decodeHistoryEntry, decodeTurnError, type DecodedFrame, type WireHistoryEntry } from './v1/decode.ts';
+export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
+export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {
   requests,
   type MessageWithParts,

@@ -15,13 +15,15 @@ export class Counters {
   dropped = 0;
   reconnects = 0;
   workerRestarts = 0;
+  /** Events that came to the main thread and could not be opened there. */
+  unopened = 0;
 
   addBatch({ counters, sentAtMs, lastRecordAtMs, text }: Batch): void {
     this.#events += counters.events;
     this.#coalesced += counters.coalesced;
     this.#bytes += counters.bytes;
     this.#malformed += counters.malformed;
-    if (text !== '') this.#batches++;
+    if (text.heads !== '') this.#batches++;
     this.#lagMs = Math.max(0, Date.now() - sentAtMs);
     if (lastRecordAtMs !== null) this.#lastRecordAtMs = lastRecordAtMs;
   }
@@ -33,7 +35,7 @@ export class Counters {
       bytes: this.#bytes,
       batches: this.#batches,
       dropped: this.dropped,
-      malformed: this.#malformed,
+      malformed: this.#malformed + this.unopened,
       reconnects: this.reconnects,
       workerRestarts: this.workerRestarts,
       lagMs: this.#lagMs,

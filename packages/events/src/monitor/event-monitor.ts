@@ -21,7 +21,7 @@ import type {
 const defaultReadyTimeoutMs = 30_000;
 
 class Monitor implements EventMonitorHandle {
-  readonly #router = new Router();
+  readonly #router = new Router(() => this.#counters.unopened++);
   readonly #readiness = new Readiness();
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
@@ -136,7 +136,7 @@ class Monitor implements EventMonitorHandle {
     for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
     for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
     this.#reach = batch.reach;
-    if (batch.text !== '') this.#router.dispatch(decodeBatch(batch.text));
+    if (batch.text.heads !== '') this.#router.dispatch(decodeBatch(batch.text));
     this.#supervisor.post({ type: 'acknowledge' });
   }
 

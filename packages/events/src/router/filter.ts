@@ -1,5 +1,8 @@
 import type { EventFilter, MonitorEvent } from '../monitor/types.ts';
 
+/** What a filter looks at. */
+type RoutedEvent = Pick<MonitorEvent, 'type' | 'plane' | 'directory'>;
+
 /** A filter in the form that is checked for each event: nothing is allocated and no pattern is tried twice. */
 export interface CompiledFilter {
   /** Sessions to which the subscription is bound; null for all. */
@@ -47,7 +50,7 @@ export function compileFilter(filter: EventFilter): CompiledFilter {
  * True when the filter wants the event. Sessions are not looked at: the router finds a session's subscriptions by
  * its id. What the monitor reports of the stream itself concerns every directory.
  */
-export function wants(filter: CompiledFilter, event: MonitorEvent): boolean {
+export function wants(filter: CompiledFilter, event: RoutedEvent): boolean {
   if (filter.plane !== null && filter.plane !== event.plane) return false;
   if (filter.type !== null && !filter.type.matches(event.type)) return false;
   if (filter.directory === null || isNotice(event)) return true;
@@ -55,7 +58,7 @@ export function wants(filter: CompiledFilter, event: MonitorEvent): boolean {
 }
 
 /** True for what the monitor reports itself. */
-function isNotice(event: MonitorEvent): boolean {
+function isNotice(event: RoutedEvent): boolean {
   return event.type.startsWith('stream.');
 }
 

@@ -1,8 +1,12 @@
+import { isSealed, openData, type SealedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
 import type { MonitorEvent } from '../monitor/types.ts';
+import type { BatchedEvent } from '../worker/batch-text.ts';
 import { wants } from './filter.ts';
 import type { Subscription } from './subscriptions.ts';
 
-type Numbered<Event> = Event extends unknown ? { -readonly [Key in keyof Event]: Event[Key] } : never;
+/** An event that can be delivered. */
+type OpenEvent = ServerEvent & { sequence: number };
+
 const none: readonly Subscription[] = [];
 
 /**
@@ -10,12 +14,18 @@ const none: readonly Subscription[] = [];
  *
  * - A subscription with session ids is found by the event's session: what other sessions do costs it nothing.
  * - Lists are replaced, never changed: whoever subscribes or leaves while a batch is routed disturbs nobody.
- * - For an event without a subscriber, one look-up in a map is the whole cost.
+ * - For an event without a subscriber, one look-up in a map is the whole cost: nobody reads what it says.
  */
 export class Router {
+  readonly #onMalformed: () => void;
   readonly #bySession = new Map<string, readonly Subscription[]>();
   #general: readonly Subscription[] = none;
   #sequence = 0;
+
+  /** `onMalformed` is told of each event that somebody wanted and that cannot be read. */
+  constructor(onMalformed: () => void = () => undefined) {
+    this.#onMalformed = onMalformed;
+  }
 
   add(subscription: Subscription): void {
     const { sessions } = subscription.filter;
@@ -30,22 +40,46 @@ export class Router {
     else for (const id of sessions) this.#removeFromSession(id, subscription);
   }
 
-  /** Numbers and delivers a batch. The events are the router's to change: they were parsed for it. */
-  dispatch(events: readonly MonitorEvent[]): void {
+  /** Numbers and delivers a batch. The events are the router's to change: they were made for it. */
+  dispatch(events: readonly BatchedEvent[]): void {
     for (let index = 0; index < events.length; index++) {
-      const event = events[index] as Numbered<MonitorEvent>;
+      const event = events[index]!;
       event.sequence = ++this.#sequence;
       const { sessionId } = event;
       const list = sessionId === undefined ? undefined : this.#bySession.get(sessionId);
-      if (list !== undefined) deliver(list, event);
-      if (this.#general !== none) deliver(this.#general, event);
+      const opened = list === undefined ? event : this.#deliver(list, event);
+      if (opened && this.#general !== none) this.#deliver(this.#general, opened);
+    }
+  }
+
+  /** Opens the event for the first who wants it. The result is the event as it is then; undefined when it cannot be read. */
+  #deliver(list: readonly Subscription[], event: BatchedEvent): BatchedEvent | undefined {
+    let current = event;
+    for (let index = 0; index < list.length; index++) {
+      const subscription = list[index]!;
+      if (!subscription.active || !wants(subscription.filter, current)) continue;
+      const opened = this.#open(current);
+      if (!opened) return undefined;
+      current = opened;
+      subscription.deliver(opened);
+    }
+    return current;
+  }
+
+  #open(event: BatchedEvent): OpenEvent | undefined {
+    if (!isSealed(event)) return event;
+    try {
+      return openSealed(event);
+    } catch {
+      this.#onMalformed();
+      return undefined;
     }
   }
 
   /** Delivers what concerns the stream itself, to everyone whose filter admits its type, whatever their session. */
   announce(notice: Omit<MonitorEvent, 'sequence'>): void {
     const event = { ...notice, sequence: ++this.#sequence } as MonitorEvent;
-    deliver(this.#all(), event);
+    for (const subscription of this.#all()) if (subscription.active && wants(subscription.filter, event)) subscription.deliver(event);
   }
 
   /** Ends every subscription. */
@@ -70,9 +104,10 @@ export class Router {
   }
 }
 
-function deliver(list: readonly Subscription[], event: MonitorEvent): void {
-  for (let index = 0; index < list.length; index++) {
-    const subscription = list[index]!;
-    if (subscription.active && wants(subscription.filter, event)) subscription.deliver(event);
-  }
+/** An event of one shape, whether it is stored or not: readers stay fast. */
+function openSealed(event: SealedEvent & { readonly sequence: number }): OpenEvent {
+  const { sequence, type, plane, id, directory, sessionId, durableSequence } = event;
+  const data = openData(event);
+  if (durableSequence === undefined) return { sequence, type, plane, id, directory, sessionId, data } as OpenEvent;
+  return { sequence, type, plane, id, directory, sessionId, durableSequence, data } as OpenEvent;
 }

@@ -1,7 +1,17 @@
-import type { ServerEventOf } from '@opencode-manager/core/protocol';
-import type { BatchedEvent } from './coalesce.ts';
+import { isSealed, planeOf, typeOf, type ArrivedEvent, type SealedEvent, type ServerEventOf } from '@opencode-manager/core/protocol';
 
 type Delta = ServerEventOf<'part.delta'>;
+
+/** An event of a batch, on the main thread: the router numbers it in place, so the key is there already. */
+export type BatchedEvent = ArrivedEvent & { sequence: number };
+
+/** A batch as two texts, which cross the thread boundary for less than a structured clone of objects. */
+export interface BatchText {
+  /** JSON: what is known of the events. */
+  readonly heads: string;
+  /** The properties of the sealed events, one after the other. */
+  readonly bodies: string;
+}
 
 /** What all deltas of one part have in common. */
 type DeltaSource = Pick<Delta, 'directory' | 'sessionId'> & Omit<Delta['data'], 'delta'>;
@@ -9,46 +19,67 @@ type DeltaSource = Pick<Delta, 'directory' | 'sessionId'> & Omit<Delta['data'], 
 /** A delta within a batch: the number of its source, its id and its text. */
 type DeltaRow = readonly [source: number, id: string, delta: string];
 
-interface BatchText {
+/** A sealed event within a batch: the number of its session, and how many characters of the bodies are its own. */
+type SealedRow = readonly [session: number, id: string, wireType: string, characters: number, durableSequence?: number];
+
+type Session = Pick<SealedEvent, 'directory' | 'sessionId'>;
+
+interface Heads {
   readonly sources: readonly DeltaSource[];
-  readonly events: (BatchedEvent | DeltaRow)[];
+  readonly sessions: readonly Session[];
+  readonly events: readonly (DeltaRow | SealedRow | ArrivedEvent)[];
 }
 
 /**
- * A batch as one text. Most events are deltas, and most of a delta is what it shares with the others of its part: that is
+ * Writes a batch. Most events are deltas, and most of a delta is what it shares with the others of its part: that is
  * written once a batch, so the main thread parses a fifth of the characters, and all these deltas hold the same strings.
+ * The properties of other events go as they came: the worker does not read them, and the main thread those it needs.
  */
-export function encodeBatch(events: readonly BatchedEvent[]): string {
-  const sources: DeltaSource[] = [];
-  const numbers = new Map<string, number>();
-  const rows = events.map((event) => (event.type === 'part.delta' ? encodeDelta(event, sources, numbers) : event));
-  return JSON.stringify({ sources, events: rows } satisfies BatchText);
+export function encodeBatch(events: readonly ArrivedEvent[]): BatchText {
+  const sources = new Numbered<DeltaSource>();
+  const sessions = new Numbered<Session>();
+  const bodies: string[] = [];
+  const rows = events.map((event) => {
+    if (event.type === 'part.delta') return encodeDelta(event, sources);
+    if (!isSealed(event)) return event;
+    bodies.push(event.properties);
+    return encodeSealed(event, sessions);
+  });
+  const heads = JSON.stringify({ sources: sources.values, sessions: sessions.values, events: rows } satisfies Heads);
+  return { heads, bodies: bodies.join('') };
 }
 
 /** The events of a batch; they are the caller's to change. */
-export function decodeBatch(text: string): BatchedEvent[] {
-  const { sources, events } = JSON.parse(text) as BatchText;
-  for (let index = 0; index < events.length; index++) {
-    const event = events[index]!;
-    if (isRow(event)) events[index] = decodeDelta(sources[event[0]]!, event[1], event[2]);
-  }
-  return events as BatchedEvent[];
+export function decodeBatch({ heads, bodies }: BatchText): BatchedEvent[] {
+  const { sources, sessions, events } = JSON.parse(heads) as Heads;
+  let start = 0;
+  return events.map((event) => {
+    if (!isRow(event)) return Object.assign(event, { sequence: 0 });
+    if (event.length === 3) return decodeDelta(sources[event[0]]!, event[1], event[2]);
+    const end = start + event[3];
+    const decoded = decodeSealed(event, sessions[event[0]]!, bodies.slice(start, end));
+    start = end;
+    return decoded;
+  });
 }
 
-function encodeDelta({ id, directory, sessionId, data }: Delta, sources: DeltaSource[], numbers: Map<string, number>): DeltaRow {
+function encodeDelta({ id, directory, sessionId, data }: Delta, sources: Numbered<DeltaSource>): DeltaRow {
   const { messageId, partId, field, delta } = data;
-  const known = numbers.get(partId);
   // Ids of parts are unique, but nothing rests on it.
-  if (known !== undefined && isSameSource(sources[known]!, sessionId, directory, data)) return [known, id, delta];
-  const source = { ...(directory !== undefined && { directory }), ...(sessionId !== undefined && { sessionId }), messageId, partId, field };
-  numbers.set(partId, sources.push(source) - 1);
-  return [sources.length - 1, id, delta];
+  const isSame = (source: DeltaSource) =>
+    source.field === field && source.sessionId === sessionId && source.messageId === messageId && source.directory === directory;
+  const number = sources.find(partId, isSame) ?? sources.add(partId, { directory, sessionId, messageId, partId, field } as DeltaSource);
+  return [number, id, delta];
 }
 
-function isSameSource(source: DeltaSource, sessionId: string | undefined, directory: string | undefined, data: Delta['data']): boolean {
-  return (
-    source.field === data.field && source.sessionId === sessionId && source.messageId === data.messageId && source.directory === directory
-  );
+function encodeSealed(
+  { id, wireType, directory, sessionId, properties, durableSequence }: SealedEvent,
+  sessions: Numbered<Session>,
+): SealedRow {
+  const number =
+    sessions.find(sessionId, (session) => session.directory === directory) ?? sessions.add(sessionId, { directory, sessionId });
+  const { length } = properties;
+  return durableSequence === undefined ? [number, id, wireType, length] : [number, id, wireType, length, durableSequence];
 }
 
 /** Objects of one shape: the router numbers them in place, and readers stay fast. */
@@ -67,6 +98,30 @@ function decodeDelta({ directory, sessionId, messageId, partId, field }: DeltaSo
   };
 }
 
-function isRow(event: BatchedEvent | DeltaRow): event is DeltaRow {
+function decodeSealed([, id, wireType, , durableSequence]: SealedRow, { directory, sessionId }: Session, properties: string): BatchedEvent {
+  const type = typeOf(wireType) as SealedEvent['type'];
+  const event = { sequence: 0, type, plane: planeOf(type), id, directory, sessionId, wireType, properties };
+  return durableSequence === undefined ? event : { ...event, durableSequence };
+}
+
+function isRow(event: Heads['events'][number]): event is DeltaRow | SealedRow {
   return Array.isArray(event);
+}
+
+/** Values that are numbered as they come, and found again by a key. */
+class Numbered<Value> {
+  readonly values: Value[] = [];
+  readonly #newest = new Map<string, number>();
+
+  /** The number of the newest value with this key, when it is the same. */
+  find(key: string, isSame: (value: Value) => boolean): number | undefined {
+    const number = this.#newest.get(key);
+    return number !== undefined && isSame(this.values[number]!) ? number : undefined;
+  }
+
+  add(key: string, value: Value): number {
+    const number = this.values.push(value) - 1;
+    this.#newest.set(key, number);
+    return number;
+  }
 }

@@ -1,5 +1,5 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
-import { encodeBatch } from './batch-text.ts';
+import type { ArrivedEvent } from '@opencode-manager/core/protocol';
+import { encodeBatch, type BatchText } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import type { FromStreamTask, Reach, StreamCounters } from './messages.ts';
 import { ownText } from './own-text.ts';
@@ -7,8 +7,11 @@ import { ownText } from './own-text.ts';
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
 const maxUnacknowledged = 16;
 
-/** Events in one batch, so that one batch never holds the main thread for long. */
-const maxBatchEvents = 2048;
+/**
+ * Events in one batch, so that one batch never holds the main thread for long. A flood is also cheaper in small batches: what
+ * they are made of is still in the processor's cache when they are written, and dies young.
+ */
+const maxBatchEvents = 512;
 
 /**
  * With fewer events than this waiting, a lifecycle event leaves at once and takes them along. Turns end by such events, and
@@ -16,7 +19,7 @@ const maxBatchEvents = 2048;
  */
 const fewEvents = 32;
 
-/** A batch has left so long ago before that: a flood that is read in small pieces must not become as many batches. */
+/** The last batch left so long ago before that: a flood that is read in small pieces must not become as many batches. */
 const leastPauseMs = 4;
 
 /** Without events, the counters and the time of the newest byte are reported this often. */
@@ -41,7 +44,7 @@ export class Outbox {
   #unacknowledged = 0;
   /** A lifecycle event waits. */
   #urgent = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: { readonly timeout: NodeJS.Timeout; readonly isUrgent: boolean } | undefined;
   #lastReportMs = 0;
   /** Milliseconds since the epoch at which the newest byte of the stream came. */
   lastRecordAtMs: number | null = null;
@@ -57,7 +60,7 @@ export class Outbox {
     return this.#counters;
   }
 
-  push(event: ServerEvent): void {
+  push(event: ArrivedEvent): void {
     this.#counters.events++;
     this.#urgent ||= event.plane === 'lifecycle';
     if (this.#waiting.push(event)) this.#counters.coalesced++;
@@ -88,12 +91,17 @@ export class Outbox {
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
   endOfRead(): void {
     if (this.#waiting.length === 0) return this.#reportWhenQuiet();
-    if (this.#frameMs === 0 || this.#mayLeaveAtOnce()) return this.#flushWhenAllowed();
-    this.#timer ??= setTimeout(this.#onFrame, this.#frameMs);
+    const isUrgent = this.#urgent && this.#waiting.length < fewEvents;
+    const pauseMs = isUrgent ? Math.min(leastPauseMs - (Date.now() - this.#lastReportMs), this.#frameMs) : this.#frameMs;
+    if (pauseMs <= 0) this.#flushWhenAllowed();
+    else this.#leaveAfter(pauseMs, isUrgent);
   }
 
-  #mayLeaveAtOnce(): boolean {
-    return this.#urgent && this.#waiting.length < fewEvents && Date.now() - this.#lastReportMs >= leastPauseMs;
+  /** One wait at a time; an urgent one takes the place of a frame's. */
+  #leaveAfter(pauseMs: number, isUrgent: boolean): void {
+    if (this.#timer && (this.#timer.isUrgent || !isUrgent)) return;
+    clearTimeout(this.#timer?.timeout);
+    this.#timer = { timeout: setTimeout(this.#onFrame, pauseMs), isUrgent };
   }
 
   /** Posts a message behind everything that waits. */
@@ -108,7 +116,7 @@ export class Outbox {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#timer?.timeout);
     this.#timer = undefined;
   }
 
@@ -122,15 +130,15 @@ export class Outbox {
   }
 
   #reportWhenQuiet(): void {
-    if (Date.now() - this.#lastReportMs >= quietReportMs && this.#unacknowledged < maxUnacknowledged) this.#send('');
+    if (Date.now() - this.#lastReportMs >= quietReportMs && this.#unacknowledged < maxUnacknowledged) this.#send({ heads: '', bodies: '' });
   }
 
   #flush(): void {
     if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
   }
 
-  #send(text: string): void {
-    clearTimeout(this.#timer);
+  #send(text: BatchText): void {
+    clearTimeout(this.#timer?.timeout);
     this.#timer = undefined;
     this.#lastReportMs = Date.now();
     this.#unacknowledged++;

@@ -1,18 +1,16 @@
-import type { ServerEvent, ServerEventOf } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, ServerEventOf } from '@opencode-manager/core/protocol';
 
-/** An event of a batch. The main thread numbers it in place: the key is there already, so the object keeps its shape. */
-export type BatchedEvent = ServerEvent & { sequence: number };
 type Delta = ServerEventOf<'part.delta'>;
 
 /**
- * The events that wait for the next batch.
+ * The events that wait for the next batch. They are its own to change.
  *
  * - A delta is joined to the session's newest waiting event when that is a delta of the same part and field.
  * - So no event of a session overtakes another one of it, and a part's text is complete before what follows it.
  */
 export class WaitingEvents {
   readonly #coalesce: boolean;
-  #events: BatchedEvent[] = [];
+  #events: ArrivedEvent[] = [];
   /** The newest waiting event of each session, when it is a delta. */
   readonly #lastDelta = new Map<string, Delta>();
 
@@ -25,15 +23,15 @@ export class WaitingEvents {
   }
 
   /** True when the event was joined to one that waits. */
-  push(event: ServerEvent): boolean {
+  push(event: ArrivedEvent): boolean {
     if (event.type === 'part.delta') return this.#pushDelta(event);
     if (event.sessionId !== undefined) this.#lastDelta.delete(event.sessionId);
-    this.#events.push({ sequence: 0, ...event });
+    this.#events.push(event);
     return false;
   }
 
   /** Gives what waits and begins anew. */
-  take(): BatchedEvent[] {
+  take(): ArrivedEvent[] {
     const taken = this.#events;
     this.#events = [];
     this.#lastDelta.clear();
@@ -41,17 +39,15 @@ export class WaitingEvents {
   }
 
   #pushDelta(event: Delta): boolean {
-    const session = event.sessionId ?? '';
-    const last = this.#coalesce ? this.#lastDelta.get(session) : undefined;
+    const last = this.#coalesce ? this.#lastDelta.get(event.sessionId ?? '') : undefined;
     if (last && last.data.partId === event.data.partId && last.data.field === event.data.field) {
       // The joined delta takes the newest id: it stands for everything up to there.
       (last as { id: string }).id = event.id;
       last.data.delta += event.data.delta;
       return true;
     }
-    const waiting = { sequence: 0, ...event };
-    this.#events.push(waiting);
-    this.#lastDelta.set(session, waiting);
+    this.#events.push(event);
+    if (this.#coalesce) this.#lastDelta.set(event.sessionId ?? '', event);
     return false;
   }
 }

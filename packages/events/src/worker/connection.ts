@@ -1,5 +1,6 @@
 import { requests } from '@opencode-manager/core/protocol';
 import { createParser } from 'eventsource-parser';
+import { finished } from 'node:stream/promises';
 import { Agent, type Dispatcher } from 'undici';
 
 /** One record beyond this many characters ends the connection instead of filling the memory; 28 MB were seen. */
@@ -71,6 +72,7 @@ async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData)
   return statusCode >= 500 || statusCode === 429 ? { reason } : { reason, statusCode };
 }
 
+/** Resolves at the body's end. Listens to its data: an iterator would cost each read several promises. */
 async function readBody(
   body: Dispatcher.ResponseData['body'],
   options: ConnectionOptions,
@@ -85,11 +87,12 @@ async function readBody(
       if (error.type === 'max-buffer-size-exceeded') fail(error.message);
     },
   });
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  body.on('data', (chunk: Buffer) => {
     touch();
     parser.feed(decoder.decode(chunk, { stream: true }));
     options.onRead(chunk.length);
-  }
+  });
+  await finished(body);
 }
 
 /** A thread that was held up finds its timers due before it has read what waits in the socket: so it looks twice. */

@@ -1,4 +1,4 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
 import { eventAge } from './event-age.ts';
 import type { ResumePoint } from './messages.ts';
 import { ownText } from './own-text.ts';
@@ -6,7 +6,7 @@ import { RecentIds } from './recent-ids.ts';
 import { SessionPlaces, type SessionPlacesOptions } from './session-places.ts';
 
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
-const rememberedIds = 8192;
+const rememberedIds = 1024;
 
 /**
  * What has been passed on: the newest durable sequence of each session that was active lately, and the ids of the newest events. It decides
@@ -39,7 +39,7 @@ export class Ledger {
   }
 
   /** True, once, for an event that has not been passed on; it counts as passed on from then. */
-  admit(event: ServerEvent): boolean {
+  admit(event: ArrivedEvent): boolean {
     if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
     // opencode gives some of its events no id; nothing can be said about them.
     if (event.id !== '') this.#ids.add(event.id);
@@ -47,7 +47,7 @@ export class Ledger {
     return true;
   }
 
-  #note(sessionId: string, { id, directory, durableSequence }: ServerEvent): void {
+  #note(sessionId: string, { id, directory, durableSequence }: ArrivedEvent): void {
     if (directory !== undefined && !this.directories.has(sessionId)) this.directories.set(ownText(sessionId), ownText(directory));
     if (durableSequence !== undefined) this.sequences.note(sessionId, durableSequence, id);
   }
@@ -77,14 +77,14 @@ export class Ledger {
     this.#forgottenId = this.sequences.reach.forgottenId;
   }
 
-  #isKnown(event: ServerEvent): boolean {
+  #isKnown(event: ArrivedEvent): boolean {
     if (event.id !== '' && this.#ids.has(event.id)) return true;
     if (event.durableSequence === undefined || event.sessionId === undefined) return false;
     const newest = this.sequences.get(event.sessionId);
     return newest !== undefined && event.durableSequence <= newest;
   }
 
-  #isSuperseded(event: ServerEvent): boolean {
+  #isSuperseded(event: ArrivedEvent): boolean {
     if (event.type !== 'part.delta' || this.#replayedParts.size === 0) return false;
     const replayed = this.#replayedParts.get(event.data.partId);
     if (replayed === undefined) return false;

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { BatchText } from './batch-text.ts';
 
 /** What a replay leaves out of sessions that are not named any more. */
 export interface Reach {
@@ -61,8 +62,8 @@ export interface StreamCounters {
 export type FromStreamTask =
   | {
       readonly type: 'batch';
-      /** Events, see `encodeBatch`: one text crosses the boundary for less than a structured clone of its objects. */
-      readonly text: string;
+      /** The events; empty when only the counters are told. */
+      readonly text: BatchText;
       /** Sessions whose newest durable sequence changed with this batch. */
       readonly sequences: ResumePoint['sequences'];
       /** Sessions that came for the first time. */

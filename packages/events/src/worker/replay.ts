@@ -1,4 +1,4 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
 import { eventAge } from './event-age.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -14,9 +14,9 @@ import type { Ledger } from './ledger.ts';
  */
 export function mergeReplay(
   history: readonly ServerEvent[],
-  live: readonly ServerEvent[],
+  live: readonly ArrivedEvent[],
   ledger: Ledger,
-  emit: (event: ServerEvent) => void,
+  emit: (event: ArrivedEvent) => void,
 ): number {
   const firstLive = firstStoredSequences(live);
   let replayed = 0;
@@ -32,7 +32,7 @@ export function mergeReplay(
   return replayed;
 }
 
-function firstStoredSequences(live: readonly ServerEvent[]): Map<string, number> {
+function firstStoredSequences(live: readonly ArrivedEvent[]): Map<string, number> {
   const first = new Map<string, number>();
   for (const { sessionId, durableSequence } of live) {
     if (sessionId !== undefined && durableSequence !== undefined && !first.has(sessionId)) first.set(sessionId, durableSequence);

@@ -1,4 +1,4 @@
-import { decodeFrame, type DecodedFrame, type ServerEvent } from '@opencode-manager/core/protocol';
+import { FrameReader, type ArrivedEvent, type DecodedFrame } from '@opencode-manager/core/protocol';
 import { BackOff } from './back-off.ts';
 import { Outbox } from './batch.ts';
 import { readEventStream, type ConnectionEnd } from './connection.ts';
@@ -29,12 +29,13 @@ export class StreamTask {
   readonly #backOff: BackOff;
   readonly #outbox: Outbox;
   readonly #pairs: SyncPairs;
+  readonly #frames = new FrameReader();
   readonly #closing = new AbortController();
   #connection = new AbortController();
   #probe = new SubscriptionProbe();
   #phase: Phase = 'connecting';
   /** Events of the new connection while it catches up. */
-  #arrived: ServerEvent[] = [];
+  #arrived: ArrivedEvent[] = [];
   #generation: number;
   /** True between a loss and the next `live`; false before the first one, when nothing can have been lost. */
   #inGap: boolean;
@@ -102,7 +103,7 @@ export class StreamTask {
   }
 
   #onRecord(data: string): void {
-    const frame = decodeFrame(data);
+    const frame = this.#frames.read(data);
     if (frame.kind === 'malformed') {
       this.#outbox.counters.malformed++;
       return;
@@ -112,7 +113,7 @@ export class StreamTask {
   }
 
   /** A heartbeat is a sign of life and nothing else. */
-  #concernsSubscribers(event: ServerEvent): boolean {
+  #concernsSubscribers(event: ArrivedEvent): boolean {
     return event.type !== 'server.heartbeat' && !this.#probe.observe(event);
   }
 
@@ -161,7 +162,7 @@ export class StreamTask {
   }
 
   /** An event of the connection, with its number when it has one. */
-  #pass(event: ServerEvent): void {
+  #pass(event: ArrivedEvent): void {
     if (this.#phase === 'catching-up') this.#arrived.push(event);
     else if (this.#ledger.admit(event)) this.#outbox.push(event);
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { requests, type ServerEvent } from '@opencode-manager/core/protocol';
+import { requests, type ArrivedEvent } from '@opencode-manager/core/protocol';
 import { ControlAnswerError, controlRequest, type ControlOptions } from './control-request.ts';
 
 /** No session of opencode has such an id; every monitor of a server knows the probes of the others by it. */
@@ -24,7 +24,7 @@ export class SubscriptionProbe {
   #announced = Promise.withResolvers<true>();
 
   /** True for an event that a probe caused, this one or another's; it is nobody's business. */
-  observe(event: ServerEvent): boolean {
+  observe(event: ArrivedEvent): boolean {
     if (event.sessionId === undefined || !event.sessionId.startsWith(probePrefix)) return false;
     if (event.sessionId === this.#sessionId) this.#announced.resolve(true);
     return true;

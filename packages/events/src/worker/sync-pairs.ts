@@ -1,4 +1,4 @@
-import type { DecodedFrame, ServerEvent, ServerEventType } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, DecodedFrame, ServerEventType } from '@opencode-manager/core/protocol';
 
 /** Types that opencode stores; others that turn out to be stored are learnt. */
 const storedTypes: readonly ServerEventType[] = [
@@ -13,7 +13,7 @@ const storedTypes: readonly ServerEventType[] = [
 
 /** What left a {@link SyncPairs}: an event, with its durable sequence when it has one, or a sequence alone. */
 export interface PairReceiver {
-  event(event: ServerEvent): void;
+  event(event: ArrivedEvent): void;
   /** The sequence of an event that left before its number was known. */
   lateSequence(sessionId: string, durableSequence: number): void;
 }
@@ -25,8 +25,8 @@ export interface PairReceiver {
 export class SyncPairs {
   readonly #receiver: PairReceiver;
   readonly #stored = new Set<ServerEventType>(storedTypes);
-  #held: ServerEvent | undefined;
-  #newest: ServerEvent | undefined;
+  #held: ArrivedEvent | undefined;
+  #newest: ArrivedEvent | undefined;
 
   constructor(receiver: PairReceiver) {
     this.#receiver = receiver;
@@ -62,7 +62,7 @@ export class SyncPairs {
     const held = this.#held;
     if (held && held.id === id) {
       this.#held = undefined;
-      this.#receiver.event({ ...held, sessionId, durableSequence });
+      this.#receiver.event(Object.assign(held, { sessionId, durableSequence }));
       return;
     }
     this.release();

@@ -1,4 +1,4 @@
-import type { Part, ServerEvent, ServerEventOf } from '@opencode-manager/core/protocol';
+import type { Part, SealedEvent, ServerEvent, ServerEventOf } from '@opencode-manager/core/protocol';
 
 let counter = 0;
 
@@ -26,6 +26,20 @@ export function partUpdated(sessionId: string, partId: string, text: string, dur
 
 export function idle(sessionId: string): ServerEventOf<'session.idle'> {
   return { type: 'session.idle', plane: 'lifecycle', id: eventId(), sessionId, data: {} };
+}
+
+/** An event as it comes when its properties are not looked at. */
+export function sealed(sessionId: string, text: string, durableSequence?: number): SealedEvent {
+  return {
+    type: 'part.updated',
+    plane: 'stream',
+    id: eventId(),
+    directory: '/srv/0',
+    sessionId,
+    wireType: 'message.part.updated',
+    properties: JSON.stringify({ sessionID: sessionId, part: { id: 'prt_1', type: 'text', text } }),
+    ...(durableSequence !== undefined && { durableSequence }),
+  };
 }
 
 /** What a consumer that appends deltas and takes over full parts has as the text of each part. */

@@ -1,0 +1,205 @@
+import type { EventPlane, ServerEvent, ServerEventType } from '../events.ts';
+import { decodeData, decodePayload, planeOf, typeOf } from './decode.ts';
+
+/**
+ * An event of which only the head was read; its properties are still the text that the server wrote. Most events of a
+ * stream interest nobody in particular, so whoever wants one opens it ({@link openEvent}).
+ */
+export interface SealedEvent {
+  readonly type: Exclude<ServerEventType, 'part.delta'>;
+  readonly plane: EventPlane;
+  readonly id: string;
+  readonly directory: string;
+  readonly sessionId: string;
+  readonly durableSequence?: number;
+  /** opencode's own name of the type. */
+  readonly wireType: string;
+  /** JSON as far as its first characters tell; the rest was not looked at. */
+  readonly properties: string;
+}
+
+/** An event as it comes from the stream: whole, or with its properties still sealed. */
+export type ArrivedEvent = ServerEvent | SealedEvent;
+
+/** True for an event that is to be opened before it is of use. */
+export function isSealed(event: ArrivedEvent): event is SealedEvent {
+  return 'wireType' in event;
+}
+
+/** Our data of a sealed event. @throws SyntaxError when its properties are no JSON */
+export function openData({ wireType, properties }: Pick<SealedEvent, 'wireType' | 'properties'>): ServerEvent['data'] {
+  return decodeData(wireType, parseProperties(properties));
+}
+
+function parseProperties(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    // A payload with more keys behind its properties was cut off too late.
+    return (JSON.parse(`{"properties":${text}}`) as { properties: Record<string, unknown> }).properties;
+  }
+}
+
+/** What one SSE record of `/global/event` says. */
+export type DecodedFrame =
+  | { readonly kind: 'event'; readonly event: ArrivedEvent }
+  /**
+   * opencode sends each durable event a second time as a `sync` record: the same id, and its number in the session's
+   * durable history. Only id and number are read; the payload (as long as the event itself) is not parsed.
+   */
+  | { readonly kind: 'sync'; readonly id: string; readonly sessionId: string; readonly durableSequence: number }
+  | { readonly kind: 'malformed'; readonly reason: string };
+
+/** A text without quotes and escapes, as ids and most paths are. */
+const plain = String.raw`([^"\\]*)`;
+
+/** The beginning of every record as opencode 1.x writes it: up to the payload's id. */
+const recordStart = new RegExp(`^\\{"directory":"${plain}","project":"[^"\\\\]*","payload":\\{"id":"`);
+
+/** What follows the id: of an event that belongs to a session, up to the rest of its properties. */
+const eventHead = new RegExp(`^","type":"${plain}","properties":\\{"sessionID":"${plain}"`);
+
+/** What follows the id: of a delta, up to its text. */
+const deltaHead = new RegExp(
+  `^","type":"message\\.part\\.delta","properties":\\{"sessionID":"${plain}","messageID":"${plain}","partID":"${plain}","field":"${plain}","delta":"$`,
+);
+
+const syncHead = /^"payload":\{"type":"sync","syncEvent":\{"id":"([^"]+)","type":"[^"]*","seq":(\d+),"aggregateID":"([^"]+)"/;
+
+/** Characters after `"payload":` within which a `sync` head stands, and characters within which an event's head does. */
+const headWindow = 1024;
+
+/** The key of a delta's text. Quotes inside of a JSON text are escaped, so nothing else reads like this. */
+const deltaKey = '"delta":"';
+
+/** How far before a delta's text its part's id stands, the differing characters of it at least. */
+const partIdWindow = { from: 56, to: 36 };
+
+/** Heads that are remembered; they are forgotten together, and come again with the next delta of each part. */
+const maxHeads = 4096;
+
+/** What all deltas of one part have in common, and the text that says so in each record. */
+interface DeltaHead {
+  readonly text: string;
+  readonly directory: string;
+  readonly sessionId: string;
+  readonly messageId: string;
+  readonly partId: string;
+  readonly field: string;
+}
+
+interface WireFrame {
+  readonly directory?: string;
+  readonly payload?: { readonly id?: string; readonly type?: string; readonly properties?: Record<string, unknown> };
+}
+
+/**
+ * Reads the records of one connection of `GET /global/event`. Never throws.
+ *
+ * What opencode writes in one form is taken apart by its form, for a fraction of what parsing its JSON costs; whatever
+ * differs from that form by a character is parsed. The deltas of a part repeat 300 characters for each four of text, so
+ * a head that was read once is compared from then on, and all deltas of a part hold the same texts.
+ */
+export class FrameReader {
+  /** The beginning of the last record, and the directory that it names: nearly all records begin as the one before. */
+  #start = { text: '\0', directory: '' };
+  readonly #heads = new Map<number, DeltaHead>();
+
+  read(data: string): DecodedFrame {
+    // Equality of a slice is compared by words, where startsWith() takes six times as long for its characters.
+    if (data.slice(0, this.#start.text.length) !== this.#start.text && !this.#readStart(data)) return decodeSync(data) ?? decodeJson(data);
+    const idStart = this.#start.text.length;
+    const idEnd = data.indexOf('"', idStart);
+    if (idEnd < 0 || data[idEnd - 1] === '\\') return decodeJson(data);
+    return this.#readDelta(data, idStart, idEnd) ?? this.#readSealed(data, idStart, idEnd) ?? decodeJson(data);
+  }
+
+  #readStart(data: string): boolean {
+    const match = recordStart.exec(data);
+    if (match) this.#start = { text: match[0], directory: match[1]! };
+    return match !== null;
+  }
+
+  #readDelta(data: string, idStart: number, idEnd: number): DecodedFrame | undefined {
+    // From the end, because the text of a delta is short and what stands before it is not.
+    const textStart = data.lastIndexOf(deltaKey) + deltaKey.length;
+    if (textStart < idEnd || data.slice(-4) !== '"}}}') return undefined;
+    const head = this.#headOf(data, idEnd, textStart);
+    const delta = head && unescape(data.slice(textStart, -4));
+    if (delta === undefined) return undefined;
+    const { directory, sessionId, messageId, partId, field } = head!;
+    const id = data.slice(idStart, idEnd);
+    const event = { type: 'part.delta', plane: 'stream', id, directory, sessionId, data: { messageId, partId, field, delta } } as const;
+    return { kind: 'event', event };
+  }
+
+  #headOf(data: string, start: number, end: number): DeltaHead | undefined {
+    const text = data.slice(start, end);
+    const number = headNumber(data, end);
+    const known = this.#heads.get(number);
+    // A project may work in several directories.
+    if (known?.text === text && known.directory === this.#start.directory) return known;
+    const match = deltaHead.exec(text);
+    if (!match) return undefined;
+    const [whole, sessionId, messageId, partId, field] = own(match) as [string, string, string, string, string];
+    const head = { text: whole, directory: this.#start.directory, sessionId, messageId, partId, field };
+    if (this.#heads.size >= maxHeads) this.#heads.clear();
+    this.#heads.set(number, head);
+    return head;
+  }
+
+  #readSealed(data: string, idStart: number, idEnd: number): DecodedFrame | undefined {
+    const match = eventHead.exec(data.slice(idEnd, idEnd + headWindow));
+    // The two braces close the payload and the record; what they close was not looked at.
+    if (!match || !data.endsWith('}}}')) return undefined;
+    const [, wireType, sessionId] = match as unknown as [string, string, string];
+    const type = typeOf(wireType);
+    if (type === 'part.delta') return undefined;
+    const properties = data.slice(idEnd + match[0].indexOf('{'), -2);
+    const id = data.slice(idStart, idEnd);
+    return { kind: 'event', event: { type, plane: planeOf(type), id, directory: this.#start.directory, sessionId, wireType, properties } };
+  }
+}
+
+/** Tells the heads of the parts that are being written apart, mostly; a map of numbers is faster than one of long texts. */
+function headNumber(data: string, end: number): number {
+  let number = 0;
+  for (let index = end - partIdWindow.from; index < end - partIdWindow.to; index++)
+    number = (Math.imul(number, 31) + data.charCodeAt(index)) | 0;
+  return number;
+}
+
+/** Copies of texts: a piece of a record would keep the whole read of the socket in memory for as long as it is held. */
+function own(texts: readonly string[]): string[] {
+  return JSON.parse(JSON.stringify(texts)) as string[];
+}
+
+/** The text of a JSON string; undefined when it is not one after all. */
+function unescape(text: string): string | undefined {
+  if (!text.includes('\\') && !text.includes('"')) return text;
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return undefined;
+  }
+}
+
+function decodeSync(data: string): DecodedFrame | undefined {
+  // The key stands near the start; a search for the whole head would run through the megabytes of a large part.
+  const payload = data.indexOf('"payload":');
+  if (payload < 0 || !data.startsWith('{"type":"sync"', payload + 10)) return undefined;
+  const head = syncHead.exec(data.slice(payload, payload + headWindow));
+  return head ? { kind: 'sync', id: head[1]!, durableSequence: Number(head[2]), sessionId: head[3]! } : undefined;
+}
+
+function decodeJson(data: string): DecodedFrame {
+  let frame: WireFrame;
+  try {
+    frame = JSON.parse(data) as WireFrame;
+  } catch (error) {
+    return { kind: 'malformed', reason: (error as Error).message };
+  }
+  const payload = frame?.payload;
+  if (typeof payload?.type !== 'string') return { kind: 'malformed', reason: 'the record has no payload.type' };
+  return { kind: 'event', event: decodePayload(payload.type, payload.id ?? '', payload.properties ?? {}, frame.directory) };
+}
