@@ -1,14 +1,15 @@
-// Whether a pool grows with the number of tasks that it has finished: its live heap after 1,000 and after 100,000, on a
-// synthetic server that answers at once.
+// Whether a pool grows with the number of tasks that it has finished: the live heap of its main thread and of the stream's
+// thread after 1,000 and after 100,000, on a synthetic server that answers at once. Results are the caller's: none is held.
 //
 //   pnpm bench memory
 import { launchServer } from '@opencode-manager/core';
-import { liveHeapBytes, runCase, syntheticBinary, type Metrics, type Settings } from '@opencode-manager/bench';
+import { liveHeapBytes, runCase, syntheticBinary, watchThreads, type Metrics, type Settings } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
 
 await runCase({ pool: memory });
 
 async function memory({ few = 1000, many = 100_000, concurrency = 100 }: Settings): Promise<Metrics> {
+  const threadHeapBytes = watchThreads();
   await using binary = await syntheticBinary();
   await using server = await launchServer({
     binary: binary.path,
@@ -18,13 +19,16 @@ async function memory({ few = 1000, many = 100_000, concurrency = 100 }: Setting
   await using pool = await createSessionPool({ server, maxSessions: concurrency });
   const startedAtMs = performance.now();
   await finish(pool, few);
-  const afterFew = await liveHeapBytes();
+  const afterFew = { main: await liveHeapBytes(), thread: await threadHeapBytes() };
   await finish(pool, many - few);
-  const afterMany = await liveHeapBytes();
+  const afterMany = { main: await liveHeapBytes(), thread: await threadHeapBytes() };
   return {
-    afterFewMb: afterFew / 2 ** 20,
-    afterManyMb: afterMany / 2 ** 20,
-    growthBytesPerTask: (afterMany - afterFew) / (many - few),
+    afterFewMb: afterFew.main / 2 ** 20,
+    afterManyMb: afterMany.main / 2 ** 20,
+    growthBytesPerTask: (afterMany.main - afterFew.main) / (many - few),
+    threadAfterFewMb: afterFew.thread / 2 ** 20,
+    threadAfterManyMb: afterMany.thread / 2 ** 20,
+    threadGrowthBytesPerTask: (afterMany.thread - afterFew.thread) / (many - few),
     tasksPerSecond: (many / (performance.now() - startedAtMs)) * 1000,
   };
 }

@@ -72,11 +72,43 @@ describe('mergeReplay', () => {
     expect(ledger.admit(delta('a', 'p', '!'))).toBe(true);
   });
 
-  test.each(Array.from({ length: 200 }, (_, index) => index + 1))(
-    'any cut of any stream gives every stored event once and the right text (seed %i)',
-    (seed) => {
+  test('a session that was forgotten comes from its start, and what was passed on of it is left out', () => {
+    const forgotten: string[] = [];
+    const ledger = new Ledger(
+      { sequences: [], directories: [], baselineId: eventId() },
+      { limit: 4, onForgotten: (sessionId) => forgotten.push(sessionId) },
+    );
+    const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => Object.assign(partUpdated(session, 'p', '', 0), { directory: '/work' }));
+    for (const event of first) ledger.admit(event);
+    expect(forgotten).toEqual(['a', 'b']);
+    expect([...ledger.sequences, ...ledger.directories].map(([session]) => session)).toEqual(['c', 'd', 'e', 'f', 'c', 'd', 'e', 'f']);
+    const news = [partUpdated('a', 'p', 'x', 1), partUpdated('c', 'p', 'x', 1), partUpdated('g', 'p', '', 0)];
+    expect(merge(ledger, [first[0]!, first[1]!, ...news], []).events.map(({ sessionId }) => sessionId)).toEqual(['a', 'c', 'g']);
+  });
+
+  test('a thread that goes on for a lost one leaves out what the lost one had forgotten', () => {
+    const lost = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit: 4 });
+    const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => partUpdated(session, 'p', '', 0));
+    for (const event of first) lost.admit(event);
+    const { baselineId, sequences } = lost;
+    const ledger = new Ledger({ sequences: [...sequences], directories: [], baselineId, reach: sequences.reach }, { limit: 4 });
+    const news = [partUpdated('b', 'p', 'x', 1), partUpdated('f', 'p', 'x', 1)];
+    expect(merge(ledger, [first[0]!, first[1]!, ...news], []).events).toEqual(news);
+    expect(ledger.sequences.reach.forgottenSessions).toBeGreaterThan(1);
+  });
+
+  test('remembers no more sessions than one request for the history may name', () => {
+    const ledger = beginning();
+    for (let session = 0; session < 3000; session++) ledger.admit({ ...partUpdated(`s${session}`, 'p', '', 0), directory: '/work' });
+    expect(Math.max(ledger.sequences.size, ledger.directories.size)).toBeLessThanOrEqual(900);
+    expect(ledger.sequences.size + ledger.sequences.reach.forgottenSessions).toBe(3000);
+  });
+
+  test.each(Array.from({ length: 200 }, (_, index) => ({ seed: index + 1, limit: index % 2 === 0 ? 900 : 2 })))(
+    'any cut of any stream gives every stored event once and the right text (seed $seed, $limit sessions remembered)',
+    ({ seed, limit }) => {
       const random = seededRandom(seed);
-      const ledger = beginning();
+      const ledger = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit });
       const story = tellStory(random);
       const lost = random.below(story.length);
       const back = lost + random.below(story.length - lost);

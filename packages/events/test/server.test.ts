@@ -169,6 +169,22 @@ describe('on a real server', () => {
     expect(numbersOf(events, old.id).filter((number) => number < before - 3)).toEqual([]);
   });
 
+  test('a stream of more sessions than the server takes in one request for the history comes back whole', async () => {
+    const events = watch(monitor);
+    const ids: string[] = [];
+    while (ids.length < 1100) {
+      const more = await Promise.all(Array.from({ length: 50 }, () => server.createSession()));
+      ids.push(...more.map(({ id }) => id));
+    }
+    monitor.reconnect('a test');
+    await (await server.getSession(ids[0]!)).rename('first');
+    await (await server.getSession(ids[1099]!)).rename('last');
+    const renamed = () => new Set(ofType(events, 'session.updated').map(({ data: { session } }) => session.title));
+    await until('both new names came', () => renamed().has('first') && renamed().has('last'));
+    expect([monitor.gaps, ofType(events, 'stream.live')[0]?.incomplete]).toEqual([1, undefined]);
+    expect(ids.map((id) => numbersOf(events, id).join())).toEqual(ids.map((_, index) => (index === 0 || index === 1099 ? '0,1' : '0')));
+  }, 60_000);
+
   test('the server says when a session is deleted and when its instances are disposed', async () => {
     const events = watch(monitor);
     const session = await server.createSession();

@@ -1,6 +1,7 @@
 import type { Task, TaskResult } from '../task/types.ts';
+import { SharedSignal, type AbortSource } from './shared-signal.ts';
 
-type Run = (task: Task, signal: AbortSignal) => Promise<TaskResult>;
+type Run = (task: Task, signal: AbortSource) => Promise<TaskResult>;
 type Tasks = Iterable<Task> | AsyncIterable<Task>;
 
 /**
@@ -15,7 +16,7 @@ export async function* runAll(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TaskResult, void, undefined> {
   const leave = new AbortController();
-  const feed = new TaskFeed(run, slots, signal ? AbortSignal.any([signal, leave.signal]) : leave.signal);
+  const feed = new TaskFeed(run, slots, new SharedSignal(signal ? AbortSignal.any([signal, leave.signal]) : leave.signal));
   const feeding = feed.take(tasks);
   try {
     for (let result = await feed.next(); result; result = await feed.next()) yield result;
@@ -30,7 +31,7 @@ export async function* runAll(
 class TaskFeed {
   readonly #run: Run;
   readonly #slots: number;
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSource;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #results: TaskResult[] = [];
   #failure: { readonly error: unknown } | undefined;
@@ -39,7 +40,7 @@ class TaskFeed {
   /** Ends the wait for a task of a slow iterable. One for the wait of the moment: a wait for each task costs the square of their number. */
   #onOver: (() => void) | undefined;
 
-  constructor(run: Run, slots: number, signal: AbortSignal) {
+  constructor(run: Run, slots: number, signal: AbortSource) {
     this.#run = run;
     this.#slots = slots;
     this.#signal = signal;

@@ -15,6 +15,7 @@ import { createPooledSession } from './pooled-session.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
+import type { AbortSource } from './shared-signal.ts';
 import { TaskIds } from './task-ids.ts';
 import { createTaskRun, type TaskRun } from './task-run.ts';
 import { TaskTurns } from './task-turns.ts';
@@ -30,7 +31,7 @@ export interface PoolParts {
 }
 
 interface RunOptions {
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSource | undefined;
 }
 
 type PoolState = PoolSnapshot['state'];
@@ -122,8 +123,8 @@ export class Pool implements SessionPool {
     return run;
   }
 
-  runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options: RunOptions = {}): AsyncIterableIterator<TaskResult> {
-    return runAll((task, signal) => this.run(task, { signal }), tasks, this.#settings.maxSessions, options.signal);
+  runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<TaskResult> {
+    return runAll(async (task, signal) => this.submit(task, { signal }).settled.promise, tasks, this.#settings.maxSessions, options.signal);
   }
 
   async createSession(title?: string, { directory = this.server.directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
@@ -221,7 +222,7 @@ export class Pool implements SessionPool {
     return run;
   }
 
-  #enqueue(run: TaskRun, signal: AbortSignal | undefined): void {
+  #enqueue(run: TaskRun, signal: AbortSource | undefined): void {
     if (signal) {
       const onAbort = () => this.#abort(run, 'The caller aborted the task.');
       signal.addEventListener('abort', onAbort, { once: true });

@@ -53,7 +53,7 @@ export class TaskTurns {
     const { servers, settings, messageIds } = this.#options;
     const { server } = servers;
     run.attempt += 1;
-    run.directory = known?.directory ?? (await existingDirectory(run.task.directory ?? server.directory));
+    run.directory = known?.directory ?? (await this.#directoryOf(run));
     const request = turnRequestOf(run.task, messageIds, settings);
     await assertOffered(server, run.directory, request, run.calls.signal);
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
@@ -62,6 +62,13 @@ export class TaskTurns {
     if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());
+  }
+
+  /** The server looks at the directory of a session that it makes; what is known to be a real path need not be looked at twice. */
+  async #directoryOf({ task }: TaskRun): Promise<string> {
+    const { servers, settings } = this.#options;
+    if (task.directory === undefined && !settings.reuse) return servers.server.directory;
+    return existingDirectory(task.directory ?? servers.server.directory);
   }
 
   #sessionFor(run: TaskRun, directory: string, fresh: boolean): Promise<SessionHost> {

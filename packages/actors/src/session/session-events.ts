@@ -12,6 +12,7 @@ export interface EventSink {
   send(event: SessionMachineEvent): void;
   adoptChild(sessionId: string): void;
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
+  accepted(atMs: number): void;
   progress(atMs: number): void;
   checkRunaway(): void;
   retrying(retry: ProviderRetry): void;
@@ -80,7 +81,7 @@ function translateStatus(sink: EventSink, { sessionId, data: { status } }: Event
 function translateMessage(sink: EventSink, { sessionId, data: { message } }: EventOf<'message.updated'>, atMs: number): void {
   const { observer } = sink;
   if (!observer) return;
-  if (message.id === sink.messageId) sink.send({ type: 'turn.accepted', atMs });
+  if (message.id === sink.messageId) sink.accepted(atMs);
   const { started, finalised } = observer.message(message, isRoot(sink, sessionId));
   if (started !== undefined) sink.send({ type: 'message.started', id: started, atMs });
   if (finalised) sink.send({ type: 'message.finalised', message: finalised, atMs });

@@ -16,6 +16,7 @@ import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
 import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { actorFailed, isServerLoss, serialize } from './failures.ts';
+import { progressEveryMs } from './progress.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
 import { readTurnState } from './turn-state.ts';
@@ -67,7 +68,11 @@ interface TurnInFlight {
   readonly closed: AbortController;
   readonly settled: PromiseWithResolvers<TurnReport>;
   lastProgressMs: number;
+  accepted: boolean;
 }
+
+/** Without a reason of its own, each abort makes an error with a stack that nobody reads. */
+const turnIsOver = 'the turn is over';
 
 /**
  * Owns what belongs to one session: its actor, its requests, its observer. The actor holds no resource, so that
@@ -82,6 +87,7 @@ export class SessionHost implements EventSink {
   readonly #busyChildren = new Set<string>();
   /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
   readonly #oldAsks = new Set<string>();
+  readonly #progressEveryMs: number;
   #server: OpencodeServer;
   #operations: SessionOperations;
   #turn: TurnInFlight | undefined;
@@ -102,6 +108,7 @@ export class SessionHost implements EventSink {
     this.id = options.operations.id;
     this.directory = options.operations.directory;
     this.#sinceMs = options.now();
+    this.#progressEveryMs = progressEveryMs(options.limits);
     this.#actor = createActor(options.machine, {
       input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
       ...options.inspection(options.machine, this.id),
@@ -162,7 +169,7 @@ export class SessionHost implements EventSink {
     });
     const settled = Promise.withResolvers<TurnReport>();
     const atMs = now();
-    this.#turn = { plan, observer, desk, startedAtMs: atMs, closed: new AbortController(), settled, lastProgressMs: 0 };
+    this.#turn = { plan, observer, desk, startedAtMs: atMs, closed: new AbortController(), settled, lastProgressMs: atMs, accepted: false };
     const { kind, messageId } = plan.request;
     this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
     return settled.promise;
@@ -230,11 +237,16 @@ export class SessionHost implements EventSink {
     this.send({ type: busy ? 'child.busy' : 'child.quiet', sessionId, atMs });
   }
 
-  /** A sign of life; the actor hears of one a second at most, more often only under very short stall limits. */
+  /** Our message is on the server: its answer says so, and so do events. */
+  accepted(atMs: number): void {
+    if (!this.#turn || this.#turn.accepted) return;
+    this.#turn.accepted = true;
+    this.send({ type: 'turn.accepted', atMs });
+  }
+
+  /** A sign of life; the actor hears of few, because each starts its timers anew. */
   progress(atMs: number): void {
-    if (!this.#turn) return;
-    const everyMs = Math.min(1000, (this.#options.limits.stallTimeoutMs ?? Infinity) / 4);
-    if (atMs - this.#turn.lastProgressMs < everyMs) return;
+    if (!this.#turn || atMs - this.#turn.lastProgressMs < this.#progressEveryMs) return;
     this.#turn.lastProgressMs = atMs;
     this.send({ type: 'progress' });
   }
@@ -290,7 +302,7 @@ export class SessionHost implements EventSink {
     if (!turn) return;
     const { request } = turn.plan;
     this.operations.submit(request, { signal: turn.closed.signal }).then(
-      () => this.#sendFor(turn, { type: 'turn.accepted', atMs: this.#options.now() }),
+      () => this.#turn === turn && this.accepted(this.#options.now()),
       (error: unknown) => this.#sendFor(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
     );
   }
@@ -349,7 +361,7 @@ export class SessionHost implements EventSink {
     if (!turn) return;
     this.#turn = undefined;
     this.#interrupted = isServerLoss(finished) ? turn : undefined;
-    turn.closed.abort();
+    turn.closed.abort(turnIsOver);
     const asks = turn.desk.records();
     for (const id of turn.desk.close()) this.#oldAsks.add(id);
     this.#busyChildren.clear();
@@ -381,7 +393,7 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = undefined;
-    turn.closed.abort();
+    turn.closed.abort(turnIsOver);
     turn.settled.reject(error);
     this.#options.onRest(this, false);
   }

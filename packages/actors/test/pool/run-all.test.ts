@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { runAll } from '../../src/pool/run-all.ts';
+import type { AbortSource } from '../../src/pool/shared-signal.ts';
 import type { Task, TaskResult } from '../../src/index.ts';
 
 /** A runner whose tasks end when they are told to. */
@@ -9,7 +10,7 @@ function manualRunner() {
   return {
     open,
     aborted,
-    run: (task: Task, signal: AbortSignal): Promise<TaskResult> => {
+    run: (task: Task, signal: AbortSource): Promise<TaskResult> => {
       const id = task.id!;
       const settled = Promise.withResolvers<TaskResult>();
       open.set(id, settled);

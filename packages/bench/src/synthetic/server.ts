@@ -53,7 +53,10 @@ function routesOf({ config, directory }: SyntheticSettings, ids: Ids, streams: S
   return {
     'GET /global/health': () => ({ healthy: true, version: '1.18.33' }),
     'GET /config': () => config,
-    'GET /config/providers': () => ({ providers: providers.map((id) => ({ id, name: id, models: {} })), default: {} }),
+    'GET /config/providers': () => ({
+      providers: providers.map((id) => ({ id, name: id, models: { instant: { id: 'instant', name: 'instant' } } })),
+      default: {},
+    }),
     'GET /agent': () => [{ name: 'build' }],
     'GET /command': () => [],
     'GET /permission': () => [],

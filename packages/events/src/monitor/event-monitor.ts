@@ -26,9 +26,10 @@ class Monitor implements EventMonitorHandle {
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
   readonly #bufferLimit: number;
-  /** Newest durable sequence of each session that came through, from which a new worker goes on. */
+  /** Newest durable sequence of each session that came through lately, from which a new worker goes on. */
   readonly #sequences = new Map<string, number>();
   readonly #directories = new Map<string, string>();
+  #reach: ResumePoint['reach'];
   #baselineId: string | undefined;
   #generation = 1;
   #state: MonitorState = 'opening';
@@ -131,10 +132,17 @@ class Monitor implements EventMonitorHandle {
 
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
+    for (const sessionId of batch.forgotten) this.#forget(sessionId);
     for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
     for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
+    this.#reach = batch.reach;
     if (batch.text.heads !== '') this.#router.dispatch(decodeBatch(batch.text));
     this.#supervisor.post({ type: 'acknowledge' });
+  }
+
+  #forget(sessionId: string): void {
+    this.#sequences.delete(sessionId);
+    this.#directories.delete(sessionId);
   }
 
   #onGap(generation: number, reason: string): void {
@@ -145,12 +153,12 @@ class Monitor implements EventMonitorHandle {
     this.#announce({ type: 'stream.gap', generation, reason });
   }
 
-  #onLive({ generation, replayed, baselineId }: Extract<FromStreamTask, { type: 'live' }>): void {
+  #onLive({ generation, replayed, incomplete, baselineId }: Extract<FromStreamTask, { type: 'live' }>): void {
     if (this.#state === 'reconnecting') this.#counters.reconnects++;
     this.#baselineId = baselineId;
     this.#state = 'live';
     this.#readiness.resolveAll();
-    this.#announce({ type: 'stream.live', generation, replayed });
+    this.#announce({ type: 'stream.live', generation, replayed, ...(incomplete && { incomplete }) });
   }
 
   #onWorkerLost(error: Error): void {
@@ -163,7 +171,7 @@ class Monitor implements EventMonitorHandle {
 
   #resumePoint(): ResumePoint | null {
     if (this.#baselineId === undefined) return null;
-    return { sequences: [...this.#sequences], directories: [...this.#directories], baselineId: this.#baselineId };
+    return { sequences: [...this.#sequences], directories: [...this.#directories], baselineId: this.#baselineId, reach: this.#reach };
   }
 
   #announce(notice: MonitorNotice): void {

@@ -12,8 +12,11 @@ export interface EventSource {
 export type MonitorNotice =
   /** The stream was lost; what comes after `stream.live` of the same generation is complete again. */
   | { readonly type: 'stream.gap'; readonly generation: number; readonly reason: string }
-  /** The stream is live and, after a gap, durable events have been replayed. */
-  | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number }
+  /**
+   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: they have not, because thousands of
+   * sessions came through before; read snapshots of what you follow.
+   */
+  | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number; readonly incomplete?: true }
   /** This subscriber was too slow: so many deltas and part updates were left out for it. Lifecycle events never are. */
   | { readonly type: 'stream.dropped'; readonly count: number; readonly sessionId?: string }
   /** The monitor gave up and will report nothing more: `STREAM_UNAVAILABLE` or `STREAM_WORKER_LOST`. */
@@ -85,8 +88,8 @@ export interface MonitorStats {
  * - events of one session arrive in the server's order; coalesced deltas come before the session's next other event;
  * - lifecycle events are never dropped; stream events are dropped for a slow subscriber only, oldest deltas first, and
  *   the subscriber is told how many;
- * - after a gap, durable events are replayed exactly once before `stream.live`; what opencode does not store (status,
- *   asks, deltas) is not replayed: read a snapshot when you see `stream.live`.
+ * - after a gap, durable events are replayed exactly once before `stream.live`, unless it says `incomplete`; what opencode
+ *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`.
  * @public
  */
 export interface EventMonitor extends AsyncDisposable {

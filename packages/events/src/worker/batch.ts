@@ -1,7 +1,7 @@
 import type { ArrivedEvent } from '@opencode-manager/core/protocol';
 import { encodeBatch, type BatchText } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
-import type { FromStreamTask, StreamCounters } from './messages.ts';
+import type { FromStreamTask, Reach, StreamCounters } from './messages.ts';
 import { ownText } from './own-text.ts';
 
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
@@ -38,6 +38,8 @@ export class Outbox {
   readonly #sequences = new Map<string, number>();
   readonly #directories = new Map<string, string>();
   readonly #knownSessions = new Set<string>();
+  #forgotten: string[] = [];
+  readonly #reach: () => Reach;
   #counters: StreamCounters = emptyCounters();
   #unacknowledged = 0;
   /** A lifecycle event waits. */
@@ -47,8 +49,9 @@ export class Outbox {
   /** Milliseconds since the epoch at which the newest byte of the stream came. */
   lastRecordAtMs: number | null = null;
 
-  constructor(options: { coalesce: boolean; frameMs: number; post: (message: FromStreamTask) => void }) {
+  constructor(options: { coalesce: boolean; frameMs: number; reach: () => Reach; post: (message: FromStreamTask) => void }) {
     this.#post = options.post;
+    this.#reach = options.reach;
     this.#frameMs = options.frameMs;
     this.#waiting = new WaitingEvents(options.coalesce);
   }
@@ -69,6 +72,14 @@ export class Outbox {
   /** The sequence travels with the events that are waiting now. */
   noteSequence(sessionId: string, sequence: number): void {
     this.#sequences.set(sessionId, sequence);
+  }
+
+  /** Nothing is remembered of the session any more, on the main thread neither. */
+  forget(sessionId: string): void {
+    this.#knownSessions.delete(sessionId);
+    this.#sequences.delete(sessionId);
+    this.#directories.delete(sessionId);
+    this.#forgotten.push(sessionId);
   }
 
   #noteDirectory(sessionId: string, directory: string): void {
@@ -137,12 +148,15 @@ export class Outbox {
       text,
       sequences: [...this.#sequences],
       directories: [...this.#directories],
+      forgotten: this.#forgotten,
+      reach: this.#reach(),
       counters: this.#counters,
       sentAtMs: this.#lastReportMs,
       lastRecordAtMs: this.lastRecordAtMs,
     });
     this.#sequences.clear();
     this.#directories.clear();
+    this.#forgotten = [];
     this.#counters = emptyCounters();
   }
 }

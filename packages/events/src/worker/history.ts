@@ -8,7 +8,7 @@ import { controlRequest, type ControlOptions } from './control-request.ts';
  * @throws Error when the answer is not a history.
  */
 export async function readHistory(
-  after: ReadonlyMap<string, number>,
+  after: Iterable<readonly [string, number]>,
   options: ControlOptions,
   onMalformed: () => void,
 ): Promise<ServerEvent[]> {

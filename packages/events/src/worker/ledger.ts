@@ -3,26 +3,37 @@ import { eventAge } from './event-age.ts';
 import type { ResumePoint } from './messages.ts';
 import { ownText } from './own-text.ts';
 import { RecentIds } from './recent-ids.ts';
+import { SessionPlaces, type SessionPlacesOptions } from './session-places.ts';
 
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
 const rememberedIds = 1024;
 
 /**
- * What has been passed on: the newest durable sequence of each session and the ids of the newest events. It decides
+ * What has been passed on: the newest durable sequence of each session that was active lately, and the ids of the newest events. It decides
  * whether an event is new, so that whatever comes twice (live and replayed) is passed on once.
  */
 export class Ledger {
-  readonly sequences: Map<string, number>;
+  readonly sequences: SessionPlaces;
   /** Directory of each session; what is replayed gets it from here, because the history does not name it. */
   readonly directories: Map<string, string>;
   readonly #ids = new RecentIds(rememberedIds);
   /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
   readonly #replayedParts = new Map<string, string>();
+  /** How far forgotten sessions had been passed on when the replay began. */
+  #forgottenId = '';
   /** Id of the first record of the first connection; empty until it is known. */
   baselineId: string;
 
-  constructor(resume: ResumePoint | null) {
-    this.sequences = new Map(resume?.sequences);
+  constructor(resume: ResumePoint | null, { onForgotten, limit }: Pick<SessionPlacesOptions, 'onForgotten' | 'limit'> = {}) {
+    this.sequences = new SessionPlaces({
+      sequences: resume?.sequences,
+      reach: resume?.reach && { ...resume.reach },
+      onForgotten: (sessionId) => {
+        this.directories.delete(sessionId);
+        onForgotten?.(sessionId);
+      },
+      ...(limit !== undefined && { limit }),
+    });
     this.directories = new Map(resume?.directories);
     this.baselineId = resume?.baselineId ?? '';
   }
@@ -36,12 +47,9 @@ export class Ledger {
     return true;
   }
 
-  #note(sessionId: string, { directory, durableSequence }: ArrivedEvent): void {
+  #note(sessionId: string, { id, directory, durableSequence }: ArrivedEvent): void {
     if (directory !== undefined && !this.directories.has(sessionId)) this.directories.set(ownText(sessionId), ownText(directory));
-    if (durableSequence === undefined) return;
-    // A map keeps the key that came first.
-    if (!this.sequences.has(sessionId)) this.sequences.set(ownText(sessionId), durableSequence);
-    else this.sequences.set(sessionId, durableSequence);
+    if (durableSequence !== undefined) this.sequences.note(sessionId, durableSequence, id);
   }
 
   /** The event with its session's directory, when it does not name one itself. */
@@ -54,8 +62,8 @@ export class Ledger {
   admitReplayed(event: ServerEvent): boolean {
     if (this.#isBeforeOurTime(event)) {
       // Noted, so that the next replay does not send the session's past again.
-      if (!this.#isKnown(event)) this.sequences.set(event.sessionId!, event.durableSequence!);
-      if (event.directory !== undefined) this.directories.set(event.sessionId!, event.directory);
+      if (!this.#isKnown(event)) this.sequences.noteWhileRoom(event.sessionId!, event.durableSequence!);
+      if (event.directory !== undefined && this.sequences.has(event.sessionId!)) this.directories.set(event.sessionId!, event.directory);
       return false;
     }
     if (!this.admit(event)) return false;
@@ -66,6 +74,7 @@ export class Ledger {
   /** A replay begins: what the last one remembered about parts is over. */
   beginReplay(): void {
     this.#replayedParts.clear();
+    this.#forgottenId = this.sequences.reach.forgottenId;
   }
 
   #isKnown(event: ArrivedEvent): boolean {
@@ -86,7 +95,8 @@ export class Ledger {
   }
 
   #isBeforeOurTime(event: ServerEvent): boolean {
-    const age = eventAge(event.id, this.baselineId);
+    const isNamed = this.sequences.has(event.sessionId!);
+    const age = eventAge(event.id, isNamed ? this.baselineId : this.#forgottenId || this.baselineId);
     return age !== undefined && age <= 0;
   }
 }

@@ -1,14 +1,25 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchText } from './batch-text.ts';
 
+/** What a replay leaves out of sessions that are not named any more. */
+export interface Reach {
+  /** Newest stored event that was passed on. */
+  newestId: string;
+  /** What was passed on of a forgotten session is not younger than this event; empty while none was forgotten. */
+  forgottenId: string;
+  /** Sessions that were forgotten; one that came back and was forgotten again counts twice. */
+  forgottenSessions: number;
+}
+
 /** How far the events that reached the main thread go; a new worker continues from here. */
 export interface ResumePoint {
-  /** Newest durable sequence of each session, as `[sessionId, sequence]`. */
+  /** Newest durable sequence of each session that was active lately, as `[sessionId, sequence]`. */
   readonly sequences: readonly (readonly [string, number])[];
   /** Directory of each session, as `[sessionId, directory]`: the history does not name it. */
   readonly directories: readonly (readonly [string, string])[];
   /** Id of the first record of the monitor's first connection; what is older than it was before our time. */
   readonly baselineId: string;
+  readonly reach?: Readonly<Reach> | undefined;
 }
 
 /** Everything that a stream task needs to begin. Holds a secret: it crosses the thread boundary and is never printed. */
@@ -57,13 +68,23 @@ export type FromStreamTask =
       readonly sequences: ResumePoint['sequences'];
       /** Sessions that came for the first time. */
       readonly directories: ResumePoint['directories'];
+      /** Sessions that were forgotten before this batch's others were noted. */
+      readonly forgotten: readonly string[];
+      readonly reach: Readonly<Reach>;
       readonly counters: StreamCounters;
       /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */
       readonly sentAtMs: number;
       readonly lastRecordAtMs: number | null;
     }
   | { readonly type: 'gap'; readonly generation: number; readonly reason: string }
-  | { readonly type: 'live'; readonly generation: number; readonly replayed: number; readonly baselineId: string }
+  | {
+      readonly type: 'live';
+      readonly generation: number;
+      readonly replayed: number;
+      /** Nothing was replayed after the gap: too many sessions had been forgotten. */
+      readonly incomplete: boolean;
+      readonly baselineId: string;
+    }
   /** A connection attempt failed and will be repeated. */
   | { readonly type: 'attempt-failed'; readonly reason: string }
   /** The server answers, but not with an event stream; repeating the request would not help. The task ends. */

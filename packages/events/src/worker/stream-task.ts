@@ -12,6 +12,9 @@ import { SyncPairs } from './sync-pairs.ts';
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
+/** Beyond so many sessions that are not named any more, nothing is replayed after a gap. */
+const mostForgottenSessions = 2000;
+
 /** What is done with the records of the connection: none came yet, kept until the stream is complete, or passed on. */
 type Phase = 'connecting' | 'catching-up' | 'live';
 
@@ -40,9 +43,14 @@ export class StreamTask {
 
   constructor(input: StreamTaskInput, post: (message: FromStreamTask) => void) {
     this.#input = input;
-    this.#ledger = new Ledger(input.resume);
+    this.#ledger = new Ledger(input.resume, { onForgotten: (sessionId) => this.#outbox.forget(sessionId) });
     this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
-    this.#outbox = new Outbox({ coalesce: input.coalesce, frameMs: input.frameMs, post });
+    this.#outbox = new Outbox({
+      coalesce: input.coalesce,
+      frameMs: input.frameMs,
+      reach: () => this.#ledger.sequences.reach,
+      post,
+    });
     this.#pairs = new SyncPairs({
       event: (event) => this.#pass(event),
       lateSequence: (sessionId, sequence) => this.#noteLateSequence(sessionId, sequence),
@@ -129,7 +137,8 @@ export class StreamTask {
     const options = { url: this.#input.url, authorization: this.#input.authorization, signal };
     try {
       await this.#probe.prove(this.#input.directory, options);
-      const history = this.#inGap ? await readHistory(this.#ledger.sequences, options, () => this.#outbox.counters.malformed++) : [];
+      const missed = this.#inGap && this.#mayReplay();
+      const history = missed ? await readHistory(this.#ledger.sequences, options, () => this.#outbox.counters.malformed++) : [];
       if (signal.aborted) return;
       const arrived = this.#arrived;
       this.#arrived = [];
@@ -140,10 +149,16 @@ export class StreamTask {
     }
   }
 
+  /** The history brings sessions that are not named from their start: with very many of them no server can answer. */
+  #mayReplay(): boolean {
+    return this.#ledger.sequences.reach.forgottenSessions <= mostForgottenSessions;
+  }
+
   #goLive(replayed: number): void {
+    const incomplete = this.#inGap && !this.#mayReplay();
     this.#phase = 'live';
     this.#inGap = false;
-    this.#outbox.postInOrder({ type: 'live', generation: this.#generation, replayed, baselineId: this.#ledger.baselineId });
+    this.#outbox.postInOrder({ type: 'live', generation: this.#generation, replayed, incomplete, baselineId: this.#ledger.baselineId });
   }
 
   /** An event of the connection, with its number when it has one. */
@@ -154,7 +169,7 @@ export class StreamTask {
 
   #noteLateSequence(sessionId: string, sequence: number): void {
     if (this.#phase !== 'live' || (this.#ledger.sequences.get(sessionId) ?? -1) >= sequence) return;
-    this.#ledger.sequences.set(sessionId, sequence);
+    this.#ledger.sequences.note(sessionId, sequence);
     this.#outbox.noteSequence(sessionId, sequence);
   }
 

@@ -1,0 +1,45 @@
+import { queryObjects } from 'node:v8';
+import { syntheticBinary } from '@opencode-manager/bench';
+import { launchServer } from '@opencode-manager/core';
+import { expect, test } from 'vitest';
+import { createActor, createMachine } from 'xstate';
+import { AskDesk } from '../../src/policy/ask-desk.ts';
+import { createSessionPool, type SessionPool } from '../../src/index.ts';
+import { SessionHost } from '../../src/session/session-host.ts';
+import { TurnObserver } from '../../src/session/turn-observer.ts';
+
+/** Turns at once; a pool keeps twice as many sessions at rest, at most. */
+const slots = 50;
+const resting = 2 * slots;
+
+/** XState exports the type alone. */
+const Actor = createActor(createMachine({})).constructor as new () => object;
+
+/** Live objects after a full collection, by what a task could leave behind. */
+function liveObjects(): Record<string, number> {
+  const classes = { SessionHost, TurnObserver, AskDesk, Actor, AbortController, Map, Set, Promise };
+  return Object.fromEntries(Object.entries(classes).map(([name, constructor]) => [name, Number(queryObjects(constructor))]));
+}
+
+async function finish(pool: SessionPool, count: number): Promise<void> {
+  for await (const { outcome } of pool.runAll(Array.from({ length: count }, () => ({ prompt: 'say done' }))))
+    expect(outcome).toBe('succeeded');
+}
+
+test('finished tasks leave no object behind, whatever their number', async () => {
+  await using binary = await syntheticBinary();
+  await using server = await launchServer({
+    binary: binary.path,
+    env: binary.env({ deltasPerTurn: 2, eventsPerSecond: 0, sharers: 0 }),
+    opencodeConfig: { model: 'synthetic/instant' },
+  });
+  await using pool = await createSessionPool({ server, maxSessions: slots });
+  await finish(pool, 200);
+  const afterFew = liveObjects();
+  await finish(pool, 1000);
+  const afterMany = liveObjects();
+  expect(afterFew['SessionHost']).toBe(resting);
+  expect([afterMany['SessionHost'], afterMany['TurnObserver'], afterMany['AskDesk']]).toEqual([resting, 0, 0]);
+  // What belongs to connections and timers comes and goes; one object a task would be 1000.
+  for (const [name, count] of Object.entries(afterMany)) expect.soft(count - afterFew[name]!, name).toBeLessThan(200);
+}, 60_000);

@@ -1,0 +1,89 @@
+import type { Reach } from './messages.ts';
+import { ownText } from './own-text.ts';
+
+/** Sessions that a history request may name: opencode 1.18 answers 500 beyond 1,000 (the depth of SQLite's expressions). */
+const namedSessions = 900;
+
+export interface SessionPlacesOptions {
+  /** Places to begin with, and how far they reach. */
+  readonly sequences?: Iterable<readonly [string, number]> | undefined;
+  readonly reach?: Reach | undefined;
+  /** A session has not been active for long; whoever remembers something of it may forget it too. */
+  readonly onForgotten?: (sessionId: string) => void;
+  /** Sessions that are remembered at most. */
+  readonly limit?: number;
+}
+
+/**
+ * The newest durable sequence of each session that was active lately, in bounded memory: two generations, the older of
+ * which is forgotten when the younger has half of the limit. What was passed on of a forgotten session is not younger
+ * than `reach.forgottenId`, so that a replay, which brings such a session from its start, can leave it out.
+ */
+export class SessionPlaces {
+  readonly #limit: number;
+  readonly #onForgotten: (sessionId: string) => void;
+  #younger: Map<string, number>;
+  #older: Map<string, number>;
+  /** Newest event that was noted when the younger generation began: those of the older one are not younger. */
+  #olderUpToId: string;
+  #reach: Reach;
+
+  constructor({ sequences, reach, onForgotten = () => undefined, limit = namedSessions }: SessionPlacesOptions = {}) {
+    this.#limit = limit;
+    this.#onForgotten = onForgotten;
+    const known = [...(sequences ?? [])];
+    this.#older = new Map(known.slice(0, -limit / 2));
+    this.#younger = new Map(known.slice(-limit / 2));
+    this.#reach = reach ?? { newestId: '', forgottenId: '', forgottenSessions: 0 };
+    this.#olderUpToId = this.#reach.newestId;
+  }
+
+  get reach(): Reach {
+    return this.#reach;
+  }
+
+  get size(): number {
+    return this.#younger.size + this.#older.size;
+  }
+
+  get(sessionId: string): number | undefined {
+    return this.#younger.get(sessionId) ?? this.#older.get(sessionId);
+  }
+
+  has(sessionId: string): boolean {
+    return this.get(sessionId) !== undefined;
+  }
+
+  /** Notes an event that was passed on; without an id, one that was passed on before its number was known. */
+  note(sessionId: string, sequence: number, eventId = this.#reach.newestId): void {
+    if (this.#younger.has(sessionId)) {
+      // A map keeps the key that came first.
+      this.#younger.set(sessionId, sequence);
+    } else {
+      if (this.#younger.size >= this.#limit / 2) this.#turn();
+      this.#older.delete(sessionId);
+      this.#younger.set(ownText(sessionId), sequence);
+    }
+    this.#reach.newestId = eventId;
+  }
+
+  /** Notes what need not be asked for again, while there is room. */
+  noteWhileRoom(sessionId: string, sequence: number): void {
+    if (this.#younger.has(sessionId)) this.#younger.set(sessionId, sequence);
+    else if (this.#older.has(sessionId) || this.size < this.#limit / 2) this.#older.set(ownText(sessionId), sequence);
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, number]> {
+    return new Map([...this.#older, ...this.#younger]).entries();
+  }
+
+  #turn(): void {
+    const forgotten = this.#older;
+    if (forgotten.size > 0) this.#reach.forgottenId = this.#olderUpToId;
+    this.#reach.forgottenSessions += forgotten.size;
+    this.#older = this.#younger;
+    this.#younger = new Map();
+    this.#olderUpToId = ownText(this.#reach.newestId);
+    for (const sessionId of forgotten.keys()) this.#onForgotten(sessionId);
+  }
+}
