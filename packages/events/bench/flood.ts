@@ -37,7 +37,7 @@ async function flood(subscribe: Subscribe, { sessions = 100, events = 300_000 }:
     if (tally.deltaCharacters !== deltaCharacters) throw new Error(`${tally.deltaCharacters} of ${deltaCharacters} characters came`);
   };
   // The compiler's work on hot code is not the price of an event.
-  await one(Math.min(100_000, events));
+  await one(Math.min(500_000, events));
   const metrics = await measure(
     () => one(events),
     events,
