@@ -196,6 +196,36 @@ describe('losses', () => {
     expect(ofType(events, 'session.updated').map((event) => event.durableSequence)).toEqual([0, 1]);
     expect(peer.historyRequests.length).toBe(2);
   });
+
+  const update = (session: string) => peer.publish(session, 'session.updated', { info: { id: session } }, true);
+  const updates = (events: Parameters<typeof ofType>[0]) =>
+    ofType(events, 'session.updated').map(({ sessionId, durableSequence }) => `${sessionId}#${durableSequence}`);
+
+  test('of 1,500 sessions those that were active lately are named, and what was missed of any comes once', async () => {
+    const events = await open();
+    for (let session = 0; session < 1500; session++) update(`s${session}`);
+    await until('all came', () => updates(events).length === 1500);
+    peer.drop('end');
+    for (const session of ['s0', 's1499', 'new']) update(session);
+    await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
+    expect(updates(events).slice(1500).toSorted()).toEqual(['new#0', 's0#1', 's1499#1']);
+    expect(Object.keys(peer.historyRequests[0]!).length).toBeLessThanOrEqual(900);
+    expect(ofType(events, 'stream.live')[1]).toMatchObject({ replayed: 3 });
+    expect(ofType(events, 'stream.live')[1]).not.toHaveProperty('incomplete');
+  });
+
+  test('after thousands of sessions nothing is replayed, the monitor says so, and goes on', async () => {
+    const events = await open();
+    for (let session = 0; session < 3500; session++) update(`s${session}`);
+    await until('all came', () => updates(events).length === 3500);
+    peer.drop('end');
+    await until('the stream is live again', () => ofType(events, 'stream.live').length === 2);
+    expect(ofType(events, 'stream.live')[1]).toMatchObject({ replayed: 0, incomplete: true });
+    expect(peer.historyRequests).toEqual([]);
+    update('s0');
+    await until('what comes next came', () => updates(events).at(-1) === 's0#1');
+    expect(updates(events).length).toBe(3501);
+  });
 });
 
 describe('a server that cannot be used', () => {
