@@ -8,6 +8,8 @@ const switches = [
   'file watcher on',
   'project configuration and skills on',
   'titles generated',
+  'catalogue of models read',
+  'models fetch on, refused',
   'log level DEBUG',
   'log level ERROR',
   '3,000 files',
@@ -21,8 +23,8 @@ const settings: Benchmark = {
     'Which settings of opencode make a batch fast: the settings of the `batch` profile, and the same with one switch the other way. Ten prompts at once with an instant scripted model in one git repository, from a bare undici loop; CPU is that of the server and its children.',
   file: 'packages/core/bench/settings.ts',
   variants: ['batch profile', ...switches],
-  points: [{ label: '', settings: { prompts: 40 } }],
-  rounds: 1,
+  points: [{ label: '', settings: { prompts: 60 } }],
+  rounds: 2,
   onRequest: true,
   figures: [
     {
@@ -84,7 +86,7 @@ const servers: Benchmark = {
 const boundary: Benchmark = {
   name: 'boundary',
   about:
-    'What crosses the thread boundary best: events as objects, as one JSON text, or as a text that names once what the deltas of a part share. Batches of 1,000 events of a flood, every delta by itself.',
+    'What crosses the thread boundary best: events as objects, as one JSON text, or as two texts, of which one names once what deltas share and the other holds what the server wrote. Batches of 1,000 events of a flood, every delta by itself.',
   file: 'packages/events/bench/boundary.ts',
   variants: ['heads and bodies', 'JSON text', 'objects'],
   points: [{ label: '', settings: { batches: 1000 } }],

@@ -4,6 +4,7 @@
 //
 // A bare server and a bare loop, ten prompts at once with an instant scripted model in one git repository: nothing of this
 // project is measured here but its choice of settings.
+import { join } from 'node:path';
 import { bareLoop, cpuSecondsOfTree, runCase, startBareServer, type Metrics, type Settings, type Variant } from '@opencode-manager/bench';
 import { findBinary } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
@@ -40,6 +41,11 @@ const switches: Readonly<Record<string, Switch>> = {
     env: { OPENCODE_DISABLE_PROJECT_CONFIG: '', OPENCODE_DISABLE_CLAUDE_CODE: '', OPENCODE_DISABLE_EXTERNAL_SKILLS: '' },
   },
   'titles generated': { titles: 'generated' },
+  'catalogue of models read': { env: { OPENCODE_MODELS_PATH: '' } },
+  // To a port of this machine on which nobody listens: benchmarks connect to nothing else.
+  'models fetch on, refused': {
+    env: { OPENCODE_MODELS_PATH: '', OPENCODE_DISABLE_MODELS_FETCH: '0', OPENCODE_MODELS_URL: 'http://127.0.0.1:9' },
+  },
   'log level DEBUG': { flags: ['--log-level', 'DEBUG'] },
   'log level ERROR': { flags: ['--log-level', 'ERROR'] },
   '3,000 files': { files: 3000 },
@@ -55,9 +61,10 @@ async function measure(one: Switch, { prompts = 60, concurrency = 10 }: Settings
   await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
   await using workspace = await temporaryWorkspace({ files: filesOf(one.files ?? 1), git: one.git ?? true });
   const config = { ...model.opencodeConfig(), ...batchConfig, ...one.config };
-  await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(config) } });
+  await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(config), 'no-models.json': '{}' } });
   const { path: binary } = await findBinary();
-  const env = Object.fromEntries(Object.entries({ ...batchEnv, ...one.env }).filter(([, value]) => value !== ''));
+  const profile = { ...batchEnv, OPENCODE_MODELS_PATH: join(home.path, 'no-models.json') };
+  const env = Object.fromEntries(Object.entries({ ...profile, ...one.env }).filter(([, value]) => value !== ''));
   await using server = await startBareServer({ binary, directory: workspace.path, home: home.path, env, flags: one.flags ?? [] });
   await using loop = await bareLoop(server, one.titles === 'generated' ? {} : { title: 'bench' });
   await loop.run(concurrency, concurrency);
