@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { Metrics } from '../case/run-case.ts';
 import { runVariant } from './run-variant.ts';
@@ -10,6 +11,7 @@ export type Tell = (line: string) => void;
 export async function measure(benchmark: Benchmark, quick: boolean, tell: Tell): Promise<Measurement> {
   const startedAtMs = Date.now();
   const loadBefore = loadavg()[0]!;
+  const stolenBefore = stolenTicks();
   const series: Series[] = [];
   for (const point of (quick && benchmark.quickPoints) || benchmark.points)
     series.push(...(await measurePoint(benchmark, point, quick, tell)));
@@ -18,9 +20,25 @@ export async function measure(benchmark: Benchmark, quick: boolean, tell: Tell):
     at: new Date(startedAtMs).toISOString(),
     quick,
     load: [loadBefore, loadavg()[0]!],
+    ...stolenSince(stolenBefore),
     seconds: Math.round((Date.now() - startedAtMs) / 1000),
     series,
   };
+}
+
+/** Time that the host of a virtual machine has given to others, and all time, in ticks of all cores. */
+function stolenTicks(): { readonly stolen: number; readonly all: number } | undefined {
+  try {
+    const ticks = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+    return { stolen: ticks[7]!, all: ticks.reduce((sum, part) => sum + part, 0) };
+  } catch {
+    return undefined;
+  }
+}
+
+function stolenSince(before: ReturnType<typeof stolenTicks>): { readonly stolen?: number } {
+  const now = stolenTicks();
+  return before && now && now.all > before.all ? { stolen: (now.stolen - before.stolen) / (now.all - before.all) } : {};
 }
 
 async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, tell: Tell): Promise<Series[]> {

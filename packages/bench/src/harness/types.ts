@@ -67,6 +67,8 @@ export interface Measurement {
   readonly quick: boolean;
   /** The machine's load (processes that wanted a core, over one minute) before the first run and after the last. */
   readonly load: readonly [number, number];
+  /** Share of the cores' time that the machine's host gave to others meanwhile, 0 to 1; absent where nobody tells. */
+  readonly stolen?: number;
   readonly seconds: number;
   readonly series: readonly Series[];
 }

@@ -34,7 +34,7 @@ function renderMachine({ machine }: Results): string {
 
 function renderBenchmark(benchmark: Benchmark, measurement: Measurement): string {
   const [before, after] = measurement.load.map((load) => load.toFixed(1));
-  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after.`;
+  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after${stolenPart(measurement)}.`;
   return [`## ${benchmark.name}`, `${benchmark.about} ${conditions}`, renderTable(benchmark, measurement)].join('\n\n');
 }
 
@@ -53,4 +53,9 @@ function range({ min, max, rounds }: Spread, digits: number): string {
 
 function number(value: number, digits: number): string {
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A virtual machine stands still while its host works for others: delays of milliseconds then are the host's. */
+function stolenPart({ stolen }: Measurement): string {
+  return stolen === undefined ? '' : `; the host took ${(100 * stolen).toFixed(1)} % of the cores meanwhile`;
 }
