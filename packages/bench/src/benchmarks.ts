@@ -16,14 +16,15 @@ const flood: Benchmark = {
   quickPoints: only({ events: 50_000 }),
   rounds: 3,
   figures: [
-    flooded('Main-thread CPU per event, deltas joined', 'mainThreadUsPerEvent', 'coalesced', { value: 0.45 }),
+    { ...flooded('Main-thread CPU per event, deltas joined', 'mainThreadUsPerEvent', 'coalesced', { value: 0.45 }), inChart: true },
     flooded('Main-thread CPU per event, every delta', 'mainThreadUsPerEvent', 'every delta', { value: 1 }),
-    { ...flooded('Event-loop delay p99 in the flood', 'delayP99Ms', 'coalesced', { value: 20 }), unit: 'ms', digits: 1 },
+    { ...flooded('Event-loop delay p99 in the flood', 'delayP99Ms', 'coalesced', { value: 20 }), unit: 'ms', digits: 1, inChart: true },
     {
       ...flooded('Events a second end to end', 'eventsPerSecond', 'coalesced', { value: 300_000 }),
       unit: 'events/s',
       digits: 0,
       better: 'higher',
+      inChart: true,
     },
     flooded('CPU per event, all threads', 'processUsPerEvent', 'coalesced'),
   ],
@@ -121,7 +122,7 @@ const tasks: Benchmark = {
       goal: { value: 5 },
     },
     {
-      title: 'Peak memory of the manager',
+      title: 'Peak memory of the manager, 1,000 tasks',
       metric: 'peakMemoryMb',
       unit: 'MB',
       digits: 0,
@@ -129,6 +130,7 @@ const tasks: Benchmark = {
       ours: 'pool',
       peers: ['undici loop'],
       goal: { value: 150 },
+      inChart: true,
     },
     {
       title: 'Tasks a second',
@@ -223,8 +225,12 @@ const launch: Benchmark = {
   points: only({}),
   rounds: 5,
   figures: [
-    { ...launching('Ready, over the listening line', 'readyMs', ['listening line']), goal: { above: 100, peer: 'listening line' } },
-    launching('Ready, over the first answer', 'readyMs', ['first answer', 'relaunch', 'catalogued provider']),
+    {
+      ...launching('A server is ready, over the listening line', 'readyMs', ['listening line']),
+      goal: { above: 100, peer: 'listening line' },
+      inChart: true,
+    },
+    launching('A server is ready, over the first answer', 'readyMs', ['first answer', 'relaunch', 'catalogued provider']),
     {
       ...launching('CPU until ready', 'readyCpuSeconds', ['listening line', 'first answer', 'relaunch', 'catalogued provider']),
       unit: 's',
@@ -236,7 +242,11 @@ const launch: Benchmark = {
       unit: 's',
       digits: 2,
     },
-    { ...launching('Memory of the server after it', 'residentMb', ['first answer', 'relaunch', 'catalogued provider']), unit: 'MB' },
+    {
+      ...launching('Memory of the server after a first turn', 'residentMb', ['first answer', 'relaunch', 'catalogued provider']),
+      unit: 'MB',
+      inChart: true,
+    },
   ],
 };
 
@@ -283,6 +293,7 @@ function prompted(title: string, metric: string, unit: string, count: number, go
     ours: 'pool',
     peers,
     ...(goal && { goal }),
+    ...(count === 10 && { inChart: true as const }),
   };
 }
 

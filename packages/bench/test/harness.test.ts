@@ -26,6 +26,7 @@ const flood: Benchmark = {
       ours: 'coalesced',
       peers: ['undici + parser'],
       goal: { value: 1 },
+      inChart: true,
     },
   ],
 };
@@ -78,6 +79,8 @@ test('page and chart hold what was measured', () => {
   const row = '| CPU per event, us | coalesced **0.20** (0.10-0.30) | undici + parser 3.00 (2.00-4.00) | 15.0x | <= 1 us | yes |';
   expect(renderMarkdown(results, [flood])).toContain(row);
   expect(renderChart(results, [flood])).toContain('>undici + parser</text>');
+  const { inChart: _, ...unchosen } = flood.figures[0]!;
+  expect(renderChart(results, [{ ...flood, figures: [unchosen] }])).not.toContain('undici + parser');
 });
 
 test('every benchmark has a name of its own, and figures of its own variants and points', () => {

@@ -43,6 +43,8 @@ export interface Figure {
   readonly peers: readonly string[];
   /** What is to be reached: a bound for our value, or for the ratio to one peer. */
   readonly goal?: Goal;
+  /** The chart shows it: few do, because a chart that shows all shows nothing. */
+  readonly inChart?: true;
 }
 
 export type Goal =

@@ -8,11 +8,11 @@ const barHeight = 16;
 const step = 22;
 const panelGap = 46;
 
-/** A chart of every figure that has a peer: bars of ours and theirs, readable on light and dark ground. */
+/** A chart of the figures that were chosen for it: bars of ours and theirs, readable on light and dark ground. */
 export function renderChart(results: Results, benchmarks: readonly Benchmark[]): string {
   const figures = benchmarks.flatMap((benchmark) => {
     const measurement = results.measurements.find(({ benchmark: name }) => name === benchmark.name);
-    return measurement ? figuresOf(benchmark, measurement).filter(({ peers }) => peers.length > 0) : [];
+    return measurement ? figuresOf(benchmark, measurement).filter(({ figure }) => figure.inChart) : [];
   });
   const panels: string[] = [];
   let top = 12;
