@@ -7,7 +7,7 @@ import { resolveWorkerFile } from './worker-file.ts';
 const connectionsPerThread = 4;
 const maxThreads = 16;
 
-/** V8 would let it grow to 48 MB; what a batch allocates is garbage when it has left. With 8 MB a flood costs a twentieth more. */
+/** V8 would let it grow to 48 MB; what a batch allocates is garbage when it has left. With 8 MB the collector's threads take more of a flood. */
 const maxYoungGenerationSizeMb = 24;
 
 /** The threads of this process that read event streams; they come with the first monitor and go with the last. */
