@@ -1,10 +1,10 @@
-import { realpath, stat } from 'node:fs/promises';
+import { realpathSync, statSync, type Stats } from 'node:fs';
 import { OpencodeManagerError, type ErrorCode, type OpencodeServer, type TurnRequest } from '@opencode-manager/core';
 
 /** The real path of a directory. @throws `DIRECTORY_MISSING` */
-export async function existingDirectory(directory: string): Promise<string> {
-  const found = await stat(directory).catch(() => undefined);
-  if (found?.isDirectory()) return realpath(directory);
+export function existingDirectory(directory: string): string {
+  const found = lookAt(directory);
+  if (found?.isDirectory()) return realpathSync.native(directory);
   throw new OpencodeManagerError(
     'DIRECTORY_MISSING',
     `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`,
@@ -12,6 +12,14 @@ export async function existingDirectory(directory: string): Promise<string> {
       details: { field: 'directory', value: directory },
     },
   );
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

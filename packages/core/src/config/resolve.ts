@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
@@ -20,13 +20,13 @@ export interface ResolvedConfig extends Omit<
 }
 
 /** @throws OpencodeManagerError `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING` */
-export async function resolveConfig(config: ServerConfig): Promise<ResolvedConfig> {
+export function resolveConfig(config: ServerConfig): ResolvedConfig {
   const { signal, ...fields } = config;
   const parsed = parseServerConfig(fields);
   return {
     ...parsed,
     ...(signal && { signal }),
-    directory: await realDirectory(parsed.directory ?? process.cwd(), 'directory'),
+    directory: realDirectory(parsed.directory ?? process.cwd(), 'directory'),
     hostname: parsed.hostname ?? '127.0.0.1',
     port: parsed.port ?? 0,
     profile: parsed.profile ?? 'batch',
@@ -71,10 +71,10 @@ function absolutePaths(parsed: z.output<typeof serverConfigSchema>): Partial<Res
 }
 
 /** The real path of an existing directory. @throws `DIRECTORY_MISSING` naming the option */
-export async function realDirectory(path: string, option: string): Promise<string> {
+export function realDirectory(path: string, option: string): string {
   try {
-    const real = await realpath(path);
-    if ((await stat(real)).isDirectory()) return real;
+    const real = realpathSync.native(path);
+    if (statSync(real).isDirectory()) return real;
     throw new OpencodeManagerError('DIRECTORY_MISSING', `${option}: ${path} is not a directory.`, { details: { option, path } });
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;

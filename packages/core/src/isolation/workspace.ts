@@ -1,18 +1,15 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'jsonc-parser';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { shareReads } from './shared-reads.ts';
+
+// Every session begins with a look at a dozen places, most of which do not exist. To ask a thread for one of them costs the
+// main thread 0.1 ms, and the session waits for it; to look at all of them at once costs as much, and nobody waits.
 
 /** The nearest directory at or above `directory` that has a `.git`; undefined outside git. */
-export async function repositoryRoot(directory: string): Promise<string | undefined> {
-  for (const candidate of withParents(directory)) if (await exists(join(candidate, '.git'))) return candidate;
-  return undefined;
+export function repositoryRoot(directory: string): string | undefined {
+  return [...withParents(directory)].find((candidate) => existsSync(join(candidate, '.git')));
 }
-
-/** Many sessions begin in one directory at once, and each look at it is a dozen calls of the file system. */
-const lookForPlugins = shareReads(findPlugins);
-const readInstructions = shareReads(findInstructions);
 
 /**
  * Refuses a workspace that carries opencode plugins: `.opencode/plugin(s)/*` files, or `plugin`/`plugins` keys of an
@@ -20,8 +17,8 @@ const readInstructions = shareReads(findInstructions);
  * imports them into the server on the first prompt, and no switch of it stops that.
  * @throws `WORKSPACE_UNTRUSTED` naming what was found
  */
-export async function refuseUntrustedWorkspace(directory: string): Promise<void> {
-  const found = await lookForPlugins(directory);
+export function refuseUntrustedWorkspace(directory: string): void {
+  const found = findPlugins(directory);
   if (found === undefined) return;
   throw new OpencodeManagerError(
     'WORKSPACE_UNTRUSTED',
@@ -30,61 +27,45 @@ export async function refuseUntrustedWorkspace(directory: string): Promise<void>
   );
 }
 
-async function findPlugins(directory: string): Promise<string | undefined> {
-  const root = await repositoryRoot(directory);
-  const found = await Promise.all([...withParents(directory, root)].map(pluginsAt));
-  return found.find((plugins) => plugins !== undefined);
+function findPlugins(directory: string): string | undefined {
+  return firstOf(withParents(directory, repositoryRoot(directory)), pluginsAt);
 }
 
-/** Every task begins with this look, and most places have none of it: what is not there is not looked into. */
-async function pluginsAt(place: string): Promise<string | undefined> {
+function pluginsAt(place: string): string | undefined {
   const folder = join(place, '.opencode');
-  const hasFolder = await exists(folder);
-  const [files, ...keys] = await Promise.all([
-    hasFolder ? pluginFiles(folder) : undefined,
-    ...[place, ...(hasFolder ? [folder] : [])].map(pluginKeys),
-  ]);
-  return files ?? keys.find((found) => found !== undefined);
+  if (!existsSync(folder)) return pluginKeys(place);
+  return pluginFiles(folder) ?? pluginKeys(place) ?? pluginKeys(folder);
 }
 
 /** The AGENTS.md files from the repository's root down to the directory (outside git the directory's own alone), as one text. */
-export function workspaceInstructions(directory: string): Promise<string | undefined> {
-  return readInstructions(directory);
-}
-
-async function findInstructions(directory: string): Promise<string | undefined> {
-  const root = await repositoryRoot(directory);
+export function workspaceInstructions(directory: string): string | undefined {
+  const root = repositoryRoot(directory);
   const places = root === undefined ? [directory] : [...withParents(directory, root)].toReversed();
-  const texts = await Promise.all(places.map(instructionsOf));
-  const found = texts.filter((text) => text !== undefined);
-  return found.length === 0 ? undefined : found.join('\n\n');
+  const texts = places.map(instructionsOf).filter((text) => text !== undefined);
+  return texts.length === 0 ? undefined : texts.join('\n\n');
 }
 
-async function instructionsOf(place: string): Promise<string | undefined> {
+function instructionsOf(place: string): string | undefined {
   const path = join(place, 'AGENTS.md');
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const text = textOf(path);
   return text === undefined || text.trim() === '' ? undefined : `Instructions from: ${path}\n${text}`;
 }
 
-async function pluginFiles(folder: string): Promise<string | undefined> {
-  for (const name of ['plugin', 'plugins']) {
+function pluginFiles(folder: string): string | undefined {
+  return firstOf(['plugin', 'plugins'], (name) => {
     const path = join(folder, name);
-    const names = await readdir(path).catch(() => []);
-    const plugin = names.find((file) => /\.[cm]?[jt]sx?$/.test(file));
-    if (plugin !== undefined) return join(path, plugin);
-  }
-  return undefined;
+    const plugin = namesIn(path).find((file) => /\.[cm]?[jt]sx?$/.test(file));
+    return plugin && join(path, plugin);
+  });
 }
 
-async function pluginKeys(place: string): Promise<string | undefined> {
-  for (const file of ['opencode.json', 'opencode.jsonc']) {
+function pluginKeys(place: string): string | undefined {
+  return firstOf(['opencode.json', 'opencode.jsonc'], (file) => {
     const path = join(place, file);
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text === undefined) continue;
-    const config = parse(text) as Record<string, unknown> | undefined;
-    for (const key of ['plugin', 'plugins']) if (hasEntries(config?.[key])) return `${key} in ${path}`;
-  }
-  return undefined;
+    const config = parse(textOf(path) ?? '') as Record<string, unknown> | undefined;
+    const key = ['plugin', 'plugins'].find((name) => hasEntries(config?.[name]));
+    return key && `${key} in ${path}`;
+  });
 }
 
 function hasEntries(value: unknown): boolean {
@@ -99,9 +80,29 @@ function* withParents(directory: string, root = '/'): Generator<string> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+function firstOf<Item>(items: Iterable<Item>, find: (item: Item) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Undefined when it cannot be read. A look first: the error of a failed read, which nobody reads, costs ten times as much. */
+function textOf(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 }

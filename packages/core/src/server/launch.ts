@@ -27,9 +27,9 @@ import type { OpencodeServer } from './types.ts';
  */
 export async function launchServer(config: ServerConfig = {}): Promise<OpencodeServer> {
   refuseUnsupportedPlatform();
-  const resolved = await resolveConfig(config);
+  const resolved = resolveConfig(config);
   refuseAborted(resolved.signal);
-  if (resolved.projectConfig !== 'all') await refuseUntrustedWorkspace(resolved.directory);
+  if (resolved.projectConfig !== 'all') refuseUntrustedWorkspace(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);

@@ -59,7 +59,7 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
     operations: (id, directory = config.directory) => operationsOf(id, directory),
     snapshot: (directory = config.directory, options) => snapshots.read(directory, options),
     catalogue: (directory = config.directory, options) => catalogue(directory, options),
-    checkDirectory: (directory) => checkDirectory(config, directory),
+    checkDirectory: async (directory) => checkDirectory(config, directory),
     ...lookUps(client, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
@@ -110,16 +110,16 @@ function lookUps(
   };
 }
 
-async function checkDirectory(config: ResolvedConfig, wanted: string): Promise<string> {
-  const directory = await realDirectory(wanted, 'directory');
-  if (config.projectConfig !== 'all') await refuseUntrustedWorkspace(directory);
+function checkDirectory(config: ResolvedConfig, wanted: string): string {
+  const directory = realDirectory(wanted, 'directory');
+  if (config.projectConfig !== 'all') refuseUntrustedWorkspace(directory);
   return directory;
 }
 
 async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
   const { title, permission, directory: wanted = config.directory, ...call } = options;
   // Again for each session: an agent may have written a plugin meanwhile, and other directories were never looked at.
-  const directory = await checkDirectory(config, wanted);
+  const directory = checkDirectory(config, wanted);
   const body = { ...(title !== undefined && { title }), ...(permission && { permission }) };
   const info = await client.call(requests.createSession(directory, body), call);
   if (info.directory === directory) return info;

@@ -1,5 +1,5 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
-import { shareReads } from '../isolation/shared-reads.ts';
+import { shareReads } from './shared-reads.ts';
 import { requests } from '../protocol/index.ts';
 import type { DirectorySnapshot } from '../session/types.ts';
 

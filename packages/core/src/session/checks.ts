@@ -39,8 +39,8 @@ export function assertSnapshots(snapshots: boolean): void {
 }
 
 /** @throws `REVERT_OUTSIDE_GIT` */
-export async function assertInsideGit(directory: string): Promise<void> {
-  if ((await repositoryRoot(directory)) !== undefined) return;
+export function assertInsideGit(directory: string): void {
+  if (repositoryRoot(directory) !== undefined) return;
   throw new OpencodeManagerError(
     'REVERT_OUTSIDE_GIT',
     `directory: ${directory} is not in a git repository, so opencode would restore no files. Nothing was changed.`,

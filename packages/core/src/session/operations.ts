@@ -19,7 +19,7 @@ export function createOperations({ client, sendInstructions }: OperationsContext
     id,
     directory,
     async submit(turn, options = {}) {
-      const instructions = sendInstructions && turn.kind === 'prompt' ? await workspaceInstructions(directory) : undefined;
+      const instructions = sendInstructions && turn.kind === 'prompt' ? workspaceInstructions(directory) : undefined;
       const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
       await client.call(turnRequest(id, directory, turn, instructions), { ...untilTurnEnds, ...options });
     },

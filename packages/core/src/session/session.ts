@@ -57,7 +57,7 @@ function historyMethods(context: SessionContext, operations: SessionOperations, 
     revertMessage: (messageId, options) =>
       turns.whenQuiet(async () => {
         assertSnapshots(context.snapshots);
-        await assertInsideGit(operations.directory);
+        assertInsideGit(operations.directory);
         await assertMessage(operations, messageId, options);
         await operations.revert(messageId, options);
       }, options?.signal),
