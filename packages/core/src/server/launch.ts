@@ -1,4 +1,4 @@
-import { resolveConfig, type ServerConfig } from '../config/index.ts';
+import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { explainFullDisk, prepareStateDirectory, readAuthFile, refuseUntrustedWorkspace } from '../isolation/index.ts';
 import { findBinary } from './binary.ts';
@@ -29,10 +29,7 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
   refuseUnsupportedPlatform();
   const resolved = await resolveConfig(config);
   refuseAborted(resolved.signal);
-  if (resolved.projectConfig !== 'all') await refuseUntrustedWorkspace(resolved.directory);
-  const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
-  const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
-  if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
+  const { binary, auth } = await inspectInputs(resolved);
   const state = await prepareStateDirectory(resolved);
   const run = await beginRun(state).catch(async (error: unknown) => {
     throw await explainFullDisk(error, state.layout.root);
@@ -45,6 +42,22 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
     await endRun(run);
     throw explained;
   }
+}
+
+/** Looks at everything that is outside at once; of several refusals the first in this order is told. */
+async function inspectInputs({ directory, projectConfig, binary, authFile, allowOAuth, hostname, port }: ResolvedConfig) {
+  const looks = {
+    workspace: projectConfig === 'all' ? Promise.resolve() : refuseUntrustedWorkspace(directory),
+    binary: findBinary(binary === undefined ? {} : { binary }),
+    auth: readAuthFile(authFile, allowOAuth ?? false),
+    port: port === 0 ? Promise.resolve() : assertPortFree(hostname, port),
+  };
+  // All of them end before anything else is done: none may still be at work when the launch was refused.
+  await Promise.allSettled(Object.values(looks));
+  await looks.workspace;
+  const found = { binary: await looks.binary, auth: await looks.auth };
+  await looks.port;
+  return found;
 }
 
 function refuseUnsupportedPlatform(): void {
