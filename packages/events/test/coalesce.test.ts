@@ -15,7 +15,7 @@ describe('WaitingEvents', () => {
       waiting.push(delta('a', 'p', '2')),
       waiting.push(delta('b', 'q', 'x')),
       waiting.push(delta('a', 'p', '3')),
-    ]).toEqual([false, true, false, true]);
+    ]).toEqual(['waiting', 'joined', 'waiting', 'joined']);
     expect(summary(waiting.take())).toEqual(['a:p=123', 'b:q=x']);
     expect(waiting.length).toBe(0);
   });
@@ -40,10 +40,10 @@ describe('WaitingEvents', () => {
     const waiting = new WaitingEvents(true);
     waiting.push(delta('a', 'p', '1'));
     waiting.take();
-    expect(waiting.push(delta('a', 'p', '2'))).toBe(false);
+    expect(waiting.push(delta('a', 'p', '2'))).toBe('waiting');
 
     const plain = new WaitingEvents(false);
-    expect([plain.push(delta('a', 'p', '1')), plain.push(delta('a', 'p', '2'))]).toEqual([false, false]);
+    expect([plain.push(delta('a', 'p', '1')), plain.push(delta('a', 'p', '2'))]).toEqual(['waiting', 'waiting']);
     expect(plain.length).toBe(2);
   });
 
@@ -56,10 +56,44 @@ describe('WaitingEvents', () => {
     expect(joined!.id).toBe(newest.id);
   });
 
+  test('holds the deltas of a session that nobody follows until it says something else', () => {
+    const waiting = new WaitingEvents(true, (session) => session === 'live');
+    expect([
+      waiting.push(delta('a', 'p', '1')),
+      waiting.push(delta('live', 'q', 'x')),
+      waiting.push(delta('a', 'p', '2')),
+      waiting.push(idle('b')),
+    ]).toEqual(['held', 'waiting', 'joined', 'waiting']);
+    expect(summary(waiting.take())).toEqual(['live:q=x', 'b:session.idle']);
+    waiting.push(delta('a', 'p', '3'));
+    waiting.push(idle('a'));
+    expect(summary(waiting.take())).toEqual(['a:p=123', 'a:session.idle']);
+    expect(waiting.heldSinceMs).toBeUndefined();
+  });
+
+  test('lets go what was held long enough, and nothing younger', () => {
+    const waiting = new WaitingEvents(true, () => false);
+    waiting.push(delta('a', 'p', '1'));
+    const sinceMs = waiting.heldSinceMs!;
+    waiting.releaseSince(sinceMs - 1);
+    expect([waiting.length, waiting.heldSinceMs]).toEqual([0, sinceMs]);
+    waiting.releaseSince(sinceMs);
+    expect([summary(waiting.take()), waiting.heldSinceMs]).toEqual([['a:p=1'], undefined]);
+  });
+
+  test('another part or field of the session lets go what was held', () => {
+    const waiting = new WaitingEvents(true, () => false);
+    for (const event of [delta('a', 'p', '1'), delta('a', 'q', '2'), delta('a', 'q', '3', 'reasoning')]) waiting.push(event);
+    expect(summary(waiting.take())).toEqual(['a:p=1', 'a:q=2']);
+    waiting.release('a');
+    expect(summary(waiting.take())).toEqual(['a:q=3']);
+  });
+
   test.each(Array.from({ length: 50 }, (_, index) => index + 1))('keeps order and text of every session (seed %i)', (seed) => {
     const random = seededRandom(seed);
     const sessions = ['a', 'b', 'c'];
-    const waiting = new WaitingEvents(true);
+    const followed = new Set(sessions);
+    const waiting = new WaitingEvents(true, (session) => followed.has(session));
     const sent: ServerEvent[] = [];
     const received: ServerEvent[] = [];
     for (let index = 0; index < 200; index++) {
@@ -73,8 +107,12 @@ describe('WaitingEvents', () => {
       ])();
       sent.push(structuredClone(event));
       waiting.push(event);
+      if (random.below(10) === 0) waiting.release(session);
+      if (random.below(20) === 0) waiting.releaseSince(Infinity);
+      if (random.below(10) === 0 && !followed.delete(session)) followed.add(session);
       if (random.below(20) === 0) received.push(...(waiting.take() as ServerEvent[]));
     }
+    waiting.releaseSince(Infinity);
     received.push(...(waiting.take() as ServerEvent[]));
     expect(assembleParts(received)).toEqual(assembleParts(sent));
     for (const session of sessions) expect(flatText(received, session)).toBe(flatText(sent, session));

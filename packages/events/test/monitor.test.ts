@@ -149,6 +149,89 @@ describe('listeners', () => {
   });
 });
 
+describe('patient listeners', () => {
+  /** Deltas of a session, each in a read of its own. */
+  const publishApart = async (session: string, deltas: readonly string[]) => {
+    for (const delta of deltas) {
+      publishDelta(session, `part of ${session}`, delta);
+      peer.publish('other', 'session.idle', {});
+      const idles = watch(monitor, { sessionId: 'other' });
+      await until('the event behind it came', () => idles.length > 0);
+    }
+  };
+  const listenPatiently = (sessionId: string) => {
+    const events: string[] = [];
+    monitor.on({ sessionId }, (event) => events.push(event.type === 'part.delta' ? event.data.delta : event.type), { patienceMs: 1000 });
+    return events;
+  };
+  const isIdle = (events: readonly string[]) => () => events.at(-1) === 'session.idle';
+
+  test('get the deltas of a part as one, before what the session says next', async () => {
+    const events = listenPatiently('s');
+    await publishApart('s', ['1', '2', '3']);
+    peer.publish('s', 'session.idle', {});
+    await until('the end came', isIdle(events));
+    expect(events).toEqual(['123', 'session.idle']);
+    expect(monitor.stats).toMatchObject({ coalesced: 2 });
+  });
+
+  test('get a delta without anything behind it too', async () => {
+    const events = listenPatiently('s');
+    publishDelta('s', 'p', 'alone');
+    await until('it came', () => events.length > 0);
+    expect(events).toEqual(['alone']);
+  });
+
+  test('get a lost stream told behind what came before it', async () => {
+    const events = listenPatiently('s');
+    await publishApart('s', ['1', '2']);
+    peer.drop('end');
+    await until('the gap was told', () => events.includes('stream.gap'));
+    expect(events.slice(0, 2)).toEqual(['12', 'stream.gap']);
+  });
+
+  test.each([
+    ['the session', { sessionId: 's' }],
+    ['all sessions', {}],
+  ])('beside one that follows %s live, get each delta by itself, and together again when it has left', async (_, filter) => {
+    const events = listenPatiently('s');
+    const leave = monitor.on(filter, () => undefined);
+    await publishApart('s', ['1', '2']);
+    leave();
+    await publishApart('s', ['3', '4']);
+    peer.publish('s', 'session.idle', {});
+    await until('the end came', isIdle(events));
+    expect(events).toEqual(['1', '2', '34', 'session.idle']);
+  });
+
+  test('a new thread knows who is followed live', async () => {
+    const [patient, followed] = [listenPatiently('s'), listenPatiently('t')];
+    monitor.on({ sessionId: 't' }, () => undefined);
+    await streamThreads()[0]!.terminate();
+    await until('the stream is live again', () => patient.includes('stream.live') && followed.includes('stream.live'));
+    for (const session of ['s', 't']) await publishApart(session, ['1', '2']);
+    for (const session of ['s', 't']) peer.publish(session, 'session.idle', {});
+    await until('the ends came', () => isIdle(patient)() && isIdle(followed)());
+    expect([patient, followed].map((events) => events.slice(2))).toEqual([
+      ['12', 'session.idle'],
+      ['1', '2', 'session.idle'],
+    ]);
+  });
+
+  test('the shortest patience counts', async () => {
+    const events = listenPatiently('s');
+    monitor.on({}, () => undefined, { patienceMs: 1 });
+    await publishApart('s', ['1']);
+    await until('the first came by itself', () => events.length === 1);
+    await publishApart('s', ['2']);
+    await until('the second came by itself', () => events.length === 2);
+  });
+
+  test('a patience that is none is refused', () => {
+    expect(() => monitor.on({}, () => undefined, { patienceMs: -1 })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
+});
+
 describe('iterators', () => {
   test('get their own session in order and end when the consumer leaves', async () => {
     const iterator = monitor.sessionEvents('s');

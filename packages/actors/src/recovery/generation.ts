@@ -9,6 +9,8 @@ export interface GenerationOptions {
   readonly health: HealthCheck | undefined;
   /** Wait between two readings of its memory, in milliseconds. */
   readonly memoryCheckMs: number;
+  /** How long a delta may wait to be joined with those that follow, in milliseconds: a turn needs its text, not its pace. */
+  readonly patienceMs: number;
   readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
   /** Gone or of no use; told once. Expected: somebody stopped it. */
   readonly onLost: (generation: Generation, error: SerializedError, isExpected: boolean) => void;
@@ -27,10 +29,11 @@ export class Generation {
   #unwatched = false;
 
   constructor(options: GenerationOptions) {
+    const { monitor, server, patienceMs, onEvent } = options;
     this.#options = options;
-    this.server = options.server;
-    this.monitor = options.monitor;
-    this.#stopListening = options.monitor.on({}, (event) => options.onEvent(event, options.server));
+    this.server = server;
+    this.monitor = monitor;
+    this.#stopListening = monitor.on({}, (event) => onEvent(event, server), { patienceMs });
   }
 
   get isLost(): boolean {

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { FromStreamTask, ResumePoint, StreamTaskInput, ToStreamTask } from '../worker/messages.ts';
+import type { FromStreamTask, StreamTaskInput, ToStreamTask } from '../worker/messages.ts';
 import { leaseStreamThreads, type StreamThreadsLease } from './stream-threads.ts';
 
 /** Losses of the thread within the window that are made good; the next one is final. */
@@ -11,7 +11,11 @@ const restartDelaysMs = [50, 100, 200, 400];
 /** A task that was asked to end has this long; then its thread is ended. */
 const closeDeadlineMs = 1000;
 
-export type StreamSettings = Omit<StreamTaskInput, 'generation' | 'resume'>;
+/** What stays as it is for a stream's whole life. */
+export type StreamSettings = Omit<StreamTaskInput, keyof Beginning>;
+
+/** Where a task begins. */
+export type Beginning = Pick<StreamTaskInput, 'generation' | 'resume' | 'following'>;
 
 /** What a supervisor tells, and what it asks before a restart. */
 export interface SupervisorReceiver {
@@ -20,7 +24,7 @@ export interface SupervisorReceiver {
   onLost(error: Error): void;
   /** The thread was lost too often. */
   onGivenUp(error: Error): void;
-  beginning(): { readonly generation: number; readonly resume: ResumePoint | null };
+  beginning(): Beginning;
 }
 
 /** Keeps one stream task running: a lost thread is replaced, within a budget. */

@@ -6,7 +6,7 @@ import { decodeBatch } from '../worker/batch-text.ts';
 import type { FromStreamTask, ResumePoint } from '../worker/messages.ts';
 import { Counters } from './counters.ts';
 import { Readiness } from './readiness.ts';
-import { settingsOf } from './settings.ts';
+import { patienceOf, settingsOf } from './settings.ts';
 import type {
   EventFilter,
   EventMonitor as EventMonitorHandle,
@@ -21,7 +21,10 @@ import type {
 const defaultReadyTimeoutMs = 30_000;
 
 class Monitor implements EventMonitorHandle {
-  readonly #router = new Router(() => this.#counters.unopened++);
+  readonly #router = new Router(
+    () => this.#counters.unopened++,
+    (message) => this.#supervisor.post(message),
+  );
   readonly #readiness = new Readiness();
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
@@ -46,7 +49,7 @@ class Monitor implements EventMonitorHandle {
       onMessage: (message) => this.#onMessage(message),
       onLost: (error) => this.#onWorkerLost(error),
       onGivenUp: (error) => this.#fail(workerLostError(error)),
-      beginning: () => ({ generation: this.#generation, resume: this.#resumePoint() }),
+      beginning: () => ({ generation: this.#generation, resume: this.#resumePoint(), following: this.#router.following }),
     });
     this.#supervisor.start();
   }
@@ -85,9 +88,9 @@ class Monitor implements EventMonitorHandle {
     return this.streamEvents({ sessionId }, options);
   }
 
-  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void {
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void, options: { readonly patienceMs?: number } = {}): () => void {
     this.#assertOpen();
-    const subscription = new ListenerSubscription(filter, listener);
+    const subscription = new ListenerSubscription(filter, listener, patienceOf(options));
     this.#router.add(subscription);
     return () => this.#router.remove(subscription);
   }

@@ -107,8 +107,13 @@ export interface EventMonitor extends AsyncDisposable {
   streamEvents(filter?: EventFilter, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /** Events of one session. */
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
-  /** Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the result to stop. @throws `MONITOR_CLOSED`, or what the monitor failed with */
-  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
+  /**
+   * Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the
+   * result to stop. With `patienceMs`, a delta may wait so long (1,000 at most) to be joined with those that follow, as long as
+   * its session says nothing else and nobody else follows it: for those who need what was written, not its pace.
+   * @throws `MONITOR_CLOSED`, `CONFIG_INVALID`, or what the monitor failed with
+   */
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void, options?: { readonly patienceMs?: number }): () => void;
   /**
    * Resolves when the stream is live: what the server sends from then on reaches its subscribers. The deadline is 30 s
    * when none is given. @throws `STREAM_UNAVAILABLE`, `STREAM_WORKER_LOST`, `MONITOR_CLOSED`, `REQUEST_ABORTED`

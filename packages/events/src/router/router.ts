@@ -1,7 +1,9 @@
 import { isSealed, openData, type SealedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
 import type { MonitorEvent } from '../monitor/types.ts';
 import type { BatchedEvent } from '../worker/batch-text.ts';
+import type { Following, ToStreamTask } from '../worker/messages.ts';
 import { wants } from './filter.ts';
+import { LiveFollowers } from './live-followers.ts';
 import type { Subscription } from './subscriptions.ts';
 
 /** An event that can be delivered. */
@@ -18,26 +20,36 @@ const none: readonly Subscription[] = [];
  */
 export class Router {
   readonly #onMalformed: () => void;
+  readonly #followers: LiveFollowers;
   readonly #bySession = new Map<string, readonly Subscription[]>();
   #general: readonly Subscription[] = none;
   #sequence = 0;
 
-  /** `onMalformed` is told of each event that somebody wanted and that cannot be read. */
-  constructor(onMalformed: () => void = () => undefined) {
+  /** `onMalformed` is told of each event that somebody wanted and that cannot be read, `tell` of whose deltas are wanted live. */
+  constructor(onMalformed: () => void = () => undefined, tell: (message: ToStreamTask) => void = () => undefined) {
     this.#onMalformed = onMalformed;
+    this.#followers = new LiveFollowers(tell);
+  }
+
+  /** Whose deltas are wanted live, for a thread that begins. */
+  get following(): Following {
+    return this.#followers.following;
   }
 
   add(subscription: Subscription): void {
     const { sessions } = subscription.filter;
     if (sessions === null) this.#general = [...this.#general, subscription];
     else for (const id of sessions) this.#bySession.set(id, [...(this.#bySession.get(id) ?? none), subscription]);
+    this.#followers.add(subscription);
   }
 
   remove(subscription: Subscription): void {
+    if (!subscription.active) return;
     subscription.active = false;
     const { sessions } = subscription.filter;
     if (sessions === null) this.#general = this.#general.filter((other) => other !== subscription);
     else for (const id of sessions) this.#removeFromSession(id, subscription);
+    this.#followers.remove(subscription);
   }
 
   /** Numbers and delivers a batch. The events are the router's to change: they were made for it. */

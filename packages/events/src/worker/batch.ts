@@ -1,7 +1,8 @@
 import type { ArrivedEvent } from '@opencode-manager/core/protocol';
 import { encodeBatch, type BatchText } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
-import type { FromStreamTask, Reach, StreamCounters } from './messages.ts';
+import { Followers } from './followers.ts';
+import type { FromStreamTask, Following, Reach, StreamCounters } from './messages.ts';
 import { ownText } from './own-text.ts';
 
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
@@ -22,6 +23,9 @@ const fewEvents = 32;
 /** The last batch left so long ago before that: a flood that is read in small pieces must not become as many batches. */
 const leastPauseMs = 4;
 
+/** What would be due so soon leaves together: one wake-up for the many. */
+const slackMs = 16;
+
 /** Without events, the counters and the time of the newest byte are reported this often. */
 const quietReportMs = 1000;
 
@@ -29,6 +33,7 @@ const quietReportMs = 1000;
  * Collects events and posts them as batches, in order.
  *
  * - At most one batch a frame; a batch that is full leaves at once, and so do few events with a lifecycle event among them.
+ * - Deltas of sessions that nobody follows live leave with their session's next other event, or when they have waited long enough.
  * - Notices (`gap`, `live`) leave after every event that came before them.
  */
 export class Outbox {
@@ -45,15 +50,24 @@ export class Outbox {
   /** A lifecycle event waits. */
   #urgent = false;
   #timer: { readonly timeout: NodeJS.Timeout; readonly isUrgent: boolean } | undefined;
+  readonly #followers: Followers;
+  #heldTimer: NodeJS.Timeout | undefined;
   #lastReportMs = 0;
   /** Milliseconds since the epoch at which the newest byte of the stream came. */
   lastRecordAtMs: number | null = null;
 
-  constructor(options: { coalesce: boolean; frameMs: number; reach: () => Reach; post: (message: FromStreamTask) => void }) {
+  constructor(options: {
+    coalesce: boolean;
+    frameMs: number;
+    following: Following;
+    reach: () => Reach;
+    post: (message: FromStreamTask) => void;
+  }) {
     this.#post = options.post;
     this.#reach = options.reach;
     this.#frameMs = options.frameMs;
-    this.#waiting = new WaitingEvents(options.coalesce);
+    this.#followers = new Followers(options.following);
+    this.#waiting = new WaitingEvents(options.coalesce, (sessionId) => this.#followers.isLive(sessionId));
   }
 
   get counters(): StreamCounters {
@@ -63,7 +77,9 @@ export class Outbox {
   push(event: ArrivedEvent): void {
     this.#counters.events++;
     this.#urgent ||= event.plane === 'lifecycle';
-    if (this.#waiting.push(event)) this.#counters.coalesced++;
+    const went = this.#waiting.push(event);
+    if (went === 'joined') this.#counters.coalesced++;
+    else if (went === 'held') this.#heldTimer ??= setTimeout(this.#onPatience, this.#followers.patienceMs);
     if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
     if (event.directory !== undefined && event.sessionId !== undefined) this.#noteDirectory(event.sessionId, event.directory);
     if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
@@ -88,6 +104,20 @@ export class Outbox {
     this.#directories.set(sessionId, directory);
   }
 
+  /** Somebody follows this session live from now on, or nobody any more; all sessions, when it is null. */
+  follow(sessionId: string | null, on: boolean): void {
+    this.#followers.follow(sessionId, on);
+    if (!on) return;
+    if (sessionId === null) this.#waiting.releaseSince(Infinity);
+    else this.#waiting.release(sessionId);
+    if (this.#waiting.length > 0) this.endOfRead();
+  }
+
+  /** The longest wait of a delta that nobody follows live; it counts for those that come. */
+  bePatient(patienceMs: number): void {
+    this.#followers.patienceMs = patienceMs;
+  }
+
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */
   endOfRead(): void {
     if (this.#waiting.length === 0) return this.#reportWhenQuiet();
@@ -106,6 +136,7 @@ export class Outbox {
 
   /** Posts a message behind everything that waits. */
   postInOrder(message: FromStreamTask): void {
+    this.#waiting.releaseSince(Infinity);
     this.#flush();
     this.#post(message);
   }
@@ -117,8 +148,19 @@ export class Outbox {
 
   close(): void {
     clearTimeout(this.#timer?.timeout);
+    clearTimeout(this.#heldTimer);
     this.#timer = undefined;
+    this.#heldTimer = undefined;
   }
+
+  readonly #onPatience = (): void => {
+    const { patienceMs } = this.#followers;
+    this.#waiting.releaseSince(Date.now() - patienceMs + slackMs);
+    const { heldSinceMs } = this.#waiting;
+    this.#heldTimer =
+      heldSinceMs === undefined ? undefined : setTimeout(this.#onPatience, Math.max(1, heldSinceMs + patienceMs - Date.now()));
+    if (this.#waiting.length > 0) this.endOfRead();
+  };
 
   readonly #onFrame = (): void => {
     this.#timer = undefined;

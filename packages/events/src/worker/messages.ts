@@ -22,6 +22,15 @@ export interface ResumePoint {
   readonly reach?: Readonly<Reach> | undefined;
 }
 
+/** Whose deltas are wanted within a frame. Those of other sessions may wait for the session's next other event. */
+export interface Following {
+  /** Somebody follows all sessions. */
+  readonly all: boolean;
+  readonly sessions: readonly string[];
+  /** Longest wait of a delta that nobody follows live, in milliseconds. */
+  readonly patienceMs: number;
+}
+
 /** Everything that a stream task needs to begin. Holds a secret: it crosses the thread boundary and is never printed. */
 export interface StreamTaskInput {
   /** `http://127.0.0.1:PORT` */
@@ -36,6 +45,7 @@ export interface StreamTaskInput {
   readonly watchdogMs: number;
   readonly reconnectMinMs: number;
   readonly reconnectMaxMs: number;
+  readonly following: Following;
   /** Number of the connection generation that this task begins with. */
   readonly generation: number;
   /** Set when an earlier worker was lost: the task begins inside a gap. */
@@ -46,6 +56,9 @@ export interface StreamTaskInput {
 export type ToStreamTask =
   /** One batch was routed; the task keeps a bounded number of batches on the way. */
   | { readonly type: 'acknowledge' }
+  /** Somebody begins to follow a session live (all of them: null), or nobody does any more. */
+  | { readonly type: 'follow'; readonly sessionId: string | null; readonly on: boolean }
+  | { readonly type: 'patience'; readonly patienceMs: number }
   /** Drop the connection as a fault would, and begin again. */
   | { readonly type: 'reconnect'; readonly reason: string }
   | { readonly type: 'close' };

@@ -48,6 +48,7 @@ export class StreamTask {
     this.#outbox = new Outbox({
       coalesce: input.coalesce,
       frameMs: input.frameMs,
+      following: input.following,
       reach: () => this.#ledger.sequences.reach,
       post,
     });
@@ -81,6 +82,14 @@ export class StreamTask {
 
   acknowledge(): void {
     this.#outbox.acknowledge();
+  }
+
+  follow(sessionId: string | null, on: boolean): void {
+    this.#outbox.follow(sessionId, on);
+  }
+
+  bePatient(patienceMs: number): void {
+    this.#outbox.bePatient(patienceMs);
   }
 
   close(): void {
