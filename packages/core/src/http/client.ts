@@ -54,7 +54,8 @@ export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'a
   };
 }
 
-async function send<Response>(
+/** Sends one request through a dispatcher; see {@link HttpClient.call}. */
+export async function send<Response>(
   agent: Agent,
   { url, authorization }: Pick<ServerCredentials, 'url' | 'authorization'>,
   request: RequestSpec<Response>,

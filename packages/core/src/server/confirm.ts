@@ -28,11 +28,12 @@ const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_00
  * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
  */
 export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
-  // All at once: the wait is for the instance that the directory's routes make, and the others are answered meanwhile.
+  // All at once: the wait is for the instance that the directory's routes make. Whoever makes it goes first, since the server has
+  // one thread, which is free for the others while the instance waits for git.
   const asked = {
-    version: probe(input, 'version', requests.health()),
     configuration: probe(input, 'configuration', requests.config(input.directory)),
     providers: probe(input, 'providers', requests.providers(input.directory)),
+    version: probe(input, 'version', requests.health()),
   };
   // The first that fails is told; what the others say after it is nobody's business.
   for (const answer of Object.values(asked)) answer.catch(() => undefined);

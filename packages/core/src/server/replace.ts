@@ -3,7 +3,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { residentBytes, sessionMark, sweepProcesses } from '../process/table.ts';
 import type { Lifecycle } from './opencode-server.ts';
 import { endRun, type Incarnation, type Run } from './run.ts';
-import { prepareFiles, refuseAborted, startIncarnation, type LaunchPlan } from './start.ts';
+import { prepareFiles, refuseAborted, restoreState, startIncarnation, type LaunchPlan } from './start.ts';
 import { clearIncarnation, endIncarnation } from './stop.ts';
 import type { OpencodeServer } from './types.ts';
 
@@ -44,6 +44,7 @@ function replacing(run: Run, incarnation: Incarnation, start: (stopped: AbortSig
 async function startInPlace(run: Run, plan: LaunchPlan, previous: Incarnation, stopped: AbortSignal): Promise<OpencodeServer> {
   await clearIncarnation(run, previous);
   refuseAborted(stopped);
+  await restoreState(run);
   return startIncarnation(run, plan, await prepareFiles(run, plan), lifecycleOf, either(plan.config.signal, stopped));
 }
 

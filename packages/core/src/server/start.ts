@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
+import { createHttpClient, warmUpHttp, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
 import { writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
@@ -28,11 +28,15 @@ export interface LaunchPlan {
 /** What the handle of an incarnation can do to it and to its run. */
 export type LifecycleOf = (run: Run, plan: LaunchPlan, effective: EffectiveConfig, incarnation: Incarnation) => Lifecycle;
 
+/** Makes good what somebody has removed from the state of a run whose server is started again. @throws `STATE_DIRECTORY_LOCKED` */
+export async function restoreState({ state, lock }: Run): Promise<void> {
+  await makeDirectories(state.layout);
+  await lock.retake();
+}
+
 /** Writes what the server reads at its start; gives the configuration that it is to run with. */
 export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
   const { layout } = run.state;
-  await makeDirectories(layout);
-  await run.lock.retake();
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
   const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
   await writeServerFiles(layout, effective.config, auth, config.directory);
@@ -99,12 +103,13 @@ async function spawnUntilReady(
   // A trusted project's configuration may enable providers that are not known here.
   const modelCatalogue = config.projectConfig === 'all' || needsModelCatalogue(providers, binary.version);
   const named = { runId, serverId, ...login, referencedVariables, modelCatalogue };
-  const environment = await serverEnvironment({ config, layout: state.layout, ...named });
+  const choosePort = () => (config.port === 0 ? freePort(hostname) : Promise.resolve(config.port));
+  let [environment, port] = await Promise.all([serverEnvironment({ config, layout: state.layout, ...named }), choosePort()]);
   for (let attempt = 1; ; attempt += 1) {
-    const port = config.port === 0 ? await freePort(hostname) : config.port;
     const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, secrets: secretsOf(environment) });
     const incarnation: Incarnation = { serverId, process: server, hostname, port, client: undefined, retiring: undefined };
     run.incarnations.add(incarnation);
+    void warmUpHttp();
     try {
       return { incarnation, url: await server.ready(Math.max(1, deadlineAtMs - Date.now()), config.signal) };
     } catch (error) {
@@ -113,6 +118,7 @@ async function spawnUntilReady(
       if (!server.output().includes('ServeError')) throw error;
       if (config.port !== 0) throw portInUse(port);
       if (attempt === portAttempts) throw error;
+      port = await choosePort();
     }
   }
 }
