@@ -1,5 +1,5 @@
 import type { ServerEvent } from '@opencode-manager/core/protocol';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Ledger } from '../src/worker/ledger.ts';
 import { mergeReplay } from '../src/worker/replay.ts';
 import { assembleParts, delta, eventId, idle, partUpdated } from './support/events.ts';
@@ -76,7 +76,7 @@ describe('mergeReplay', () => {
     const forgotten: string[] = [];
     const ledger = new Ledger(
       { sequences: [], directories: [], baselineId: eventId() },
-      { limit: 4, onForgotten: (sessionId) => forgotten.push(sessionId) },
+      { limit: 4, generationMs: 0, onForgotten: (sessionId) => forgotten.push(sessionId) },
     );
     const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => Object.assign(partUpdated(session, 'p', '', 0), { directory: '/work' }));
     for (const event of first) ledger.admit(event);
@@ -87,28 +87,50 @@ describe('mergeReplay', () => {
   });
 
   test('a thread that goes on for a lost one leaves out what the lost one had forgotten', () => {
-    const lost = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit: 4 });
+    const lost = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit: 4, generationMs: 0 });
     const first = ['a', 'b', 'c', 'd', 'e', 'f'].map((session) => partUpdated(session, 'p', '', 0));
     for (const event of first) lost.admit(event);
     const { baselineId, sequences } = lost;
-    const ledger = new Ledger({ sequences: [...sequences], directories: [], baselineId, reach: sequences.reach }, { limit: 4 });
+    const ledger = new Ledger(
+      { sequences: [...sequences], directories: [], baselineId, reach: sequences.reach },
+      { limit: 4, generationMs: 0 },
+    );
     const news = [partUpdated('b', 'p', 'x', 1), partUpdated('f', 'p', 'x', 1)];
     expect(merge(ledger, [first[0]!, first[1]!, ...news], []).events).toEqual(news);
     expect(ledger.sequences.reach.forgottenSessions).toBeGreaterThan(1);
   });
 
-  test('remembers no more sessions than one request for the history may name', () => {
+  test('names no more sessions than one request for the history may, those that came last', () => {
     const ledger = beginning();
     for (let session = 0; session < 3000; session++) ledger.admit({ ...partUpdated(`s${session}`, 'p', '', 0), directory: '/work' });
-    expect(Math.max(ledger.sequences.size, ledger.directories.size)).toBeLessThanOrEqual(900);
-    expect(ledger.sequences.size + ledger.sequences.reach.forgottenSessions).toBe(3000);
+    const named = ledger.sequences.named().map(([session]) => session);
+    expect(named).toEqual(Array.from({ length: 900 }, (_, index) => `s${2100 + index}`));
+    expect(ledger.sequences.unnamed).toBe(2100);
   });
 
-  test.each(Array.from({ length: 200 }, (_, index) => ({ seed: index + 1, limit: index % 2 === 0 ? 900 : 2 })))(
-    'any cut of any stream gives every stored event once and the right text (seed $seed, $limit sessions remembered)',
-    ({ seed, limit }) => {
+  test('forgets sessions that did nothing for some seconds, beyond those that can be named', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const ledger = beginning();
+    for (let session = 0; session < 30_000; session++) {
+      ledger.admit({ ...partUpdated(`s${session}`, 'p', '', 0), directory: '/work' });
+      vi.advanceTimersByTime(1);
+    }
+    vi.useRealTimers();
+    // Two generations of 2 s each, with a session a millisecond.
+    expect(Math.max(ledger.sequences.size, ledger.directories.size)).toBeLessThanOrEqual(4001);
+    expect(ledger.sequences.unnamed).toBe(30_000 - 900);
+  });
+
+  const memories = [
+    { limit: 900, generationMs: 0, remembered: 'all' },
+    { limit: 2, generationMs: 0, remembered: 'two' },
+    { limit: 2, generationMs: Infinity, remembered: 'all, two named' },
+  ];
+  test.each(Array.from({ length: 300 }, (_, index) => ({ seed: index + 1, ...memories[index % 3]! })))(
+    'any cut of any stream gives every stored event once and the right text (seed $seed, sessions remembered: $remembered)',
+    ({ seed, limit, generationMs }) => {
       const random = seededRandom(seed);
-      const ledger = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit });
+      const ledger = new Ledger({ sequences: [], directories: [], baselineId: eventId() }, { limit, generationMs });
       const story = tellStory(random);
       const lost = random.below(story.length);
       const back = lost + random.below(story.length - lost);
@@ -116,7 +138,7 @@ describe('mergeReplay', () => {
       const readAt = back + random.below(story.length - back + 1);
       const passed: ServerEvent[] = [];
       for (const event of story.slice(0, lost)) if (ledger.admit(event)) passed.push(event);
-      const after = new Map(ledger.sequences);
+      const after = new Map(ledger.sequences.named());
       const history = story
         .slice(0, readAt)
         .filter((event) => event.durableSequence !== undefined && event.durableSequence > (after.get(event.sessionId!) ?? -1));

@@ -24,7 +24,10 @@ export class Ledger {
   /** Id of the first record of the first connection; empty until it is known. */
   baselineId: string;
 
-  constructor(resume: ResumePoint | null, { onForgotten, limit }: Pick<SessionPlacesOptions, 'onForgotten' | 'limit'> = {}) {
+  constructor(
+    resume: ResumePoint | null,
+    { onForgotten, ...bounds }: Pick<SessionPlacesOptions, 'onForgotten' | 'limit' | 'generationMs'> = {},
+  ) {
     this.sequences = new SessionPlaces({
       sequences: resume?.sequences,
       reach: resume?.reach && { ...resume.reach },
@@ -32,7 +35,7 @@ export class Ledger {
         this.directories.delete(sessionId);
         onForgotten?.(sessionId);
       },
-      ...(limit !== undefined && { limit }),
+      ...bounds,
     });
     this.directories = new Map(resume?.directories);
     this.baselineId = resume?.baselineId ?? '';

@@ -4,32 +4,42 @@ import { ownText } from './own-text.ts';
 /** Sessions that a history request may name: opencode 1.18 answers 500 beyond 1,000 (the depth of SQLite's expressions). */
 const namedSessions = 900;
 
+/** Sessions are remembered at least this long: thousands that work at once would be forgotten and met again all the time. */
+const leastGenerationMs = 2000;
+
 export interface SessionPlacesOptions {
   /** Places to begin with, and how far they reach. */
   readonly sequences?: Iterable<readonly [string, number]> | undefined;
   readonly reach?: Reach | undefined;
   /** A session has not been active for long; whoever remembers something of it may forget it too. */
   readonly onForgotten?: (sessionId: string) => void;
-  /** Sessions that are remembered at most. */
+  /** Sessions that are named. */
   readonly limit?: number;
+  /** Beyond the limit, sessions are remembered for so long, and up to twice of it (milliseconds). */
+  readonly generationMs?: number;
 }
 
 /**
- * The newest durable sequence of each session that was active lately, in bounded memory: two generations, the older of
- * which is forgotten when the younger has half of the limit. What was passed on of a forgotten session is not younger
- * than `reach.forgottenId`, so that a replay, which brings such a session from its start, can leave it out.
+ * The newest durable sequence of each session that was active lately: two generations, the older of which is forgotten when the
+ * younger has half of the limit and some age. So the memory is bounded by the limit, or by how many sessions do something
+ * within a few seconds. What was passed on of a forgotten session is not younger than `reach.forgottenId`, so that a
+ * replay, which brings such a session from its start, can leave it out.
  */
 export class SessionPlaces {
   readonly #limit: number;
+  readonly #generationMs: number;
   readonly #onForgotten: (sessionId: string) => void;
   #younger: Map<string, number>;
   #older: Map<string, number>;
+  #youngerSinceMs = performance.now();
   /** Newest event that was noted when the younger generation began: those of the older one are not younger. */
   #olderUpToId: string;
   #reach: Reach;
 
-  constructor({ sequences, reach, onForgotten = () => undefined, limit = namedSessions }: SessionPlacesOptions = {}) {
+  constructor(options: SessionPlacesOptions = {}) {
+    const { sequences, reach, onForgotten = () => undefined, limit = namedSessions, generationMs = leastGenerationMs } = options;
     this.#limit = limit;
+    this.#generationMs = generationMs;
     this.#onForgotten = onForgotten;
     const known = [...(sequences ?? [])];
     this.#older = new Map(known.slice(0, -limit / 2));
@@ -60,7 +70,7 @@ export class SessionPlaces {
       // A map keeps the key that came first.
       this.#younger.set(sessionId, sequence);
     } else {
-      if (this.#younger.size >= this.#limit / 2) this.#turn();
+      if (this.#younger.size >= this.#limit / 2) this.#turnWhenOld();
       this.#older.delete(sessionId);
       this.#younger.set(ownText(sessionId), sequence);
     }
@@ -75,6 +85,23 @@ export class SessionPlaces {
 
   [Symbol.iterator](): IterableIterator<[string, number]> {
     return new Map([...this.#older, ...this.#younger]).entries();
+  }
+
+  /** The places that a request may name: those of the sessions that were active last. */
+  named(): (readonly [string, number])[] {
+    return [...this].slice(-this.#limit);
+  }
+
+  /** Sessions whose past a replay brings from its start, because they cannot be named; one that was met twice counts twice. */
+  get unnamed(): number {
+    return this.#reach.forgottenSessions + Math.max(0, this.size - this.#limit);
+  }
+
+  #turnWhenOld(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#youngerSinceMs < this.#generationMs) return;
+    this.#youngerSinceMs = nowMs;
+    this.#turn();
   }
 
   #turn(): void {

@@ -12,8 +12,8 @@ import { SyncPairs } from './sync-pairs.ts';
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
-/** Beyond so many sessions that are not named any more, nothing is replayed after a gap. */
-const mostForgottenSessions = 2000;
+/** Beyond so many sessions that cannot be named, nothing is replayed after a gap. */
+const mostUnnamedSessions = 2000;
 
 /** What is done with the records of the connection: none came yet, kept until the stream is complete, or passed on. */
 type Phase = 'connecting' | 'catching-up' | 'live';
@@ -147,7 +147,7 @@ export class StreamTask {
     try {
       await this.#probe.prove(this.#input.directory, options);
       const missed = this.#inGap && this.#mayReplay();
-      const history = missed ? await readHistory(this.#ledger.sequences, options, () => this.#outbox.counters.malformed++) : [];
+      const history = missed ? await readHistory(this.#ledger.sequences.named(), options, () => this.#outbox.counters.malformed++) : [];
       if (signal.aborted) return;
       const arrived = this.#arrived;
       this.#arrived = [];
@@ -158,9 +158,9 @@ export class StreamTask {
     }
   }
 
-  /** The history brings sessions that are not named from their start: with very many of them no server can answer. */
+  /** The history brings sessions that cannot be named from their start: with very many of them no server can answer. */
   #mayReplay(): boolean {
-    return this.#ledger.sequences.reach.forgottenSessions <= mostForgottenSessions;
+    return this.#ledger.sequences.unnamed <= mostUnnamedSessions;
   }
 
   #goLive(replayed: number): void {
