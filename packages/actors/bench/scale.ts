@@ -1,5 +1,5 @@
 // Scale by simulation: 10,000 tasks (20,000 on 10,000 sessions) with realistic turns (80 events, 85 % deltas) on 100, 1,000 or 10,000 sessions at once,
-// 50,000 events a second from a synthetic server, through the real worker, router, actors and pool.
+// 50,000 events a second or more from a synthetic server, through the real worker, router, actors and pool.
 //
 //   pnpm bench scale
 //

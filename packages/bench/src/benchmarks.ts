@@ -170,15 +170,15 @@ const startUp: Benchmark = {
 const scale: Benchmark = {
   name: 'scale',
   about:
-    '10,000 tasks (20,000 on 10,000 sessions) with realistic turns (80 events) on 100, 1,000 or 10,000 sessions at once, 50,000 events a second from a synthetic server, through the real worker, router, actors and pool. The cost of an event includes that of the tasks. Events a second are counted while all sessions work. Flat means: it does not grow with the number of sessions.',
+    '10,000 tasks (20,000 on 10,000 sessions) with realistic turns (80 events) on 100, 1,000 or 10,000 sessions at once, 54,000 events a second from a synthetic server, through the real worker, router, actors and pool. The cost of an event includes that of the tasks. Events a second are counted while all sessions work. Flat means: it does not grow with the number of sessions.',
   file: 'packages/actors/bench/scale.ts',
   variants: ['pool'],
-  points: at('sessions', sessionCounts),
+  points: at('sessions', sessionCounts, { eventsPerSecond: 54_000 }),
   quickPoints: at('sessions', [100], { tasks: 500 }),
   rounds: 1,
   figures: sessionCounts.flatMap((count): Figure[] => [
     scaled('Main-thread CPU per event, tasks included', 'mainThreadUsPerEvent', 'us', count, 2),
-    scaled('Events a second', 'eventsPerSecond', 'events/s', count),
+    { ...scaled('Events a second', 'eventsPerSecond', 'events/s', count), ...(count === 10_000 && { goal: { value: 50_000 } }) },
     scaled('Event-loop delay p99', 'delayP99Ms', 'ms', count, 1),
     scaled('Peak memory of the manager', 'peakMemoryMb', 'MB', count),
     scaled('Events dropped', 'dropped', 'events', count),
