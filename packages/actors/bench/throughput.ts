@@ -4,8 +4,10 @@
 //
 //   pnpm bench throughput
 //
-// CPU is user plus system time of the server and its children or of the `opencode run` processes, and of this process (the
-// model server runs in it too, for all of them).
+// All of them stand side by side in one process and take turns, a few prompts at a time: what the machine does to one in an hour, it
+// does to all. Pool and loop take turns on one server, because two that are started alike differ by a tenth; each is connected to it
+// during its own turns alone. CPU is user plus system time of the server and its children or of the `opencode run` processes, and of this process
+// (the model server runs in it too, for all of them); who waits for its turn uses next to none.
 import { launchServer, findBinary, type OpencodeServer } from '@opencode-manager/core';
 import {
   bareLoop,
@@ -13,110 +15,104 @@ import {
   cpuSecondsOfTree,
   privateEnvironment,
   runAtOnce,
-  runCase,
+  runSideBySide,
   startBareServer,
+  startSyntheticServer,
   type Metrics,
-  type Settings,
+  type OpenVariant,
+  type Round,
 } from '@opencode-manager/bench';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { execa } from 'execa';
 import { createSessionPool } from '@opencode-manager/actors';
+import { EventMonitor } from '@opencode-manager/events';
 
 /** `opencode run` processes at a time: one a core. */
 const processesAtOnce = 2;
 
-interface Place {
-  readonly model: Awaited<ReturnType<typeof startScriptedModel>>;
-  readonly directory: string;
-}
+/** Prompts before the first round: a server compiles what it uses often. */
+const warmUpPrompts = 20;
 
-await runCase({
-  pool: (settings) => inPlace((place) => onOurServer(place, (server) => pool(server, settings))),
-  'opencode run': (settings) => inPlace((place) => runProcesses(place, settings)),
-  'SDK, default server': (settings) => inPlace((place) => sdkOnDefaults(place, settings)),
-  'undici loop': (settings) => inPlace((place) => onOurServer(place, (server) => undiciLoop(server, settings))),
-});
+await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
+await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
+const directory = workspace.path;
 
-async function inPlace(run: (place: Place) => Promise<Metrics>): Promise<Metrics> {
-  await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
-  await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-  return await run({ model, directory: workspace.path });
-}
+const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
+  const server = await sharedServer(stack);
+  // Between its turns the stream's thread stays, warm, because of a monitor of another server.
+  const elsewhere = stack.use(await startSyntheticServer());
+  stack.use(await EventMonitor.open({ credentials: () => elsewhere.credentials() }));
+  return await warmedUp(prompts, async () => {
+    await using sessions = await createSessionPool({ server, maxSessions: concurrency });
+    const one = async () => {
+      const { outcome } = await sessions.run({ prompt: 'say done' });
+      if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
+    };
+    // All at once: the pool holds back what has no slot.
+    return await measure(prompts, () => runAtOnce(prompts, prompts, one), withUs(server.pid));
+  });
+};
 
-async function onOurServer({ model, directory }: Place, run: (server: OpencodeServer) => Promise<Metrics>): Promise<Metrics> {
-  await using server = await launchServer({ directory, opencodeConfig: model.opencodeConfig() });
-  return await run(server);
-}
+const undiciLoop: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
+  const server = await sharedServer(stack);
+  return await warmedUp(prompts, async () => {
+    await using loop = await bareLoop(server);
+    return await measure(prompts, () => loop.run(prompts, concurrency), withUs(server.pid));
+  });
+};
 
-async function pool(server: OpencodeServer, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
-  await using sessions = await createSessionPool({ server, maxSessions: concurrency });
-  const one = async () => {
-    const { outcome } = await sessions.run({ prompt: 'say done' });
-    if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}`);
-  };
-  await runAtOnce(concurrency, concurrency, one);
-  // All at once: the pool holds back what has no slot.
-  return await measure(
-    prompts,
-    () => runAtOnce(prompts, prompts, one),
-    () => withUs(server.pid),
-  );
-}
-
-async function undiciLoop(server: OpencodeServer, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
-  await using loop = await bareLoop(server);
-  await loop.run(concurrency, concurrency);
-  return await measure(
-    prompts,
-    () => loop.run(prompts, concurrency),
-    () => withUs(server.pid),
-  );
-}
-
-/** Each lane has a warm home of its own: in a shared one the processes fail on locks. */
-async function runProcesses({ model, directory }: Place, { processes = 4 }: Settings): Promise<Metrics> {
-  await using stack = new AsyncDisposableStack();
+const sdkOnDefaults: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
+  const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
   const { path: binary } = await findBinary();
-  const makeLane = async () => {
-    const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
-    const options = { cwd: directory, env: privateEnvironment(home.path), extendEnv: false, stdin: 'ignore' } as const;
-    return async () => void (await execa(binary, ['run', 'say done'], options));
-  };
-  const free = [await makeLane(), await makeLane()];
-  for (const lane of free) await lane();
-  const one = async () => {
-    const lane = free.pop()!;
-    await lane();
-    free.push(lane);
-  };
-  return await measure(
-    processes,
-    () => runAtOnce(processes, processesAtOnce, one),
-    () => cpuSecondsOf('self', 'children'),
-  );
-}
-
-async function sdkOnDefaults({ model, directory }: Place, { prompts = 80, concurrency = 10 }: Settings): Promise<Metrics> {
-  await using home = await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } });
-  const { path: binary } = await findBinary();
-  await using server = await startBareServer({ binary, directory, home: home.path });
+  const server = stack.use(await startBareServer({ binary, directory, home: home.path }));
   const client = createOpencodeClient({ baseUrl: server.url, directory });
   const one = async () => {
     const { data } = await client.session.create({});
     await client.session.prompt({ sessionID: data!.id, parts: [{ type: 'text', text: 'say done' }] });
   };
-  await runAtOnce(concurrency, concurrency, one);
-  return await measure(
-    prompts,
-    () => runAtOnce(prompts, concurrency, one),
-    () => withUs(server.pid),
+  return await warmedUp(prompts, () => measure(prompts, () => runAtOnce(prompts, concurrency, one), withUs(server.pid)));
+};
+
+/** Each of them has a warm home of its own: in a shared one the processes fail on locks. */
+const runProcesses: OpenVariant = async ({ processes = 4 }, stack) => {
+  const { path: binary } = await findBinary();
+  const free = await Promise.all(
+    Array.from({ length: processesAtOnce }, async () => {
+      const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
+      const options = { cwd: directory, env: privateEnvironment(home.path), extendEnv: false, stdin: 'ignore' } as const;
+      return async () => void (await execa(binary, ['run', 'say done'], options));
+    }),
   );
+  for (const run of free) await run();
+  const one = async () => {
+    const run = free.pop()!;
+    await run();
+    free.push(run);
+  };
+  return () =>
+    measure(
+      processes,
+      () => runAtOnce(processes, processesAtOnce, one),
+      () => cpuSecondsOf('self', 'children'),
+    );
+};
+
+let shared: Promise<OpencodeServer> | undefined;
+
+/** The server on which pool and loop take turns. */
+function sharedServer(stack: AsyncDisposableStack): Promise<OpencodeServer> {
+  return (shared ??= launchServer({ directory, opencodeConfig: model.opencodeConfig() }).then((server) => stack.use(server)));
+}
+
+async function warmedUp(prompts: number, round: Round): Promise<Round> {
+  for (let done = 0; done < warmUpPrompts; done += prompts) await round();
+  return round;
 }
 
 /** CPU seconds of a server, of its children that have ended, and of this process. */
-async function withUs(serverPid: number): Promise<number> {
-  return (await cpuSecondsOfTree(serverPid)) + (await cpuSecondsOf('self', 'self'));
+function withUs(serverPid: number): () => Promise<number> {
+  return async () => (await cpuSecondsOfTree(serverPid)) + (await cpuSecondsOf('self', 'self'));
 }
 
 async function measure(prompts: number, run: () => Promise<void>, cpuSeconds: () => Promise<number>): Promise<Metrics> {
@@ -127,3 +123,5 @@ async function measure(prompts: number, run: () => Promise<void>, cpuSeconds: ()
   const cpu = (await cpuSeconds()) - before;
   return { promptsPerSecond: prompts / seconds, cpuSecondsPerPrompt: cpu / prompts };
 }
+
+await runSideBySide({ pool, 'undici loop': undiciLoop, 'SDK, default server': sdkOnDefaults, 'opencode run': runProcesses });

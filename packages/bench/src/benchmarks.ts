@@ -260,20 +260,19 @@ const throughputPeers = ['undici loop', 'SDK, default server', 'opencode run'];
 const throughput: Benchmark = {
   name: 'throughput',
   about:
-    "Prompts with an instant scripted model in one git repository; real opencode. Peers: `opencode run`, two processes at a time; the official SDK on a server with opencode's defaults; a bare undici loop on a server of our `batch` profile. CPU is that of the server, its children and the client.",
+    "Prompts with an instant scripted model in one git repository; real opencode. Peers: `opencode run`, two processes at a time; the official SDK on a server with opencode's defaults; a bare undici loop on a server of our `batch` profile. All stand side by side and take turns, a few prompts at a time. CPU is that of the server, its children and the client.",
   file: 'packages/actors/bench/throughput.ts',
   variants: ['pool', 'undici loop', 'SDK, default server', 'opencode run'],
-  rare: {
-    'SDK, default server': { rounds: 2, points: ['1', '10', '50'] },
-    'opencode run': { rounds: 1, points: ['10'] },
-  },
+  rare: { 'opencode run': { rounds: 2, points: ['10'] } },
   points: [
-    { label: '1', settings: { concurrency: 1, prompts: 60 } },
-    { label: '10', settings: { concurrency: 10, prompts: 150 } },
-    { label: '50', settings: { concurrency: 50, prompts: 150 } },
+    { label: '1', settings: { concurrency: 1, prompts: 6 } },
+    { label: '10', settings: { concurrency: 10, prompts: 30 } },
+    { label: '50', settings: { concurrency: 50, prompts: 50 } },
   ],
   quickPoints: [{ label: '10', settings: { concurrency: 10, prompts: 20, processes: 2 } }],
-  rounds: 3,
+  rounds: 11,
+  sideBySide: true,
+  deadlineMs: 400_000,
   figures: atOnce.flatMap((count): Figure[] => [
     prompted('Prompts a second', 'promptsPerSecond', 'prompts/s', count, { ratio: 0.97, peer: 'undici loop' }),
     prompted('Prompts a second, beside the SDK', 'promptsPerSecond', 'prompts/s', count, { ratio: 3, peer: 'SDK, default server' }),

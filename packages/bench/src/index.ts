@@ -1,4 +1,4 @@
-export { runCase, type Metrics, type Settings, type Variant } from './case/run-case.ts';
+export { runCase, runSideBySide, type Metrics, type OpenVariant, type Round, type Settings, type Variant } from './case/run-case.ts';
 export { runAtOnce } from './measure/concurrency.ts';
 export { cpuSecondsOf, cpuSecondsOfTree, peakMemoryMb, processCpuUs, threadCpuUs } from './measure/cpu.ts';
 export { watchEventLoop } from './measure/event-loop.ts';

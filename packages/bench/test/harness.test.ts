@@ -3,7 +3,7 @@ import { measure } from '../src/harness/measure.ts';
 import type { Benchmark, Measurement } from '../src/harness/types.ts';
 import { benchmarks } from '../src/benchmarks.ts';
 import { renderChart } from '../src/report/chart.ts';
-import { figuresOf } from '../src/report/figures.ts';
+import { advantage, figuresOf } from '../src/report/figures.ts';
 import { renderMarkdown } from '../src/report/markdown.ts';
 
 const machine = { cpu: 'a & b', cores: 2, memoryGb: 8, system: 'Linux', versions: { node: '24.0.0' } };
@@ -62,7 +62,7 @@ const measured: Measurement = {
 
 test('figures are medians with their spread, and say whether the goal is reached', () => {
   expect(figuresOf(flood, measured)).toMatchObject([
-    { ours: { median: 0.2, min: 0.1, max: 0.3, rounds: 3 }, peers: [{ median: 3, min: 2, max: 4 }], reached: true },
+    { ours: { median: 0.2, min: 0.1, max: 0.3, rounds: [0.1, 0.3, 0.2] }, peers: [{ median: 3, min: 2, max: 4 }], reached: true },
   ]);
   const [figure] = flood.figures;
   const answers = [
@@ -72,6 +72,48 @@ test('figures are medians with their spread, and say whether the goal is reached
     { ratio: 16, peer: 'undici + parser' },
   ].map((goal) => figuresOf({ ...flood, figures: [{ ...figure!, goal }] }, measured)[0]?.reached);
   expect(answers).toEqual([false, true, true, false]);
+});
+
+test('rounds that stood beside each other are compared with each other', () => {
+  const series = [
+    { point: '', variant: 'coalesced', rounds: [1, 2, 10].map((mainThreadUsPerEvent) => ({ mainThreadUsPerEvent })) },
+    { point: '', variant: 'undici + parser', rounds: [3, 4, 10].map((mainThreadUsPerEvent) => ({ mainThreadUsPerEvent })) },
+  ];
+  const [{ figure, ours, peers }] = figuresOf(flood, { ...measured, series }) as [ReturnType<typeof figuresOf>[0]];
+  expect(advantage(figure, ours, peers[0]!)).toMatchObject({ rounds: [3, 2, 1], median: 2, min: 1, max: 3 });
+  expect(renderMarkdown({ machine, measurements: [{ ...measured, series }] }, [flood])).toContain('| 2.00x (1.00-3.00) |');
+});
+
+test('variants side by side take turns in one process, and their order changes with each round', async () => {
+  const beside: Benchmark = {
+    ...flood,
+    file: 'packages/bench/test/side-by-side.ts',
+    variants: ['first', 'second', 'seldom'],
+    rare: { seldom: { rounds: 1, points: [''] } },
+    points: [{ label: '', settings: { size: 5 } }],
+    rounds: 2,
+    sideBySide: true,
+  };
+  const { series } = await measure(beside, false, () => undefined);
+  const turns = series.map(({ variant, rounds }) => [variant, rounds.map(({ turn, size }) => [turn, size])]);
+  expect(turns).toEqual([
+    [
+      'first',
+      [
+        [0, 5],
+        [4, 5],
+      ],
+    ],
+    [
+      'second',
+      [
+        [1, 5],
+        [3, 5],
+      ],
+    ],
+    ['seldom', [[2, 5]]],
+  ]);
+  await expect(measure({ ...beside, variants: ['nobody'] }, false, () => undefined)).rejects.toThrow('variant: nobody is unknown');
 });
 
 test('page and chart hold what was measured', () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { Metrics } from '../case/run-case.ts';
-import { runVariant } from './run-variant.ts';
+import { runTogether, runVariant } from './run-variant.ts';
 import type { Benchmark, Measurement, Point, Series } from './types.ts';
 
 /** Says what was measured, as it comes. */
@@ -43,6 +43,7 @@ function stolenSince(before: ReturnType<typeof stolenTicks>): { readonly stolen?
 
 async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, tell: Tell): Promise<Series[]> {
   const rounds = quick ? (benchmark.quickRounds ?? 1) : benchmark.rounds;
+  if (benchmark.sideBySide) return measureTogether(benchmark, point, rounds, tell);
   const results = new Map<string, Metrics[]>(benchmark.variants.map((variant) => [variant, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const variant of benchmark.variants) {
@@ -53,6 +54,16 @@ async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, 
     }
   }
   return [...results].filter(([, done]) => done.length > 0).map(([variant, done]) => ({ point: point.label, variant, rounds: done }));
+}
+
+async function measureTogether(benchmark: Benchmark, point: Point, rounds: number, tell: Tell): Promise<Series[]> {
+  const countOf = (variant: string) => Array.from({ length: rounds }).filter((_, round) => isDue(benchmark, variant, point, round)).length;
+  const counts = benchmark.variants.map((variant) => [variant, countOf(variant)] as const).filter(([, count]) => count > 0);
+  const results = Object.entries(await runTogether(benchmark, Object.fromEntries(counts), point.settings));
+  for (const [variant, done] of results)
+    for (const [round, metrics] of done.entries())
+      tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${done.length}: ${format(metrics)}`);
+  return results.map(([variant, done]) => ({ point: point.label, variant, rounds: done }));
 }
 
 function isDue({ rare }: Benchmark, variant: string, point: Point, round: number): boolean {

@@ -20,6 +20,8 @@ export interface Benchmark {
   readonly quickPoints?: readonly Point[];
   readonly rounds: number;
   readonly quickRounds?: number;
+  /** One process runs all variants of a point, turn and turn about (`runSideBySide`); else each round of each has a process of its own. */
+  readonly sideBySide?: boolean;
   /** Runs the packages' sources, for what is not in their public surface; the built packages otherwise. */
   readonly sources?: boolean;
   readonly flags?: readonly string[];

@@ -7,7 +7,8 @@ export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  readonly rounds: number;
+  /** What each round gave, in their order. */
+  readonly rounds: readonly number[];
 }
 
 /** A figure with its values. */
@@ -29,9 +30,23 @@ export function figuresOf(benchmark: Benchmark, { series }: Measurement): Measur
   });
 }
 
-/** How many times better ours is than the peer; below one it is worse. */
-export function advantage({ better }: Figure, ours: Spread, peer: Spread): number {
-  return better === 'lower' ? peer.median / ours.median : ours.median / peer.median;
+/**
+ * How many times better ours is than the peer; below one it is worse. Where both have as many rounds, each round of ours is
+ * compared with the peer's of the same number, which ran beside it, so that an hour that slows both does not count.
+ */
+export function advantage({ better }: Figure, ours: Spread, peer: Spread): Spread {
+  const ratio = (own: number, other: number) => (better === 'lower' ? other / own : own / other);
+  return compare(ours, peer, ratio);
+}
+
+/** By how much ours is above the peer, round by round as {@link advantage}. */
+function excess(ours: Spread, peer: Spread): Spread {
+  return compare(ours, peer, (own, other) => own - other);
+}
+
+function compare(ours: Spread, peer: Spread, by: (own: number, other: number) => number): Spread {
+  const isPaired = ours.rounds.length === peer.rounds.length;
+  return spread(ours.variant, isPaired ? ours.rounds.map((own, round) => by(own, peer.rounds[round]!)) : [by(ours.median, peer.median)]);
 }
 
 /** The goal in words. */
@@ -52,12 +67,15 @@ function isReached(figure: Figure, ours: Spread, peers: readonly Spread[]): bool
 }
 
 function isReachedBeside(figure: Figure, goal: Exclude<Goal, { value: number }>, ours: Spread, peer: Spread): boolean {
-  return 'above' in goal ? ours.median - peer.median <= goal.above : advantage(figure, ours, peer) >= goal.ratio;
+  return 'above' in goal ? excess(ours, peer).median <= goal.above : advantage(figure, ours, peer).median >= goal.ratio;
 }
 
 function spreadOf(series: readonly Series[], { point, metric }: Figure, variant: string): Spread | undefined {
   const found = series.find((one) => one.variant === variant && (point === undefined || one.point === point));
   const values = found?.rounds.map((round) => round[metric]).filter((value) => value !== undefined) ?? [];
-  if (values.length === 0) return undefined;
-  return { variant, median: median(values), min: Math.min(...values), max: Math.max(...values), rounds: values.length };
+  return values.length === 0 ? undefined : spread(variant, values);
+}
+
+function spread(variant: string, rounds: readonly number[]): Spread {
+  return { variant, median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds };
 }

@@ -18,9 +18,9 @@ export function renderTable(benchmark: Benchmark, measurement: Measurement): str
 
 const heading = `# Benchmarks
 
-Written by \`pnpm bench\` from what it measured (\`docs/benchmarks.json\`); do not edit. Each run is a process of its own, and the runs
-of ours and of the peers take turns. A figure is the median of the rounds, with the lowest and the highest beside it; a ratio above
-1 means that ours is better. CPU figures are user plus system time, which neighbours on the machine disturb less than the clock.
+Written by \`pnpm bench\` from what it measured (\`docs/benchmarks.json\`); do not edit. The runs of ours and of the peers
+take turns, round by round. A figure is the median of the rounds, with the lowest and the highest beside it; a ratio compares the rounds that
+stood beside each other, and above 1 ours is better. CPU figures are user plus system time, which neighbours on the machine disturb less than the clock.
 No test asserts any of these times.`;
 
 const chart = '![Ours beside the peers](images/benchmarks.svg)';
@@ -42,13 +42,18 @@ function renderRow(measured: MeasuredFigure): string {
   const { figure, ours, peers, reached } = measured;
   const value = (spread: Spread) => `${number(spread.median, figure.digits)} (${range(spread, figure.digits)})`;
   const others = peers.map((peer) => `${peer.variant} ${value(peer)}`).join('; ');
-  const ratios = peers.map((peer) => `${advantage(figure, ours, peer).toPrecision(3)}x`).join('; ');
+  const ratios = peers.map((peer) => ratio(advantage(figure, ours, peer))).join('; ');
   const answer = reached === undefined ? '' : reached ? 'yes' : '**no**';
   return `| ${figure.title}, ${figure.unit} | ${ours.variant} **${number(ours.median, figure.digits)}** (${range(ours, figure.digits)}) | ${others} | ${ratios} | ${goalText(figure)} | ${answer} |`;
 }
 
+function ratio({ median, min, max, rounds }: Spread): string {
+  const spread = rounds.length === 1 ? '' : ` (${min.toPrecision(3)}-${max.toPrecision(3)})`;
+  return `${median.toPrecision(3)}x${spread}`;
+}
+
 function range({ min, max, rounds }: Spread, digits: number): string {
-  return rounds === 1 ? 'one round' : `${number(min, digits)}-${number(max, digits)}`;
+  return rounds.length === 1 ? 'one round' : `${number(min, digits)}-${number(max, digits)}`;
 }
 
 function number(value: number, digits: number): string {
