@@ -72,7 +72,7 @@ async function recordBatch(events: number): Promise<ArrivedEvent[]> {
   const task: StreamTask = new StreamTask(input, (message) => {
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;
-    task.acknowledge();
+    task.acknowledge(1);
     if (message.text.heads !== '') came.push(...decodeBatch(message.text));
     if (came.length >= 5000 + events) full.resolve();
   });

@@ -13,7 +13,7 @@ async function work(coalesce: boolean, { sessions = 100, events = 300_000 }: Set
   const task: StreamTask = new StreamTask(inputOf(server.credentials(), coalesce), (message: FromStreamTask) => {
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;
-    task.acknowledge();
+    task.acknowledge(1);
     if (message.text.heads.includes('ses_endofflood')) ended.resolve();
   });
   void task.run();

@@ -56,7 +56,7 @@ async function openStream(stack: AsyncDisposableStack, threads: Threads, delaysM
   port1.on('message', (message: FromStreamTask) => {
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;
-    port1.postMessage({ type: 'acknowledge' });
+    port1.postMessage({ type: 'acknowledge', batches: 1 });
     for (const event of message.text.heads === '' ? [] : decodeBatch(message.text)) {
       if (event.type === 'part.delta') noteDelays(event.data.delta, delaysMs);
       else if (event.sessionId === 'ses_endofflood') ended.resolve();

@@ -8,6 +8,9 @@ const restartBudget = { maxRestarts: 5, windowMs: 60_000 };
 /** Wait before a restart; the last value repeats. Together with a thread's start it stays below a second. */
 const restartDelaysMs = [50, 100, 200, 400];
 
+/** Batches that are acknowledged together: half of what may be on the way. Each message wakes the thread. */
+const batchesPerAcknowledgement = 8;
+
 /** A task that was asked to end has this long; then its thread is ended. */
 const closeDeadlineMs = 1000;
 
@@ -46,7 +49,13 @@ export class StreamSupervisor {
   start(): void {
     this.#restart = undefined;
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message: FromStreamTask) => this.#receiver.onMessage(message));
+    let routed = 0;
+    port1.on('message', (message: FromStreamTask) => {
+      this.#receiver.onMessage(message);
+      if (message.type !== 'batch' || ++routed < batchesPerAcknowledgement) return;
+      port1.postMessage({ type: 'acknowledge', batches: routed } satisfies ToStreamTask);
+      routed = 0;
+    });
     this.#port = port1;
     const input = { ...this.#settings, ...this.#receiver.beginning() };
     this.#running = this.#threads.run(input, port2).catch((error: Error) => this.#onLost(port1, error));

@@ -140,7 +140,6 @@ class Monitor implements EventMonitorHandle {
     for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
     this.#reach = batch.reach;
     if (batch.text.heads !== '') this.#router.dispatch(decodeBatch(batch.text));
-    this.#supervisor.post({ type: 'acknowledge' });
   }
 
   #forget(sessionId: string): void {

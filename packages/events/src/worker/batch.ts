@@ -15,9 +15,19 @@ const maxUnacknowledged = 16;
 const maxBatchEvents = 512;
 
 /**
- * With fewer events than this waiting, a lifecycle event leaves at once and takes them along. Turns end by such events, and
- * a frame of waiting would be a tenth of a short turn; in a flood more wait, and the frame keeps its point.
+ * Somebody waits for these: a turn has ended, or cannot go on. With few events waiting such a one leaves at once and takes them along,
+ * because a frame of waiting would be a tenth of a short turn. All others wait for the frame: each batch wakes two threads.
  */
+const awaitedTypes: ReadonlySet<ArrivedEvent['type']> = new Set([
+  'session.idle',
+  'session.error',
+  'session.deleted',
+  'permission.asked',
+  'question.asked',
+  'server.disposed',
+] as const);
+
+/** So many events are few; in a flood more wait, and the frame keeps its point. */
 const fewEvents = 32;
 
 /** The last batch left so long ago before that: a flood that is read in small pieces must not become as many batches. */
@@ -32,7 +42,7 @@ const quietReportMs = 1000;
 /**
  * Collects events and posts them as batches, in order.
  *
- * - At most one batch a frame; a batch that is full leaves at once, and so do few events with a lifecycle event among them.
+ * - At most one batch a frame; a batch that is full leaves at once, and so do few events with one among them that somebody waits for.
  * - Deltas of sessions that nobody follows live leave with their session's next other event, or when they have waited long enough.
  * - Notices (`gap`, `live`) leave after every event that came before them.
  */
@@ -47,7 +57,7 @@ export class Outbox {
   readonly #reach: () => Reach;
   #counters: StreamCounters = emptyCounters();
   #unacknowledged = 0;
-  /** A lifecycle event waits. */
+  /** An event that somebody waits for is among them. */
   #urgent = false;
   #timer: { readonly timeout: NodeJS.Timeout; readonly isUrgent: boolean } | undefined;
   readonly #followers: Followers;
@@ -76,7 +86,7 @@ export class Outbox {
 
   push(event: ArrivedEvent): void {
     this.#counters.events++;
-    this.#urgent ||= event.plane === 'lifecycle';
+    this.#urgent ||= awaitedTypes.has(event.type);
     const went = this.#waiting.push(event);
     if (went === 'joined') this.#counters.coalesced++;
     else if (went === 'held') this.#heldTimer ??= setTimeout(this.#onPatience, this.#followers.patienceMs);
@@ -141,8 +151,8 @@ export class Outbox {
     this.#post(message);
   }
 
-  acknowledge(): void {
-    this.#unacknowledged--;
+  acknowledge(batches: number): void {
+    this.#unacknowledged -= batches;
     if (this.#waiting.length > 0) this.endOfRead();
   }
 

@@ -54,8 +54,8 @@ export interface StreamTaskInput {
 
 /** From the main thread to the stream task. */
 export type ToStreamTask =
-  /** One batch was routed; the task keeps a bounded number of batches on the way. */
-  | { readonly type: 'acknowledge' }
+  /** So many batches were routed; the task keeps a bounded number of them on the way. */
+  | { readonly type: 'acknowledge'; readonly batches: number }
   /** Somebody begins to follow a session live (all of them: null), or nobody does any more. */
   | { readonly type: 'follow'; readonly sessionId: string | null; readonly on: boolean }
   | { readonly type: 'patience'; readonly patienceMs: number }

@@ -80,8 +80,8 @@ export class StreamTask {
     this.#connection.abort(reason);
   }
 
-  acknowledge(): void {
-    this.#outbox.acknowledge();
+  acknowledge(batches: number): void {
+    this.#outbox.acknowledge(batches);
   }
 
   follow(sessionId: string | null, on: boolean): void {

@@ -7,7 +7,7 @@ export default async function runStreamTask({ input, port }: StreamTaskRequest):
   port.on('message', (message: ToStreamTask) => {
     switch (message.type) {
       case 'acknowledge':
-        return task.acknowledge();
+        return task.acknowledge(message.batches);
       case 'follow':
         return task.follow(message.sessionId, message.on);
       case 'patience':
