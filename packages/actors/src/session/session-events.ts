@@ -1,5 +1,5 @@
 import type { MonitorEvent } from '@opencode-manager/events';
-import type { ProviderRetry, SessionMachineEvent } from '../machines/index.ts';
+import type { ProviderRetry, SessionMachineEvent, TurnFact } from '../machines/index.ts';
 import type { AnsweredAsk, Ask } from '../task/types.ts';
 import type { TurnObserver } from './turn-observer.ts';
 
@@ -9,6 +9,7 @@ export interface EventSink {
   readonly directory: string;
   readonly messageId: string | undefined;
   readonly observer: TurnObserver | undefined;
+  tell(fact: TurnFact): void;
   send(event: SessionMachineEvent): void;
   adoptChild(sessionId: string): void;
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
@@ -33,9 +34,9 @@ const translators: Translators = {
     isRoot(sink, sessionId) ? sink.send({ type: 'session.deleted' }) : sink.childStatus(sessionId!, false, atMs),
   'session.status': translateStatus,
   'session.idle': (sink, { sessionId }, atMs) =>
-    isRoot(sink, sessionId) ? sink.send({ type: 'session.idle', atMs }) : sink.childStatus(sessionId!, false, atMs),
+    isRoot(sink, sessionId) ? sink.tell({ type: 'session.idle', atMs }) : sink.childStatus(sessionId!, false, atMs),
   'session.error': (sink, { sessionId, data: { error } }, atMs) => {
-    if (isRoot(sink, sessionId)) sink.send({ type: 'session.errored', error, atMs });
+    if (isRoot(sink, sessionId)) sink.tell({ type: 'session.errored', error, atMs });
   },
   'message.updated': translateMessage,
   'part.updated': (sink, { data: { part } }, atMs) => {
@@ -73,9 +74,9 @@ function translateStatus(sink: EventSink, { sessionId, data: { status } }: Event
   const retry = status.type === 'retry' && { attempt: status.attempt, message: status.message, nextAtMs: status.next };
   if (retry) sink.retrying(retry);
   if (!isRoot(sink, sessionId)) return sink.childStatus(sessionId!, status.type !== 'idle', atMs);
-  if (status.type === 'busy') return sink.send({ type: 'session.busy', atMs });
-  if (status.type === 'idle') return sink.send({ type: 'session.idle', atMs });
-  if (retry) sink.send({ type: 'session.retrying', retry, atMs });
+  if (status.type === 'busy') return sink.tell({ type: 'session.busy', atMs });
+  if (status.type === 'idle') return sink.tell({ type: 'session.idle', atMs });
+  if (retry) sink.tell({ type: 'session.retrying', retry, atMs });
 }
 
 function translateMessage(sink: EventSink, { sessionId, data: { message } }: EventOf<'message.updated'>, atMs: number): void {
@@ -83,8 +84,8 @@ function translateMessage(sink: EventSink, { sessionId, data: { message } }: Eve
   if (!observer) return;
   if (message.id === sink.messageId) sink.accepted(atMs);
   const { started, finalised } = observer.message(message, isRoot(sink, sessionId));
-  if (started !== undefined) sink.send({ type: 'message.started', id: started, atMs });
-  if (finalised) sink.send({ type: 'message.finalised', message: finalised, atMs });
+  if (started !== undefined) sink.tell({ type: 'message.started', id: started, atMs });
+  if (finalised) sink.tell({ type: 'message.finalised', message: finalised, atMs });
   if (finalised) sink.checkRunaway();
   sink.progress(atMs);
 }

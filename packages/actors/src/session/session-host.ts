@@ -10,6 +10,7 @@ import {
   type SessionLimits,
   type SessionMachineEvent,
   type SnapshotFacts,
+  type TurnFact,
 } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
@@ -215,6 +216,11 @@ export class SessionHost implements EventSink {
     translateEvent(this, event, this.#options.now());
   }
 
+  /** Tells the actor a fact about the turn in flight. Without one it would ignore it: opencode says `idle` twice, for example. */
+  tell(fact: TurnFact): void {
+    if (this.#turn) this.send(fact);
+  }
+
   /** Sends to the actor; a dead one gets nothing. */
   send(event: SessionMachineEvent): void {
     if (this.#actor.getSnapshot().status === 'active') this.#actor.send(event);
@@ -234,7 +240,7 @@ export class SessionHost implements EventSink {
     if (busy === this.#busyChildren.has(sessionId)) return;
     if (busy) this.#busyChildren.add(sessionId);
     else this.#busyChildren.delete(sessionId);
-    this.send({ type: busy ? 'child.busy' : 'child.quiet', sessionId, atMs });
+    this.tell({ type: busy ? 'child.busy' : 'child.quiet', sessionId, atMs });
   }
 
   /** Our message is on the server: its answer says so, and so do events. */
@@ -301,7 +307,9 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     const { request } = turn.plan;
-    this.operations.submit(request, { signal: turn.closed.signal }).then(
+    // The answer to a prompt may come after the turn's end; to break its connection off would cost the next call a new one.
+    const call = request.kind === 'prompt' ? {} : { signal: turn.closed.signal };
+    this.operations.submit(request, call).then(
       () => this.#turn === turn && this.accepted(this.#options.now()),
       (error: unknown) => this.#sendFor(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
     );

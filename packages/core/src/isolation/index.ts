@@ -10,4 +10,5 @@ export {
   writeServerFiles,
   type StateDirectory,
 } from './state-directory.ts';
+export { shareLooks } from './shared-looks.ts';
 export { refuseUntrustedWorkspace, repositoryRoot, workspaceInstructions } from './workspace.ts';

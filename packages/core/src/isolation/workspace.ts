@@ -5,6 +5,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 
 // Every session begins with a look at a dozen places, most of which do not exist. To ask a thread for one of them costs the
 // main thread 0.1 ms, and the session waits for it; to look at all of them at once costs as much, and nobody waits.
+// Sessions that begin together share a look (`shared-looks.ts`).
 
 /** The nearest directory at or above `directory` that has a `.git`; undefined outside git. */
 export function repositoryRoot(directory: string): string | undefined {
@@ -62,7 +63,8 @@ function pluginFiles(folder: string): string | undefined {
 function pluginKeys(place: string): string | undefined {
   return firstOf(['opencode.json', 'opencode.jsonc'], (file) => {
     const path = join(place, file);
-    const config = parse(textOf(path) ?? '') as Record<string, unknown> | undefined;
+    const text = textOf(path);
+    const config = text === undefined ? undefined : (parse(text) as Record<string, unknown> | undefined);
     const key = ['plugin', 'plugins'].find((name) => hasEntries(config?.[name]));
     return key && `${key} in ${path}`;
   });

@@ -1,7 +1,7 @@
 import { realDirectory, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import { refuseUntrustedWorkspace } from '../isolation/index.ts';
+import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
@@ -110,10 +110,16 @@ function lookUps(
   };
 }
 
-function checkDirectory(config: ResolvedConfig, wanted: string): string {
+const presentDirectory = shareLooks((wanted) => realDirectory(wanted, 'directory'));
+
+const trustedDirectory = shareLooks((wanted) => {
   const directory = realDirectory(wanted, 'directory');
-  if (config.projectConfig !== 'all') refuseUntrustedWorkspace(directory);
+  refuseUntrustedWorkspace(directory);
   return directory;
+});
+
+function checkDirectory({ projectConfig }: ResolvedConfig, wanted: string): string {
+  return projectConfig === 'all' ? presentDirectory(wanted) : trustedDirectory(wanted);
 }
 
 async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
