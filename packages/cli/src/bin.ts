@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+import { keepMemorySmall } from './memory.ts';
 import { version } from './version.ts';
+
+keepMemorySmall();
 
 // Nobody reads on (as in `ocm run ... --json | head -1`): stop in order, as after SIGTERM, instead of dying of EPIPE.
 process.stdout.on('error', () => process.kill(process.pid, 'SIGTERM'));
