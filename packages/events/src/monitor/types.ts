@@ -47,7 +47,7 @@ export interface EventMonitorOptions {
   /** Joins deltas of the same part within a frame in the worker. Default true. */
   readonly coalesce?: boolean;
   /**
-   * `normal`: a batch every 16 ms; while few events wait, lifecycle events wait for none. `low`: events cross the thread
+   * `normal`: a batch every 16 ms; while few events wait, a turn's end, an error and an ask wait for none. `low`: events cross the thread
    * boundary at once. Default `normal`.
    */
   readonly latency?: 'normal' | 'low';
