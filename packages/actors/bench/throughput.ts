@@ -42,7 +42,7 @@ const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
   const server = await sharedServer(stack);
   // Between its turns the stream's thread stays, warm, because of a monitor of another server.
   const elsewhere = stack.use(await startSyntheticServer());
-  stack.use(await EventMonitor.open({ credentials: () => elsewhere.credentials() }));
+  stack.use(EventMonitor.open({ credentials: () => elsewhere.credentials() }));
   return await warmedUp(prompts, async () => {
     await using sessions = await createSessionPool({ server, maxSessions: concurrency });
     const one = async () => {

@@ -52,6 +52,7 @@ const measured: Measurement = {
   benchmark: 'flood',
   at: '2026-01-02T03:04:05.000Z',
   quick: false,
+  cpu: 'a & b',
   load: [0.1, 0.9],
   seconds: 12,
   series: [
@@ -120,6 +121,9 @@ test('page and chart hold what was measured', () => {
   const results = { machine, measurements: [measured] };
   const row = '| CPU per event, us | coalesced **0.20** (0.10-0.30) | undici + parser 3.00 (2.00-4.00) | 15.0x | <= 1 us | yes |';
   expect(renderMarkdown(results, [flood])).toContain(row);
+  expect(renderMarkdown(results, [flood])).not.toContain('another machine');
+  const older = { machine, measurements: [{ ...measured, cpu: 'older' }] };
+  expect(renderMarkdown(older, [flood])).toContain('0.9 after; on another machine (older).');
   expect(renderChart(results, [flood])).toContain('>undici + parser</text>');
   const { inChart: _, ...unchosen } = flood.figures[0]!;
   expect(renderChart(results, [{ ...flood, figures: [unchosen] }])).not.toContain('undici + parser');

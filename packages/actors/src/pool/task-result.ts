@@ -1,5 +1,5 @@
 import type { SerializedError } from '@opencode-manager/core';
-import type { TurnReport } from '../session/session-host.ts';
+import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult, Usage } from '../task/types.ts';
 import type { TaskRun } from './task-run.ts';
 

@@ -1,7 +1,8 @@
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import type { TurnRequest } from '@opencode-manager/core';
 import type { Place } from '../machines/index.ts';
-import type { SessionHost, TurnReport } from '../session/session-host.ts';
+import type { SessionHost } from '../session/session-host.ts';
+import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Task, TaskAttempt, TaskResult } from '../task/types.ts';
 
 /** A turn whose server was lost; what became of it is read from the next server. */

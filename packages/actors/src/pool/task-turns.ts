@@ -3,7 +3,8 @@ import { explainFullDisk, isManagerError, OpencodeManagerError, toManagerError }
 import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
-import type { SessionHost, TurnReport } from '../session/session-host.ts';
+import type { SessionHost } from '../session/session-host.ts';
+import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
 import { assertOffered, existingDirectory } from './preflight.ts';

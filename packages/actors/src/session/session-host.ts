@@ -1,4 +1,4 @@
-import { OpencodeManagerError, type OpencodeServer, type SessionOperations, type TurnRequest } from '@opencode-manager/core';
+import { OpencodeManagerError, type OpencodeServer, type SessionOperations } from '@opencode-manager/core';
 import type { MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { createActor } from 'xstate';
@@ -13,7 +13,7 @@ import {
   type TurnFact,
 } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
-import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
+import type { AnsweredAsk } from '../task/types.ts';
 import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { actorFailed, isServerLoss, serialize } from './failures.ts';
@@ -21,26 +21,10 @@ import { progressEveryMs } from './progress.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
 import { readTurnState } from './turn-state.ts';
-import { TurnObserver, type RunawayLimits, type TurnSummary } from './turn-observer.ts';
+import type { TurnInFlight, TurnPlan, TurnReport } from './turn-in-flight.ts';
+import { TurnObserver, type RunawayLimits } from './turn-observer.ts';
 
 type SessionActor = ActorRefFrom<typeof sessionMachine>;
-
-/** What one turn needs. */
-export interface TurnPlan {
-  readonly taskId: string;
-  readonly request: TurnRequest;
-  readonly timeoutMs: number | null;
-  readonly policy: PermissionPolicy;
-}
-
-/** What came of it. */
-export interface TurnReport {
-  readonly finished: FinishedTurn;
-  readonly summary: TurnSummary;
-  readonly asks: readonly AnsweredAsk[];
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-}
 
 export interface SessionHostOptions {
   readonly server: OpencodeServer;
@@ -58,18 +42,6 @@ export interface SessionHostOptions {
   readonly onRetry: (retry: ProviderRetry) => void;
   /** A sub-agent session of this one: its events belong here too. */
   readonly onChild: (sessionId: string) => void;
-}
-
-interface TurnInFlight {
-  readonly plan: TurnPlan;
-  readonly observer: TurnObserver;
-  readonly desk: AskDesk;
-  readonly startedAtMs: number;
-  /** Ends calls that outlive the turn. */
-  readonly closed: AbortController;
-  readonly settled: PromiseWithResolvers<TurnReport>;
-  lastProgressMs: number;
-  accepted: boolean;
 }
 
 /** Without a reason of its own, each abort makes an error with a stack that nobody reads. */

@@ -14,12 +14,16 @@ const named = {
 /** The machine, and the versions of what is compared. */
 export function describeMachine(): Machine {
   return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cpu: processorModel(),
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 2 ** 30),
     system: `${systemType()} ${release()}`,
     versions: { node: process.versions.node, ...packageVersions() },
   };
+}
+
+export function processorModel(): string {
+  return cpus()[0]?.model.trim() ?? 'unknown';
 }
 
 function packageVersions(): Record<string, string> {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { Metrics } from '../case/run-case.ts';
+import { processorModel } from './machine.ts';
 import { runTogether, runVariant } from './run-variant.ts';
 import type { Benchmark, Measurement, Point, Series } from './types.ts';
 
@@ -19,6 +20,7 @@ export async function measure(benchmark: Benchmark, quick: boolean, tell: Tell):
     benchmark: benchmark.name,
     at: new Date(startedAtMs).toISOString(),
     quick,
+    cpu: processorModel(),
     load: [loadBefore, loadavg()[0]!],
     ...stolenSince(stolenBefore),
     seconds: Math.round((Date.now() - startedAtMs) / 1000),

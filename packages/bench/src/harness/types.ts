@@ -69,6 +69,8 @@ export interface Measurement {
   /** ISO date and time of its start. */
   readonly at: string;
   readonly quick: boolean;
+  /** Model of the processor: what is kept from an earlier run may come from another machine. */
+  readonly cpu: string;
   /** The machine's load (processes that wanted a core, over one minute) before the first run and after the last. */
   readonly load: readonly [number, number];
   /** Share of the cores' time that the machine's host gave to others meanwhile, 0 to 1; absent where nobody tells. */

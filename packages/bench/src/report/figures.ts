@@ -46,7 +46,7 @@ function excess(ours: Spread, peer: Spread): Spread {
 
 function compare(ours: Spread, peer: Spread, by: (own: number, other: number) => number): Spread {
   const isPaired = ours.rounds.length === peer.rounds.length;
-  return spread(ours.variant, isPaired ? ours.rounds.map((own, round) => by(own, peer.rounds[round]!)) : [by(ours.median, peer.median)]);
+  return summed(ours.variant, isPaired ? ours.rounds.map((own, round) => by(own, peer.rounds[round]!)) : [by(ours.median, peer.median)]);
 }
 
 /** The goal in words. */
@@ -73,9 +73,9 @@ function isReachedBeside(figure: Figure, goal: Exclude<Goal, { value: number }>,
 function spreadOf(series: readonly Series[], { point, metric }: Figure, variant: string): Spread | undefined {
   const found = series.find((one) => one.variant === variant && (point === undefined || one.point === point));
   const values = found?.rounds.map((round) => round[metric]).filter((value) => value !== undefined) ?? [];
-  return values.length === 0 ? undefined : spread(variant, values);
+  return values.length === 0 ? undefined : summed(variant, values);
 }
 
-function spread(variant: string, rounds: readonly number[]): Spread {
+function summed(variant: string, rounds: readonly number[]): Spread {
   return { variant, median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds };
 }

@@ -5,7 +5,7 @@ import { advantage, figuresOf, goalText, type MeasuredFigure, type Spread } from
 export function renderMarkdown(results: Results, benchmarks: readonly Benchmark[]): string {
   const sections = benchmarks.flatMap((benchmark) => {
     const measurement = results.measurements.find(({ benchmark: name }) => name === benchmark.name);
-    return measurement ? [renderBenchmark(benchmark, measurement)] : [];
+    return measurement ? [renderBenchmark(benchmark, measurement, results.machine.cpu)] : [];
   });
   return [heading, renderMachine(results), chart, ...sections, ''].join('\n\n');
 }
@@ -32,9 +32,9 @@ function renderMachine({ machine }: Results): string {
   return `Machine: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, ${machine.system}. Versions: ${versions}.`;
 }
 
-function renderBenchmark(benchmark: Benchmark, measurement: Measurement): string {
+function renderBenchmark(benchmark: Benchmark, measurement: Measurement, newestCpu: string): string {
   const [before, after] = measurement.load.map((load) => load.toFixed(1));
-  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after${stolenPart(measurement)}.`;
+  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after${stolenPart(measurement)}${elsewhere(measurement, newestCpu)}.`;
   return [`## ${benchmark.name}`, `${benchmark.about} ${conditions}`, renderTable(benchmark, measurement)].join('\n\n');
 }
 
@@ -63,4 +63,8 @@ function number(value: number, digits: number): string {
 /** A virtual machine stands still while its host works for others: delays of milliseconds then are the host's. */
 function stolenPart({ stolen }: Measurement): string {
   return stolen === undefined ? '' : `; the host took ${(100 * stolen).toFixed(1)} % of the cores meanwhile`;
+}
+
+function elsewhere({ cpu }: Measurement, newestCpu: string): string {
+  return cpu === newestCpu ? '' : `; on another machine (${cpu})`;
 }
