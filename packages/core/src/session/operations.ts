@@ -1,8 +1,8 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
 import { shareLooks, workspaceInstructions } from '../isolation/index.ts';
-import { requests, type MessageWithParts, type SessionInfo, type SnapshotFileDiff, type Todo } from '../protocol/index.ts';
+import { requests } from '../protocol/index.ts';
 import { turnRequest, wireModel } from './turn-request.ts';
-import type { SessionOperations, TurnRequest } from './types.ts';
+import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
   readonly client: HttpClient;
@@ -15,75 +15,33 @@ const instructionsOf = shareLooks(workspaceInstructions);
 /** Deadline of a summary, which asks a model. */
 const summaryTimeoutMs = 300_000;
 
-/** Bare operations of one session; see {@link SessionOperations}. A class: each session of a pool has one, and shares its methods. */
-class Operations implements SessionOperations {
-  readonly #context: OperationsContext;
-  readonly id: string;
-  readonly directory: string;
-
-  constructor(context: OperationsContext, id: string, directory: string) {
-    this.#context = context;
-    this.id = id;
-    this.directory = directory;
-  }
-
-  async submit(turn: TurnRequest, options: CallOptions = {}): Promise<void> {
-    const { client, sendInstructions } = this.#context;
-    const instructions = sendInstructions && turn.kind === 'prompt' ? instructionsOf(this.directory) : undefined;
-    const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-    await client.call(turnRequest(this.id, this.directory, turn, instructions), { ...untilTurnEnds, ...options });
-  }
-
-  async abort(options?: CallOptions): Promise<void> {
-    await this.#context.client.call(requests.abort(this.id, this.directory), options);
-  }
-
-  info(options?: CallOptions): Promise<SessionInfo> {
-    return this.#context.client.call(requests.getSession(this.id, this.directory), options);
-  }
-
-  messages({ limit }: { readonly limit?: number } = {}, options?: CallOptions): Promise<MessageWithParts[]> {
-    return this.#context.client.call(requests.messages(this.id, this.directory, limit), options);
-  }
-
-  children(options?: CallOptions): Promise<SessionInfo[]> {
-    return this.#context.client.call(requests.children(this.id, this.directory), options);
-  }
-
-  todos(options?: CallOptions): Promise<Todo[]> {
-    return this.#context.client.call(requests.todos(this.id, this.directory), options);
-  }
-
-  diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]> {
-    return this.#context.client.call(requests.diff(this.id, this.directory, messageId), options);
-  }
-
-  fork(messageId?: string, options?: CallOptions): Promise<SessionInfo> {
-    return this.#context.client.call(requests.fork(this.id, this.directory, messageId), options);
-  }
-
-  revert(messageId: string, options?: CallOptions): Promise<SessionInfo> {
-    return this.#context.client.call(requests.revert(this.id, this.directory, messageId), options);
-  }
-
-  unrevert(options?: CallOptions): Promise<SessionInfo> {
-    return this.#context.client.call(requests.unrevert(this.id, this.directory), options);
-  }
-
-  rename(title: string, options?: CallOptions): Promise<SessionInfo> {
-    return this.#context.client.call(requests.updateSession(this.id, this.directory, { title }), options);
-  }
-
-  async summarize(model: string, options?: CallOptions): Promise<void> {
-    const request = requests.summarize(this.id, this.directory, wireModel(model));
-    await this.#context.client.call(request, { timeoutMs: summaryTimeoutMs, ...options });
-  }
-
-  async delete(options?: CallOptions): Promise<void> {
-    await this.#context.client.call(requests.deleteSession(this.id, this.directory), options);
-  }
-}
-
-export function createOperations(context: OperationsContext, id: string, directory: string): SessionOperations {
-  return new Operations(context, id, directory);
+/** Bare operations of one session; see {@link SessionOperations}. */
+export function createOperations({ client, sendInstructions }: OperationsContext, id: string, directory: string): SessionOperations {
+  return {
+    id,
+    directory,
+    async submit(turn, options = {}) {
+      const instructions = sendInstructions && turn.kind === 'prompt' ? instructionsOf(directory) : undefined;
+      const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
+      await client.call(turnRequest(id, directory, turn, instructions), { ...untilTurnEnds, ...options });
+    },
+    async abort(options) {
+      await client.call(requests.abort(id, directory), options);
+    },
+    info: (options) => client.call(requests.getSession(id, directory), options),
+    messages: (query = {}, options) => client.call(requests.messages(id, directory, query.limit), options),
+    children: (options) => client.call(requests.children(id, directory), options),
+    todos: (options) => client.call(requests.todos(id, directory), options),
+    diff: (messageId, options) => client.call(requests.diff(id, directory, messageId), options),
+    fork: (messageId, options) => client.call(requests.fork(id, directory, messageId), options),
+    revert: (messageId, options) => client.call(requests.revert(id, directory, messageId), options),
+    unrevert: (options) => client.call(requests.unrevert(id, directory), options),
+    rename: (title, options) => client.call(requests.updateSession(id, directory, { title }), options),
+    async summarize(model, options) {
+      await client.call(requests.summarize(id, directory, wireModel(model)), { timeoutMs: summaryTimeoutMs, ...options });
+    },
+    async delete(options) {
+      await client.call(requests.deleteSession(id, directory), options);
+    },
+  };
 }
