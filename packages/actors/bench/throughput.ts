@@ -8,7 +8,7 @@
 // does to all. Pool and loop take turns on one server, because two that are started alike differ by a tenth; each is connected to it
 // during its own turns alone. CPU is user plus system time of the server and its children or of the `opencode run` processes, and of this process
 // (the model server runs in it too, for all of them); who waits for its turn uses next to none.
-import { launchServer, findBinary, type OpencodeServer } from '@opencode-manager/core';
+import { launchServer, findBinary } from '@opencode-manager/core';
 import {
   bareLoop,
   cpuSecondsOf,
@@ -34,12 +34,18 @@ const processesAtOnce = 2;
 /** Prompts before the first round: a server compiles what it uses often. */
 const warmUpPrompts = 20;
 
-await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
-await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-const directory = workspace.path;
+/** What all variants share; it goes with the stack. */
+const place = shared(async (stack) => {
+  const model = stack.use(await startScriptedModel({ rules: [{ reply: 'Done.' }] }));
+  const workspace = stack.use(await temporaryWorkspace({ files: { 'a.txt': 'a\n' } }));
+  return { opencodeConfig: model.opencodeConfig(), directory: workspace.path };
+});
+
+/** The server on which pool and loop take turns. */
+const ourServer = shared(async (stack) => stack.use(await launchServer(await place(stack))));
 
 const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
-  const server = await sharedServer(stack);
+  const server = await ourServer(stack);
   // Between its turns the stream's thread stays, warm, because of a monitor of another server.
   const elsewhere = stack.use(await startSyntheticServer());
   stack.use(EventMonitor.open({ credentials: () => elsewhere.credentials() }));
@@ -55,7 +61,7 @@ const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
 };
 
 const undiciLoop: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
-  const server = await sharedServer(stack);
+  const server = await ourServer(stack);
   return await warmedUp(prompts, async () => {
     await using loop = await bareLoop(server);
     return await measure(prompts, () => loop.run(prompts, concurrency), withUs(server.pid));
@@ -63,7 +69,8 @@ const undiciLoop: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack
 };
 
 const sdkOnDefaults: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
-  const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
+  const { opencodeConfig, directory } = await place(stack);
+  const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(opencodeConfig) } }));
   const { path: binary } = await findBinary();
   const server = stack.use(await startBareServer({ binary, directory, home: home.path }));
   const client = createOpencodeClient({ baseUrl: server.url, directory });
@@ -76,10 +83,11 @@ const sdkOnDefaults: OpenVariant = async ({ concurrency = 10, prompts = 30 }, st
 
 /** Each of them has a warm home of its own: in a shared one the processes fail on locks. */
 const runProcesses: OpenVariant = async ({ processes = 4 }, stack) => {
+  const { opencodeConfig, directory } = await place(stack);
   const { path: binary } = await findBinary();
   const free = await Promise.all(
     Array.from({ length: processesAtOnce }, async () => {
-      const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(model.opencodeConfig()) } }));
+      const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(opencodeConfig) } }));
       const options = { cwd: directory, env: privateEnvironment(home.path), extendEnv: false, stdin: 'ignore' } as const;
       return async () => void (await execa(binary, ['run', 'say done'], options));
     }),
@@ -98,11 +106,10 @@ const runProcesses: OpenVariant = async ({ processes = 4 }, stack) => {
     );
 };
 
-let shared: Promise<OpencodeServer> | undefined;
-
-/** The server on which pool and loop take turns. */
-function sharedServer(stack: AsyncDisposableStack): Promise<OpencodeServer> {
-  return (shared ??= launchServer({ directory, opencodeConfig: model.opencodeConfig() }).then((server) => stack.use(server)));
+/** Made for the first variant that asks. */
+function shared<Thing>(make: (stack: AsyncDisposableStack) => Promise<Thing>): (stack: AsyncDisposableStack) => Promise<Thing> {
+  let made: Promise<Thing> | undefined;
+  return (stack) => (made ??= make(stack));
 }
 
 async function warmedUp(prompts: number, round: Round): Promise<Round> {

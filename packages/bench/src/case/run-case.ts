@@ -30,7 +30,8 @@ export type OpenVariant = (settings: Settings, stack: AsyncDisposableStack) => P
 
 /**
  * The whole of a program whose variants live in one process and take turns round by round (A B C, then C B A), so that an hour
- * of the machine falls on all of them. It prints the rounds of each as the last line. The harness starts it as
+ * of the machine falls on all of them. It prints the rounds of each as the last line, and ends the process: what must be closed goes into
+ * the stack. The harness starts it as
  * `node <file> <rounds of each variant as JSON> <settings as JSON>`.
  *
  * @example
