@@ -27,11 +27,13 @@ const batchEnv = {
   OPENCODE_DISABLE_PROJECT_CONFIG: '1',
   OPENCODE_DISABLE_CLAUDE_CODE: '1',
   OPENCODE_DISABLE_EXTERNAL_SKILLS: '1',
+  Malloc: '1',
 };
 
 /** An empty variable is left out. */
 const switches: Readonly<Record<string, Switch>> = {
   'batch profile': {},
+  "the engine's own allocator": { env: { Malloc: '' } },
   'snapshots on': { config: { snapshot: true } },
   'default plugins on': { env: { OPENCODE_DISABLE_DEFAULT_PLUGINS: '' } },
   'LSP on': { config: { lsp: true } },

@@ -132,6 +132,8 @@ test("decoys in the user's home, XDG directories and above the workspace are nei
   const password = environment['OPENCODE_SERVER_PASSWORD'] ?? '';
   expect(password.length).toBeGreaterThanOrEqual(43);
   expect(environment['GIVEN']).toBe('yes');
+  // What makes a server fast on Linux with glibc (docs/decisions/0015).
+  expect(environment).toHaveProperty('Malloc');
   expect(JSON.stringify(environment)).not.toContain(decoy);
   for (const name of ['HOME', 'TMPDIR', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_CACHE_HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR']) {
     expect(environment[name]?.startsWith(`${stateDir}/`), name).toBe(true);

@@ -63,8 +63,8 @@ describe('turns', () => {
   test('a command of the configuration and a shell line run as turns', async () => {
     const session = await bench.server.createSession();
     expect((await session.executeCommand('shout', 'loudly')).text).toBe('I say loudly.');
-    const shell = await session.executeShell('pwd; echo "password=[$OPENCODE_SERVER_PASSWORD]"');
-    expect(shell.text).toBe(`${bench.workspace.path}\npassword=[]\n`);
+    const shell = await session.executeShell('pwd; echo "password=[$OPENCODE_SERVER_PASSWORD] allocator=[${Malloc-engine}]"');
+    expect(shell.text).toBe(`${bench.workspace.path}\npassword=[] allocator=[engine]\n`);
   });
 
   test('promptAsync resolves when the server has taken the prompt; unread() gives each message once', async () => {

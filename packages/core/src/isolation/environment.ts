@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { findOnPath } from '../process/find-on-path.ts';
 import { runMarkerVariable, serverMarkerVariable } from '../process/table.ts';
+import { engineAllocator } from './engine-allocator.ts';
 import type { StateLayout } from './state-directory.ts';
 
 /** Variables of this process that the server gets without being asked for: tools must be found, times be right. */
@@ -82,6 +83,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     XDG_RUNTIME_DIR: layout.run,
     TMPDIR: layout.tmp,
     ...opencodeSwitches(input),
+    ...(await engineAllocator()),
     ...(await searchVariables(config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')),
     npm_config_offline: 'true',
     GIT_CONFIG_NOSYSTEM: '1',

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { findOnPath, isExecutableFile } from '../process/find-on-path.ts';
+import { isMuslSystem } from '../process/musl.ts';
 
 /** A usable opencode binary. */
 export interface BinaryInfo {
@@ -109,16 +110,8 @@ function platformPackages(): Promise<string[]> {
 async function findPlatformPackages(): Promise<string[]> {
   const base = `opencode-${process.platform}-${process.arch}`;
   const flags = process.platform === 'linux' && process.arch === 'x64' ? await readFile('/proc/cpuinfo', 'utf8').catch(() => '') : 'avx2';
-  const libc = process.platform === 'linux' && (await isMuslSystem()) ? '-musl' : '';
+  const libc = (await isMuslSystem()) ? '-musl' : '';
   return /\bavx2\b/.test(flags) ? [base + libc, `${base}-baseline${libc}`] : [`${base}-baseline${libc}`];
-}
-
-/** Node's report says it, but takes 3 to 8 ms: it is asked only where musl's loader is, without which its binaries do not run. */
-async function isMuslSystem(): Promise<boolean> {
-  const loader = `/lib/ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`;
-  if (!(await isExecutableFile(loader))) return false;
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report.header?.glibcVersionRuntime === undefined;
 }
 
 /** By path, size and time of change: asking a binary costs 1.4 s, so it is asked once a process. */
