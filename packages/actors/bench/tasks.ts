@@ -4,14 +4,24 @@
 //
 // The server is the synthetic one, because opencode itself would be the bottleneck and most of what is measured; the
 // pool, its HTTP client, its worker and its actors are the real ones. The peer is the least that does the same work: a
-// bare undici loop that creates a session, sends the prompt, and waits for the session's idle on the event stream.
+// bare undici loop that creates a session, sends the prompt, and waits for the session's idle on the event stream. `ocm run` is the built
+// command with the same tasks in a file.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { temporaryWorkspace } from '@opencode-manager/testing';
 import { launchServer } from '@opencode-manager/core';
 import { bareLoop, peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
 
 const instant = { deltasPerTurn: 8, eventsPerSecond: 0, sharers: 0 };
 
-await runCase({ pool: (settings) => onServer(poolTasks, settings), 'undici loop': (settings) => onServer(loopTasks, settings) });
+const ocm = fileURLToPath(new URL('../../cli/dist/bin.js', import.meta.url));
+
+await runCase({
+  pool: (settings) => onServer(poolTasks, settings),
+  'undici loop': (settings) => onServer(loopTasks, settings),
+  'ocm run': commandTasks,
+});
 
 type Server = Awaited<ReturnType<typeof launchServer>>;
 
@@ -53,4 +63,27 @@ async function measure(run: (count: number) => Promise<void>, tasks: number): Pr
     tasksPerSecond: (tasks / (performance.now() - started)) * 1000,
     peakMemoryMb: peakMemoryMb(),
   };
+}
+
+/** Its memory is looked at until it ends: the kernel keeps the peak for as long as the process is there. */
+async function commandTasks({ tasks = 1000, concurrency = 100 }: Settings): Promise<Metrics> {
+  await using binary = await syntheticBinary();
+  const lines = Array.from({ length: tasks }, (_, index) => JSON.stringify({ id: `task-${index}`, prompt: 'say done' }));
+  const files = { 'tasks.jsonl': lines.join('\n'), 'opencode.json': JSON.stringify({ model: 'synthetic/instant' }) };
+  await using workspace = await temporaryWorkspace({ files });
+  const options = ['--concurrency', String(concurrency), '--opencode-config', 'opencode.json', '--binary', binary.path];
+  const child = spawn(process.execPath, [ocm, 'run', 'tasks.jsonl', '--json', '--pass-env', 'SYNTHETIC_TURNS', ...options], {
+    cwd: workspace.path,
+    env: { ...process.env, ...binary.env(instant) },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  let peakMb = 0;
+  const look = setInterval(() => (peakMb = Math.max(peakMb, peakMemoryMb(child.pid) || 0)), 20);
+  const code = await ended;
+  clearInterval(look);
+  if (code !== 0) throw new Error(`ocm run ended with exit code ${code}: ${said}`);
+  return { peakMemoryMb: peakMb };
 }

@@ -109,7 +109,7 @@ describe('on a real server', () => {
     const events = watch(monitor);
     const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
     // Not while it connects: on a busy machine that takes longer than the interval, and nothing would ever arrive.
-    const drops = setInterval(() => monitor.state === 'live' && monitor.reconnect('a test'), 150);
+    const drops = setInterval(() => monitor.state === 'live' && monitor.reconnect('a test'), 60);
     await Promise.all(sessions.map(({ id }, index) => promptAndSettle(id, `drop${index}x`, events))).finally(() => clearInterval(drops));
     for (const [index, { id }] of sessions.entries()) {
       expect(numbersOf(events, id)).toEqual(Array.from({ length: await storedCount(id) }, (_, number) => number));

@@ -32,8 +32,8 @@ export async function cpuSecondsOfTree(pid: number | 'self'): Promise<number> {
   return (await cpuSecondsOf(pid, 'self')) + (await cpuSecondsOf(pid, 'children'));
 }
 
-/** The highest resident memory of this process so far, in megabytes. */
-export function peakMemoryMb(): number {
-  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+/** The highest resident memory of a process so far, in megabytes. */
+export function peakMemoryMb(pid: number | 'self' = 'self'): number {
+  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1] ?? Number.NaN) / 1024;
 }

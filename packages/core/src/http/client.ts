@@ -1,6 +1,7 @@
-import { Agent, type Dispatcher } from 'undici';
+import type { Agent } from 'undici';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { RequestSpec } from '../protocol/v1/requests.ts';
+import { createAgent, queryString, startExchange, WholeAnswer, type Exchange } from './exchange.ts';
 import { errorOfResponse } from './response-error.ts';
 
 /** What another client needs to connect to a server of ours. Keep `password` and `authorization` out of logs. */
@@ -19,7 +20,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The one place of this package that calls undici. One client serves one incarnation of a server. */
+/** One client serves one incarnation of a server. */
 export interface HttpClient {
   /**
    * Sends one request and gives the JSON of its answer.
@@ -41,8 +42,7 @@ const ownConnectionAboveBytes = 256 * 1024;
 
 /** Creates the client of one server incarnation. */
 export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'authorization'>): HttpClient {
-  // Deadlines are ours, a call each: undici's own would end a long shell or command call after 300 s.
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5000 }, connections: 256, pipelining: 1 });
+  const agent = createAgent({ connections: 256, pipelining: 1 });
   let closed = false;
   return {
     call: (request, options = {}) => send(agent, credentials, request, options),
@@ -63,33 +63,34 @@ export async function send<Response>(
 ): Promise<Response> {
   const body = request.body === undefined ? null : JSON.stringify(request.body);
   const label = `${request.method} ${request.path}`;
-  const deadline = createDeadline(timeoutMs, signal);
-  try {
-    const answer = await agent.request({
+  if (signal?.aborted) throw abortedByCaller(label, signal);
+  const answer = new WholeAnswer();
+  const exchange = startExchange(
+    agent,
+    {
       origin: url,
       path: request.path + queryString(request.query),
       method: request.method,
       headers: { authorization, accept: 'application/json', ...(body !== null && { 'content-type': 'application/json' }) },
       body,
       reset: body !== null && body.length > ownConnectionAboveBytes,
-      signal: deadline.signal,
-    });
-    return await readAnswer(answer, request, label);
+    },
+    answer,
+  );
+  const stopWatching = endInTime(exchange, label, timeoutMs, signal);
+  try {
+    await exchange.over;
   } catch (error) {
-    if (error instanceof OpencodeManagerError) throw error;
-    throw deadline.explain(error, label);
+    throw error instanceof OpencodeManagerError ? error : connectionLost(label, error as Error);
   } finally {
-    deadline.clear();
+    stopWatching();
   }
+  return readAnswer(answer, request, label);
 }
 
-async function readAnswer<Response>(
-  { statusCode, headers, body }: Dispatcher.ResponseData,
-  request: RequestSpec<Response>,
-  label: string,
-): Promise<Response> {
-  const text = await body.text();
-  const contentType = String(headers['content-type'] ?? '');
+function readAnswer<Response>(answer: WholeAnswer, request: RequestSpec<Response>, label: string): Response {
+  const { statusCode, contentType } = answer.head;
+  const text = answer.text();
   if (statusCode >= 400) throw errorOfResponse({ statusCode, contentType, text, label });
   if (request.answer === 'empty') return undefined as Response;
   if (!contentType.includes('json')) {
@@ -108,47 +109,31 @@ async function readAnswer<Response>(
   }
 }
 
-function queryString(query: RequestSpec['query']): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) parameters.set(name, String(value));
-  const text = parameters.toString();
-  return text === '' ? '' : `?${text}`;
+/** Ends an exchange at its deadline, and when the caller wants so. One timer and one listener a call; the result removes both. */
+function endInTime(exchange: Exchange, label: string, timeoutMs: number, caller: AbortSignal | undefined): () => void {
+  const timer = Number.isFinite(timeoutMs) ? setTimeout(() => exchange.abort(timedOut(label, timeoutMs)), timeoutMs) : undefined;
+  const onAbort = () => exchange.abort(abortedByCaller(label, caller!));
+  caller?.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    caller?.removeEventListener('abort', onAbort);
+  };
 }
 
-/** One timer and one listener a call, both removed when the call ends. */
-function createDeadline(timeoutMs: number, caller: AbortSignal | undefined) {
-  const controller = new AbortController();
-  let timedOut = false;
-  const timer = Number.isFinite(timeoutMs)
-    ? setTimeout(() => {
-        timedOut = true;
-        controller.abort();
-      }, timeoutMs)
-    : undefined;
-  const onAbort = () => controller.abort();
-  if (caller?.aborted) controller.abort();
-  else caller?.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: controller.signal,
-    clear() {
-      clearTimeout(timer);
-      caller?.removeEventListener('abort', onAbort);
+function timedOut(label: string, timeoutMs: number): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'REQUEST_TIMEOUT',
+    `${label}: no answer within ${timeoutMs} ms; whether the server acted on it is unknown.`,
+    {
+      details: { timeoutMs },
     },
-    explain(error: unknown, label: string): OpencodeManagerError {
-      if (timedOut) {
-        return new OpencodeManagerError(
-          'REQUEST_TIMEOUT',
-          `${label}: no answer within ${timeoutMs} ms; whether the server acted on it is unknown.`,
-          {
-            details: { timeoutMs },
-            cause: error,
-          },
-        );
-      }
-      if (caller?.aborted) return new OpencodeManagerError('REQUEST_ABORTED', `${label}: aborted by the caller.`, { cause: caller.reason });
-      return new OpencodeManagerError('CONNECTION_LOST', `${label}: the connection to the server failed (${(error as Error).message}).`, {
-        cause: error,
-      });
-    },
-  };
+  );
+}
+
+function abortedByCaller(label: string, { reason }: AbortSignal): OpencodeManagerError {
+  return new OpencodeManagerError('REQUEST_ABORTED', `${label}: aborted by the caller.`, { cause: reason });
+}
+
+function connectionLost(label: string, cause: Error): OpencodeManagerError {
+  return new OpencodeManagerError('CONNECTION_LOST', `${label}: the connection to the server failed (${cause.message}).`, { cause });
 }

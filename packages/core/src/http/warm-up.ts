@@ -1,7 +1,7 @@
 import { duplexPair } from 'node:stream';
-import { Agent } from 'undici';
 import { requests } from '../protocol/v1/requests.ts';
 import { send } from './client.ts';
+import { createAgent } from './exchange.ts';
 
 const answer = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}';
 
@@ -22,7 +22,7 @@ export async function requestInProcess(): Promise<void> {
   const [ours, theirs] = duplexPair();
   theirs.once('data', () => theirs.write(answer));
   // undici does not expect its connection before `connect` has returned.
-  const agent = new Agent({ connect: (_options, connected) => process.nextTick(connected, null, ours) });
+  const agent = createAgent({ connect: (_options, connected) => process.nextTick(connected, null, ours) });
   try {
     await send(agent, { url: 'http://in-process.invalid', authorization: '' }, requests.health(), { timeoutMs: 1000 });
   } finally {

@@ -18,7 +18,7 @@ const closeDeadlineMs = 1000;
 export type StreamSettings = Omit<StreamTaskInput, keyof Beginning>;
 
 /** Where a task begins. */
-export type Beginning = Pick<StreamTaskInput, 'generation' | 'resume' | 'following'>;
+type Beginning = Pick<StreamTaskInput, 'generation' | 'resume' | 'following'>;
 
 /** What a supervisor tells, and what it asks before a restart. */
 export interface SupervisorReceiver {

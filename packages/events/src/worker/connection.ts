@@ -1,12 +1,9 @@
+import { createAgent, startExchange, type AnswerHead, type AnswerReader } from '@opencode-manager/core/http';
 import { requests } from '@opencode-manager/core/protocol';
 import { createParser } from 'eventsource-parser';
-import { finished } from 'node:stream/promises';
-import { Agent, type Dispatcher } from 'undici';
 
 /** One record beyond this many characters ends the connection instead of filling the memory; 28 MB were seen. */
 const maxRecordCharacters = 256 * 1024 * 1024;
-
-const connectTimeoutMs = 5000;
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -29,19 +26,23 @@ export interface ConnectionEnd {
 
 /** Reads one connection of the event stream to its end. Never rejects. */
 export async function readEventStream(options: ConnectionOptions): Promise<ConnectionEnd> {
-  const abort = new AbortController();
-  const watchdog = startWatchdog(options.watchdogMs, () => abort.abort(`no byte for ${options.watchdogMs} ms`));
-  const signal = AbortSignal.any([abort.signal, options.signal]);
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: connectTimeoutMs } });
+  const { url, authorization, signal, watchdogMs } = options;
+  const agent = createAgent();
+  const watchdog = startWatchdog(watchdogMs, () => exchange.abort(new Error(`no byte for ${watchdogMs} ms`)));
+  const reader = new StreamReader(options, watchdog.touch);
+  const { method, path } = requests.eventStream();
+  const headers = { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' };
+  const exchange = startExchange(agent, { origin: url, method, path, headers }, reader);
+  const onAbort = () => exchange.abort(new Error(String(signal.reason)));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const answer = await request(agent, options, signal);
-    const refusal = await refusalOf(answer);
-    if (refusal) return refusal;
-    await readBody(answer.body, options, watchdog.touch, (reason) => abort.abort(reason));
-    return { reason: signal.aborted ? String(signal.reason) : 'the server ended the stream' };
+    await exchange.over;
+    return { reason: 'the server ended the stream' };
   } catch (error) {
-    return { reason: signal.aborted ? String(signal.reason) : describe(error as NodeJS.ErrnoException) };
+    return reader.refusal ?? { reason: describe(error as NodeJS.ErrnoException) };
   } finally {
+    signal.removeEventListener('abort', onAbort);
     watchdog.stop();
     await agent.destroy().catch(() => undefined);
   }
@@ -52,47 +53,39 @@ function describe({ message, code, name }: NodeJS.ErrnoException): string {
   return message || code || name;
 }
 
-function request(agent: Agent, { url, authorization }: ConnectionOptions, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  const { method, path } = requests.eventStream();
-  return agent.request({
-    origin: url,
-    method,
-    path,
-    signal,
-    headers: { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' },
-  });
-}
-
-async function refusalOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<ConnectionEnd | undefined> {
-  const contentType = String(headers['content-type'] ?? 'no content type');
-  if (statusCode === 200 && contentType.includes('text/event-stream')) return undefined;
-  await body.dump({ limit: 4096 });
-  const reason = `the server answered ${statusCode} (${contentType}) instead of an event stream`;
-  // A server in trouble may recover; one that does not know us or the route will not.
-  return statusCode >= 500 || statusCode === 429 ? { reason } : { reason, statusCode };
-}
-
-/** Resolves at the body's end. Listens to its data: an iterator would cost each read several promises. */
-async function readBody(
-  body: Dispatcher.ResponseData['body'],
-  options: ConnectionOptions,
-  touch: () => void,
-  fail: (reason: string) => void,
-): Promise<void> {
-  const decoder = new TextDecoder();
-  const parser = createParser({
+/** Takes the answer apart; what it throws ends the connection. */
+class StreamReader implements AnswerReader {
+  /** Set when the answer is no event stream. */
+  refusal: ConnectionEnd | undefined;
+  readonly #options: ConnectionOptions;
+  readonly #touch: () => void;
+  readonly #decoder = new TextDecoder();
+  readonly #parser = createParser({
     maxBufferSize: maxRecordCharacters,
-    onEvent: ({ data }) => options.onRecord(data),
+    onEvent: ({ data }) => this.#options.onRecord(data),
     onError: (error) => {
-      if (error.type === 'max-buffer-size-exceeded') fail(error.message);
+      if (error.type === 'max-buffer-size-exceeded') throw error;
     },
   });
-  body.on('data', (chunk: Buffer) => {
-    touch();
-    parser.feed(decoder.decode(chunk, { stream: true }));
-    options.onRead(chunk.length);
-  });
-  await finished(body);
+
+  constructor(options: ConnectionOptions, touch: () => void) {
+    this.#options = options;
+    this.#touch = touch;
+  }
+
+  onHead({ statusCode, contentType }: AnswerHead): void {
+    if (statusCode === 200 && contentType.includes('text/event-stream')) return;
+    const reason = `the server answered ${statusCode} (${contentType || 'no content type'}) instead of an event stream`;
+    // A server in trouble may recover; one that does not know us or the route will not.
+    this.refusal = statusCode >= 500 || statusCode === 429 ? { reason } : { reason, statusCode };
+    throw new Error(reason);
+  }
+
+  onBytes(bytes: Buffer): void {
+    this.#touch();
+    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
+    this.#options.onRead(bytes.length);
+  }
 }
 
 /** A thread that was held up finds its timers due before it has read what waits in the socket: so it looks twice. */

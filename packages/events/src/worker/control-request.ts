@@ -1,5 +1,5 @@
+import { createAgent, queryString, startExchange, WholeAnswer } from '@opencode-manager/core/http';
 import type { RequestSpec } from '@opencode-manager/core/protocol';
-import { Agent } from 'undici';
 
 /** The slowest healthy answer takes seconds, on a server with fifty turns; this is for one that is held up. */
 const deadlineMs = 30_000;
@@ -30,21 +30,23 @@ export async function controlRequest<Response>(
   { method, path, query, body }: RequestSpec<Response>,
   options: ControlOptions,
 ): Promise<Response> {
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  const agent = createAgent();
+  const answer = new WholeAnswer();
+  const asked = Object.fromEntries(Object.entries(query ?? {}).filter(([, value]) => value !== ''));
+  const headers = { authorization: options.authorization, accept: 'application/json', 'content-type': 'application/json' };
+  const sent = { origin: options.url, method, path: path + queryString(asked), headers, body: JSON.stringify(body) };
+  const exchange = startExchange(agent, sent, answer);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]);
+  const onAbort = () => exchange.abort(new Error(String(signal.reason)));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const answer = await agent.request({
-      origin: options.url,
-      method,
-      path,
-      query: Object.fromEntries(Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== '')),
-      headers: { authorization: options.authorization, accept: 'application/json', 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]),
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode !== 200) throw new ControlAnswerError(`${method} ${path}`, answer.statusCode);
-    return JSON.parse(text) as Response;
+    await exchange.over;
+    const { statusCode } = answer.head;
+    if (statusCode !== 200) throw new ControlAnswerError(`${method} ${path}`, statusCode);
+    return JSON.parse(answer.text()) as Response;
   } finally {
+    signal.removeEventListener('abort', onAbort);
     await agent.destroy().catch(() => undefined);
   }
 }
