@@ -10,6 +10,8 @@ function proofOf(turn: Turn): TurnProof | null {
 
 /** After a gap, what the stream said proves nothing until a read has confirmed it. */
 function isProven(turn: Turn): boolean {
+  // Asked after every fact, most of which come before the idle.
+  if (turn.idle === null) return false;
   const proof = proofOf(turn);
   return proof !== null && (!turn.stale || proof.session_idle.source === 'snapshot');
 }
