@@ -14,7 +14,7 @@ const flood: Benchmark = {
   variants: ['coalesced', 'SDK', 'every delta', 'eventsource', 'undici + parser'],
   points: only({ events: 1_000_000 }),
   quickPoints: only({ events: 50_000 }),
-  rounds: 3,
+  rounds: 5,
   figures: [
     { ...flooded('Main-thread CPU per event, deltas joined', 'mainThreadUsPerEvent', 'coalesced', { value: 0.45 }), inChart: true },
     flooded('Main-thread CPU per event, every delta', 'mainThreadUsPerEvent', 'every delta', { value: 1 }),
@@ -232,8 +232,13 @@ const launch: Benchmark = {
     'From `launchServer` to a server that has answered with its own configuration, and to the end of a first turn, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory and first turn. `relaunch` is the same after the server was killed; `catalogued provider` enables one of which opencode has to know the models. Real opencode, cold directories. CPU is that of the server.',
   file: 'packages/core/bench/launch.ts',
   variants: ['launchServer', 'listening line', 'first answer', 'relaunch', 'catalogued provider'],
+  rare: {
+    'first answer': { rounds: 3, points: [''] },
+    relaunch: { rounds: 3, points: [''] },
+    'catalogued provider': { rounds: 3, points: [''] },
+  },
   points: only({}),
-  rounds: 5,
+  rounds: 11,
   figures: [
     {
       ...launching('A server is ready, over the listening line', 'readyMs', ['listening line']),
@@ -273,9 +278,10 @@ const throughput: Benchmark = {
     "Prompts with an instant scripted model in one git repository; real opencode. Peers: `opencode run`, two processes at a time; the official SDK on a server with opencode's defaults; a bare undici loop on a server of our `batch` profile. All stand side by side and take turns, a few prompts at a time. CPU is that of the server, its children and the client.",
   file: 'packages/actors/bench/throughput.ts',
   variants: ['pool', 'undici loop', 'SDK, default server', 'opencode run'],
-  rare: { 'opencode run': { rounds: 2, points: ['10'] } },
+  rare: { 'opencode run': { rounds: 2, points: ['10'] }, 'SDK, default server': { rounds: 5, points: ['1', '10', '50'] } },
   points: [
-    { label: '1', settings: { concurrency: 1, prompts: 6 } },
+    // Single rounds differ by a half, and what is looked for is a fortieth.
+    { label: '1', settings: { concurrency: 1, prompts: 6 }, rounds: 41 },
     { label: '10', settings: { concurrency: 10, prompts: 30 } },
     { label: '50', settings: { concurrency: 50, prompts: 50 } },
   ],

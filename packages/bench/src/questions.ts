@@ -1,6 +1,7 @@
 import type { Benchmark, Figure } from './harness/types.ts';
 
 const switches = [
+  "the engine's own allocator",
   'snapshots on',
   'default plugins on',
   'LSP on',

@@ -44,7 +44,7 @@ function stolenSince(before: ReturnType<typeof stolenTicks>): { readonly stolen?
 }
 
 async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, tell: Tell): Promise<Series[]> {
-  const rounds = quick ? (benchmark.quickRounds ?? 1) : benchmark.rounds;
+  const rounds = quick ? (benchmark.quickRounds ?? 1) : (point.rounds ?? benchmark.rounds);
   if (benchmark.sideBySide) return measureTogether(benchmark, point, rounds, tell);
   const results = new Map<string, Metrics[]>(benchmark.variants.map((variant) => [variant, []]));
   for (let round = 0; round < rounds; round += 1) {

@@ -4,6 +4,8 @@ import type { Metrics, Settings } from '../case/run-case.ts';
 export interface Point {
   readonly label: string;
   readonly settings: Settings;
+  /** In place of the benchmark's. */
+  readonly rounds?: number;
 }
 
 /** A benchmark: a program, what it compares, at which sizes, how often. */

@@ -31,8 +31,8 @@ export function figuresOf(benchmark: Benchmark, { series }: Measurement): Measur
 }
 
 /**
- * How many times better ours is than the peer; below one it is worse. Where both have as many rounds, each round of ours is
- * compared with the peer's of the same number, which ran beside it, so that an hour that slows both does not count.
+ * How many times better ours is than the peer; below one it is worse. Each round of ours is compared with the peer's of the same
+ * number, which ran beside it, so that an hour that slows both does not count; rounds that only one of them has are left out.
  */
 export function advantage({ better }: Figure, ours: Spread, peer: Spread): Spread {
   const ratio = (own: number, other: number) => (better === 'lower' ? other / own : own / other);
@@ -45,8 +45,11 @@ function excess(ours: Spread, peer: Spread): Spread {
 }
 
 function compare(ours: Spread, peer: Spread, by: (own: number, other: number) => number): Spread {
-  const isPaired = ours.rounds.length === peer.rounds.length;
-  return summed(ours.variant, isPaired ? ours.rounds.map((own, round) => by(own, peer.rounds[round]!)) : [by(ours.median, peer.median)]);
+  const pairs = Math.min(ours.rounds.length, peer.rounds.length);
+  return summed(
+    ours.variant,
+    Array.from({ length: pairs }, (_, round) => by(ours.rounds[round]!, peer.rounds[round]!)),
+  );
 }
 
 /** The goal in words. */
