@@ -2,9 +2,8 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createAgent, queryString, startExchange, WholeAnswer, type AnswerReader } from '../src/http/exchange.ts';
+import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type AnswerReader } from '../src/http/exchange.ts';
 
 /** One request to a server of the test's own. */
 async function exchanged(server: Server, reader: AnswerReader = new WholeAnswer(), origin?: string) {
@@ -69,13 +68,23 @@ test('an abort in the middle of an answer ends it at once, with its reason, and 
 });
 
 test('an abort before the server has answered, or even heard of it, ends the wait', async () => {
-  await using unanswered = await exchanged(http(() => undefined));
-  await sleep(50);
+  const heard = Promise.withResolvers<void>();
+  await using unanswered = await exchanged(http(() => heard.resolve()));
+  await heard.promise;
   unanswered.exchange.abort(new Error('too late'));
   await expect(unanswered.exchange.over).rejects.toThrow('too late');
   await using unsent = await exchanged(http((_request, response) => void response.end()));
   unsent.exchange.abort(new Error('not sent'));
   await expect(unsent.exchange.over).rejects.toThrow('not sent');
+});
+
+test('an exchange ends with a signal, one that was aborted before too, and not after the listening has stopped', async () => {
+  await using sent = await exchanged(http(() => undefined));
+  const stopped = new AbortController();
+  abortWith(sent.exchange, stopped.signal)();
+  stopped.abort('nobody listens');
+  abortWith(sent.exchange, AbortSignal.abort('over before it began'));
+  await expect(sent.exchange.over).rejects.toThrow('over before it began');
 });
 
 test('what a reader throws ends the exchange', async () => {

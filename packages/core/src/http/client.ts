@@ -1,7 +1,6 @@
-import type { Agent } from 'undici';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { RequestSpec } from '../protocol/v1/requests.ts';
-import { createAgent, queryString, startExchange, WholeAnswer, type Exchange } from './exchange.ts';
+import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type Agent, type Exchange } from './exchange.ts';
 import { errorOfResponse } from './response-error.ts';
 
 /** What another client needs to connect to a server of ours. Keep `password` and `authorization` out of logs. */
@@ -112,11 +111,10 @@ function readAnswer<Response>(answer: WholeAnswer, request: RequestSpec<Response
 /** Ends an exchange at its deadline, and when the caller wants so. One timer and one listener a call; the result removes both. */
 function endInTime(exchange: Exchange, label: string, timeoutMs: number, caller: AbortSignal | undefined): () => void {
   const timer = Number.isFinite(timeoutMs) ? setTimeout(() => exchange.abort(timedOut(label, timeoutMs)), timeoutMs) : undefined;
-  const onAbort = () => exchange.abort(abortedByCaller(label, caller!));
-  caller?.addEventListener('abort', onAbort, { once: true });
+  const stopListening = abortWith(exchange, caller, (signal) => abortedByCaller(label, signal));
   return () => {
     clearTimeout(timer);
-    caller?.removeEventListener('abort', onAbort);
+    stopListening();
   };
 }
 

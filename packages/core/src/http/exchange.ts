@@ -1,5 +1,7 @@
 import { Agent, type Dispatcher } from 'undici';
 
+export type { Agent };
+
 /** What the server says before its answer. */
 export interface AnswerHead {
   readonly statusCode: number;
@@ -36,6 +38,18 @@ export function startExchange(agent: Agent, request: ExchangeRequest, reader: An
   const handler = new ExchangeHandler(reader);
   agent.dispatch(request, handler);
   return handler;
+}
+
+/** Ends an exchange when a signal wants so, with the reason that `explain` makes of it. The result stops listening. */
+export function abortWith(exchange: Exchange, signal: AbortSignal | undefined, explain = reasonOf): () => void {
+  const onAbort = () => exchange.abort(explain(signal!));
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  return () => signal?.removeEventListener('abort', onAbort);
+}
+
+function reasonOf({ reason }: AbortSignal): Error {
+  return new Error(String(reason));
 }
 
 class ExchangeHandler implements Exchange, Dispatcher.DispatchHandler {

@@ -1,4 +1,4 @@
-import { createAgent, startExchange, type AnswerHead, type AnswerReader } from '@opencode-manager/core/http';
+import { abortWith, createAgent, startExchange, type AnswerHead, type AnswerReader } from '@opencode-manager/core/http';
 import { requests } from '@opencode-manager/core/protocol';
 import { createParser } from 'eventsource-parser';
 
@@ -33,16 +33,14 @@ export async function readEventStream(options: ConnectionOptions): Promise<Conne
   const { method, path } = requests.eventStream();
   const headers = { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' };
   const exchange = startExchange(agent, { origin: url, method, path, headers }, reader);
-  const onAbort = () => exchange.abort(new Error(String(signal.reason)));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  const stopListening = abortWith(exchange, signal);
   try {
     await exchange.over;
     return { reason: 'the server ended the stream' };
   } catch (error) {
     return reader.refusal ?? { reason: describe(error as NodeJS.ErrnoException) };
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
     watchdog.stop();
     await agent.destroy().catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-import { createAgent, queryString, startExchange, WholeAnswer } from '@opencode-manager/core/http';
+import { abortWith, createAgent, queryString, startExchange, WholeAnswer } from '@opencode-manager/core/http';
 import type { RequestSpec } from '@opencode-manager/core/protocol';
 
 /** The slowest healthy answer takes seconds, on a server with fifty turns; this is for one that is held up. */
@@ -36,17 +36,14 @@ export async function controlRequest<Response>(
   const headers = { authorization: options.authorization, accept: 'application/json', 'content-type': 'application/json' };
   const sent = { origin: options.url, method, path: path + queryString(asked), headers, body: JSON.stringify(body) };
   const exchange = startExchange(agent, sent, answer);
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]);
-  const onAbort = () => exchange.abort(new Error(String(signal.reason)));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  const stopListening = abortWith(exchange, AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]));
   try {
     await exchange.over;
     const { statusCode } = answer.head;
     if (statusCode !== 200) throw new ControlAnswerError(`${method} ${path}`, statusCode);
     return JSON.parse(answer.text()) as Response;
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
     await agent.destroy().catch(() => undefined);
   }
 }
