@@ -150,13 +150,18 @@ describe('listeners', () => {
 });
 
 describe('patient listeners', () => {
+  /** An event there and back: behind it, the stream's thread has read what it was told before. */
+  const throughTheThread = async () => {
+    const idles = watch(monitor, { sessionId: 'other' });
+    peer.publish('other', 'session.idle', {});
+    await until('the event came', () => idles.length > 0);
+  };
   /** Deltas of a session, each in a read of its own. */
   const publishApart = async (session: string, deltas: readonly string[]) => {
+    await throughTheThread();
     for (const delta of deltas) {
       publishDelta(session, `part of ${session}`, delta);
-      peer.publish('other', 'session.idle', {});
-      const idles = watch(monitor, { sessionId: 'other' });
-      await until('the event behind it came', () => idles.length > 0);
+      await throughTheThread();
     }
   };
   const listenPatiently = (sessionId: string) => {
