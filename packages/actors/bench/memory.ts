@@ -13,7 +13,7 @@ async function memory({ few = 1000, many = 100_000, concurrency = 100 }: Setting
   await using binary = await syntheticBinary();
   await using server = await launchServer({
     binary: binary.path,
-    env: binary.env({ deltasPerTurn: 2, eventsPerSecond: 0, sharers: 0 }),
+    env: binary.env({ deltasPerAnswer: 2 }),
     opencodeConfig: { model: 'synthetic/instant' },
   });
   await using pool = await createSessionPool({ server, maxSessions: concurrency });

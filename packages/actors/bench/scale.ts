@@ -7,8 +7,10 @@
 // are counted from the first end of a turn to the last begin of one: before and after it fewer sessions work.
 import { launchServer } from '@opencode-manager/core';
 import {
+  eventsOfTurn,
   peakMemoryMb,
   processCpuUs,
+  realisticTurn,
   runCase,
   syntheticBinary,
   threadCpuUs,
@@ -18,16 +20,20 @@ import {
 } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
 
-const deltasPerTurn = 68;
-const eventsPerTurn = deltasPerTurn + 12;
-
 await runCase({ pool: scale });
 
-async function scale({ sessions = 1000, tasks = Math.max(10_000, 2 * sessions), eventsPerSecond = 50_000 }: Settings): Promise<Metrics> {
+async function scale({
+  sessions = 1000,
+  tasks = Math.max(10_000, 2 * sessions),
+  eventsPerSecond = 50_000,
+  answersPerTurn = 1,
+}: Settings): Promise<Metrics> {
+  const turn = { ...realisticTurn, answersPerTurn };
+  const eventsPerTurn = eventsOfTurn(turn);
   await using binary = await syntheticBinary();
   await using server = await launchServer({
     binary: binary.path,
-    env: binary.env({ deltasPerTurn, eventsPerSecond, sharers: sessions }),
+    env: binary.env({ ...turn, eventsPerSecond, sharers: sessions }),
     opencodeConfig: { model: 'synthetic/instant' },
   });
   await using pool = await createSessionPool({ server, maxSessions: sessions });

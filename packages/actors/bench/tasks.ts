@@ -13,7 +13,7 @@ import { launchServer } from '@opencode-manager/core';
 import { bareLoop, peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
 
-const instant = { deltasPerTurn: 8, eventsPerSecond: 0, sharers: 0 };
+const instant = { deltasPerAnswer: 8 };
 
 const ocm = fileURLToPath(new URL('../../cli/dist/bin.js', import.meta.url));
 

@@ -7,5 +7,6 @@ export { privateEnvironment } from './measure/private-environment.ts';
 export { median, quantile } from './measure/statistics.ts';
 export { startSyntheticServer, syntheticBinary, type SyntheticServer } from './synthetic/start.ts';
 export type { FloodOrder } from './synthetic/streams.ts';
+export { eventsOfTurn, realisticTurn } from './synthetic/turn-script.ts';
 export { bareLoop, type BareLoop } from './peers/bare-loop.ts';
 export { startBareServer, type BareServer } from './peers/bare-server.ts';

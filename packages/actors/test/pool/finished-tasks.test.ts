@@ -30,7 +30,7 @@ test('finished tasks leave no object behind, whatever their number', async () =>
   await using binary = await syntheticBinary();
   await using server = await launchServer({
     binary: binary.path,
-    env: binary.env({ deltasPerTurn: 2, eventsPerSecond: 0, sharers: 0 }),
+    env: binary.env({ deltasPerAnswer: 2 }),
     opencodeConfig: { model: 'synthetic/instant' },
   });
   await using pool = await createSessionPool({ server, maxSessions: slots });

@@ -15,7 +15,13 @@ else serve();
 function serve(): void {
   const file = process.env['OPENCODE_CONFIG'];
   const config = file === undefined ? {} : (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>);
-  const turns = { deltasPerTurn: 8, eventsPerSecond: 0, sharers: 0, ...(JSON.parse(process.env['SYNTHETIC_TURNS'] ?? '{}') as object) };
+  const turns = {
+    answersPerTurn: 1,
+    deltasPerAnswer: 8,
+    eventsPerSecond: 0,
+    sharers: 0,
+    ...(JSON.parse(process.env['SYNTHETIC_TURNS'] ?? '{}') as object),
+  };
   const server = createSyntheticServer({ ...turns, config, directory: process.cwd() });
   // Hundreds of clients connect at once.
   server.keepAliveTimeout = 60_000;

@@ -1,4 +1,4 @@
-import { closingOf, deltaOf, deltasOfRealisticTurn, openingOf, type ScriptedTurn, type WireEvent } from './turn-script.ts';
+import { newTurn, realisticTurn, turnEvents, type WireEvent } from './turn-script.ts';
 import type { Ids } from './ids.ts';
 
 /** A small seeded generator (xorshift32): every run sees the same order of sessions. */
@@ -24,16 +24,7 @@ export function* mixOfSessions(sessions: number, ids: Ids, seed: number, text?: 
 
 function* turnsOf(sessionId: string, ids: Ids, text: (() => string) | undefined): Generator<WireEvent, never> {
   for (;;) {
-    const turn: ScriptedTurn = {
-      sessionId,
-      directory: '/synthetic',
-      messageId: ids.next('msg'),
-      answerId: ids.next('msg'),
-      partId: ids.next('prt'),
-      deltas: deltasOfRealisticTurn,
-    };
-    yield* openingOf(turn);
-    for (let delta = 0; delta < turn.deltas; delta += 1) yield text ? deltaOf(turn, text()) : deltaOf(turn);
-    yield* closingOf(turn);
+    const place = { sessionId, directory: '/synthetic', messageId: ids.next('msg') };
+    yield* turnEvents(newTurn(ids, place, realisticTurn), text);
   }
 }

@@ -40,7 +40,7 @@ export async function startSyntheticServer(): Promise<SyntheticServer> {
 
 /** An executable that `launchServer` takes for opencode's binary, and what its turns are like as an environment variable. */
 export async function syntheticBinary(): Promise<
-  AsyncDisposable & { readonly path: string; env(turns: TurnSettings): Record<string, string> }
+  AsyncDisposable & { readonly path: string; env(turns: Partial<TurnSettings>): Record<string, string> }
 > {
   const directory = await mkdtemp(join(tmpdir(), 'ocm-synthetic-'));
   const path = join(directory, 'opencode');

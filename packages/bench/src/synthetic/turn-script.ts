@@ -1,3 +1,5 @@
+import type { Ids } from './ids.ts';
+
 /** One event as opencode's wire has it; a stored one is followed by a record with its number in the session. */
 export interface WireEvent {
   readonly sessionId: string;
@@ -6,66 +8,86 @@ export interface WireEvent {
   readonly stored: boolean;
 }
 
+/** One answer of a turn: its message's id, and what the ids of its parts begin with. */
+interface ScriptedAnswer {
+  readonly id: string;
+  readonly partId: string;
+}
+
+/** How much the model says in a turn. */
+export interface TurnSize {
+  readonly answersPerTurn: number;
+  readonly deltasPerAnswer: number;
+}
+
 /** What a turn of the synthetic server is about. */
 export interface ScriptedTurn {
   readonly sessionId: string;
   readonly directory: string;
-  /** The prompt's message, the answer's, and what the ids of the answer's parts begin with. */
   readonly messageId: string;
-  readonly answerId: string;
-  readonly partId: string;
-  readonly deltas: number;
+  /** One after the other, as of an agent that uses tools: all but the last end to call some. */
+  readonly answers: readonly ScriptedAnswer[];
+  readonly deltasPerAnswer: number;
 }
 
 /** A model says about four characters at a time. */
 const deltaText = ' word';
 
-/** Events of a turn that are no deltas; with 68 deltas beside them 85 % are deltas. */
-export const deltasOfRealisticTurn = 68;
+/** A turn of 80 events, 85 % of them deltas. */
+export const realisticTurn: TurnSize = { answersPerTurn: 1, deltasPerAnswer: 68 };
 
-/** What comes before the first delta, in opencode's order. */
-export function openingOf(turn: ScriptedTurn): WireEvent[] {
-  const { sessionId, messageId } = turn;
-  return [
-    stored(sessionId, 'message.updated', { info: userMessage(turn) }),
-    stored(sessionId, 'message.part.updated', {
-      part: { id: `${turn.partId}u`, sessionID: sessionId, messageID: messageId, type: 'text', text: 'Say what you would do.' },
-    }),
-    live(sessionId, 'session.status', { status: { type: 'busy' } }),
-    stored(sessionId, 'message.updated', { info: answerOf(turn, false) }),
-    stored(sessionId, 'message.part.updated', {
-      part: { id: `${turn.partId}a`, sessionID: sessionId, messageID: turn.answerId, type: 'step-start' },
-    }),
-    stored(sessionId, 'message.part.updated', { part: textPart(turn, '') }),
-  ];
+/** Events of a turn that are no deltas: of the turn itself, and of each of its answers. */
+const otherEvents = { turn: 6, answer: 6 };
+
+/** How many events a turn has. */
+export function eventsOfTurn({ answersPerTurn, deltasPerAnswer }: TurnSize): number {
+  return otherEvents.turn + answersPerTurn * (otherEvents.answer + deltasPerAnswer);
 }
 
-export function deltaOf({ sessionId, answerId, partId }: ScriptedTurn, text = deltaText): WireEvent {
-  return live(sessionId, 'message.part.delta', { messageID: answerId, partID: `${partId}b`, field: 'text', delta: text });
+/** A turn with ids of its own. */
+export function newTurn(
+  ids: Ids,
+  place: Pick<ScriptedTurn, 'sessionId' | 'directory' | 'messageId'>,
+  { answersPerTurn, deltasPerAnswer }: TurnSize,
+): ScriptedTurn {
+  const answers = Array.from({ length: answersPerTurn }, () => ({ id: ids.next('msg'), partId: ids.next('prt') }));
+  return { ...place, answers, deltasPerAnswer };
 }
 
-/** What comes after the last delta. */
-export function closingOf(turn: ScriptedTurn): WireEvent[] {
-  const { sessionId, directory } = turn;
-  return [
-    stored(sessionId, 'message.part.updated', { part: textPart(turn, deltaText.repeat(turn.deltas)) }),
-    stored(sessionId, 'message.part.updated', {
-      part: { id: `${turn.partId}c`, sessionID: sessionId, messageID: turn.answerId, type: 'step-finish', reason: 'stop', cost: 0, tokens },
-    }),
-    stored(sessionId, 'message.updated', { info: answerOf(turn, true) }),
-    live(sessionId, 'session.status', { status: { type: 'idle' } }),
-    live(sessionId, 'session.idle', {}),
-    stored(sessionId, 'session.updated', { info: sessionInfo(sessionId, directory) }),
-  ];
+/** The events of a turn in opencode's order. `text` gives the text of each delta. */
+export function* turnEvents(turn: ScriptedTurn, text: () => string = () => deltaText): Generator<WireEvent> {
+  const { sessionId, messageId, directory } = turn;
+  yield stored(sessionId, 'message.updated', { info: userMessage(turn) });
+  yield stored(sessionId, 'message.part.updated', {
+    part: { id: `${turn.answers[0]!.partId}u`, sessionID: sessionId, messageID: messageId, type: 'text', text: 'Say what you would do.' },
+  });
+  yield live(sessionId, 'session.status', { status: { type: 'busy' } });
+  for (const answer of turn.answers) yield* answerEvents(turn, answer, text);
+  yield live(sessionId, 'session.status', { status: { type: 'idle' } });
+  yield live(sessionId, 'session.idle', {});
+  yield stored(sessionId, 'session.updated', { info: sessionInfo(sessionId, directory) });
+}
+
+function* answerEvents(turn: ScriptedTurn, answer: ScriptedAnswer, text: () => string): Generator<WireEvent> {
+  const { sessionId } = turn;
+  const { id, partId } = answer;
+  const part = (letter: string, more: Readonly<Record<string, unknown>>) =>
+    stored(sessionId, 'message.part.updated', { part: { id: `${partId}${letter}`, sessionID: sessionId, messageID: id, ...more } });
+  yield stored(sessionId, 'message.updated', { info: answerOf(turn, answer, false) });
+  yield part('a', { type: 'step-start' });
+  yield stored(sessionId, 'message.part.updated', { part: textPart(turn, answer, '') });
+  for (let delta = 0; delta < turn.deltasPerAnswer; delta += 1)
+    yield live(sessionId, 'message.part.delta', { messageID: id, partID: `${partId}b`, field: 'text', delta: text() });
+  yield stored(sessionId, 'message.part.updated', { part: textPart(turn, answer, deltaText.repeat(turn.deltasPerAnswer)) });
+  yield part('c', { type: 'step-finish', reason: finishOf(turn, answer), cost: 0, tokens });
+  yield stored(sessionId, 'message.updated', { info: answerOf(turn, answer, true) });
 }
 
 /** The history of a session after the turn. */
 export function messagesOf(turn: ScriptedTurn, finished: boolean): unknown[] {
-  const text = finished ? deltaText.repeat(turn.deltas) : '';
-  return [
-    { info: userMessage(turn), parts: [] },
-    { info: answerOf(turn, finished), parts: [textPart(turn, text)] },
-  ];
+  const text = finished ? deltaText.repeat(turn.deltasPerAnswer) : '';
+  const answers = turn.answers.map((answer) => ({ info: answerOf(turn, answer, finished), parts: [textPart(turn, answer, text)] }));
+  return [{ info: userMessage(turn), parts: [] }, ...answers];
 }
 
 export function sessionInfo(id: string, directory: string): Record<string, unknown> {
@@ -80,10 +102,15 @@ function userMessage({ messageId, sessionId }: ScriptedTurn): Record<string, unk
   return { id: messageId, sessionID: sessionId, role: 'user', time: { created: Date.now() }, agent: 'build', model };
 }
 
-function answerOf({ answerId, messageId, sessionId, directory }: ScriptedTurn, finished: boolean): Record<string, unknown> {
+function finishOf(turn: ScriptedTurn, answer: ScriptedAnswer): string {
+  return answer === turn.answers.at(-1) ? 'stop' : 'tool-calls';
+}
+
+function answerOf(turn: ScriptedTurn, answer: ScriptedAnswer, finished: boolean): Record<string, unknown> {
+  const { messageId, sessionId, directory } = turn;
   const created = Date.now();
   return {
-    id: answerId,
+    id: answer.id,
     sessionID: sessionId,
     role: 'assistant',
     parentID: messageId,
@@ -95,16 +122,16 @@ function answerOf({ answerId, messageId, sessionId, directory }: ScriptedTurn, f
     modelID: 'instant',
     providerID: 'synthetic',
     time: finished ? { created, completed: created } : { created },
-    ...(finished && { finish: 'stop' }),
+    ...(finished && { finish: finishOf(turn, answer) }),
   };
 }
 
-function textPart({ partId, answerId, sessionId }: ScriptedTurn, text: string): Record<string, unknown> {
+function textPart({ sessionId }: ScriptedTurn, { id, partId }: ScriptedAnswer, text: string): Record<string, unknown> {
   const now = Date.now();
   return {
     id: `${partId}b`,
     sessionID: sessionId,
-    messageID: answerId,
+    messageID: id,
     type: 'text',
     text,
     time: { start: now, ...(text !== '' && { end: now }) },

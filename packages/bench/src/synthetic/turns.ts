@@ -1,13 +1,12 @@
 import type { Ids } from './ids.ts';
 import type { Streams } from './streams.ts';
-import { closingOf, deltaOf, messagesOf, openingOf, type ScriptedTurn, type WireEvent } from './turn-script.ts';
+import { messagesOf, newTurn, turnEvents, type ScriptedTurn, type TurnSize, type WireEvent } from './turn-script.ts';
 
 /** How long a burst of events may be in one write. */
 const tickMs = 5;
 
 /** What the turns of this server are like. */
-export interface TurnSettings {
-  readonly deltasPerTurn: number;
+export interface TurnSettings extends TurnSize {
   /** Events a second of all sessions together; 0 for a model that answers at once. */
   readonly eventsPerSecond: number;
   /** Sessions that share this rate: with fewer at work, each keeps its own share. All of it goes to whoever works when 0. */
@@ -39,10 +38,8 @@ export class Turns {
   }
 
   start(sessionId: string, directory: string, messageId: string): void {
-    const { deltasPerTurn: deltas } = this.#settings;
-    const answerId = this.#ids.next('msg');
-    const turn = { sessionId, directory, messageId, answerId, partId: this.#ids.next('prt'), deltas };
-    const events = [...openingOf(turn), ...Array.from({ length: deltas }, () => deltaOf(turn)), ...closingOf(turn)];
+    const turn = newTurn(this.#ids, { sessionId, directory, messageId }, this.#settings);
+    const events = [...turnEvents(turn)];
     this.#active.set(sessionId, { turn, events, next: 0 });
     this.#timer ??= this.#startTimer();
   }
