@@ -1,8 +1,18 @@
 import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { WaitingEvents } from '../src/worker/coalesce.ts';
 import { assembleParts, delta, idle, partUpdated } from './support/events.ts';
 import { seededRandom } from './support/random.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+function liveHeapBytes(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
 
 const summary = (events: readonly ArrivedEvent[]) =>
   events.map((event) => `${event.sessionId}:${event.type === 'part.delta' ? `${event.data.partId}=${event.data.delta}` : event.type}`);
@@ -87,6 +97,21 @@ describe('WaitingEvents', () => {
     expect(summary(waiting.take())).toEqual(['a:p=1', 'a:q=2']);
     waiting.release('a');
     expect(summary(waiting.take())).toEqual(['a:q=3']);
+  });
+
+  test('keeps what it holds, and not the reads of the socket that brought it', () => {
+    const waiting = new WaitingEvents(true, () => false);
+    const readBytes = 100_000;
+    const before = liveHeapBytes();
+    for (let read = 0; read < 500; read++) {
+      const text = `${String(read).padStart(20, '-')}${'x'.repeat(readBytes)}`;
+      // Looking into it makes it one text, as a read is.
+      expect(text.indexOf('-x')).toBe(-1);
+      waiting.push(delta('a', 'p', text.slice(0, 20)));
+    }
+    expect(liveHeapBytes() - before).toBeLessThan(50 * readBytes);
+    waiting.release('a');
+    expect(summary(waiting.take())[0]).toHaveLength('a:p='.length + 500 * 20);
   });
 
   test.each(Array.from({ length: 50 }, (_, index) => index + 1))('keeps order and text of every session (seed %i)', (seed) => {

@@ -1,4 +1,5 @@
 import type { ArrivedEvent, ServerEventOf } from '@opencode-manager/core/protocol';
+import { ownText } from './own-text.ts';
 
 type Delta = ServerEventOf<'part.delta'>;
 
@@ -8,6 +9,9 @@ interface Held {
   /** Milliseconds since the epoch. */
   readonly sinceMs: number;
 }
+
+/** A shorter piece of a text is a copy already; the engine keeps the whole text for a longer one. */
+const shortestPiece = 13;
 
 /** Where an arriving event went. */
 export type Pushed = 'waiting' | 'held' | 'joined';
@@ -87,16 +91,18 @@ export class WaitingEvents {
       return 'waiting';
     }
     this.#lastDelta.delete(sessionId);
+    event.data.delta = copyOf(event.data.delta);
     this.#held.set(sessionId, { delta: event, sinceMs: Date.now() });
     return 'held';
   }
 
   #join(sessionId: string, event: Delta): boolean {
-    const last = this.#held.get(sessionId)?.delta ?? this.#lastDelta.get(sessionId);
+    const held = this.#held.get(sessionId)?.delta;
+    const last = held ?? this.#lastDelta.get(sessionId);
     if (!last || last.data.partId !== event.data.partId || last.data.field !== event.data.field) return false;
     // The joined delta takes the newest id: it stands for everything up to there.
     (last as { id: string }).id = event.id;
-    last.data.delta += event.data.delta;
+    last.data.delta += held ? copyOf(event.data.delta) : event.data.delta;
     return true;
   }
 
@@ -104,4 +110,9 @@ export class WaitingEvents {
     this.#events.push(delta);
     if (this.#coalesce) this.#lastDelta.set(sessionId, delta);
   }
+}
+
+/** What is held for seconds must not keep the reads of the socket that it came with. */
+function copyOf(delta: string): string {
+  return delta.length < shortestPiece ? delta : ownText(delta);
 }
