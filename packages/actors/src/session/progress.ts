@@ -1,6 +1,6 @@
 import { defaultSessionLimits, type SessionLimits } from '../machines/index.ts';
 
-/** Parts of the limit for a stall. Of many sessions at work, each sign of life that an actor is told of costs it a transition and new timers. */
+/** Parts of the limit for a stall. Each sign of life that an actor is told of costs it a transition and new timers. */
 const shares = { told: 1 / 20, held: 1 / 60 };
 
 /** Least time between two signs of life that an actor is told of, in milliseconds: so much earlier than its limit may a stall be suspected. */
