@@ -7,15 +7,22 @@
 // bare undici loop that creates a session, sends the prompt, and waits for the session's idle on the event stream. `ocm run` is the built
 // command with the same tasks in a file.
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { launchServer } from '@opencode-manager/core';
-import { bareLoop, peakMemoryMb, runCase, syntheticBinary, threadCpuUs, type Metrics, type Settings } from '@opencode-manager/bench';
+import {
+  bareLoop,
+  ocm,
+  ocmEnvironment,
+  peakMemoryMb,
+  runCase,
+  syntheticBinary,
+  threadCpuUs,
+  type Metrics,
+  type Settings,
+} from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
 
 const instant = { deltasPerAnswer: 8 };
-
-const ocm = fileURLToPath(new URL('../../cli/dist/bin.js', import.meta.url));
 
 await runCase({
   pool: (settings) => onServer(poolTasks, settings),
@@ -72,9 +79,9 @@ async function commandTasks({ tasks = 1000, concurrency = 100 }: Settings): Prom
   const files = { 'tasks.jsonl': lines.join('\n'), 'opencode.json': JSON.stringify({ model: 'synthetic/instant' }) };
   await using workspace = await temporaryWorkspace({ files });
   const options = ['--concurrency', String(concurrency), '--opencode-config', 'opencode.json', '--binary', binary.path];
-  const child = spawn(process.execPath, [ocm, 'run', 'tasks.jsonl', '--json', '--pass-env', 'SYNTHETIC_TURNS', ...options], {
+  const child = spawn(ocm, ['run', 'tasks.jsonl', '--json', '--pass-env', 'SYNTHETIC_TURNS', ...options], {
     cwd: workspace.path,
-    env: { ...process.env, ...binary.env(instant) },
+    env: { ...ocmEnvironment, ...binary.env(instant) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

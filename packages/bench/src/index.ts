@@ -3,6 +3,7 @@ export { runAtOnce } from './measure/concurrency.ts';
 export { cpuSecondsOf, cpuSecondsOfTree, peakMemoryMb, processCpuUs, threadCpuUs } from './measure/cpu.ts';
 export { watchEventLoop } from './measure/event-loop.ts';
 export { liveHeapBytes, watchThreads } from './measure/memory.ts';
+export { ocm, ocmEnvironment } from './measure/ocm.ts';
 export { privateEnvironment } from './measure/private-environment.ts';
 export { median, quantile } from './measure/statistics.ts';
 export { startSyntheticServer, syntheticBinary, type SyntheticServer } from './synthetic/start.ts';

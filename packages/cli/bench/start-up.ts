@@ -1,29 +1,26 @@
-// What a command line costs before it does anything: the built command beside a node that runs nothing.
+// What a command line costs before it does anything: the command as it is installed, its shell included, beside a node that runs nothing.
 //
 //   pnpm bench start-up
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { cpuSecondsOf, median, runCase, type Metrics, type Settings } from '@opencode-manager/bench';
-
-const bin = fileURLToPath(new URL('../dist/bin.js', import.meta.url));
+import { cpuSecondsOf, median, ocm, ocmEnvironment, runCase, type Metrics, type Settings } from '@opencode-manager/bench';
 
 await runCase({
-  'ocm --help': (settings) => start([bin, '--help'], settings),
-  'ocm --version': (settings) => start([bin, '--version'], settings),
-  'node -e 0': (settings) => start(['-e', '0'], settings),
+  'ocm --help': (settings) => start(ocm, ['--help'], settings),
+  'ocm --version': (settings) => start(ocm, ['--version'], settings),
+  'node -e 0': (settings) => start(process.execPath, ['-e', '0'], settings),
 });
 
-async function start(args: readonly string[], { starts = 20 }: Settings): Promise<Metrics> {
-  run(args);
+async function start(command: string, args: readonly string[], { starts = 20 }: Settings): Promise<Metrics> {
+  run(command, args);
   const before = await cpuSecondsOf('self', 'children');
-  const timesMs = Array.from({ length: starts }, () => run(args));
+  const timesMs = Array.from({ length: starts }, () => run(command, args));
   const cpuMs = ((await cpuSecondsOf('self', 'children')) - before) * 1000;
   return { wallMs: median(timesMs), cpuMs: cpuMs / starts };
 }
 
-function run(args: readonly string[]): number {
+function run(command: string, args: readonly string[]): number {
   const startedAtMs = performance.now();
-  const { status, stderr } = spawnSync(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
+  const { status, stderr } = spawnSync(command, [...args], { env: ocmEnvironment, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
   if (status !== 0) throw new Error(`exit code ${status}: ${stderr}`);
   return performance.now() - startedAtMs;
 }

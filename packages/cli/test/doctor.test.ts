@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectNoProcess, guardsOf, openBench, type Bench, type Record_ } from './support/ocm.ts';
@@ -89,9 +89,4 @@ test('ocm model refuses a bad script', async () => {
   await using model = bench.start(['model', '--script', script]);
   expect(await model.exit).toBe(2);
   expect(model.stderr).toContain('error SCRIPT_INVALID: ');
-});
-
-test('the source is read as published: the bin file starts with a node shebang', async () => {
-  const text = await readFile(new URL('../src/bin.ts', import.meta.url), 'utf8');
-  expect(text.split('\n')[0]).toBe('#!/usr/bin/env node');
 });

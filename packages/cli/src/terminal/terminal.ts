@@ -1,7 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
-import { createColors } from 'picocolors';
+import { styleText } from 'node:util';
 
-type Colors = ReturnType<typeof createColors>;
+const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'blue'] as const;
+
+/** What gives a text its colour or weight, or leaves it as it is. */
+type Colors = Readonly<Record<(typeof styles)[number], (text: string) => string>>;
 
 /** What a command may touch of the process it runs in. Tests hand in their own streams. */
 export interface TerminalStreams {
@@ -40,8 +43,8 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
   return {
     streams,
     env,
-    colors: createColors(wantsColors(stdout, env)),
-    noticeColors: createColors(wantsColors(stderr, env)),
+    colors: colorsOf(stdout, env),
+    noticeColors: colorsOf(stderr, env),
     interactive: stderr.isTTY === true && env['TERM'] !== 'dumb',
     get width() {
       return stderr.columns ?? 80;
@@ -50,6 +53,12 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
     record: (record) => void stdout.write(`${JSON.stringify(record)}\n`),
     notice: (line) => void stderr.write(`${line}\n`),
   };
+}
+
+function colorsOf(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): Colors {
+  const wanted = wantsColors(stream, env);
+  const paint = (style: keyof Colors) => (text: string) => (wanted ? styleText(style, text, { validateStream: false }) : text);
+  return Object.fromEntries(styles.map((style) => [style, paint(style)])) as Colors;
 }
 
 function wantsColors(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
