@@ -32,7 +32,7 @@ try {
   const own = { cwd: directory, env: { ...process.env, OPENCODE_BIN: '' } };
   console.log(`ocm ${run(join(directory, 'node_modules', '.bin', 'ocm'), ['--version'], own).trim()}`);
   writeFileSync(join(directory, 'one.mjs'), example);
-  console.log(run(process.execPath, ['one.mjs'], own).trim());
+  console.log(run(process.execPath, ['--import', '@opencode-manager/core/small-memory', 'one.mjs'], own).trim());
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -5,8 +5,10 @@
 // The server is the synthetic one, because opencode itself would be the bottleneck and most of what is measured; the
 // pool, its HTTP client, its worker and its actors are the real ones. The peer is the least that does the same work: a
 // bare undici loop that creates a session, sends the prompt, and waits for the session's idle on the event stream. `ocm run` is the built
-// command with the same tasks in a file.
-import { spawn } from 'node:child_process';
+// command with the same tasks in a file, and `pool, kept small` a built program that is started as `ocm` is.
+import { execFile, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { launchServer } from '@opencode-manager/core';
 import {
@@ -27,6 +29,7 @@ const instant = { deltasPerAnswer: 8 };
 await runCase({
   pool: (settings) => onServer(poolTasks, settings),
   'undici loop': (settings) => onServer(loopTasks, settings),
+  'pool, kept small': programTasks,
   'ocm run': commandTasks,
 });
 
@@ -70,6 +73,18 @@ async function measure(run: (count: number) => Promise<void>, tasks: number): Pr
     tasksPerSecond: (tasks / (performance.now() - started)) * 1000,
     peakMemoryMb: peakMemoryMb(),
   };
+}
+
+async function programTasks({ tasks = 1000, concurrency = 100 }: Settings): Promise<Metrics> {
+  await using binary = await syntheticBinary();
+  const program = fileURLToPath(new URL('program.mjs', import.meta.url));
+  const order = JSON.stringify({ binary: binary.path, env: binary.env(instant), tasks, concurrency });
+  const flags = ['--import', '@opencode-manager/core/small-memory'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, program, order], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+  });
+  return { peakMemoryMb: Number(stdout) };
 }
 
 /** Its memory is looked at until it ends: the kernel keeps the peak for as long as the process is there. */

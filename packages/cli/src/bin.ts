@@ -15,7 +15,7 @@ process.exit(await run(process.argv.slice(2)));
  */
 async function run(args: readonly string[]): Promise<number> {
   if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) return printVersion();
-  if (!asksForHelp(args)) (await import('./memory.ts')).keepMemorySmall();
+  if (!asksForHelp(args)) await import('@opencode-manager/core/small-memory');
   const { main } = await import('./main.ts');
   return main(args, process);
 }
