@@ -166,7 +166,7 @@ const tasks: Benchmark = {
 
 const startUp: Benchmark = {
   name: 'start-up',
-  about: 'The built command beside a node that runs nothing; the median of 20 starts a round.',
+  about: 'The command as it is installed, its shell included, beside a node that runs nothing; the median of 20 starts a round.',
   file: 'packages/cli/bench/start-up.ts',
   variants: ['node -e 0', 'ocm --help', 'ocm --version'],
   points: only({ starts: 20 }),
