@@ -20,6 +20,7 @@ async function run(args: readonly string[]): Promise<number> {
   return main(args, process);
 }
 
+/** A guess: a task whose text is `-h` costs memory, no more. */
 function asksForHelp(args: readonly string[]): boolean {
   return args.length === 0 || args[0] === 'help' || args.includes('--help') || args.includes('-h');
 }

@@ -10,9 +10,10 @@ import { setFlagsFromString } from 'node:v8';
  *
  * V8 lets the young generation grow to 128 MB while tasks come and go, and collects the old one when it has grown by much; next to a server
  * of 350 MB and 100 ms of CPU a prompt, neither is worth it here. The compiler in the middle (Maglev) keeps 6 MB and saves no time that can be
- * seen. With one arena of the C library, which is settled when a process starts, that takes 143 to 150 MB at the peak of 1,000 instant
- * tasks, 100 at once, instead of 243 to 246, for 0.1 to 0.7 ms of CPU a task; a flood of events costs the stream's thread 8.5 us an event
- * instead of 5.1 (docs/decisions/0010). What you have set for node's heap yourself stands, and then nothing is changed.
+ * seen. With one arena of the C library, which is settled when a process starts, that takes 141 to 150 MB at the peak of 1,000 instant
+ * tasks, 100 at once, instead of 243 to 245, for 0.1 to 0.7 ms of CPU a task. A flood of events then costs the stream's thread 8.5 us an event
+ * instead of 5.1, as measured with Maglev (docs/decisions/0010). What you have set for node's heap yourself stands, and then nothing is changed.
+ * @module
  */
 const chosen = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
 if (!/semi[-_]space|old[-_]space|heap[-_]growing/.test(chosen)) {
