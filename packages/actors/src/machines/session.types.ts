@@ -188,7 +188,7 @@ export type SessionMachineEvent =
   | { readonly type: 'turn.runaway'; readonly reason: string }
   /** Raised by the machine itself: an end was decided, and the server has not accepted the turn yet. */
   | { readonly type: 'submit.overdue' }
-  /** A sign of life of the turn: a delta, a part, a message. The host sends few: one within a sixtieth of the stall's limit. */
+  /** A sign of life of the turn: a delta, a part, a message. The host sends few: one within a twentieth of the stall's limit. */
   | { readonly type: 'progress' }
   | { readonly type: 'stream.gap' }
   | { readonly type: 'stream.live' }

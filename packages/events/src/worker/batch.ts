@@ -3,7 +3,6 @@ import { encodeBatch, type BatchText } from './batch-text.ts';
 import { WaitingEvents } from './coalesce.ts';
 import { Followers } from './followers.ts';
 import type { FromStreamTask, Following, Reach, StreamCounters } from './messages.ts';
-import { ownText } from './own-text.ts';
 
 /** Batches on the way to the main thread beyond which events wait (and coalesce) here: a stalled main thread costs no memory there. */
 const maxUnacknowledged = 16;
@@ -52,7 +51,6 @@ export class Outbox {
   readonly #waiting: WaitingEvents;
   readonly #sequences = new Map<string, number>();
   readonly #directories = new Map<string, string>();
-  readonly #knownSessions = new Set<string>();
   #forgotten: string[] = [];
   readonly #reach: () => Reach;
   #counters: StreamCounters = emptyCounters();
@@ -91,7 +89,6 @@ export class Outbox {
     if (went === 'joined') this.#counters.coalesced++;
     else if (went === 'held') this.#heldTimer ??= setTimeout(this.#onPatience, this.#followers.patienceMs);
     if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
-    if (event.directory !== undefined && event.sessionId !== undefined) this.#noteDirectory(event.sessionId, event.directory);
     if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
   }
 
@@ -100,18 +97,16 @@ export class Outbox {
     this.#sequences.set(sessionId, sequence);
   }
 
+  /** So does the directory of a session. */
+  noteDirectory(sessionId: string, directory: string): void {
+    this.#directories.set(sessionId, directory);
+  }
+
   /** Nothing is remembered of the session any more, on the main thread neither. */
   forget(sessionId: string): void {
-    this.#knownSessions.delete(sessionId);
     this.#sequences.delete(sessionId);
     this.#directories.delete(sessionId);
     this.#forgotten.push(sessionId);
-  }
-
-  #noteDirectory(sessionId: string, directory: string): void {
-    if (this.#knownSessions.has(sessionId)) return;
-    this.#knownSessions.add(ownText(sessionId));
-    this.#directories.set(sessionId, directory);
   }
 
   /** Somebody follows this session live from now on, or nobody any more; all sessions, when it is null. */

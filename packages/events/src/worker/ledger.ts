@@ -8,6 +8,11 @@ import { SessionPlaces, type SessionPlacesOptions } from './session-places.ts';
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
 const rememberedIds = 1024;
 
+export interface LedgerOptions extends Pick<SessionPlacesOptions, 'onForgotten' | 'limit' | 'generationMs'> {
+  /** A session's directory is known from now on. */
+  readonly onMet?: (sessionId: string, directory: string) => void;
+}
+
 /**
  * What has been passed on: the newest durable sequence of each session that was active lately, and the ids of the newest events. It decides
  * whether an event is new, so that whatever comes twice (live and replayed) is passed on once.
@@ -16,6 +21,7 @@ export class Ledger {
   readonly sequences: SessionPlaces;
   /** Directory of each session; what is replayed gets it from here, because the history does not name it. */
   readonly directories: Map<string, string>;
+  readonly #onMet: NonNullable<LedgerOptions['onMet']>;
   readonly #ids = new RecentIds(rememberedIds);
   /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
   readonly #replayedParts = new Map<string, string>();
@@ -24,10 +30,8 @@ export class Ledger {
   /** Id of the first record of the first connection; empty until it is known. */
   baselineId: string;
 
-  constructor(
-    resume: ResumePoint | null,
-    { onForgotten, ...bounds }: Pick<SessionPlacesOptions, 'onForgotten' | 'limit' | 'generationMs'> = {},
-  ) {
+  constructor(resume: ResumePoint | null, { onForgotten, onMet = () => undefined, ...bounds }: LedgerOptions = {}) {
+    this.#onMet = onMet;
     this.sequences = new SessionPlaces({
       sequences: resume?.sequences,
       reach: resume?.reach && { ...resume.reach },
@@ -51,8 +55,13 @@ export class Ledger {
   }
 
   #note(sessionId: string, { id, directory, durableSequence }: ArrivedEvent): void {
-    if (directory !== undefined && !this.directories.has(sessionId)) this.directories.set(ownText(sessionId), ownText(directory));
+    if (directory !== undefined && !this.directories.has(sessionId)) this.#meet(ownText(sessionId), ownText(directory));
     if (durableSequence !== undefined) this.sequences.note(sessionId, durableSequence, id);
+  }
+
+  #meet(sessionId: string, directory: string): void {
+    this.directories.set(sessionId, directory);
+    this.#onMet(sessionId, directory);
   }
 
   /** The event with its session's directory, when it does not name one itself. */
@@ -66,7 +75,7 @@ export class Ledger {
     if (this.#isBeforeOurTime(event)) {
       // Noted, so that the next replay does not send the session's past again.
       if (!this.#isKnown(event)) this.sequences.noteWhileRoom(event.sessionId!, event.durableSequence!);
-      if (event.directory !== undefined && this.sequences.has(event.sessionId!)) this.directories.set(event.sessionId!, event.directory);
+      if (event.directory !== undefined && this.sequences.has(event.sessionId!)) this.#meet(event.sessionId!, event.directory);
       return false;
     }
     if (!this.admit(event)) return false;

@@ -43,7 +43,10 @@ export class StreamTask {
 
   constructor(input: StreamTaskInput, post: (message: FromStreamTask) => void) {
     this.#input = input;
-    this.#ledger = new Ledger(input.resume, { onForgotten: (sessionId) => this.#outbox.forget(sessionId) });
+    this.#ledger = new Ledger(input.resume, {
+      onMet: (sessionId, directory) => this.#outbox.noteDirectory(sessionId, directory),
+      onForgotten: (sessionId) => this.#outbox.forget(sessionId),
+    });
     this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
     this.#outbox = new Outbox({
       coalesce: input.coalesce,

@@ -1,5 +1,6 @@
 import type { EventPlane, ServerEvent, ServerEventType } from '../events.ts';
 import { decodeData, decodePayload, planeOf, typeOf } from './decode.ts';
+import { DeltaHeads } from './delta-heads.ts';
 
 /**
  * An event of which only the head was read; its properties are still the text that the server wrote. Most events of a
@@ -59,11 +60,6 @@ const recordStart = new RegExp(`^\\{"directory":"${plain}","project":"[^"\\\\]*"
 /** What follows the id: of an event that belongs to a session, up to the rest of its properties. */
 const eventHead = new RegExp(`^","type":"${plain}","properties":\\{"sessionID":"${plain}"`);
 
-/** What follows the id: of a delta, up to its text. */
-const deltaHead = new RegExp(
-  `^","type":"message\\.part\\.delta","properties":\\{"sessionID":"${plain}","messageID":"${plain}","partID":"${plain}","field":"${plain}","delta":"$`,
-);
-
 const syncHead = /^"payload":\{"type":"sync","syncEvent":\{"id":"([^"]+)","type":"[^"]*","seq":(\d+),"aggregateID":"([^"]+)"/;
 
 /** Characters after `"payload":` within which a `sync` head stands, and characters within which an event's head does. */
@@ -71,22 +67,6 @@ const headWindow = 1024;
 
 /** The key of a delta's text. Quotes inside of a JSON text are escaped, so nothing else reads like this. */
 const deltaKey = '"delta":"';
-
-/** How far before a delta's text its part's id stands, the differing characters of it at least. */
-const partIdWindow = { from: 56, to: 36 };
-
-/** Heads that are remembered; they are forgotten together, and come again with the next delta of each part. */
-const maxHeads = 4096;
-
-/** What all deltas of one part have in common, and the text that says so in each record. */
-interface DeltaHead {
-  readonly text: string;
-  readonly directory: string;
-  readonly sessionId: string;
-  readonly messageId: string;
-  readonly partId: string;
-  readonly field: string;
-}
 
 interface WireFrame {
   readonly directory?: string;
@@ -103,7 +83,7 @@ interface WireFrame {
 export class FrameReader {
   /** The beginning of the last record, and the directory that it names: nearly all records begin as the one before. */
   #start = { text: '\0', directory: '' };
-  readonly #heads = new Map<number, DeltaHead>();
+  readonly #heads = new DeltaHeads();
 
   read(data: string): DecodedFrame {
     // Equality of a slice is compared by words, where startsWith() takes six times as long for its characters.
@@ -124,28 +104,13 @@ export class FrameReader {
     // From the end, because the text of a delta is short and what stands before it is not.
     const textStart = data.lastIndexOf(deltaKey) + deltaKey.length;
     if (textStart < idEnd || data.slice(-4) !== '"}}}') return undefined;
-    const head = this.#headOf(data, idEnd, textStart);
+    const head = this.#heads.read(data, idEnd, textStart, this.#start.directory);
     const delta = head && unescape(data.slice(textStart, -4));
     if (delta === undefined) return undefined;
     const { directory, sessionId, messageId, partId, field } = head!;
     const id = data.slice(idStart, idEnd);
     const event = { type: 'part.delta', plane: 'stream', id, directory, sessionId, data: { messageId, partId, field, delta } } as const;
     return { kind: 'event', event };
-  }
-
-  #headOf(data: string, start: number, end: number): DeltaHead | undefined {
-    const text = data.slice(start, end);
-    const number = headNumber(data, end);
-    const known = this.#heads.get(number);
-    // A project may work in several directories.
-    if (known?.text === text && known.directory === this.#start.directory) return known;
-    const match = deltaHead.exec(text);
-    if (!match) return undefined;
-    const [whole, sessionId, messageId, partId, field] = own(match) as [string, string, string, string, string];
-    const head = { text: whole, directory: this.#start.directory, sessionId, messageId, partId, field };
-    if (this.#heads.size >= maxHeads) this.#heads.clear();
-    this.#heads.set(number, head);
-    return head;
   }
 
   #readSealed(data: string, idStart: number, idEnd: number): DecodedFrame | undefined {
@@ -159,19 +124,6 @@ export class FrameReader {
     const id = data.slice(idStart, idEnd);
     return { kind: 'event', event: { type, plane: planeOf(type), id, directory: this.#start.directory, sessionId, wireType, properties } };
   }
-}
-
-/** Tells the heads of the parts that are being written apart, mostly; a map of numbers is faster than one of long texts. */
-function headNumber(data: string, end: number): number {
-  let number = 0;
-  for (let index = end - partIdWindow.from; index < end - partIdWindow.to; index++)
-    number = (Math.imul(number, 31) + data.charCodeAt(index)) | 0;
-  return number;
-}
-
-/** Copies of texts: a piece of a record would keep the whole read of the socket in memory for as long as it is held. */
-function own(texts: readonly string[]): string[] {
-  return JSON.parse(JSON.stringify(texts)) as string[];
 }
 
 /** The text of a JSON string; undefined when it is not one after all. */
