@@ -4,12 +4,15 @@
 //   pnpm bench scale
 //
 // The cost of an event includes that of the tasks: creating a session, sending the prompt, proving the end. Events a second
-// are counted from the first end of a turn to the last begin of one: before and after it fewer sessions work.
+// are counted from the first end of a turn to the last begin of one: before and after it fewer sessions work. The peer is a loop with
+// a bare actor for each session on one thread; `cold memory` says what the machine takes for one read of memory of that size.
 import { launchServer } from '@opencode-manager/core';
 import {
+  bareLoop,
   eventsOfTurn,
   peakMemoryMb,
   processCpuUs,
+  readByChanceNs,
   realisticTurn,
   runCase,
   syntheticBinary,
@@ -19,33 +22,72 @@ import {
   type Settings,
 } from '@opencode-manager/bench';
 import { createSessionPool } from '@opencode-manager/actors';
+import { BareActors } from './peers/bare-actors.ts';
 
-await runCase({ pool: scale });
+/** What a session at work holds in the pool's main thread (docs/decisions/0010). */
+const bytesOfSession = 16 * 1024;
 
-async function scale({
-  sessions = 1000,
-  tasks = Math.max(10_000, 2 * sessions),
-  eventsPerSecond = 50_000,
-  answersPerTurn = 1,
-}: Settings): Promise<Metrics> {
+await runCase({ pool: poolScale, 'bare actors': bareScale, 'cold memory': coldReads });
+
+/** Tasks as they come; the consumer says when one has ended. */
+type Arrivals = AsyncGenerator<{ readonly prompt: string }>;
+
+interface Contender {
+  /** Events so far. */
+  readonly events: () => number;
+  readonly run: (tasks: Arrivals, onEnd: () => void) => Promise<void>;
+}
+
+async function poolScale(settings: Settings): Promise<Metrics> {
+  await using place = await open(settings);
+  await using pool = await createSessionPool({ server: place.server, maxSessions: place.sessions });
+  const run = async (tasks: Arrivals, onEnd: () => void) => {
+    for await (const { outcome, error } of pool.runAll(tasks)) {
+      if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}: ${error?.message}`);
+      onEnd();
+    }
+  };
+  const metrics = await measure({ events: () => pool.monitor.stats.events, run }, place);
+  return { ...metrics, dropped: pool.monitor.stats.dropped, gaps: pool.monitor.gaps };
+}
+
+async function bareScale(settings: Settings): Promise<Metrics> {
+  await using place = await open(settings);
+  const actors = new BareActors();
+  await using loop = await bareLoop(place.server, undefined, actors);
+  const run = async (tasks: Arrivals, onEnd: () => void) => {
+    const lane = async () => {
+      while (!(await tasks.next()).done) {
+        await loop.prompt();
+        onEnd();
+      }
+    };
+    await Promise.all(Array.from({ length: place.sessions }, lane));
+  };
+  return await measure({ events: () => actors.events, run }, place);
+}
+
+type Place = Awaited<ReturnType<typeof open>>;
+
+async function open({ sessions = 1000, tasks = Math.max(10_000, 2 * sessions), eventsPerSecond = 50_000, answersPerTurn = 1 }: Settings) {
   const turn = { ...realisticTurn, answersPerTurn };
+  const stack = new AsyncDisposableStack();
+  const binary = stack.use(await syntheticBinary());
+  const env = binary.env({ ...turn, eventsPerSecond, sharers: sessions });
+  const server = stack.use(await launchServer({ binary: binary.path, env, opencodeConfig: { model: 'synthetic/instant' } }));
   const eventsPerTurn = eventsOfTurn(turn);
-  await using binary = await syntheticBinary();
-  await using server = await launchServer({
-    binary: binary.path,
-    env: binary.env({ ...turn, eventsPerSecond, sharers: sessions }),
-    opencodeConfig: { model: 'synthetic/instant' },
-  });
-  await using pool = await createSessionPool({ server, maxSessions: sessions });
-  const mark = () => ({ events: pool.monitor.stats.events, atMs: performance.now() });
+  return { server, sessions, tasks, eventsPerSecond, eventsPerTurn, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function measure(contender: Contender, { tasks, eventsPerSecond, eventsPerTurn }: Place): Promise<Metrics> {
+  const mark = () => ({ events: contender.events(), atMs: performance.now() });
   const run = async (count: number) => {
     let full: ReturnType<typeof mark> | undefined;
     let allThere = mark();
-    const source = arriving(count, eventsPerSecond / eventsPerTurn, () => (allThere = mark()));
-    for await (const { outcome, error } of pool.runAll(source)) {
-      if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}: ${error?.message}`);
-      full ??= mark();
-    }
+    await contender.run(
+      arriving(count, eventsPerSecond / eventsPerTurn, () => (allThere = mark())),
+      () => (full ??= mark()),
+    );
     return ((allThere.events - full!.events) / (allThere.atMs - full!.atMs)) * 1000;
   };
   await run(Math.min(200, tasks));
@@ -59,13 +101,16 @@ async function scale({
     eventsPerSecond: eventsPerSecondAtFull,
     delayP99Ms: eventLoop.stop(),
     peakMemoryMb: peakMemoryMb(),
-    dropped: pool.monitor.stats.dropped,
-    gaps: pool.monitor.gaps,
   };
 }
 
+/** What one read by chance costs on this machine, when so many sessions are to be found in its memory. */
+async function coldReads({ sessions = 1000 }: Settings): Promise<Metrics> {
+  return { readNs: readByChanceNs(sessions * bytesOfSession) };
+}
+
 /** Tasks that come one after the other, as many a second as the server can answer: ten thousand at once would be no load but a storm. */
-async function* arriving(count: number, tasksPerSecond: number, onLast: () => void): AsyncGenerator<{ readonly prompt: string }> {
+async function* arriving(count: number, tasksPerSecond: number, onLast: () => void): Arrivals {
   const startedAtMs = performance.now();
   for (let task = 0; task < count; task += 1) {
     const earlyMs = (task / tasksPerSecond) * 1000 - (performance.now() - startedAtMs);

@@ -190,12 +190,15 @@ const startUp: Benchmark = {
 /** Answers of a long turn, which has 302 events instead of 80: what an event costs beyond its share of the task. */
 const answersOfLongTurn = 4;
 
+const bareActors = 'bare actors';
+
 const scale: Benchmark = {
   name: 'scale',
   about:
-    '10,000 tasks (20,000 on 10,000 sessions) with realistic turns (80 events) on 100, 1,000 or 10,000 sessions at once, and 5,000 (10,000) with long ones (302 events), 54,000 events a second from a synthetic server, through the real worker, router, actors and pool. The cost of an event includes that of the tasks. Events a second are counted while all sessions work. Flat means: it does not grow with the number of sessions.',
+    '10,000 tasks (20,000 on 10,000 sessions) with realistic turns (80 events) on 100, 1,000 or 10,000 sessions at once, and 5,000 (10,000) with long ones (302 events), 54,000 events a second from a synthetic server, through the real worker, router, actors and pool. The cost of an event includes that of the tasks. Events a second are counted while all sessions work. The peer is the least that has an actor for each session: a bare undici loop with one of two states, all on the main thread; it proves nothing. Flat means: the cost does not grow with the number of sessions. `cold memory` is what this machine takes to read a place by chance where so many sessions lie, 16 KB each.',
   file: 'packages/actors/bench/scale.ts',
-  variants: ['pool'],
+  variants: ['pool', bareActors, 'cold memory'],
+  rare: { 'cold memory': { rounds: 1, points: sessionCounts.map((count) => count.toLocaleString('en')) } },
   points: [
     ...at('sessions', sessionCounts, { eventsPerSecond: 54_000 }),
     ...sessionCounts.map((sessions) => ({
@@ -213,11 +216,14 @@ const scale: Benchmark = {
       { ...scaled('Events a second', 'eventsPerSecond', 'events/s', count), ...(count === 10_000 && { goal: { value: 50_000 } }) },
       scaled('Event-loop delay p99', 'delayP99Ms', 'ms', count, 1),
       scaled('Peak memory of the manager', 'peakMemoryMb', 'MB', count),
-      scaled('Events dropped', 'dropped', 'events', count),
+      { ...scaled('Events dropped', 'dropped', 'events', count), peers: [] },
     ]),
     ...sessionCounts.map((count) =>
       scaled('Main-thread CPU per event of long turns, tasks included', 'mainThreadUsPerEvent', 'us', count, 2, longTurnsOf(count)),
     ),
+    grown('Cost of an event, 10,000 sessions beside 100', '10,000', '100'),
+    grown('Cost of an event of long turns, 10,000 sessions beside 100', longTurnsOf(10_000), longTurnsOf(100)),
+    ...sessionCounts.map((count) => scaled('A read of cold memory', 'readNs', 'ns', count, 0, undefined, 'cold memory')),
   ],
 };
 
@@ -225,9 +231,24 @@ function longTurnsOf(sessions: number): string {
   return `${sessions.toLocaleString('en')}, long turns`;
 }
 
-function scaled(title: string, metric: string, unit: string, count: number, digits = 0, point = count.toLocaleString('en')): Figure {
+function scaled(
+  title: string,
+  metric: string,
+  unit: string,
+  count: number,
+  digits = 0,
+  point = count.toLocaleString('en'),
+  ours = 'pool',
+): Figure {
   const better = metric === 'eventsPerSecond' ? 'higher' : 'lower';
-  return { title: `${title}, ${count.toLocaleString('en')} sessions`, point, metric, unit, digits, better, ours: 'pool', peers: [] };
+  const peers = ours === 'pool' ? [bareActors] : [];
+  return { title: `${title}, ${count.toLocaleString('en')} sessions`, point, metric, unit, digits, better, ours, peers };
+}
+
+/** Flat would be 1; two rounds of the same size differ by a tenth. */
+function grown(title: string, point: string, over: string): Figure {
+  const metric = 'mainThreadUsPerEvent';
+  return { title, point, over, metric, unit: 'times', digits: 2, better: 'lower', ours: 'pool', peers: [bareActors], goal: { value: 1.1 } };
 }
 
 const memory: Benchmark = {

@@ -2,12 +2,12 @@ export { runCase, runSideBySide, type Metrics, type OpenVariant, type Round, typ
 export { runAtOnce } from './measure/concurrency.ts';
 export { cpuSecondsOf, cpuSecondsOfTree, peakMemoryMb, processCpuUs, threadCpuUs } from './measure/cpu.ts';
 export { watchEventLoop } from './measure/event-loop.ts';
-export { liveHeapBytes, watchThreads } from './measure/memory.ts';
+export { liveHeapBytes, readByChanceNs, watchThreads } from './measure/memory.ts';
 export { ocm, ocmEnvironment } from './measure/ocm.ts';
 export { privateEnvironment } from './measure/private-environment.ts';
 export { median, quantile } from './measure/statistics.ts';
 export { startSyntheticServer, syntheticBinary, type SyntheticServer } from './synthetic/start.ts';
 export type { FloodOrder } from './synthetic/streams.ts';
 export { eventsOfTurn, realisticTurn } from './synthetic/turn-script.ts';
-export { bareLoop, type BareLoop } from './peers/bare-loop.ts';
+export { bareLoop, type BareLoop, type SessionFollower } from './peers/bare-loop.ts';
 export { startBareServer, type BareServer } from './peers/bare-server.ts';

@@ -85,6 +85,18 @@ test('rounds that stood beside each other are compared with each other', () => {
   expect(renderMarkdown({ machine, measurements: [{ ...measured, series }] }, [flood])).toContain('| 2.00x (1.00-3.00) |');
 });
 
+test('a figure over another point compares the two round by round', () => {
+  const at = (point: string, values: readonly number[]) => ({
+    point,
+    variant: 'coalesced',
+    rounds: values.map((mainThreadUsPerEvent) => ({ mainThreadUsPerEvent })),
+  });
+  const grown = { ...flood, figures: [{ ...flood.figures[0]!, point: 'many', over: 'few', peers: [], goal: { value: 2 } }] };
+  const measurement = { ...measured, series: [at('few', [1, 2, 5]), at('many', [2, 6, 5])] };
+  expect(figuresOf(grown, measurement)).toMatchObject([{ ours: { rounds: [2, 3, 1], median: 2 }, reached: true }]);
+  expect(figuresOf(grown, { ...measured, series: [at('many', [2, 6, 5])] })).toEqual([]);
+});
+
 test('variants side by side take turns in one process, and their order changes with each round', async () => {
   const beside: Benchmark = {
     ...flood,
@@ -133,13 +145,10 @@ test('page and chart hold what was measured', () => {
 test('every benchmark has a name of its own, and figures of its own variants and points', () => {
   expect(new Set(benchmarks.map(({ name }) => name)).size).toBe(benchmarks.length);
   for (const { name, variants, points, figures } of benchmarks) {
-    for (const { ours, peers, point } of figures) {
+    const labels = points.map(({ label }) => label);
+    for (const { ours, peers, point, over } of figures) {
       expect(variants, name).toEqual(expect.arrayContaining([ours, ...peers]));
-      if (point !== undefined)
-        expect(
-          points.map(({ label }) => label),
-          name,
-        ).toContain(point);
+      for (const label of [point, over]) if (label !== undefined) expect(labels, name).toContain(label);
     }
   }
 });

@@ -39,6 +39,8 @@ export interface Figure {
   readonly title: string;
   /** Label of the point; the benchmark's only one when absent. */
   readonly point?: string;
+  /** Label of another point: the figure is how many times the metric is what it is there, round by round. */
+  readonly over?: string;
   readonly metric: string;
   readonly unit: string;
   readonly digits: number;

@@ -4,8 +4,17 @@ import { Agent } from 'undici';
 
 /** What somebody writes who wants the least between himself and opencode. */
 export interface BareLoop extends AsyncDisposable {
-  /** Runs so many prompts, each in a session of its own, so many at once. */
+  /** Runs one prompt in a session of its own. */
+  prompt(): Promise<void>;
+  /** Runs so many prompts, so many at once. */
   run(count: number, atOnce: number): Promise<void>;
+}
+
+/** Who follows the sessions of a loop: each event is parsed for it then. */
+export interface SessionFollower {
+  begin(sessionId: string): void;
+  event(sessionId: string, type: string, properties: Readonly<Record<string, unknown>>): void;
+  end(sessionId: string): void;
 }
 
 interface Server {
@@ -14,7 +23,11 @@ interface Server {
 }
 
 /** A loop on undici: create a session, send a prompt, wait for the session's idle. It proves nothing and recovers nothing. */
-export async function bareLoop(server: Server, sessionBody: { readonly title?: string } = { title: 'bench' }): Promise<BareLoop> {
+export async function bareLoop(
+  server: Server,
+  sessionBody: { readonly title?: string } = { title: 'bench' },
+  follower?: SessionFollower,
+): Promise<BareLoop> {
   const { url, authorization } = server.credentials();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 });
   const headers = { authorization, 'content-type': 'application/json' };
@@ -26,19 +39,24 @@ export async function bareLoop(server: Server, sessionBody: { readonly title?: s
     return text === '' ? undefined : (JSON.parse(text) as { id: string });
   };
   const idle = new Map<string, () => void>();
-  await followIdle(agent, url, headers, idle);
+  await readRecords(agent, url, headers, (record) => {
+    if (follower) tell(follower, record);
+    if (record.includes('"type":"session.idle"')) resolveIdle(record, idle);
+  });
   const prompt = async () => {
     const session = await post('/session', sessionBody);
     const done = new Promise<void>((resolve) => idle.set(session!.id, resolve));
+    follower?.begin(session!.id);
     await post(`/session/${session!.id}/prompt_async`, { messageID: messageId(), parts: [{ type: 'text', text: 'say done' }] });
     await done;
     idle.delete(session!.id);
+    follower?.end(session!.id);
   };
-  return { run: (count, atOnce) => runAtOnce(count, atOnce, prompt), [Symbol.asyncDispose]: () => agent.destroy() };
+  return { prompt, run: (count, atOnce) => runAtOnce(count, atOnce, prompt), [Symbol.asyncDispose]: () => agent.destroy() };
 }
 
-/** Reads the stream for what ends a turn, and for nothing else. Resolves when the stream is open. */
-async function followIdle(agent: Agent, url: string, headers: Record<string, string>, idle: Map<string, () => void>): Promise<void> {
+/** Hands over each record of the stream. Resolves when the stream is open. */
+async function readRecords(agent: Agent, url: string, headers: Record<string, string>, onRecord: (record: string) => void): Promise<void> {
   const { body } = await agent.request({ origin: url, path: '/global/event', method: 'GET', headers });
   const open = Promise.withResolvers<void>();
   void (async () => {
@@ -48,10 +66,17 @@ async function followIdle(agent: Agent, url: string, headers: Record<string, str
       open.resolve();
       const records = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
       rest = records.pop()!;
-      for (const record of records) if (record.includes('"type":"session.idle"')) resolveIdle(record, idle);
+      for (const record of records) onRecord(record);
     }
   })().catch(() => undefined);
   await open.promise;
+}
+
+/** A stored event comes a second time as a `sync` record, which a loop has no use for. */
+function tell(follower: SessionFollower, record: string): void {
+  const { payload } = JSON.parse(record.slice('data: '.length)) as { payload: { type: string; properties?: Record<string, unknown> } };
+  const sessionId = payload.properties?.['sessionID'];
+  if (typeof sessionId === 'string') follower.event(sessionId, payload.type, payload.properties!);
 }
 
 function resolveIdle(record: string, idle: Map<string, () => void>): void {

@@ -73,7 +73,14 @@ function isReachedBeside(figure: Figure, goal: Exclude<Goal, { value: number }>,
   return 'above' in goal ? excess(ours, peer).median <= goal.above : advantage(figure, ours, peer).median >= goal.ratio;
 }
 
-function spreadOf(series: readonly Series[], { point, metric }: Figure, variant: string): Spread | undefined {
+function spreadOf(series: readonly Series[], { point, over, metric }: Figure, variant: string): Spread | undefined {
+  const spread = spreadAt(series, point, metric, variant);
+  if (over === undefined || !spread) return spread;
+  const base = spreadAt(series, over, metric, variant);
+  return base && compare(spread, base, (value, other) => value / other);
+}
+
+function spreadAt(series: readonly Series[], point: string | undefined, metric: string, variant: string): Spread | undefined {
   const found = series.find((one) => one.variant === variant && (point === undefined || one.point === point));
   const values = found?.rounds.map((round) => round[metric]).filter((value) => value !== undefined) ?? [];
   return values.length === 0 ? undefined : summed(variant, values);
