@@ -330,7 +330,7 @@ export class Pool implements SessionPool {
   /** Aborts the turn, or the calls before it; false when the task has no turn yet. */
   #abortStarted(run: TaskRun, reason: string): boolean {
     run.abortReason ??= reason;
-    run.calls.abort();
+    run.calls.abort(reason);
     if (run.host?.taskId !== run.id) return false;
     run.host.abort(reason);
     return true;

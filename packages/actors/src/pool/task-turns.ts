@@ -60,6 +60,7 @@ export class TaskTurns {
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
     const host = known ?? (await this.#sessionFor(run, run.directory, fresh));
     run.host = host;
+    run.calls.release();
     if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());

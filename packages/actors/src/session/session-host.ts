@@ -12,11 +12,12 @@ import {
   type SnapshotFacts,
   type TurnFact,
 } from '../machines/index.ts';
-import { AskDesk } from '../policy/ask-desk.ts';
+import { AskDesk, type AskDeskOptions } from '../policy/ask-desk.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { actorFailed, isServerLoss, serialize } from './failures.ts';
+import { LateAbort } from './late-abort.ts';
 import { progressEveryMs } from './progress.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
@@ -47,6 +48,8 @@ export interface SessionHostOptions {
 /** Without a reason of its own, each abort makes an error with a stack that nobody reads. */
 const turnIsOver = 'the turn is over';
 
+const none: ReadonlySet<string> = new Set();
+
 /**
  * Owns what belongs to one session: its actor, its requests, its observer. The actor holds no resource, so that
  * whatever happens to it, this object cleans up. Events go in by `onEvent`; only lifecycle facts reach the actor.
@@ -56,10 +59,11 @@ export class SessionHost implements EventSink {
   readonly directory: string;
   readonly #options: SessionHostOptions;
   readonly #actor: SessionActor;
-  readonly #children = new Set<string>();
-  readonly #busyChildren = new Set<string>();
+  // Made with their first member: an empty set holds 150 bytes, and most sessions have neither sub-agents nor asks.
+  #children: Set<string> | undefined;
+  #busyChildren: Set<string> | undefined;
   /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
-  readonly #oldAsks = new Set<string>();
+  #oldAsks: Set<string> | undefined;
   readonly #progressEveryMs: number;
   #server: OpencodeServer;
   #operations: SessionOperations;
@@ -127,7 +131,7 @@ export class SessionHost implements EventSink {
   }
 
   get children(): ReadonlySet<string> {
-    return this.#children;
+    return this.#children ?? none;
   }
 
   /** Runs one turn to its end. The caller keeps to one at a time. @throws `SESSION_ACTOR_FAILED` when the actor failed */
@@ -135,14 +139,10 @@ export class SessionHost implements EventSink {
     if (this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('the session is dead')));
     const { now, runaway } = this.#options;
     const observer = new TurnObserver({ messageId: plan.request.messageId, kind: plan.request.kind }, runaway);
-    const desk = new AskDesk({
-      server: this.#server,
-      policy: plan.policy,
-      onClosed: (id, { rejectedQuestion }) => this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: now() }),
-    });
     const settled = Promise.withResolvers<TurnReport>();
     const atMs = now();
-    this.#turn = { plan, observer, desk, startedAtMs: atMs, closed: new AbortController(), settled, lastProgressMs: atMs, accepted: false };
+    const closed = new LateAbort();
+    this.#turn = { plan, observer, desk: undefined, startedAtMs: atMs, closed, settled, lastProgressMs: atMs, accepted: false };
     const { kind, messageId } = plan.request;
     this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
     return settled.promise;
@@ -161,7 +161,7 @@ export class SessionHost implements EventSink {
     const turn = this.#interrupted;
     if (!turn || this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('there is no turn to go on with')));
     const settled = Promise.withResolvers<TurnReport>();
-    this.#turn = { ...turn, closed: new AbortController(), settled };
+    this.#turn = { ...turn, closed: new LateAbort(), settled };
     const { taskId, timeoutMs, request } = turn.plan;
     this.send({ type: 'turn.resume', taskId, messageId: request.messageId, kind: request.kind, timeoutMs, atMs: this.#options.now() });
     return settled.promise;
@@ -199,8 +199,8 @@ export class SessionHost implements EventSink {
   }
 
   adoptChild(sessionId: string): void {
-    if (this.#children.has(sessionId)) return;
-    this.#children.add(sessionId);
+    if (this.#children?.has(sessionId)) return;
+    (this.#children ??= new Set()).add(sessionId);
     this.#options.onChild(sessionId);
   }
 
@@ -209,9 +209,9 @@ export class SessionHost implements EventSink {
   }
 
   childStatus(sessionId: string, busy: boolean, atMs: number): void {
-    if (busy === this.#busyChildren.has(sessionId)) return;
-    if (busy) this.#busyChildren.add(sessionId);
-    else this.#busyChildren.delete(sessionId);
+    if (busy === (this.#busyChildren?.has(sessionId) ?? false)) return;
+    if (busy) (this.#busyChildren ??= new Set()).add(sessionId);
+    else this.#busyChildren?.delete(sessionId);
     this.tell({ type: busy ? 'child.busy' : 'child.quiet', sessionId, atMs });
   }
 
@@ -236,22 +236,29 @@ export class SessionHost implements EventSink {
 
   askOpened(ask: Omit<Parameters<AskDesk['open']>[0], 'taskId'>, directory: string, atMs: number): void {
     const turn = this.#turn;
-    if (!turn || this.#oldAsks.has(ask.id)) {
-      this.#oldAsks.add(ask.id);
-      return;
-    }
+    if (!turn || this.isOldAsk(ask.id)) return this.#rememberAsk(ask.id);
     const { id, kind, sessionId, permission, patterns } = ask;
     const open = { id, kind, sessionId, ...(permission !== undefined && { permission }), ...(patterns && { patterns }) };
     this.send({ type: 'ask.opened', ask: open, atMs });
-    turn.desk.open({ ...ask, taskId: turn.plan.taskId }, directory);
+    (turn.desk ??= this.#openDesk(turn.plan)).open({ ...ask, taskId: turn.plan.taskId }, directory);
   }
 
   askReplied(id: string, answer: AnsweredAsk['answer']): void {
-    this.#turn?.desk.replied(id, answer);
+    this.#turn?.desk?.replied(id, answer);
   }
 
   isOldAsk(id: string): boolean {
-    return this.#oldAsks.has(id);
+    return this.#oldAsks?.has(id) ?? false;
+  }
+
+  #rememberAsk(id: string): void {
+    (this.#oldAsks ??= new Set()).add(id);
+  }
+
+  #openDesk({ policy }: TurnPlan): AskDesk {
+    const onClosed: AskDeskOptions['onClosed'] = (id, { rejectedQuestion }) =>
+      this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: this.#options.now() });
+    return new AskDesk({ server: this.#server, policy, onClosed });
   }
 
   snapshot(): SessionSnapshot {
@@ -311,7 +318,7 @@ export class SessionHost implements EventSink {
   }
 
   endTools(): void {
-    for (const id of [this.id, ...this.#children]) this.#server.endTools(id).catch(() => undefined);
+    for (const id of [this.id, ...this.children]) this.#server.endTools(id).catch(() => undefined);
   }
 
   /** Contains what an effect threw: this session ends, its neighbours do not notice. */
@@ -342,9 +349,9 @@ export class SessionHost implements EventSink {
     this.#turn = undefined;
     this.#interrupted = isServerLoss(finished) ? turn : undefined;
     turn.closed.abort(turnIsOver);
-    const asks = turn.desk.records();
-    for (const id of turn.desk.close()) this.#oldAsks.add(id);
-    this.#busyChildren.clear();
+    const asks = turn.desk?.records() ?? [];
+    for (const id of turn.desk?.close() ?? []) this.#rememberAsk(id);
+    this.#busyChildren = undefined;
     const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
     turn.settled.resolve(report);
     this.#options.onRest(this, finished.quarantined);

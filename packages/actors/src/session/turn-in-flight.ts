@@ -2,6 +2,7 @@ import type { TurnRequest } from '@opencode-manager/core';
 import type { FinishedTurn } from '../machines/index.ts';
 import type { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
+import type { LateAbort } from './late-abort.ts';
 import type { TurnObserver, TurnSummary } from './turn-observer.ts';
 
 /** What one turn needs. */
@@ -25,11 +26,12 @@ export interface TurnReport {
 export interface TurnInFlight {
   readonly plan: TurnPlan;
   readonly observer: TurnObserver;
-  readonly desk: AskDesk;
   readonly startedAtMs: number;
   /** Ends calls that outlive the turn. */
-  readonly closed: AbortController;
+  readonly closed: LateAbort;
   readonly settled: PromiseWithResolvers<TurnReport>;
+  /** Made with the first ask: most turns have none. */
+  desk: AskDesk | undefined;
   lastProgressMs: number;
   accepted: boolean;
 }

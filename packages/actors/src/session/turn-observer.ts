@@ -18,6 +18,8 @@ interface ObservedMessage {
   /** Id of the part with which its last try began: opencode asks a provider again within the same message. */
   tryId: string;
   readonly tools: Map<string, ToolPart>;
+  /** It has ended, and was looked at then. */
+  ended: boolean;
 }
 
 /** What a turn left behind, as its result shows it. */
@@ -39,11 +41,10 @@ export class TurnObserver {
   readonly #isShell: boolean;
   readonly #limits: RunawayLimits;
   readonly #messages = new Map<string, ObservedMessage>();
-  readonly #finished = new Set<string>();
   #emptyRun = 0;
   #lastToolCall = '';
   #toolCallRun = 0;
-  readonly #countedTools = new Set<string>();
+  #countedTools: Set<string> | undefined;
 
   constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell' }, limits: RunawayLimits) {
     this.#messageId = turn.messageId;
@@ -55,11 +56,12 @@ export class TurnObserver {
   message(info: Message, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
     if (info.role !== 'assistant' || (isRoot && !belongsToTurn(info, this.#messageId))) return {};
     const known = this.#messages.get(info.id);
-    if (known) known.info = info;
-    else this.#messages.set(info.id, { info, isRoot, texts: new Map(), tryId: '', tools: new Map() });
+    const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
+    message.info = info;
+    if (!known) this.#messages.set(info.id, message);
     if (!isRoot) return {};
     if (info.time.completed === undefined) return known ? {} : { started: info.id };
-    this.#countEmpty(info);
+    this.#countEmpty(message);
     return { finalised: this.#finalOf(info) };
   }
 
@@ -144,16 +146,17 @@ export class TurnObserver {
     return !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some(hasResult));
   }
 
-  #countEmpty(info: AssistantMessage): void {
-    if (this.#finished.has(info.id)) return;
-    this.#finished.add(info.id);
-    const empty = (info.finish === undefined || info.finish === 'unknown') && !info.error && this.#messages.get(info.id)?.tools.size === 0;
+  #countEmpty(message: ObservedMessage): void {
+    if (message.ended) return;
+    message.ended = true;
+    const { info, tools } = message;
+    const empty = (info.finish === undefined || info.finish === 'unknown') && !info.error && tools.size === 0;
     this.#emptyRun = empty ? this.#emptyRun + 1 : 0;
   }
 
   #countToolCall(part: ToolPart): void {
-    if (part.state.status === 'pending' || this.#countedTools.has(part.id)) return;
-    this.#countedTools.add(part.id);
+    if (part.state.status === 'pending' || this.#countedTools?.has(part.id)) return;
+    (this.#countedTools ??= new Set()).add(part.id);
     const call = `${part.tool} ${JSON.stringify(part.state.input)}`;
     this.#toolCallRun = call === this.#lastToolCall ? this.#toolCallRun + 1 : 1;
     this.#lastToolCall = call;
