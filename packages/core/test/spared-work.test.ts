@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { launchServer } from '@opencode-manager/core';
+import { launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { cataloguedProviders } from '../src/config/catalogued-providers.ts';
 import { needsModelCatalogue } from '../src/config/index.ts';
@@ -46,6 +46,37 @@ describe('no installation of packages is tried', () => {
 const greetingPlugin = `import { greeting } from 'greeting'
 export const Greet = async () => ({ 'shell.env': async (input, output) => { output.env.GREETING = greeting } })
 `;
+
+describe('what a directory offers', () => {
+  const ownConfiguration = {
+    'opencode.json': JSON.stringify({ command: { told: { template: 'say it' } } }),
+    '.opencode/command/hello.md': 'say hello $1\n',
+    '.opencode/agent/careful.md': '---\nmode: primary\n---\nBe careful.\n',
+  };
+  const namesAt = async (server: OpencodeServer, path: string, directory: string) => {
+    const entries = await server.client.call<{ name: string }[]>({ method: 'GET', path, query: { directory }, answer: 'json' });
+    return entries.map(({ name }) => name);
+  };
+
+  test('is asked for once, where the configuration of a workspace does not count', async () => {
+    await using bench = await startBench([{ reply: 'Done.' }]);
+    await using other = await temporaryWorkspace({ files: ownConfiguration });
+    const known = await bench.server.catalogue(other.path);
+    expect(await bench.server.catalogue()).toBe(known);
+    expect(await namesAt(bench.server, '/command', other.path)).toEqual(known.commands);
+    expect(await namesAt(bench.server, '/agent', other.path)).toEqual(known.agents);
+  });
+
+  test('is asked for at each directory, where it counts', async () => {
+    await using bench = await startBench([{ reply: 'Done.' }], { projectConfig: 'all' });
+    await using other = await temporaryWorkspace({ files: ownConfiguration });
+    const [known, own] = [await bench.server.catalogue(), await bench.server.catalogue(other.path)];
+    expect(own.commands).toEqual(expect.arrayContaining(['told', 'hello']));
+    expect(own.agents).toContain('careful');
+    expect(known.commands).not.toContain('told');
+    expect(known.agents).not.toContain('careful');
+  });
+});
 
 describe('the catalogue of models', () => {
   test('is needed for a provider that it has, and where nobody knows', () => {

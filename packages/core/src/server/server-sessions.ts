@@ -31,7 +31,10 @@ const listLimit = 100_000;
 
 export function createServerSessions(client: HttpClient, config: ResolvedConfig, effective: EffectiveConfig): ServerSessions {
   const snapshots = createSnapshotReader(client);
-  const catalogue = createCatalogueReader(client);
+  const readCatalogue = createCatalogueReader(client);
+  // What a directory offers differs from another only where its own configuration counts.
+  const catalogue: SessionContext['catalogue'] = (directory, options) =>
+    readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options);
   const operationsContext = { client, sendInstructions: config.projectConfig === 'instructions' };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: SessionContext = {

@@ -100,7 +100,7 @@ export interface OpencodeServer extends AsyncDisposable {
    * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`
    */
   checkDirectory(directory: string): Promise<string>;
-  /** Models, agents and commands of a directory; cached. */
+  /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
   answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
   answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
