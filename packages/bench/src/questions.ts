@@ -166,5 +166,31 @@ const threads: Benchmark = {
   })),
 };
 
+const directories: Benchmark = {
+  name: 'directories',
+  about:
+    'Whether a server should forget directories without a turn: 120 tasks that each have a repository of their own, four at once. The pool keeps the 16 idle ones that were used last, or all. Real opencode, instant scripted model; the last tasks are the last 20.',
+  file: 'packages/actors/bench/directories.ts',
+  variants: ['16 kept', 'all kept'],
+  points: [{ label: '', settings: { directories: 120, concurrency: 4 } }],
+  quickPoints: [{ label: '', settings: { directories: 24, concurrency: 4 } }],
+  rounds: 2,
+  deadlineMs: 400_000,
+  onRequest: true,
+  figures: [
+    ['Memory of the server at the end', 'serverMemoryMb', 'MB', 0] as const,
+    ['Time of a task, among the last', 'lastTaskMs', 'ms', 0] as const,
+    ['CPU of the server per task', 'cpuSecondsPerTask', 's', 2] as const,
+  ].map(([title, metric, unit, digits]): Figure => ({
+    title,
+    metric,
+    unit,
+    digits,
+    better: 'lower',
+    ours: '16 kept',
+    peers: ['all kept'],
+  })),
+};
+
 /** Benchmarks that settled a question of the design (docs/decisions); each runs when it is named. */
-export const questions: readonly Benchmark[] = [settings, servers, boundary, frame, threads];
+export const questions: readonly Benchmark[] = [settings, servers, boundary, frame, threads, directories];

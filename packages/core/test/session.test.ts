@@ -1,5 +1,6 @@
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { temporaryWorkspace } from '@opencode-manager/testing';
 import { failureOf } from './support/failure.ts';
 import { startBench, type Bench } from './support/server.ts';
 
@@ -201,6 +202,18 @@ describe('abort and delete', () => {
 });
 
 describe('the server', () => {
+  test('forgets a directory, not its sessions; not while one of them is busy', async () => {
+    await using other = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
+    const session = await bench.server.createSession({ directory: other.path });
+    const turn = session.prompt('slow turn');
+    await vi.waitFor(async () => expect((await bench.server.snapshot(other.path)).status).not.toEqual({}), { timeout: 15_000 });
+    expect(await bench.server.disposeDirectory(other.path)).toBe(false);
+    expect((await turn).text).toContain('ten');
+    expect(await bench.server.disposeDirectory(other.path)).toBe(true);
+    expect((await session.prompt('say again')).text).toBe('I say again.');
+    expect((await session.messages()).length).toBe(4);
+  });
+
   test('lists more than the 100 sessions that opencode gives by default', async () => {
     const before = (await bench.server.listSessions()).length;
     await Promise.all(Array.from({ length: 110 }, () => bench.server.createSession({ title: 'many' })));

@@ -11,6 +11,7 @@ import { PoolEvents } from './pool-events.ts';
 import { abortedBeforeStart, abortedMeanwhile, stoppedError } from './pool-errors.ts';
 import { PoolServers } from './pool-servers.ts';
 import { poolSnapshotOf } from './pool-snapshot.ts';
+import { DirectoryUse } from './directory-use.ts';
 import { createPooledSession } from './pooled-session.ts';
 import { runAll } from './run-all.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -48,6 +49,7 @@ export class Pool implements SessionPool {
   readonly #keeper: SessionKeeper;
   readonly #actor: ActorRefFrom<typeof poolMachine>;
   readonly #servers: PoolServers;
+  readonly #directories: DirectoryUse;
   readonly #turns: TaskTurns;
   readonly #runs = new Map<string, TaskRun>();
   readonly #ids = new TaskIds();
@@ -81,9 +83,11 @@ export class Pool implements SessionPool {
       events: this.#events,
       isStopping: () => this.#stopping !== undefined,
     });
+    this.#directories = new DirectoryUse({ server: () => this.server, maxIdle: settings.maxIdleDirectories });
     this.#turns = new TaskTurns({
       servers: this.#servers.keeper,
       sessions: this.#keeper,
+      directories: this.#directories,
       settings,
       messageIds: createMessageIds({ now: dependencies.now, random: dependencies.random }),
       now: dependencies.now,
@@ -130,7 +134,12 @@ export class Pool implements SessionPool {
   async createSession(title?: string, { directory = this.server.directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
     while (this.#state === 'recovering') await this.#recovery.promise;
     this.#assertRunning();
-    return this.#lend(await this.#keeper.create(directory, title));
+    await this.#directories.enter(directory);
+    try {
+      return this.#lend(await this.#keeper.create(directory, title));
+    } finally {
+      this.#directories.leave(directory);
+    }
   }
 
   getIdleSession(wanted: { readonly directory?: string; readonly id?: string } = {}): PooledSession | undefined {
@@ -302,6 +311,7 @@ export class Pool implements SessionPool {
     run.stopListening();
     this.#runs.delete(run.id);
     this.#ids.finish(run.id);
+    this.#turns.leave(run);
     this.#events.emit({ type: 'task.finished', result });
     run.settled.resolve(result);
     if (result.outcome === 'quota_exhausted') this.#pause(Date.parse(result.reset_at ?? '') || 0, true);
@@ -339,14 +349,20 @@ export class Pool implements SessionPool {
   #lend(host: SessionHost): PooledSession {
     this.#keeper.take(host);
     host.lent = true;
+    // A turn of the session waits for the directory by itself.
+    void this.#directories.enter(host.directory);
     return createPooledSession({
       host,
       submit: (task, options) => this.submit(task, options, host).settled.promise,
       release: () => {
         host.lent = false;
         this.#keeper.rest(host);
+        this.#directories.leave(host.directory);
       },
-      forget: () => this.#keeper.drop(host),
+      forget: () => {
+        this.#keeper.drop(host);
+        this.#directories.leave(host.directory);
+      },
     });
   }
 

@@ -32,6 +32,7 @@ export interface PoolSettings {
   /** Present when a server that does not answer may be started again. */
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
+  readonly maxIdleDirectories: number;
   readonly inspection: Inspection;
 }
 
@@ -57,12 +58,15 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
     retriesInterrupted: options.onInterrupted !== 'fail',
     memory: memoryCheckOf(options),
+    // Who may not replace a server may not make it forget anything either.
+    maxIdleDirectories: recovers ? (options.maxIdleDirectories ?? 16) : Infinity,
     inspection: inspectionOf(options.inspect, now),
   };
 }
 
 const limitNames = [
   'maxSessions',
+  'maxIdleDirectories',
   'taskTimeoutMs',
   'stallTimeoutMs',
   'askTimeoutMs',
@@ -74,7 +78,7 @@ const limitNames = [
 ] as const satisfies readonly (keyof SessionPoolOptions)[];
 
 /** Zero is a limit for waits and retries; slots, deadlines and breakers need at least one. */
-const mayBeZero: ReadonlySet<string> = new Set(['maxRetryWaitMs', 'maxRetries', 'askTimeoutMs']);
+const mayBeZero: ReadonlySet<string> = new Set(['maxIdleDirectories', 'maxRetryWaitMs', 'maxRetries', 'askTimeoutMs']);
 
 function assertLimits(options: SessionPoolOptions): void {
   for (const name of limitNames) {

@@ -28,6 +28,8 @@ export interface TaskRun {
   host: SessionHost | undefined;
   messageId: string | undefined;
   directory: string | undefined;
+  /** The directory that is kept for it; see `DirectoryUse`. */
+  enteredDirectory: string | undefined;
   interruption: Interruption | undefined;
   /** Tries that a lost server ended. */
   readonly earlier: TaskAttempt[];
@@ -55,6 +57,7 @@ export function createTaskRun(id: string, task: Task, queuedAtMs: number, bound:
     host: undefined,
     messageId: undefined,
     directory: bound?.directory,
+    enteredDirectory: undefined,
     interruption: undefined,
     earlier: [],
     halfChanged: false,

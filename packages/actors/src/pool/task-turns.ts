@@ -8,6 +8,7 @@ import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
 import { assertOffered, existingDirectory } from './preflight.ts';
+import type { DirectoryUse } from './directory-use.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import type { PoolSettings } from './settings.ts';
 import { resultOfInterruption, resultOfTurn, resultWithoutTurn } from './task-result.ts';
@@ -16,6 +17,7 @@ import { turnRequestOf, type Interruption, type TaskRun } from './task-run.ts';
 export interface TaskTurnsOptions {
   readonly servers: ServerKeeper;
   readonly sessions: SessionKeeper;
+  readonly directories: DirectoryUse;
   readonly settings: PoolSettings;
   readonly messageIds: MessageIds;
   readonly now: () => number;
@@ -55,6 +57,7 @@ export class TaskTurns {
     const { server } = servers;
     run.attempt += 1;
     run.directory = known?.directory ?? (await this.#directoryOf(run));
+    await this.#enter(run, run.directory);
     const request = turnRequestOf(run.task, messageIds, settings);
     await assertOffered(server, run.directory, request, run.calls.signal);
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
@@ -64,6 +67,20 @@ export class TaskTurns {
     if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());
+  }
+
+  /** The task is over: nothing is kept for it any more. */
+  leave(run: TaskRun): void {
+    const { enteredDirectory } = run;
+    run.enteredDirectory = undefined;
+    if (enteredDirectory !== undefined) this.#options.directories.leave(enteredDirectory);
+  }
+
+  async #enter(run: TaskRun, directory: string): Promise<void> {
+    if (run.enteredDirectory === directory) return;
+    this.leave(run);
+    run.enteredDirectory = directory;
+    await this.#options.directories.enter(directory);
   }
 
   /** The server looks at the directory of a session that it makes; what is known to be a real path need not be looked at twice. */

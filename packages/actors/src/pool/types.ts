@@ -67,6 +67,11 @@ export interface SessionPoolOptions extends TurnLimits {
    */
   readonly serverMemory?: { readonly maxBytes: number; readonly checkMs?: number; readonly minAgeMs?: number };
   /**
+   * Directories without a turn or a lent session that the server keeps, besides its own; those that were used longest ago are
+   * given up (`OpencodeServer.disposeDirectory`), with `recovery`. For tasks that each have a worktree of their own. Default 16.
+   */
+  readonly maxIdleDirectories?: number;
+  /**
    * Hears every step of the machines of the pool, its server and its sessions, as they happen. For tools that show them: it
    * costs about 2 us a step, and must not block.
    */

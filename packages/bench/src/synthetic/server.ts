@@ -63,6 +63,7 @@ function routesOf({ config, directory }: SyntheticSettings, ids: Ids, streams: S
     'GET /question': () => [],
     'GET /session/status': () => turns.status(),
     'POST /global/dispose': () => true,
+    'POST /instance/dispose': () => true,
     'POST /sync/history': () => [],
     'POST /session': ({ url }) => sessionInfo(ids.next('ses'), place(url)),
     'GET /session/:id': ({ url, id }) => sessionInfo(id, place(url)),

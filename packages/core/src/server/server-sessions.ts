@@ -22,6 +22,7 @@ export type ServerSessions = Pick<
   | 'snapshot'
   | 'catalogue'
   | 'checkDirectory'
+  | 'disposeDirectory'
   | 'answerPermission'
   | 'answerQuestion'
 >;
@@ -72,6 +73,12 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
       const busy = (await Promise.all(reads)).flat();
       await Promise.all(busy.map((session) => session.abort(options)));
       return busy.length;
+    },
+    async disposeDirectory(directory, options) {
+      const busy = await client.call(requests.status(directory), options);
+      if (Object.keys(busy).length > 0) return false;
+      await client.call(requests.disposeDirectory(directory), options);
+      return true;
     },
     ...answers(client),
   };

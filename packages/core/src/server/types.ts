@@ -102,6 +102,12 @@ export interface OpencodeServer extends AsyncDisposable {
   checkDirectory(directory: string): Promise<string>;
   /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
+  /**
+   * Lets the server forget what it keeps of a directory: some 13 MB with the `batch` profile, and the MCP and language servers
+   * that it runs there. Sessions and their history stay; the next turn there meets it anew, which takes half a second. Gives false, and
+   * does nothing, while a session of the directory is busy. See to it that no turn begins there meanwhile: opencode would abort it.
+   */
+  disposeDirectory(directory: string, options?: CallOptions): Promise<boolean>;
   answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
   answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 

@@ -1,0 +1,107 @@
+import { rm } from 'node:fs/promises';
+import type { OpencodeServer } from '@opencode-manager/core';
+import { temporaryWorkspace } from '@opencode-manager/testing';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { SessionPool } from '../../src/index.ts';
+import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
+import { until } from '../support/watch.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench([
+    { name: 'slow', when: { user: /^slowly/ }, reply: { text: 'one two three four five six seven eight', tokensPerSecond: 4 } },
+    { when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
+  ]);
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** The directories that the server has forgotten since. */
+function forgottenBy(pool: SessionPool): string[] {
+  const directories: string[] = [];
+  pool.events.on({ type: 'server.disposed' }, ({ directory }) => directories.push(directory ?? ''));
+  return directories;
+}
+
+const anyMoment = { timeout: 10_000, interval: 20 };
+
+async function workspaces(stack: AsyncDisposableStack, count: number): Promise<string[]> {
+  const made = Array.from({ length: count }, () => temporaryWorkspace({ files: { 'a.txt': 'a\n' } }));
+  return (await Promise.all(made)).map((workspace) => stack.use(workspace).path);
+}
+
+test('of the directories without a turn the server keeps those that were used last; another turn meets one anew', async () => {
+  await using stack = new AsyncDisposableStack();
+  const [first = '', second = '', third = ''] = await workspaces(stack, 3);
+  await using pool = await createSessionPool({ server: bench.server, recovery: true, maxIdleDirectories: 1, sessions: 'reuse' });
+  const forgotten = forgottenBy(pool);
+  const [one, , three] = [
+    await pool.run({ prompt: 'say one', directory: first }),
+    await pool.run({ prompt: 'say home' }),
+    await pool.run({ prompt: 'say two', directory: second }),
+  ];
+  await vi.waitFor(() => expect(forgotten).toEqual([first]), anyMoment);
+  // The worktree of a task may be gone by the time that its turn comes.
+  await rm(second, { recursive: true });
+  await pool.run({ prompt: 'say three', directory: third });
+  await vi.waitFor(() => expect(forgotten).toEqual([first, second]), anyMoment);
+  const again = await pool.run({ prompt: 'say again', directory: first });
+  expect([one.output, three.output, again.output]).toEqual(['You said one.', 'You said two.', 'You said again.']);
+  expect(again.session_id).toBe(one.session_id);
+  await vi.waitFor(() => expect(forgotten).toEqual([first, second, third]), anyMoment);
+});
+
+test('a directory with a turn, with a lent session, or with the work of somebody else is kept', async () => {
+  await using stack = new AsyncDisposableStack();
+  const [busy = '', lentFrom = '', foreign = '', other = ''] = await workspaces(stack, 4);
+  await using pool = await createSessionPool({ server: bench.server, recovery: true, maxIdleDirectories: 0 });
+  const forgotten = forgottenBy(pool);
+  const lent = await pool.createSession('lent', { directory: lentFrom });
+  const elsewhere = await bench.server.createSession({ directory: foreign });
+  const turns = [pool.run({ prompt: 'slowly', directory: busy }), elsewhere.prompt('slowly')] as const;
+  await until(pool, ({ sessions }) => sessions.some(({ directory, path }) => directory === busy && path === 'active.running'));
+  for (const directory of [busy, foreign, other]) await pool.run({ prompt: 'say hello', directory });
+  await vi.waitFor(() => expect(forgotten).toEqual([other]), anyMoment);
+  expect((await turns[0]).outcome).toBe('succeeded');
+  expect((await turns[1]).text).toBe('one two three four five six seven eight');
+  await vi.waitFor(() => expect(forgotten).toEqual([other, busy]), anyMoment);
+  expect((await lent.prompt('say lent')).output).toBe('You said lent.');
+  expect(forgotten).not.toContain(lentFrom);
+  lent.release();
+  await vi.waitFor(() => expect(forgotten).toEqual([other, busy, lentFrom]), anyMoment);
+});
+
+test('a turn waits while its directory is being forgotten', async () => {
+  await using stack = new AsyncDisposableStack();
+  const [directory = ''] = await workspaces(stack, 1);
+  const gate = Promise.withResolvers<void>();
+  const asked = vi.fn<OpencodeServer['disposeDirectory']>(async (path, options) => {
+    await gate.promise;
+    return bench.server.disposeDirectory(path, options);
+  });
+  await using pool = await createSessionPool({
+    server: { ...bench.server, disposeDirectory: asked },
+    recovery: true,
+    maxIdleDirectories: 0,
+  });
+  const forgotten = forgottenBy(pool);
+  await pool.run({ prompt: 'say first', directory });
+  expect(asked).toHaveBeenCalledOnce();
+  const started = vi.fn();
+  pool.on('task.started', started);
+  const second = pool.run({ prompt: 'say second', directory });
+  await pool.run({ prompt: 'say elsewhere' });
+  expect(started).toHaveBeenCalledOnce();
+  gate.resolve();
+  expect((await second).output).toBe('You said second.');
+  await vi.waitFor(() => expect(forgotten).toEqual([directory, directory]), anyMoment);
+});
+
+test('a pool that may not start servers makes none forget', async () => {
+  await using stack = new AsyncDisposableStack();
+  const [directory = ''] = await workspaces(stack, 1);
+  const asked = vi.fn<OpencodeServer['disposeDirectory']>((path) => bench.server.disposeDirectory(path));
+  await using pool = await createSessionPool({ server: { ...bench.server, disposeDirectory: asked }, maxIdleDirectories: 0 });
+  await pool.run({ prompt: 'say it', directory });
+  expect(asked).not.toHaveBeenCalled();
+});
