@@ -134,11 +134,12 @@ export class Pool implements SessionPool {
   async createSession(title?: string, { directory = this.server.directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
     while (this.#state === 'recovering') await this.#recovery.promise;
     this.#assertRunning();
-    await this.#directories.enter(directory);
+    const place = await this.server.checkDirectory(directory);
+    await this.#directories.enter(place);
     try {
-      return this.#lend(await this.#keeper.create(directory, title));
+      return this.#lend(await this.#keeper.create(place, title));
     } finally {
-      this.#directories.leave(directory);
+      this.#directories.leave(place);
     }
   }
 

@@ -20,7 +20,7 @@ const deltaHead = new RegExp(
 const partIdWindow = { from: 56, to: 36 };
 
 /** A generation ends with this number of heads when it is this old (milliseconds), and with the greatest number whatever its age. */
-const generation = { heads: 2048, ms: 2000, mostHeads: 32_768 };
+const generation = { heads: 1024, ms: 1000, mostHeads: 32_768 };
 
 /**
  * The heads of the parts that are being written: one that was read once is compared from then on, which costs a tenth of
