@@ -10,7 +10,7 @@ import { until } from '../support/watch.ts';
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench([
-    { name: 'slow', when: { user: /^slowly/ }, reply: { text: 'one two three four five six seven eight', tokensPerSecond: 4 } },
+    { name: 'slow', when: { user: /^slowly/ }, reply: { text: 'word '.repeat(1000), tokensPerSecond: 4 } },
     { when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
   ]);
 });
@@ -53,22 +53,26 @@ test('of the directories without a turn the server keeps those that were used la
 
 test('a directory with a turn, with a lent session, or with the work of somebody else is kept', async () => {
   await using stack = new AsyncDisposableStack();
-  const [busy = '', lentFrom = '', foreign = '', other = ''] = await workspaces(stack, 4);
+  const [busy = '', lentFrom = '', foreign = '', unused = ''] = await workspaces(stack, 4);
   await using pool = await createSessionPool({ server: bench.server, recovery: true, maxIdleDirectories: 0 });
   const forgotten = forgottenBy(pool);
   const lent = await pool.createSession('lent', { directory: lentFrom });
   const elsewhere = await bench.server.createSession({ directory: foreign });
-  const turns = [pool.run({ prompt: 'slowly', directory: busy }), elsewhere.prompt('slowly')] as const;
+  const enough = new AbortController();
+  const turn = pool.run({ prompt: 'slowly', directory: busy }, { signal: enough.signal });
+  const other = expect(elsewhere.prompt('slowly')).rejects.toMatchObject({ code: 'TURN_ABORTED' });
   await until(pool, ({ sessions }) => sessions.some(({ directory, path }) => directory === busy && path === 'active.running'));
-  for (const directory of [busy, foreign, other]) await pool.run({ prompt: 'say hello', directory });
-  await vi.waitFor(() => expect(forgotten).toEqual([other]), anyMoment);
-  expect((await turns[0]).outcome).toBe('succeeded');
-  expect((await turns[1]).text).toBe('one two three four five six seven eight');
-  await vi.waitFor(() => expect(forgotten).toEqual([other, busy]), anyMoment);
+  for (const directory of [busy, foreign, unused]) await pool.run({ prompt: 'say hello', directory });
+  await vi.waitFor(() => expect(forgotten).toEqual([unused]), anyMoment);
+  enough.abort();
+  expect((await turn).outcome).toBe('aborted');
+  await vi.waitFor(() => expect(forgotten).toEqual([unused, busy]), anyMoment);
+  await elsewhere.abort();
+  await other;
   expect((await lent.prompt('say lent')).output).toBe('You said lent.');
   expect(forgotten).not.toContain(lentFrom);
   lent.release();
-  await vi.waitFor(() => expect(forgotten).toEqual([other, busy, lentFrom]), anyMoment);
+  await vi.waitFor(() => expect(forgotten).toEqual([unused, busy, lentFrom]), anyMoment);
 });
 
 test('a turn waits while its directory is being forgotten', async () => {

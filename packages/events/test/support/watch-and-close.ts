@@ -14,5 +14,8 @@ for await (const event of monitor.streamEvents({ type: 'session.idle' })) {
 }
 await monitor.close();
 await peer[Symbol.asyncDispose]();
-const holding = process.getActiveResourcesInfo().filter((kind) => kind === 'MessagePort' || kind === 'Worker' || kind === 'Timeout');
+const held = () => process.getActiveResourcesInfo().filter((kind) => kind === 'MessagePort' || kind === 'Worker' || kind === 'Timeout');
+// A port closes in a turn of its own of the event loop, or two.
+for (let turn = 0; turn < 50 && held().length > 0; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+const holding = held();
 process.stdout.write(JSON.stringify({ events, holding, argv: process.execArgv }));
