@@ -19,45 +19,52 @@ type DeltaSource = Pick<Delta, 'directory' | 'sessionId'> & Omit<Delta['data'], 
 /** A delta within a batch: the number of its source, its id and its text. */
 type DeltaRow = readonly [source: number, id: string, delta: string];
 
-/** A sealed event within a batch: the number of its session, and how many characters of the bodies are its own. */
-type SealedRow = readonly [session: number, id: string, wireType: string, characters: number, durableSequence?: number];
+/** A sealed event within a batch: the numbers of its session and of its type, and how many characters of the bodies are its own. */
+type SealedRow = readonly [session: number, id: string, type: number, characters: number, durableSequence?: number];
 
 type Session = Pick<SealedEvent, 'directory' | 'sessionId'>;
+
+type Type = Pick<SealedEvent, 'type' | 'plane' | 'wireType'>;
 
 interface Heads {
   readonly sources: readonly DeltaSource[];
   readonly sessions: readonly Session[];
+  /** opencode's own names. */
+  readonly types: readonly string[];
   readonly events: readonly (DeltaRow | SealedRow | ArrivedEvent)[];
 }
 
 /**
  * Writes a batch. Most events are deltas, and most of a delta is what it shares with the others of its part: that is
  * written once a batch, so the main thread parses a fifth of the characters, and all these deltas hold the same strings.
- * The properties of other events go as they came: the worker does not read them, and the main thread those it needs.
+ * The properties of other events go as they came: the worker does not read them, and the main thread those it needs. What their types
+ * mean is looked up once a batch.
  */
 export function encodeBatch(events: readonly ArrivedEvent[]): BatchText {
   const sources = new Numbered<DeltaSource>();
   const sessions = new Numbered<Session>();
+  const types = new Numbered<string>();
   const bodies: string[] = [];
   const rows = events.map((event) => {
     if (event.type === 'part.delta') return encodeDelta(event, sources);
     if (!isSealed(event)) return event;
     bodies.push(event.properties);
-    return encodeSealed(event, sessions);
+    return encodeSealed(event, sessions, types);
   });
-  const heads = JSON.stringify({ sources: sources.values, sessions: sessions.values, events: rows } satisfies Heads);
+  const heads = JSON.stringify({ sources: sources.values, sessions: sessions.values, types: types.values, events: rows } satisfies Heads);
   return { heads, bodies: bodies.join('') };
 }
 
 /** The events of a batch; they are the caller's to change. */
 export function decodeBatch({ heads, bodies }: BatchText): BatchedEvent[] {
-  const { sources, sessions, events } = JSON.parse(heads) as Heads;
+  const { sources, sessions, types: names, events } = JSON.parse(heads) as Heads;
+  const types = names.map(typeNamed);
   let start = 0;
   return events.map((event) => {
     if (!isRow(event)) return Object.assign(event, { sequence: 0 });
     if (event.length === 3) return decodeDelta(sources[event[0]]!, event[1], event[2]);
     const end = start + event[3];
-    const decoded = decodeSealed(event, sessions[event[0]]!, bodies.slice(start, end));
+    const decoded = decodeSealed(event, sessions[event[0]]!, types[event[2]]!, bodies.slice(start, end));
     start = end;
     return decoded;
   });
@@ -75,11 +82,17 @@ function encodeDelta({ id, directory, sessionId, data }: Delta, sources: Numbere
 function encodeSealed(
   { id, wireType, directory, sessionId, properties, durableSequence }: SealedEvent,
   sessions: Numbered<Session>,
+  types: Numbered<string>,
 ): SealedRow {
-  const number =
-    sessions.find(sessionId, (session) => session.directory === directory) ?? sessions.add(sessionId, { directory, sessionId });
+  const session = sessions.find(sessionId, (known) => known.directory === directory) ?? sessions.add(sessionId, { directory, sessionId });
+  const type = types.find(wireType, () => true) ?? types.add(wireType, wireType);
   const { length } = properties;
-  return durableSequence === undefined ? [number, id, wireType, length] : [number, id, wireType, length, durableSequence];
+  return durableSequence === undefined ? [session, id, type, length] : [session, id, type, length, durableSequence];
+}
+
+function typeNamed(wireType: string): Type {
+  const type = typeOf(wireType) as SealedEvent['type'];
+  return { type, plane: planeOf(type), wireType };
 }
 
 /** Objects of one shape: the router numbers them in place, and readers stay fast. */
@@ -98,9 +111,13 @@ function decodeDelta({ directory, sessionId, messageId, partId, field }: DeltaSo
   };
 }
 
-function decodeSealed([, id, wireType, , durableSequence]: SealedRow, { directory, sessionId }: Session, properties: string): BatchedEvent {
-  const type = typeOf(wireType) as SealedEvent['type'];
-  const event = { sequence: 0, type, plane: planeOf(type), id, directory, sessionId, wireType, properties };
+function decodeSealed(
+  [, id, , , durableSequence]: SealedRow,
+  { directory, sessionId }: Session,
+  { type, plane, wireType }: Type,
+  properties: string,
+): BatchedEvent {
+  const event = { sequence: 0, type, plane, id, directory, sessionId, wireType, properties };
   return durableSequence === undefined ? event : { ...event, durableSequence };
 }
 
