@@ -84,6 +84,42 @@ const servers: Benchmark = {
   ]),
 };
 
+const writers = [1, 10, 30, 100];
+
+const streaming: Benchmark = {
+  name: 'streaming',
+  about:
+    'What turns cost whose model writes for a while: 300 tokens, 40 a second. A pool on one server, or two with a server each, and `opencode run`, a process for each turn (its start counts). Real opencode, scripted model; CPU is that of the servers or processes and their children.',
+  file: 'packages/actors/bench/streaming.ts',
+  variants: ['one server', 'two servers', 'opencode run'],
+  rare: {
+    'two servers': { rounds: 2, points: ['30', '100'] },
+    'opencode run': { rounds: 1, points: ['1', '10'] },
+  },
+  points: writers.map((sessions) => ({ label: String(sessions), settings: { sessions } })),
+  quickPoints: [{ label: '10', settings: { sessions: 10, tokens: 60 } }],
+  rounds: 2,
+  onRequest: true,
+  figures: writers.flatMap((count): Figure[] => {
+    const peers = count > 10 ? ['two servers'] : ['opencode run'];
+    const shared = { point: String(count), digits: 2, ours: 'one server', peers };
+    const title = (what: string) => `${what}, ${count} at once`;
+    return [
+      { ...shared, title: title('CPU per turn'), metric: 'cpuSecondsPerTurn', unit: 's', better: 'lower' },
+      {
+        ...shared,
+        title: title('Cores of opencode'),
+        metric: 'opencodeCores',
+        unit: 'cores',
+        better: 'lower',
+        peers: peers.slice(0, count > 10 ? 1 : 0),
+      },
+      { ...shared, title: title('A turn, times as long as the model writes'), metric: 'timesTheModel', unit: 'times', better: 'lower' },
+      { ...shared, title: title('Deltas a second'), metric: 'deltasPerSecond', unit: 'deltas/s', digits: 0, better: 'higher' },
+    ];
+  }),
+};
+
 const boundary: Benchmark = {
   name: 'boundary',
   about:
@@ -186,4 +222,4 @@ const directories: Benchmark = {
 };
 
 /** Benchmarks that settled a question of the design (docs/decisions); each runs when it is named. */
-export const questions: readonly Benchmark[] = [settings, servers, boundary, frame, threads, directories];
+export const questions: readonly Benchmark[] = [settings, servers, streaming, boundary, frame, threads, directories];
