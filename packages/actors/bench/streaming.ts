@@ -3,7 +3,8 @@
 //
 //   pnpm bench streaming
 //
-// The model is scripted and writes at a steady rate, so that without anything in between all turns would take equally long.
+// The model is scripted and writes at a steady rate, so that without anything in between all turns would take equally long. CPU of a turn is that
+// of the servers and their children or of the `opencode run` processes, and of this process, in which the model runs too, for all of them.
 import { execa } from 'execa';
 import { findBinary, launchServer } from '@opencode-manager/core';
 import { createSessionPool } from '@opencode-manager/actors';
@@ -76,16 +77,15 @@ async function measure(
   turn: (index: number) => Promise<void>,
   opencodeSeconds: () => Promise<number>,
 ): Promise<Metrics> {
-  const before = { opencode: await opencodeSeconds(), manager: await cpuSecondsOf('self', 'self') };
+  const before = { opencode: await opencodeSeconds(), own: await cpuSecondsOf('self', 'self') };
   const startedAtMs = performance.now();
   const secondsSince = () => (performance.now() - startedAtMs) / 1000;
   const turnSeconds = await Promise.all(Array.from({ length: sessions }, (_, index) => turn(index).then(secondsSince)));
   const seconds = secondsSince();
-  const cpuSeconds = (await opencodeSeconds()) - before.opencode;
+  const used = { opencode: (await opencodeSeconds()) - before.opencode, own: (await cpuSecondsOf('self', 'self')) - before.own };
   return {
-    cpuSecondsPerTurn: cpuSeconds / sessions,
-    opencodeCores: cpuSeconds / seconds,
-    managerCores: ((await cpuSecondsOf('self', 'self')) - before.manager) / seconds,
+    cpuSecondsPerTurn: (used.opencode + used.own) / sessions,
+    opencodeCores: used.opencode / seconds,
     deltasPerSecond: (sessions * tokens) / seconds,
     timesTheModel: (median(turnSeconds) * tokensPerSecond) / tokens,
   };

@@ -24,7 +24,8 @@ type SealedRow = readonly [session: number, id: string, type: number, characters
 
 type Session = Pick<SealedEvent, 'directory' | 'sessionId'>;
 
-type Type = Pick<SealedEvent, 'type' | 'plane' | 'wireType'>;
+/** What a type's name means. */
+type EventType = Pick<SealedEvent, 'type' | 'plane' | 'wireType'>;
 
 interface Heads {
   readonly sources: readonly DeltaSource[];
@@ -85,12 +86,12 @@ function encodeSealed(
   types: Numbered<string>,
 ): SealedRow {
   const session = sessions.find(sessionId, (known) => known.directory === directory) ?? sessions.add(sessionId, { directory, sessionId });
-  const type = types.find(wireType, () => true) ?? types.add(wireType, wireType);
+  const type = types.find(wireType) ?? types.add(wireType, wireType);
   const { length } = properties;
   return durableSequence === undefined ? [session, id, type, length] : [session, id, type, length, durableSequence];
 }
 
-function typeNamed(wireType: string): Type {
+function typeNamed(wireType: string): EventType {
   const type = typeOf(wireType) as SealedEvent['type'];
   return { type, plane: planeOf(type), wireType };
 }
@@ -114,7 +115,7 @@ function decodeDelta({ directory, sessionId, messageId, partId, field }: DeltaSo
 function decodeSealed(
   [, id, , , durableSequence]: SealedRow,
   { directory, sessionId }: Session,
-  { type, plane, wireType }: Type,
+  { type, plane, wireType }: EventType,
   properties: string,
 ): BatchedEvent {
   const event = { sequence: 0, type, plane, id, directory, sessionId, wireType, properties };
@@ -130,8 +131,8 @@ class Numbered<Value> {
   readonly values: Value[] = [];
   readonly #newest = new Map<string, number>();
 
-  /** The number of the newest value with this key, when it is the same. */
-  find(key: string, isSame: (value: Value) => boolean): number | undefined {
+  /** The number of the newest value with this key, when it is the same; without `isSame` the key says all. */
+  find(key: string, isSame: (value: Value) => boolean = () => true): number | undefined {
     const number = this.#newest.get(key);
     return number !== undefined && isSame(this.values[number]!) ? number : undefined;
   }
