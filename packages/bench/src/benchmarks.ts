@@ -259,7 +259,7 @@ function grown(title: string, point: string, over: string): Figure {
 const memory: Benchmark = {
   name: 'memory',
   about:
-    "The live heap of a pool's main thread, and of the stream's thread, after 1,000 and after 100,000 finished tasks (a fresh session each), on a synthetic server that answers at once.",
+    "The live heap of a pool's main thread, and of the stream's thread, after 1,000 and after 100,000 finished tasks (a fresh session each), on a synthetic server that answers at once. At rest: two heartbeats of the server after the last task.",
   file: 'packages/actors/bench/memory.ts',
   variants: ['pool'],
   points: only({ few: 1000, many: 100_000 }),

@@ -121,6 +121,27 @@ describe('mergeReplay', () => {
     expect(ledger.sequences.unnamed).toBe(30_000 - 900);
   });
 
+  test('forgets what cannot be named when nothing was stored between two heartbeats', () => {
+    const forgotten: string[] = [];
+    const ledger = new Ledger(
+      { sequences: [], directories: [], baselineId: eventId() },
+      { limit: 2, generationMs: Infinity, onForgotten: (sessionId) => forgotten.push(sessionId) },
+    );
+    const first = ['a', 'b', 'c', 'd'].map((session) => partUpdated(session, 'p', '', 0));
+    for (const event of first) ledger.admit(event);
+    ledger.sequences.settle();
+    expect(forgotten, 'forgotten of sessions that have just worked').toEqual([]);
+    ledger.sequences.settle();
+    expect(forgotten).toEqual(['a', 'b']);
+    expect(ledger.sequences.named()).toEqual([
+      ['c', 0],
+      ['d', 0],
+    ]);
+    expect(ledger.sequences.unnamed).toBe(2);
+    const news = [partUpdated('a', 'p', 'x', 1), partUpdated('d', 'p', 'x', 1), partUpdated('e', 'p', '', 0)];
+    expect(merge(ledger, [first[0]!, first[1]!, ...news], []).events).toEqual(news);
+  });
+
   const memories = [
     { limit: 900, generationMs: 0, remembered: 'all' },
     { limit: 2, generationMs: 0, remembered: 'two' },
@@ -137,7 +158,10 @@ describe('mergeReplay', () => {
       // The history was read at some moment after the new connection began.
       const readAt = back + random.below(story.length - back + 1);
       const passed: ServerEvent[] = [];
-      for (const event of story.slice(0, lost)) if (ledger.admit(event)) passed.push(event);
+      const restAt = random.below(lost + 1);
+      for (const event of story.slice(0, restAt)) if (ledger.admit(event)) passed.push(event);
+      settle(ledger);
+      for (const event of story.slice(restAt, lost)) if (ledger.admit(event)) passed.push(event);
       const after = new Map(ledger.sequences.named());
       const history = story
         .slice(0, readAt)
@@ -156,6 +180,12 @@ describe('mergeReplay', () => {
     },
   );
 });
+
+/** Two heartbeats without an event in between. */
+function settle({ sequences }: Ledger): void {
+  sequences.settle();
+  sequences.settle();
+}
 
 /** Turns of three sessions, interleaved: a part begins, grows by deltas, and is stored whole at its end. */
 function tellStory(random: ReturnType<typeof seededRandom>): ServerEvent[] {

@@ -5,6 +5,9 @@ import { mixOfSessions } from './mix.ts';
 import { RecordWriter, type Route } from './records.ts';
 import type { WireEvent } from './turn-script.ts';
 
+/** As opencode's. */
+const heartbeatMs = 10_000;
+
 /** Blocks that take turns, so that one can be renewed while another waits for the socket. */
 const copies = 3;
 
@@ -33,11 +36,18 @@ export class Streams {
   }
 
   add(response: ServerResponse, route: Route): void {
+    const tell = (type: string) => {
+      const payload = `{"id":"${this.#ids.next('evt')}","type":"${type}","properties":{}}`;
+      response.write(`data: ${route === 'global' ? `{"payload":${payload}}` : payload}\n\n`);
+    };
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    const payload = `{"id":"${this.#ids.next('evt')}","type":"server.connected","properties":{}}`;
-    response.write(`data: ${route === 'global' ? `{"payload":${payload}}` : payload}\n\n`);
+    tell('server.connected');
+    const heartbeat = setInterval(tell, heartbeatMs, 'server.heartbeat');
     this.#open.set(response, route);
-    response.on('close', () => this.#open.delete(response));
+    response.on('close', () => {
+      clearInterval(heartbeat);
+      this.#open.delete(response);
+    });
   }
 
   publish(events: readonly WireEvent[]): void {

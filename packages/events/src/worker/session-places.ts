@@ -21,8 +21,8 @@ export interface SessionPlacesOptions {
 
 /**
  * The newest durable sequence of each session that was active lately: two generations, the older of which is forgotten when the
- * younger has half of the limit and some age. So the memory is bounded by the limit, or by how many sessions do something
- * within a few seconds. What was passed on of a forgotten session is not younger than `reach.forgottenId`, so that a
+ * younger has half of the limit and some age. So the memory is bounded by the limit, or while they work by how many sessions do
+ * something within a few seconds. What was passed on of a forgotten session is not younger than `reach.forgottenId`, so that a
  * replay, which brings such a session from its start, can leave it out.
  */
 export class SessionPlaces {
@@ -35,6 +35,8 @@ export class SessionPlaces {
   /** Newest event that was noted when the younger generation began: those of the older one are not younger. */
   #olderUpToId: string;
   #reach: Reach;
+  /** Something was noted since the last {@link settle}. */
+  #isBusy = false;
 
   constructor(options: SessionPlacesOptions = {}) {
     const { sequences, reach, onForgotten = () => undefined, limit = namedSessions, generationMs = leastGenerationMs } = options;
@@ -75,12 +77,19 @@ export class SessionPlaces {
       this.#younger.set(ownText(sessionId), sequence);
     }
     this.#reach.newestId = eventId;
+    this.#isBusy = true;
   }
 
   /** Notes what need not be asked for again, while there is room. */
   noteWhileRoom(sessionId: string, sequence: number): void {
     if (this.#younger.has(sessionId)) this.#younger.set(sessionId, sequence);
     else if (this.#older.has(sessionId) || this.size < this.#limit / 2) this.#older.set(ownText(sessionId), sequence);
+  }
+
+  /** To be called now and then. When nothing was noted since the last call, what cannot be named is forgotten. */
+  settle(): void {
+    if (!this.#isBusy && this.size > this.#limit) this.#keepNamed();
+    this.#isBusy = false;
   }
 
   [Symbol.iterator](): IterableIterator<[string, number]> {
@@ -106,11 +115,27 @@ export class SessionPlaces {
 
   #turn(): void {
     const forgotten = this.#older;
-    if (forgotten.size > 0) this.#reach.forgottenId = this.#olderUpToId;
-    this.#reach.forgottenSessions += forgotten.size;
+    const upToId = this.#olderUpToId;
     this.#older = this.#younger;
     this.#younger = new Map();
     this.#olderUpToId = ownText(this.#reach.newestId);
-    for (const sessionId of forgotten.keys()) this.#onForgotten(sessionId);
+    this.#forget([...forgotten.keys()], upToId);
+  }
+
+  #keepNamed(): void {
+    const all = [...this];
+    this.#older = new Map();
+    this.#younger = new Map(all.splice(-this.#limit));
+    this.#forget(
+      all.map(([sessionId]) => sessionId),
+      ownText(this.#reach.newestId),
+    );
+  }
+
+  /** What was passed on of these is not younger than the event with this id. */
+  #forget(sessionIds: readonly string[], upToId: string): void {
+    if (sessionIds.length > 0) this.#reach.forgottenId = upToId;
+    this.#reach.forgottenSessions += sessionIds.length;
+    for (const sessionId of sessionIds) this.#onForgotten(sessionId);
   }
 }

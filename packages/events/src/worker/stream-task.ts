@@ -124,9 +124,11 @@ export class StreamTask {
     if (frame.kind === 'sync' || this.#concernsSubscribers(frame.event)) this.#pairs.accept(frame);
   }
 
-  /** A heartbeat is a sign of life and nothing else. */
+  /** A heartbeat is a sign of life, which comes every 10 s, and nothing else. */
   #concernsSubscribers(event: ArrivedEvent): boolean {
-    return event.type !== 'server.heartbeat' && !this.#probe.observe(event);
+    if (event.type !== 'server.heartbeat') return !this.#probe.observe(event);
+    this.#ledger.sequences.settle();
+    return false;
   }
 
   #onRead(bytes: number): void {
