@@ -2,6 +2,9 @@ import { OpencodeManagerError, type OpencodeServer, type SerializedError, type S
 import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import { HealthWatch, type HealthCheck } from './health-watch.ts';
 
+/** The system closes a dead server's connections before it tells of its death; a stream that hangs elsewhere is not waited for. */
+const lastWordsMs = 100;
+
 export interface GenerationOptions {
   readonly server: OpencodeServer;
   readonly monitor: EventMonitor;
@@ -51,7 +54,7 @@ export class Generation {
     const { health: check, memoryCheckMs } = this.#options;
     if (check) this.#health = new HealthWatch({ server, monitor, check, onWedged: (error) => this.#lose(error, false) });
     this.#memoryTimer = setInterval(() => void this.#readMemory(), memoryCheckMs).unref();
-    void server.exited.then((exit) => this.#lose(serverExited(exit, server.output()), exit.expected));
+    void server.exited.then((exit) => this.#loseAtExit(exit));
   }
 
   /** Hears of nothing any more; the stream stays open. */
@@ -65,6 +68,22 @@ export class Generation {
   async #readMemory(): Promise<void> {
     const rssBytes = await this.server.residentBytes();
     if (rssBytes > 0 && !this.#lost && !this.#unwatched) this.#options.onMemory(this, rssBytes);
+  }
+
+  /** What the server wrote last comes before the end of its stream, and belongs to the turns that are lost with it. */
+  async #loseAtExit(exit: ServerExit): Promise<void> {
+    await this.#streamEnd();
+    this.#lose(serverExited(exit, this.server.output()), exit.expected);
+  }
+
+  async #streamEnd(): Promise<void> {
+    if (this.#unwatched || this.monitor.state !== 'live') return;
+    const over = Promise.withResolvers<void>();
+    const stop = this.monitor.on({ type: 'stream.*' }, () => over.resolve());
+    const timer = setTimeout(over.resolve, lastWordsMs);
+    await over.promise;
+    clearTimeout(timer);
+    stop();
   }
 
   #lose(error: SerializedError, isExpected: boolean): void {
