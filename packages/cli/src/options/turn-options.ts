@@ -7,7 +7,10 @@ import { parseCount, parseSize } from './numbers.ts';
 /** More turns at once than this only wait inside opencode: 200 took nine seconds each where one took one. */
 const mostConcurrent = 1000;
 
-export type TurnSettings = Pick<SessionPoolOptions, 'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions' | 'serverMemory'>;
+export type TurnSettings = Pick<
+  SessionPoolOptions,
+  'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions' | 'serverMemory' | 'maxIdleDirectories'
+>;
 
 /** The pool's options that the flags name. @throws OpencodeManagerError `USAGE` */
 export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
@@ -19,6 +22,9 @@ export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
     ...(flags.agent !== undefined && { agent: flags.agent }),
     ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
     ...(flags.maxServerMemory !== undefined && { serverMemory: { maxBytes: parseSize(flags.maxServerMemory, '--max-server-memory') } }),
+    ...(flags.maxIdleDirectories !== undefined && {
+      maxIdleDirectories: parseCount(flags.maxIdleDirectories, '--max-idle-directories', { min: 0, max: 1_000_000 }),
+    }),
     ...(flags.permissions !== undefined && { permissions: await readPermissions(flags.permissions) }),
   };
 }
