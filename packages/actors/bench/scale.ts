@@ -3,9 +3,8 @@
 //
 //   pnpm bench scale
 //
-// The cost of an event includes that of the tasks: creating a session, sending the prompt, proving the end. Events a second
-// are counted from the first end of a turn to the last begin of one: before and after it fewer sessions work. The peer is a loop with
-// a bare actor for each session on one thread; `cold memory` says what the machine takes for one read of memory of that size.
+// The cost of an event includes that of the tasks: creating a session, sending the prompt, proving the end. Events and CPU are counted
+// from the first end of a turn to the last begin of one: before and after it fewer sessions work. The peer is a loop with a bare actor for each session on one thread; `cold memory` says what the machine takes for one read of memory of that size.
 import { launchServer } from '@opencode-manager/core';
 import {
   bareLoop,
@@ -26,6 +25,9 @@ import { BareActors } from './peers/bare-actors.ts';
 
 /** What a session at work holds in the pool's main thread (docs/decisions/0010). */
 const bytesOfSession = 16 * 1024;
+
+/** A frame. */
+const groupEveryMs = 16;
 
 await runCase({ pool: poolScale, 'bare actors': bareScale, 'cold memory': coldReads });
 
@@ -80,7 +82,7 @@ async function open({ sessions = 1000, tasks = Math.max(10_000, 2 * sessions), e
 }
 
 async function measure(contender: Contender, { tasks, eventsPerSecond, eventsPerTurn }: Place): Promise<Metrics> {
-  const mark = () => ({ events: contender.events(), atMs: performance.now() });
+  const mark = () => ({ events: contender.events(), atMs: performance.now(), threadUs: threadCpuUs(), processUs: processCpuUs() });
   const run = async (count: number) => {
     let full: ReturnType<typeof mark> | undefined;
     let allThere = mark();
@@ -88,17 +90,16 @@ async function measure(contender: Contender, { tasks, eventsPerSecond, eventsPer
       arriving(count, eventsPerSecond / eventsPerTurn, () => (allThere = mark())),
       () => (full ??= mark()),
     );
-    return ((allThere.events - full!.events) / (allThere.atMs - full!.atMs)) * 1000;
+    return { full: full!, allThere };
   };
   await run(Math.min(200, tasks));
   const eventLoop = watchEventLoop();
-  const before = { thread: threadCpuUs(), process: processCpuUs() };
-  const eventsPerSecondAtFull = await run(tasks);
-  const events = tasks * eventsPerTurn;
+  const { full, allThere } = await run(tasks);
+  const events = allThere.events - full.events;
   return {
-    mainThreadUsPerEvent: (threadCpuUs() - before.thread) / events,
-    processUsPerEvent: (processCpuUs() - before.process) / events,
-    eventsPerSecond: eventsPerSecondAtFull,
+    mainThreadUsPerEvent: (allThere.threadUs - full.threadUs) / events,
+    processUsPerEvent: (allThere.processUs - full.processUs) / events,
+    eventsPerSecond: (events / (allThere.atMs - full.atMs)) * 1000,
     delayP99Ms: eventLoop.stop(),
     peakMemoryMb: peakMemoryMb(),
   };
@@ -109,12 +110,14 @@ async function coldReads({ sessions = 1000 }: Settings): Promise<Metrics> {
   return { readNs: readByChanceNs(sessions * bytesOfSession) };
 }
 
-/** Tasks that come one after the other, as many a second as the server can answer: ten thousand at once would be no load but a storm. */
+/**
+ * Tasks as many a second as the server can answer: ten thousand at once would be no load but a storm. They come in groups, as they do where a
+ * few sessions wait for their next task and several turns end within a frame: a request by itself wakes the server by itself.
+ */
 async function* arriving(count: number, tasksPerSecond: number, onLast: () => void): Arrivals {
   const startedAtMs = performance.now();
   for (let task = 0; task < count; task += 1) {
-    const earlyMs = (task / tasksPerSecond) * 1000 - (performance.now() - startedAtMs);
-    if (earlyMs > 1) await new Promise((resolve) => setTimeout(resolve, earlyMs));
+    if ((task / tasksPerSecond) * 1000 > performance.now() - startedAtMs) await new Promise((resolve) => setTimeout(resolve, groupEveryMs));
     yield { prompt: 'go on' };
   }
   onLast();

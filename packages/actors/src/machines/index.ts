@@ -15,6 +15,7 @@ export type {
   TurnFact,
   TurnPhase,
 } from './session.types.ts';
+export { has } from './bucket-set.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';
 export type { LossOfServer, LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
 export type { Place } from './task-lanes.ts';

@@ -2,7 +2,7 @@ import { OpencodeManagerError, toManagerError, type OpencodeServer, type Seriali
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
-import { defaultSessionLimits, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
+import { defaultSessionLimits, has, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
 import { isPassing } from '../session/refusals.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import { parseTask } from '../task/schema.ts';
@@ -331,7 +331,7 @@ export class Pool implements SessionPool {
   }
 
   #holdsSlot({ id }: TaskRun): boolean {
-    return this.#actor.getSnapshot().context.holders.some((bucket) => bucket.includes(id));
+    return has(this.#actor.getSnapshot().context.holders, id);
   }
 
   #abortActive(): void {

@@ -8,14 +8,14 @@ import type { Benchmark, Measurement, Point, Series } from './types.ts';
 /** Says what was measured, as it comes. */
 export type Tell = (line: string) => void;
 
-/** Runs a benchmark: at each point all variants one after the other, round by round (A B A B). */
+/** Runs a benchmark: all points and variants one after the other, round by round (A B A B), so that an hour's mood of the machine is in all of them. */
 export async function measure(benchmark: Benchmark, quick: boolean, tell: Tell): Promise<Measurement> {
   const startedAtMs = Date.now();
   const loadBefore = loadavg()[0]!;
   const stolenBefore = stolenTicks();
-  const series: Series[] = [];
-  for (const point of (quick && benchmark.quickPoints) || benchmark.points)
-    series.push(...(await measurePoint(benchmark, point, quick, tell)));
+  const points = (quick && benchmark.quickPoints) || benchmark.points;
+  const plan = points.map((point) => ({ point, count: roundsOf(benchmark, point, quick) }));
+  const series = await (benchmark.sideBySide ? measureTogether : measureInTurn)(benchmark, plan, tell);
   return {
     benchmark: benchmark.name,
     at: new Date(startedAtMs).toISOString(),
@@ -43,29 +43,43 @@ function stolenSince(before: ReturnType<typeof stolenTicks>): { readonly stolen?
   return before && now && now.all > before.all ? { stolen: (now.stolen - before.stolen) / (now.all - before.all) } : {};
 }
 
-async function measurePoint(benchmark: Benchmark, point: Point, quick: boolean, tell: Tell): Promise<Series[]> {
-  const rounds = quick ? (benchmark.quickRounds ?? 1) : (point.rounds ?? benchmark.rounds);
-  if (benchmark.sideBySide) return measureTogether(benchmark, point, rounds, tell);
-  const results = new Map<string, Metrics[]>(benchmark.variants.map((variant) => [variant, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const variant of benchmark.variants) {
-      if (!isDue(benchmark, variant, point, round)) continue;
-      const metrics = await runVariant(benchmark, variant, point.settings);
-      results.get(variant)!.push(metrics);
-      tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${rounds}: ${format(metrics)}`);
-    }
-  }
-  return [...results].filter(([, done]) => done.length > 0).map(([variant, done]) => ({ point: point.label, variant, rounds: done }));
+/** A size, and how many rounds there are of it. */
+interface Due {
+  readonly point: Point;
+  readonly count: number;
 }
 
-async function measureTogether(benchmark: Benchmark, point: Point, rounds: number, tell: Tell): Promise<Series[]> {
-  const countOf = (variant: string) => Array.from({ length: rounds }).filter((_, round) => isDue(benchmark, variant, point, round)).length;
-  const counts = benchmark.variants.map((variant) => [variant, countOf(variant)] as const).filter(([, count]) => count > 0);
-  const results = Object.entries(await runTogether(benchmark, Object.fromEntries(counts), point.settings));
-  for (const [variant, done] of results)
-    for (const [round, metrics] of done.entries())
-      tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${done.length}: ${format(metrics)}`);
-  return results.map(([variant, done]) => ({ point: point.label, variant, rounds: done }));
+function roundsOf(benchmark: Benchmark, point: Point, quick: boolean): number {
+  return quick ? (benchmark.quickRounds ?? 1) : (point.rounds ?? benchmark.rounds);
+}
+
+async function measureInTurn(benchmark: Benchmark, plan: readonly Due[], tell: Tell): Promise<Series[]> {
+  const lanes = plan.flatMap((due) => benchmark.variants.map((variant) => ({ ...due, variant, rounds: [] as Metrics[] })));
+  for (let round = 0; round < Math.max(...plan.map(({ count }) => count)); round += 1) {
+    for (const { point, count, variant, rounds } of lanes) {
+      if (round >= count || !isDue(benchmark, variant, point, round)) continue;
+      const metrics = await runVariant(benchmark, variant, point.settings);
+      rounds.push(metrics);
+      tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${count}: ${format(metrics)}`);
+    }
+  }
+  return lanes.filter(({ rounds }) => rounds.length > 0).map(({ point, variant, rounds }) => ({ point: point.label, variant, rounds }));
+}
+
+/** One process a size, which runs all variants. */
+async function measureTogether(benchmark: Benchmark, plan: readonly Due[], tell: Tell): Promise<Series[]> {
+  const series: Series[] = [];
+  for (const { point, count } of plan) {
+    const roundsDue = (variant: string) =>
+      Array.from({ length: count }).filter((_, round) => isDue(benchmark, variant, point, round)).length;
+    const counts = benchmark.variants.map((variant) => [variant, roundsDue(variant)] as const).filter(([, due]) => due > 0);
+    for (const [variant, rounds] of Object.entries(await runTogether(benchmark, Object.fromEntries(counts), point.settings))) {
+      for (const [round, metrics] of rounds.entries())
+        tell(`${benchmark.name} ${point.label}, ${variant}, round ${round + 1} of ${rounds.length}: ${format(metrics)}`);
+      series.push({ point: point.label, variant, rounds });
+    }
+  }
+  return series;
 }
 
 function isDue({ rare }: Benchmark, variant: string, point: Point, round: number): boolean {

@@ -109,7 +109,7 @@ export interface EventMonitor extends AsyncDisposable {
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /**
    * Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the
-   * result to stop. With `patienceMs`, a delta may wait so long (5,000 at most) to be joined with those that follow, as long as
+   * result to stop. With `patienceMs`, a delta may wait so long (15,000 at most) to be joined with those that follow, as long as
    * its session says nothing else and nobody else follows it: for those who need what was written, not its pace.
    * @throws `MONITOR_CLOSED`, `CONFIG_INVALID`, or what the monitor failed with
    */

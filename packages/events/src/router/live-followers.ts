@@ -3,7 +3,7 @@ import { wants } from './filter.ts';
 import type { Subscription } from './subscriptions.ts';
 
 /** How long a delta may wait that no subscription wants. */
-const longestPatienceMs = 5000;
+const longestPatienceMs = 15_000;
 
 const aDelta = { type: 'part.delta', plane: 'stream' } as const;
 
