@@ -1,5 +1,6 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runHere } from './support/terminal.ts';
 import { allArguments, expectNoProcess, openBench, passwordOf, type Bench } from './support/ocm.ts';
@@ -17,6 +18,7 @@ beforeAll(async () => {
         when: { user: 'use touch' },
         reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'touch x', description: 'Make' } }] }, 'Was not allowed.'],
       },
+      { when: { user: 'take your time' }, reply: { text: 'word '.repeat(12), tokensPerSecond: 4 } },
       { when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' },
     ],
   });
@@ -149,6 +151,23 @@ test('ocm run answers asks by the rules of a file, and tells each', async () => 
     'prompt-2': [{ kind: 'permission', permission: 'bash', answer: 'denied' }],
   });
   expect(await bench.workspace.changedFiles()).toEqual([]);
+});
+
+test('--max-idle-directories 0 makes the server forget each directory after its task', async () => {
+  await using one = await temporaryWorkspace();
+  await using other = await temporaryWorkspace();
+  const file = join(bench.root, 'directories.jsonl');
+  const slow = { prompt: 'take your time' };
+  const tasks = [slow, { prompt: 'number 1', directory: one.path }, slow, { prompt: 'number 2', directory: other.path }, slow];
+  await writeFile(file, tasks.map((task) => JSON.stringify(task)).join('\n'));
+  await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--max-idle-directories', '0', '--json']);
+  await run.record('launch');
+  await using events = bench.start(['events', '--type', 'server.disposed', '--limit', '1', '--json']);
+  expect(await run.exit).toBe(0);
+  expect(await events.exit).toBe(0);
+  // The first of the two is missed by a listener that comes late.
+  expect(events.records).toEqual([expect.objectContaining({ type: 'server.disposed' })]);
+  expect([one.path, other.path]).toContain(events.records[0]!['directory']);
 });
 
 describe('exit code 2, before anything starts', () => {
