@@ -4,7 +4,8 @@
 //   pnpm bench scale
 //
 // The cost of an event includes that of the tasks: creating a session, sending the prompt, proving the end. Events and CPU are counted
-// from the first end of a turn to the last begin of one: before and after it fewer sessions work. The peer is a loop with a bare actor for each session on one thread; `cold memory` says what the machine takes for one read of memory of that size.
+// from the first end of a turn to the last begin of one: before and after it fewer sessions work. The peer is a loop with a bare actor
+// for each session on one thread; `cold memory` says what the machine takes for one read of memory of that size.
 import { launchServer } from '@opencode-manager/core';
 import {
   bareLoop,

@@ -3,7 +3,7 @@ import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom } from 'xstate';
 import type { poolMachine } from '../machines/index.ts';
 import { ServerKeeper, type ServerLoss } from '../recovery/index.ts';
-import { deltaPatienceMs } from '../session/progress.ts';
+import { progressEveryMs } from '../session/progress.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { PoolEvents } from './pool-events.ts';
 import { PoolStream } from './pool-stream.ts';
@@ -40,7 +40,7 @@ export class PoolServers {
       health,
       memory,
       inspection,
-      patienceMs: deltaPatienceMs(settings.limits),
+      patienceMs: progressEveryMs(settings.limits),
       now: dependencies.now,
       onEvent: (event, source) => this.#onEvent(event, source),
       onStream: (next) => this.stream.add(next),
