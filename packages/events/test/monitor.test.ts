@@ -187,6 +187,13 @@ describe('patient listeners', () => {
     expect(events).toEqual(['alone']);
   });
 
+  test('get a delta that came before them within their own patience', async () => {
+    await publishApart('s', ['early']);
+    const events = listenPatiently('s');
+    await until('it came', () => events.length > 0, 5000);
+    expect(events).toEqual(['early']);
+  });
+
   test('get a lost stream told behind what came before it', async () => {
     const events = listenPatiently('s');
     await publishApart('s', ['1', '2']);

@@ -118,9 +118,12 @@ export class Outbox {
     if (this.#waiting.length > 0) this.endOfRead();
   }
 
-  /** The longest wait of a delta that nobody follows live; it counts for those that come. */
+  /** The longest wait of a delta that nobody follows live; it counts for those that wait already, too. */
   bePatient(patienceMs: number): void {
     this.#followers.patienceMs = patienceMs;
+    if (this.#heldTimer === undefined) return;
+    clearTimeout(this.#heldTimer);
+    this.#onPatience();
   }
 
   /** One read of the socket has been taken apart: what waits leaves with the frame (or now). */

@@ -12,10 +12,13 @@ export function watch(monitor: EventMonitor, filter: EventFilter = {}): MonitorE
 }
 
 /** Waits until a condition holds; fails with its name. */
-export function until(name: string, condition: () => boolean): Promise<void> {
-  return vi.waitFor(() => {
-    if (!condition()) throw new Error(`not within ${patience.timeout} ms: ${name}`);
-  }, patience);
+export function until(name: string, condition: () => boolean, withinMs = patience.timeout): Promise<void> {
+  return vi.waitFor(
+    () => {
+      if (!condition()) throw new Error(`not within ${withinMs} ms: ${name}`);
+    },
+    { ...patience, timeout: withinMs },
+  );
 }
 
 export function ofType<Type extends MonitorEvent['type']>(
