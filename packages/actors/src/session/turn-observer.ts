@@ -10,6 +10,12 @@ export interface RunawayLimits {
   readonly sameToolCalls: number;
 }
 
+/** What counts of a tool's call. What it printed can be megabytes, and is kept of a shell line alone, whose result it is. */
+interface ToolCall {
+  readonly hasResult: boolean;
+  readonly output: string;
+}
+
 interface ObservedMessage {
   info: AssistantMessage;
   readonly isRoot: boolean;
@@ -17,7 +23,7 @@ interface ObservedMessage {
   readonly texts: Map<string, string>;
   /** Id of the part with which its last try began: opencode asks a provider again within the same message. */
   tryId: string;
-  readonly tools: Map<string, ToolPart>;
+  readonly tools: Map<string, ToolCall>;
   /** It has ended, and was looked at then. */
   ended: boolean;
 }
@@ -71,7 +77,7 @@ export class TurnObserver {
     if (part.type === 'text' && !part.synthetic && !part.ignored) recordText(message, part);
     if (part.type === 'step-start' && part.id > message.tryId) message.tryId = part.id;
     if (part.type === 'tool') {
-      message.tools.set(part.id, part);
+      message.tools.set(part.id, { hasResult: hasResult(part), output: this.#isShell ? outputOf(part) : '' });
       if (message.isRoot) this.#countToolCall(part);
     }
   }
@@ -143,7 +149,9 @@ export class TurnObserver {
   #isEmpty(id: string): boolean {
     const message = this.#messages.get(id);
     const answered = message !== undefined && textOf(message).trim() !== '';
-    return !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some(hasResult));
+    return (
+      !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some((call) => call.hasResult))
+    );
   }
 
   #countEmpty(message: ObservedMessage): void {
@@ -177,10 +185,8 @@ export class TurnObserver {
   }
 
   #shellOutput(): string {
-    const tools = [...(this.#newestRoot()?.tools.values() ?? [])];
-    return tools
-      .map(({ state }) => (state.status === 'completed' ? state.output : state.status === 'error' ? state.error : runningOutput(state)))
-      .join('');
+    const calls = [...(this.#newestRoot()?.tools.values() ?? [])];
+    return calls.map(({ output }) => output).join('');
   }
 }
 
@@ -190,7 +196,9 @@ function recordText(message: ObservedMessage, part: Extract<Part, { type: 'text'
   message.texts.set(part.id, part.time?.end !== undefined || part.text.length >= known.length ? part.text : known);
 }
 
-function runningOutput(state: ToolPart['state']): string {
+function outputOf({ state }: ToolPart): string {
+  if (state.status === 'completed') return state.output;
+  if (state.status === 'error') return state.error;
   const output = state.status === 'running' ? state.metadata?.['output'] : undefined;
   return typeof output === 'string' ? output : '';
 }

@@ -1,6 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { AssistantMessage, Part, ToolPart } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { TurnObserver } from '../../src/session/turn-observer.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const limits = { emptyMessages: 5, sameToolCalls: 3 };
 
@@ -196,4 +201,23 @@ test('a cost of zero for used tokens is unknown; without tokens it is zero', () 
   expect(observer.summary().costUsd).toBe(0);
   observer.message(assistant('msg_11', { finish: 'stop' }), true);
   expect(observer.summary().costUsd).toBeNull();
+});
+
+test('what tools printed is not held, however much that was: the result does not show it', async () => {
+  const observer = observe();
+  observer.message(assistant('msg_11', { finish: 'tool-calls' }), true);
+  const state = new WeakRef({
+    status: 'completed',
+    input: {},
+    output: 'x'.repeat(2 ** 20),
+    title: '',
+    metadata: {},
+    time: { start: 1, end: 2 },
+  } as const);
+  observer.part({ ...bash('msg_11', 'prt_1', 'ls'), state: state.deref()! });
+  // A reference that was read lives to the end of its job.
+  await new Promise(setImmediate);
+  collectGarbage();
+  expect(state.deref()).toBeUndefined();
+  expect(observer.summary().toolCalls).toBe(1);
 });
