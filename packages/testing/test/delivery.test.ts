@@ -1,5 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 
+import { openExchange } from '../src/model/exchange.ts';
 import { startScriptedModel, type Reply, type ScriptedModel } from '../src/index.ts';
 import { chat, complete } from './support/chat.ts';
 
@@ -164,5 +167,34 @@ describe('broken streams', () => {
     await expect(answer).rejects.toThrow('aborted');
     await model.waitForIdle();
     expect(call).toMatchObject({ outcome: 'aborted', rule: 'only' });
+  });
+});
+
+describe('a client that leaves', () => {
+  it('in the midst of a whole answer has aborted its call', async () => {
+    // More than the sockets hold: the answer's end waits for a reader.
+    await using model = await start({ text: 'x'.repeat(50_000_000) });
+    const client = new AbortController();
+    const response = await chat(model, 'x', { signal: client.signal });
+    client.abort();
+    await model.waitForIdle();
+    expect(model.calls[0]).toMatchObject({ outcome: 'aborted', status: 200 });
+    await expect(response.text()).rejects.toThrow('aborted');
+  });
+
+  it('directly before the end does not leave its call in flight', async () => {
+    const ended = Promise.withResolvers<unknown>();
+    const server = createServer((request, response) => {
+      const gone = new AbortController();
+      response.on('close', () => gone.abort());
+      const exchange = openExchange(response, gone.signal);
+      exchange.head(200, {});
+      request.socket.destroy();
+      exchange.end('nobody reads this').then(ended.resolve, ended.reject);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const left = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`).then((response) => response.text());
+    await Promise.all([expect(left).rejects.toThrow(), expect(ended.promise).rejects.toThrow('aborted')]);
+    await new Promise((resolve) => server.close(resolve));
   });
 });

@@ -32,7 +32,10 @@ export function openExchange(response: ServerResponse, signal: AbortSignal): Exc
     },
     end: async (text = '') => {
       signal.throwIfAborted();
-      await new Promise<void>((resolve) => response.end(text, resolve));
+      // The callback of `end()` is not called when the client leaves before it has read the whole.
+      const finished = once(response, 'finish', { signal });
+      response.end(text);
+      await finished;
     },
     cut: () => {
       // An empty write is called back after those before it.
