@@ -34,7 +34,12 @@ const before = new Set(markedProcesses().map((line) => line.split(' ')[0]));
 const failures = [];
 let status = 1;
 try {
-  const statuses = await testInLanes({ OPENCODE_BIN: binary, OCM_TEST_RESULTS: scratch, TMPDIR: temporary });
+  const statuses = await testInLanes({
+    OPENCODE_BIN: binary,
+    OCM_TEST_RESULTS: scratch,
+    TMPDIR: temporary,
+    NODE_COMPILE_CACHE: join(scratch, 'compile-cache'),
+  });
   status = Math.max(...statuses);
   failures.push(
     ...markedProcesses()

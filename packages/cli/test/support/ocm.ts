@@ -43,7 +43,16 @@ export async function openBench(script: Script = {}): Promise<Bench> {
   await Promise.all([mkdir(temporary), mkdir(join(root, 'home'))]);
   // The pinned binary, whatever PATH has.
   const { path } = await findBinary({ environment: {} });
-  const env = { PATH: process.env['PATH'], HOME: join(root, 'home'), TMPDIR: temporary, OPENCODE_BIN: path, LANG: 'C.UTF-8' };
+  const compileCache = process.env['NODE_COMPILE_CACHE'];
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: join(root, 'home'),
+    TMPDIR: temporary,
+    OPENCODE_BIN: path,
+    LANG: 'C.UTF-8',
+    // Each command would strip the types of all sources anew.
+    ...(compileCache !== undefined && { NODE_COMPILE_CACHE: compileCache }),
+  };
   return {
     root,
     workspace,
