@@ -1,15 +1,21 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { temporaryWorkspace } from '@opencode-manager/testing';
 import { cataloguedProviders } from '../src/config/catalogued-providers.ts';
 import { needsModelCatalogue } from '../src/config/index.ts';
-import { startBench } from './support/server.ts';
+import { startBench, type Bench } from './support/server.ts';
+
+/** A server as the `batch` profile starts it. */
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench([{ reply: 'Done.' }]);
+});
+afterAll(() => bench[Symbol.asyncDispose]());
 
 describe('no installation of packages is tried', () => {
   test('after a turn in two directories, npm was neither loaded nor missed', async () => {
-    await using bench = await startBench([{ reply: 'Done.' }]);
     await using other = await temporaryWorkspace({ files: { 'b.txt': 'b\n' } });
     for (const directory of [bench.workspace.path, other.path]) {
       const session = await bench.server.createSession({ directory });
@@ -30,16 +36,16 @@ describe('no installation of packages is tried', () => {
         'plugin/greet.js': greetingPlugin,
       },
     });
-    await using bench = await startBench(
+    await using own = await startBench(
       [
         { when: { toolResult: /./ }, reply: 'Greeted.' },
         { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
       ],
       { opencodeConfigDir: given.path },
     );
-    const session = await bench.server.createSession();
+    const session = await own.server.createSession();
     expect((await session.prompt('greet')).text).toBe('Greeted.');
-    expect(JSON.stringify(bench.model.calls)).toContain('said: good day');
+    expect(JSON.stringify(own.model.calls)).toContain('said: good day');
   });
 });
 
@@ -59,7 +65,6 @@ describe('what a directory offers', () => {
   };
 
   test('is asked for once, where the configuration of a workspace does not count', async () => {
-    await using bench = await startBench([{ reply: 'Done.' }]);
     await using other = await temporaryWorkspace({ files: ownConfiguration });
     const known = await bench.server.catalogue(other.path);
     expect(await bench.server.catalogue()).toBe(known);
@@ -68,9 +73,9 @@ describe('what a directory offers', () => {
   });
 
   test('is asked for at each directory, where it counts', async () => {
-    await using bench = await startBench([{ reply: 'Done.' }], { projectConfig: 'all' });
+    await using trusting = await startBench([{ reply: 'Done.' }], { projectConfig: 'all' });
     await using other = await temporaryWorkspace({ files: ownConfiguration });
-    const [known, own] = [await bench.server.catalogue(), await bench.server.catalogue(other.path)];
+    const [known, own] = [await trusting.server.catalogue(), await trusting.server.catalogue(other.path)];
     expect(own.commands).toEqual(expect.arrayContaining(['told', 'hello']));
     expect(own.agents).toContain('careful');
     expect(known.commands).not.toContain('told');
@@ -87,11 +92,14 @@ describe('the catalogue of models', () => {
   });
 
   test('is spared where no enabled provider is in it, and used where one is', async () => {
-    await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
-    await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-    expect(await offer(workspace, model.opencodeConfig())).toEqual({ models: scriptedModels, spared: true });
-    const withKey = { ...model.opencodeConfig(), enabled_providers: ['scripted', 'anthropic'] };
-    const { models, spared } = await offer(workspace, withKey, { ANTHROPIC_API_KEY: 'sk-not-used' });
+    expect(await offerOf(bench.server)).toEqual({ models: scriptedModels, spared: true });
+    const { model, workspace } = bench;
+    await using server = await launchServer({
+      directory: workspace.path,
+      opencodeConfig: { ...model.opencodeConfig(), enabled_providers: ['scripted', 'anthropic'] },
+      env: { ANTHROPIC_API_KEY: 'sk-not-used' },
+    });
+    const { models, spared } = await offerOf(server);
     expect(spared).toBe(false);
     expect(models).toEqual(expect.arrayContaining(scriptedModels));
     expect(models.filter((name) => name.startsWith('anthropic/claude-')).length).toBeGreaterThan(3);
@@ -100,8 +108,7 @@ describe('the catalogue of models', () => {
 
 const scriptedModels = ['scripted/model', 'scripted/small'];
 
-async function offer(workspace: TemporaryWorkspace, opencodeConfig: object, env: Record<string, string> = {}) {
-  await using server = await launchServer({ directory: workspace.path, opencodeConfig: { ...opencodeConfig }, env });
+async function offerOf(server: OpencodeServer) {
   const environment = await readFile(`/proc/${server.pid}/environ`, 'latin1');
   return { models: (await server.catalogue()).models, spared: environment.includes('OPENCODE_MODELS_PATH=') };
 }

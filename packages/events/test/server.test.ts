@@ -57,6 +57,11 @@ async function promptAndSettle(sessionId: string, name: string, events: readonly
     .toBe(true);
 }
 
+function outputsOf(events: readonly MonitorEvent[]): string[] {
+  const parts = ofType(events, 'part.updated').map(({ data }) => data.part);
+  return parts.flatMap((part) => (part.type === 'tool' && part.state.status === 'completed' ? [part.state.output] : []));
+}
+
 describe('on a real server', () => {
   test('ten sessions at once: each subscriber gets its own session and nothing else', async () => {
     const sessions = await Promise.all(Array.from({ length: 10 }, () => server.createSession()));
@@ -150,6 +155,18 @@ describe('on a real server', () => {
     await turn;
     expect(numbersOf(events, session.id)).toEqual(Array.from({ length: await storedCount(session.id) }, (_, number) => number));
     expect([monitor.gaps, monitor.stats.workerRestarts]).toEqual([1, 1]);
+  });
+
+  test('a tool that prints more than 1 MB: the output comes whole, to a slow subscriber too', async () => {
+    const session = await server.createSession();
+    const slow = monitor.sessionEvents(session.id);
+    const all = watch(monitor, { sessionId: session.id });
+    const { text } = await session.executeShell('seq 170000');
+    expect(text.length).toBeGreaterThan(1_000_000);
+    await until('its end came', () => outputsOf(all).length === 1);
+    const late: MonitorEvent[] = [];
+    while (outputsOf(late).length === 0) late.push((await slow.next()).value as MonitorEvent);
+    expect([outputsOf(all), outputsOf(late)]).toEqual([[text], [text]]);
   });
 
   test("sessions' past is not replayed to a monitor that came later", async () => {

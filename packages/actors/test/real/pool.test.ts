@@ -7,9 +7,16 @@ import { until, untilPath } from '../support/watch.ts';
 
 const subtask = { name: 'task', arguments: { description: 'sub', prompt: 'work for the parent', subagent_type: 'general' } };
 
+/** All are in flight at once when the first answer takes longer than the server needs to begin the last: 10 a second is slow. */
+const counts = [5, 20, 50];
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench([
+    ...counts.map((count) => ({
+      when: { user: new RegExp(`number (\\d+) of ${count}$`) },
+      reply: { text: 'You said {{user.1}}.', delayMs: 1000 + 100 * count },
+    })),
     { when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
     { when: { user: 'stream slowly' }, reply: { text: 'word '.repeat(400), tokensPerSecond: 20 } },
     {
@@ -124,6 +131,15 @@ describe('runAll', () => {
 });
 
 describe('the life of a pool', () => {
+  test('one that may not start servers refuses to replace one', async () => {
+    await expect(openPool({ serverMemory: { maxBytes: 1 } })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('serverMemory') as string,
+    });
+    await using pool = await openPool();
+    await expect(pool.rotateServer()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
   test('refuses tasks that it cannot run, and says why', async () => {
     await using pool = await openPool();
     await expect(pool.run({})).rejects.toMatchObject({ code: 'TASK_INVALID', message: expect.stringContaining('exactly one of') });
@@ -174,6 +190,18 @@ describe('the life of a pool', () => {
       'task.finished',
     ]);
   });
+});
+
+test.each(counts)('%i sessions at once each get their own answer', async (count) => {
+  bench.model.reset();
+  await using pool = await openPool({ maxSessions: count });
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const results = await Promise.all(numbers.map((number) => pool.run({ id: `n${number}`, prompt: `number ${number} of ${count}` })));
+  expect(results.map(({ id, outcome, output }) => ({ id, outcome, output }))).toEqual(
+    numbers.map((number) => ({ id: `n${number}`, outcome: 'succeeded', output: `You said ${number}.` })),
+  );
+  expect(bench.model.maxInFlight).toBeGreaterThanOrEqual(count);
+  expect(new Set(results.map(({ session_id }) => session_id)).size).toBe(count);
 });
 
 describe('lent sessions', () => {

@@ -193,19 +193,6 @@ describe('a turn that broke off', () => {
     expect(callsOf(bench, 'begin once')).toBe(1);
     expect(await pool.run({ prompt: 'say on' })).toMatchObject({ outcome: 'succeeded', output: 'You said on.' });
   });
-
-  test('of a lent session: the session goes on, and nothing is sent in it unasked', async () => {
-    await using bench = await startBench(rules());
-    await using pool = await createSessionPool({ server: bench.server, recovery: true });
-    const session = await pool.createSession();
-    const turn = session.prompt('begin here');
-    await bench.model.waitForCalls(1, { rule: 'slow' });
-    kill(pool);
-    expect(await turn).toMatchObject({ outcome: 'interrupted', session_id: session.id, workspace_may_be_half_changed: true });
-    expect(await session.prompt('say more')).toMatchObject({ outcome: 'succeeded', output: 'You said more.', session_id: session.id });
-    expect(await session.isAlive()).toBe(true);
-    expect((await session.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
-  });
 });
 
 describe('a budget that is spent', () => {
@@ -262,13 +249,15 @@ describe('a budget that is spent', () => {
 });
 
 describe('while the server is away', () => {
-  test('new tasks wait, a task can be aborted, a new session waits, and a drain ends when all is done', async () => {
-    await using bench = await startBench(rules(2));
-    await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 2 });
+  test('new tasks wait, a task can be aborted, a new session waits, a lent one is sent nothing unasked; a drain ends when all is done', async () => {
+    await using bench = await startBench(rules(3));
+    await using pool = await createSessionPool({ server: bench.server, recovery: true, maxSessions: 3 });
+    const lent = await pool.createSession();
+    const turn = lent.prompt('begin here');
     const aborting = new AbortController();
     const aborted = pool.run({ prompt: 'begin a' }, { signal: aborting.signal });
     const retried = pool.run({ prompt: 'begin b' });
-    await bench.model.waitForCalls(2, { rule: 'slow' });
+    await bench.model.waitForCalls(3, { rule: 'slow' });
     const recovering = next(pool, stateIs('recovering'));
     kill(pool);
     await recovering;
@@ -278,6 +267,10 @@ describe('while the server is away', () => {
     expect(await aborted).toMatchObject({ outcome: 'aborted', attempt: 1 });
     expect(pool.snapshot().state).toBe('recovering');
     expect(await (await session).prompt('say lent')).toMatchObject({ outcome: 'succeeded' });
+    expect(await turn).toMatchObject({ outcome: 'interrupted', session_id: lent.id, workspace_may_be_half_changed: true });
+    expect(await lent.prompt('say more')).toMatchObject({ outcome: 'succeeded', output: 'You said more.', session_id: lent.id });
+    expect(await lent.isAlive()).toBe(true);
+    expect((await lent.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
     const drained = pool.drain();
     expect(await retried).toMatchObject({ outcome: 'succeeded', output: 'You began b.' });
     expect(await queued).toMatchObject({ outcome: 'succeeded', attempt: 1 });

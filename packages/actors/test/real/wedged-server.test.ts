@@ -1,5 +1,5 @@
 import type { OpencodeServer } from '@opencode-manager/core';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { HealthCheck } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
@@ -8,15 +8,11 @@ const slowly = { text: 'word '.repeat(400), tokensPerSecond: 20 };
 /** Shorter than the defaults; what is judged, and how, is the same. */
 const health: HealthCheck = { intervalMs: 300, timeoutMs: 1500, strikes: 3 };
 
-let bench: Bench;
-beforeEach(async () => {
-  bench = await startBench([
-    { name: 'slow', when: { user: 'begin' }, reply: slowly, times: 1 },
-    { when: { user: 'begin' }, reply: 'begun' },
-    { when: { user: 'talk' }, reply: { text: 'word '.repeat(60), tokensPerSecond: 15 } },
-  ]);
-});
-afterEach(() => bench?.[Symbol.asyncDispose]());
+const rules = [
+  { name: 'slow', when: { user: 'begin' }, reply: slowly, times: 1 },
+  { when: { user: 'begin' }, reply: 'begun' },
+  { when: { user: 'talk' }, reply: { text: 'word '.repeat(60), tokensPerSecond: 15 } },
+];
 
 /** The real server, with its probes counted. */
 function counting(server: OpencodeServer, onProbe: () => Promise<void>): OpencodeServer {
@@ -30,6 +26,7 @@ function counting(server: OpencodeServer, onProbe: () => Promise<void>): Opencod
 }
 
 test('a server that accepts and never answers is killed and started again; its turns go on', async () => {
+  await using bench = await startBench(rules);
   await using pool = await createSessionPool({ server: bench.server, recovery: true, health });
   const task = pool.run({ prompt: 'begin' });
   await bench.model.waitForCalls(1, { rule: 'slow' });
@@ -48,27 +45,35 @@ test('a server that accepts and never answers is killed and started again; its t
   expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1 });
 });
 
-test('a server that answers late is left alone', async () => {
-  let probes = 0;
-  const { pid } = bench.server;
-  const server = counting(bench.server, async () => {
-    probes += 1;
-    // Two probes get no answer; the third does.
-    if (probes === 3) process.kill(pid, 'SIGCONT');
+describe('a server that works', () => {
+  let bench: Bench;
+  beforeAll(async () => {
+    bench = await startBench(rules);
   });
-  await using pool = await createSessionPool({ server, recovery: true, health: { ...health, intervalMs: 1000 } });
-  const task = pool.run({ prompt: 'talk' });
-  await bench.model.waitForCalls(1);
-  process.kill(pid, 'SIGSTOP');
-  expect(await task).toMatchObject({ outcome: 'succeeded', attempt: 1 });
-  expect(probes).toBeGreaterThanOrEqual(3);
-  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 0 });
-  expect(pool.server.pid).toBe(pid);
-});
+  afterAll(() => bench?.[Symbol.asyncDispose]());
 
-test('bytes on the stream are life, whatever the probes say', async () => {
-  const server: OpencodeServer = { ...bench.server, health: () => Promise.reject(new Error('never answered')) };
-  await using pool = await createSessionPool({ server, recovery: true, health: { intervalMs: 1100, timeoutMs: 100, strikes: 1 } });
-  expect(await pool.run({ prompt: 'talk' })).toMatchObject({ outcome: 'succeeded', attempt: 1 });
-  expect(pool.snapshot()).toMatchObject({ serverRestarts: 0 });
+  test('is left alone when it answers late', async () => {
+    let probes = 0;
+    const { pid } = bench.server;
+    const server = counting(bench.server, async () => {
+      probes += 1;
+      // Two probes get no answer; the third does.
+      if (probes === 3) process.kill(pid, 'SIGCONT');
+    });
+    await using pool = await createSessionPool({ server, recovery: true, health: { ...health, intervalMs: 1000 } });
+    const task = pool.run({ prompt: 'talk' });
+    await bench.model.waitForCalls(1);
+    process.kill(pid, 'SIGSTOP');
+    expect(await task).toMatchObject({ outcome: 'succeeded', attempt: 1 });
+    expect(probes).toBeGreaterThanOrEqual(3);
+    expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 0 });
+    expect(pool.server.pid).toBe(pid);
+  });
+
+  test('is alive while bytes come on the stream, whatever the probes say', async () => {
+    const server: OpencodeServer = { ...bench.server, health: () => Promise.reject(new Error('never answered')) };
+    await using pool = await createSessionPool({ server, recovery: true, health: { intervalMs: 1100, timeoutMs: 100, strikes: 1 } });
+    expect(await pool.run({ prompt: 'talk' })).toMatchObject({ outcome: 'succeeded', attempt: 1 });
+    expect(pool.snapshot()).toMatchObject({ serverRestarts: 0 });
+  });
 });

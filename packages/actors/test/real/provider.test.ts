@@ -3,16 +3,31 @@ import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
+const broken = (user: string) => ({
+  when: { user },
+  reply: { text: 'This breaks off in the middle.', fault: 'cut-mid-stream' as const },
+  times: 1,
+});
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench([
-    { name: 'refused', reply: { error: { status: 429, message: 'Rate limit reached', retryAfterSeconds: 3 } }, times: 1 },
-    { name: 'answered', reply: 'done' },
+    {
+      name: 'refused',
+      when: { user: 'go' },
+      reply: { error: { status: 429, message: 'Rate limit reached', retryAfterSeconds: 3 } },
+      times: 1,
+    },
+    { when: { user: 'go' }, reply: 'done' },
+    broken('pool'),
+    broken('session'),
+    { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
   ]);
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
 test('one provider that says no holds back the new turns of the whole pool, ends none in flight, and opens slowly', async () => {
+  bench.model.reset();
   await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxSessions: 4 });
   const first = pool.run({ id: 'first', prompt: 'go' });
   await until(pool, ({ provider }) => provider.heldUntilMs !== null);
@@ -32,4 +47,14 @@ test('one provider that says no holds back the new turns of the whole pool, ends
   expect(most).toBeLessThanOrEqual(4);
   expect(bench.model.turnCalls.filter(({ rule }) => rule === 'refused')).toHaveLength(1);
   expect(pool.snapshot().provider).toMatchObject({ limit: 4, heldUntilMs: null });
+});
+
+test('an answer that breaks off is asked for again: the result holds the second one alone', async () => {
+  bench.model.reset();
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+  const session = await bench.server.createSession();
+  const [result, turn] = await Promise.all([pool.run({ prompt: 'from the pool' }), session.prompt('from the session')]);
+  expect(result).toMatchObject({ outcome: 'succeeded', output: 'Hello, pool.', retries: 1, attempt: 1 });
+  expect(turn.text).toBe('Hello, session.');
+  expect(bench.model.turnCalls.map(({ outcome }) => outcome).toSorted()).toEqual(['completed', 'completed', 'cut', 'cut']);
 });
