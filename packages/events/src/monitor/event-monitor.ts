@@ -135,11 +135,14 @@ class Monitor implements EventMonitorHandle {
 
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
+    const events = batch.text.heads === '' ? [] : decodeBatch(batch.text);
+    for (const { sessionId, durableSequence } of events)
+      if (sessionId !== undefined && durableSequence !== undefined) this.#sequences.set(sessionId, durableSequence);
     for (const sessionId of batch.forgotten) this.#forget(sessionId);
-    for (const [sessionId, sequence] of batch.sequences) this.#sequences.set(sessionId, sequence);
     for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
+    for (const [sessionId, sequence] of batch.lateSequences) this.#sequences.set(sessionId, sequence);
     this.#reach = batch.reach;
-    if (batch.text.heads !== '') this.#router.dispatch(decodeBatch(batch.text));
+    this.#router.dispatch(events);
   }
 
   #forget(sessionId: string): void {

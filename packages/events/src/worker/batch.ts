@@ -49,9 +49,9 @@ export class Outbox {
   readonly #post: (message: FromStreamTask) => void;
   readonly #frameMs: number;
   readonly #waiting: WaitingEvents;
-  readonly #sequences = new Map<string, number>();
+  readonly #lateSequences = new Map<string, number>();
   readonly #directories = new Map<string, string>();
-  #forgotten: string[] = [];
+  readonly #forgotten = new Set<string>();
   readonly #reach: () => Reach;
   #counters: StreamCounters = emptyCounters();
   #unacknowledged = 0;
@@ -88,13 +88,14 @@ export class Outbox {
     const went = this.#waiting.push(event);
     if (went === 'joined') this.#counters.coalesced++;
     else if (went === 'held') this.#heldTimer ??= setTimeout(this.#onPatience, this.#followers.patienceMs);
-    if (event.durableSequence !== undefined && event.sessionId !== undefined) this.noteSequence(event.sessionId, event.durableSequence);
+    // Its sequence goes with it.
+    if (this.#forgotten.size > 0 && event.durableSequence !== undefined) this.#forgotten.delete(event.sessionId ?? '');
     if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
   }
 
-  /** The sequence travels with the events that are waiting now. */
-  noteSequence(sessionId: string, sequence: number): void {
-    this.#sequences.set(sessionId, sequence);
+  /** The sequence of an event that went without it; it travels with the events that are waiting now. */
+  noteLateSequence(sessionId: string, sequence: number): void {
+    this.#lateSequences.set(sessionId, sequence);
   }
 
   /** So does the directory of a session. */
@@ -102,11 +103,11 @@ export class Outbox {
     this.#directories.set(sessionId, directory);
   }
 
-  /** Nothing is remembered of the session any more, on the main thread neither. */
+  /** Nothing is remembered of the session any more, on the main thread neither, until it is met again. */
   forget(sessionId: string): void {
-    this.#sequences.delete(sessionId);
+    this.#lateSequences.delete(sessionId);
     this.#directories.delete(sessionId);
-    this.#forgotten.push(sessionId);
+    this.#forgotten.add(sessionId);
   }
 
   /** Somebody follows this session live from now on, or nobody any more; all sessions, when it is null. */
@@ -184,7 +185,7 @@ export class Outbox {
   }
 
   #flush(): void {
-    if (this.#waiting.length > 0 || this.#sequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
+    if (this.#waiting.length > 0 || this.#lateSequences.size > 0) this.#send(encodeBatch(this.#waiting.take()));
   }
 
   #send(text: BatchText): void {
@@ -196,17 +197,17 @@ export class Outbox {
     this.#post({
       type: 'batch',
       text,
-      sequences: [...this.#sequences],
+      forgotten: [...this.#forgotten],
       directories: [...this.#directories],
-      forgotten: this.#forgotten,
+      lateSequences: [...this.#lateSequences],
       reach: this.#reach(),
       counters: this.#counters,
       sentAtMs: this.#lastReportMs,
       lastRecordAtMs: this.lastRecordAtMs,
     });
-    this.#sequences.clear();
+    this.#forgotten.clear();
     this.#directories.clear();
-    this.#forgotten = [];
+    this.#lateSequences.clear();
     this.#counters = emptyCounters();
   }
 }

@@ -77,12 +77,12 @@ export type FromStreamTask =
       readonly type: 'batch';
       /** The events; empty when only the counters are told. */
       readonly text: BatchText;
-      /** Sessions whose newest durable sequence changed with this batch. */
-      readonly sequences: ResumePoint['sequences'];
-      /** Sessions that came for the first time. */
-      readonly directories: ResumePoint['directories'];
-      /** Sessions that were forgotten before this batch's others were noted. */
+      /** Sessions that were forgotten, and have stored nothing since. */
       readonly forgotten: readonly string[];
+      /** Sessions that came for the first time, or again after they were forgotten. */
+      readonly directories: ResumePoint['directories'];
+      /** Durable sequences of events that went without them; all others are with their events. */
+      readonly lateSequences: ResumePoint['sequences'];
       readonly reach: Readonly<Reach>;
       readonly counters: StreamCounters;
       /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */

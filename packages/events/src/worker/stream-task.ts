@@ -184,7 +184,7 @@ export class StreamTask {
   #noteLateSequence(sessionId: string, sequence: number): void {
     if (this.#phase !== 'live' || (this.#ledger.sequences.get(sessionId) ?? -1) >= sequence) return;
     this.#ledger.sequences.note(sessionId, sequence);
-    this.#outbox.noteSequence(sessionId, sequence);
+    this.#outbox.noteLateSequence(sessionId, sequence);
   }
 
   #releaseUnpaired(): void {
