@@ -204,7 +204,6 @@ const scale: Benchmark = {
     ...sessionCounts.map((sessions) => ({
       label: longTurnsOf(sessions),
       settings: { sessions, eventsPerSecond: 54_000, answersPerTurn: answersOfLongTurn, tasks: Math.max(5000, 1.4 * sessions) },
-      rounds: 1,
     })),
   ],
   quickPoints: at('sessions', [100], { tasks: 500 }),
