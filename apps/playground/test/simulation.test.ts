@@ -127,6 +127,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await page().locator('[data-node="restarting"][data-leaf="true"]').waitFor();
     await stepUntil('another one answers', async () => (await serverState()).includes('ready'), 60);
     await expect.poll(() => byTest('server-line').textContent()).toBe('Server generation 2 · 1 restarted');
+    await byTest('speed').selectOption('5');
     await byTest('play').click();
     await expect.poll(outcomes, { timeout: 60_000, message: 'the end of every task' }).toBe('succeeded 24');
     await byTest('play').click();

@@ -166,17 +166,18 @@ describe('opencode with a scripted model', () => {
 });
 
 describe('opencode with a failing model', () => {
-  it.each([
+  // Each waits for two seconds before it asks again.
+  it.concurrent.for([
     ['limited', 'rate limit', 'Rate limit reached for requests'],
     ['status 500', 'broken server', 'The server had an error while processing your request'],
     ['cut off', 'cut', 'Connection reset by server'],
     ['no connection', 'refused connection', expect.stringContaining('The socket connection was closed unexpectedly') as string],
     ['error event', 'error event', expect.stringContaining('The server had an error while processing your request') as string],
-  ])('asks again after "%s"', async (prompt, rule, reason) => {
+  ] as const)('asks again after "%s"', async ([prompt, rule, reason], concurrent) => {
     const { sessionId, message } = await ask(prompt);
     expect(textOf(message)).toBe('fine again');
     expect(callsOf(sessionId).map((call) => call.rule)).toEqual([rule, null]);
-    await expect
+    await concurrent.expect
       .poll(() => statusOf(sessionId), eventDeadline)
       .toContainEqual(expect.objectContaining({ type: 'retry', attempt: 1, message: reason }));
   });

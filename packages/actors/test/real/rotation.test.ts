@@ -7,7 +7,6 @@ import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
 
 const rules = [
-  { name: 'slow', when: { user: /^slowly (\S+)/ }, reply: { text: `${'word '.repeat(200)}end`, tokensPerSecond: 10 } },
   { when: { user: /^ask (\S+)/, toolResult: /./ }, reply: 'You asked {{user.1}}.' },
   { name: 'ask', when: { user: /^ask/ }, reply: { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'ask' } }] } },
   { name: 'say', when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
@@ -134,21 +133,32 @@ function deafToAborts(server: OpencodeServer, title: string): OpencodeServer {
 }
 
 test('an abort that nothing confirms takes the processes of the tools, then the session, then the server', async () => {
-  await using bench = await startBench(rules);
+  await using bench = await startBench(rules, asking);
   const server = deafToAborts(bench.server, 'deaf');
-  await using pool = await createSessionPool({ server, recovery: true, abortTimeoutMs: 1000 });
+  const gate = heldPolicy();
+  await using pool = await createSessionPool({
+    server,
+    recovery: true,
+    abortTimeoutMs: 1000,
+    permissions: ({ taskId }) => (taskId === 'neighbour' ? gate.policy() : { action: 'allow' }),
+  });
   const events = serverEvents(pool);
   const sleeps = async () => (await findMarkedProcesses(server.runId)).filter(({ command }) => command.startsWith('sleep')).length;
 
-  const neighbour = pool.run({ id: 'neighbour', prompt: 'slowly beside it' });
-  const tool = pool.run({ id: 'deaf', prompt: 'run it', timeoutMs: 8000 });
+  const neighbour = pool.run({ id: 'neighbour', prompt: 'ask beside' });
+  const caller = new AbortController();
+  const tool = pool.run({ id: 'deaf', prompt: 'run it' }, { signal: caller.signal });
   await vi.waitFor(async () => expect(await sleeps()).toBe(2), { timeout: 20_000, interval: 50 });
+  await until(pool, awaiting(1), 30_000);
+  caller.abort();
   const { session_id: stuck, outcome } = await tool;
-  expect(outcome).toBe('timed_out');
+  expect(outcome).toBe('aborted');
   expect(await sleeps()).toBe(0);
   expect(pool.snapshot().sessions.find(({ sessionId }) => sessionId === stuck)).toMatchObject({ state: 'dead' });
   await events.next('server.rotated');
-  expect(await neighbour).toMatchObject({ outcome: 'succeeded', attempt: 1 });
+  expect(exists(server.pid)).toBe(true);
+  gate.open();
+  expect(await neighbour).toMatchObject({ outcome: 'succeeded', attempt: 1, output: 'You asked beside.' });
   await events.next('server.retired');
   expect(exists(server.pid)).toBe(false);
   expect(await pool.run({ prompt: 'say on' })).toMatchObject({ output: 'You said on.' });
