@@ -150,7 +150,7 @@ describe('the end of a manager', () => {
 });
 
 describe('relaunch()', () => {
-  test('after a SIGKILL with a tool running: the same sessions on a new process, the old tools gone', async () => {
+  test('after a SIGKILL with a tool running: the same sessions on a new process, the old tools gone; a stop during a relaunch ends both', async () => {
     await using bench = await startBench(rules);
     const idle = await bench.server.createSession({ title: 'idle' });
     const busy = await bench.server.createSession({ title: 'busy' });
@@ -168,7 +168,6 @@ describe('relaunch()', () => {
     expect((await again.executeShell('echo back')).messages).toHaveLength(1);
     expect((await failureOf(bench.server.relaunch())).code).toBe('SERVER_EXITED');
 
-    // A stop while it is launched once more ends both, and all handles of the server know.
     const third = failureOf(next.relaunch());
     await vi.waitFor(async () => expect(await findMarkedProcesses(next.runId)).toEqual([]), { timeout: 5000, interval: 5 });
     expect(await bench.server.stop()).toMatchObject({ stateDeleted: true });

@@ -1,5 +1,5 @@
 import type { OpencodeServer } from '@opencode-manager/core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { HealthCheck } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
@@ -50,6 +50,8 @@ describe('a server that works', () => {
   beforeAll(async () => {
     bench = await startBench(rules);
   });
+  // A test that fails must not leave it stopped to the next.
+  afterEach(() => void process.kill(bench.server.pid, 'SIGCONT'));
   afterAll(() => bench?.[Symbol.asyncDispose]());
 
   test('is left alone when it answers late', async () => {

@@ -88,7 +88,7 @@ export class Outbox {
     const went = this.#waiting.push(event);
     if (went === 'joined') this.#counters.coalesced++;
     else if (went === 'held') this.#heldTimer ??= setTimeout(this.#onPatience, this.#followers.patienceMs);
-    // Its sequence goes with it.
+    // A session that stores something is known again: the event brings its sequence.
     if (this.#forgotten.size > 0 && event.durableSequence !== undefined) this.#forgotten.delete(event.sessionId ?? '');
     if (this.#waiting.length >= maxBatchEvents) this.#flushWhenAllowed();
   }

@@ -32,7 +32,7 @@ export function openExchange(response: ServerResponse, signal: AbortSignal): Exc
     },
     end: async (text = '') => {
       signal.throwIfAborted();
-      // The callback of `end()` is not called when the client leaves before it has read the whole.
+      // The callback of `end()` is called for a client that leaves meanwhile, too, and never when the connection is lost already.
       const finished = once(response, 'finish', { signal });
       response.end(text);
       await finished;
