@@ -21,7 +21,7 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     by: {
       pool: ['turn.submit', 'turn.resume', 'turn.abort', 'session.recover', 'server.exited', 'server.interrupted'],
       server: ['turn.accepted', 'turn.refused', 'turn.unknown', 'snapshot.read', 'question.described'],
-      session: ['turn.runaway', 'submit.overdue', 'session.failed'],
+      session: ['turn.runaway', 'turn.silent', 'submit.overdue', 'session.failed'],
     },
   },
   pool: {

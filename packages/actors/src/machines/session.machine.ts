@@ -45,6 +45,8 @@ const machineSetup = setup({
     requestAbort: () => {},
     requestSnapshot: () => {},
     endTools: () => {},
+    // A host that knows of a sign of life since answers with `progress`; alone, the machine takes the quiet for silence.
+    lookForProgress: raise({ type: 'turn.silent' }),
     announceEnd: emit(({ context }): SessionEmitted => ({ type: 'turn.finished', turn: context.lastTurn! })),
     beginTurn: assign(({ context, event }) =>
       event.type === 'turn.submit' ? { turn: { ...beginTurn(event), stale: !context.streamLive }, turns: context.turns + 1 } : {},
@@ -131,7 +133,9 @@ const machineSetup = setup({
   },
   delays: {
     taskTimeout: ({ context }) => Math.min(context.turn?.timeoutMs ?? longestDelayMs, longestDelayMs),
-    stallTimeout: ({ context }) => context.limits.stallTimeoutMs,
+    // From the newest sign of life on, which the host may have known of for a while.
+    stallTimeout: ({ context: { limits }, event }) =>
+      Math.max(0, limits.stallTimeoutMs - (event.type === 'progress' ? (event.agoMs ?? 0) : 0)),
     // A command's templates may run shell lines before its message is stored.
     submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
     settleDelay: ({ context: { limits, turn } }) => settleDelayOf(turn, limits),
@@ -174,7 +178,7 @@ const abortEnds = [
 
 /**
  * The life of one session: `idle`, `active` (a turn in flight), `error` (the last turn failed), `dead` (final). Pure:
- * effects (`submitTurn`, `requestAbort`, `requestSnapshot`, `endTools`) are no-ops until a host provides them. A turn's outcome is
+ * effects (`submitTurn`, `requestAbort`, `requestSnapshot`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's outcome is
  * decided once, and its end is proven by facts, never by one event. Emits `turn.finished` exactly once a turn.
  *
  * @example
@@ -267,11 +271,10 @@ export const sessionMachine = machineSetup.createMachine({
           ],
           on: {
             progress: { target: 'running', reenter: true },
+            'turn.silent': { target: 'reconciling', actions: 'suspectStall', description: 'No progress: ask the server before judging.' },
             'stream.gap': { target: 'reconciling', actions: 'loseStream' },
           },
-          after: {
-            stallTimeout: { target: 'reconciling', actions: 'suspectStall', description: 'No progress: ask the server before judging.' },
-          },
+          after: { stallTimeout: { actions: 'lookForProgress' } },
         },
         backingOff: {
           description: 'opencode waits before it asks the provider again.',
@@ -296,9 +299,10 @@ export const sessionMachine = machineSetup.createMachine({
           always: [abortWhenDecided, { guard: phaseIsNot('waitingOnChildren'), target: 'running' }],
           on: {
             progress: { target: 'waitingOnChildren', reenter: true },
+            'turn.silent': { target: 'reconciling', actions: 'suspectStall' },
             'stream.gap': { target: 'reconciling', actions: 'loseStream' },
           },
-          after: { stallTimeout: { target: 'reconciling', actions: 'suspectStall' } },
+          after: { stallTimeout: { actions: 'lookForProgress' } },
         },
         settling: {
           description: 'The server is idle, but the proof has a hole; it usually closes within milliseconds.',

@@ -188,8 +188,13 @@ export type SessionMachineEvent =
   | { readonly type: 'turn.runaway'; readonly reason: string }
   /** Raised by the machine itself: an end was decided, and the server has not accepted the turn yet. */
   | { readonly type: 'submit.overdue' }
-  /** A sign of life of the turn: a delta, a part, a message. The host sends few: one within a twentieth of the stall's limit. */
-  | { readonly type: 'progress' }
+  /**
+   * A sign of life of the turn: a delta, a part, a message; `agoMs` since it came. Each told one begins the stall's limit anew, so a host tells
+   * of one when it is asked (`lookForProgress`), and while a stall is suspected.
+   */
+  | { readonly type: 'progress'; readonly agoMs?: number }
+  /** No sign of life came within the stall's limit. Raised by the machine itself, where no host answers. */
+  | { readonly type: 'turn.silent' }
   | { readonly type: 'stream.gap' }
   | { readonly type: 'stream.live' }
   | { readonly type: 'session.recover' }

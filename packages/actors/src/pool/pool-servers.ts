@@ -3,7 +3,6 @@ import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { ActorRefFrom } from 'xstate';
 import type { poolMachine } from '../machines/index.ts';
 import { ServerKeeper, type ServerLoss } from '../recovery/index.ts';
-import { progressEveryMs } from '../session/progress.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { PoolEvents } from './pool-events.ts';
 import { PoolStream } from './pool-stream.ts';
@@ -32,7 +31,7 @@ export class PoolServers {
   constructor(options: PoolServersOptions) {
     this.#options = options;
     const { server, monitor, settings, dependencies, events } = options;
-    const { health, memory, inspection } = settings;
+    const { health, memory, patienceMs, inspection } = settings;
     this.stream = new PoolStream(() => this.keeper.monitors);
     this.keeper = new ServerKeeper({
       server,
@@ -40,7 +39,7 @@ export class PoolServers {
       health,
       memory,
       inspection,
-      patienceMs: progressEveryMs(settings.limits),
+      patienceMs,
       now: dependencies.now,
       onEvent: (event, source) => this.#onEvent(event, source),
       onStream: (next) => this.stream.add(next),

@@ -136,6 +136,7 @@ export class SessionKeeper {
         submitTurn: contained((host) => host.submitTurn()),
         requestAbort: contained((host) => host.requestAbort()),
         requestSnapshot: contained((host) => host.requestSnapshot()),
+        lookForProgress: contained((host) => host.lookForProgress()),
         endTools: contained((host) => host.endTools()),
       },
     });

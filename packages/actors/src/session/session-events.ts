@@ -14,7 +14,7 @@ export interface EventSink {
   adoptChild(sessionId: string): void;
   childStatus(sessionId: string, busy: boolean, atMs: number): void;
   accepted(atMs: number): void;
-  progress(atMs: number): void;
+  progress(): void;
   checkRunaway(): void;
   retrying(retry: ProviderRetry): void;
   askOpened(ask: Omit<Ask, 'taskId'>, directory: string, atMs: number): void;
@@ -39,14 +39,14 @@ const translators: Translators = {
     if (isRoot(sink, sessionId)) sink.tell({ type: 'session.errored', error, atMs });
   },
   'message.updated': translateMessage,
-  'part.updated': (sink, { data: { part } }, atMs) => {
+  'part.updated': (sink, { data: { part } }) => {
     sink.observer?.part(part);
-    sink.progress(atMs);
+    sink.progress();
     if (part.type === 'tool') sink.checkRunaway();
   },
-  'part.delta': (sink, { data }, atMs) => {
+  'part.delta': (sink, { data }) => {
     sink.observer?.delta(data.messageId, data.partId, data.field, data.delta);
-    sink.progress(atMs);
+    sink.progress();
   },
   'permission.asked': (sink, { directory, data: { request } }, atMs) => {
     const { id, sessionID, permission, patterns } = request;
@@ -87,5 +87,5 @@ function translateMessage(sink: EventSink, { sessionId, data: { message } }: Eve
   if (started !== undefined) sink.tell({ type: 'message.started', id: started, atMs });
   if (finalised) sink.tell({ type: 'message.finalised', message: finalised, atMs });
   if (finalised) sink.checkRunaway();
-  sink.progress(atMs);
+  sink.progress();
 }

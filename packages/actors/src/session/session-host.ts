@@ -18,12 +18,11 @@ import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { actorFailed, isServerLoss, serialize } from './failures.ts';
 import { LateAbort } from './late-abort.ts';
-import { progressEveryMs } from './progress.ts';
 import { wasRefused } from './refusals.ts';
 import { translateEvent, type EventSink } from './session-events.ts';
 import { readTurnState } from './turn-state.ts';
-import type { TurnInFlight, TurnPlan, TurnReport } from './turn-in-flight.ts';
-import { TurnObserver, type RunawayLimits } from './turn-observer.ts';
+import { beginTurn, type TurnInFlight, type TurnPlan, type TurnReport } from './turn-in-flight.ts';
+import type { RunawayLimits, TurnObserver } from './turn-observer.ts';
 
 type SessionActor = ActorRefFrom<typeof sessionMachine>;
 
@@ -64,7 +63,6 @@ export class SessionHost implements EventSink {
   #busyChildren: Set<string> | undefined;
   /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
   #oldAsks: Set<string> | undefined;
-  readonly #progressEveryMs: number;
   #server: OpencodeServer;
   #operations: SessionOperations;
   #turn: TurnInFlight | undefined;
@@ -85,7 +83,6 @@ export class SessionHost implements EventSink {
     this.id = options.operations.id;
     this.directory = options.operations.directory;
     this.#sinceMs = options.now();
-    this.#progressEveryMs = progressEveryMs(options.limits);
     this.#actor = createActor(options.machine, {
       input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
       ...options.inspection(options.machine, this.id),
@@ -137,15 +134,12 @@ export class SessionHost implements EventSink {
   /** Runs one turn to its end. The caller keeps to one at a time. @throws `SESSION_ACTOR_FAILED` when the actor failed */
   run(plan: TurnPlan): Promise<TurnReport> {
     if (this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('the session is dead')));
-    const { now, runaway } = this.#options;
-    const observer = new TurnObserver({ messageId: plan.request.messageId, kind: plan.request.kind }, runaway);
-    const settled = Promise.withResolvers<TurnReport>();
-    const atMs = now();
-    const closed = new LateAbort();
-    this.#turn = { plan, observer, desk: undefined, startedAtMs: atMs, closed, settled, lastProgressMs: atMs, accepted: false };
+    const atMs = this.#options.now();
+    const turn = beginTurn(plan, this.#options.runaway, atMs);
+    this.#turn = turn;
     const { kind, messageId } = plan.request;
     this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
-    return settled.promise;
+    return turn.settled.promise;
   }
 
   /** Goes on with the session on the server that came in the place of its own; not while a turn is in flight. */
@@ -222,10 +216,13 @@ export class SessionHost implements EventSink {
     this.send({ type: 'turn.accepted', atMs });
   }
 
-  /** A sign of life; the actor hears of few, because each starts its timers anew. */
-  progress(atMs: number): void {
-    if (!this.#turn || atMs - this.#turn.lastProgressMs < this.#progressEveryMs) return;
-    this.#turn.lastProgressMs = atMs;
+  /** A sign of life. The actor hears of it when it asks: each that it is told of costs it a transition and new timers. */
+  progress(): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    turn.lastSignMs = performance.now();
+    if (!turn.isSuspected) return;
+    turn.isSuspected = false;
     this.send({ type: 'progress' });
   }
 
@@ -315,6 +312,14 @@ export class SessionHost implements EventSink {
       .then((facts) => this.#onRead(turn, facts))
       .catch(() => undefined)
       .finally(() => this.#readOver());
+  }
+
+  lookForProgress(): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    const agoMs = performance.now() - turn.lastSignMs;
+    turn.isSuspected = agoMs >= this.#actor.getSnapshot().context.limits.stallTimeoutMs;
+    this.send(turn.isSuspected ? { type: 'turn.silent' } : { type: 'progress', agoMs });
   }
 
   endTools(): void {

@@ -2,8 +2,8 @@ import type { TurnRequest } from '@opencode-manager/core';
 import type { FinishedTurn } from '../machines/index.ts';
 import type { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
-import type { LateAbort } from './late-abort.ts';
-import type { TurnObserver, TurnSummary } from './turn-observer.ts';
+import { LateAbort } from './late-abort.ts';
+import { TurnObserver, type RunawayLimits, type TurnSummary } from './turn-observer.ts';
 
 /** What one turn needs. */
 export interface TurnPlan {
@@ -32,6 +32,25 @@ export interface TurnInFlight {
   readonly settled: PromiseWithResolvers<TurnReport>;
   /** Made with the first ask: most turns have none. */
   desk: AskDesk | undefined;
-  lastProgressMs: number;
+  /** When the newest sign of life came, by the clock that timers follow (`performance.now()`): a computer that sleeps stops both. */
+  lastSignMs: number;
+  /** No sign came within the stall's limit: the next one is news. */
+  isSuspected: boolean;
   accepted: boolean;
+}
+
+/** A turn of which nothing is known but that it will be sent. */
+export function beginTurn(plan: TurnPlan, runaway: RunawayLimits, startedAtMs: number): TurnInFlight {
+  const { messageId, kind } = plan.request;
+  return {
+    plan,
+    observer: new TurnObserver({ messageId, kind }, runaway),
+    startedAtMs,
+    closed: new LateAbort(),
+    settled: Promise.withResolvers<TurnReport>(),
+    desk: undefined,
+    lastSignMs: performance.now(),
+    isSuspected: false,
+    accepted: false,
+  };
 }

@@ -218,6 +218,33 @@ describe('limits', () => {
     expect(session.finished[0]).toMatchObject({ outcome: 'stalled', error: { code: 'TURN_STALLED' } });
   });
 
+  test('a host that knows of a sign of life tells it when it is asked, and the limit counts from that sign', () => {
+    let agoMs: number | undefined = 1000;
+    const session = startRunning({
+      limits: { stallTimeoutMs: 3000 },
+      lookForProgress: () => session.send(agoMs === undefined ? { type: 'turn.silent' } : { type: 'progress', agoMs }),
+    });
+    session.clock.increment(3000);
+    expect(session.path).toBe('active.running');
+    agoMs = undefined;
+    session.clock.increment(1999);
+    expect(session.path).toBe('active.running');
+    session.clock.increment(1);
+    expect(session.path).toBe('active.reconciling');
+    expect(session.turn).toMatchObject({ stallSuspected: true });
+  });
+
+  test('a sub-agent at work is looked after in the same way', () => {
+    const session = startRunning({ limits: { stallTimeoutMs: 3000 } });
+    session.send({ type: 'child.busy', sessionId: 'ses_child' });
+    session.clock.increment(2000);
+    session.send({ type: 'progress', agoMs: 500 });
+    session.clock.increment(2499);
+    expect(session.path).toBe('active.waitingOnChildren');
+    session.clock.increment(1);
+    expect(session.path).toBe('active.reconciling');
+  });
+
   test('progress during the read clears the suspicion', () => {
     const session = startRunning({ limits: { stallTimeoutMs: 3000 } });
     session.clock.increment(3000);

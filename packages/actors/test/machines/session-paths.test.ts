@@ -29,6 +29,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'turn.runaway', reason: 'x' },
   { type: 'submit.overdue' },
   { type: 'progress' },
+  { type: 'turn.silent' },
   { type: 'session.busy', atMs },
   { type: 'session.idle', atMs },
   { type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 2000 }, atMs },

@@ -8,7 +8,8 @@ export function startSession({
   limits,
   inspect,
   streamLive = true,
-}: Pick<SessionInput, 'limits' | 'streamLive'> & { inspect?: (event: InspectionEvent) => void } = {}) {
+  lookForProgress,
+}: Pick<SessionInput, 'limits' | 'streamLive'> & { inspect?: (event: InspectionEvent) => void; lookForProgress?: () => void } = {}) {
   const clock = new SimulatedClock();
   const effects: string[] = [];
   const finished: FinishedTurn[] = [];
@@ -18,6 +19,7 @@ export function startSession({
       requestAbort: () => void effects.push('abort'),
       requestSnapshot: () => void effects.push('read'),
       endTools: () => void effects.push('endTools'),
+      ...(lookForProgress && { lookForProgress }),
     },
   });
   const input = { sessionId: 'ses_root', directory: '/work', streamLive, ...(limits && { limits }) };
