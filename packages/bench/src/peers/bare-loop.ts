@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runAtOnce } from '../measure/concurrency.ts';
 import { Agent } from 'undici';
 
@@ -43,6 +44,7 @@ export async function bareLoop(
     if (follower) tell(follower, record);
     if (record.includes('"type":"session.idle"')) resolveIdle(record, idle);
   });
+  await untilSubscribed(idle, (id) => post(`/session/${id}/abort`, {}));
   const prompt = async () => {
     const session = await post('/session', sessionBody);
     const done = new Promise<void>((resolve) => idle.set(session!.id, resolve));
@@ -70,6 +72,19 @@ async function readRecords(agent: Agent, url: string, headers: Record<string, st
     }
   })().catch(() => undefined);
   await open.promise;
+}
+
+/**
+ * opencode greets a connection before it subscribes it; with fifty prompts at once that took a second, and the ends of the first turns were never
+ * told. To abort a session that does not exist changes nothing, and is told as its idle.
+ */
+async function untilSubscribed(idle: Map<string, () => void>, abort: (id: string) => Promise<unknown>): Promise<void> {
+  const id = `ses_bareloop${randomBytes(12).toString('hex')}`;
+  const heard = Promise.withResolvers<true>();
+  idle.set(id, () => heard.resolve(true));
+  do await abort(id);
+  while (!(await Promise.race([heard.promise, delay(50, false)])));
+  idle.delete(id);
 }
 
 /** A stored event comes a second time as a `sync` record, which a loop has no use for. */
