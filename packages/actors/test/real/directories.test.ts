@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { OpencodeServer } from '@opencode-manager/core';
+import { requests } from '@opencode-manager/core/protocol';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { SessionPool } from '../../src/index.ts';
@@ -99,6 +100,28 @@ test('a turn waits while its directory is being forgotten', async () => {
   gate.resolve();
   expect((await second).output).toBe('You said second.');
   await vi.waitFor(() => expect(forgotten).toEqual([directory, directory]), anyMoment);
+});
+
+test('a turn whose directory is forgotten by a request that nobody waits for any more ends as aborted, and the next one works', async () => {
+  await using stack = new AsyncDisposableStack();
+  const [directory = ''] = await workspaces(stack, 1);
+  const asked = vi.fn<OpencodeServer['disposeDirectory']>(() => Promise.reject(new Error('no answer within 15 s')));
+  await using pool = await createSessionPool({
+    server: { ...bench.server, disposeDirectory: asked },
+    recovery: true,
+    maxIdleDirectories: 0,
+  });
+  await pool.run({ prompt: 'say first', directory });
+  expect(asked).toHaveBeenCalledOnce();
+  const turn = pool.run({ prompt: 'slowly', directory });
+  await until(pool, ({ sessions }) => sessions.some(({ path }) => path === 'active.running'));
+  const { method, path, query } = requests.disposeDirectory(directory);
+  const { url, authorization } = bench.server.credentials();
+  const late = new URL(`${path}?${new URLSearchParams(query as Record<string, string>).toString()}`, url);
+  const headers = { authorization, 'content-type': 'application/json' };
+  expect((await fetch(late, { method, headers, body: '{}' })).ok).toBe(true);
+  expect(await turn).toMatchObject({ outcome: 'aborted', attempt: 1, error: { code: 'TURN_ABORTED' } });
+  expect((await pool.run({ prompt: 'say again', directory })).output).toBe('You said again.');
 });
 
 test('a pool that may not start servers makes none forget', async () => {
