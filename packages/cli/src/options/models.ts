@@ -18,7 +18,7 @@ export interface ModelChoice {
  */
 export async function withModels(config: ServerConfig, tasks: readonly NamedTask[], choice: ModelChoice): Promise<ServerConfig> {
   const opencodeConfig = await readOpencodeConfig(config);
-  // A configuration directory may name a model too; the running server tells (see refuseUnknownModels).
+  // A configuration directory may name a model too; the running server tells (see refuseUnknownNames).
   if (config.opencodeConfigDir === undefined && choice.model === undefined && typeof opencodeConfig['model'] !== 'string') {
     const without = tasks.filter((task) => needsDefaultModel(task, opencodeConfig, choice));
     if (without.length > 0) throw noModel(without);

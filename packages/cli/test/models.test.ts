@@ -1,0 +1,58 @@
+import type { Catalogue } from '@opencode-manager/core';
+import { describe, expect, test } from 'vitest';
+import { refuseUnknownNames, withModels } from '../src/options/models.ts';
+import type { NamedTask } from '../src/task-file/index.ts';
+
+const catalogue: Catalogue = {
+  models: ['anthropic/large', 'anthropic/small', 'scripted/model'],
+  agents: ['build', 'plan'],
+  commands: ['review'],
+  defaultModel: 'scripted/model',
+};
+
+describe('what the running server does not offer is refused before the first prompt', () => {
+  test.each<[string, NamedTask, string, string]>([
+    ['a model of a known provider', { id: 'a', prompt: 'x', model: 'anthropic/huge' }, 'MODEL_UNKNOWN', 'anthropic/large, anthropic/small'],
+    ['a provider without its key', { id: 'a', prompt: 'x', model: 'some-where/m' }, 'MODEL_UNKNOWN', '--pass-env SOME_WHERE_API_KEY'],
+    ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', '"nobody". There are: build, plan.'],
+    ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', '"publish". There are: review.'],
+  ])('%s', (_what, task, code, advice) => {
+    const refused = () => refuseUnknownNames(catalogue, [{ id: 'good', prompt: 'x' }, task], {});
+    expect(refused).toThrow(expect.objectContaining({ code, message: expect.stringContaining(`Task a: `) as string }));
+    expect(refused).toThrow(advice);
+  });
+
+  test('the choice of the command line counts for the tasks that name nothing themselves', () => {
+    const task = { id: 'a', prompt: 'x' };
+    expect(() => refuseUnknownNames(catalogue, [task], { agent: 'nobody' })).toThrow(expect.objectContaining({ code: 'AGENT_UNKNOWN' }));
+    expect(() => refuseUnknownNames(catalogue, [task], { model: 'scripted/none' })).toThrow('the model scripted/none cannot be used');
+    expect(() => refuseUnknownNames(catalogue, [{ ...task, agent: 'plan', model: 'anthropic/small' }], { agent: 'nobody' })).not.toThrow();
+  });
+
+  test('what is offered passes, and a shell line needs no model', () => {
+    const without: Catalogue = { models: [], agents: ['build'], commands: ['review'], defaultModel: undefined };
+    expect(() => refuseUnknownNames(catalogue, [{ id: 'a', command: '/review src/' }], { agent: 'plan' })).not.toThrow();
+    expect(() => refuseUnknownNames(without, [{ id: 'a', shell: 'ls' }], { model: 'gone/model' })).not.toThrow();
+  });
+});
+
+describe('before a server starts', () => {
+  test('every task needs a model from somewhere', async () => {
+    const prompt = { id: 'a', prompt: 'x' };
+    await expect(withModels({}, [prompt], {})).rejects.toMatchObject({ code: 'MODEL_UNKNOWN', details: { tasks: ['a'] } });
+    const own = { agent: { plan: { model: 'anthropic/small' } }, command: { review: { template: 'x', model: 'anthropic/large' } } };
+    const tasks: NamedTask[] = [
+      { id: 'b', prompt: 'x', agent: 'plan' },
+      { id: 'c', command: '/review it' },
+      { id: 'd', shell: 'ls' },
+    ];
+    await expect(withModels({ opencodeConfig: own }, tasks, {})).resolves.toMatchObject({ opencodeConfig: own });
+  });
+
+  test('providers that the command line and the tasks name may be used besides those of the configuration', async () => {
+    const config = { opencodeConfig: { model: 'scripted/model' } };
+    const tasks: NamedTask[] = [{ id: 'a', prompt: 'x', model: 'other/model' }];
+    const { enabledProviders } = await withModels(config, tasks, { model: 'anthropic/small' });
+    expect(enabledProviders?.toSorted()).toEqual(['anthropic', 'other', 'scripted']);
+  });
+});
