@@ -6,6 +6,9 @@ import type { Benchmark } from './types.ts';
 
 const defaultDeadlineMs = 120_000;
 
+/** The last line holds every round of every variant. */
+const maxOutputCharacters = 1024 * 1024;
+
 /** Runs one variant in a process of its own. @throws Error when it fails or takes too long; what it started ends with it. */
 export function runVariant(benchmark: Benchmark, variant: string, settings: Settings): Promise<Metrics> {
   return runProgram<Metrics>(benchmark, variant, variant, settings);
@@ -31,7 +34,7 @@ async function runProgram<Output>(benchmark: Benchmark, label: string, choice: s
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
-      output[name] = (output[name] + text).slice(-8192);
+      output[name] = (output[name] + text).slice(-maxOutputCharacters);
     });
   }
   const killed = endGroupLater(child.pid!, benchmark.deadlineMs ?? defaultDeadlineMs);

@@ -15,7 +15,8 @@ const patienceMs = 10_000;
  * Proves that a new connection is subscribed.
  *
  * opencode greets a connection first and subscribes it some time later: of the events that it published within about
- * 20 ms after the greeting, up to 44 % were never sent (1.18.33). So a session that does not exist is aborted, which
+ * 20 ms after the greeting, up to 44 % were never sent (1.18.33), and with fifty prompts at once all of three turns, ends included,
+ * because the subscription took most of a second. So a session that does not exist is aborted, which
  * changes nothing and makes the server announce that session as idle; what was published before the announcement is in
  * the history, and what comes after it is on the stream.
  */
