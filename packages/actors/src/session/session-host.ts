@@ -216,14 +216,12 @@ export class SessionHost implements EventSink {
     this.send({ type: 'turn.accepted', atMs });
   }
 
-  /** A sign of life. The actor hears of it when it asks: each that it is told of costs it a transition and new timers. */
+  /** A sign of life. The actor hears of it when it asks, and while it suspects a stall: each that it is told of costs it a transition and new timers. */
   progress(): void {
     const turn = this.#turn;
     if (!turn) return;
     turn.lastSignMs = performance.now();
-    if (!turn.isSuspected) return;
-    turn.isSuspected = false;
-    this.send({ type: 'progress' });
+    if (this.#actor.getSnapshot().context.turn?.stallSuspected) this.send({ type: 'progress' });
   }
 
   checkRunaway(): void {
@@ -318,8 +316,8 @@ export class SessionHost implements EventSink {
     const turn = this.#turn;
     if (!turn) return;
     const agoMs = performance.now() - turn.lastSignMs;
-    turn.isSuspected = agoMs >= this.#actor.getSnapshot().context.limits.stallTimeoutMs;
-    this.send(turn.isSuspected ? { type: 'turn.silent' } : { type: 'progress', agoMs });
+    const { stallTimeoutMs } = this.#actor.getSnapshot().context.limits;
+    this.send(agoMs < stallTimeoutMs ? { type: 'progress', agoMs } : { type: 'turn.silent' });
   }
 
   endTools(): void {

@@ -34,8 +34,6 @@ export interface TurnInFlight {
   desk: AskDesk | undefined;
   /** When the newest sign of life came, by the clock that timers follow (`performance.now()`): a computer that sleeps stops both. */
   lastSignMs: number;
-  /** No sign came within the stall's limit: the next one is news. */
-  isSuspected: boolean;
   accepted: boolean;
 }
 
@@ -50,7 +48,6 @@ export function beginTurn(plan: TurnPlan, runaway: RunawayLimits, startedAtMs: n
     settled: Promise.withResolvers<TurnReport>(),
     desk: undefined,
     lastSignMs: performance.now(),
-    isSuspected: false,
     accepted: false,
   };
 }

@@ -318,6 +318,9 @@ describe('limits', () => {
     expect(session.path).toBe('active.backingOff');
     session.clock.increment(1);
     expect(session.path).toBe('active.reconciling');
+    session.send({ type: 'progress' });
+    session.snapshotRead({ status: 'busy' });
+    expect(session.path).toBe('active.running');
   });
 
   test('a runaway is ended', () => {
