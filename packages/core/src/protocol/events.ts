@@ -8,6 +8,10 @@ export type EventPlane = 'lifecycle' | 'stream';
 
 /** What a session reports when a turn failed: the provider's or opencode's error, its text already made safe to show. */
 export interface TurnError {
+  /**
+   * What it means, whatever opencode calls it: somebody aborted the turn, the provider failed, the context is full, or another fault.
+   */
+  readonly kind: 'aborted' | 'provider' | 'overflow' | 'other';
   /** opencode's name of it, for example `APIError`, `MessageAbortedError`, `ContextOverflowError`. */
   readonly name: string;
   readonly message: string;

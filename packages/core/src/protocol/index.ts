@@ -26,6 +26,22 @@ export {
   type ServerEventType,
   type TurnError,
 } from './events.ts';
+export type {
+  AskedQuestion,
+  AskFacts,
+  AssistantMessageFacts,
+  DirectoryFacts,
+  MessageFacts,
+  MessageHistory,
+  MessageTokens,
+  PartFacts,
+  ProviderRetry,
+  Reading,
+  SessionFact,
+  StatusFacts,
+  UserMessageFacts,
+} from './facts.ts';
+export { historyFacts, permissionFacts, questionFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
 export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {

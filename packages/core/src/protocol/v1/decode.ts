@@ -104,10 +104,17 @@ function sessionIdOf(properties: Record<string, unknown>): string | undefined {
   return typeof nested?.sessionID === 'string' ? nested.sessionID : undefined;
 }
 
+const errorKinds: Readonly<Record<string, TurnError['kind']>> = {
+  MessageAbortedError: 'aborted',
+  APIError: 'provider',
+  ContextOverflowError: 'overflow',
+};
+
 /** opencode's error union (`{name, data}`) reduced to what an outcome needs. */
 export function decodeTurnError(error: unknown): TurnError {
   const { name, data } = (error ?? {}) as { name?: string; data?: Record<string, unknown> };
   return {
+    kind: errorKinds[name ?? ''] ?? 'other',
     name: name ?? 'UnknownError',
     message: typeof data?.['message'] === 'string' ? data['message'] : 'opencode gave no reason',
     ...(typeof data?.['statusCode'] === 'number' && { statusCode: data['statusCode'] }),

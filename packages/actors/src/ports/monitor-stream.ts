@@ -1,0 +1,52 @@
+import { EventMonitor, type MonitorEvent } from '@opencode-manager/events';
+import { sessionFact, sessionFactTypes, type ServerEvent } from '@opencode-manager/core/protocol';
+import type { OpenStreamPort, StreamNotice, StreamPort } from './stream.ts';
+
+/** What concerns more than one session. */
+const noticeTypes = ['stream.gap', 'stream.live', 'stream.failed', 'session.created', 'server.disposed'] as const;
+
+type Noticed = Extract<MonitorEvent, { readonly type: (typeof noticeTypes)[number] }>;
+
+/** An event monitor, as hosts see it. */
+export function streamPort(monitor: EventMonitor): StreamPort {
+  return {
+    handle: monitor,
+    get state() {
+      return monitor.state;
+    },
+    get gaps() {
+      return monitor.gaps;
+    },
+    get lastRecordAtMs() {
+      return monitor.stats.lastRecordAtMs;
+    },
+    ready: (options) => monitor.ready(options),
+    follow: ({ id, directory }, listener) =>
+      monitor.on({ sessionId: id, type: sessionFactTypes }, (event) => {
+        const fact = sessionFact(event as ServerEvent, directory);
+        if (fact) listener(fact);
+      }),
+    watch: (listener) => monitor.on({ type: noticeTypes }, (event) => listener(noticeOf(event as Noticed))),
+    close: () => monitor.close(),
+  };
+}
+
+/** Opens the event monitor of a server. */
+export const openStreamPort: OpenStreamPort = ({ handle }) => streamPort(EventMonitor.open(handle));
+
+function noticeOf(event: Noticed): StreamNotice {
+  switch (event.type) {
+    case 'stream.gap':
+      return { type: 'stream.gap', generation: event.generation, reason: event.reason };
+    case 'stream.live':
+      return { type: 'stream.live', generation: event.generation };
+    case 'stream.failed':
+      return { type: 'stream.failed', error: event.error };
+    case 'session.created': {
+      const { id, parentID } = event.data.session;
+      return { type: 'session.created', sessionId: id, parentId: parentID ?? null };
+    }
+    case 'server.disposed':
+      return { type: 'directory.disposed', directory: event.directory ?? null };
+  }
+}

@@ -1,0 +1,110 @@
+import { realpathSync, statSync, type Stats } from 'node:fs';
+import {
+  explainFullDisk,
+  launchServer,
+  OpencodeManagerError,
+  toManagerError,
+  type OpencodeServer,
+  type PermissionAnswer,
+  type SessionOperations,
+} from '@opencode-manager/core';
+import { historyFacts, permissionFacts, questionFacts, statusFacts } from '@opencode-manager/core/protocol';
+import type { AskAnswer, LaunchPort, ServerPort, SessionPort } from './server.ts';
+
+/** A running opencode server, as hosts see it. */
+export function serverPort(server: OpencodeServer): ServerPort {
+  return {
+    handle: server,
+    pid: server.pid,
+    url: server.url,
+    version: server.version,
+    directory: server.directory,
+    snapshots: server.snapshots,
+    exited: server.exited,
+    output: () => server.output(),
+    health: async (options) => void (await server.health(options)),
+    residentBytes: () => server.residentBytes(),
+    createSession: async (options) => sessionPort(server, await server.createOperations(options)),
+    session: (id, directory) => sessionPort(server, server.operations(id, directory)),
+    async read(directory, options) {
+      const { startedAtMs: sinceMs, status, permissions, questions } = await server.snapshot(directory, options);
+      const asks = [
+        ...permissions.map((request) => permissionFacts(request, directory)),
+        ...questions.map((request) => questionFacts(request, directory)),
+      ];
+      return { status: { value: statusFacts(status), sinceMs }, asks: { value: asks, sinceMs } };
+    },
+    realDirectory,
+    checkDirectory: (directory) => server.checkDirectory(directory),
+    catalogue: (directory, options) => server.catalogue(directory, options),
+    disposeDirectory: (directory) => server.disposeDirectory(directory),
+    async answer({ kind, id, directory }, answer, options) {
+      if (kind === 'permission') await server.answerPermission(id, directory, permissionAnswer(answer), options);
+      else await server.answerQuestion(id, directory, answer.type === 'answer' ? { answers: answer.answers } : { reject: true }, options);
+    },
+    endTools: (sessionId) => server.endTools(sessionId),
+    explain: async (error) => toManagerError(await explainFullDisk(OpencodeManagerError.from(error), server.stateDir)).toJSON(),
+    relaunch: async () => serverPort(await server.relaunch()),
+    startSuccessor: async () => serverPort(await server.startSuccessor()),
+    retire: () => server.retire(),
+    stop: async () => void (await server.stop()),
+  };
+}
+
+/** Starts an opencode server. */
+export const launchPort: LaunchPort = async (config) => serverPort(await launchServer(config));
+
+function sessionPort(server: OpencodeServer, operations: SessionOperations): SessionPort {
+  const { id, directory } = operations;
+  return {
+    id,
+    directory,
+    submit: (request, options) => operations.submit(request, options),
+    abort: () => operations.abort(),
+    history: async (options) => historyFacts(await operations.messages({}, options)),
+    children: (options) => operations.children(options),
+    async fork(messageId, options) {
+      const info = await operations.fork(messageId, options);
+      return sessionPort(server, server.operations(info.id, info.directory));
+    },
+    async revert(messageId, options) {
+      const session = await server.getSession(id, { directory, ...options });
+      await session.revertMessage(messageId, options);
+    },
+    async settle(options) {
+      const session = await server.getSession(id, { directory, ...options });
+      await session.abort(options);
+    },
+    delete: (options) => server.deleteSession(id, { directory, ...options }),
+    exists: (options) =>
+      operations.info(options).then(
+        () => true,
+        () => false,
+      ),
+  };
+}
+
+/** `once` always: opencode would apply `always` to every session of the server. */
+function permissionAnswer(answer: AskAnswer): PermissionAnswer {
+  if (answer.type === 'allow') return { reply: 'once' };
+  const message = answer.type === 'deny' ? answer.message : undefined;
+  return { reply: 'reject', ...(message !== undefined && { message }) };
+}
+
+function realDirectory(directory: string): string {
+  const found = lookAt(directory);
+  if (found?.isDirectory()) return realpathSync.native(directory);
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISSING',
+    `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`,
+    { details: { field: 'directory', value: directory } },
+  );
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}

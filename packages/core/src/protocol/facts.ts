@@ -1,0 +1,123 @@
+import type { TurnError } from './events.ts';
+
+/**
+ * What a server tells, in this project's words. Whoever decides about turns reads these; the shapes of the wire stay in the
+ * folder of their protocol, which translates them.
+ */
+
+/** opencode waits before it asks the provider again. */
+export interface ProviderRetry {
+  readonly attempt: number;
+  readonly message: string;
+  /** Milliseconds since the epoch. */
+  readonly nextAtMs: number;
+}
+
+/** Tokens of one assistant message. */
+export interface MessageTokens {
+  readonly input: number;
+  readonly output: number;
+  readonly reasoning: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** A message as it stands: the same message is told again each time it changes. */
+export type MessageFacts = UserMessageFacts | AssistantMessageFacts;
+
+export interface UserMessageFacts {
+  readonly role: 'user';
+  readonly id: string;
+  readonly sessionId: string;
+}
+
+export interface AssistantMessageFacts {
+  readonly role: 'assistant';
+  readonly id: string;
+  readonly sessionId: string;
+  /** The user message that it answers. */
+  readonly parentId: string;
+  /** Nothing is added to it any more. */
+  readonly completed: boolean;
+  /** Why the model stopped; absent for a shell line, and for a step that broke off. */
+  readonly finish?: string;
+  readonly error?: TurnError;
+  readonly providerId: string;
+  /** `provider/model` */
+  readonly model: string;
+  readonly tokens: MessageTokens;
+  /** 0 also when no price is known. */
+  readonly costUsd: number;
+}
+
+/** A part of a message as it stands: the same part is told again each time it changes. */
+export type PartFacts = { readonly id: string; readonly messageId: string } &
+  /** What the model says. `ended` is false while the deltas are ahead of it. */
+  (
+    | { readonly type: 'text'; readonly text: string; readonly ended: boolean }
+    /** The provider is asked, or asked again within the same message. */
+    | { readonly type: 'step' }
+    | {
+        readonly type: 'tool';
+        readonly tool: string;
+        readonly status: 'pending' | 'running' | 'completed' | 'failed';
+        readonly input: unknown;
+        /** What it printed so far, or why it failed. */
+        readonly output: string;
+      }
+    | { readonly type: 'other' }
+  );
+
+export interface MessageHistory {
+  readonly message: MessageFacts;
+  readonly parts: readonly PartFacts[];
+}
+
+/** A permission or question that waits for an answer. */
+export interface AskFacts {
+  readonly kind: 'permission' | 'question';
+  readonly id: string;
+  /** The session that asks: the turn's own or a sub-agent's. */
+  readonly sessionId: string;
+  readonly directory: string;
+  readonly permission?: string;
+  readonly patterns?: readonly string[];
+  /** What opencode tells of a permission: the whole command, paths, the patch. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly questions?: readonly AskedQuestion[];
+}
+
+export interface AskedQuestion {
+  readonly question: string;
+  readonly header?: string;
+  readonly multiple?: boolean;
+  readonly options: readonly { readonly label: string; readonly description?: string }[];
+}
+
+/** What one session's events say. They may come twice, late or early. */
+export type SessionFact =
+  | { readonly type: 'session.busy' }
+  | { readonly type: 'session.idle' }
+  | { readonly type: 'session.retrying'; readonly retry: ProviderRetry }
+  | { readonly type: 'session.errored'; readonly error: TurnError }
+  | { readonly type: 'session.deleted' }
+  | { readonly type: 'message'; readonly message: MessageFacts }
+  | { readonly type: 'part'; readonly part: PartFacts }
+  | { readonly type: 'delta'; readonly messageId: string; readonly partId: string; readonly field: string; readonly delta: string }
+  | { readonly type: 'ask.opened'; readonly ask: AskFacts }
+  | { readonly type: 'ask.closed'; readonly askId: string; readonly answer: 'allowed' | 'denied' | 'answered' };
+
+/** What was read, and since when it was surely asked for: it may be newer, it is not older (milliseconds since the epoch). */
+export interface Reading<Value> {
+  readonly value: Value;
+  readonly sinceMs: number;
+}
+
+/** Sessions of a directory that are not idle; an idle one is absent. */
+export type StatusFacts = Readonly<Record<string, 'busy' | ProviderRetry>>;
+
+/** A read of a directory's volatile state: several answers, each true at a time of its own. */
+export interface DirectoryFacts {
+  readonly status: Reading<StatusFacts>;
+  readonly asks: Reading<readonly AskFacts[]>;
+}
