@@ -31,7 +31,8 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
-const defaultTimeoutMs = 15_000;
+/** Deadline of a call that names none, in milliseconds. */
+export const defaultTimeoutMs = 15_000;
 
 /**
  * Bodies above this size get a connection of their own: opencode 1.18 does not answer the last of several

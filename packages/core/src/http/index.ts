@@ -1,2 +1,1 @@
-export { createHttpClient, type CallOptions, type HttpClient, type ServerCredentials } from './client.ts';
-export { warmUpHttp } from './warm-up.ts';
+export { createHttpClient, defaultTimeoutMs, type CallOptions, type HttpClient, type ServerCredentials } from './client.ts';

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { createHttpClient, warmUpHttp, type HttpClient, type ServerCredentials } from '../http/index.ts';
+import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
 import { writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
@@ -109,7 +109,6 @@ async function spawnUntilReady(
     const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, secrets: secretsOf(environment) });
     const incarnation: Incarnation = { serverId, process: server, hostname, port, client: undefined, retiring: undefined };
     run.incarnations.add(incarnation);
-    void warmUpHttp();
     try {
       return { incarnation, url: await server.ready(Math.max(1, deadlineAtMs - Date.now()), config.signal) };
     } catch (error) {
