@@ -5,9 +5,9 @@
 // Ours is the whole host of a session in the pool: its actor, its observers, its place in the registry. The peer is the
 // smallest root actor that XState can start: two states, one event, an observer.
 import { liveHeapBytes, runCase, type Metrics, type Settings } from '@opencode-manager/bench';
-import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import { createActor, createMachine } from 'xstate';
 import { sessionMachine } from '../src/machines/index.ts';
+import { systemClock, type ServerPort, type SessionPort } from '../src/ports/index.ts';
 import { SessionHost } from '../src/session/session-host.ts';
 import { SessionRegistry } from '../src/session/session-registry.ts';
 
@@ -29,15 +29,15 @@ interface Maker<Made> {
 }
 
 function sessionHosts(): Maker<SessionHost> {
-  const registry = new SessionRegistry();
+  const registry = new SessionRegistry(() => undefined);
   // Nothing is asked of the server: a session at rest makes no request.
-  const server = {} as OpencodeServer;
+  const server = {} as ServerPort;
   const limits = {};
   const runaway = { emptyMessages: 5, sameToolCalls: 20 };
   const onNothing = () => undefined;
   return {
     create(index) {
-      const operations = { id: `ses_${index}`, directory: '/srv/repository' } as SessionOperations;
+      const operations = { id: `ses_${index}`, directory: '/srv/repository' } as SessionPort;
       const host = new SessionHost({
         server,
         operations,
@@ -46,7 +46,7 @@ function sessionHosts(): Maker<SessionHost> {
         limits,
         runaway,
         streamLive: true,
-        now: Date.now,
+        clock: systemClock,
         onChange: onNothing,
         onRetry: onNothing,
         onChild: onNothing,

@@ -1,17 +1,20 @@
-import { isManagerError, type OpencodeServer } from '@opencode-manager/core';
+import { isManagerError } from '@opencode-manager/core';
+import type { AskFacts } from '@opencode-manager/core/protocol';
+import type { AskAnswer, ServerPort } from '../ports/index.ts';
 import { ruleFor } from '../machines/turn-verdict.ts';
 import type { AnsweredAsk, Ask, AskDecision, PermissionPolicy } from '../task/types.ts';
 import { decideAsk } from './permission-policy.ts';
 
 export interface AskDeskOptions {
-  readonly server: Pick<OpencodeServer, 'answerPermission' | 'answerQuestion'>;
+  readonly server: Pick<ServerPort, 'answer'>;
+  readonly taskId: string;
   readonly policy: PermissionPolicy;
   /** The ask is off the table, whoever answered it. Called once an ask. */
   readonly onClosed: (id: string, how: { readonly rejectedQuestion: boolean }) => void;
 }
 
 interface Entry {
-  readonly ask: Ask;
+  readonly ask: AskFacts;
   answer: AnsweredAsk['answer'];
   closed: boolean;
 }
@@ -29,11 +32,11 @@ export class AskDesk {
   }
 
   /** False for an ask that is known already. */
-  open(ask: Ask, directory: string): boolean {
+  open(ask: AskFacts): boolean {
     if (this.#entries.has(ask.id)) return false;
     const entry: Entry = { ask, answer: 'unanswered', closed: false };
     this.#entries.set(ask.id, entry);
-    void this.#decide(entry, directory);
+    void this.#decide(entry);
     return true;
   }
 
@@ -53,38 +56,23 @@ export class AskDesk {
     return Array.from(this.#entries.values(), recordOf);
   }
 
-  async #decide(entry: Entry, directory: string): Promise<void> {
-    const decision = await decideAsk(this.#options.policy, entry.ask);
+  async #decide(entry: Entry): Promise<void> {
+    const decision = await decideAsk(this.#options.policy, askOf(entry.ask, this.#options.taskId));
     if (decision.action === 'escalate' || entry.closed) return;
-    const answer = await this.#send(entry.ask, decision, directory).catch((error: unknown) =>
-      this.#sendAgain(error, entry, decision, directory),
-    );
+    const answer = await this.#send(entry.ask, decision).catch((error: unknown) => this.#sendAgain(error, entry, decision));
     if (answer) this.#close(entry, answer);
   }
 
   /** An ask that is gone needs no answer; one whose answer was lost gets it again. Else it stays open for its deadline. */
-  async #sendAgain(error: unknown, entry: Entry, decision: AskDecision, directory: string): Promise<AnsweredAsk['answer'] | undefined> {
+  async #sendAgain(error: unknown, entry: Entry, decision: AskDecision): Promise<AnsweredAsk['answer'] | undefined> {
     if (isManagerError(error, 'NOT_FOUND')) return entry.answer;
-    return this.#send(entry.ask, decision, directory).catch(() => undefined);
+    return this.#send(entry.ask, decision).catch(() => undefined);
   }
 
-  async #send(ask: Ask, decision: AskDecision, directory: string): Promise<AnsweredAsk['answer']> {
-    const { server } = this.#options;
-    const options = { timeoutMs: answerTimeoutMs };
-    if (ask.kind === 'question') {
-      const answered = decision.action === 'answer';
-      await server.answerQuestion(ask.id, directory, answered ? { answers: decision.answers } : { reject: true }, options);
-      return answered ? 'answered' : 'denied';
-    }
-    // `once` always: opencode would apply `always` to every session of the server.
-    if (decision.action === 'allow') {
-      await server.answerPermission(ask.id, directory, { reply: 'once' }, options);
-      return 'allowed';
-    }
-    const message = decision.action === 'deny' ? decision.message : undefined;
-    // Without a message opencode ends the turn; with one the model goes on.
-    await server.answerPermission(ask.id, directory, { reply: 'reject', message: message ?? 'Denied by policy.' }, options);
-    return 'denied';
+  async #send(ask: AskFacts, decision: AskDecision): Promise<AnsweredAsk['answer']> {
+    const answer = answerTo(ask, decision);
+    await this.#options.server.answer(ask, answer, { timeoutMs: answerTimeoutMs });
+    return ({ allow: 'allowed', deny: 'denied', answer: 'answered' } as const)[answer.type];
   }
 
   #close(entry: Entry, answer: AnsweredAsk['answer']): void {
@@ -93,6 +81,26 @@ export class AskDesk {
     entry.answer = answer;
     this.#options.onClosed(entry.ask.id, { rejectedQuestion: entry.ask.kind === 'question' && answer === 'denied' });
   }
+}
+
+function answerTo({ kind }: AskFacts, decision: AskDecision): AskAnswer {
+  if (kind === 'question') return decision.action === 'answer' ? { type: 'answer', answers: decision.answers } : { type: 'deny' };
+  if (decision.action === 'allow') return { type: 'allow' };
+  // Without a message opencode ends the turn; with one the model goes on.
+  return { type: 'deny', message: (decision.action === 'deny' ? decision.message : undefined) ?? 'Denied by policy.' };
+}
+
+/** As a callback sees it. */
+function askOf({ kind, id, sessionId, permission, patterns, questions }: AskFacts, taskId: string): Ask {
+  return {
+    kind,
+    id,
+    sessionId,
+    taskId,
+    ...(permission !== undefined && { permission }),
+    ...(patterns && { patterns }),
+    ...(questions && { questions: questions.map(({ question, options }) => ({ question, options: options.map(({ label }) => label) })) }),
+  };
 }
 
 function recordOf({ ask, answer }: Entry): AnsweredAsk {

@@ -1,5 +1,6 @@
-import { launchServer, OpencodeManagerError, type OpencodeServer } from '@opencode-manager/core';
-import { EventMonitor } from '@opencode-manager/events';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import { serverPort, streamPort, type PoolPorts, type ServerPort, type StreamPort } from '../ports/index.ts';
+import { sessionMachine } from '../machines/index.ts';
 import { Pool } from './session-pool.ts';
 import { defaultDependencies, isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
@@ -21,31 +22,36 @@ export function createSessionPool(options: SessionPoolOptions = {}): Promise<Ses
   return createPool(options, defaultDependencies);
 }
 
-/** As {@link createSessionPool}, with time, chance and the session machine injected. */
-export async function createPool(options: SessionPoolOptions, dependencies: PoolDependencies): Promise<SessionPool> {
+/** As {@link createSessionPool}, in the world that `ports` are; the machine of sessions may be another for a test. */
+export async function createPool(
+  options: SessionPoolOptions,
+  ports: PoolPorts & Partial<Pick<PoolDependencies, 'machine'>>,
+): Promise<SessionPool> {
   options.signal?.throwIfAborted();
-  const settings = settingsOf(options, dependencies.now);
+  const dependencies: PoolDependencies = { machine: sessionMachine, ...ports };
+  const settings = settingsOf(options, () => dependencies.clock.now());
   await using started = new AsyncDisposableStack();
-  const server = await serverOf(options, started);
-  const monitor = await monitorOf(options, server, started);
-  const pool = new Pool({ server, monitor, settings, dependencies, owned: started.move() });
+  const server = await serverOf(options, dependencies, started);
+  const stream = await streamOf(options, dependencies, server, started);
+  const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
   stopWithSignal(pool, options.signal);
   return pool;
 }
 
-async function serverOf({ server = {} }: SessionPoolOptions, started: AsyncDisposableStack): Promise<OpencodeServer> {
-  if (isRunningServer(server)) return server;
-  const launched = await launchServer(server);
-  started.defer(async () => void (await launched.stop()));
+async function serverOf({ server = {} }: SessionPoolOptions, { launch }: PoolPorts, started: AsyncDisposableStack): Promise<ServerPort> {
+  if (isRunningServer(server)) return serverPort(server);
+  const launched = await launch(server);
+  started.defer(() => launched.stop());
   return launched;
 }
 
-async function monitorOf(
+async function streamOf(
   { monitor, signal }: SessionPoolOptions,
-  server: OpencodeServer,
+  { openStream }: PoolPorts,
+  server: ServerPort,
   started: AsyncDisposableStack,
-): Promise<EventMonitor> {
-  const opened = monitor ?? EventMonitor.open(server);
+): Promise<StreamPort> {
+  const opened = monitor ? streamPort(monitor) : openStream(server);
   if (!monitor) started.defer(() => opened.close());
   await opened.ready(signal ? { signal } : {});
   if (opened.state === 'live') return opened;

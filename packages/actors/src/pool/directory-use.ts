@@ -1,8 +1,8 @@
-import type { OpencodeServer } from '@opencode-manager/core';
+import type { ServerPort } from '../ports/index.ts';
 
 export interface DirectoryUseOptions {
   /** The server of the moment; asked for at each use. */
-  readonly server: () => OpencodeServer;
+  readonly server: () => ServerPort;
   /** Directories without a turn that the server may keep, besides its own. */
   readonly maxIdle: number;
 }
@@ -18,7 +18,7 @@ export class DirectoryUse {
   readonly #idle = new Set<string>();
   readonly #disposals = new Map<string, Promise<void>>();
   /** The one that has met what is idle: the next one has not. */
-  #server: OpencodeServer;
+  #server: ServerPort;
 
   constructor(options: DirectoryUseOptions) {
     this.#options = options;
@@ -52,7 +52,7 @@ export class DirectoryUse {
     }
   }
 
-  #dispose(server: OpencodeServer, directory: string): void {
+  #dispose(server: ServerPort, directory: string): void {
     this.#idle.delete(directory);
     // Where somebody else works, or the server does not answer, the directory is kept until it has been used again.
     const disposal = server.disposeDirectory(directory).then(nothing, nothing);

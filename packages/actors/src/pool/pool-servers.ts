@@ -1,7 +1,7 @@
-import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
-import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core';
 import type { ActorRefFrom } from 'xstate';
 import type { poolMachine } from '../machines/index.ts';
+import type { ServerPort, StreamNotice, StreamPort } from '../ports/index.ts';
 import { ServerKeeper, type ServerLoss } from '../recovery/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { PoolEvents } from './pool-events.ts';
@@ -11,8 +11,8 @@ import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PoolEvent } from './types.ts';
 
 export interface PoolServersOptions {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  readonly server: ServerPort;
+  readonly streamPort: StreamPort;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
   readonly actor: ActorRefFrom<typeof poolMachine>;
@@ -30,19 +30,19 @@ export class PoolServers {
 
   constructor(options: PoolServersOptions) {
     this.#options = options;
-    const { server, monitor, settings, dependencies, events } = options;
-    const { health, memory, patienceMs, inspection } = settings;
-    this.stream = new PoolStream(() => this.keeper.monitors);
+    const { server, streamPort, settings, dependencies, events } = options;
+    const { health, memory, inspection } = settings;
+    this.stream = new PoolStream(() => this.keeper.streams.map(({ handle }) => handle));
     this.keeper = new ServerKeeper({
       server,
-      monitor,
+      stream: streamPort,
+      openStream: dependencies.openStream,
+      clock: dependencies.clock,
       health,
       memory,
       inspection,
-      patienceMs,
-      now: dependencies.now,
-      onEvent: (event, source) => this.#onEvent(event, source),
-      onStream: (next) => this.stream.add(next),
+      onNotice: (notice, source) => this.#onNotice(notice, source),
+      onStream: (next) => this.stream.add(next.handle),
       onLost: (loss) => this.#onLost(loss),
       onRotating: (reason) => {
         const { generation, rssBytes } = this.keeper.context;
@@ -97,9 +97,9 @@ export class PoolServers {
     this.keeper.retireUnused();
   }
 
-  #onEvent(event: MonitorEvent, source: OpencodeServer): void {
-    this.#options.sessions.registry.route(event, source);
-    if (event.type === 'stream.gap') this.#options.events.emit({ type: 'stream.gap', generation: event.generation });
+  #onNotice(notice: StreamNotice, source: ServerPort): void {
+    this.#options.sessions.registry.notice(notice, source);
+    if (notice.type === 'stream.gap') this.#options.events.emit({ type: 'stream.gap', generation: notice.generation });
   }
 
   #onRotated(): void {
@@ -113,9 +113,9 @@ export class PoolServers {
   }
 
   /** The actor decides whether there is to be another server; the sessions are told what that means for their turns. */
-  #onPresentLost(server: OpencodeServer, error: SerializedError, isExpected: boolean): void {
+  #onPresentLost(server: ServerPort, error: SerializedError, isExpected: boolean): void {
     const { actor, settings, dependencies, isStopping } = this.#options;
-    const recovery = { atMs: dependencies.now(), jitter: 2 * dependencies.random() - 1 };
+    const recovery = { atMs: dependencies.clock.now(), jitter: 2 * dependencies.random() - 1 };
     const recovers = settings.recovers && !isStopping() && !isExpected;
     actor.send({ type: 'server.exited', error, ...(recovers && { recovery }) });
     const { value, context } = actor.getSnapshot();
@@ -124,7 +124,7 @@ export class PoolServers {
     this.#tell(server, 'server.exited', context.error ?? error);
   }
 
-  #tell(server: OpencodeServer, type: 'server.interrupted' | 'server.exited', error: SerializedError): void {
+  #tell(server: ServerPort, type: 'server.interrupted' | 'server.exited', error: SerializedError): void {
     for (const host of this.#options.sessions.registry.on(server)) host.send({ type, error });
   }
 

@@ -1,4 +1,4 @@
-import { OpencodeManagerError, type CallOptions, type OpencodeServer, type Session } from '@opencode-manager/core';
+import { OpencodeManagerError, type CallOptions, type Session } from '@opencode-manager/core';
 import type { SessionHost } from '../session/session-host.ts';
 import type { Task, TaskResult } from '../task/types.ts';
 import type { PooledSession } from './types.ts';
@@ -24,14 +24,14 @@ export interface PooledSessionParts {
 export function createPooledSession(parts: PooledSessionParts): PooledSession {
   const { host, release, forget } = parts;
   const lease = new Lease(host);
-  let found: { readonly on: OpencodeServer; readonly session: Promise<Session> } | undefined;
+  let found: { readonly on: typeof host.server.handle; readonly session: Promise<Session> } | undefined;
   const session = () => {
     // Another one after a recovery or a rotation.
-    const on = host.server;
+    const on = host.server.handle;
     if (found?.on !== on) found = { on, session: on.getSession(host.id, { directory: host.directory }) };
     return found.session;
   };
-  const abort = async (options: CallOptions = {}) => (host.taskId === null ? (await session()).abort(options) : abortTurn(host));
+  const abort = async (options: CallOptions = {}) => (host.taskId === null ? host.operations.settle(options) : abortTurn(host));
   return {
     id: host.id,
     directory: host.directory,
@@ -39,10 +39,10 @@ export function createPooledSession(parts: PooledSessionParts): PooledSession {
     ...readsOf(session),
     ...changesOf(host, session),
     abort,
-    isAlive: async (options) => host.state !== 'dead' && isKnown(host.server, host, options),
+    isAlive: async (options) => host.state !== 'dead' && host.operations.exists(options),
     async delete(options) {
       if (host.taskId !== null) await abortTurn(host);
-      await (await session()).delete(options);
+      await host.operations.delete(options);
       lease.end(forget);
     },
     snapshot: () => host.snapshot(),
@@ -119,12 +119,4 @@ async function abortTurn(host: SessionHost): Promise<void> {
   await over;
   if (host.state !== 'dead') return;
   throw new OpencodeManagerError('ABORT_UNCONFIRMED', `Session ${host.id} did not become idle after an abort. Do not use it again.`);
-}
-
-function isKnown(server: OpencodeServer, { id, directory }: SessionHost, options: CallOptions | undefined): Promise<boolean> {
-  const known = server.operations(id, directory).info(options);
-  return known.then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,32 +1,11 @@
-import { realpathSync, statSync, type Stats } from 'node:fs';
-import { OpencodeManagerError, type ErrorCode, type OpencodeServer, type TurnRequest } from '@opencode-manager/core';
-
-/** The real path of a directory. @throws `DIRECTORY_MISSING` */
-export function existingDirectory(directory: string): string {
-  const found = lookAt(directory);
-  if (found?.isDirectory()) return realpathSync.native(directory);
-  throw new OpencodeManagerError(
-    'DIRECTORY_MISSING',
-    `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`,
-    {
-      details: { field: 'directory', value: directory },
-    },
-  );
-}
-
-function lookAt(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch {
-    return undefined;
-  }
-}
+import { OpencodeManagerError, type ErrorCode, type TurnRequest } from '@opencode-manager/core';
+import type { ServerPort } from '../ports/index.ts';
 
 /**
  * Checks what a turn names against what the directory's configuration offers: opencode accepts a turn with an unknown
  * model and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN`
  */
-export async function assertOffered(server: OpencodeServer, directory: string, turn: TurnRequest, signal: AbortSignal): Promise<void> {
+export async function assertOffered(server: ServerPort, directory: string, turn: TurnRequest, signal: AbortSignal): Promise<void> {
   const { model, agent } = turn;
   if (model === undefined && agent === undefined && turn.kind !== 'command') return;
   const { models, agents, commands } = await server.catalogue(directory, { signal });

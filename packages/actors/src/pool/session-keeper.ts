@@ -17,7 +17,7 @@ export interface SessionKeeperOptions {
 
 /** Creates, lends and retires the sessions of a pool. */
 export class SessionKeeper {
-  readonly registry = new SessionRegistry();
+  readonly registry = new SessionRegistry((server) => this.#options.servers().streamOf(server));
   readonly #options: SessionKeeperOptions;
   readonly #machine: PoolDependencies['machine'];
   /** Sessions at rest that are not lent, oldest first: candidates for retirement. */
@@ -37,7 +37,7 @@ export class SessionKeeper {
   async create(directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
     const { servers, settings, dependencies, onChange, onRest, onRetry } = this.#options;
     const { server } = servers();
-    const operations = await server.createOperations({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
+    const operations = await server.createSession({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) });
     const host: SessionHost = new SessionHost({
       server,
       operations,
@@ -45,8 +45,8 @@ export class SessionKeeper {
       limits: settings.limits,
       runaway: settings.runaway,
       inspection: settings.inspection,
-      streamLive: servers().monitor.state === 'live',
-      now: dependencies.now,
+      streamLive: servers().stream.state === 'live',
+      clock: dependencies.clock,
       onChange,
       onRest,
       onRetry,
@@ -86,8 +86,8 @@ export class SessionKeeper {
 
   /** Takes a session without a turn over to the server of the moment, which has its history. */
   reattach(host: SessionHost): void {
-    const { server, monitor } = this.#options.servers();
-    host.reattach(server, monitor.state === 'live');
+    const { server, stream } = this.#options.servers();
+    if (host.reattach(server, stream.state === 'live')) this.registry.refollow(host);
   }
 
   reattachAll(): void {

@@ -3,6 +3,7 @@ import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
 import { defaultSessionLimits, has, isRateLimit, poolMachine, type LostTask } from '../machines/index.ts';
+import type { ServerPort, StreamPort } from '../ports/index.ts';
 import { isPassing } from '../session/refusals.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import { parseTask } from '../task/schema.ts';
@@ -23,8 +24,8 @@ import { TaskTurns } from './task-turns.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 
 export interface PoolParts {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  readonly server: ServerPort;
+  readonly stream: StreamPort;
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
   /** What the pool opened itself, and closes. */
@@ -59,11 +60,11 @@ export class Pool implements SessionPool {
   #recovery = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
 
-  constructor({ server, monitor, settings, dependencies, owned }: PoolParts) {
+  constructor({ server, stream, settings, dependencies, owned }: PoolParts) {
     this.#settings = settings;
     this.#dependencies = dependencies;
     this.#owned = owned;
-    this.#events = new PoolEvents(dependencies.now);
+    this.#events = new PoolEvents(() => Math.floor(dependencies.clock.now()));
     this.#keeper = new SessionKeeper({
       servers: () => this.#servers.keeper,
       settings,
@@ -75,7 +76,7 @@ export class Pool implements SessionPool {
     this.#actor = this.#startActor();
     this.#servers = new PoolServers({
       server,
-      monitor,
+      streamPort: stream,
       settings,
       dependencies,
       actor: this.#actor,
@@ -83,14 +84,14 @@ export class Pool implements SessionPool {
       events: this.#events,
       isStopping: () => this.#stopping !== undefined,
     });
-    this.#directories = new DirectoryUse({ server: () => this.server, maxIdle: settings.maxIdleDirectories });
+    this.#directories = new DirectoryUse({ server: () => this.#servers.keeper.server, maxIdle: settings.maxIdleDirectories });
     this.#turns = new TaskTurns({
       servers: this.#servers.keeper,
       sessions: this.#keeper,
       directories: this.#directories,
       settings,
-      messageIds: createMessageIds({ now: dependencies.now, random: dependencies.random }),
-      now: dependencies.now,
+      messageIds: createMessageIds({ now: () => Math.floor(dependencies.clock.now()), random: dependencies.random }),
+      now: () => dependencies.clock.now(),
       onStarted: ({ id, attempt }, { id: sessionId, directory }) =>
         this.#events.emit({ type: 'task.started', taskId: id, sessionId, directory, attempt }),
     });
@@ -98,15 +99,15 @@ export class Pool implements SessionPool {
   }
 
   get server(): OpencodeServer {
-    return this.#servers.keeper.server;
+    return this.#servers.keeper.server.handle;
   }
 
   serverOf(sessionId: string): OpencodeServer {
-    return this.#keeper.registry.get(sessionId)?.server ?? this.server;
+    return (this.#keeper.registry.get(sessionId)?.server ?? this.#servers.keeper.server).handle;
   }
 
   get monitor(): EventMonitor {
-    return this.#servers.keeper.monitor;
+    return this.#servers.keeper.stream.handle;
   }
 
   get events(): PoolEventStream {
@@ -131,10 +132,13 @@ export class Pool implements SessionPool {
     return runAll(async (task, signal) => this.submit(task, { signal }).settled.promise, tasks, this.#settings.maxSessions, options.signal);
   }
 
-  async createSession(title?: string, { directory = this.server.directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
+  async createSession(
+    title?: string,
+    { directory = this.#servers.keeper.server.directory }: { readonly directory?: string } = {},
+  ): Promise<PooledSession> {
     while (this.#state === 'recovering') await this.#recovery.promise;
     this.#assertRunning();
-    const place = await this.server.checkDirectory(directory);
+    const place = await this.#servers.keeper.server.checkDirectory(directory);
     await this.#directories.enter(place);
     try {
       return this.#lend(await this.#keeper.create(place, title));
@@ -212,7 +216,11 @@ export class Pool implements SessionPool {
       },
     });
     const { maxSessions, restartLimits, inspection } = this.#settings;
-    const actor = createActor(machine, { input: { maxSessions, restartLimits }, ...inspection(machine, 'pool') });
+    const actor = createActor(machine, {
+      input: { maxSessions, restartLimits },
+      clock: this.#dependencies.clock,
+      ...inspection(machine, 'pool'),
+    });
     actor.subscribe({ next: (snapshot) => this.#onState(snapshot), error: (error) => this.#onActorError(error) });
     return actor.start();
   }
@@ -227,7 +235,7 @@ export class Pool implements SessionPool {
 
   #createRun(task: Task, bound: SessionHost | undefined): TaskRun {
     const id = this.#ids.take(task.id);
-    const run = createTaskRun(id, task, this.#dependencies.now(), bound);
+    const run = createTaskRun(id, task, this.#dependencies.clock.now(), bound);
     this.#runs.set(id, run);
     return run;
   }
@@ -274,7 +282,7 @@ export class Pool implements SessionPool {
     if (!isPassing(error)) return this.#finishWithout(run, 'failed', serialized);
     if (run.bound) return this.#finishWithout(run, 'interrupted', serialized);
     const jitter = 2 * this.#dependencies.random() - 1;
-    this.#actor.send({ type: 'task.crashed', ...run.place, error: serialized, atMs: this.#dependencies.now(), jitter });
+    this.#actor.send({ type: 'task.crashed', ...run.place, error: serialized, atMs: this.#dependencies.clock.now(), jitter });
   }
 
   /** The server was lost before the turn was sent: the same try goes on with the next server. */
@@ -369,7 +377,7 @@ export class Pool implements SessionPool {
 
   /** A provider that says no to one turn says it to all: new ones wait, for as long as one turn would. */
   #pause(nextAtMs: number, tooMany: boolean): void {
-    const atMs = this.#dependencies.now();
+    const atMs = this.#dependencies.clock.now();
     const longestMs = this.#settings.limits.maxRetryWaitMs ?? defaultSessionLimits.maxRetryWaitMs;
     this.#actor.send({ type: 'provider.paused', atMs, untilMs: Math.min(nextAtMs, atMs + longestMs), isRateLimit: tooMany });
   }

@@ -1,20 +1,18 @@
 import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
-import { defaultRestartLimits, defaultSessionLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import { systemPorts, type PoolPorts } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
 
-/** What is injected for tests: time, chance and the machine of sessions. */
-export interface PoolDependencies {
-  readonly now: () => number;
-  /** A number in [0, 1). */
-  readonly random: () => number;
+/** What is injected: the world, and the machine of sessions. */
+export interface PoolDependencies extends PoolPorts {
   readonly machine: typeof sessionMachine;
 }
 
-export const defaultDependencies: PoolDependencies = { now: Date.now, random: Math.random, machine: sessionMachine };
+export const defaultDependencies: PoolDependencies = { ...systemPorts, machine: sessionMachine };
 
 /** The options of a pool, with every default filled in. */
 export interface PoolSettings {
@@ -25,8 +23,6 @@ export interface PoolSettings {
   readonly agent: string | undefined;
   readonly taskTimeoutMs: number | null;
   readonly limits: Partial<SessionLimits>;
-  /** How long a delta may wait to be joined with those that follow, in milliseconds: a turn needs its text, not its pace. */
-  readonly patienceMs: number;
   readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
@@ -54,8 +50,6 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,
     limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
-    // A delta is a sign of life, too: a stall is suspected so much too early at most.
-    patienceMs: (stallTimeoutMs ?? defaultSessionLimits.stallTimeoutMs) / 20,
     runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,

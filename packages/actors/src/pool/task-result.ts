@@ -1,4 +1,4 @@
-import type { SerializedError } from '@opencode-manager/core';
+import type { SerializedError, TurnProof } from '@opencode-manager/core';
 import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult, Usage } from '../task/types.ts';
 import type { TaskRun } from './task-run.ts';
@@ -23,9 +23,9 @@ export function resultOfTurn(run: TaskRun, report: TurnReport, context: ResultCo
     output: summary.output,
     usage: summary.usage,
     cost_usd: summary.costUsd,
-    duration_ms: endedAtMs - startedAtMs,
-    queued_ms: startedAtMs - run.queuedAtMs,
-    proof: finished.proof,
+    duration_ms: Math.round(endedAtMs - startedAtMs),
+    queued_ms: Math.round(startedAtMs - run.queuedAtMs),
+    proof: wholeTimes(finished.proof),
     asks,
     gaps: finished.gaps,
     retries: finished.retries,
@@ -47,8 +47,8 @@ export function resultWithoutTurn(run: TaskRun, outcome: Outcome, error: Seriali
     output: '',
     usage: noUsage,
     cost_usd: 0,
-    duration_ms: context.now - startedAtMs,
-    queued_ms: startedAtMs - run.queuedAtMs,
+    duration_ms: Math.round(context.now - startedAtMs),
+    queued_ms: Math.round(startedAtMs - run.queuedAtMs),
     proof: null,
     asks: [],
     gaps: 0,
@@ -67,6 +67,13 @@ export function resultOfInterruption(
   context: ResultContext,
 ): TaskResult {
   return { ...resultOfTurn(run, report, context), outcome, error, workspace_may_be_half_changed: true };
+}
+
+/** Times inside are finer than a millisecond, so that no two are the same; results have whole ones. */
+function wholeTimes(proof: TurnProof | null): TurnProof | null {
+  if (!proof) return null;
+  const whole = Object.entries(proof).map(([signal, { atMs, source }]) => [signal, { atMs: Math.floor(atMs), source }]);
+  return Object.fromEntries(whole) as TurnProof;
 }
 
 function lossesOf({ earlier, halfChanged }: TaskRun): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {

@@ -1,13 +1,13 @@
 import type { SerializedError, TurnRequest } from '@opencode-manager/core';
-import { explainFullDisk, isManagerError, OpencodeManagerError, toManagerError } from '@opencode-manager/core';
-import type { MessageIds, MessageWithParts } from '@opencode-manager/core/protocol';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
+import type { MessageHistory, MessageIds } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
-import { assertOffered, existingDirectory } from './preflight.ts';
+import { assertOffered } from './preflight.ts';
 import type { DirectoryUse } from './directory-use.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import type { PoolSettings } from './settings.ts';
@@ -87,7 +87,7 @@ export class TaskTurns {
   async #directoryOf({ task }: TaskRun): Promise<string> {
     const { servers, settings } = this.#options;
     if (task.directory === undefined && !settings.reuse) return servers.server.directory;
-    return existingDirectory(task.directory ?? servers.server.directory);
+    return servers.server.realDirectory(task.directory ?? servers.server.directory);
   }
 
   #sessionFor(run: TaskRun, directory: string, fresh: boolean): Promise<SessionHost> {
@@ -121,7 +121,7 @@ export class TaskTurns {
     }
     this.#options.sessions.rest(host);
     if (error?.code === 'SESSION_ACTOR_FAILED') throw OpencodeManagerError.from(error);
-    return resultOfTurn(run, await explained(report, host.server.stateDir), this.#resultContext());
+    return resultOfTurn(run, await explained(report, host), this.#resultContext());
   }
 
   /** The server was lost under a turn, and another one has its messages: they tell what is left to do. */
@@ -143,7 +143,7 @@ export class TaskTurns {
     return this.#conclude(run, host, await host.resume(), request);
   }
 
-  async #retry(run: TaskRun, interruption: Interruption, history: readonly MessageWithParts[]): Promise<TaskResult | undefined> {
+  async #retry(run: TaskRun, interruption: Interruption, history: readonly MessageHistory[]): Promise<TaskResult | undefined> {
     const { host, report } = interruption;
     if (!this.#mayRetry(run)) return this.#giveUp(run, interruption, report);
     const reverted = await this.#revert(interruption, run.calls.signal);
@@ -172,8 +172,7 @@ export class TaskTurns {
     const { server } = this.#options.servers;
     if (!server.snapshots) return false;
     try {
-      const session = await server.getSession(host.id, { directory: host.directory, signal });
-      await session.revertMessage(request.messageId, { signal });
+      await server.session(host.id, host.directory).revert(request.messageId, { signal });
       return true;
     } catch (error) {
       // Lost once more: the task is held again, and tries again.
@@ -189,17 +188,16 @@ export class TaskTurns {
 }
 
 /** A full disk shows in a turn as a failure of opencode's database. */
-async function explained(report: TurnReport, stateDir: string): Promise<TurnReport> {
+async function explained(report: TurnReport, { server }: SessionHost): Promise<TurnReport> {
   const { finished } = report;
   if (finished.outcome !== 'failed' || !finished.error) return report;
-  const error = await explainFullDisk(OpencodeManagerError.from(finished.error), stateDir);
-  return { ...report, finished: { ...finished, error: toManagerError(error).toJSON() } };
+  return { ...report, finished: { ...finished, error: await server.explain(finished.error) } };
 }
 
 /** Undefined for a session that went with the state directory: what became of its turn cannot be told any more. */
-async function historyOf({ operations }: SessionHost, signal: AbortSignal): Promise<readonly MessageWithParts[] | undefined> {
+async function historyOf({ operations }: SessionHost, signal: AbortSignal): Promise<readonly MessageHistory[] | undefined> {
   try {
-    return await operations.messages({}, { signal });
+    return await operations.history({ signal });
   } catch (error) {
     if (isManagerError(error, 'NOT_FOUND')) return undefined;
     throw error;

@@ -34,19 +34,15 @@ export function streamPort(monitor: EventMonitor): StreamPort {
 /** Opens the event monitor of a server. */
 export const openStreamPort: OpenStreamPort = ({ handle }) => streamPort(EventMonitor.open(handle));
 
+const notices: { readonly [Type in Noticed['type']]: (event: Extract<Noticed, { type: Type }>) => StreamNotice } = {
+  'stream.gap': ({ type, generation, reason }) => ({ type, generation, reason }),
+  'stream.live': ({ type, generation }) => ({ type, generation }),
+  'stream.failed': ({ type, error }) => ({ type, error }),
+  'session.created': ({ type, data: { session } }) => ({ type, sessionId: session.id, parentId: session.parentID ?? null }),
+  'server.disposed': ({ directory }) => ({ type: 'directory.disposed', directory: directory ?? null }),
+};
+
 function noticeOf(event: Noticed): StreamNotice {
-  switch (event.type) {
-    case 'stream.gap':
-      return { type: 'stream.gap', generation: event.generation, reason: event.reason };
-    case 'stream.live':
-      return { type: 'stream.live', generation: event.generation };
-    case 'stream.failed':
-      return { type: 'stream.failed', error: event.error };
-    case 'session.created': {
-      const { id, parentID } = event.data.session;
-      return { type: 'session.created', sessionId: id, parentId: parentID ?? null };
-    }
-    case 'server.disposed':
-      return { type: 'directory.disposed', directory: event.directory ?? null };
-  }
+  const translate = notices[event.type] as (event: Noticed) => StreamNotice;
+  return translate(event);
 }

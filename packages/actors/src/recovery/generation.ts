@@ -1,20 +1,19 @@
-import { OpencodeManagerError, type OpencodeServer, type SerializedError, type ServerExit } from '@opencode-manager/core';
-import type { EventMonitor, MonitorEvent } from '@opencode-manager/events';
+import { OpencodeManagerError, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import type { Clock, ServerPort, StreamNotice, StreamPort } from '../ports/index.ts';
 import { HealthWatch, type HealthCheck } from './health-watch.ts';
 
 /** The system closes a dead server's connections before it tells of its death; a stream that hangs elsewhere is not waited for. */
 const lastWordsMs = 100;
 
 export interface GenerationOptions {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  readonly server: ServerPort;
+  readonly stream: StreamPort;
+  readonly clock: Clock;
   /** When a server that does not answer counts as lost; never, when absent. */
   readonly health: HealthCheck | undefined;
   /** Wait between two readings of its memory, in milliseconds. */
   readonly memoryCheckMs: number;
-  /** How long a delta may wait to be joined with those that follow, in milliseconds: a turn needs its text, not its pace. */
-  readonly patienceMs: number;
-  readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
+  readonly onNotice: (notice: StreamNotice, server: ServerPort) => void;
   /** Gone or of no use; told once. Expected: somebody stopped it. */
   readonly onLost: (generation: Generation, error: SerializedError, isExpected: boolean) => void;
   readonly onMemory: (generation: Generation, rssBytes: number) => void;
@@ -22,21 +21,21 @@ export interface GenerationOptions {
 
 /** One server that a pool works on, with its event stream and what watches over both. */
 export class Generation {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  readonly server: ServerPort;
+  readonly stream: StreamPort;
   readonly #options: GenerationOptions;
   readonly #stopListening: () => void;
   #health: HealthWatch | undefined;
-  #memoryTimer: NodeJS.Timeout | undefined;
+  #memoryTimer: unknown;
   #lost = false;
   #unwatched = false;
 
   constructor(options: GenerationOptions) {
-    const { monitor, server, patienceMs, onEvent } = options;
+    const { stream, server, onNotice } = options;
     this.#options = options;
     this.server = server;
-    this.monitor = monitor;
-    this.#stopListening = monitor.on({}, (event) => onEvent(event, server), { patienceMs });
+    this.stream = stream;
+    this.#stopListening = stream.watch((notice) => onNotice(notice, server));
   }
 
   get isLost(): boolean {
@@ -45,15 +44,15 @@ export class Generation {
 
   /** Resolves when its events arrive. @throws `STREAM_UNAVAILABLE`, `SERVER_EXITED` */
   async ready(): Promise<void> {
-    await Promise.race([this.monitor.ready(), this.#rejectAtExit()]);
+    await Promise.race([this.stream.ready(), this.#rejectAtExit()]);
   }
 
   /** From now on its end is noticed. */
   watch(): void {
-    const { server, monitor } = this;
-    const { health: check, memoryCheckMs } = this.#options;
-    if (check) this.#health = new HealthWatch({ server, monitor, check, onWedged: (error) => this.#lose(error, false) });
-    this.#memoryTimer = setInterval(() => void this.#readMemory(), memoryCheckMs).unref();
+    const { server, stream } = this;
+    const { health: check, clock } = this.#options;
+    if (check) this.#health = new HealthWatch({ server, stream, clock, check, onWedged: (error) => this.#lose(error, false) });
+    this.#scheduleMemory();
     void server.exited.then((exit) => this.#loseAtExit(exit));
   }
 
@@ -61,13 +60,20 @@ export class Generation {
   unwatch(): void {
     this.#unwatched = true;
     this.#health?.stop();
-    clearInterval(this.#memoryTimer);
+    this.#options.clock.clearTimeout(this.#memoryTimer);
     this.#stopListening();
+  }
+
+  #scheduleMemory(): void {
+    const { clock, memoryCheckMs } = this.#options;
+    this.#memoryTimer = clock.setTimeout(() => void this.#readMemory(), memoryCheckMs, { background: true });
   }
 
   async #readMemory(): Promise<void> {
     const rssBytes = await this.server.residentBytes();
-    if (rssBytes > 0 && !this.#lost && !this.#unwatched) this.#options.onMemory(this, rssBytes);
+    if (this.#lost || this.#unwatched) return;
+    this.#scheduleMemory();
+    if (rssBytes > 0) this.#options.onMemory(this, rssBytes);
   }
 
   /** What the server wrote last comes before the end of its stream, and belongs to the turns that are lost with it. */
@@ -77,12 +83,13 @@ export class Generation {
   }
 
   async #streamEnd(): Promise<void> {
-    if (this.#unwatched || this.monitor.state !== 'live') return;
+    if (this.#unwatched || this.stream.state !== 'live') return;
+    const { clock } = this.#options;
     const over = Promise.withResolvers<void>();
-    const stop = this.monitor.on({ type: 'stream.*' }, () => over.resolve());
-    const timer = setTimeout(over.resolve, lastWordsMs);
+    const stop = this.stream.watch(({ type }) => type.startsWith('stream.') && over.resolve());
+    const timer = clock.setTimeout(() => over.resolve(), lastWordsMs);
     await over.promise;
-    clearTimeout(timer);
+    clock.clearTimeout(timer);
     stop();
   }
 
@@ -90,7 +97,7 @@ export class Generation {
     if (this.#lost || this.#unwatched) return;
     this.#lost = true;
     this.#health?.stop();
-    clearInterval(this.#memoryTimer);
+    this.#options.clock.clearTimeout(this.#memoryTimer);
     this.#options.onLost(this, error, isExpected);
   }
 

@@ -1,5 +1,5 @@
-import { isManagerError, OpencodeManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
-import type { EventMonitor } from '@opencode-manager/events';
+import { isManagerError, OpencodeManagerError, type SerializedError } from '@opencode-manager/core';
+import type { Clock, ServerPort, StreamPort } from '../ports/index.ts';
 
 /** When a server that runs and does not answer counts as lost. A busy server has needed more than 2 s for an answer. */
 export interface HealthCheck {
@@ -14,8 +14,9 @@ export interface HealthCheck {
 export const defaultHealthCheck: HealthCheck = { intervalMs: 5000, timeoutMs: 5000, strikes: 3 };
 
 export interface HealthWatchOptions {
-  readonly server: Pick<OpencodeServer, 'health' | 'output'>;
-  readonly monitor: Pick<EventMonitor, 'stats'>;
+  readonly server: Pick<ServerPort, 'health' | 'output'>;
+  readonly stream: Pick<StreamPort, 'lastRecordAtMs'>;
+  readonly clock: Clock;
   readonly check: HealthCheck;
   readonly onWedged: (error: SerializedError) => void;
 }
@@ -27,7 +28,7 @@ export interface HealthWatchOptions {
 export class HealthWatch {
   readonly #options: HealthWatchOptions;
   readonly #stopped = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: unknown;
   #strikes = 0;
   /** Start of the first probe of those that got no answer. */
   #silentSinceMs = 0;
@@ -39,16 +40,17 @@ export class HealthWatch {
 
   stop(): void {
     this.#stopped.abort();
-    clearTimeout(this.#timer);
+    this.#options.clock.clearTimeout(this.#timer);
   }
 
   #schedule(): void {
     if (this.#stopped.signal.aborted) return;
-    this.#timer = setTimeout(() => void this.#look(), this.#options.check.intervalMs).unref();
+    const { clock, check } = this.#options;
+    this.#timer = clock.setTimeout(() => void this.#look(), check.intervalMs, { background: true });
   }
 
   async #look(): Promise<void> {
-    const startedAtMs = Date.now();
+    const startedAtMs = this.#options.clock.now();
     if (this.#heardSince(startedAtMs - this.#options.check.intervalMs) || (await this.#answers())) this.#strikes = 0;
     else if (!this.#stopped.signal.aborted) this.#strike(startedAtMs);
     this.#schedule();
@@ -60,14 +62,14 @@ export class HealthWatch {
       this.#silentSinceMs = startedAtMs;
     }
     this.#strikes += 1;
-    const { check, onWedged } = this.#options;
+    const { check, clock, onWedged } = this.#options;
     if (this.#strikes < check.strikes || this.#heardSince(this.#silentSinceMs)) return;
     this.stop();
-    onWedged(this.#error(Date.now() - this.#silentSinceMs));
+    onWedged(this.#error(Math.round(clock.now() - this.#silentSinceMs)));
   }
 
   #heardSince(atMs: number): boolean {
-    const { lastRecordAtMs } = this.#options.monitor.stats;
+    const { lastRecordAtMs } = this.#options.stream;
     return lastRecordAtMs !== null && lastRecordAtMs >= atMs;
   }
 

@@ -1,8 +1,8 @@
-import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
-import { EventMonitor, type MonitorEvent } from '@opencode-manager/events';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core';
 import { createActor, type ActorRefFrom } from 'xstate';
 import { serverMachine, type MemoryLimit, type RotationReason, type ServerContext } from '../machines/index.ts';
 import type { Inspection } from '../pool/inspection.ts';
+import type { Clock, OpenStreamPort, ServerPort, StreamNotice, StreamPort } from '../ports/index.ts';
 import { Generation } from './generation.ts';
 import type { HealthCheck } from './health-watch.ts';
 
@@ -13,31 +13,30 @@ export interface MemoryCheck {
 }
 
 export interface ServerKeeperOptions {
-  readonly server: OpencodeServer;
-  readonly monitor: EventMonitor;
+  readonly server: ServerPort;
+  readonly stream: StreamPort;
+  readonly openStream: OpenStreamPort;
+  readonly clock: Clock;
   /** When a server that does not answer counts as lost; never, when absent. */
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
   readonly inspection: Inspection;
-  /** How long a delta may wait, in milliseconds. */
-  readonly patienceMs: number;
-  readonly now: () => number;
-  readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
+  readonly onNotice: (notice: StreamNotice, server: ServerPort) => void;
   /** A server is gone or of no use: the present one, or one that retires. Told once. Expected: somebody stopped it. */
   readonly onLost: (loss: ServerLoss) => void;
   /** The event stream of a further server; told before the one before it ends. */
-  readonly onStream: (monitor: EventMonitor) => void;
+  readonly onStream: (stream: StreamPort) => void;
   readonly onRotating: (reason: RotationReason) => void;
   /** Another server takes work now; the one before it retires. */
   readonly onRotated: () => void;
   readonly onRotationFailed: (error: SerializedError) => void;
   readonly onRetired: (generation: number) => void;
   /** Whether a turn is in flight there. */
-  readonly isUsed: (server: OpencodeServer) => boolean;
+  readonly isUsed: (server: ServerPort) => boolean;
 }
 
 export interface ServerLoss {
-  readonly server: OpencodeServer;
+  readonly server: ServerPort;
   readonly error: SerializedError;
   readonly isExpected: boolean;
   /** It was the one that takes work. */
@@ -57,7 +56,7 @@ export class ServerKeeper {
   #present: Generation;
   /** With their numbers. */
   readonly #retiring = new Map<Generation, number>();
-  readonly #lingering = new Map<Generation, NodeJS.Timeout>();
+  readonly #lingering = new Map<Generation, unknown>();
   /** The start of the next server beside the present one. */
   #starting: Promise<void> | undefined;
   #pastGaps = 0;
@@ -66,24 +65,33 @@ export class ServerKeeper {
   constructor(options: ServerKeeperOptions) {
     this.#options = options;
     const machine = serverMachine.provide({ actions: { startNext: () => this.#startNext() } });
-    this.#actor = createActor(machine, { input: { memory: options.memory.limit }, ...options.inspection(machine, 'server') });
+    this.#actor = createActor(machine, {
+      input: { memory: options.memory.limit },
+      clock: options.clock,
+      ...options.inspection(machine, 'server'),
+    });
     this.#actor.start();
-    this.#present = this.#generation(options.server, options.monitor);
+    this.#present = this.#generation(options.server, options.stream);
     this.#present.watch();
     this.#sendReady();
   }
 
-  get server(): OpencodeServer {
+  get server(): ServerPort {
     return this.#present.server;
   }
 
-  get monitor(): EventMonitor {
-    return this.#present.monitor;
+  get stream(): StreamPort {
+    return this.#present.stream;
+  }
+
+  /** The event stream of a server that may have a turn. */
+  streamOf(server: ServerPort): StreamPort | undefined {
+    return [this.#present, ...this.#retiring.keys()].find((one) => one.server === server)?.stream;
   }
 
   /** The event streams of all servers that may have a turn. */
-  get monitors(): readonly EventMonitor[] {
-    return [this.#present, ...this.#retiring.keys()].map(({ monitor }) => monitor).filter(({ state }) => state !== 'closed');
+  get streams(): readonly StreamPort[] {
+    return [this.#present, ...this.#retiring.keys()].map(({ stream }) => stream).filter(({ state }) => state !== 'closed');
   }
 
   get state(): string {
@@ -96,7 +104,7 @@ export class ServerKeeper {
 
   /** Gaps of all event streams so far. */
   get gaps(): number {
-    return [this.#present, ...this.#retiring.keys()].reduce((sum, { monitor }) => sum + monitor.gaps, this.#pastGaps);
+    return [this.#present, ...this.#retiring.keys()].reduce((sum, { stream }) => sum + stream.gaps, this.#pastGaps);
   }
 
   /** True from the loss of the present server until the next one is in its place. */
@@ -143,21 +151,21 @@ export class ServerKeeper {
     this.#actor.send({ type: 'server.stop' });
     this.#present.unwatch();
     await Promise.all([...this.#retiring.keys()].map((generation) => this.#retire(generation)));
-    if (this.monitor !== this.#options.monitor) await this.monitor.close();
+    if (this.stream !== this.#options.stream) await this.stream.close();
   }
 
-  #generation(server: OpencodeServer, monitor: EventMonitor): Generation {
-    const { health, memory, patienceMs, onEvent, now } = this.#options;
+  #generation(server: ServerPort, stream: StreamPort): Generation {
+    const { health, memory, clock, onNotice } = this.#options;
     return new Generation({
       server,
-      monitor,
+      stream,
+      clock,
       health,
       memoryCheckMs: memory.checkMs,
-      patienceMs,
-      onEvent,
+      onNotice,
       onLost: (generation, error, isExpected) => this.#onLost(generation, error, isExpected),
       onMemory: (generation, rssBytes) => {
-        if (generation === this.#present) this.#actor.send({ type: 'server.memory', rssBytes, atMs: now() });
+        if (generation === this.#present) this.#actor.send({ type: 'server.memory', rssBytes, atMs: clock.now() });
       },
     });
   }
@@ -181,20 +189,20 @@ export class ServerKeeper {
 
   #onRotationFailed(error: SerializedError): void {
     if (this.#closed) return;
-    this.#actor.send({ type: 'rotation.failed', error, atMs: this.#options.now() });
+    this.#actor.send({ type: 'rotation.failed', error, atMs: this.#options.clock.now() });
     this.#options.onRotationFailed(error);
   }
 
   /** Puts a server in the place of the present one when its events arrive; one that they do not come from is ended. */
-  async #adopt(server: OpencodeServer): Promise<void> {
-    const monitor = EventMonitor.open(server);
-    const next = this.#generation(server, monitor);
+  async #adopt(server: ServerPort): Promise<void> {
+    const stream = this.#options.openStream(server);
+    const next = this.#generation(server, stream);
     try {
       await next.ready();
       if (this.#closed) throw new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped while its next server came up.');
     } catch (error) {
       next.unwatch();
-      await monitor.close();
+      await stream.close();
       await server.retire().catch(() => undefined);
       throw error;
     }
@@ -206,7 +214,7 @@ export class ServerKeeper {
     const { generation } = this.context;
     this.#present = next;
     next.watch();
-    this.#options.onStream(next.monitor);
+    this.#options.onStream(next.stream);
     if (previous.isLost) void this.#endStream(previous);
     else this.#retiring.set(previous, generation);
     this.#sendReady();
@@ -218,12 +226,13 @@ export class ServerKeeper {
   /** What a turn sends behind its end is to arrive too. */
   #retireSoon(generation: Generation): void {
     if (this.#lingering.has(generation)) return;
-    const timer = setTimeout(() => void this.#retire(generation), generation.isLost ? 0 : lingerMs);
+    const { clock } = this.#options;
+    const timer = clock.setTimeout(() => void this.#retire(generation), generation.isLost ? 0 : lingerMs);
     this.#lingering.set(generation, timer);
   }
 
   async #retire(generation: Generation): Promise<void> {
-    clearTimeout(this.#lingering.get(generation));
+    this.#options.clock.clearTimeout(this.#lingering.get(generation));
     this.#lingering.delete(generation);
     const number = this.#retiring.get(generation);
     if (number === undefined) return;
@@ -238,8 +247,8 @@ export class ServerKeeper {
   /** Readers of a stream see its end when the next one is there already. */
   async #endStream(generation: Generation): Promise<void> {
     generation.unwatch();
-    this.#pastGaps += generation.monitor.gaps;
-    await generation.monitor.close();
+    this.#pastGaps += generation.stream.gaps;
+    await generation.stream.close();
   }
 
   #onLost(generation: Generation, error: SerializedError, isExpected: boolean): void {
@@ -251,6 +260,6 @@ export class ServerKeeper {
   }
 
   #sendReady(): void {
-    this.#actor.send({ type: 'server.ready', atMs: this.#options.now() });
+    this.#actor.send({ type: 'server.ready', atMs: this.#options.clock.now() });
   }
 }

@@ -1,5 +1,5 @@
-import { OpencodeManagerError, type OpencodeServer, type SessionOperations } from '@opencode-manager/core';
-import type { MonitorEvent } from '@opencode-manager/events';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import type { AskFacts, SessionFact } from '@opencode-manager/core/protocol';
 import type { ActorRefFrom, SnapshotFrom } from 'xstate';
 import { createActor } from 'xstate';
 import {
@@ -13,28 +13,29 @@ import {
   type TurnFact,
 } from '../machines/index.ts';
 import { AskDesk, type AskDeskOptions } from '../policy/ask-desk.ts';
+import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import type { Inspection } from '../pool/inspection.ts';
 import type { SessionActorState, SessionSnapshot } from '../pool/types.ts';
 import { actorFailed, isServerLoss, serialize } from './failures.ts';
 import { LateAbort } from './late-abort.ts';
 import { wasRefused } from './refusals.ts';
-import { translateEvent, type EventSink } from './session-events.ts';
-import { readTurnState } from './turn-state.ts';
+import { translateFact, type EventSink } from './session-events.ts';
+import { openAskOf, readTurnState } from './turn-state.ts';
 import { beginTurn, type TurnInFlight, type TurnPlan, type TurnReport } from './turn-in-flight.ts';
 import type { RunawayLimits, TurnObserver } from './turn-observer.ts';
 
 type SessionActor = ActorRefFrom<typeof sessionMachine>;
 
 export interface SessionHostOptions {
-  readonly server: OpencodeServer;
-  readonly operations: SessionOperations;
+  readonly server: ServerPort;
+  readonly operations: SessionPort;
   readonly machine: typeof sessionMachine;
   readonly limits: Partial<SessionLimits>;
   readonly runaway: RunawayLimits;
   readonly inspection: Inspection;
   readonly streamLive: boolean;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly onChange: (snapshot: SessionSnapshot, from: string) => void;
   /** No turn is in flight any more. Quarantined: the server may still work on it. */
   readonly onRest: (host: SessionHost, quarantined: boolean) => void;
@@ -63,8 +64,8 @@ export class SessionHost implements EventSink {
   #busyChildren: Set<string> | undefined;
   /** Asks of earlier turns; opencode keeps those of an aborted turn in its lists. */
   #oldAsks: Set<string> | undefined;
-  #server: OpencodeServer;
-  #operations: SessionOperations;
+  #server: ServerPort;
+  #operations: SessionPort;
   #turn: TurnInFlight | undefined;
   /** The newest turn whose server was lost. */
   #interrupted: TurnInFlight | undefined;
@@ -82,9 +83,10 @@ export class SessionHost implements EventSink {
     this.#operations = options.operations;
     this.id = options.operations.id;
     this.directory = options.operations.directory;
-    this.#sinceMs = options.now();
+    this.#sinceMs = options.clock.now();
     this.#actor = createActor(options.machine, {
       input: { sessionId: this.id, directory: this.directory, limits: options.limits, streamLive: options.streamLive },
+      clock: options.clock,
       ...options.inspection(options.machine, this.id),
     });
     this.#actor.on('turn.finished', ({ turn }) => this.#finish(turn));
@@ -94,11 +96,11 @@ export class SessionHost implements EventSink {
   }
 
   /** The server that has the session's turns. */
-  get server(): OpencodeServer {
+  get server(): ServerPort {
     return this.#server;
   }
 
-  get operations(): SessionOperations {
+  get operations(): SessionPort {
     return this.#operations;
   }
 
@@ -134,8 +136,9 @@ export class SessionHost implements EventSink {
   /** Runs one turn to its end. The caller keeps to one at a time. @throws `SESSION_ACTOR_FAILED` when the actor failed */
   run(plan: TurnPlan): Promise<TurnReport> {
     if (this.state === 'dead') return Promise.reject(actorFailed(this.id, new Error('the session is dead')));
-    const atMs = this.#options.now();
-    const turn = beginTurn(plan, this.#options.runaway, atMs);
+    const { clock, runaway } = this.#options;
+    const atMs = clock.now();
+    const turn = beginTurn(plan, runaway, { startedAtMs: atMs, lastSignMs: clock.elapsed() });
     this.#turn = turn;
     const { kind, messageId } = plan.request;
     this.send({ type: 'turn.submit', taskId: plan.taskId, messageId, kind, timeoutMs: plan.timeoutMs, atMs });
@@ -143,11 +146,12 @@ export class SessionHost implements EventSink {
   }
 
   /** Goes on with the session on the server that came in the place of its own; not while a turn is in flight. */
-  reattach(server: OpencodeServer, streamLive: boolean): void {
-    if (server === this.#server || this.#turn) return;
+  reattach(server: ServerPort, streamLive: boolean): boolean {
+    if (server === this.#server || this.#turn) return false;
     this.#server = server;
-    this.#operations = server.operations(this.id, this.directory);
+    this.#operations = server.session(this.id, this.directory);
     this.send({ type: streamLive ? 'stream.live' : 'stream.gap' });
+    return true;
   }
 
   /** Reads the end of the turn that was over when its server was lost; nothing is sent. @throws `SESSION_ACTOR_FAILED` */
@@ -157,7 +161,14 @@ export class SessionHost implements EventSink {
     const settled = Promise.withResolvers<TurnReport>();
     this.#turn = { ...turn, closed: new LateAbort(), settled };
     const { taskId, timeoutMs, request } = turn.plan;
-    this.send({ type: 'turn.resume', taskId, messageId: request.messageId, kind: request.kind, timeoutMs, atMs: this.#options.now() });
+    this.send({
+      type: 'turn.resume',
+      taskId,
+      messageId: request.messageId,
+      kind: request.kind,
+      timeoutMs,
+      atMs: this.#options.clock.now(),
+    });
     return settled.promise;
   }
 
@@ -178,8 +189,9 @@ export class SessionHost implements EventSink {
     return run;
   }
 
-  onEvent(event: MonitorEvent): void {
-    translateEvent(this, event, this.#options.now());
+  /** Takes a fact of the session itself, or of a sub-agent of it. */
+  onFact(sessionId: string, fact: SessionFact): void {
+    translateFact(this, sessionId, fact, this.#options.clock.now());
   }
 
   /** Tells the actor a fact about the turn in flight. Without one it would ignore it: opencode says `idle` twice, for example. */
@@ -220,7 +232,7 @@ export class SessionHost implements EventSink {
   progress(): void {
     const turn = this.#turn;
     if (!turn) return;
-    turn.lastSignMs = performance.now();
+    turn.lastSignMs = this.#options.clock.elapsed();
     if (this.#actor.getSnapshot().context.turn?.stallSuspected) this.send({ type: 'progress' });
   }
 
@@ -229,13 +241,11 @@ export class SessionHost implements EventSink {
     if (reason !== undefined) this.send({ type: 'turn.runaway', reason });
   }
 
-  askOpened(ask: Omit<Parameters<AskDesk['open']>[0], 'taskId'>, directory: string, atMs: number): void {
+  askOpened(ask: AskFacts, atMs: number): void {
     const turn = this.#turn;
     if (!turn || this.isOldAsk(ask.id)) return this.#rememberAsk(ask.id);
-    const { id, kind, sessionId, permission, patterns } = ask;
-    const open = { id, kind, sessionId, ...(permission !== undefined && { permission }), ...(patterns && { patterns }) };
-    this.send({ type: 'ask.opened', ask: open, atMs });
-    (turn.desk ??= this.#openDesk(turn.plan)).open({ ...ask, taskId: turn.plan.taskId }, directory);
+    this.send({ type: 'ask.opened', ask: openAskOf(ask, atMs), atMs });
+    (turn.desk ??= this.#openDesk(turn.plan)).open(ask);
   }
 
   askReplied(id: string, answer: AnsweredAsk['answer']): void {
@@ -250,10 +260,10 @@ export class SessionHost implements EventSink {
     (this.#oldAsks ??= new Set()).add(id);
   }
 
-  #openDesk({ policy }: TurnPlan): AskDesk {
+  #openDesk({ policy, taskId }: TurnPlan): AskDesk {
     const onClosed: AskDeskOptions['onClosed'] = (id, { rejectedQuestion }) =>
-      this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: this.#options.now() });
-    return new AskDesk({ server: this.#server, policy, onClosed });
+      this.send({ type: 'ask.closed', id, rejectedQuestion, atMs: this.#options.clock.now() });
+    return new AskDesk({ server: this.#server, taskId, policy, onClosed });
   }
 
   snapshot(): SessionSnapshot {
@@ -284,7 +294,7 @@ export class SessionHost implements EventSink {
     // The answer to a prompt may come after the turn's end; to break its connection off would cost the next call a new one.
     const call = request.kind === 'prompt' ? {} : { signal: turn.closed.signal };
     this.operations.submit(request, call).then(
-      () => this.#turn === turn && this.accepted(this.#options.now()),
+      () => this.#turn === turn && this.accepted(this.#options.clock.now()),
       (error: unknown) => this.#sendFor(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
     );
   }
@@ -315,7 +325,7 @@ export class SessionHost implements EventSink {
   lookForProgress(): void {
     const turn = this.#turn;
     if (!turn) return;
-    const agoMs = performance.now() - turn.lastSignMs;
+    const agoMs = this.#options.clock.elapsed() - turn.lastSignMs;
     const { stallTimeoutMs } = this.#actor.getSnapshot().context.limits;
     this.send(agoMs < stallTimeoutMs ? { type: 'progress', agoMs } : { type: 'turn.silent' });
   }
@@ -332,7 +342,7 @@ export class SessionHost implements EventSink {
 
   #onRead(turn: TurnInFlight, facts: SnapshotFacts): void {
     if (typeof facts.status === 'object') this.retrying(facts.status);
-    this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.now() });
+    this.#sendFor(turn, { type: 'snapshot.read', facts, atMs: this.#options.clock.now() });
   }
 
   #readOver(): void {
@@ -355,7 +365,13 @@ export class SessionHost implements EventSink {
     const asks = turn.desk?.records() ?? [];
     for (const id of turn.desk?.close() ?? []) this.#rememberAsk(id);
     this.#busyChildren = undefined;
-    const report = { finished, summary: turn.observer.summary(), asks, startedAtMs: turn.startedAtMs, endedAtMs: this.#options.now() };
+    const report = {
+      finished,
+      summary: turn.observer.summary(),
+      asks,
+      startedAtMs: turn.startedAtMs,
+      endedAtMs: this.#options.clock.now(),
+    };
     turn.settled.resolve(report);
     this.#options.onRest(this, finished.quarantined);
   }
@@ -368,7 +384,7 @@ export class SessionHost implements EventSink {
   #moveTo(path: string): void {
     const from = this.#path;
     this.#path = path;
-    this.#sinceMs = this.#options.now();
+    this.#sinceMs = this.#options.clock.now();
     this.#options.onChange(this.snapshot(), from);
   }
 

@@ -1,25 +1,47 @@
-import type { OpencodeServer } from '@opencode-manager/core';
-import type { MonitorEvent } from '@opencode-manager/events';
+import type { StreamNotice, StreamPort, ServerPort } from '../ports/index.ts';
 import type { SessionHost } from './session-host.ts';
+
+/** How the events of one session reach its host, while it is known here. */
+interface Follower {
+  readonly host: SessionHost;
+  stop: () => void;
+}
 
 /** The sessions of a pool, and the way from an event to the one it concerns. */
 export class SessionRegistry {
   readonly #hosts = new Map<string, SessionHost>();
-  /** Root session of each sub-agent session, at any depth. */
-  readonly #roots = new Map<string, SessionHost>();
+  /** Of each session and each sub-agent session, at any depth. */
+  readonly #followers = new Map<string, Follower>();
+  readonly #streamOf: (server: ServerPort) => StreamPort | undefined;
+
+  constructor(streamOf: (server: ServerPort) => StreamPort | undefined) {
+    this.#streamOf = streamOf;
+  }
 
   add(host: SessionHost): void {
     this.#hosts.set(host.id, host);
+    this.#follow(host.id, host);
   }
 
   addChild(sessionId: string, host: SessionHost): void {
-    this.#roots.set(sessionId, host);
+    if (this.#hosts.get(host.id) === host && !this.#followers.has(sessionId)) this.#follow(sessionId, host);
+  }
+
+  /** The host has its turns on another server now: its facts come from there. */
+  refollow(host: SessionHost): void {
+    for (const sessionId of [host.id, ...host.children]) {
+      this.#followers.get(sessionId)?.stop();
+      this.#follow(sessionId, host);
+    }
   }
 
   /** Stops the actor and forgets the session; the server keeps it. */
   remove(host: SessionHost): void {
     this.#hosts.delete(host.id);
-    for (const child of host.children) this.#roots.delete(child);
+    for (const sessionId of [host.id, ...host.children]) {
+      this.#followers.get(sessionId)?.stop();
+      this.#followers.delete(sessionId);
+    }
     host.dispose();
   }
 
@@ -32,35 +54,39 @@ export class SessionRegistry {
   }
 
   /** Sessions whose turns are on this server. */
-  on(server: OpencodeServer): SessionHost[] {
+  on(server: ServerPort): SessionHost[] {
     return this.all().filter((host) => host.server === server);
   }
 
-  /**
-   * Calls the host that an event concerns: the session's own, or the root's of a sub-agent. What a server tells of sessions
-   * that have their turns on another one is left out.
-   */
-  route(event: MonitorEvent, source: OpencodeServer): void {
-    if (event.type === 'stream.gap' || event.type === 'stream.live') return this.#broadcast(event, source);
-    if (event.type === 'server.disposed') return this.#onDisposed(event.directory, source);
-    if (event.sessionId === undefined) return;
-    const parent = event.type === 'session.created' ? event.data.session.parentID : undefined;
-    const owner = this.#ownerOf(event.sessionId) ?? (parent === undefined ? undefined : this.#ownerOf(parent));
-    if (owner?.server === source) owner.onEvent(event);
+  /** What concerns more than one session, or one that is not known yet. */
+  notice(notice: StreamNotice, source: ServerPort): void {
+    switch (notice.type) {
+      case 'stream.gap':
+      case 'stream.live':
+        for (const host of this.on(source)) host.send({ type: notice.type });
+        return;
+      case 'session.created':
+        return this.#onCreated(notice, source);
+      case 'directory.disposed':
+        return this.#onDisposed(notice.directory, source);
+      default:
+    }
   }
 
-  #ownerOf(sessionId: string): SessionHost | undefined {
-    return this.#hosts.get(sessionId) ?? this.#roots.get(sessionId);
+  #onCreated({ sessionId, parentId }: Extract<StreamNotice, { type: 'session.created' }>, source: ServerPort): void {
+    const parent = parentId === null ? undefined : this.#followers.get(parentId)?.host;
+    if (parent?.server === source) parent.adoptChild(sessionId);
   }
 
-  #broadcast(event: MonitorEvent, source: OpencodeServer): void {
-    for (const host of this.on(source)) host.onEvent(event);
+  #follow(sessionId: string, host: SessionHost): void {
+    const stop = this.#streamOf(host.server)?.follow({ id: sessionId, directory: host.directory }, (fact) => host.onFact(sessionId, fact));
+    this.#followers.set(sessionId, { host, stop: stop ?? (() => {}) });
   }
 
   /** A disposed directory has no turns any more, and says so to nobody: read the state, as after a gap. */
-  #onDisposed(directory: string | undefined, source: OpencodeServer): void {
+  #onDisposed(directory: string | null, source: ServerPort): void {
     for (const host of this.on(source)) {
-      if (directory !== undefined && host.directory !== directory) continue;
+      if (directory !== null && host.directory !== directory) continue;
       host.send({ type: 'stream.gap' });
       host.send({ type: 'stream.live' });
     }

@@ -32,13 +32,17 @@ export interface TurnInFlight {
   readonly settled: PromiseWithResolvers<TurnReport>;
   /** Made with the first ask: most turns have none. */
   desk: AskDesk | undefined;
-  /** When the newest sign of life came, by the clock that timers follow (`performance.now()`): a computer that sleeps stops both. */
+  /** When the newest sign of life came, by the clock that timers follow: a computer that sleeps stops both. */
   lastSignMs: number;
   accepted: boolean;
 }
 
 /** A turn of which nothing is known but that it will be sent. */
-export function beginTurn(plan: TurnPlan, runaway: RunawayLimits, startedAtMs: number): TurnInFlight {
+export function beginTurn(
+  plan: TurnPlan,
+  runaway: RunawayLimits,
+  { startedAtMs, lastSignMs }: Pick<TurnInFlight, 'startedAtMs' | 'lastSignMs'>,
+): TurnInFlight {
   const { messageId, kind } = plan.request;
   return {
     plan,
@@ -47,7 +51,7 @@ export function beginTurn(plan: TurnPlan, runaway: RunawayLimits, startedAtMs: n
     closed: new LateAbort(),
     settled: Promise.withResolvers<TurnReport>(),
     desk: undefined,
-    lastSignMs: performance.now(),
+    lastSignMs,
     accepted: false,
   };
 }

@@ -1,5 +1,5 @@
-import type { AssistantMessage, Message, MessageWithParts, Part, ToolPart } from '@opencode-manager/core/protocol';
-import { belongsToTurn, decodeTurnError } from '@opencode-manager/core/protocol';
+import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
+import { answersTurn } from '@opencode-manager/core/protocol';
 import type { FinalMessage } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 
@@ -10,6 +10,8 @@ export interface RunawayLimits {
   readonly sameToolCalls: number;
 }
 
+type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
+
 /** What counts of a tool's call. What it printed can be megabytes, and is kept of a shell line alone, whose result it is. */
 interface ToolCall {
   readonly hasResult: boolean;
@@ -17,7 +19,7 @@ interface ToolCall {
 }
 
 interface ObservedMessage {
-  info: AssistantMessage;
+  info: AssistantMessageFacts;
   readonly isRoot: boolean;
   /** Text parts in the order in which they came. */
   readonly texts: Map<string, string>;
@@ -59,25 +61,25 @@ export class TurnObserver {
   }
 
   /** Takes a message of the session itself or of a sub-agent. Gives what it says about the turn's answer. */
-  message(info: Message, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
-    if (info.role !== 'assistant' || (isRoot && !belongsToTurn(info, this.#messageId))) return {};
+  message(info: MessageFacts, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
+    if (info.role !== 'assistant' || (isRoot && !answersTurn(info, this.#messageId))) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
     message.info = info;
     if (!known) this.#messages.set(info.id, message);
     if (!isRoot) return {};
-    if (info.time.completed === undefined) return known ? {} : { started: info.id };
+    if (!info.completed) return known ? {} : { started: info.id };
     this.#countEmpty(message);
     return { finalised: this.#finalOf(info) };
   }
 
-  part(part: Part): void {
-    const message = this.#messages.get(part.messageID);
+  part(part: PartFacts): void {
+    const message = this.#messages.get(part.messageId);
     if (!message) return;
-    if (part.type === 'text' && !part.synthetic && !part.ignored) recordText(message, part);
-    if (part.type === 'step-start' && part.id > message.tryId) message.tryId = part.id;
+    if (part.type === 'text') recordText(message, part);
+    if (part.type === 'step' && part.id > message.tryId) message.tryId = part.id;
     if (part.type === 'tool') {
-      message.tools.set(part.id, { hasResult: hasResult(part), output: this.#isShell ? outputOf(part) : '' });
+      message.tools.set(part.id, { hasResult: hasResult(part), output: this.#isShell ? part.output : '' });
       if (message.isRoot) this.#countToolCall(part);
     }
   }
@@ -89,26 +91,26 @@ export class TurnObserver {
   }
 
   /** Takes the session's history as it was read. Gives the final answer, when the newest message of the turn is one. */
-  history(messages: readonly MessageWithParts[]): {
+  history(messages: readonly MessageHistory[]): {
     readonly found: boolean;
     readonly final: Omit<FinalMessage, 'atMs' | 'source'> | null;
   } {
-    for (const { info, parts } of messages) {
-      this.message(info, true);
+    for (const { message, parts } of messages) {
+      this.message(message, true);
       for (const part of parts) this.part(part);
     }
     const newest = this.#newestRoot();
     return {
-      found: newest !== undefined || messages.some(({ info }) => info.id === this.#messageId),
-      final: newest?.info.time.completed === undefined ? null : this.#finalOf(newest.info),
+      found: newest !== undefined || messages.some(({ message }) => message.id === this.#messageId),
+      final: newest?.info.completed ? this.#finalOf(newest.info) : null,
     };
   }
 
   /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
-  childHistory(messages: readonly MessageWithParts[]): void {
-    for (const { info, parts } of messages) {
-      if (info.role !== 'assistant' || !belongsToTurn(info, this.#messageId)) continue;
-      this.message(info, false);
+  childHistory(messages: readonly MessageHistory[]): void {
+    for (const { message, parts } of messages) {
+      if (message.role !== 'assistant' || !answersTurn(message, this.#messageId)) continue;
+      this.message(message, false);
       for (const part of parts) this.part(part);
     }
   }
@@ -123,7 +125,7 @@ export class TurnObserver {
 
   summary(): TurnSummary {
     const messages = [...this.#messages.values()];
-    const costUsd = messages.reduce((sum, { info }) => sum + info.cost, 0);
+    const costUsd = messages.reduce((sum, { info }) => sum + info.costUsd, 0);
     const usage = sumUsage(messages);
     const used = usage.input_tokens + usage.output_tokens > 0;
     const newest = this.#newestRoot();
@@ -131,17 +133,17 @@ export class TurnObserver {
       output: this.#isShell ? this.#shellOutput() : this.#answerText(),
       usage,
       costUsd: costUsd === 0 && used ? null : costUsd,
-      model: newest && !this.#isShell ? `${newest.info.providerID}/${newest.info.modelID}` : null,
+      model: newest && !this.#isShell ? newest.info.model : null,
       toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
     };
   }
 
-  #finalOf(info: AssistantMessage): Omit<FinalMessage, 'atMs' | 'source'> {
+  #finalOf(info: AssistantMessageFacts): Omit<FinalMessage, 'atMs' | 'source'> {
     return {
       id: info.id,
       empty: this.#isEmpty(info.id),
       ...(info.finish !== undefined && { finish: info.finish }),
-      ...(info.error && { error: decodeTurnError(info.error) }),
+      ...(info.error && { error: info.error }),
     };
   }
 
@@ -162,10 +164,10 @@ export class TurnObserver {
     this.#emptyRun = empty ? this.#emptyRun + 1 : 0;
   }
 
-  #countToolCall(part: ToolPart): void {
-    if (part.state.status === 'pending' || this.#countedTools?.has(part.id)) return;
+  #countToolCall(part: ToolFacts): void {
+    if (part.status === 'pending' || this.#countedTools?.has(part.id)) return;
     (this.#countedTools ??= new Set()).add(part.id);
-    const call = `${part.tool} ${JSON.stringify(part.state.input)}`;
+    const call = `${part.tool} ${JSON.stringify(part.input)}`;
     this.#toolCallRun = call === this.#lastToolCall ? this.#toolCallRun + 1 : 1;
     this.#lastToolCall = call;
   }
@@ -191,19 +193,12 @@ export class TurnObserver {
 }
 
 /** A part that has not ended is stored without its text: what the deltas brought stands. */
-function recordText(message: ObservedMessage, part: Extract<Part, { type: 'text' }>): void {
+function recordText(message: ObservedMessage, part: Extract<PartFacts, { type: 'text' }>): void {
   const known = message.texts.get(part.id) ?? '';
-  message.texts.set(part.id, part.time?.end !== undefined || part.text.length >= known.length ? part.text : known);
+  message.texts.set(part.id, part.ended || part.text.length >= known.length ? part.text : known);
 }
 
-function outputOf({ state }: ToolPart): string {
-  if (state.status === 'completed') return state.output;
-  if (state.status === 'error') return state.error;
-  const output = state.status === 'running' ? state.metadata?.['output'] : undefined;
-  return typeof output === 'string' ? output : '';
-}
-
-const hasResult = ({ state }: ToolPart): boolean => state.status === 'completed' || state.status === 'error';
+const hasResult = ({ status }: ToolFacts): boolean => status === 'completed' || status === 'failed';
 
 /** What the last try said: the text of a stream that broke off before it is no part of the answer. */
 function textOf({ texts, tryId }: ObservedMessage): string {
@@ -211,12 +206,13 @@ function textOf({ texts, tryId }: ObservedMessage): string {
 }
 
 function sumUsage(messages: readonly ObservedMessage[]): Usage {
-  const sum = (pick: (tokens: AssistantMessage['tokens']) => number) => messages.reduce((total, { info }) => total + pick(info.tokens), 0);
+  const sum = (pick: (tokens: AssistantMessageFacts['tokens']) => number) =>
+    messages.reduce((total, { info }) => total + pick(info.tokens), 0);
   return {
     input_tokens: sum(({ input }) => input),
     output_tokens: sum(({ output }) => output),
     reasoning_tokens: sum(({ reasoning }) => reasoning),
-    cache_read_tokens: sum(({ cache }) => cache.read),
-    cache_write_tokens: sum(({ cache }) => cache.write),
+    cache_read_tokens: sum(({ cacheRead }) => cacheRead),
+    cache_write_tokens: sum(({ cacheWrite }) => cacheWrite),
   };
 }

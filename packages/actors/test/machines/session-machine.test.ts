@@ -128,7 +128,7 @@ describe('idle that cannot be trusted', () => {
 
   test('a session error without any message is a failure once a read confirms the idle', () => {
     const session = startRunning({ limits: { maxInconclusiveReads: 1 } });
-    session.send({ type: 'session.errored', error: { name: 'UnknownError', message: 'Model not found' } });
+    session.send({ type: 'session.errored', error: { kind: 'other', name: 'UnknownError', message: 'Model not found' } });
     session.send({ type: 'session.idle' });
     session.clock.increment(150);
     session.snapshotRead();
@@ -142,21 +142,21 @@ describe('verdicts of a proven end', () => {
     {
       name: 'an error',
       finish: undefined,
-      extra: { error: { name: 'APIError', message: 'no', statusCode: 400 } },
+      extra: { error: { kind: 'provider', name: 'APIError', message: 'no', statusCode: 400 } },
       outcome: 'failed',
       code: 'TURN_FAILED',
     },
     {
       name: 'a spent quota',
       finish: undefined,
-      extra: { error: { name: 'APIError', message: 'slow down', statusCode: 429 } },
+      extra: { error: { kind: 'provider', name: 'APIError', message: 'slow down', statusCode: 429 } },
       outcome: 'quota_exhausted',
       code: 'QUOTA_EXHAUSTED',
     },
     {
       name: "somebody else's abort",
       finish: undefined,
-      extra: { error: { name: 'MessageAbortedError', message: 'Aborted' } },
+      extra: { error: { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' } },
       outcome: 'aborted',
       code: 'TURN_ABORTED',
     },
@@ -198,7 +198,7 @@ describe('limits', () => {
     session.clock.increment(1000);
     expect(session.path).toBe('active.aborting');
     session.send({ type: 'turn.abort' });
-    session.final('msg_11', undefined, { error: { name: 'MessageAbortedError', message: 'Aborted' } });
+    session.final('msg_11', undefined, { error: { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' } });
     session.send({ type: 'session.idle' });
     expect(session.finished[0]).toMatchObject({ outcome: 'timed_out', error: { code: 'TURN_TIMEOUT' } });
     expect(session.path).toBe('error');
@@ -424,7 +424,10 @@ describe('a turn whose request was not answered', () => {
   test('is read back, and goes on when the history has it', () => {
     const session = startSession();
     session.submit();
-    session.send({ type: 'turn.unknown', error: { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' } });
+    session.send({
+      type: 'turn.unknown',
+      error: { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' },
+    });
     expect(session.effects).toEqual(['submit', 'read']);
     session.snapshotRead({ status: 'busy', messageFound: true });
     expect(session.path).toBe('active.running');
@@ -433,7 +436,10 @@ describe('a turn whose request was not answered', () => {
   test('is never sent again; it fails with the reason and is aborted in case it arrives late', () => {
     const session = startSession({ limits: { maxInconclusiveReads: 2 } });
     session.submit();
-    session.send({ type: 'turn.unknown', error: { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' } });
+    session.send({
+      type: 'turn.unknown',
+      error: { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' },
+    });
     session.snapshotRead({ messageFound: false });
     session.clock.increment(2000);
     session.snapshotRead({ messageFound: false });

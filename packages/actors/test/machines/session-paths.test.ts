@@ -33,7 +33,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'session.busy', atMs },
   { type: 'session.idle', atMs },
   { type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 2000 }, atMs },
-  { type: 'session.errored', error: { name: 'APIError', message: 'x' }, atMs },
+  { type: 'session.errored', error: { kind: 'provider', name: 'APIError', message: 'x' }, atMs },
   { type: 'message.started', id: 'msg_11', atMs },
   { type: 'message.finalised', message: { id: 'msg_11', finish: 'stop', empty: false }, atMs },
   { type: 'message.finalised', message: { id: 'msg_11', finish: 'stop', empty: true }, atMs },

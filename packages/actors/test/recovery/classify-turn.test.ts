@@ -1,4 +1,4 @@
-import type { AssistantMessage, MessageWithParts } from '@opencode-manager/core/protocol';
+import { historyFacts, type AssistantMessage, type MessageWithParts } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { classifyTurn, hasUnfinishedTools } from '../../src/recovery/index.ts';
 
@@ -6,9 +6,17 @@ const ours = { messageId: 'msg_10', kind: 'prompt' } as const;
 const user = (id: string) => ({ info: { id, role: 'user' }, parts: [] }) as unknown as MessageWithParts;
 const answer = (id: string, end: Partial<AssistantMessage> | 'open', parentID = 'msg_10', parts: { type: string }[] = []) =>
   ({
-    info: { id, role: 'assistant', parentID, time: { created: 1, ...(end !== 'open' && { completed: 2 }) }, ...(end !== 'open' && end) },
+    info: {
+      id,
+      role: 'assistant',
+      parentID,
+      tokens: { cache: {} },
+      time: { created: 1, ...(end !== 'open' && { completed: 2 }) },
+      ...(end !== 'open' && end),
+    },
     parts,
   }) as unknown as MessageWithParts;
+const facts = (history: readonly MessageWithParts[]) => historyFacts(history);
 const earlier = [user('msg_01'), answer('msg_02', { finish: 'stop' }, 'msg_01')];
 
 describe('the fate of a turn', () => {
@@ -39,18 +47,18 @@ describe('the fate of a turn', () => {
     ],
     ['messages come in another order', [answer('msg_12', 'open'), answer('msg_11', { finish: 'stop' }), user('msg_10')], 'interrupted'],
   ] as const)('%s: %#', (_what, history, fate) => {
-    expect(classifyTurn(history, ours)).toBe(fate);
+    expect(classifyTurn(facts(history), ours)).toBe(fate);
   });
 
   test('a shell line ends without a finish reason', () => {
-    expect(classifyTurn([user('msg_10'), answer('msg_11', {})], { ...ours, kind: 'shell' })).toBe('finished');
-    expect(classifyTurn([user('msg_10'), answer('msg_11', 'open')], { ...ours, kind: 'shell' })).toBe('interrupted');
+    expect(classifyTurn(facts([user('msg_10'), answer('msg_11', {})]), { ...ours, kind: 'shell' })).toBe('finished');
+    expect(classifyTurn(facts([user('msg_10'), answer('msg_11', 'open')]), { ...ours, kind: 'shell' })).toBe('interrupted');
   });
 });
 
 test('a step that broke off with a tool may have changed files that no revert knows of', () => {
-  const tool = [{ type: 'tool' }];
-  expect(hasUnfinishedTools([user('msg_10'), answer('msg_11', 'open', 'msg_10', tool)], 'msg_10')).toBe(true);
-  expect(hasUnfinishedTools([user('msg_10'), answer('msg_11', 'open')], 'msg_10')).toBe(false);
-  expect(hasUnfinishedTools([user('msg_10'), answer('msg_11', { finish: 'tool-calls' }, 'msg_10', tool)], 'msg_10')).toBe(false);
+  const tool = [{ type: 'tool', state: {} }];
+  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', 'open', 'msg_10', tool)]), 'msg_10')).toBe(true);
+  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', 'open')]), 'msg_10')).toBe(false);
+  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', { finish: 'tool-calls' }, 'msg_10', tool)]), 'msg_10')).toBe(false);
 });

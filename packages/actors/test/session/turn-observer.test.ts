@@ -1,6 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { AssistantMessage, Part, ToolPart } from '@opencode-manager/core/protocol';
+import {
+  messageFacts,
+  partFacts,
+  type AssistantMessage,
+  type AssistantMessageFacts,
+  type PartFacts,
+  type ToolPart,
+} from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { TurnObserver } from '../../src/session/turn-observer.ts';
 
@@ -9,8 +16,8 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 const limits = { emptyMessages: 5, sameToolCalls: 3 };
 
-function assistant(id: string, change: Partial<AssistantMessage> = {}): AssistantMessage {
-  return {
+function assistant(id: string, change: Partial<AssistantMessage> = {}): AssistantMessageFacts {
+  return messageFacts({
     id,
     sessionID: 'ses_root',
     role: 'assistant',
@@ -24,19 +31,20 @@ function assistant(id: string, change: Partial<AssistantMessage> = {}): Assistan
     tokens: { input: 10, output: 1, reasoning: 0, cache: { read: 2, write: 3 } },
     time: { created: 1, completed: 2 },
     ...change,
-  };
+  }) as AssistantMessageFacts;
 }
 
-const text = (messageID: string, content: string, end?: number): Part => ({
-  id: `prt_${messageID}`,
-  sessionID: 'ses_root',
-  messageID,
-  type: 'text',
-  text: content,
-  time: { start: 1, ...(end !== undefined && { end }) },
-});
+const text = (messageID: string, content: string, end?: number): PartFacts =>
+  partFacts({
+    id: `prt_${messageID}`,
+    sessionID: 'ses_root',
+    messageID,
+    type: 'text',
+    text: content,
+    time: { start: 1, ...(end !== undefined && { end }) },
+  });
 
-const bash = (messageID: string, id: string, command: string, status: 'running' | 'completed' = 'completed'): ToolPart => ({
+const wireBash = (messageID: string, id: string, command: string, status: 'running' | 'completed' = 'completed'): ToolPart => ({
   id,
   sessionID: 'ses_root',
   messageID,
@@ -49,11 +57,13 @@ const bash = (messageID: string, id: string, command: string, status: 'running' 
       : { status, input: { command }, output: `ran ${command}`, title: '', metadata: {}, time: { start: 1, end: 2 } },
 });
 
+const bash = (...of: Parameters<typeof wireBash>) => partFacts(wireBash(...of));
+
 const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ messageId: 'msg_10', kind }, limits);
 
 describe('what belongs to the turn', () => {
   test('what a try said that broke off is no part of the answer, in whatever order its parts come again', () => {
-    const stepStart = (id: string): Part => ({ id, sessionID: 'ses_root', messageID: 'msg_11', type: 'step-start' });
+    const stepStart = (id: string) => partFacts({ id, sessionID: 'ses_root', messageID: 'msg_11', type: 'step-start' });
     const said = (id: string, content: string) => ({ ...text('msg_11', content, 2), id });
     const parts = [stepStart('prt_1'), said('prt_2', 'Half an'), stepStart('prt_3'), said('prt_4', 'The answer.')];
     const observer = observe();
@@ -167,10 +177,10 @@ describe('runaway', () => {
 });
 
 describe('history', () => {
-  const history = (newest: AssistantMessage) => [
-    { info: { ...assistant('msg_10'), role: 'user' } as never, parts: [] },
-    { info: assistant('msg_11', { finish: 'tool-calls' }), parts: [bash('msg_11', 'prt_1', 'ls')] },
-    { info: newest, parts: [text(newest.id, 'Done.', 3)] },
+  const history = (newest: AssistantMessageFacts) => [
+    { message: { role: 'user', id: 'msg_10', sessionId: 'ses_root' } as const, parts: [] },
+    { message: assistant('msg_11', { finish: 'tool-calls' }), parts: [bash('msg_11', 'prt_1', 'ls')] },
+    { message: newest, parts: [text(newest.id, 'Done.', 3)] },
   ];
 
   test('gives the final answer, and can be read again and again', () => {
@@ -190,8 +200,8 @@ describe('history', () => {
 
 test("a sub-agent's history counts what it did in this turn, once", () => {
   const observer = observe();
-  const earlier = { info: assistant('msg_05', { parentID: 'msg_04' }), parts: [bash('msg_05', 'prt_0', 'ls')] };
-  const now = { info: assistant('msg_22', { parentID: 'msg_21' }), parts: [bash('msg_22', 'prt_1', 'ls')] };
+  const earlier = { message: assistant('msg_05', { parentID: 'msg_04' }), parts: [bash('msg_05', 'prt_0', 'ls')] };
+  const now = { message: assistant('msg_22', { parentID: 'msg_21' }), parts: [bash('msg_22', 'prt_1', 'ls')] };
   for (let times = 0; times < 2; times += 1) observer.childHistory([earlier, now]);
   expect(observer.summary()).toMatchObject({ toolCalls: 1, usage: { output_tokens: 1 }, output: '' });
 });
@@ -214,7 +224,7 @@ test('what tools printed is not held, however much that was: the result does not
     metadata: {},
     time: { start: 1, end: 2 },
   } as const);
-  observer.part({ ...bash('msg_11', 'prt_1', 'ls'), state: state.deref()! });
+  observer.part(partFacts({ ...wireBash('msg_11', 'prt_1', 'ls'), state: state.deref()! }));
   // A reference that was read lives to the end of its job.
   await new Promise(setImmediate);
   collectGarbage();

@@ -1,3 +1,4 @@
+import type { TurnError } from '@opencode-manager/core/protocol';
 import { createActor, SimulatedClock, type InspectionEvent } from 'xstate';
 import { sessionMachine, type FinishedTurn, type SessionInput, type SessionMachineEvent, type Turn } from '../../src/machines/index.ts';
 
@@ -64,11 +65,8 @@ export function startSession({
           ...facts,
         },
       }),
-    final: (
-      id: string,
-      finish: string | undefined = 'stop',
-      extra: { empty?: boolean; error?: { name: string; message: string; statusCode?: number } } = {},
-    ) => send({ type: 'message.finalised', message: { id, empty: false, ...(finish !== undefined && { finish }), ...extra } }),
+    final: (id: string, finish: string | undefined = 'stop', extra: { empty?: boolean; error?: TurnError } = {}) =>
+      send({ type: 'message.finalised', message: { id, empty: false, ...(finish !== undefined && { finish }), ...extra } }),
   };
 }
 

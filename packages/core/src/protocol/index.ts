@@ -41,7 +41,16 @@ export type {
   StatusFacts,
   UserMessageFacts,
 } from './facts.ts';
-export { historyFacts, permissionFacts, questionFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
+export {
+  historyFacts,
+  messageFacts,
+  partFacts,
+  permissionFacts,
+  questionFacts,
+  sessionFact,
+  sessionFactTypes,
+  statusFacts,
+} from './v1/facts.ts';
 export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {
@@ -56,6 +65,7 @@ export {
   type WireProviders,
 } from './v1/requests.ts';
 export {
+  answersTurn,
   belongsToTurn,
   createMessageIds,
   finalAnswer,

@@ -1,4 +1,5 @@
 export {
+  answersTurn,
   belongsToTurn,
   finalAnswer,
   proofSignals,

@@ -79,6 +79,11 @@ export function belongsToTurn({ parentID }: Pick<AssistantMessage, 'parentID'>, 
   return parentID >= messageId;
 }
 
+/** As {@link belongsToTurn}, for a message in this project's words. */
+export function answersTurn({ parentId }: { readonly parentId: string }, messageId: string): boolean {
+  return parentId >= messageId;
+}
+
 /** The newest assistant message of the turn that `messageId` began, when it is finalised; else undefined. */
 export function finalAnswer(messages: Iterable<{ role: string; id: string }>, messageId: string): AssistantMessage | undefined {
   let newest: AssistantMessage | undefined;

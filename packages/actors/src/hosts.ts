@@ -1,0 +1,18 @@
+/**
+ * The hosts of the machines, for worlds of one's own: a pool that is given time, chance, servers and events.
+ * `@opencode-manager/simulation` runs the real pool this way.
+ */
+export { createPool } from './pool/create-session-pool.ts';
+export type {
+  AskAnswer,
+  Clock,
+  LaunchPort,
+  OpenStreamPort,
+  PoolPorts,
+  PortCall,
+  ServerPort,
+  SessionPort,
+  StreamNotice,
+  StreamPort,
+} from './ports/index.ts';
+export { growing } from './ports/index.ts';
