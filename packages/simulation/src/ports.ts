@@ -10,5 +10,5 @@ export type {
   SessionPort,
   StreamNotice,
   StreamPort,
-} from '../../actors/src/ports/index.ts';
+} from '@opencode-manager/actors/hosts';
 export type { SerializedError, TurnRequest } from '@opencode-manager/core';

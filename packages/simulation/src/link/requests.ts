@@ -83,7 +83,7 @@ class Request<Answer> {
       : undefined;
     const onAbort = () => this.#fail('REQUEST_ABORTED', 'aborted by the caller');
     signal?.addEventListener('abort', onAbort, { once: true });
-    const listener = { fact: nothing, notice: nothing, broke: () => this.#lose() };
+    const listener = { fact: nothing, notice: nothing, silenced: nothing, broke: () => this.#lose() };
     this.#process.listeners.add(listener);
     this.#cleanUp = () => {
       queue.cancel(deadline);
@@ -108,6 +108,8 @@ class Request<Answer> {
     try {
       handle((value) => this.#return(value));
     } catch (error) {
+      // An error without a code is a fault of this world, not of its server.
+      if (!(error as { code?: string }).code) throw error;
       this.#reply(() => this.#settle(() => this.#answer.reject(error)));
     }
   }

@@ -133,11 +133,20 @@ export class SimulatedStream implements StreamPort, Listener {
       return this.#break('the connection ended');
     }
     this.#world.count('stream-silent');
+    this.#hush();
+  }
+
+  silenced(): void {
+    if (this.state === 'live' && !this.#isDark) this.#hush();
+  }
+
+  #hush(): void {
     this.#world.tell('stream', 'brings nothing any more');
     this.#lastBytesMs = this.lastRecordAtMs;
     this.#goDark();
     const connection = this.#connection;
-    this.#world.queue.after(watchdogMs, 'watchdog', () => connection === this.#connection && this.#break('silent for 25 s'), { background: false });
+    const bark = () => connection === this.#connection && this.#break('silent for 25 s');
+    this.#world.queue.after(watchdogMs, 'watchdog', bark, { background: false });
   }
 
   delay(lagMs: number, forMs: number): void {

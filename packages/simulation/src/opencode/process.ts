@@ -20,6 +20,8 @@ export interface Listener {
   notice(notice: StreamNotice): void;
   /** The process ended or closed its connections. */
   broke(): void;
+  /** The process keeps its connections, and nothing comes on them any more. */
+  silenced(): void;
 }
 
 export interface PromptRequest {
@@ -122,6 +124,7 @@ export class Process implements TurnHome {
     this.#world.count('process-wedge');
     this.#world.ledger.losses.push(this.#world.queue.nowMs);
     this.#stopWork('wedged');
+    for (const listener of this.listeners) listener.silenced();
   }
 
   /** Ends; by a signal from outside, or because it was asked to. */

@@ -15,15 +15,15 @@ export interface Surroundings {
   readonly ledger: Ledger;
   readonly storage: Storage;
   /** Writes a line of the history. */
-  tell(who: string, what: string): void;
+  readonly tell: (who: string, what: string) => void;
   /** A fault happened. */
-  count(fault: FaultId): void;
+  readonly count: (fault: FaultId) => void;
   /** Something happened that plans refer to. */
-  hit(point: Point): void;
+  readonly hit: (point: Point) => void;
   /** A fresh id of a message, later than all before. */
-  messageId(): string;
+  readonly messageId: () => string;
   /** A fresh id of anything else. */
-  id(prefix: string): string;
+  readonly id: (prefix: string) => string;
   /** An error as the ports throw it. */
-  error(code: string, message: string): Error;
+  readonly error: (code: string, message: string) => Error;
 }
