@@ -30,7 +30,7 @@ export interface WorldReport {
 const longestMs = 24 * 3600_000;
 
 /** A world of more events runs away: one of thirty tasks has less than half of them. */
-const mostSteps = 15_000;
+const mostSteps = 20_000;
 
 /** Without a foreground event for so long, nothing will come any more, in milliseconds. */
 const quietMs = 600_000;
