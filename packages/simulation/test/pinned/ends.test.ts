@@ -22,7 +22,7 @@ describe('the end of a turn', () => {
       link: { ...calmLink, delayMs: [100, 100] },
       scripts: [plainTurn({ beginMs: 275, steps })],
       actions: [run('T0', 3000)],
-      faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 1, afterMs: 120 } }],
+      faults: [{ what: 'cut', silent: false, forMs: 3000, when: { point: 'accepted', nth: 1, afterMs: 120 } }],
     });
     expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
     expect(broken).toEqual([]);
@@ -43,12 +43,12 @@ describe('the end of a turn', () => {
   });
 
   it('is not the end of the turn before, in the same session', async () => {
-    const compacting = plainTurn({ steps: [answer('', { text: [], tools: [tool()], finish: 'tool-calls' }), answer('first', { thinkMs: 300, compacts: true })] });
+    const compacting = plainTurn({ steps: [answer('', { text: [], tools: [tool()], finish: 'tool-calls' }), answer('first', { thinkMs: 10, compacts: true })] });
     const { broken, task } = await runPinned({
       pool: { maxSessions: 2, permissions: 'allow', sessions: 'reuse' },
       link: { ...calmLink, delayMs: [50, 50] },
       scripts: [compacting, plainTurn({ beginMs: 3000, steps: [answer('second')] })],
-      actions: [run('T0', 3000), { do: 'run', key: 'T1', task: { script: 1 }, when: { point: 'step', nth: 2, afterMs: 240 } }],
+      actions: [run('T0', 3000), { do: 'run', key: 'T1', task: { script: 1 }, when: { point: 'tool', nth: 1, afterMs: 15 } }],
       faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 2, afterMs: 80 } }],
     });
     expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'first' });
