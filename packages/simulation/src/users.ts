@@ -99,7 +99,8 @@ export class Users {
     const begun = new Promise((resolve) => resolve(begin()));
     begun.then(
       (value) => end(isResult(value) ? { result: value } : {}),
-      (error: unknown) => end({ error: { code: (error as { code?: string }).code ?? 'UNKNOWN', message: (error as Error)?.message ?? String(error) } }),
+      (error: unknown) =>
+        end({ error: { code: (error as { code?: string }).code ?? 'UNKNOWN', message: (error as Error)?.message ?? String(error) } }),
     );
   }
 

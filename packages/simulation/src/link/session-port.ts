@@ -51,12 +51,16 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
       await settle(link, id, options);
       await call('delete', (session) => process.delete(session), options);
     },
-    exists: (options) =>
-      call('exists', () => true, options).catch(() => false),
+    exists: (options) => call('exists', () => true, options).catch(() => false),
   };
 }
 
-function submit({ world, requests, process }: SessionLink, find: () => StoredSession, { id, request }: { id: string; request: TurnRequest }, options: PortCall = {}): Promise<void> {
+function submit(
+  { world, requests, process }: SessionLink,
+  find: () => StoredSession,
+  { id, request }: { id: string; request: TurnRequest },
+  options: PortCall = {},
+): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
   const { task, script } = read(world, request);
   world.ledger.sent.push({ task, messageId, sessionId: id, atMs: world.queue.nowMs });

@@ -158,7 +158,11 @@ export class SimulatedStream implements StreamPort, Listener {
     this.#world.count('stream-failed');
     this.#goDark();
     this.#end('failed');
-    const error = { name: 'OpencodeManagerError', code: 'STREAM_WORKER_LOST', message: 'The stream was lost too often.' } as SerializedError;
+    const error = {
+      name: 'OpencodeManagerError',
+      code: 'STREAM_WORKER_LOST',
+      message: 'The stream was lost too often.',
+    } as SerializedError;
     this.#tellWatchers({ type: 'stream.failed', error });
   }
 
@@ -193,7 +197,8 @@ export class SimulatedStream implements StreamPort, Listener {
 
   /** Of what was not delivered, messages, parts and sessions come again: they are stored. */
   #miss(told: Told): void {
-    const isStored = 'notice' in told ? told.notice.type === 'session.created' : ['message', 'part', 'session.deleted'].includes(told.fact.type);
+    const isStored =
+      'notice' in told ? told.notice.type === 'session.created' : ['message', 'part', 'session.deleted'].includes(told.fact.type);
     if (isStored) this.#missed.push(told);
   }
 

@@ -1,4 +1,11 @@
-import type { AssistantMessageFacts, MessageFacts, PartFacts, ProviderRetry, SessionFact, TurnError } from '@opencode-manager/core/protocol';
+import type {
+  AssistantMessageFacts,
+  MessageFacts,
+  PartFacts,
+  ProviderRetry,
+  SessionFact,
+  TurnError,
+} from '@opencode-manager/core/protocol';
 import type { StepScript, ToolScript, TurnScript } from '../plan/types.ts';
 import type { AskAnswer } from '../ports.ts';
 import type { LedgerTurn } from './ledger.ts';
@@ -48,7 +55,12 @@ export class Turn {
   constructor(
     world: Surroundings,
     home: TurnHome,
-    { session, record, script, onEnd }: { session: StoredSession; record: LedgerTurn; script: TurnScript; onEnd?: (output: string) => void },
+    {
+      session,
+      record,
+      script,
+      onEnd,
+    }: { session: StoredSession; record: LedgerTurn; script: TurnScript; onEnd?: (output: string) => void },
   ) {
     this.#world = world;
     this.#home = home;

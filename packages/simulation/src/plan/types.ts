@@ -45,11 +45,22 @@ export interface LinkPlan {
 }
 
 /** A moment: a time since the start, or a while after the nth time that something happens on the server. */
-export type When =
-  | { readonly atMs: number }
-  | { readonly point: Point; readonly nth: number; readonly afterMs: number };
+export type When = { readonly atMs: number } | { readonly point: Point; readonly nth: number; readonly afterMs: number };
 
-export const points = ['accepted', 'begun', 'step', 'tool', 'ask', 'child', 'final', 'ended', 'created', 'abort', 'told', 'launched'] as const;
+export const points = [
+  'accepted',
+  'begun',
+  'step',
+  'tool',
+  'ask',
+  'child',
+  'final',
+  'ended',
+  'created',
+  'abort',
+  'told',
+  'launched',
+] as const;
 export type Point = (typeof points)[number];
 
 export interface AskScript {
