@@ -92,7 +92,7 @@ class WorldRun {
     );
     if (!(await this.#until(() => this.pool !== undefined || failure !== undefined, 'createPool'))) return;
     // A pool whose server does not start at all says so; that is a result too.
-    if (!this.pool) return void this.#world.tell('user', `createPool: ${(failure as Error).message}`);
+    if (!this.pool) return this.#world.tell('user', `createPool: ${(failure as Error).message}`);
     this.users = new Users(this.#world, this.pool);
     await this.#live(this.users, this.#world.points);
   }

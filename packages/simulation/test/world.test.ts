@@ -35,8 +35,8 @@ describe('shrink', () => {
 
 describe('the trap', () => {
   it('gives real time back', () => {
-    const before = [Date.now, setTimeout, performance.now, Math.random, AbortSignal.timeout, Date];
+    const before = { date: Date, timer: setTimeout };
     trapRealTime(() => undefined)();
-    expect([Date.now, setTimeout, performance.now, Math.random, AbortSignal.timeout, Date]).toEqual(before);
+    expect({ date: Date, timer: setTimeout }).toEqual(before);
   });
 });

@@ -80,6 +80,7 @@ function ask(worker: Worker, batch: Batch): Promise<BatchReport> {
   };
   worker.once('message', onMessage);
   worker.once('error', answer.reject);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   worker.postMessage(batch);
   return answer.promise.finally(() => {
     clearTimeout(timer);

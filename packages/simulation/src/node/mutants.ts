@@ -42,7 +42,7 @@ export function drawMutants(): Mutant[] {
 
 /** Every mutant that the rules make of the machines. */
 export function allMutants(): Mutant[] {
-  return Object.entries(machines).flatMap(([name, machine]) => [...ofState(machine.config as Config, name)]);
+  return Object.entries(machines).flatMap(([name, machine]) => Array.from(ofState(machine.config as Config, name)));
 }
 
 function* ofState(state: Config, place: string): Generator<Mutant> {

@@ -5,7 +5,8 @@ import { Asks } from './asks.ts';
 import type { LedgerTurn } from './ledger.ts';
 import type { StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
-import { Turn, type TurnHome } from './turn.ts';
+import { Turn } from './turn.ts';
+import type { TurnHome } from './turn-home.ts';
 
 export interface Exit {
   readonly exitCode: number | undefined;

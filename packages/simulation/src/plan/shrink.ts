@@ -5,7 +5,7 @@ function* smaller(plan: Plan): Generator<Plan> {
   for (const list of ['actions', 'faults'] as const) {
     const items: readonly unknown[] = plan[list];
     for (let size = Math.ceil(items.length / 2); size >= 1; size = Math.floor(size / 2))
-      for (let from = 0; from < items.length; from += size) yield { ...plan, [list]: items.toSpliced(from, size) } as Plan;
+      for (let from = 0; from < items.length; from += size) yield { ...plan, [list]: items.toSpliced(from, size) };
   }
   yield* calmerLinks(plan);
   yield* plainerPools(plan);
