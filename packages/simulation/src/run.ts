@@ -41,7 +41,7 @@ const quietMs = 600_000;
 const lingerMs = 150_000;
 
 /** Options of the pool, as a plan has them. */
-export function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
+function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
   const { maxSessions, sessions, taskTimeoutMs, onInterrupted, maxBytes, maxIdleDirectories } = pool;
   return {
     server: { directory: '/srv/main' },

@@ -23,7 +23,7 @@ interface Lease {
 const textOf = (key: string, { script }: TaskPlan): string => `${key} ${script}`;
 
 /** The task of a plan as a caller of the pool writes it. */
-export function taskOf(key: string, plan: TaskPlan): Task {
+function taskOf(key: string, plan: TaskPlan): Task {
   const { kind = 'prompt', provider, directory, timeoutMs, priority, group, emptyAnswer } = plan;
   const text = textOf(key, plan);
   return {

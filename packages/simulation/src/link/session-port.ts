@@ -33,10 +33,13 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
     abort() {
       world.ledger.abortsSent.push({ sessionId: id, atMs: world.queue.nowMs });
       world.tell('manager', `aborts ${id}`);
-      return call('abort', () => {
+      // Of a session that is idle or unknown it does nothing, and is answered all the same (A5).
+      const end = (answer: () => void) => {
         world.hit('abort');
         process.turnOf(id)?.abort();
-      });
+        answer();
+      };
+      return requests.send<void>(process, `${id} abort`, end);
     },
     history: (options) => call<MessageHistory[]>('history', (session) => world.storage.history(session), options),
     children: (options) => call('children', () => world.storage.childrenOf(id).map((child) => ({ id: child.id, directory })), options),
