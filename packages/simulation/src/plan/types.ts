@@ -144,7 +144,7 @@ export type Action = { readonly when: When } & (
   | { readonly do: 'lease'; readonly key: string; readonly how: 'create' | 'idle'; readonly directory?: string }
   /** One turn of a leased session. */
   | { readonly do: 'prompt'; readonly lease: string; readonly key: string; readonly task: TaskPlan }
-  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive' | 'fork'; readonly lease: string }
+  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive'; readonly lease: string }
   | { readonly do: 'runAll'; readonly key: string; readonly tasks: readonly TaskPlan[]; readonly leaveAfter?: number }
   | { readonly do: 'drain' | 'stop' | 'rotate' | 'cleanup' }
 );
