@@ -1,19 +1,24 @@
-export { defaultSessionLimits, sessionMachine } from './session.machine.ts';
+export { sessionMachine } from './session.machine.ts';
+export { defaultSessionLimits } from './session.setup.ts';
 export type {
+  ChildState,
   Decision,
+  FinalFacts,
   FinalMessage,
   FinishedTurn,
+  LoopFacts,
   OpenAsk,
   ProviderRetry,
+  ReadRequest,
   SessionContext,
   SessionEmitted,
   SessionInput,
   SessionLimits,
   SessionMachineEvent,
-  SnapshotFacts,
   Turn,
   TurnFact,
   TurnPhase,
+  TurnReading,
 } from './session.types.ts';
 export { has } from './bucket-set.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';

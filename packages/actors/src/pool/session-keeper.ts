@@ -1,5 +1,5 @@
 import type { ServerKeeper } from '../recovery/index.ts';
-import type { ProviderRetry } from '../machines/index.ts';
+import type { ProviderRetry, ReadRequest } from '../machines/index.ts';
 import { SessionHost } from '../session/session-host.ts';
 import { SessionRegistry } from '../session/session-registry.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
@@ -17,7 +17,10 @@ export interface SessionKeeperOptions {
 
 /** Creates, lends and retires the sessions of a pool. */
 export class SessionKeeper {
-  readonly registry = new SessionRegistry((server) => this.#options.servers().streamOf(server));
+  readonly registry = new SessionRegistry(
+    (server) => this.#options.servers().streamOf(server),
+    () => this.#options.dependencies.clock.now(),
+  );
   readonly #options: SessionKeeperOptions;
   readonly #machine: PoolDependencies['machine'];
   /** Sessions at rest that are not lent, oldest first: candidates for retirement. */
@@ -43,7 +46,6 @@ export class SessionKeeper {
       operations,
       machine: this.#machine,
       limits: settings.limits,
-      runaway: settings.runaway,
       inspection: settings.inspection,
       streamLive: servers().stream.state === 'live',
       clock: dependencies.clock,
@@ -120,12 +122,12 @@ export class SessionKeeper {
   /** One machine for all sessions: `provide` rebuilds it, which is too dear to do for each. */
   #withEffects(machine: PoolDependencies['machine']): PoolDependencies['machine'] {
     const contained =
-      (effect: (host: SessionHost) => void) =>
-      ({ context }: { context: { readonly sessionId: string } }) => {
+      <Params>(effect: (host: SessionHost, params: Params) => void) =>
+      ({ context }: { context: { readonly sessionId: string } }, params: Params) => {
         const host = this.registry.get(context.sessionId);
         if (!host) return;
         try {
-          effect(host);
+          effect(host, params);
         } catch (error) {
           // After the transition: the machine must not be sent to while it moves.
           queueMicrotask(() => host.fail(error));
@@ -135,7 +137,8 @@ export class SessionKeeper {
       actions: {
         submitTurn: contained((host) => host.submitTurn()),
         requestAbort: contained((host) => host.requestAbort()),
-        requestSnapshot: contained((host) => host.requestSnapshot()),
+        requestSnapshot: contained((host, request: ReadRequest) => host.requestSnapshot(request)),
+        answerAsks: contained((host, { ids }: { readonly ids: readonly string[] }) => host.answerAsks(ids)),
         lookForProgress: contained((host) => host.lookForProgress()),
         endTools: contained((host) => host.endTools()),
       },

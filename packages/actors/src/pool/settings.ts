@@ -2,7 +2,6 @@ import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@o
 import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
 import { systemPorts, type PoolPorts } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
-import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
@@ -23,7 +22,6 @@ export interface PoolSettings {
   readonly agent: string | undefined;
   readonly taskTimeoutMs: number | null;
   readonly limits: Partial<SessionLimits>;
-  readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
   readonly retriesInterrupted: boolean;
@@ -49,8 +47,15 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
     model: options.model,
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,
-    limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
-    runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
+    limits: withoutUndefined({
+      stallTimeoutMs,
+      askTimeoutMs,
+      maxRetryWaitMs,
+      maxRetries,
+      abortTimeoutMs,
+      runawayEmptySteps: options.runawayEmptyMessages,
+      runawayRepetitions: options.runawaySameToolCalls,
+    }),
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,

@@ -1,7 +1,6 @@
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import type { TurnRequest } from '@opencode-manager/core';
 import type { Place } from '../machines/index.ts';
-import { LateAbort } from '../session/late-abort.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { Task, TaskAttempt, TaskResult } from '../task/types.ts';
@@ -38,7 +37,7 @@ export interface TaskRun {
   /** Why it is to end as `aborted`, once somebody wished so. */
   abortReason: string | undefined;
   /** Ends the calls before the turn with the wish to abort. */
-  readonly calls: LateAbort;
+  calls: AbortController;
   finished: boolean;
   stopListening: () => void;
 }
@@ -62,7 +61,7 @@ export function createTaskRun(id: string, task: Task, queuedAtMs: number, bound:
     earlier: [],
     halfChanged: false,
     abortReason: undefined,
-    calls: new LateAbort(),
+    calls: new AbortController(),
     finished: false,
     stopListening: () => {},
   };

@@ -4,7 +4,7 @@ import type { MessageHistory, MessageIds } from '@opencode-manager/core/protocol
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
 import type { SessionHost } from '../session/session-host.ts';
-import type { TurnReport } from '../session/turn-in-flight.ts';
+import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import type { Outcome, TaskResult } from '../task/types.ts';
 import { abortedBeforeStart, abortedMeanwhile } from './pool-errors.ts';
 import { assertOffered } from './preflight.ts';
@@ -63,7 +63,7 @@ export class TaskTurns {
     if (run.abortReason !== undefined) return this.withoutTurn(run, 'aborted', abortedBeforeStart());
     const host = known ?? (await this.#sessionFor(run, run.directory, fresh));
     run.host = host;
-    run.calls.release();
+    run.calls = new AbortController();
     if (run.abortReason === undefined && !run.finished) return this.#send(run, host, request);
     this.#options.sessions.rest(host);
     return this.withoutTurn(run, 'aborted', abortedBeforeStart());
@@ -98,17 +98,11 @@ export class TaskTurns {
 
   async #send(run: TaskRun, host: SessionHost, request: TurnRequest): Promise<TaskResult | undefined> {
     const { servers, sessions, settings, now, onStarted } = this.#options;
-    const { task } = run;
     servers.assertThere();
     sessions.reattach(host);
     run.messageId = request.messageId;
     run.startedAtMs = now();
-    const turn = host.run({
-      taskId: run.id,
-      request,
-      timeoutMs: task.timeoutMs ?? settings.taskTimeoutMs,
-      policy: task.permissions ?? settings.permissions,
-    });
+    const turn = host.run(planOf(run, request, settings));
     onStarted(run, host);
     return this.#conclude(run, host, await turn, request);
   }
@@ -140,7 +134,7 @@ export class TaskTurns {
 
   async #readEnd(run: TaskRun, { host, request }: Interruption): Promise<TaskResult | undefined> {
     run.interruption = undefined;
-    return this.#conclude(run, host, await host.resume(), request);
+    return this.#conclude(run, host, await host.resume(planOf(run, request, this.#options.settings)), request);
   }
 
   async #retry(run: TaskRun, interruption: Interruption, history: readonly MessageHistory[]): Promise<TaskResult | undefined> {
@@ -206,4 +200,8 @@ async function historyOf({ operations }: SessionHost, signal: AbortSignal): Prom
 
 function attemptOf({ attempt }: TaskRun, { host, request }: Interruption) {
   return { attempt, session_id: host.id, message_id: request.messageId };
+}
+
+function planOf({ id, task }: TaskRun, request: TurnRequest, { taskTimeoutMs, permissions }: PoolSettings): TurnPlan {
+  return { taskId: id, request, timeoutMs: task.timeoutMs ?? taskTimeoutMs, policy: task.permissions ?? permissions };
 }

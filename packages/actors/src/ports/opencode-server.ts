@@ -8,7 +8,8 @@ import {
   type PermissionAnswer,
   type SessionOperations,
 } from '@opencode-manager/core';
-import { historyFacts, permissionFacts, questionFacts, statusFacts } from '@opencode-manager/core/protocol';
+import { askOfPermission, askOfQuestion } from '@opencode-manager/core/policy';
+import { historyFacts, statusFacts } from '@opencode-manager/core/protocol';
 import type { AskAnswer, LaunchPort, ServerPort, SessionPort } from './server.ts';
 
 /** A running opencode server, as hosts see it. */
@@ -29,8 +30,8 @@ export function serverPort(server: OpencodeServer): ServerPort {
     async read(directory, options) {
       const { startedAtMs: sinceMs, status, permissions, questions } = await server.snapshot(directory, options);
       const asks = [
-        ...permissions.map((request) => permissionFacts(request, directory)),
-        ...questions.map((request) => questionFacts(request, directory)),
+        ...permissions.map((request) => askOfPermission(request, directory)),
+        ...questions.map((request) => askOfQuestion(request, directory)),
       ];
       return { status: { value: statusFacts(status), sinceMs }, asks: { value: asks, sinceMs } };
     },

@@ -1,4 +1,4 @@
-import type { PermissionPolicy, PermissionRule, SerializedError, TurnProof } from '@opencode-manager/core';
+import type { PermissionPolicy, PermissionPolicyRule, SerializedError, TurnProof } from '@opencode-manager/core';
 
 export type { Ask, AskDecision, PermissionCallback, PermissionPolicy, PermissionPolicyRule } from '@opencode-manager/core';
 
@@ -53,8 +53,10 @@ export interface AnsweredAsk {
   readonly permission?: string;
   readonly patterns?: readonly string[];
   readonly answer: 'allowed' | 'denied' | 'answered' | 'unanswered';
-  /** The rule that would allow it, when it was not. */
-  readonly rule?: PermissionRule;
+  /** Why the policy could not decide it, where that was so. */
+  readonly reason?: string;
+  /** The rules that would allow it, when it was not: one for each of its patterns. */
+  readonly rules?: readonly PermissionPolicyRule[];
 }
 
 export interface Usage {

@@ -1,3 +1,4 @@
+import type { Ask } from '../policy/types.ts';
 import type { TurnError } from './events.ts';
 
 /**
@@ -74,25 +75,7 @@ export interface MessageHistory {
 }
 
 /** A permission or question that waits for an answer. */
-export interface AskFacts {
-  readonly kind: 'permission' | 'question';
-  readonly id: string;
-  /** The session that asks: the turn's own or a sub-agent's. */
-  readonly sessionId: string;
-  readonly directory: string;
-  readonly permission?: string;
-  readonly patterns?: readonly string[];
-  /** What opencode tells of a permission: the whole command, paths, the patch. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly questions?: readonly AskedQuestion[];
-}
-
-export interface AskedQuestion {
-  readonly question: string;
-  readonly header?: string;
-  readonly multiple?: boolean;
-  readonly options: readonly { readonly label: string; readonly description?: string }[];
-}
+export type AskFacts = Ask & { readonly directory: string };
 
 /** What one session's events say. They may come twice, late or early. */
 export type SessionFact =

@@ -27,7 +27,6 @@ export {
   type TurnError,
 } from './events.ts';
 export type {
-  AskedQuestion,
   AskFacts,
   AssistantMessageFacts,
   DirectoryFacts,
@@ -41,16 +40,7 @@ export type {
   StatusFacts,
   UserMessageFacts,
 } from './facts.ts';
-export {
-  historyFacts,
-  messageFacts,
-  partFacts,
-  permissionFacts,
-  questionFacts,
-  sessionFact,
-  sessionFactTypes,
-  statusFacts,
-} from './v1/facts.ts';
+export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
 export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {

@@ -7,6 +7,8 @@ export type SignalSource = 'events' | 'snapshot';
 export interface Signal {
   readonly atMs: number;
   readonly source: SignalSource;
+  /** For a quiet that no event has broken: since when the events were followed without a gap. */
+  readonly sinceMs?: number;
 }
 
 /** The four signals that together prove that a turn is over. */

@@ -1,0 +1,68 @@
+import type { SessionContext, SessionMachineEvent, Turn } from './session.types.ts';
+
+type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
+
+/** A fresh turn, of which nothing is known but that it will be sent. */
+export function freshTurn(
+  { taskId, messageId, kind, timeoutMs, emptyAnswer = 'refuse', atMs }: Submit,
+  { liveSinceMs }: SessionContext,
+): Turn {
+  return {
+    taskId,
+    messageId,
+    kind,
+    timeoutMs,
+    emptyAnswer,
+    startedAtMs: atMs,
+    lastAtMs: atMs,
+    accepted: false,
+    acceptedByEvents: false,
+    submitError: null,
+    statusAtMs: 0,
+    busyAtMs: null,
+    newestMessageId: null,
+    final: null,
+    idle: null,
+    idleSinceMs: null,
+    children: {},
+    childrenReadAtMs: null,
+    openAsks: [],
+    closedAsks: [],
+    asksReadAtMs: null,
+    questionRejected: false,
+    retry: null,
+    lastRetry: null,
+    retries: 0,
+    sessionError: null,
+    abortWithinMs: null,
+    followedSinceMs: liveSinceMs === null ? null : atMs,
+    readPending: false,
+    stallSuspected: false,
+    inconclusiveReads: 0,
+    gaps: 0,
+    decision: null,
+  };
+}
+
+/** What the turn did again: nothing that was seen of an end stands any more. */
+export const running = { idle: null, idleSinceMs: null, inconclusiveReads: 0 } as const;
+
+/** opencode tells of one retry several times. */
+export function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>): Turn {
+  const repeated = turn.lastRetry?.attempt === retry.attempt && turn.lastRetry.nextAtMs === retry.nextAtMs;
+  return { ...turn, ...running, retry, lastRetry: retry, retries: turn.retries + (repeated ? 0 : 1) };
+}
+
+export function busyChildrenOf({ children }: Turn): string[] {
+  return Object.keys(children).filter((id) => children[id]!.busy);
+}
+
+/** An end was told, and the idle that should follow was not. */
+export function seemsOver({ final, sessionError, newestMessageId }: Turn): boolean {
+  return final ? isConclusive(final) : sessionError !== null && newestMessageId === null;
+}
+
+/** A finish reason after which no step follows. */
+function isConclusive({ finish, error }: NonNullable<Turn['final']>): boolean {
+  return error !== undefined || (finish !== undefined && finish !== 'tool-calls');
+}
