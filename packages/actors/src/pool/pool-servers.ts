@@ -31,7 +31,7 @@ export class PoolServers {
   constructor(options: PoolServersOptions) {
     this.#options = options;
     const { server, monitor, settings, dependencies, events } = options;
-    const { health, memory, patienceMs, inspection } = settings;
+    const { health, memory, inspection } = settings;
     this.stream = new PoolStream(() => this.keeper.monitors);
     this.keeper = new ServerKeeper({
       server,
@@ -39,7 +39,6 @@ export class PoolServers {
       health,
       memory,
       inspection,
-      patienceMs,
       now: dependencies.now,
       onEvent: (event, source) => this.#onEvent(event, source),
       onStream: (next) => this.stream.add(next),

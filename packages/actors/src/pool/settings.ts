@@ -1,5 +1,5 @@
 import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
-import { defaultRestartLimits, defaultSessionLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
 import type { RunawayLimits } from '../session/turn-observer.ts';
 import type { PermissionPolicy } from '../task/types.ts';
@@ -25,8 +25,6 @@ export interface PoolSettings {
   readonly agent: string | undefined;
   readonly taskTimeoutMs: number | null;
   readonly limits: Partial<SessionLimits>;
-  /** How long a delta may wait to be joined with those that follow, in milliseconds: a turn needs its text, not its pace. */
-  readonly patienceMs: number;
   readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
@@ -54,8 +52,6 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,
     limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
-    // A delta is a sign of life, too: a stall is suspected so much too early at most.
-    patienceMs: (stallTimeoutMs ?? defaultSessionLimits.stallTimeoutMs) / 20,
     runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,

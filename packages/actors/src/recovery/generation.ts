@@ -12,8 +12,6 @@ export interface GenerationOptions {
   readonly health: HealthCheck | undefined;
   /** Wait between two readings of its memory, in milliseconds. */
   readonly memoryCheckMs: number;
-  /** How long a delta may wait to be joined with those that follow, in milliseconds: a turn needs its text, not its pace. */
-  readonly patienceMs: number;
   readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
   /** Gone or of no use; told once. Expected: somebody stopped it. */
   readonly onLost: (generation: Generation, error: SerializedError, isExpected: boolean) => void;
@@ -32,11 +30,11 @@ export class Generation {
   #unwatched = false;
 
   constructor(options: GenerationOptions) {
-    const { monitor, server, patienceMs, onEvent } = options;
+    const { monitor, server, onEvent } = options;
     this.#options = options;
     this.server = server;
     this.monitor = monitor;
-    this.#stopListening = monitor.on({}, (event) => onEvent(event, server), { patienceMs });
+    this.#stopListening = monitor.on({}, (event) => onEvent(event, server));
   }
 
   get isLost(): boolean {

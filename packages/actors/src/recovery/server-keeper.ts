@@ -19,8 +19,6 @@ export interface ServerKeeperOptions {
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
   readonly inspection: Inspection;
-  /** How long a delta may wait, in milliseconds. */
-  readonly patienceMs: number;
   readonly now: () => number;
   readonly onEvent: (event: MonitorEvent, server: OpencodeServer) => void;
   /** A server is gone or of no use: the present one, or one that retires. Told once. Expected: somebody stopped it. */
@@ -147,13 +145,12 @@ export class ServerKeeper {
   }
 
   #generation(server: OpencodeServer, monitor: EventMonitor): Generation {
-    const { health, memory, patienceMs, onEvent, now } = this.#options;
+    const { health, memory, onEvent, now } = this.#options;
     return new Generation({
       server,
       monitor,
       health,
       memoryCheckMs: memory.checkMs,
-      patienceMs,
       onEvent,
       onLost: (generation, error, isExpected) => this.#onLost(generation, error, isExpected),
       onMemory: (generation, rssBytes) => {

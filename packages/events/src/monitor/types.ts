@@ -13,8 +13,8 @@ export type MonitorNotice =
   /** The stream was lost; what comes after `stream.live` of the same generation is complete again. */
   | { readonly type: 'stream.gap'; readonly generation: number; readonly reason: string }
   /**
-   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: they have not, because thousands of
-   * sessions came through before; read snapshots of what you follow.
+   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: they have not, because more than 900
+   * sessions came by before; read what you follow.
    */
   | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number; readonly incomplete?: true }
   /** This subscriber was too slow: so many deltas and part updates were left out for it. Lifecycle events never are. */
@@ -109,11 +109,10 @@ export interface EventMonitor extends AsyncDisposable {
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /**
    * Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the
-   * result to stop. With `patienceMs`, a delta may wait so long (15,000 at most) to be joined with those that follow, as long as
-   * its session says nothing else and nobody else follows it: for those who need what was written, not its pace.
-   * @throws `MONITOR_CLOSED`, `CONFIG_INVALID`, or what the monitor failed with
+   * result to stop: nothing comes afterwards.
+   * @throws `MONITOR_CLOSED`, or what the monitor failed with
    */
-  on(filter: EventFilter, listener: (event: MonitorEvent) => void, options?: { readonly patienceMs?: number }): () => void;
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
   /**
    * Resolves when the stream is live: what the server sends from then on reaches its subscribers. The deadline is 30 s
    * when none is given. @throws `STREAM_UNAVAILABLE`, `STREAM_WORKER_LOST`, `MONITOR_CLOSED`, `REQUEST_ABORTED`
