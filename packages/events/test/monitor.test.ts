@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type MonitorEvent } from '../src/index.ts';
 import { streamThreads } from '../src/host/stream-threads.ts';
-import { startSsePeer, type SsePeer } from './support/sse-peer.ts';
+import { eventId } from './support/events.ts';
+import { frame, startSsePeer, type SsePeer } from './support/sse-peer.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
 const run = promisify(execFile);
@@ -134,6 +135,31 @@ describe('listeners', () => {
     peer.publish('t', 'session.idle', {});
     await until('the last event came', () => seen.length === 3);
     expect(seen).toEqual(['first', 'session.idle', 'session.idle']);
+  });
+
+  test('one that subscribes each new session misses nothing of it, within a batch neither', async () => {
+    const seen: string[] = [];
+    const wanted = ['session.updated', 'message.removed', 'session.idle'];
+    monitor.on({ type: 'session.created' }, (event) =>
+      monitor.on({ sessionId: event.sessionId!, type: wanted }, ({ type, sessionId }) => seen.push(`${sessionId} ${type}`)),
+    );
+    const record = (sessionID: string, type: string) => frame({ id: eventId(), type, properties: { sessionID, info: { id: sessionID } } });
+    const story = (session: string) =>
+      ['session.created', 'session.updated', 'todo.updated', 'message.removed'].map((type) => record(session, type)).join('');
+    const { batches } = monitor.stats;
+    await peer.send(story('child') + story('grandchild') + record('child', 'session.idle') + record('grandchild', 'session.idle'));
+    await until('the last event came', () => seen.at(-1) === 'grandchild session.idle');
+    expect([monitor.stats.batches - batches, seen]).toEqual([
+      1,
+      [
+        'child session.updated',
+        'child message.removed',
+        'grandchild session.updated',
+        'grandchild message.removed',
+        'child session.idle',
+        'grandchild session.idle',
+      ],
+    ]);
   });
 
   test('closing from a listener ends the delivery', async () => {

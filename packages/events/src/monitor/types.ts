@@ -86,10 +86,20 @@ export interface MonitorStats {
  *
  * Guarantees of the channel:
  * - events of one session arrive in the server's order; coalesced deltas come before the session's next other event;
+ * - a subscription gets every event behind the one in whose listener it was made, those of the same batch included. So a listener of
+ *   `session.created` that subscribes the new session's id misses nothing of it, unless `stream.live` says `incomplete`;
+ * - a subscription with a session's id costs other sessions nothing, and little to make: there may be one for each of thousands;
  * - lifecycle events are never dropped; stream events are dropped for a slow subscriber only, oldest deltas first, and
  *   the subscriber is told how many;
  * - after a gap, durable events are replayed exactly once before `stream.live`, unless it says `incomplete`; what opencode
- *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`.
+ *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`;
+ * - a monitor that gives up tells `stream.failed` as its last event; iterators then reject, once, with what `error` holds.
+ *
+ * @example
+ * const follow = (sessionId: string) => monitor.on({ sessionId, type: ['session.*', 'message.updated'] }, onEvent)
+ * monitor.on({ type: 'session.created' }, (event) => {
+ *   if (event.type === 'session.created') follow(event.data.session.id)
+ * })
  * @public
  */
 export interface EventMonitor extends AsyncDisposable {
