@@ -44,6 +44,7 @@ describe('the thread', () => {
   test('a thread that is lost again and again fails the monitor', async () => {
     const iterator = monitor.streamEvents({ type: 'session.*' });
     const failed = expect(iterator.next()).rejects.toMatchObject({ code: 'STREAM_WORKER_LOST' });
+    const notices = watch(monitor, { sessionId: 's', type: 'stream.failed' });
     for (let loss = 0; loss < 6; loss++) {
       await monitor.ready();
       await streamThreads()[0]!.terminate();
@@ -51,6 +52,7 @@ describe('the thread', () => {
     }
     await failed;
     expect([monitor.state, monitor.error?.code, monitor.stats.workerRestarts]).toEqual(['failed', 'STREAM_WORKER_LOST', 5]);
+    expect(notices).toMatchObject([{ type: 'stream.failed', error: { code: 'STREAM_WORKER_LOST' } }]);
     await expect(monitor.ready()).rejects.toMatchObject({ code: 'STREAM_WORKER_LOST' });
   });
 

@@ -248,6 +248,30 @@ describe('a server that cannot be used', () => {
     expect(() => monitor.on({}, () => undefined)).toThrow(expect.objectContaining({ code: 'STREAM_UNAVAILABLE' }));
   });
 
+  test('the failure is the last event of listeners and iterators; iterators then reject once, also when a listener closes the monitor', async () => {
+    peer.answerWith({ status: 401, contentType: 'text/plain', body: '' });
+    monitor = EventMonitor.open(peer, fast);
+    const ofSession = watch(monitor, { sessionId: 's' });
+    const others = watch(monitor, { type: 'session.*' });
+    const [waiting, buffered, elsewhere] = [
+      monitor.streamEvents(),
+      monitor.sessionEvents('s'),
+      monitor.streamEvents({ type: 'session.*' }),
+    ];
+    monitor.on({ type: 'stream.failed' }, () => void monitor.close());
+    const next = waiting.next();
+    const ready = expect(monitor.ready()).rejects.toMatchObject({ code: 'STREAM_UNAVAILABLE' });
+    const failed = { type: 'stream.failed', plane: 'lifecycle', error: { code: 'STREAM_UNAVAILABLE' } };
+    expect(await next).toMatchObject({ done: false, value: failed });
+    await ready;
+    expect(await buffered.next()).toMatchObject({ done: false, value: failed });
+    for (const iterator of [waiting, buffered, elsewhere]) {
+      await expect(iterator.next()).rejects.toMatchObject({ code: 'STREAM_UNAVAILABLE' });
+      expect(await iterator.next()).toEqual({ done: true, value: undefined });
+    }
+    expect([ofSession.length, others, monitor.state]).toEqual([1, [], 'failed']);
+  });
+
   test('wrong credentials are refused, and the error does not repeat them', async () => {
     monitor = EventMonitor.open({ credentials: () => ({ ...peer.credentials(), authorization: 'Basic d3Jvbmc=' }) }, fast);
     const error = await monitor.ready().catch((caught: unknown) => caught);

@@ -173,13 +173,14 @@ class Monitor implements EventMonitorHandle {
   }
 
   #fail(error: OpencodeManagerError): void {
-    if (this.#state === 'closed' || this.#state === 'failed') return;
+    if (this.#closing) return;
     this.#state = 'failed';
     this.#error = error;
+    // First, because a listener that closes the monitor now must not turn its failure into a plain end.
+    this.#closing = this.#supervisor.close();
     this.#announce({ type: 'stream.failed', error: error.toJSON() });
     this.#readiness.rejectAll(error);
     this.#router.end(error);
-    this.#closing ??= this.#supervisor.close();
   }
 
   async #close(): Promise<void> {
