@@ -27,7 +27,7 @@ class Monitor implements EventMonitorHandle {
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
   readonly #bufferLimit: number;
-  /** How far the sessions came through; from there a new thread goes on. */
+  /** Where another thread continues when this one is lost. */
   readonly #cursors = new SessionCursors();
   #baselineId: string | undefined;
   #generation = 1;
@@ -176,7 +176,7 @@ class Monitor implements EventMonitorHandle {
     if (this.#closing) return;
     this.#state = 'failed';
     this.#error = error;
-    // First, because a listener that closes the monitor now must not turn its failure into a plain end.
+    // Before anybody is told: a listener that closes the monitor must not turn the failure into a normal end.
     this.#closing = this.#supervisor.close();
     this.#announce({ type: 'stream.failed', error: error.toJSON() });
     this.#readiness.rejectAll(error);

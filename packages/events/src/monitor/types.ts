@@ -13,8 +13,8 @@ export type MonitorNotice =
   /** The stream was lost; what comes after `stream.live` of the same generation is complete again. */
   | { readonly type: 'stream.gap'; readonly generation: number; readonly reason: string }
   /**
-   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: they have not, because more than 900
-   * sessions came by before; read what you follow.
+   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: nothing was replayed, because
+   * this monitor has seen more than 900 sessions; read the state of those that you follow.
    */
   | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number; readonly incomplete?: true }
   /** This subscriber was too slow: so many deltas and part updates were left out for it. Lifecycle events never are. */
@@ -86,14 +86,15 @@ export interface MonitorStats {
  *
  * Guarantees of the channel:
  * - events of one session arrive in the server's order; coalesced deltas come before the session's next other event;
- * - a subscription gets every event behind the one in whose listener it was made, those of the same batch included. So a listener of
- *   `session.created` that subscribes the new session's id misses nothing of it, unless `stream.live` says `incomplete`;
- * - a subscription with a session's id costs other sessions nothing, and little to make: there may be one for each of thousands;
+ * - a subscription that is made inside a listener receives every later event, those of the same batch included. So a listener of
+ *   `session.created` that subscribes the new session's id misses none of its events, except in a gap that ends `incomplete`;
+ * - events of other sessions cost a subscription with a `sessionId` nothing, and it is cheap to add and remove: one for each of
+ *   thousands of sessions is fine;
  * - lifecycle events are never dropped; stream events are dropped for a slow subscriber only, oldest deltas first, and
  *   the subscriber is told how many;
  * - after a gap, durable events are replayed exactly once before `stream.live`, unless it says `incomplete`; what opencode
  *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`;
- * - a monitor that gives up tells `stream.failed` as its last event; iterators then reject, once, with what `error` holds.
+ * - a monitor that gives up delivers `stream.failed` as its last event; iterators then reject once, with `error`.
  *
  * @example
  * const follow = (sessionId: string) => monitor.on({ sessionId, type: ['session.*', 'message.updated'] }, onEvent)

@@ -49,7 +49,7 @@ export function compileFilter(filter: EventFilter): CompiledFilter {
   };
 }
 
-/** Thousands of subscriptions, one a session, want the same few lists of types: each list is compiled once. */
+/** Thousands of subscriptions, one for each session, name the same few lists of types: each list is compiled once. */
 const shared = new Map<string, PatternSet>();
 
 function patternsOf(patterns: readonly string[]): PatternSet {

@@ -13,8 +13,8 @@ const none: readonly Subscription[] = [];
  * Hands each event to the subscriptions that want it.
  *
  * - A subscription with session ids is found by the event's session: what other sessions do costs it nothing.
- * - Lists are replaced, never changed, and looked up for each event: who subscribes while a batch is routed gets what stands behind
- *   the present event, who leaves gets nothing more.
+ * - Lists are replaced, never changed, and looked up for each event: a subscription added while a batch is routed receives the
+ *   events after the current one, a removed one receives nothing more.
  * - For an event without a subscriber, one look-up in a map is the whole cost: nobody reads what it says.
  */
 export class Router {
@@ -47,7 +47,7 @@ export class Router {
     for (let index = 0; index < events.length; index++) {
       const event = events[index]!;
       event.sequence = ++this.#sequence;
-      // Both before the first delivery: a subscription that is made in it begins with the next event.
+      // Both are read before the first delivery: a subscription that a listener adds begins with the next event.
       const general = this.#general;
       const own = event.sessionId === undefined ? none : (this.#bySession.get(event.sessionId) ?? none);
       const opened = this.#deliver(own, event);

@@ -7,19 +7,19 @@ export const mostSessions = 900;
 export interface SessionCursor {
   /** Newest durable sequence. */
   sequence: number;
-  /** The history does not name it. */
+  /** Kept because the history does not name it. */
   directory: string | undefined;
 }
 
-/** What one thread tells the other of its cursors; null when more sessions came by than are remembered. */
+/** Cursors as they cross between the threads; null when there were more sessions than are remembered. */
 export type CursorEntries = readonly (readonly [sessionId: string, cursor: Readonly<SessionCursor>])[] | null;
 
 /**
- * How far the sessions of a stream were passed on: where a replay goes on. The stream's thread keeps them to ask for what it
- * missed, the main thread to tell a new stream's thread where to begin.
+ * The newest durable sequence of each session: a replay continues from there. The stream's thread needs it to request what it
+ * missed, the main thread to start another thread when one is lost.
  *
- * No request can name more than {@link mostSessions}. With one session more everything is forgotten, for good: gaps are then
- * reported as incomplete instead of replayed.
+ * No request can name more than {@link mostSessions}. With one session more, all of them are forgotten for good: from then on
+ * nothing is replayed after a gap, and the gap is reported as incomplete.
  */
 export class SessionCursors {
   #cursors: Map<string, SessionCursor> | undefined;
@@ -28,7 +28,7 @@ export class SessionCursors {
     this.#cursors = entries === null ? undefined : new Map(entries);
   }
 
-  /** False when more sessions came by than are remembered. */
+  /** False when there were more sessions than are remembered. */
   get complete(): boolean {
     return this.#cursors !== undefined;
   }
@@ -41,7 +41,7 @@ export class SessionCursors {
     return this.#cursors?.get(sessionId);
   }
 
-  /** Notes an event that was passed on. One that is not stored says nothing about a session's place. */
+  /** Notes an event that was passed on. Only stored events have a sequence; others change nothing. */
   note({ sessionId, durableSequence, directory }: Pick<ArrivedEvent, 'sessionId' | 'durableSequence' | 'directory'>): void {
     if (this.#cursors === undefined || sessionId === undefined || durableSequence === undefined) return;
     const known = this.#cursors.get(sessionId);

@@ -10,16 +10,16 @@ import type { EventReceiver } from './sync-pairs.ts';
 const rememberedIds = 1024;
 
 /**
- * Passes each event on once, whether it comes live, is replayed, or both. It knows how far each session was passed on, and
- * the ids of the newest events.
+ * Passes each event on once, whether it comes live, by a replay, or both. It remembers the newest sequence of each session and
+ * the newest ids.
  *
- * While a connection catches up, its events are held; {@link release} joins them with what the history says was missed.
+ * While a connection catches up, its events are held; {@link release} merges them with the history.
  */
 export class Ledger implements EventReceiver {
   readonly cursors: SessionCursors;
   readonly #receiver: EventReceiver;
   readonly #ids = new RecentIds(rememberedIds);
-  /** How far sessions go of which everything was before our time: the next replay need not bring that again. */
+  /** Sessions whose stored events are all older than the monitor: named in a request, so that the answer leaves them out. */
   readonly #past = new Map<string, SessionCursor>();
   /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
   readonly #replayedParts = new Map<string, string>();
@@ -61,7 +61,7 @@ export class Ledger implements EventReceiver {
     this.#receiver.lateSequence(sessionId, durableSequence);
   }
 
-  /** Passes on what was missed, then what was held; the result is the number of events that came from the history. */
+  /** Passes on what the history has and was missed, then what was held. Returns the number of events from the history. */
   release(history: readonly ServerEvent[]): number {
     const held = this.#held ?? [];
     this.#held = undefined;

@@ -63,7 +63,7 @@ export type FromStreamTask =
       readonly type: 'live';
       readonly generation: number;
       readonly replayed: number;
-      /** Nothing was replayed after the gap: more sessions had come by than are remembered. */
+      /** Nothing was replayed after the gap: the stream has carried more sessions than are remembered. */
       readonly incomplete: boolean;
       readonly baselineId: string;
     }

@@ -2,8 +2,8 @@ import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol'
 import { eventAge } from './event-age.ts';
 
 /**
- * What a history says beyond the events that came live meanwhile: of each session the events up to the first stored one that
- * came live (from there the live ones tell more: deltas, status, asks), across sessions in order of time.
+ * The events of a history that did not also come live: of each session those before its first stored live event (from there
+ * the live events are complete, with deltas, status and asks), across sessions in order of time.
  */
 export function missedEvents(history: readonly ServerEvent[], live: readonly ArrivedEvent[], baselineId: string): ServerEvent[] {
   const firstLive = firstStoredSequences(live);

@@ -11,7 +11,7 @@ import { SyncPairs } from './sync-pairs.ts';
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
-/** No record of the connection came yet; its events are held until the stream is complete; they are passed on. */
+/** Before the first record; while events are held until the stream is known to be complete; while they are passed on. */
 type Phase = 'connecting' | 'catching-up' | 'live';
 
 /**
