@@ -43,7 +43,7 @@ function openStream(credentials: { readonly url: string; readonly authorization:
       onMessage(message) {
         if (message.type === 'live') state.live.resolve();
         if (message.type !== 'batch') return;
-
+        supervisor.acknowledge();
         for (const event of message.text.heads === '' ? [] : decodeBatch(message.text)) {
           if (event.type === 'part.delta') noteDelays(event.data.delta, state.delaysMs);
           else if (event.sessionId === 'ses_endofflood') state.ended.resolve();
