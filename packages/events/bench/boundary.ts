@@ -11,8 +11,6 @@ import { isSealed, openData, type ArrivedEvent } from '@opencode-manager/core/pr
 import { decodeBatch, encodeBatch, type BatchText } from '../src/worker/batch-text.ts';
 import { StreamTask } from '../src/worker/stream-task.ts';
 
-const following = { all: true, sessions: [], patienceMs: 1000 };
-
 /** How a batch is sent and read back. */
 const forms = {
   objects: { write: (events: ArrivedEvent[]): unknown => events.map(open), read: (message: unknown) => message as object[] },
@@ -68,7 +66,7 @@ async function recordBatch(events: number): Promise<ArrivedEvent[]> {
   const full = Promise.withResolvers<void>();
   const came: ArrivedEvent[] = [];
   const times = { frameMs: 16, watchdogMs: 25_000, reconnectMinMs: 100, reconnectMaxMs: 5000 };
-  const input = { ...server.credentials(), ...times, directory: undefined, coalesce: false, generation: 1, resume: null, following };
+  const input = { ...server.credentials(), ...times, directory: undefined, coalesce: false, generation: 1, resume: null };
   const task: StreamTask = new StreamTask(input, (message) => {
     if (message.type === 'live') live.resolve();
     if (message.type !== 'batch') return;

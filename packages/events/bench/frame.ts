@@ -6,8 +6,6 @@ import { quantile, runCase, startSyntheticServer, threadCpuUs, type Metrics, typ
 import { StreamSupervisor } from '../src/host/stream-supervisor.ts';
 import { decodeBatch } from '../src/worker/batch-text.ts';
 
-const following = { all: true, sessions: [], patienceMs: 1000 };
-
 await runCase({ frame: ({ frameMs = 16, events = 3000 }: Settings) => measure(frameMs, events) });
 
 async function measure(frameMs: number, events: number): Promise<Metrics> {
@@ -45,7 +43,7 @@ function openStream(credentials: { readonly url: string; readonly authorization:
       onMessage(message) {
         if (message.type === 'live') state.live.resolve();
         if (message.type !== 'batch') return;
-
+        supervisor.acknowledge();
         for (const event of message.text.heads === '' ? [] : decodeBatch(message.text)) {
           if (event.type === 'part.delta') noteDelays(event.data.delta, state.delaysMs);
           else if (event.sessionId === 'ses_endofflood') state.ended.resolve();
@@ -53,7 +51,7 @@ function openStream(credentials: { readonly url: string; readonly authorization:
       },
       onLost: fail,
       onGivenUp: fail,
-      beginning: () => ({ generation: 1, resume: null, following }),
+      beginning: () => ({ generation: 1, resume: null }),
     },
   );
   supervisor.start();

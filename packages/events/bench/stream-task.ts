@@ -42,6 +42,5 @@ function inputOf(credentials: { readonly url: string; readonly authorization: st
     reconnectMaxMs: 5000,
     generation: 1,
     resume: null,
-    following: { all: true, sessions: [], patienceMs: 1000 },
   };
 }

@@ -9,8 +9,6 @@ import { resolveWorkerFile } from '../src/host/worker-file.ts';
 import { decodeBatch } from '../src/worker/batch-text.ts';
 import type { FromStreamTask, StreamTaskRequest } from '../src/worker/messages.ts';
 
-const following = { all: true, sessions: [], patienceMs: 1000 };
-
 await runCase({ 'one thread': (settings) => measure(1, settings), 'a thread each': (settings) => measure(4, settings) });
 
 type Threads = Piscina<StreamTaskRequest, void>;
@@ -71,7 +69,6 @@ async function openStream(stack: AsyncDisposableStack, threads: Threads, delaysM
     frameMs: 16,
     generation: 1,
     resume: null,
-    following,
   };
   const running = threads.run({ input, port: port2 }, { transferList: [port2] });
   await live.promise;

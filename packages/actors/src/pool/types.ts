@@ -8,7 +8,7 @@ import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.
 export interface TurnLimits {
   /** Deadline of a task's turn; none when absent. */
   readonly taskTimeoutMs?: number;
-  /** A busy turn without any sign of progress for this long (a twentieth less at most) is `stalled`. Default 300,000. */
+  /** A busy turn without any sign of progress for this long is `stalled`. Default 300,000. */
   readonly stallTimeoutMs?: number;
   /** An ask that nobody answered for this long ends the turn as `needs_input`. Default 60,000. */
   readonly askTimeoutMs?: number;

@@ -175,7 +175,6 @@ describe('a turn that broke off', () => {
   test("with onInterrupted: 'fail' it ends as interrupted, with what it had said so far", async () => {
     await using bench = await startBench(rules());
     await using pool = await createSessionPool({ server: bench.server, recovery: true, onInterrupted: 'fail' });
-    // Whoever followed the pool's own stream live would have its deltas come at once.
     await using monitor = EventMonitor.open(bench.server);
     await monitor.ready();
     const heard = new Promise<void>((resolve) => void monitor.on({ type: 'part.delta' }, () => resolve()));
