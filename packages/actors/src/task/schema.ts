@@ -1,6 +1,6 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
 import * as z from 'zod';
-import type { PermissionCallback, Task } from './types.ts';
+import type { PermissionCallback, PermissionPolicy, Task } from './types.ts';
 
 /** Largest text of one prompt, command or shell line, in characters. */
 const longestText = 10_000_000;
@@ -26,11 +26,16 @@ const policyInCode = z.union([
   z.custom<PermissionCallback>((value) => typeof value === 'function', 'is neither a policy nor a function'),
 ]);
 
+const fileSchema = z
+  .strictObject({ path: z.string().min(1).optional(), url: z.url().optional(), mime: z.string().min(1).optional() })
+  .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
+
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
   .strictObject({
     id: z.string().min(1).max(256).optional(),
     prompt: text.optional(),
+    files: z.array(fileSchema).optional(),
     command: text.optional(),
     shell: text.optional(),
     directory: z.string().min(1).optional(),
@@ -45,12 +50,25 @@ const taskSchema = z
     priority: z.number().optional(),
     group: z.string().optional(),
     permissions: policyInCode.optional(),
+    emptyAnswer: z.enum(['allow', 'refuse']).optional(),
     metadata: z.record(z.string(), z.unknown()).optional(),
   })
   .refine(
     ({ prompt, command, shell }) => [prompt, command, shell].filter((field) => field !== undefined).length === 1,
     'needs exactly one of prompt, command and shell',
-  );
+  )
+  .refine(({ prompt, files }) => files === undefined || prompt !== undefined, 'files go with a prompt alone');
+
+/** Checks a permission policy; `deny` when absent. @throws `CONFIG_INVALID` naming the option and the reason */
+export function parsePolicy(option: string, policy: unknown): PermissionPolicy {
+  if (policy === undefined) return 'deny';
+  const parsed = policyInCode.safeParse(policy);
+  if (parsed.success) return policy as PermissionPolicy;
+  const wanted = '"deny", "allow", a list of rules {permission, pattern?, action, message?} or a function';
+  throw new OpencodeManagerError('CONFIG_INVALID', `${option}: ${JSON.stringify(policy) ?? String(policy)} is no policy. It must be ${wanted}.`, {
+    details: { field: option },
+  });
+}
 
 /** Checks a task. @throws `TASK_INVALID` naming the field and the reason; nothing was sent */
 export function parseTask(task: Task): Task {
