@@ -196,11 +196,16 @@ export function endAllWaiting(context: PoolContext, endOf: (task: QueuedTask) =>
     .reduce((next, holder) => endHolder(next, holder, endOf(holder)), ended);
 }
 
-/** Ends what waits of one leased session; gives the ids of those in flight as `aborting`. */
-export function endSession(context: PoolContext, sessionId: string, reason: string, endOf: (task: QueuedTask) => End): PoolContext {
+/** Ends what waits of one leased session. */
+export function endLine(context: PoolContext, sessionId: string, endOf: (task: QueuedTask) => End): PoolContext {
   const line = context.lines[sessionId] ?? [];
-  const ended = line.toReversed().reduce((next, task) => endWaiting(next, task, endOf) ?? next, context);
-  return line.reduce((next, { taskId }) => markAborted(next, taskId, reason), ended);
+  return line.toReversed().reduce((next, task) => endWaiting(next, task, endOf) ?? next, context);
+}
+
+/** Ends what waits of one leased session, and aborts what is in flight. */
+export function endSession(context: PoolContext, sessionId: string, reason: string): PoolContext {
+  const ended = endLine(context, sessionId, abortedBy(reason));
+  return (ended.lines[sessionId] ?? []).reduce((next, { taskId }) => markAborted(next, taskId, reason), ended);
 }
 
 /** Notes why a task in flight is to end, and tells the host so. */

@@ -21,6 +21,7 @@ import {
   assignSlots,
   endAllWaiting,
   endHolder,
+  endLine,
   endSession,
   endTask,
   endWaiting,
@@ -89,7 +90,8 @@ const machineSetup = setup({
     restart: assign(changing<'retry.due'>((context, { taskId }) => restart(context, taskId))),
     endChange: assign(changing<'change.ended'>(leaveLine)),
     releaseSession: assign(changing<'session.released'>((context, { sessionId }) => releaseSession(context, sessionId))),
-    endSession: assign(changing<'session.ended'>((context, { sessionId, reason }) => endSession(context, sessionId, reason, abortedBy(reason)))),
+    endSession: assign(changing<'session.ended'>((context, { sessionId, reason }) => endSession(context, sessionId, reason))),
+    endLine: assign(changing<'session.died'>((context, { sessionId }) => endLine(context, sessionId, sessionDead))),
     pause: assign(changing<'provider.paused'>((context, event) => pause(context, event.provider ?? providerOf(context, event.taskId), event))),
     endPauses: assign(changing<'hold.over'>((context, { atMs }) => endPauses(context, atMs))),
     resumeHeld: assign(changing<'server.recovered'>((context, { generation = context.generation + 1 }) => resumeHeld({ ...context, generation }))),
@@ -122,6 +124,8 @@ const machineSetup = setup({
 function providerOf({ holders }: PoolContext, taskId: string | undefined): string | null {
   return (taskId === undefined ? undefined : get(holders, taskId)?.provider) ?? null;
 }
+
+const sessionDead = () => ({ outcome: 'interrupted', error: failure('SESSION_ACTOR_FAILED', 'The session of the task is dead. Nothing was sent.') }) as const;
 
 function abortUnconfirmed() {
   return failure('ABORT_UNCONFIRMED', `The pool was stopped, and no end of the turn was confirmed within ${stopAbortMs} ms.`);
@@ -182,14 +186,22 @@ const attempts = (presence: ServerPresence) => {
     'turn.ended': ends,
     'attempt.failed': ends,
     'turn.judged': { actions: [{ type: 'judge', params: { presence } }, ...after] },
+    'retry.due': { actions: ['restart', ...after] },
+  } as const;
+};
+
+/** What is asked for, and what the world says, whatever holds a slot. */
+const requests = (presence: ServerPresence) => {
+  const after = presence === 'here' ? (['assignSlots', tell] as const) : ([tell] as const);
+  return {
     'task.cancelled': { actions: ['cancelTask', ...after] },
     'task.overdue': { actions: ['endOverdue', ...after] },
     'change.ended': { actions: ['endChange', ...after] },
     'session.released': { actions: ['releaseSession', tell] },
     'session.ended': { actions: ['endSession', ...after] },
+    'session.died': { actions: ['endLine', ...after] },
     'provider.paused': { actions: ['pause', scheduleHoldEnd], description: 'No new turns of the provider until it is ready.' },
     'hold.over': { actions: ['endPauses', scheduleHoldEnd, ...after] },
-    'retry.due': { actions: ['restart', ...after] },
   } as const;
 };
 
@@ -248,7 +260,7 @@ export const poolMachine = machineSetup.createMachine({
     starting: {
       description: 'Server and event stream come up; tasks may queue.',
       on: {
-        ...attempts('away'),
+        ...requests('away'),
         'pool.ready': { target: 'running', actions: ['assignSlots', tell] },
         'task.queued': { actions: ['queueTask', scheduleOverdue, tell] },
         'pool.drain': { actions: 'rememberDrain' },
@@ -259,6 +271,7 @@ export const poolMachine = machineSetup.createMachine({
     running: {
       description: 'Takes tasks and runs them.',
       on: {
+        ...requests('here'),
         ...attempts('here'),
         'task.queued': { actions: ['queueTask', scheduleOverdue, 'assignSlots', tell] },
         'pool.drain': { target: 'draining', actions: 'rememberDrain' },
@@ -271,6 +284,7 @@ export const poolMachine = machineSetup.createMachine({
     recovering: {
       description: 'The server was lost and is started again; tasks wait, those in flight keep their slots.',
       on: {
+        ...requests('away'),
         ...attempts('away'),
         'task.queued': [
           { guard: 'isDraining', actions: ['refuseTask', tell] },
@@ -289,6 +303,7 @@ export const poolMachine = machineSetup.createMachine({
       description: 'Takes no new tasks; what is there goes on, or is being aborted after a stop.',
       always: { guard: 'isEmpty', target: 'stopped' },
       on: {
+        ...requests('here'),
         ...attempts('here'),
         'task.queued': { actions: ['refuseTask', tell] },
         'pool.stop': stop,
@@ -305,11 +320,13 @@ export const poolMachine = machineSetup.createMachine({
         'task.queued': { actions: ['refuseTask', tell] },
         'session.released': { actions: ['releaseSession', tell] },
         'session.ended': { actions: ['endSession', tell] },
+        'session.died': { actions: ['endLine', tell] },
       },
     },
     failed: {
       description: 'The server is gone; every task ends as server_lost.',
       on: {
+        ...requests('gone'),
         ...attempts('gone'),
         'task.queued': { actions: ['refuseTask', tell] },
         'pool.stop': { actions: ['stopWork', scheduleStopEnd, tell] },

@@ -146,7 +146,9 @@ export type PoolMachineEvent =
   | { readonly type: 'change.ended'; readonly taskId: string; readonly sessionId: string }
   /** The holder of a leased session wants no more of it. */
   | { readonly type: 'session.released'; readonly sessionId: string }
-  /** A leased session is deleted, or dead: none of its tasks runs any more. */
+  /** A leased session is dead: its turn ends by itself, and none of its tasks runs any more. */
+  | { readonly type: 'session.died'; readonly sessionId: string }
+  /** A leased session is deleted: its turn is aborted, and none of its tasks runs any more. */
   | { readonly type: 'session.ended'; readonly sessionId: string; readonly reason: string; readonly withinMs?: number }
   /** Raised by the machine itself. */
   | { readonly type: 'retry.due'; readonly taskId: string }

@@ -32,7 +32,7 @@ export function clearStrikes(context: ServerContext, { generation }: ServerEvent
 
 /** Counts a probe without an answer; a byte on the event stream since the first begins the count anew. */
 export function strike(context: ServerContext, event: Unanswered): ServerContext {
-  return change(context, event.generation, (one) => struck(one, event));
+  return change(context, event.generation, (one) => (one.ending ? one : struck(one, event)));
 }
 
 function struck(one: WatchedServer, { startedAtMs, lastRecordAtMs }: Unanswered): WatchedServer {
@@ -74,12 +74,17 @@ export function mayRestartServer({ mayStart, restartLimits, restartTimes }: Serv
   return mayStart && recentRestarts(restartTimes, restartLimits.windowMs, atMs).length < restartLimits.maxRestarts;
 }
 
+/** Nothing more is heard of a server that is lost. */
+function withoutPresent(context: ServerContext): ServerContext {
+  return { ...context, watched: context.watched.filter(({ generation }) => generation !== context.generation) };
+}
+
 /** Notes a loss, after which another server is started when its wait is over. */
 export function planServerRestart(context: ServerContext, error: SerializedError, atMs: number, jitter = 0): ServerContext {
   const { windowMs, backoffMs } = context.restartLimits;
   const recent = recentRestarts(context.restartTimes, windowMs, atMs);
   return {
-    ...context,
+    ...withoutPresent(context),
     error,
     rssBytes: null,
     rotationReason: null,
@@ -92,7 +97,7 @@ export function planServerRestart(context: ServerContext, error: SerializedError
 /** Notes that the server is lost for good. */
 export function giveServerUp(context: ServerContext, cause: SerializedError, isExpected = false): ServerContext {
   const { maxRestarts, windowMs } = context.restartLimits;
-  const base = { ...context, rssBytes: null, rotationReason: null };
+  const base = { ...withoutPresent(context), rssBytes: null, rotationReason: null };
   if (!context.mayStart || isExpected) return { ...base, error: cause };
   const message = `The opencode server was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${cause.message}`;
   const spent = { ...failure('RESTART_BUDGET_SPENT', message), ...(cause.output !== undefined && { output: cause.output }), cause };
@@ -110,7 +115,7 @@ export function present(context: ServerContext, { atMs, generation = context.gen
     error: null,
     rotationReason: null,
     ...(before > 0 && !lost && { rotations: context.rotations + 1, retiring: [...retiring, before] }),
-    watched: [...(lost ? watched.filter((one) => one.generation !== before) : watched), newlyWatched(generation)],
+    watched: [...watched, newlyWatched(generation)],
   };
 }
 
@@ -123,6 +128,6 @@ export function forgetGeneration(context: ServerContext, gone: number): ServerCo
   return {
     ...context,
     retiring: context.retiring.filter((one) => one !== gone),
-    watched: context.watched.filter(({ generation }) => generation !== gone || generation === context.generation),
+    watched: context.watched.filter(({ generation }) => generation !== gone),
   };
 }

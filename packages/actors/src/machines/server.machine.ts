@@ -144,7 +144,7 @@ const watching = {
     guard: 'isUnended',
     actions: ['markEnding', { type: 'retire', params: generationOf }],
   },
-  'generation.retired': { actions: 'forgetGeneration' },
+  'generation.retired': { guard: 'isRetiring', actions: 'forgetGeneration' },
   'restarts.forbidden': { actions: 'giveUpWaiting' },
   'server.stop': { target: '.stopped' },
 } as const;

@@ -45,7 +45,7 @@ function sessionListener({ actor, supervisor, sessions, directories, events, clo
       events.emit({ type: 'session.changed', session, from });
       const { sessionId, state } = session;
       if (state === 'dead' && sessions.isLeased(sessionId))
-        actor.send({ type: 'session.ended', sessionId, reason: 'The session of the task is dead.' });
+        actor.send({ type: 'session.died', sessionId });
     },
   };
 }

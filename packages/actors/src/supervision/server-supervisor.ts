@@ -66,6 +66,8 @@ export class ServerSupervisor {
   readonly #actor: ActorRefFrom<typeof serverMachine>;
   readonly #generations = new Map<number, Generation>();
   readonly #listeners: SupervisorListener[] = [];
+  /** What listeners are told when the machine has come to rest: they look at it. */
+  readonly #outbox: ((listener: SupervisorListener) => void)[] = [];
   #pastGaps = 0;
 
   constructor(options: SupervisorOptions) {
@@ -168,7 +170,7 @@ export class ServerSupervisor {
     return serverMachine.provide({
       actions: {
         startNext: (_, { reason, generation, rssBytes }) => {
-          this.#tell((one) => one.onRotating(reason, generation - 1, rssBytes));
+          this.#outbox.push((one) => one.onRotating(reason, generation - 1, rssBytes));
           void this.#startSuccessor(present(generation - 1), generation);
         },
         relaunch: (_, { generation }) => void this.#relaunch(present(generation - 1), generation),
@@ -177,9 +179,9 @@ export class ServerSupervisor {
         loseRetiring: (_, { generation, error }) => void this.#endRetiring(present(generation), error),
         tellAway: (_, { generation, error }) => this.#lose(present(generation), (one, server) => one.onAway(server, error)),
         tellGivenUp: (_, { generation, error }) => this.#lose(present(generation), (one, server) => one.onGivenUp(server, error)),
-        tellRestarted: (_, { generation, restarts }) => this.#tell((one) => one.onRestarted(generation, restarts)),
-        tellRotated: (_, { generation }) => this.#tell((one) => one.onRotated(generation)),
-        tellRotationFailed: (_, { error }) => this.#tell((one) => one.onRotationFailed(error)),
+        tellRestarted: (_, { generation, restarts }) => void this.#outbox.push((one) => one.onRestarted(generation, restarts)),
+        tellRotated: (_, { generation }) => void this.#outbox.push((one) => one.onRotated(generation)),
+        tellRotationFailed: (_, { error }) => void this.#outbox.push((one) => one.onRotationFailed(error)),
       },
     });
   }
@@ -187,6 +189,7 @@ export class ServerSupervisor {
   /** What comes after the end of the pool is nobody's concern. */
   #send(event: ServerMachineEvent): void {
     if (this.#actor.getSnapshot().status === 'active') this.#actor.send(event);
+    for (let told = this.#outbox.shift(); told; told = this.#outbox.shift()) this.#tell(told);
   }
 
   #tell(what: (listener: SupervisorListener) => void): void {
@@ -195,7 +198,7 @@ export class ServerSupervisor {
 
   #lose(generation: Generation, what: (listener: SupervisorListener, server: ServerPort) => void): void {
     generation.unwatch();
-    this.#tell((one) => what(one, generation.server));
+    this.#outbox.push((one) => what(one, generation.server));
   }
 
   #generation(number: number, server: ServerPort, stream: StreamPort): Generation {
