@@ -20,15 +20,6 @@ export function classifyTurn(history: readonly MessageHistory[], turn: LostTurn)
   return history.some(({ message }) => message.id === turn.messageId) ? 'interrupted' : 'never_started';
 }
 
-/**
- * Whether a step of the turn broke off after it had called a tool. opencode notes the files that a step changed when the
- * step ends, so a revert does not know what such a tool did.
- */
-export function hasUnfinishedTools(history: readonly MessageHistory[], messageId: string): boolean {
-  const newest = newestAnswer(history, messageId);
-  return newest !== undefined && !newest.message.completed && newest.parts.some(({ type }) => type === 'tool');
-}
-
 type Answer = MessageHistory & { readonly message: AssistantMessageFacts };
 
 /** opencode adds user messages of its own to a turn (compaction), with later ids: what answers those belongs to it too. */
