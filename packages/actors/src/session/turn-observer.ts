@@ -67,7 +67,8 @@ export class TurnObserver {
     if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
-    message.info = info;
+    // A read may have told more than an event that comes late.
+    if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
     if (!isRoot) return {};
     if (!info.completed) return known ? {} : { started: { id: info.id, parentId: info.parentId } };
