@@ -111,24 +111,26 @@ const tellGivenUp = {
   params: ({ context }: { context: ServerContext }) => ({ generation: context.generation, error: errorOf(context) }),
 } as const;
 
-const raiseLost = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+const raiseLostAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
   if (event.type !== 'probe.unanswered' && event.type !== 'stream.failed') return;
   const error = event.type === 'stream.failed' ? event.error : silence(context, event);
   const { generation = context.generation, atMs, jitter = 0 } = event;
   enqueue.raise({ type: 'server.lost', error, atMs, jitter, generation });
 });
 
-const linger = machineSetup.enqueueActions(({ event, enqueue }) => {
+const lingerAction = machineSetup.enqueueActions(({ event, enqueue }) => {
   const { generation } = event as ServerEventOf<'generation.unused'>;
   enqueue.cancel(`due ${generation}`);
   enqueue.raise({ type: 'generation.due', generation }, { id: `due ${generation}`, delay: lingerMs });
 });
 
+const serverSetup = machineSetup.extend({ actions: { raiseLost: raiseLostAction, linger: lingerAction } });
+
 /** What is true of every server that has turns, whatever the present one does. */
 const watching = {
   'probe.answered': { actions: 'clearStrikes' },
   'probe.unanswered': [
-    { guard: 'isSilent', actions: ['strike', raiseLost], description: 'It runs and answers nothing.' },
+    { guard: 'isSilent', actions: ['strike', 'raiseLost'], description: 'It runs and answers nothing.' },
     { actions: 'strike' },
   ],
   'stream.failed': [
@@ -137,9 +139,9 @@ const watching = {
       actions: ['noteReopening', { type: 'reopenStream', params: generationOf }],
       description: 'Another event stream of the same server.',
     },
-    { guard: 'isWatched', actions: raiseLost, description: 'Its events cannot be followed any more.' },
+    { guard: 'isWatched', actions: 'raiseLost', description: 'Its events cannot be followed any more.' },
   ],
-  'generation.unused': { guard: 'isUnended', actions: linger, description: 'It retires, and its turns are over.' },
+  'generation.unused': { guard: 'isUnended', actions: 'linger', description: 'It retires, and its turns are over.' },
   'generation.due': {
     guard: 'isUnended',
     actions: ['markEnding', { type: 'retire', params: generationOf }],
@@ -186,7 +188,7 @@ const losses = [
  * actor.getSnapshot().value // 'rotating'
  * @public
  */
-export const serverMachine = machineSetup.createMachine({
+export const serverMachine = serverSetup.createMachine({
   id: 'server',
   description: 'The server that a pool works on, over its generations.',
   context: ({ input }) => ({
@@ -249,7 +251,6 @@ export const serverMachine = machineSetup.createMachine({
         },
         'server.memory': { guard: 'isPresent', actions: 'recordMemory' },
         'server.lost': [
-          retiringLost,
           {
             guard: 'mayRestart',
             target: 'succeeding',
@@ -266,7 +267,6 @@ export const serverMachine = machineSetup.createMachine({
         'server.ready': { target: 'ready', actions: ['replaceLost', { type: 'tellRestarted', params: ({ context: { generation, restarts } }) => ({ generation, restarts }) }] },
         'rotation.failed': [{ guard: 'mayRestart', target: 'restarting', actions: 'planRestart' }, givenUp],
         'restarts.forbidden': { target: 'failed', actions: ['giveUpWaiting', tellGivenUp] },
-        'server.lost': retiringLost,
       },
     },
     restarting: {

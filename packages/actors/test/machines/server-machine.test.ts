@@ -237,7 +237,8 @@ test('a generated path takes every transition', () => {
     events: () => alphabet,
     kindOf,
     everyEdge: true,
-    stopWhen: (state: { readonly context: ServerContext }) => state.context.generation > 2 || state.context.restarts > 2,
+    stopWhen: (state: { readonly value: unknown; readonly context: ServerContext }) =>
+      state.value === 'stopped' || state.context.generation > 2 || state.context.restarts > 2,
   });
   for (const path of paths) replay(serverMachine, input, path, coverage.inspect);
   console.info(`server machine: ${coverage.taken} of ${coverage.total} transitions taken by ${paths.length} generated paths`);
