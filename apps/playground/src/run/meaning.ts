@@ -32,7 +32,10 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
       server: ['server.away', 'server.exited', 'server.recovered', 'server.rotated'],
     },
   },
-  server: { others: 'server', by: { pool: ['rotation.wanted', 'restarts.forbidden', 'turn.quarantined', 'generation.unused', 'server.stop'] } },
+  server: {
+    others: 'server',
+    by: { pool: ['rotation.wanted', 'restarts.forbidden', 'turn.quarantined', 'generation.unused', 'server.stop'] },
+  },
 };
 
 const routes = new Map<string, Lane>(
@@ -51,7 +54,15 @@ export function routeOf({ actor, type, from, to }: RunRecord): Route {
 }
 
 /** Effects that reach the server; the others show as the events that come of them. */
-const requests: ReadonlySet<string> = new Set(['submitTurn', 'requestAbort', 'requestSnapshot', 'endTools', 'relaunch', 'startNext', 'retire']);
+const requests: ReadonlySet<string> = new Set([
+  'submitTurn',
+  'requestAbort',
+  'requestSnapshot',
+  'endTools',
+  'relaunch',
+  'startNext',
+  'retire',
+]);
 
 /** What the server was asked for with an event. */
 export function requestsOf({ effects = [] }: RunRecord): readonly string[] {

@@ -101,7 +101,11 @@ interface Moments {
 }
 
 /** Restarts of the window against how many it allows: servers, and sessions that were lost alone. */
-function Budgets({ numbers: { restartLimits, restartTimes = [] }, server, atMs }: Moments & { readonly server: ServerNumbers | undefined }) {
+function Budgets({
+  numbers: { restartLimits, restartTimes = [] },
+  server,
+  atMs,
+}: Moments & { readonly server: ServerNumbers | undefined }) {
   if (restartLimits?.maxRestarts === undefined) return null;
   const { maxRestarts, windowMs } = restartLimits;
   const within = (times: readonly number[]) => times.filter((time) => atMs - time < windowMs).length;

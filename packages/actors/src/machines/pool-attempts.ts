@@ -2,7 +2,18 @@ import type { SerializedError } from '@opencode-manager/core';
 import { get } from './bucket-set.ts';
 import { unshift } from './chunk-queue.ts';
 import { holdBack, isInfrastructureFault, isLasting } from './infrastructure-hold.ts';
-import { backoffOf, endHolder, freeSlot, hold, recentRestarts, requeue, step, withoutSlot, type End, type EventOf } from './pool-schedule.ts';
+import {
+  backoffOf,
+  endHolder,
+  freeSlot,
+  hold,
+  recentRestarts,
+  requeue,
+  step,
+  withoutSlot,
+  type End,
+  type EventOf,
+} from './pool-schedule.ts';
 import { changeGate, idIn, pauseProvider, resumeDue, type ProviderPause } from './provider-gate.ts';
 import type { Holder, PoolContext, TaskStep } from './pool.types.ts';
 import { failure } from './turn-verdict.ts';
@@ -86,10 +97,13 @@ export function planRestart(context: PoolContext, { taskId, atMs, jitter }: Atte
 export function restart(context: PoolContext, taskId: string): PoolContext {
   const task = context.retrying.find((one) => one.taskId === taskId);
   if (!task) return context;
-  return requeue({ ...context, retrying: context.retrying.filter((one) => one !== task), nextOrder: context.nextOrder + 1 }, {
-    ...task,
-    order: context.nextOrder,
-  });
+  return requeue(
+    { ...context, retrying: context.retrying.filter((one) => one !== task), nextOrder: context.nextOrder + 1 },
+    {
+      ...task,
+      order: context.nextOrder,
+    },
+  );
 }
 
 /** Gives a task up whose restart budget is spent. */
@@ -137,7 +151,8 @@ export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judg
   if (!holder) return context;
   if (holder.abortReason !== null) return endHolder(context, holder, aborted(holder));
   if (presence === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
-  if (fate === 'interrupted' && !mayRepeat(context, holder)) return endHolder(context, holder, { outcome: 'interrupted', error: holder.error });
+  if (fate === 'interrupted' && !mayRepeat(context, holder))
+    return endHolder(context, holder, { outcome: 'interrupted', error: holder.error });
   const next = ({ finished: 'resume', never_started: 'repeat', interrupted: 'retry' } as const satisfies Record<string, TaskStep>)[fate];
   const judged = { ...holder, interruptions: holder.interruptions + (fate === 'interrupted' ? 1 : 0) };
   return presence === 'here' ? step(context, judged, next) : hold(context, judged, next);

@@ -60,22 +60,26 @@ const machineSetup = setup({
   types,
   actions: {
     // Effects: the host provides them. Alone, the machine is pure.
-    startAssigned: (_, _params: { readonly assigned: readonly Assignment[] }) => {},
-    endTasks: (_, _params: { readonly ended: readonly EndedTask[] }) => {},
-    abortTurns: (_, _params: { readonly aborting: readonly AbortedTask[]; readonly withinMs?: number }) => {},
-    takeBack: (_, _params: { readonly sessionIds: readonly string[] }) => {},
+    startAssigned: (_args, _params: { readonly assigned: readonly Assignment[] }) => {},
+    endTasks: (_args, _params: { readonly ended: readonly EndedTask[] }) => {},
+    abortTurns: (_args, _params: { readonly aborting: readonly AbortedTask[]; readonly withinMs?: number }) => {},
+    takeBack: (_args, _params: { readonly sessionIds: readonly string[] }) => {},
     forbidRestarts: () => {},
     // Changes.
     assignSlots: assign(({ context }) => assignSlots(context)),
     queueTask: assign(changing<'task.queued'>(queueTask)),
-    refuseTask: assign(changing<'task.queued'>((context, place) => {
-      const task = { ...place, order: 0, attempts: 0, interruptions: 0 };
-      return endTask(context, task, context.error ? { outcome: 'server_lost', error: context.error } : poolStopped(task));
-    })),
-    cancelTask: assign(changing<'task.cancelled'>((context, event) => {
-      const reason = event.reason ?? 'The caller aborted the task.';
-      return endWaiting(context, event, abortedBy(reason)) ?? markAborted(context, event.taskId, reason);
-    })),
+    refuseTask: assign(
+      changing<'task.queued'>((context, place) => {
+        const task = { ...place, order: 0, attempts: 0, interruptions: 0 };
+        return endTask(context, task, context.error ? { outcome: 'server_lost', error: context.error } : poolStopped(task));
+      }),
+    ),
+    cancelTask: assign(
+      changing<'task.cancelled'>((context, event) => {
+        const reason = event.reason ?? 'The caller aborted the task.';
+        return endWaiting(context, event, abortedBy(reason)) ?? markAborted(context, event.taskId, reason);
+      }),
+    ),
     endOverdue: assign(changing<'task.overdue'>((context, event) => endWaiting(context, event, overdue(event.timeoutMs)) ?? context)),
     endAttempt: assign(changing<AttemptEnd['type']>(endAttempt)),
     planRestart: assign(changing<AttemptEnd['type']>(planRestart)),
@@ -92,21 +96,32 @@ const machineSetup = setup({
     releaseSession: assign(changing<'session.released'>((context, { sessionId }) => releaseSession(context, sessionId))),
     endSession: assign(changing<'session.ended'>((context, { sessionId, reason }) => endSession(context, sessionId, reason))),
     endLine: assign(changing<'session.died'>((context, { sessionId }) => endLine(context, sessionId, sessionDead))),
-    pause: assign(changing<'provider.paused'>((context, event) => pause(context, event.provider ?? providerOf(context, event.taskId), event))),
+    pause: assign(
+      changing<'provider.paused'>((context, event) => pause(context, event.provider ?? providerOf(context, event.taskId), event)),
+    ),
     endPauses: assign(changing<'hold.over'>((context, { atMs }) => endPauses(context, atMs))),
-    resumeHeld: assign(changing<'server.recovered'>((context, { generation = context.generation + 1 }) => resumeHeld({ ...context, generation }))),
+    resumeHeld: assign(
+      changing<'server.recovered'>((context, { generation = context.generation + 1 }) => resumeHeld({ ...context, generation })),
+    ),
     noteGeneration: assign(changing<'server.rotated'>((context, { generation }) => ({ ...context, generation }))),
     rememberDrain: assign({ draining: true }),
-    stopWork: assign(changing<'pool.stop'>((context) => {
-      const ended = endAllWaiting({ ...context, stopping: true }, poolStopped);
-      return members(ended.holders).reduce((next, { taskId }) => markAborted(next, taskId, 'The pool was stopped.'), ended);
-    })),
-    endUnconfirmed: assign(changing<'stop.overdue'>((context) =>
-      members(context.holders).reduce((next, holder) => endHolder(next, holder, { outcome: 'aborted', error: abortUnconfirmed() }), context),
-    )),
-    loseServer: assign(changing<'server.exited'>((context, { error }) =>
-      endAllWaiting({ ...context, error }, () => ({ outcome: 'server_lost', error })),
-    )),
+    stopWork: assign(
+      changing<'pool.stop'>((context) => {
+        const ended = endAllWaiting({ ...context, stopping: true }, poolStopped);
+        return members(ended.holders).reduce((next, { taskId }) => markAborted(next, taskId, 'The pool was stopped.'), ended);
+      }),
+    ),
+    endUnconfirmed: assign(
+      changing<'stop.overdue'>((context) =>
+        members(context.holders).reduce(
+          (next, holder) => endHolder(next, holder, { outcome: 'aborted', error: abortUnconfirmed() }),
+          context,
+        ),
+      ),
+    ),
+    loseServer: assign(
+      changing<'server.exited'>((context, { error }) => endAllWaiting({ ...context, error }, () => ({ outcome: 'server_lost', error }))),
+    ),
   },
   guards: {
     lost: ({ context, event }) => consequenceOf({ context, event: event as AttemptEnd }) === 'lost',
@@ -125,7 +140,8 @@ function providerOf({ holders }: PoolContext, taskId: string | undefined): strin
   return (taskId === undefined ? undefined : get(holders, taskId)?.provider) ?? null;
 }
 
-const sessionDead = () => ({ outcome: 'interrupted', error: failure('SESSION_ACTOR_FAILED', 'The session of the task is dead. Nothing was sent.') }) as const;
+const sessionDead = () =>
+  ({ outcome: 'interrupted', error: failure('SESSION_ACTOR_FAILED', 'The session of the task is dead. Nothing was sent.') }) as const;
 
 function abortUnconfirmed() {
   return failure('ABORT_UNCONFIRMED', `The pool was stopped, and no end of the turn was confirmed within ${stopAbortMs} ms.`);
@@ -296,10 +312,7 @@ export const poolMachine = poolSetup.createMachine({
       on: {
         ...requests('away'),
         ...attempts('away'),
-        'task.queued': [
-          { guard: 'isDraining', actions: ['refuseTask', 'tell'] },
-          { actions: ['queueTask', 'scheduleOverdue', 'tell'] },
-        ],
+        'task.queued': [{ guard: 'isDraining', actions: ['refuseTask', 'tell'] }, { actions: ['queueTask', 'scheduleOverdue', 'tell'] }],
         'server.recovered': [
           { guard: 'isDraining', target: 'draining', actions: ['resumeHeld', 'assignSlots', 'tell'] },
           { target: 'running', actions: ['resumeHeld', 'assignSlots', 'tell'] },

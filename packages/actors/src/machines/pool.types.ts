@@ -134,7 +134,10 @@ export type PoolMachineEvent =
   | { readonly type: 'pool.ready' }
   /** `timeoutMs`: a deadline that counts from now, the wait included. */
   | ({ readonly type: 'task.queued'; readonly timeoutMs?: number } & Place)
-  | ({ readonly type: 'task.cancelled'; readonly reason?: string; readonly withinMs?: number } & Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>)
+  | ({ readonly type: 'task.cancelled'; readonly reason?: string; readonly withinMs?: number } & Pick<
+      Place,
+      'taskId' | 'priority' | 'group' | 'sessionId'
+    >)
   /** Raised by the machine itself: the deadline of a task passed, which may still wait. */
   | ({ readonly type: 'task.overdue'; readonly timeoutMs: number } & Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>)
   | ({ readonly type: 'turn.ended' } & TurnEnd)

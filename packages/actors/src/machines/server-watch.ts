@@ -8,7 +8,7 @@ export type ServerEventOf<Type extends ServerMachineEvent['type']> = Extract<Ser
 type Unanswered = ServerEventOf<'probe.unanswered'>;
 
 /** The server that an event is about. */
-export function watchedOf({ watched, generation: present }: ServerContext, generation = present): WatchedServer | undefined {
+export function watchedOf({ watched, generation: current }: ServerContext, generation = current): WatchedServer | undefined {
   return watched.find((one) => one.generation === generation);
 }
 
@@ -105,7 +105,11 @@ export function giveServerUp(context: ServerContext, cause: SerializedError, isE
 }
 
 /** A server takes the work; the one before it retires, unless it is lost. */
-export function present(context: ServerContext, { atMs, generation = context.generation + 1 }: ServerEventOf<'server.ready'>, lost: boolean): ServerContext {
+export function present(
+  context: ServerContext,
+  { atMs, generation = context.generation + 1 }: ServerEventOf<'server.ready'>,
+  lost: boolean,
+): ServerContext {
   const { generation: before, watched, retiring } = context;
   return {
     ...context,

@@ -36,17 +36,17 @@ const machineSetup = setup({
   types,
   actions: {
     // Effects: the host provides them. Alone, the machine is pure.
-    startNext: (_, _params: { readonly reason: RotationReason; readonly generation: number; readonly rssBytes: number | null }) => {},
-    relaunch: (_, _params: { readonly generation: number }) => {},
-    reopenStream: (_, _params: { readonly generation: number }) => {},
-    retire: (_, _params: { readonly generation: number }) => {},
+    startNext: (_args, _params: { readonly reason: RotationReason; readonly generation: number; readonly rssBytes: number | null }) => {},
+    relaunch: (_args, _params: { readonly generation: number }) => {},
+    reopenStream: (_args, _params: { readonly generation: number }) => {},
+    retire: (_args, _params: { readonly generation: number }) => {},
     // A server is gone: its sessions are told when what is left of it has ended.
-    loseRetiring: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellAway: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellGivenUp: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellRestarted: (_, _params: { readonly generation: number; readonly restarts: number }) => {},
-    tellRotated: (_, _params: { readonly generation: number }) => {},
-    tellRotationFailed: (_, _params: { readonly error: SerializedError }) => {},
+    loseRetiring: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellAway: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellGivenUp: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellRestarted: (_args, _params: { readonly generation: number; readonly restarts: number }) => {},
+    tellRotated: (_args, _params: { readonly generation: number }) => {},
+    tellRotationFailed: (_args, _params: { readonly error: SerializedError }) => {},
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
     replaceLost: assign(changing<'server.ready'>((context, event) => present(context, event, true))),
@@ -57,16 +57,22 @@ const machineSetup = setup({
       return { rotationReason: 'quarantine' as const };
     }),
     // The age counts anew, so that the next try waits.
-    keepPresent: assign(changing<'rotation.failed'>((context, { error, atMs }) => ({ ...context, error, sinceMs: atMs, rotationReason: null }))),
+    keepPresent: assign(
+      changing<'rotation.failed'>((context, { error, atMs }) => ({ ...context, error, sinceMs: atMs, rotationReason: null })),
+    ),
     planRestart: assign(changing<Failure['type']>((context, { error, atMs, jitter }) => planServerRestart(context, error, atMs, jitter))),
-    giveUp: assign(changing<Failure['type']>((context, event) =>
-      giveServerUp(context, event.error, event.type === 'server.lost' && event.isExpected === true),
-    )),
+    giveUp: assign(
+      changing<Failure['type']>((context, event) =>
+        giveServerUp(context, event.error, event.type === 'server.lost' && event.isExpected === true),
+      ),
+    ),
     giveUpWaiting: assign(({ context }) => ({ ...context, mayStart: false })),
     clearStrikes: assign(changing<'probe.answered'>(clearStrikes)),
     strike: assign(changing<'probe.unanswered'>(strike)),
     noteReopening: assign(changing<'stream.failed'>(noteReopening)),
-    markEnding: assign(changing<'generation.due' | 'server.lost'>((context, { generation }) => markEnding(context, generation ?? context.generation))),
+    markEnding: assign(
+      changing<'generation.due' | 'server.lost'>((context, { generation }) => markEnding(context, generation ?? context.generation)),
+    ),
     forgetGeneration: assign(changing<'generation.retired'>((context, { generation }) => forgetGeneration(context, generation))),
   },
   guards: {
@@ -74,13 +80,18 @@ const machineSetup = setup({
     isDue: ({ context: { rotationReason, retiring, mayStart } }) => mayStart && rotationReason !== null && retiring.length === 0,
     isTooLarge: ({ context, context: { memory, sinceMs }, event }) =>
       isOfPresent(context, event) &&
-      event.type === 'server.memory' && memory !== null && event.rssBytes > memory.maxBytes && event.atMs - sinceMs >= memory.minAgeMs,
+      event.type === 'server.memory' &&
+      memory !== null &&
+      event.rssBytes > memory.maxBytes &&
+      event.atMs - sinceMs >= memory.minAgeMs,
     isPresent: ({ context, event }) => isOfPresent(context, event),
     isRetiring: ({ context: { retiring }, event }) => 'generation' in event && retiring.includes(event.generation ?? 0),
     isUnended: ({ context, event }) =>
       'generation' in event && context.retiring.includes(event.generation ?? 0) && watchedOf(context, event.generation)?.ending === false,
     mayRestart: ({ context, event }) =>
-      isOfPresent(context, event) && !(event as ServerEventOf<'server.lost'>).isExpected && mayRestartServer(context, (event as Failure).atMs),
+      isOfPresent(context, event) &&
+      !(event as ServerEventOf<'server.lost'>).isExpected &&
+      mayRestartServer(context, (event as Failure).atMs),
     isSilent: ({ context, event }) => event.type === 'probe.unanswered' && isSilent(context, event),
     mayReopen: ({ context, event }) => event.type === 'stream.failed' && mayReopen(context, event),
     isWatched: ({ context, event }) => 'generation' in event && watchedOf(context, event.generation)?.ending === false,
@@ -171,7 +182,12 @@ const givenUp = { target: 'failed', actions: ['giveUp', tellGivenUp] } as const;
 /** A lost server is started again within the budget; else nothing is left to work on. */
 const losses = [
   retiringLost,
-  { guard: 'mayRestart', target: 'restarting', actions: ['planRestart', tellAway], description: 'Another one on the same state, after a wait.' },
+  {
+    guard: 'mayRestart',
+    target: 'restarting',
+    actions: ['planRestart', tellAway],
+    description: 'Another one on the same state, after a wait.',
+  },
   { guard: 'isPresent', ...givenUp },
 ] as const;
 
@@ -224,7 +240,11 @@ export const serverMachine = serverSetup.createMachine({
           { guard: 'isPresent', actions: 'recordMemory' },
         ],
         'rotation.wanted': { actions: 'wantRotation' },
-        'turn.quarantined': { guard: 'isPresent', actions: 'wantRotation', description: 'What the turn goes on with ends with its server alone.' },
+        'turn.quarantined': {
+          guard: 'isPresent',
+          actions: 'wantRotation',
+          description: 'What the turn goes on with ends with its server alone.',
+        },
         'server.lost': losses,
       },
     },
@@ -264,7 +284,13 @@ export const serverMachine = serverSetup.createMachine({
     succeeding: {
       description: 'Lost while the next generation came up beside it: that one takes its place.',
       on: {
-        'server.ready': { target: 'ready', actions: ['replaceLost', { type: 'tellRestarted', params: ({ context: { generation, restarts } }) => ({ generation, restarts }) }] },
+        'server.ready': {
+          target: 'ready',
+          actions: [
+            'replaceLost',
+            { type: 'tellRestarted', params: ({ context: { generation, restarts } }) => ({ generation, restarts }) },
+          ],
+        },
         'rotation.failed': [{ guard: 'mayRestart', target: 'restarting', actions: 'planRestart' }, givenUp],
         'restarts.forbidden': { target: 'failed', actions: ['giveUpWaiting', tellGivenUp] },
       },
@@ -272,7 +298,13 @@ export const serverMachine = serverSetup.createMachine({
     restarting: {
       description: 'Lost; another is started on its state after a wait.',
       on: {
-        'server.ready': { target: 'ready', actions: ['replaceLost', { type: 'tellRestarted', params: ({ context: { generation, restarts } }) => ({ generation, restarts }) }] },
+        'server.ready': {
+          target: 'ready',
+          actions: [
+            'replaceLost',
+            { type: 'tellRestarted', params: ({ context: { generation, restarts } }) => ({ generation, restarts }) },
+          ],
+        },
         'server.lost': [
           retiringLost,
           { guard: 'mayRestart', target: 'restarting', reenter: true, actions: 'planRestart', description: 'The next one was lost too.' },

@@ -126,11 +126,7 @@ function readsOf(host: SessionHost, owner: LeaseOwner): Reads {
 }
 
 /** opencode refuses these while a turn is in flight: they take their place between the turns of the session. */
-function changesOf(
-  host: SessionHost,
-  owner: LeaseOwner,
-  lease: Lease,
-): Pick<PooledSession, 'revertMessage' | 'unrevert' | 'summarize'> {
+function changesOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Pick<PooledSession, 'revertMessage' | 'unrevert' | 'summarize'> {
   const { id, directory } = host;
   const between = async (job: () => Promise<void>) => {
     lease.assertHeld();

@@ -340,8 +340,7 @@ export class Pool implements SessionPool {
 
   /** Cannot happen by an action of ours; if it does, no task may hang on it. */
   #onActorError(error: unknown): void {
-    for (const { id: taskId } of this.#tasks.values())
-      this.#finish({ taskId, outcome: 'failed', error: toManagerError(error).toJSON() });
+    for (const { id: taskId } of this.#tasks.values()) this.#finish({ taskId, outcome: 'failed', error: toManagerError(error).toJSON() });
   }
 
   #assertTakesWork(): void {

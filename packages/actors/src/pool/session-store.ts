@@ -52,10 +52,7 @@ export class SessionStore {
   }
 
   async create(server: ServerPort, directory: string, title: string | undefined, signal?: AbortSignal): Promise<SessionHost> {
-    return this.adopt(
-      server,
-      await server.createSession({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) }),
-    );
+    return this.adopt(server, await server.createSession({ directory, ...(title !== undefined && { title }), ...(signal && { signal }) }));
   }
 
   /** Follows a session that exists, as one of the pool. */

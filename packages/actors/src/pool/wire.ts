@@ -44,8 +44,7 @@ function sessionListener({ actor, supervisor, sessions, directories, events, clo
     onChange(session, from) {
       events.emit({ type: 'session.changed', session, from });
       const { sessionId, state } = session;
-      if (state === 'dead' && sessions.isLeased(sessionId))
-        actor.send({ type: 'session.died', sessionId });
+      if (state === 'dead' && sessions.isLeased(sessionId)) actor.send({ type: 'session.died', sessionId });
     },
   };
 }

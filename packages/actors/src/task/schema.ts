@@ -65,9 +65,13 @@ export function parsePolicy(option: string, policy: unknown): PermissionPolicy {
   const parsed = policyInCode.safeParse(policy);
   if (parsed.success) return policy as PermissionPolicy;
   const wanted = '"deny", "allow", a list of rules {permission, pattern?, action, message?} or a function';
-  throw new OpencodeManagerError('CONFIG_INVALID', `${option}: ${JSON.stringify(policy) ?? String(policy)} is no policy. It must be ${wanted}.`, {
-    details: { field: option },
-  });
+  throw new OpencodeManagerError(
+    'CONFIG_INVALID',
+    `${option}: ${JSON.stringify(policy) ?? typeof policy} is no policy. It must be ${wanted}.`,
+    {
+      details: { field: option },
+    },
+  );
 }
 
 /** Checks a task. @throws `TASK_INVALID` naming the field and the reason; nothing was sent */

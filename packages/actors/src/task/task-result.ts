@@ -73,7 +73,10 @@ function wholeTimes(proof: TurnProof | null): TurnProof | null {
   return Object.fromEntries(whole) as TurnProof;
 }
 
-function lossesOf({ earlier, halfChanged }: Pick<LiveTask, 'earlier' | 'halfChanged'>): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {
+function lossesOf({
+  earlier,
+  halfChanged,
+}: Pick<LiveTask, 'earlier' | 'halfChanged'>): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {
   return { ...(earlier.length > 0 && { attempts: [...earlier] }), ...(halfChanged && { workspace_may_be_half_changed: true }) };
 }
 

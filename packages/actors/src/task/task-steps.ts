@@ -122,8 +122,7 @@ export class TaskSteps {
     signal.throwIfAborted();
     const title = live.task.title ?? live.id;
     const host =
-      known ??
-      (await (fresh ? sessions.create(server, directory, title, signal) : sessions.sessionFor(server, directory, title, signal)));
+      known ?? (await (fresh ? sessions.create(server, directory, title, signal) : sessions.sessionFor(server, directory, title, signal)));
     live.sessionId = host.id;
     try {
       signal.throwIfAborted();
@@ -152,7 +151,12 @@ export class TaskSteps {
   async #check(server: ServerPort, directory: string, request: TurnRequest, signal: AbortSignal): Promise<void> {
     const { kind, model, agent } = request;
     const command = kind === 'command' ? request.name : undefined;
-    const names = { kind, ...(model !== undefined && { model }), ...(agent !== undefined && { agent }), ...(command !== undefined && { command }) };
+    const names = {
+      kind,
+      ...(model !== undefined && { model }),
+      ...(agent !== undefined && { agent }),
+      ...(command !== undefined && { command }),
+    };
     if (model !== undefined || agent !== undefined || command !== undefined)
       return assertOffered(await server.catalogue(directory, { signal }), names);
     if (kind === 'shell') return;
@@ -217,4 +221,3 @@ interface TurnOnServer {
 function attemptOf({ attempt, sessionId, plan }: LastTurn) {
   return { attempt, session_id: sessionId, message_id: plan.request.messageId };
 }
-

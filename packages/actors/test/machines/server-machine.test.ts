@@ -173,7 +173,12 @@ test('a turn that nothing ends replaces its server, unless that one retires alre
 
 describe('silence', () => {
   const unanswered = (startedAtMs: number, lastRecordAtMs: number | null = null): ServerMachineEvent => ({
-    ...{ type: 'probe.unanswered', generation: 1, startedAtMs, lastRecordAtMs, output: 'tail', atMs: startedAtMs + 50 },
+    type: 'probe.unanswered',
+    generation: 1,
+    startedAtMs,
+    lastRecordAtMs,
+    output: 'tail',
+    atMs: startedAtMs + 50,
   });
 
   test('of so many probes in a row makes a server lost', () => {
