@@ -1,7 +1,7 @@
 import type { SerializedError } from '@opencode-manager/core';
 import type { Outcome } from '../task/types.ts';
 import { get, members, put, without } from './bucket-set.ts';
-import { push, unshift } from './chunk-queue.ts';
+import { push } from './chunk-queue.ts';
 import { changeGate, countTurn, idIn, mayBegin } from './provider-gate.ts';
 import type { Holder, PoolContext, PoolMachineEvent, TaskStep } from './pool.types.ts';
 import { dequeue, emptyLanes, enqueue, waitingTasks, withdraw, type Place, type QueuedTask } from './task-lanes.ts';
@@ -42,7 +42,7 @@ export function queueTask(context: PoolContext, place: Place): PoolContext {
 }
 
 /** Nothing of its session stands before it any more. */
-function enter(context: PoolContext, task: QueuedTask, where: typeof push | typeof unshift = push): PoolContext {
+function enter(context: PoolContext, task: QueuedTask, where: typeof push = push): PoolContext {
   if (!task.isChange) return { ...context, waiting: enqueue(context.waiting, task, where) };
   return { ...context, assigned: [...context.assigned, { taskId: task.taskId, step: 'change', attempt: 1 }] };
 }
@@ -164,7 +164,7 @@ export function withoutSlot({
 }
 
 /** Puts a task back that has lost its slot. */
-export function requeue(context: PoolContext, task: QueuedTask, where: typeof push | typeof unshift = push): PoolContext {
+export function requeue(context: PoolContext, task: QueuedTask, where: typeof push = push): PoolContext {
   return enter({ ...context, queued: context.queued + 1 }, task, where);
 }
 

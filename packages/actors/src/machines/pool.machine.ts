@@ -60,10 +60,10 @@ const machineSetup = setup({
   types,
   actions: {
     // Effects: the host provides them. Alone, the machine is pure.
-    startAssigned: (_, _params: { readonly assigned: readonly Assignment[] }) => {},
-    endTasks: (_, _params: { readonly ended: readonly EndedTask[] }) => {},
-    abortTurns: (_, _params: { readonly aborting: readonly AbortedTask[]; readonly withinMs?: number }) => {},
-    takeBack: (_, _params: { readonly sessionIds: readonly string[] }) => {},
+    startAssigned: (_args, _params: { readonly assigned: readonly Assignment[] }) => {},
+    endTasks: (_args, _params: { readonly ended: readonly EndedTask[] }) => {},
+    abortTurns: (_args, _params: { readonly aborting: readonly AbortedTask[]; readonly withinMs?: number }) => {},
+    takeBack: (_args, _params: { readonly sessionIds: readonly string[] }) => {},
     forbidRestarts: () => {},
     // Changes.
     assignSlots: assign(({ context }) => assignSlots(context)),
@@ -148,7 +148,7 @@ function abortUnconfirmed() {
 }
 
 /** Tells the host what the event brought, and nothing when it brought nothing. */
-const tell = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+const tellAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
   const { assigned, ended, aborting, returned } = context;
   if (ended.length > 0) enqueue({ type: 'endTasks', params: { ended } });
   for (const { taskId } of ended) enqueue.cancel(`overdue ${taskId}`);
@@ -160,43 +160,53 @@ const tell = machineSetup.enqueueActions(({ context, event, enqueue }) => {
 });
 
 /** One timer for all pauses: it stands at the end of the first. */
-const scheduleHoldEnd = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+const scheduleHoldEndAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
   const untilMs = nextPauseEnd(context);
   enqueue.cancel('hold.over');
   if (untilMs === null || !('atMs' in event)) return;
   enqueue.raise({ type: 'hold.over', atMs: untilMs }, { id: 'hold.over', delay: Math.max(0, untilMs - event.atMs) });
 });
 
-const scheduleRetry = machineSetup.enqueueActions(({ context, event, enqueue }) =>
+const scheduleRetryAction = machineSetup.enqueueActions(({ context, event, enqueue }) =>
   enqueue.raise({ type: 'retry.due', taskId: (event as AttemptEnd).taskId }, { delay: context.retryDelayMs }),
 );
 
-const scheduleOverdue = machineSetup.enqueueActions(({ event, enqueue }) => {
+const scheduleOverdueAction = machineSetup.enqueueActions(({ event, enqueue }) => {
   const { taskId, timeoutMs, priority, group, sessionId } = event as EventOf<'task.queued'>;
   if (timeoutMs === undefined) return;
   const due = { type: 'task.overdue', timeoutMs, taskId, priority, group, ...(sessionId !== undefined && { sessionId }) } as const;
   enqueue.raise(due, { id: `overdue ${taskId}`, delay: timeoutMs });
 });
 
-const scheduleStopEnd = machineSetup.enqueueActions(({ enqueue }) => {
+const scheduleStopEndAction = machineSetup.enqueueActions(({ enqueue }) => {
   enqueue.cancel('stop.overdue');
   enqueue.raise({ type: 'stop.overdue' }, { id: 'stop.overdue', delay: stopAbortMs + 1000 });
 });
 
+const poolSetup = machineSetup.extend({
+  actions: {
+    tell: tellAction,
+    scheduleHoldEnd: scheduleHoldEndAction,
+    scheduleRetry: scheduleRetryAction,
+    scheduleOverdue: scheduleOverdueAction,
+    scheduleStopEnd: scheduleStopEndAction,
+  },
+});
+
 /** What becomes of attempts, while the server is here, away, or gone. Slots go round only while it is here. */
 const attempts = (presence: ServerPresence) => {
-  const after = presence === 'here' ? (['assignSlots', tell] as const) : ([tell] as const);
+  const after = presence === 'here' ? (['assignSlots', 'tell'] as const) : (['tell'] as const);
   const elsewhere = { type: 'goOnElsewhere', params: { presence } } as const;
   const ends = [
-    { guard: 'lost', actions: [elsewhere, tell], description: 'Its server was lost: it goes on with the next one, when there is one.' },
+    { guard: 'lost', actions: [elsewhere, 'tell'], description: 'Its server was lost: it goes on with the next one, when there is one.' },
     ...(presence === 'gone'
       ? []
       : ([
-          { guard: 'isFault', actions: ['putBack', scheduleHoldEnd, ...after], description: 'What all turns stand on fails: hold back.' },
-          { guard: 'mayRestart', actions: ['planRestart', scheduleRetry, ...after], description: 'A fresh session, after a wait.' },
+          { guard: 'isFault', actions: ['putBack', 'scheduleHoldEnd', ...after], description: 'What all turns stand on fails: hold back.' },
+          { guard: 'mayRestart', actions: ['planRestart', 'scheduleRetry', ...after], description: 'A fresh session, after a wait.' },
           { guard: 'crashed', actions: ['giveUp', ...after], description: 'The restart budget is spent.' },
         ] as const)),
-    { actions: ['endAttempt', scheduleHoldEnd, ...after] },
+    { actions: ['endAttempt', 'scheduleHoldEnd', ...after] },
   ] as const;
   return {
     'turn.ended': ends,
@@ -208,21 +218,21 @@ const attempts = (presence: ServerPresence) => {
 
 /** What is asked for, and what the world says, whatever holds a slot. */
 const requests = (presence: ServerPresence) => {
-  const after = presence === 'here' ? (['assignSlots', tell] as const) : ([tell] as const);
+  const after = presence === 'here' ? (['assignSlots', 'tell'] as const) : (['tell'] as const);
   return {
     'task.cancelled': { actions: ['cancelTask', ...after] },
     'task.overdue': { actions: ['endOverdue', ...after] },
     'change.ended': { actions: ['endChange', ...after] },
-    'session.released': { actions: ['releaseSession', tell] },
+    'session.released': { actions: ['releaseSession', 'tell'] },
     'session.ended': { actions: ['endSession', ...after] },
     'session.died': { actions: ['endLine', ...after] },
-    'provider.paused': { actions: ['pause', scheduleHoldEnd], description: 'No new turns of the provider until it is ready.' },
-    'hold.over': { actions: ['endPauses', scheduleHoldEnd, ...after] },
+    'provider.paused': { actions: ['pause', 'scheduleHoldEnd'], description: 'No new turns of the provider until it is ready.' },
+    'hold.over': { actions: ['endPauses', 'scheduleHoldEnd', ...after] },
   } as const;
 };
 
-const stop = { actions: ['stopWork', 'forbidRestarts', scheduleStopEnd, tell] } as const;
-const lose = { target: 'failed', actions: ['loseServer', tell] } as const;
+const stop = { actions: ['stopWork', 'forbidRestarts', 'scheduleStopEnd', 'tell'] } as const;
+const lose = { target: 'failed', actions: ['loseServer', 'tell'] } as const;
 const away = { target: 'recovering', description: 'Another server on the same state, after a wait.' } as const;
 
 /**
@@ -239,7 +249,7 @@ const away = { target: 'recovering', description: 'Another server on the same st
  * actor.getSnapshot().context.assigned // [{ taskId: 't1', step: 'begin', attempt: 1 }]
  * @public
  */
-export const poolMachine = machineSetup.createMachine({
+export const poolMachine = poolSetup.createMachine({
   id: 'pool',
   description: 'Hands slots to tasks, and decides what becomes of them.',
   context: ({ input }) => ({
@@ -277,8 +287,8 @@ export const poolMachine = machineSetup.createMachine({
       description: 'Server and event stream come up; tasks may queue.',
       on: {
         ...requests('away'),
-        'pool.ready': { target: 'running', actions: ['assignSlots', tell] },
-        'task.queued': { actions: ['queueTask', scheduleOverdue, tell] },
+        'pool.ready': { target: 'running', actions: ['assignSlots', 'tell'] },
+        'task.queued': { actions: ['queueTask', 'scheduleOverdue', 'tell'] },
         'pool.drain': { actions: 'rememberDrain' },
         'pool.stop': { ...stop, target: 'draining' },
         'server.exited': lose,
@@ -289,7 +299,7 @@ export const poolMachine = machineSetup.createMachine({
       on: {
         ...requests('here'),
         ...attempts('here'),
-        'task.queued': { actions: ['queueTask', scheduleOverdue, 'assignSlots', tell] },
+        'task.queued': { actions: ['queueTask', 'scheduleOverdue', 'assignSlots', 'tell'] },
         'pool.drain': { target: 'draining', actions: 'rememberDrain' },
         'pool.stop': { ...stop, target: 'draining' },
         'server.away': away,
@@ -302,10 +312,10 @@ export const poolMachine = machineSetup.createMachine({
       on: {
         ...requests('away'),
         ...attempts('away'),
-        'task.queued': [{ guard: 'isDraining', actions: ['refuseTask', tell] }, { actions: ['queueTask', scheduleOverdue, tell] }],
+        'task.queued': [{ guard: 'isDraining', actions: ['refuseTask', 'tell'] }, { actions: ['queueTask', 'scheduleOverdue', 'tell'] }],
         'server.recovered': [
-          { guard: 'isDraining', target: 'draining', actions: ['resumeHeld', 'assignSlots', tell] },
-          { target: 'running', actions: ['resumeHeld', 'assignSlots', tell] },
+          { guard: 'isDraining', target: 'draining', actions: ['resumeHeld', 'assignSlots', 'tell'] },
+          { target: 'running', actions: ['resumeHeld', 'assignSlots', 'tell'] },
         ],
         'server.exited': lose,
         'pool.drain': { actions: 'rememberDrain' },
@@ -318,22 +328,22 @@ export const poolMachine = machineSetup.createMachine({
       on: {
         ...requests('here'),
         ...attempts('here'),
-        'task.queued': { actions: ['refuseTask', tell] },
+        'task.queued': { actions: ['refuseTask', 'tell'] },
         'pool.stop': stop,
-        'stop.overdue': { actions: ['endUnconfirmed', tell], description: 'No abort takes longer.' },
+        'stop.overdue': { actions: ['endUnconfirmed', 'tell'], description: 'No abort takes longer.' },
         'server.away': [{ guard: 'isStopping', description: 'It is to end anyway.' }, away],
-        'server.recovered': { actions: ['resumeHeld', tell] },
+        'server.recovered': { actions: ['resumeHeld', 'tell'] },
         'server.rotated': { actions: 'noteGeneration' },
-        'server.exited': [{ guard: 'isStopping', actions: ['loseServer', tell], description: 'It was to end.' }, lose],
+        'server.exited': [{ guard: 'isStopping', actions: ['loseServer', 'tell'], description: 'It was to end.' }, lose],
       },
     },
     stopped: {
       description: 'All is done, all slots are free.',
       on: {
-        'task.queued': { actions: ['refuseTask', tell] },
-        'session.released': { actions: ['releaseSession', tell] },
-        'session.ended': { actions: ['endSession', tell] },
-        'session.died': { actions: ['endLine', tell] },
+        'task.queued': { actions: ['refuseTask', 'tell'] },
+        'session.released': { actions: ['releaseSession', 'tell'] },
+        'session.ended': { actions: ['endSession', 'tell'] },
+        'session.died': { actions: ['endLine', 'tell'] },
       },
     },
     failed: {
@@ -341,9 +351,9 @@ export const poolMachine = machineSetup.createMachine({
       on: {
         ...requests('gone'),
         ...attempts('gone'),
-        'task.queued': { actions: ['refuseTask', tell] },
-        'pool.stop': { actions: ['stopWork', scheduleStopEnd, tell] },
-        'stop.overdue': { actions: ['endUnconfirmed', tell] },
+        'task.queued': { actions: ['refuseTask', 'tell'] },
+        'pool.stop': { actions: ['stopWork', 'scheduleStopEnd', 'tell'] },
+        'stop.overdue': { actions: ['endUnconfirmed', 'tell'] },
       },
     },
   },

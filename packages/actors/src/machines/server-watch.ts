@@ -8,7 +8,7 @@ export type ServerEventOf<Type extends ServerMachineEvent['type']> = Extract<Ser
 type Unanswered = ServerEventOf<'probe.unanswered'>;
 
 /** The server that an event is about. */
-export function watchedOf({ watched, generation: present }: ServerContext, generation = present): WatchedServer | undefined {
+export function watchedOf({ watched, generation: current }: ServerContext, generation = current): WatchedServer | undefined {
   return watched.find((one) => one.generation === generation);
 }
 

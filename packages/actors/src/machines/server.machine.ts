@@ -36,17 +36,17 @@ const machineSetup = setup({
   types,
   actions: {
     // Effects: the host provides them. Alone, the machine is pure.
-    startNext: (_, _params: { readonly reason: RotationReason; readonly generation: number; readonly rssBytes: number | null }) => {},
-    relaunch: (_, _params: { readonly generation: number }) => {},
-    reopenStream: (_, _params: { readonly generation: number }) => {},
-    retire: (_, _params: { readonly generation: number }) => {},
+    startNext: (_args, _params: { readonly reason: RotationReason; readonly generation: number; readonly rssBytes: number | null }) => {},
+    relaunch: (_args, _params: { readonly generation: number }) => {},
+    reopenStream: (_args, _params: { readonly generation: number }) => {},
+    retire: (_args, _params: { readonly generation: number }) => {},
     // A server is gone: its sessions are told when what is left of it has ended.
-    loseRetiring: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellAway: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellGivenUp: (_, _params: { readonly generation: number; readonly error: SerializedError }) => {},
-    tellRestarted: (_, _params: { readonly generation: number; readonly restarts: number }) => {},
-    tellRotated: (_, _params: { readonly generation: number }) => {},
-    tellRotationFailed: (_, _params: { readonly error: SerializedError }) => {},
+    loseRetiring: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellAway: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellGivenUp: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
+    tellRestarted: (_args, _params: { readonly generation: number; readonly restarts: number }) => {},
+    tellRotated: (_args, _params: { readonly generation: number }) => {},
+    tellRotationFailed: (_args, _params: { readonly error: SerializedError }) => {},
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
     replaceLost: assign(changing<'server.ready'>((context, event) => present(context, event, true))),
@@ -122,24 +122,26 @@ const tellGivenUp = {
   params: ({ context }: { context: ServerContext }) => ({ generation: context.generation, error: errorOf(context) }),
 } as const;
 
-const raiseLost = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+const raiseLostAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
   if (event.type !== 'probe.unanswered' && event.type !== 'stream.failed') return;
   const error = event.type === 'stream.failed' ? event.error : silence(context, event);
   const { generation = context.generation, atMs, jitter = 0 } = event;
   enqueue.raise({ type: 'server.lost', error, atMs, jitter, generation });
 });
 
-const linger = machineSetup.enqueueActions(({ event, enqueue }) => {
+const lingerAction = machineSetup.enqueueActions(({ event, enqueue }) => {
   const { generation } = event as ServerEventOf<'generation.unused'>;
   enqueue.cancel(`due ${generation}`);
   enqueue.raise({ type: 'generation.due', generation }, { id: `due ${generation}`, delay: lingerMs });
 });
 
+const serverSetup = machineSetup.extend({ actions: { raiseLost: raiseLostAction, linger: lingerAction } });
+
 /** What is true of every server that has turns, whatever the present one does. */
 const watching = {
   'probe.answered': { actions: 'clearStrikes' },
   'probe.unanswered': [
-    { guard: 'isSilent', actions: ['strike', raiseLost], description: 'It runs and answers nothing.' },
+    { guard: 'isSilent', actions: ['strike', 'raiseLost'], description: 'It runs and answers nothing.' },
     { actions: 'strike' },
   ],
   'stream.failed': [
@@ -148,9 +150,9 @@ const watching = {
       actions: ['noteReopening', { type: 'reopenStream', params: generationOf }],
       description: 'Another event stream of the same server.',
     },
-    { guard: 'isWatched', actions: raiseLost, description: 'Its events cannot be followed any more.' },
+    { guard: 'isWatched', actions: 'raiseLost', description: 'Its events cannot be followed any more.' },
   ],
-  'generation.unused': { guard: 'isUnended', actions: linger, description: 'It retires, and its turns are over.' },
+  'generation.unused': { guard: 'isUnended', actions: 'linger', description: 'It retires, and its turns are over.' },
   'generation.due': {
     guard: 'isUnended',
     actions: ['markEnding', { type: 'retire', params: generationOf }],
@@ -202,7 +204,7 @@ const losses = [
  * actor.getSnapshot().value // 'rotating'
  * @public
  */
-export const serverMachine = machineSetup.createMachine({
+export const serverMachine = serverSetup.createMachine({
   id: 'server',
   description: 'The server that a pool works on, over its generations.',
   context: ({ input }) => ({
@@ -269,7 +271,6 @@ export const serverMachine = machineSetup.createMachine({
         },
         'server.memory': { guard: 'isPresent', actions: 'recordMemory' },
         'server.lost': [
-          retiringLost,
           {
             guard: 'mayRestart',
             target: 'succeeding',
@@ -292,7 +293,6 @@ export const serverMachine = machineSetup.createMachine({
         },
         'rotation.failed': [{ guard: 'mayRestart', target: 'restarting', actions: 'planRestart' }, givenUp],
         'restarts.forbidden': { target: 'failed', actions: ['giveUpWaiting', tellGivenUp] },
-        'server.lost': retiringLost,
       },
     },
     restarting: {

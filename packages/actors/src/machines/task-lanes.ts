@@ -1,4 +1,4 @@
-import { emptyQueue, items, push, remove, shift, unshift, type ChunkQueue } from './chunk-queue.ts';
+import { emptyQueue, items, push, remove, shift, type ChunkQueue } from './chunk-queue.ts';
 
 /** Where a task waits. */
 export interface Place {
@@ -54,7 +54,7 @@ export type TaskLanes = readonly Lane[];
 export const emptyLanes: TaskLanes = [];
 
 /** Adds a task to its group, at its end or before all others; a group that had nothing waiting joins the end of the round. */
-export function enqueue(lanes: TaskLanes, task: QueuedTask, put: typeof push | typeof unshift = push): TaskLanes {
+export function enqueue(lanes: TaskLanes, task: QueuedTask, put: typeof push = push): TaskLanes {
   const { priority, group: name } = task;
   const at = lanes.findIndex((lane) => lane.priority <= priority);
   const lane = lanes[at];

@@ -79,5 +79,5 @@ function assertFields(prefix: string, given: object, fields: Readonly<Record<str
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'object' ? (JSON.stringify(value) ?? 'an object') : String(value);
+  return typeof value === 'number' || typeof value === 'string' ? String(value) : (JSON.stringify(value) ?? typeof value);
 }

@@ -55,12 +55,27 @@ function startPool(input: PoolInput = {}) {
   };
   const at = (generation?: number) => ({ atMs: clock.now(), jitter: 0, ...(generation !== undefined && { generation }) });
   const turn = (taskId: string, outcome: Outcome, error: SerializedError | null, more: object = {}): PoolMachineEvent => ({
-    ...{ type: 'turn.ended', taskId, outcome, error, quarantined: false, sent: true, resetAtMs: null, ...at() },
+    type: 'turn.ended',
+    taskId,
+    outcome,
+    error,
+    quarantined: false,
+    sent: true,
+    resetAtMs: null,
+    ...at(),
     ...more,
   });
   send({ type: 'pool.ready' });
   return {
-    ...{ actor, clock, started, steps, ended, errors, aborted, returned, send },
+    actor,
+    clock,
+    started,
+    steps,
+    ended,
+    errors,
+    aborted,
+    returned,
+    send,
     queue: (taskId: string, { priority = 0, group = '', ...place }: Place = {}) =>
       send({ type: 'task.queued', taskId, priority, group, ...place }),
     cancel: (taskId: string, { priority = 0, group = '', ...place }: Place = {}) =>
@@ -409,7 +424,11 @@ describe('the loss of a server', () => {
 
 describe('what holds new turns back', () => {
   const paused = (provider: string | null, untilMs: number, taskId?: string): PoolMachineEvent => ({
-    ...{ type: 'provider.paused', provider, atMs: 0, untilMs, isRateLimit: true },
+    type: 'provider.paused',
+    provider,
+    atMs: 0,
+    untilMs,
+    isRateLimit: true,
     ...(taskId !== undefined && { taskId }),
   });
 
@@ -532,7 +551,8 @@ describe('the end', () => {
 test('ten thousand waiting tasks and five hundred slots cost no copy of the queue an event', () => {
   const pool = startPool({ maxSessions: 500 });
   for (let index = 0; index < 10_500; index += 1) pool.queue(`t${index}`, { priority: index % 2, group: `g${index % 7}` });
-  const chunks = () => pool.context.waiting.flatMap(({ groups }) => groups.flatMap(({ queues }) => queues.flatMap(({ waiting }) => waiting)));
+  const chunks = () =>
+    pool.context.waiting.flatMap(({ groups }) => groups.flatMap(({ queues }) => queues.flatMap(({ waiting }) => waiting)));
   const chunksBefore = new Set(chunks());
   const bucketsBefore = new Set(pool.context.holders);
   pool.end('t0');
@@ -625,7 +645,13 @@ test('random events in any order: each task ends once, each slot is freed, each 
         () => pool.send({ type: 'server.away', error: lost }),
         () => pool.send({ type: 'server.recovered', generation: pool.context.generation + 1 }),
         () =>
-          pool.send({ type: 'provider.paused', provider: random.pick(['a', null]), atMs: pool.clock.now(), untilMs: pool.clock.now() + 500, isRateLimit: true }),
+          pool.send({
+            type: 'provider.paused',
+            provider: random.pick(['a', null]),
+            atMs: pool.clock.now(),
+            untilMs: pool.clock.now() + 500,
+            isRateLimit: true,
+          }),
         () => pool.clock.increment(random.below(3000)),
       ];
       random.pick(does)();

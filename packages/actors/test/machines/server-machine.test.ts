@@ -173,7 +173,12 @@ test('a turn that nothing ends replaces its server, unless that one retires alre
 
 describe('silence', () => {
   const unanswered = (startedAtMs: number, lastRecordAtMs: number | null = null): ServerMachineEvent => ({
-    ...{ type: 'probe.unanswered', generation: 1, startedAtMs, lastRecordAtMs, output: 'tail', atMs: startedAtMs + 50 },
+    type: 'probe.unanswered',
+    generation: 1,
+    startedAtMs,
+    lastRecordAtMs,
+    output: 'tail',
+    atMs: startedAtMs + 50,
   });
 
   test('of so many probes in a row makes a server lost', () => {
@@ -237,7 +242,8 @@ test('a generated path takes every transition', () => {
     events: () => alphabet,
     kindOf,
     everyEdge: true,
-    stopWhen: (state: { readonly context: ServerContext }) => state.context.generation > 2 || state.context.restarts > 2,
+    stopWhen: (state: { readonly value: unknown; readonly context: ServerContext }) =>
+      state.value === 'stopped' || state.context.generation > 2 || state.context.restarts > 2,
   });
   for (const path of paths) replay(serverMachine, input, path, coverage.inspect);
   console.info(`server machine: ${coverage.taken} of ${coverage.total} transitions taken by ${paths.length} generated paths`);
