@@ -176,7 +176,6 @@ export class TaskSteps {
     // The messages of a session are told apart by their ids, which grow in the order of sending.
     const request = { ...checked, messageId: messageIds.next() };
     sessions.reattach(host, supervisor.server);
-    live.messageId = request.messageId;
     live.startedAtMs = clock.now();
     const plan: TurnPlan = {
       taskId: live.id,
@@ -188,6 +187,8 @@ export class TaskSteps {
     // Noted now: a session goes over to the next server as soon as its turn is over.
     const on = { server: host.server, generation: supervisor.context.generation };
     const turn = host.run(plan);
+    // Present unless the session takes no turn: then nothing was sent.
+    live.messageId = host.turn?.messageId;
     onStarted(live, host);
     return this.#conclude(live, host, { ...on, plan, report: await turn });
   }
