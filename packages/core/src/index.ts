@@ -34,6 +34,19 @@ export {
   type Signal,
   type ProofSignal,
 } from './turn/index.ts';
+export {
+  decideAsk,
+  matchesShellLine,
+  matchesWildcard,
+  rulesFor,
+  type Ask,
+  type AskDecision,
+  type AskedQuestion,
+  type PermissionCallback,
+  type PermissionPolicy,
+  type PermissionPolicyRule,
+} from './policy/index.ts';
+export { parsePermissionPolicy, permissionPolicyInCode, permissionPolicySchema } from './policy/schema.ts';
 export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
 export { listRuns, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';

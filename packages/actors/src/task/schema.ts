@@ -1,6 +1,6 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError, permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core';
 import * as z from 'zod';
-import type { PermissionCallback, Task } from './types.ts';
+import type { Task } from './types.ts';
 
 /** Largest text of one prompt, command or shell line, in characters. */
 const longestText = 10_000_000;
@@ -11,20 +11,7 @@ const text = z
   .refine((value) => value.trim() !== '', 'is empty')
   .refine((value) => !value.includes('\0'), 'holds a NUL byte');
 
-const ruleSchema = z.strictObject({
-  permission: z.string().min(1),
-  pattern: z.string().optional(),
-  action: z.enum(['allow', 'deny', 'escalate']),
-  message: z.string().optional(),
-});
-
-/** What a task file can say of permissions; code may give a callback instead. */
-export const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(ruleSchema)]);
-
-const policyInCode = z.union([
-  permissionPolicySchema,
-  z.custom<PermissionCallback>((value) => typeof value === 'function', 'is neither a policy nor a function'),
-]);
+export { permissionPolicySchema };
 
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
@@ -44,7 +31,7 @@ const taskSchema = z
     timeoutMs: z.int().min(1).optional(),
     priority: z.number().optional(),
     group: z.string().optional(),
-    permissions: policyInCode.optional(),
+    permissions: permissionPolicyInCode.optional(),
     metadata: z.record(z.string(), z.unknown()).optional(),
   })
   .refine(

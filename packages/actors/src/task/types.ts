@@ -1,4 +1,6 @@
-import type { PermissionRule, SerializedError, TurnProof } from '@opencode-manager/core';
+import type { PermissionPolicy, PermissionRule, SerializedError, TurnProof } from '@opencode-manager/core';
+
+export type { Ask, AskDecision, PermissionCallback, PermissionPolicy, PermissionPolicyRule } from '@opencode-manager/core';
 
 /** What a task asks for; exactly one of `prompt`, `command` and `shell`. Plain JSON. */
 export interface Task {
@@ -27,44 +29,6 @@ export interface Task {
   /** Carried into the result untouched. */
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
-
-/**
- * How asks are answered when nobody sits in front of the screen. `deny` rejects each with a message, so that the turn
- * goes on; `allow` answers `once`; rules are tried in order (first match wins, what matches none is denied). A callback
- * decides each ask; it cannot be written in a task file. Answers are always for the one ask.
- */
-export type PermissionPolicy = 'deny' | 'allow' | readonly PermissionPolicyRule[] | PermissionCallback;
-
-export interface PermissionPolicyRule {
-  /** opencode's name of the permission (`bash`, `edit`, `webfetch`, `external_directory` ...), `*` as wildcard. */
-  readonly permission: string;
-  /** Pattern over what is asked for (a command line, a path), `*` as wildcard; any when absent. */
-  readonly pattern?: string;
-  readonly action: 'allow' | 'deny' | 'escalate';
-  /** Said to the model with a rejection. */
-  readonly message?: string;
-}
-
-/** An ask, as a callback and the result see it. */
-export interface Ask {
-  readonly kind: 'permission' | 'question';
-  readonly id: string;
-  /** The session that asks: the task's own or one of its sub-agents'. */
-  readonly sessionId: string;
-  readonly taskId: string;
-  readonly permission?: string;
-  readonly patterns?: readonly string[];
-  readonly questions?: readonly { readonly question: string; readonly options: readonly string[] }[];
-}
-
-/** `escalate` leaves the ask open for somebody else until the ask deadline; then the outcome is `needs_input`. */
-export type AskDecision =
-  | { readonly action: 'allow' }
-  | { readonly action: 'deny'; readonly message?: string }
-  | { readonly action: 'answer'; readonly answers: readonly (readonly string[])[] }
-  | { readonly action: 'escalate' };
-
-export type PermissionCallback = (ask: Ask) => AskDecision | Promise<AskDecision>;
 
 /** The closed set of outcomes; decided once a task. */
 export const outcomes = [

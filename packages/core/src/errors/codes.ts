@@ -154,8 +154,16 @@ export const errorCatalogue = {
     remedy: 'Add the rule that the message names to the permissions, or answer the ask in time.',
   },
   ANSWER_EMPTY: {
-    meaning: 'The model ended its turn without text and without a tool result.',
-    remedy: 'Run the task again; look at the model when it happens often.',
+    meaning: 'The model ended its turn without text.',
+    remedy: "Run the task again; set emptyAnswer to 'allow' for work whose result is in files.",
+  },
+  ANSWER_TRUNCATED: {
+    meaning: 'The answer was cut off at the limit of output tokens; reasoning counts too.',
+    remedy: "Raise the model's output limit, or ask for less in one turn.",
+  },
+  ANSWER_FILTERED: {
+    meaning: "The provider's content filter ended the answer.",
+    remedy: 'Read what the session has so far; change the prompt, or use another model.',
   },
   SESSION_ACTOR_FAILED: {
     meaning: 'The actor of a session failed; the session is not used again.',

@@ -1,21 +1,19 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
 import { requests } from '../protocol/index.ts';
+import { joinRead, rememberReads } from './shared-reads.ts';
 import type { Catalogue } from './types.ts';
 
-/** Reads what a directory's configuration offers, once a directory. A failed read is not remembered. */
+/** Deadline of the read itself, in milliseconds: `GET /command` waits for MCP servers, 30 s for one that hangs. */
+const readTimeoutMs = 60_000;
+
+/** Reads what a directory's configuration offers, once a directory; each caller waits for it on terms of its own. */
 export function createCatalogueReader(client: HttpClient): (directory: string, options?: CallOptions) => Promise<Catalogue> {
-  const known = new Map<string, Promise<Catalogue>>();
-  return (directory, options) => {
-    const cached = known.get(directory);
-    if (cached) return cached;
-    const read = readCatalogue(client, directory, options);
-    known.set(directory, read);
-    read.catch(() => known.delete(directory));
-    return read;
-  };
+  const read = rememberReads((directory) => readCatalogue(client, directory));
+  return (directory, options) => joinRead(read(directory), `The catalogue of ${directory}`, options);
 }
 
-async function readCatalogue(client: HttpClient, directory: string, options?: CallOptions): Promise<Catalogue> {
+async function readCatalogue(client: HttpClient, directory: string): Promise<Catalogue> {
+  const options = { timeoutMs: readTimeoutMs };
   const [config, { providers }, agents, commands] = await Promise.all([
     client.call(requests.config(directory), options),
     client.call(requests.providers(directory), options),

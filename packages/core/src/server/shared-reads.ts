@@ -1,3 +1,6 @@
+import { OpencodeManagerError } from '../errors/index.ts';
+import { defaultTimeoutMs, type CallOptions } from '../http/index.ts';
+
 interface Reads<Value> {
   inFlight: Promise<Value> | undefined;
   next: Promise<Value> | undefined;
@@ -32,3 +35,46 @@ export function shareReads<Value>(read: (key: string) => Promise<Value>): (key: 
     return reads.next;
   };
 }
+
+/** Lets callers share one read for good. A read that fails is not remembered: the next caller reads again. */
+export function rememberReads<Value>(read: (key: string) => Promise<Value>): (key: string) => Promise<Value> {
+  const known = new Map<string, Promise<Value>>();
+  return (key) => {
+    const cached = known.get(key);
+    if (cached) return cached;
+    const started = read(key);
+    known.set(key, started);
+    started.catch(() => known.delete(key));
+    return started;
+  };
+}
+
+/**
+ * Waits for a read that others wait for too. The deadline and the signal are this caller's: they end the wait, never the read.
+ * @throws `REQUEST_TIMEOUT`, `REQUEST_ABORTED`, and whatever the read throws
+ */
+export async function joinRead<Value>(
+  read: Promise<Value>,
+  label: string,
+  { timeoutMs = defaultTimeoutMs, signal }: CallOptions = {},
+): Promise<Value> {
+  // A caller that gives up does not hear of a failure that comes later.
+  read.catch(() => undefined);
+  if (signal?.aborted) throw aborted(label, signal);
+  const given = Promise.withResolvers<never>();
+  const onAbort = () => given.reject(aborted(label, signal!));
+  const timer = Number.isFinite(timeoutMs) ? setTimeout(() => given.reject(timedOut(label, timeoutMs)), timeoutMs) : undefined;
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([read, given.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+const aborted = (label: string, { reason }: AbortSignal) =>
+  new OpencodeManagerError('REQUEST_ABORTED', `${label}: aborted by the caller.`, { cause: reason });
+
+const timedOut = (label: string, timeoutMs: number) =>
+  new OpencodeManagerError('REQUEST_TIMEOUT', `${label}: no answer within ${timeoutMs} ms.`, { details: { timeoutMs } });

@@ -1,3 +1,4 @@
+export { judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
 export {
   belongsToTurn,
   finalAnswer,
