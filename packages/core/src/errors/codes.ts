@@ -169,6 +169,10 @@ export const errorCatalogue = {
     meaning: 'The actor of a session failed; the session is not used again.',
     remedy: 'Read the cause; report it with the version.',
   },
+  REVERT_CONFLICT: {
+    meaning: 'A revert would also take back work of others: another session worked there, or files were changed since.',
+    remedy: 'Look at the sessions and files in the details; revert with force: true when they may be lost.',
+  },
   ABORT_UNCONFIRMED: {
     meaning: 'The session did not become idle after an abort.',
     remedy: 'Do not use the session again; stop the server if others must go on.',

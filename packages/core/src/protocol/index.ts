@@ -26,7 +26,7 @@ export {
   type ServerEventType,
   type TurnError,
 } from './events.ts';
-export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
+export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {
   requests,
@@ -43,6 +43,7 @@ export {
   belongsToTurn,
   createMessageIds,
   finalAnswer,
+  isFinalReason,
   judgeFinish,
   proofSignals,
   proveTurnEnd,
