@@ -144,7 +144,12 @@ describe('permission requests and questions', () => {
 
   test('escalate leaves them open for server.answerPermission', async () => {
     const session = await bench.server.createSession();
-    const turn = session.prompt('parent', { timeoutMs: 45_000, permissions: 'escalate' });
+    const seen = Promise.withResolvers<void>();
+    const escalate = (): AskDecision => {
+      seen.resolve();
+      return { action: 'escalate' };
+    };
+    const turn = session.prompt('parent', { timeoutMs: 45_000, permissions: escalate });
     const open = await vi.waitFor(
       async () => {
         const [request] = (await session.getState()).pendingPermissions;
@@ -153,6 +158,8 @@ describe('permission requests and questions', () => {
       },
       { timeout: 30_000, interval: 50 },
     );
+    // What is answered between two reads of the wait is no ask of its record.
+    await seen.promise;
     await bench.server.answerPermission(open.id, session.directory, { reply: 'once' });
     expect((await turn).asks).toMatchObject([{ answer: 'escalated' }]);
   });

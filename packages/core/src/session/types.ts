@@ -70,7 +70,10 @@ export interface TurnResult {
   readonly proof: TurnProof;
 }
 
-/** A permission request or a question of a turn, and how it was answered. */
+/**
+ * A permission request or a question of a turn, and how it was answered. One that somebody else answered between two reads of the
+ * server's state is not listed.
+ */
 export interface TurnAsk {
   readonly kind: 'permission' | 'question';
   /** The session that asked: the turn's own or one of its sub-agents'. */
