@@ -1,5 +1,5 @@
 import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
-import { answersTurn } from '@opencode-manager/core/protocol';
+import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
 import type { FinalFacts, LoopFacts, TurnReading } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 import { CallCycles } from './call-cycles.ts';
@@ -165,7 +165,8 @@ export class TurnObserver {
     if (message.ended) return;
     message.ended = true;
     const { info, tools } = message;
-    const hasEnd = info.error !== undefined || !(info.finish === undefined || info.finish === 'unknown' || info.finish === 'tool-calls');
+    // It goes on after an unknown reason, too.
+    const hasEnd = info.error !== undefined || (isFinalReason(info.finish) && info.finish !== 'unknown');
     this.#emptySteps = hasEnd || tools.size > 0 ? 0 : this.#emptySteps + 1;
   }
 

@@ -1,4 +1,4 @@
-import type { AssistantMessageFacts, MessageHistory } from '@opencode-manager/core/protocol';
+import { isFinalReason, type AssistantMessageFacts, type MessageHistory } from '@opencode-manager/core/protocol';
 
 /**
  * What became of a turn whose server was lost. `finished`: its answer stands, whoever was there to see it.
@@ -40,5 +40,5 @@ function isAnswer(one: MessageHistory): one is Answer {
 function isFinal({ completed, finish, error }: AssistantMessageFacts, kind: LostTurn['kind']): boolean {
   if (!completed || error?.kind === 'aborted') return false;
   if (error || kind === 'shell') return true;
-  return finish !== undefined && finish !== 'tool-calls' && finish !== 'unknown';
+  return isFinalReason(finish);
 }
