@@ -13,7 +13,7 @@ import type {
 } from './session.types.ts';
 import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf } from './turn-end.ts';
 import { phaseOf, recordFact } from './turn-facts.ts';
-import { freshTurn } from './turn.ts';
+import { freshTurn, mayGoOn } from './turn.ts';
 import {
   abortedBy,
   decideOnce,
@@ -222,6 +222,6 @@ function showsActivity({ limits }: SessionContext, { history, agoMs }: EventOf<'
 /** What a read must look at: events that were followed from the start have told the rest. */
 export function readRequestOf({ turn }: SessionContext): ReadRequest {
   const followed = turn !== null && turn.followedSinceMs !== null;
-  const history = !followed || turn.final === null || turn.stallSuspected || !turn.accepted;
+  const history = !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
   return { history, descendants: !followed || turn.gaps > 0 };
 }

@@ -105,9 +105,11 @@ export interface Turn {
   /** When the server first said busy during this turn. */
   readonly busyAtMs: number | null;
   readonly newestMessageId: string | null;
+  /** Since when a read history is true that shows that message as the newest; null when none does. */
+  readonly newestReadAtMs: number | null;
   readonly final: FinalMessage | null;
   readonly idle: Signal | null;
-  /** First of the reads in a row that said idle while the turn has no end. */
+  /** First of the reads in a row that said idle while the turn has no end, or one after which a step may follow. */
   readonly idleSinceMs: number | null;
   readonly children: Readonly<Record<string, ChildState>>;
   readonly childrenReadAtMs: number | null;

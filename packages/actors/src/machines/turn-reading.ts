@@ -1,4 +1,4 @@
-import { recordRetry } from './turn.ts';
+import { mayGoOn, recordRetry } from './turn.ts';
 import type { ChildState, FinalMessage, OpenAsk, SessionContext, Turn, TurnReading } from './session.types.ts';
 
 /**
@@ -25,7 +25,7 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   const accepted = turn.accepted || history.found;
   const { newest } = history;
   if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
-  const begun = { ...turn, accepted, newestMessageId: newest.id };
+  const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
   if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null };
   const isKnown = turn.final?.id === newest.id;
   const final: FinalMessage = isKnown
@@ -69,7 +69,7 @@ function isReadIdle(turn: Turn, asking: string, root: string, { status, children
 function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading): Turn {
   if (turn.statusAtMs >= sinceMs) return turn;
   if (value === 'idle') {
-    const hasEnd = turn.final !== null;
+    const hasEnd = turn.final !== null && !mayGoOn(turn);
     return {
       ...turn,
       idle: { atMs: sinceMs, source: 'snapshot' },

@@ -21,6 +21,7 @@ export function freshTurn(
     statusAtMs: 0,
     busyAtMs: null,
     newestMessageId: null,
+    newestReadAtMs: null,
     final: null,
     idle: null,
     idleSinceMs: null,
@@ -60,6 +61,11 @@ export function busyChildrenOf({ children }: Turn): string[] {
 /** An end was told, and the idle that should follow was not. */
 export function seemsOver({ final, sessionError, newestMessageId }: Turn): boolean {
   return final ? isConclusive(final) : sessionError !== null && newestMessageId === null;
+}
+
+/** The turn has an end, and the model may yet go on after it. A shell line asks no model. */
+export function mayGoOn({ kind, final }: Turn): boolean {
+  return final !== null && kind !== 'shell' && !isConclusive(final);
 }
 
 /** A finish reason after which no step follows. */
