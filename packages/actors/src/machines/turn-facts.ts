@@ -67,7 +67,7 @@ function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>)
 function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>, { sessionId, pastAsks }: SessionContext): Turn {
   if (pastAsks.includes(ask.id) || turn.closedAsks.includes(ask.id) || turn.openAsks.some(({ id }) => id === ask.id)) return turn;
   const open = { ...turn, openAsks: [...turn.openAsks, { ...ask, atMs }] };
-  return ask.sessionId === sessionId ? { ...open, ...running } : open;
+  return ask.sessionId === sessionId ? { ...open, ...running, statusAtMs: atMs } : open;
 }
 
 /** What is known, in the form that `proveTurnEnd` judges. A signal that was never looked at is not there. */
