@@ -1,4 +1,4 @@
-import type { AskFacts, DirectoryFacts } from '@opencode-manager/core/protocol';
+import type { AskFacts, DirectoryFacts, Reading } from '@opencode-manager/core/protocol';
 import type { OpenAsk, ReadRequest, TurnReading } from '../machines/index.ts';
 import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
 import type { TurnObserver } from './turn-observer.ts';
@@ -29,7 +29,9 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
   const messages = request.history ? await session.history({ signal }) : null;
   if (messages && request.descendants) await readChildren(target);
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
-  const { status, asks } = await server.read(session.directory, { signal });
+  const askedMs = clock.now();
+  const read = await server.read(session.directory, { signal });
+  const [status, asks] = [notBefore(askedMs, read.status), notBefore(askedMs, read.asks)];
   return {
     messageId,
     history,
@@ -37,6 +39,11 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
     children: childrenOf(target, status),
     asks: { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
   };
+}
+
+/** It was asked for after our call; the server's side counts whole milliseconds, in which a history may have been answered too. */
+function notBefore<Value>(askedMs: number, { value, sinceMs }: Reading<Value>): Reading<Value> {
+  return { value, sinceMs: Math.max(sinceMs, askedMs) };
 }
 
 /** Sub-agents that no event told of. */
