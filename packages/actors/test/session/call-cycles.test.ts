@@ -38,6 +38,10 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('a cycle of %i calls is seen ten times', (pe
   expect(longestOf([...names, 'another'])).toEqual({ repetitions: 1, period: 1 });
 });
 
+test('without a call there is none', () => {
+  expect(longestOf([])).toEqual({ repetitions: 0, period: 1 });
+});
+
 test('a cycle of nine calls is none', () => {
   const cycle = Array.from({ length: 9 }, (_, index) => `call ${index}`);
   expect(longestOf(Array.from({ length: 20 }, () => cycle).flat()).repetitions).toBe(1);
