@@ -78,8 +78,8 @@ export const sessionSetup = setup({
   actions: {
     submitTurn: () => {},
     requestAbort: () => {},
-    requestSnapshot: (_, _request: ReadRequest) => {},
-    answerAsks: (_, _open: { readonly ids: readonly string[] }) => {},
+    requestSnapshot: (_args, _request: ReadRequest) => {},
+    answerAsks: (_args, _open: { readonly ids: readonly string[] }) => {},
     endTools: () => {},
     // A host answers when the newest activity came; alone, the machine takes the quiet for silence.
     lookForProgress: raise({ type: 'progress', agoMs: longestDelayMs, atMs: 0 }),

@@ -68,7 +68,7 @@ function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts
 function listedAsks({ session, children, onAsk }: ReadTarget, { sinceMs, value }: DirectoryFacts['asks']): readonly OpenAsk[] {
   const ours = value.filter(({ sessionId }) => sessionId === session.id || children.has(sessionId));
   for (const ask of ours) onAsk(ask);
-  return ours.map((ask) => ({ ...openAskOf(ask), atMs: sinceMs }));
+  return ours.map((ask) => Object.assign(openAskOf(ask), { atMs: sinceMs }));
 }
 
 /** What the machine remembers of an ask. */
