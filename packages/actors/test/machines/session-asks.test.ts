@@ -50,7 +50,7 @@ describe('an ask', () => {
     session.send({ type: 'session.busy' });
     session.start('msg_21', 'msg_20');
     session.answered.length = 0;
-    const past = ['per_1', 'per_2'].map((id) => ({ ...rootAsk, id }));
+    const past = [rootAsk, { ...rootAsk, id: 'per_2' }];
     for (const ask of past) session.send({ type: 'ask.opened', ask });
     session.read({ newest: { id: 'msg_21' }, status: 'busy', asks: past });
     expect(session.turn?.openAsks).toEqual([]);

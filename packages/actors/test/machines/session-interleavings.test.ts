@@ -33,11 +33,12 @@ function late(turn: TrueTurn, by: number): Delivery {
 
 /** What happens after position `from` is told by no event; that is noticed at `noticed`, and the stream is live again at `live`. */
 function broken(turn: TrueTurn, from: number, noticed: number, live: number): Delivery {
-  return late(turn, 0).map((told, position) => [
-    ...(position > from && position <= live ? [] : told),
-    ...(position === noticed ? [{ type: 'stream.gap' } as const] : []),
-    ...(position === live ? [{ type: 'stream.live', atMs: timeOf(position) + 5 } as const] : []),
-  ]);
+  return late(turn, 0).map((told, position) => {
+    const heard = position > from && position <= live ? [] : told;
+    const gap = position === noticed ? [{ type: 'stream.gap' } as const] : [];
+    const end = position === live ? [{ type: 'stream.live', atMs: timeOf(position) + 5 } as const] : [];
+    return heard.concat(gap, end);
+  });
 }
 
 /** Follows one turn to its end, with reads answered on the way, and checks at each position what must hold at each. */
@@ -169,8 +170,8 @@ describe.each(Object.entries(turns))('a turn with %s, and one read at every posi
       const noticed = from + random.below(3);
       const live = noticed + random.below(turn.end);
       const through = new Playthrough(turn, random.chance(0.5) ? late(turn, by) : broken(turn, from, noticed, live));
-      const sampleRead = (begin: number): Read => {
-        const history = begin + random.below(turn.end - begin + 1);
+      const sampleRead = (after: number): Read => {
+        const history = after + random.below(turn.end - after + 1);
         const asked = history + random.below(turn.end - history + 1);
         const answered = asked + random.below(turn.end - asked + 1);
         const between = () => asked + random.below(answered - asked + 1);

@@ -198,9 +198,7 @@ describe('a turn that goes round in circles', () => {
       session.send({ type: 'loop.seen', loop: { ...loop, ...of } });
       return session.turn?.decision?.error?.message;
     };
-    expect(messageOf({ emptySteps: 5 })).toBe(
-      'The turn was stopped as a runaway: 5 steps in a row had neither a tool call nor an end.',
-    );
+    expect(messageOf({ emptySteps: 5 })).toBe('The turn was stopped as a runaway: 5 steps in a row had neither a tool call nor an end.');
     expect(messageOf({ repetitions: 10 })).toBe(
       'The turn was stopped as a runaway: 10 identical tool calls in a row had the same results.',
     );

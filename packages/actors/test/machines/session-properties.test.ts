@@ -72,7 +72,7 @@ function answerReads(session: SessionUnderTest, answered: number, over: boolean)
 
 function play(seed: number, steps: readonly Step[], random: Random): SessionUnderTest {
   const session = startSession();
-  session.submit(1, 'prompt', 600_000);
+  session.submit(1, 'prompt', { timeoutMs: 600_000 });
   let answered = 0;
   for (const step of steps) {
     session.pass(random.below(random.chance(0.1) ? 400 : 20));

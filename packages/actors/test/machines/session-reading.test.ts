@@ -53,6 +53,15 @@ describe('a read that began before an event', () => {
     expect(session.turn?.openAsks).toEqual([]);
   });
 
+  test('finds an ask, though its status is older than the busy that was told: who asks is not idle', () => {
+    const session = startRunning();
+    const answer = session.beginRead();
+    session.pass();
+    session.send({ type: 'session.busy' });
+    answer({ newest: { id: 'msg_11' }, asks: [rootAsk] });
+    expect(session.path).toBe('active.awaitingInput');
+  });
+
   test('does not take back what the event told of a sub-agent', () => {
     const session = startRunning();
     const answer = session.beginRead();
@@ -178,7 +187,9 @@ describe('a turn with no end', () => {
     expect(delays.slice(0, 4)).toEqual([150, 300, 600, 1200]);
     expect(session.clock.now() - beganMs).toBeGreaterThan(5000);
     expect(session.clock.now() - beganMs).toBeLessThan(8000);
-    expect(session.finished).toMatchObject([{ outcome: 'interrupted', proof: null, quarantined: true, error: { code: 'TURN_INTERRUPTED' } }]);
+    expect(session.finished).toMatchObject([
+      { outcome: 'interrupted', proof: null, quarantined: true, error: { code: 'TURN_INTERRUPTED' } },
+    ]);
   });
 
   test('a busy in between begins the five seconds anew', () => {
@@ -216,6 +227,19 @@ describe('a gap of the stream', () => {
         },
       },
     ]);
+  });
+
+  test('makes an idle of the stream worth nothing, also when a read has shown quiet meanwhile', () => {
+    const session = startRunning();
+    session.send({ type: 'stream.gap' });
+    session.read({ newest: { id: 'msg_11' }, status: 'busy' });
+    session.send({ type: 'stream.live' });
+    session.final('msg_11');
+    session.pass();
+    session.send({ type: 'session.idle' });
+    expect(session.finished).toEqual([]);
+    session.read({ newest: { id: 'msg_11', finish: 'stop' } });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
   });
 
   test('is not closed by a read that began before the stream was live again', () => {

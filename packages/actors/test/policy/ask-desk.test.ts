@@ -94,16 +94,16 @@ describe('an answer', () => {
     expect(desk.records()).toMatchObject([{ answer: 'allowed' }]);
   });
 
-  test.each([{ faults: [gone], tries: 1 }, { faults: [lost, gone], tries: 2 }])(
-    'to an ask that is gone closes it, without a record of an answer (after $tries)',
-    async ({ faults, tries }) => {
-      const { desk, sent, closed, ask } = openDesk('allow', [...faults]);
-      await ask(permission);
-      expect(sent).toHaveLength(tries);
-      expect(closed).toEqual([{ id: 'per_1', rejectedQuestion: false }]);
-      expect(desk.records()).toMatchObject([{ answer: 'unanswered' }]);
-    },
-  );
+  test.each([
+    { faults: [gone], tries: 1 },
+    { faults: [lost, gone], tries: 2 },
+  ])('to an ask that is gone closes it, without a record of an answer (after $tries)', async ({ faults, tries }) => {
+    const { desk, sent, closed, ask } = openDesk('allow', [...faults]);
+    await ask(permission);
+    expect(sent).toHaveLength(tries);
+    expect(closed).toEqual([{ id: 'per_1', rejectedQuestion: false }]);
+    expect(desk.records()).toMatchObject([{ answer: 'unanswered' }]);
+  });
 });
 
 describe('an ask', () => {

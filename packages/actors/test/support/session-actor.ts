@@ -42,6 +42,11 @@ export function ended({ id, ...of }: { readonly id: string } & Partial<FinalFact
   return { id, parentId: 'msg_10', hasText: true, hasToolResult: false, ...of };
 }
 
+function newestOf({ id, ended: isEnded = false, ...end }: NonNullable<Found['newest']>, parentId: string) {
+  const hasEnd = isEnded || end.finish !== undefined || end.error !== undefined;
+  return { id, final: hasEnd ? ended({ id, parentId, ...end }) : null };
+}
+
 /** How long an answered read takes. */
 const readMs = 10;
 
@@ -116,9 +121,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
       const thenMs = clock.now();
       return ({ newest, found = true, changed = false, status = 'idle', busy = [], quiet = [], asks = [] } = {}) => {
         if (changed) activeAtMs = clock.now();
-        const { id = '', ended: isEnded = false, ...end } = newest ?? {};
-        const hasEnd = isEnded || end.finish !== undefined || end.error !== undefined;
-        const answer = newest ? { id, final: hasEnd ? ended({ id, parentId: messageId, ...end }) : null } : null;
+        const answer = newest ? newestOf(newest, messageId) : null;
         const history = newest === null ? null : { sinceMs, seenAtMs: sinceMs, found, newest: answer, changed };
         session.send({
           type: 'snapshot.read',

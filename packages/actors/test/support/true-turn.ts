@@ -96,7 +96,7 @@ export class TrueTurn {
         busy: known && child === 'busy' ? ['ses_child'] : [],
         quiet: known && child !== 'busy' ? ['ses_child'] : [],
       },
-      asks: { sinceMs, listed: this.at(asks).asks.map((ask) => ({ ...ask, atMs: sinceMs })) },
+      asks: { sinceMs, listed: this.at(asks).asks.map((ask) => Object.assign({ atMs: sinceMs }, ask)) },
       agoMs: 0,
     };
   }
