@@ -31,7 +31,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     async read(directory, options) {
       // Finer than the times of the read, all of whose parts begin after this call.
       const calledAtMs = systemClock.now();
-      const { sentAtMs, status, permissions, questions } = await server.snapshot(directory, options);
+      const { sentAtMs, status, permissions, questions, permissionsUnreadable } = await server.snapshot(directory, options);
       const asks = [
         ...permissions.map((request) => askOfPermission(request, directory)),
         ...questions.map((request) => askOfQuestion(request, directory)),
@@ -39,7 +39,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
       const asksSinceMs = Math.min(sentAtMs.permissions, sentAtMs.questions);
       return {
         status: { value: statusFacts(status), sinceMs: Math.max(calledAtMs, sentAtMs.status) },
-        asks: { value: asks, sinceMs: Math.max(calledAtMs, asksSinceMs) },
+        asks: permissionsUnreadable === undefined ? { value: asks, sinceMs: Math.max(calledAtMs, asksSinceMs) } : null,
       };
     },
     realDirectory,
