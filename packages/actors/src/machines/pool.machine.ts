@@ -334,7 +334,7 @@ export const poolMachine = poolSetup.createMachine({
         'server.away': [{ guard: 'isStopping', description: 'It is to end anyway.' }, away],
         'server.recovered': { actions: ['resumeHeld', 'tell'] },
         'server.rotated': { actions: 'noteGeneration' },
-        'server.exited': [{ guard: 'isStopping', actions: ['loseServer', 'tell'], description: 'It was to end.' }, lose],
+        'server.exited': [{ guard: 'isStopping', description: 'It is to end anyway.' }, lose],
       },
     },
     stopped: {
