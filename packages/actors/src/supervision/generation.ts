@@ -175,7 +175,7 @@ export class ExitWatch {
 }
 
 /** What every turn of a server ends with when the server dies; carries the tail of its output. */
-export function exitError(exit: ServerExit, output: string): SerializedError {
+function exitError(exit: ServerExit, output: string): SerializedError {
   const how = exit.signal === undefined ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
   return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output, details: { ...exit } }).toJSON();
 }
