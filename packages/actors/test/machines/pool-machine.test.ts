@@ -541,9 +541,11 @@ describe('the end', () => {
   test('a stop has a bound of its own', () => {
     const pool = startPool();
     pool.queue('deaf');
+    pool.queue('change', { sessionId: 's', isChange: true });
     pool.send({ type: 'pool.stop' });
     pool.clock.increment(11_000);
     expect(pool.errors.get('deaf')?.code).toBe('ABORT_UNCONFIRMED');
+    expect(pool.ended).toEqual(['deaf:aborted', 'change:aborted']);
     expect(pool.state).toBe('stopped');
   });
 });
