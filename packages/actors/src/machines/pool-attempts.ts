@@ -50,19 +50,20 @@ export function mayRestart({ restartTimes, restartLimits }: PoolContext, atMs: n
 export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
   const holder = get(context.holders, event.taskId);
   if (!holder) return context;
-  const ended = endHolder(context, holder, endOf(holder, event));
+  const ended = endHolder(context, holder, endOf(context, holder, event));
   const isFault = isInfrastructureFault(event.error);
   const held = isFault ? { ...ended, infrastructure: holdBack(ended.infrastructure, event.atMs) } : ended;
   if (event.type !== 'turn.ended' || event.outcome !== 'quota_exhausted') return held;
   return pause(held, holder.provider ?? null, { atMs: event.atMs, untilMs: event.resetAtMs ?? 0, isRateLimit: true });
 }
 
-function endOf(holder: Holder, event: AttemptEnd): End {
+function endOf(context: PoolContext, holder: Holder, event: AttemptEnd): End {
   const { error } = event;
   if (event.type === 'attempt.failed') {
     if (holder.abortReason !== null) return aborted(holder);
-    if (lossCodes.has(error!.code)) return { outcome: 'server_lost', error };
-    return { outcome: holder.sessionId !== undefined && passing.has(error!.code) ? 'interrupted' : 'failed', error };
+    // Without a server nothing goes well any more, whatever the request says.
+    if (context.error || lossCodes.has(event.error.code)) return { outcome: 'server_lost', error: context.error ?? error };
+    return { outcome: holder.sessionId !== undefined && passing.has(event.error.code) ? 'interrupted' : 'failed', error };
   }
   // What broke off with its server was to be aborted: that is how it ends.
   const broke = lossCodes.has(error?.code ?? '') && event.outcome === 'interrupted';

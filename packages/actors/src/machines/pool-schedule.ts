@@ -202,6 +202,14 @@ export function endAllWaiting(context: PoolContext, endOf: (task: QueuedTask) =>
     .reduce((next, holder) => endHolder(next, holder, endOf(holder)), ended);
 }
 
+/** Ends what is in flight, the changes of leased sessions too. */
+export function endAll(context: PoolContext, end: End): PoolContext {
+  const ended = members(context.holders).reduce((next, holder) => endHolder(next, holder, end), context);
+  return Object.values(ended.lines)
+    .flat()
+    .reduce((next, task) => endTask(next, task, end), ended);
+}
+
 /** Ends what waits of one leased session. */
 export function endLine(context: PoolContext, sessionId: string, endOf: (task: QueuedTask) => End): PoolContext {
   const line = context.lines[sessionId] ?? [];

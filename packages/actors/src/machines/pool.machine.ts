@@ -20,7 +20,7 @@ import {
   abortedBy,
   assignSlots,
   endAllWaiting,
-  endHolder,
+  endAll,
   endLine,
   endSession,
   endTask,
@@ -111,14 +111,7 @@ const machineSetup = setup({
         return members(ended.holders).reduce((next, { taskId }) => markAborted(next, taskId, 'The pool was stopped.'), ended);
       }),
     ),
-    endUnconfirmed: assign(
-      changing<'stop.overdue'>((context) =>
-        members(context.holders).reduce(
-          (next, holder) => endHolder(next, holder, { outcome: 'aborted', error: abortUnconfirmed() }),
-          context,
-        ),
-      ),
-    ),
+    endUnconfirmed: assign(changing<'stop.overdue'>((context) => endAll(context, { outcome: 'aborted', error: abortUnconfirmed() }))),
     loseServer: assign(
       changing<'server.exited'>((context, { error }) => endAllWaiting({ ...context, error }, () => ({ outcome: 'server_lost', error }))),
     ),
@@ -334,7 +327,7 @@ export const poolMachine = poolSetup.createMachine({
         'server.away': [{ guard: 'isStopping', description: 'It is to end anyway.' }, away],
         'server.recovered': { actions: ['resumeHeld', 'tell'] },
         'server.rotated': { actions: 'noteGeneration' },
-        'server.exited': [{ guard: 'isStopping', actions: ['loseServer', 'tell'], description: 'It was to end.' }, lose],
+        'server.exited': [{ guard: 'isStopping', description: 'It is to end anyway.' }, lose],
       },
     },
     stopped: {

@@ -17,7 +17,7 @@ function change(context: ServerContext, generation: number | undefined, of: (one
   return known ? { ...context, watched: context.watched.map((one) => (one === known ? of(one) : one)) } : context;
 }
 
-export const newlyWatched = (generation: number): WatchedServer => ({
+const newlyWatched = (generation: number): WatchedServer => ({
   generation,
   strikes: 0,
   silentSinceMs: 0,

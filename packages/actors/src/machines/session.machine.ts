@@ -46,6 +46,12 @@ const givesUp = {
   description: 'Idle for long, with no answer that ended: it may still begin, and nobody would wait for it.',
 } as const;
 
+const resumed = {
+  target: '#session.active.reconciling',
+  actions: ['resumeTurn', 'startStallClock'],
+  description: 'The server was lost after the end of the turn.',
+} as const;
+
 /** What `aborting` and `escalating` have in common. The abort is repeated until it is confirmed, or the session quarantined. */
 const ending = {
   always: [
@@ -112,7 +118,10 @@ export const sessionMachine = sessionSetup.createMachine({
   states: {
     idle: {
       description: 'No turn in flight; can take one.',
-      on: { 'turn.submit': { target: 'active', actions: 'beginTurn' } },
+      on: {
+        'turn.submit': { target: 'active', actions: 'beginTurn' },
+        'turn.resume': resumed,
+      },
     },
     active: {
       description: 'A turn in flight.',
@@ -268,11 +277,7 @@ export const sessionMachine = sessionSetup.createMachine({
       description: 'The last turn failed; the session can be retried or recovered.',
       on: {
         'turn.submit': { target: 'active', actions: 'beginTurn' },
-        'turn.resume': {
-          target: '#session.active.reconciling',
-          actions: ['resumeTurn', 'startStallClock'],
-          description: 'The server was lost after its end.',
-        },
+        'turn.resume': resumed,
         'session.recover': { target: 'idle' },
       },
     },

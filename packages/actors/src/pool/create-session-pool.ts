@@ -48,14 +48,14 @@ async function serverOf({ server = {} }: SessionPoolOptions, { launch }: PoolPor
 
 async function streamOf(
   { monitor, signal }: SessionPoolOptions,
-  { openStream }: PoolPorts,
+  { openStream, clock }: PoolPorts,
   server: ServerPort,
   started: AsyncDisposableStack,
 ): Promise<StreamPort> {
   const opened = monitor ? streamPort(monitor) : openStream(server);
   if (!monitor) started.defer(() => opened.close());
   // No event comes of a server that is gone already.
-  await new ExitWatch(server).during(opened.ready(signal ? { signal } : {}));
+  await new ExitWatch(server).untilLive(opened, clock, signal);
   if (opened.state === 'live') return opened;
   throw new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream is ${opened.state}; a pool needs it live.`);
 }

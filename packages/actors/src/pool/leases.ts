@@ -1,13 +1,11 @@
 import { OpencodeManagerError, type CallOptions } from '@opencode-manager/core';
-import type { ActorRefFrom } from 'xstate';
-import type { EndedTask, poolMachine, PoolMachineEvent } from '../machines/index.ts';
+import type { EndedTask, PoolMachineEvent } from '../machines/index.ts';
 import type { Clock } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { LiveTask } from '../task/live-task.ts';
 import type { DirectoryUse } from './directory-use.ts';
 import type { SessionStore } from './session-store.ts';
-
-type PoolActor = ActorRefFrom<typeof poolMachine>;
+import { tell, type PoolActor } from './tell.ts';
 
 export interface LeasesOptions {
   readonly clock: Clock;
@@ -62,7 +60,8 @@ export class Leases {
     this.#next += 1;
     const settled = Promise.withResolvers<unknown>();
     this.#changes.set(taskId, { sessionId: host.id, job, settled });
-    actor.send({ type: 'task.queued', taskId, priority: 0, group: '', sessionId: host.id, isChange: true });
+    const event = { type: 'task.queued', taskId, priority: 0, group: '', sessionId: host.id, isChange: true } as const;
+    if (!tell(actor, event)) settled.reject(new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped; nothing was changed.'));
     return settled.promise as Promise<Result>;
   }
 
@@ -87,14 +86,14 @@ export class Leases {
     const [first] = actor.getSnapshot().context.lines[host.id] ?? [];
     const live = first && this.#options.tasks.get(first.taskId);
     if (!live || (!live.calls && host.taskId !== live.id)) return host.operations.settle(options);
-    actor.send({ type: 'task.cancelled', ...live.place, reason: 'The turn was aborted by its caller.' });
+    tell(actor, { type: 'task.cancelled', ...live.place, reason: 'The turn was aborted by its caller.' });
     await live.settled.promise;
     this.#assertEnded(host);
   }
 
   async end(host: SessionHost, actor: PoolActor): Promise<void> {
     const { clock, tasks } = this.#options;
-    actor.send({ type: 'session.ended', sessionId: host.id, reason: 'The session was deleted.', withinMs: deleteAbortMs });
+    tell(actor, { type: 'session.ended', sessionId: host.id, reason: 'The session was deleted.', withinMs: deleteAbortMs });
     const left = [...tasks.values()].filter(({ leased }) => leased === host);
     const late = Promise.withResolvers<void>();
     const timer = clock.setTimeout(() => late.resolve(), deleteAbortMs);

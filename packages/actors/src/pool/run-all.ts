@@ -2,7 +2,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import type { Task, TaskResult } from '../task/types.ts';
 
 /** A task that was begun. */
-export interface BegunTask {
+interface BegunTask {
   readonly result: Promise<TaskResult>;
   abort(): void;
 }

@@ -1,7 +1,7 @@
 import { OpencodeManagerError, parsePermissionPolicy, toManagerError, type CallOptions, type OpencodeServer } from '@opencode-manager/core';
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
-import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
+import { createActor, type SnapshotFrom } from 'xstate';
 import {
   defaultSessionLimits,
   poolMachine,
@@ -30,6 +30,7 @@ import { runAll } from './run-all.ts';
 import { SessionStore } from './session-store.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
+import { tell, type PoolActor } from './tell.ts';
 import { wire } from './wire.ts';
 
 export interface PoolParts {
@@ -40,8 +41,6 @@ export interface PoolParts {
   /** What the pool opened itself, and closes. */
   readonly owned: AsyncDisposableStack;
 }
-
-type PoolActor = ActorRefFrom<typeof poolMachine>;
 
 /**
  * The host of the pool actor: it carries out what the actor decides (which task takes which step, which is over) and tells
@@ -172,7 +171,7 @@ export class Pool implements SessionPool {
   }
 
   async drain(): Promise<void> {
-    this.#actor.send({ type: 'pool.drain' });
+    tell(this.#actor, { type: 'pool.drain' });
     await this.#untilAtRest();
   }
 
@@ -194,7 +193,7 @@ export class Pool implements SessionPool {
 
   async #stop(): Promise<void> {
     this.#stopListening();
-    this.#actor.send({ type: 'pool.stop' });
+    tell(this.#actor, { type: 'pool.stop' });
     await this.#untilAtRest();
     await this.#supervisor.close();
     this.#stream.end();
@@ -273,7 +272,7 @@ export class Pool implements SessionPool {
     this.#events.emit({ type: 'task.queued', taskId: live.id });
     const deadline = leased && task.timeoutMs !== undefined ? { timeoutMs: task.timeoutMs } : {};
     if (signal?.aborted) this.#finish(abortedAtOnce(live));
-    else this.#actor.send({ type: 'task.queued', ...live.place, ...deadline });
+    else tell(this.#actor, { type: 'task.queued', ...live.place, ...deadline });
     const abort = () => this.#cancel(live);
     signal?.addEventListener('abort', abort, { once: true });
     live.stopListening = () => signal?.removeEventListener('abort', abort);
@@ -282,19 +281,19 @@ export class Pool implements SessionPool {
   }
 
   #cancel({ place }: LiveTask): void {
-    this.#actor.send({ type: 'task.cancelled', ...place, reason: 'The caller aborted the task.' });
+    tell(this.#actor, { type: 'task.cancelled', ...place, reason: 'The caller aborted the task.' });
   }
 
   /** Takes a step that the actor has assigned, and tells it what came of it. */
   async #begin(assignment: Assignment, actor: PoolActor): Promise<void> {
     const live = this.#tasks.get(assignment.taskId);
-    if (live) actor.send(await this.#steps.take(live, assignment));
+    if (live) tell(actor, await this.#steps.take(live, assignment));
     else await this.#change(assignment.taskId, actor);
   }
 
   async #change(taskId: string, actor: PoolActor): Promise<void> {
     const fact = await this.#leases.makeChange(taskId);
-    if (fact) actor.send(fact);
+    if (fact) tell(actor, fact);
   }
 
   /** The one place where a task ends. */
@@ -322,13 +321,15 @@ export class Pool implements SessionPool {
 
   #lease(host: SessionHost): PooledSession {
     this.#leases.hold(host);
+    // Another server may have taken over while the session was made.
+    this.#sessions.reattach(host, this.#supervisor.server);
     return createLeasedSession(host, {
       submit: (_host, task, options) => this.#submit(task, options, host).settled.promise,
       change: (_host, job) => this.#leases.change(host, job, this.#actor),
       abort: (_host, options: CallOptions) => this.#leases.abort(host, options, this.#actor),
       end: () => this.#leases.end(host, this.#actor),
       forget: () => this.#leases.forget(host),
-      release: () => this.#actor.send({ type: 'session.released', sessionId: host.id }),
+      release: () => tell(this.#actor, { type: 'session.released', sessionId: host.id }),
       queued: () => Math.max(0, (this.#context.lines[host.id]?.length ?? 0) - 1),
       fork: async (_host, messageId) => this.#lease(this.#sessions.adopt(host.server, await host.operations.fork(messageId))),
     });

@@ -40,7 +40,7 @@ export interface SessionPoolOptions extends TurnLimits {
   readonly monitor?: EventMonitor;
   /** Turns at once. Default 6. */
   readonly maxSessions?: number;
-  /** `new`: each task gets a session of its own, deleted never. `reuse`: an idle session of the directory is lent again. Default `new`. */
+  /** `new`: each task gets a session of its own, deleted never. `reuse`: an idle session of the directory is leased again. Default `new`. */
   readonly sessions?: 'new' | 'reuse';
   readonly permissions?: PermissionPolicy;
   /** Model of tasks that name none; the configuration's when absent. */
@@ -67,7 +67,7 @@ export interface SessionPoolOptions extends TurnLimits {
    */
   readonly serverMemory?: { readonly maxBytes: number; readonly checkMs?: number; readonly minAgeMs?: number };
   /**
-   * Directories without a turn or a lent session that the server keeps, besides its own; those that were used longest ago are
+   * Directories without a turn or a leased session that the server keeps, besides its own; those that were used longest ago are
    * given up (`OpencodeServer.disposeDirectory`), with `recovery`. For tasks that each have a worktree of their own. Default 16.
    */
   readonly maxIdleDirectories?: number;
@@ -211,7 +211,7 @@ export interface SessionPool extends AsyncDisposable {
   runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: TaskOptions): AsyncIterableIterator<TaskResult>;
   /** A session under an actor of this pool, held until it is released or deleted. */
   createSession(title?: string, options?: { readonly directory?: string }): Promise<PooledSession>;
-  /** An idle session of this pool (of a directory, or the one with an id), lent until released; undefined when none is idle. */
+  /** An idle session of this pool (of a directory, or the one with an id), leased until released; undefined when none is idle. */
   getIdleSession(options?: { readonly directory?: string; readonly id?: string }): PooledSession | undefined;
   /** Deletes sessions whose actor is dead; resolves with their number. */
   cleanupDeadSessions(): Promise<number>;

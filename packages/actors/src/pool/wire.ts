@@ -1,6 +1,5 @@
 import type { SerializedError } from '@opencode-manager/core';
-import type { ActorRefFrom } from 'xstate';
-import { isRateLimit, type poolMachine } from '../machines/index.ts';
+import { isRateLimit } from '../machines/index.ts';
 import type { Clock, ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { ServerSupervisor, SupervisorListener } from '../supervision/index.ts';
@@ -8,9 +7,10 @@ import type { DirectoryUse } from './directory-use.ts';
 import type { PoolEvents } from './pool-events.ts';
 import type { PoolStream } from './pool-stream.ts';
 import type { SessionListener, SessionStore } from './session-store.ts';
+import { tell, type PoolActor } from './tell.ts';
 
 export interface WiredParts {
-  readonly actor: ActorRefFrom<typeof poolMachine>;
+  readonly actor: PoolActor;
   readonly supervisor: ServerSupervisor;
   readonly sessions: SessionStore;
   readonly directories: DirectoryUse;
@@ -39,18 +39,18 @@ function sessionListener({ actor, supervisor, sessions, directories, events, clo
     },
     onRetry({ taskId }: SessionHost, { message, nextAtMs }, provider) {
       const pause = { atMs: clock.now(), untilMs: nextAtMs, isRateLimit: isRateLimit(message) };
-      actor.send({ type: 'provider.paused', provider, ...(taskId !== null && { taskId }), ...pause });
+      tell(actor, { type: 'provider.paused', provider, ...(taskId !== null && { taskId }), ...pause });
     },
     onChange(session, from) {
       events.emit({ type: 'session.changed', session, from });
       const { sessionId, state } = session;
-      if (state === 'dead' && sessions.isLeased(sessionId)) actor.send({ type: 'session.died', sessionId });
+      if (state === 'dead' && sessions.isLeased(sessionId)) tell(actor, { type: 'session.died', sessionId });
     },
   };
 }
 
 function serverListener({ actor, supervisor, sessions, directories, events, stream }: WiredParts): SupervisorListener {
-  const tell = (server: ServerPort, type: 'server.interrupted' | 'server.exited', error: SerializedError) => {
+  const tellSessions = (server: ServerPort, type: 'server.interrupted' | 'server.exited', error: SerializedError) => {
     for (const host of sessions.registry.on(server)) host.send({ type, error });
   };
   const facts = () => {
@@ -71,27 +71,27 @@ function serverListener({ actor, supervisor, sessions, directories, events, stre
       sessions.refollow(server);
     },
     onAway(server, error) {
-      actor.send({ type: 'server.away', error });
-      tell(server, 'server.interrupted', error);
+      tell(actor, { type: 'server.away', error });
+      tellSessions(server, 'server.interrupted', error);
     },
     onGivenUp(server, error) {
-      actor.send({ type: 'server.exited', error });
-      tell(server, 'server.exited', error);
+      tell(actor, { type: 'server.exited', error });
+      tellSessions(server, 'server.exited', error);
     },
     onRestarted(generation, restarts) {
       sessions.reattachAll(supervisor.server);
       events.emit({ type: 'server.restarted', server: facts(), restarts });
-      actor.send({ type: 'server.recovered', generation });
+      tell(actor, { type: 'server.recovered', generation });
     },
     onRotating: (reason, generation, rssBytes) =>
       events.emit({ type: 'server.rotating', reason, generation, ...(rssBytes !== null && { rssBytes }) }),
     onRotated(generation) {
-      actor.send({ type: 'server.rotated', generation });
+      tell(actor, { type: 'server.rotated', generation });
       takeOver();
       events.emit({ type: 'server.rotated', server: facts(), generation });
     },
     onRotationFailed: (error) => events.emit({ type: 'server.rotation_failed', error }),
-    onRetiringLost: (server, error) => tell(server, 'server.interrupted', error),
+    onRetiringLost: (server, error) => tellSessions(server, 'server.interrupted', error),
     onRetired: (generation) => events.emit({ type: 'server.retired', generation }),
     onGone(server) {
       for (const { directory } of sessions.endQuarantine(server)) directories.leave(directory);

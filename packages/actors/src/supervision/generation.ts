@@ -5,6 +5,9 @@ import { HealthProbe, type HealthCheck } from './health-probe.ts';
 /** The system closes a dead server's connections before it tells of its death; a stream that hangs elsewhere is not waited for. */
 const lastWordsMs = 100;
 
+/** A server whose events do not arrive within this time, in milliseconds, is of no use. */
+const readyTimeoutMs = 30_000;
+
 /** What a generation tells of its server. */
 export interface GenerationListener {
   onNotice(generation: Generation, notice: StreamNotice): void;
@@ -52,8 +55,8 @@ export class Generation {
   }
 
   /** Resolves when its events arrive. @throws `STREAM_UNAVAILABLE`, `SERVER_EXITED` */
-  ready(): Promise<void> {
-    return this.#exit.during(this.#stream.ready());
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#exit.untilLive(this.#stream, this.#options.clock, signal);
   }
 
   /** From now on its end, its silence and its memory are told. */
@@ -83,10 +86,10 @@ export class Generation {
   }
 
   /** Opens the events of the same server anew; the stream before is closed. @throws `STREAM_UNAVAILABLE`, `SERVER_EXITED` */
-  async reopen(openStream: OpenStreamPort): Promise<StreamPort> {
+  async reopen(openStream: OpenStreamPort, signal: AbortSignal): Promise<StreamPort> {
     const next = openStream(this.server);
     try {
-      await this.#exit.during(next.ready());
+      await this.#exit.untilLive(next, this.#options.clock, signal);
     } catch (error) {
       await next.close();
       throw error;
@@ -140,6 +143,7 @@ export class Generation {
 export class ExitWatch {
   readonly #server: Pick<ServerPort, 'output'>;
   onExit: ((exit: ServerExit) => void) | undefined;
+  readonly #waiting = new Set<(exit: ServerExit) => void>();
   #exit: ServerExit | undefined;
 
   constructor(server: Pick<ServerPort, 'exited' | 'output'>) {
@@ -147,30 +151,31 @@ export class ExitWatch {
     void server.exited.then((exit) => this.#tell(exit));
   }
 
-  /** Waits for something that a dead server never gives. @throws `SERVER_EXITED` */
-  async during<Result>(work: Promise<Result>): Promise<Result> {
+  /** Waits until the events of the server arrive. @throws `STREAM_UNAVAILABLE`, `SERVER_EXITED` */
+  async untilLive(stream: StreamPort, clock: Clock, signal?: AbortSignal): Promise<void> {
     const gone = Promise.withResolvers<never>();
-    const before = this.onExit;
-    this.onExit = (exit) => {
-      gone.reject(OpencodeManagerError.from(exitError(exit, this.#server.output())));
-      before?.(exit);
-    };
-    if (this.#exit) this.onExit(this.#exit);
+    const onGone = (exit: ServerExit) => gone.reject(OpencodeManagerError.from(exitError(exit, this.#server.output())));
+    this.#waiting.add(onGone);
+    if (this.#exit) onGone(this.#exit);
+    const late = new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream brought nothing within ${readyTimeoutMs} ms.`);
+    const timer = clock.setTimeout(() => gone.reject(late), readyTimeoutMs);
     try {
-      return await Promise.race([work, gone.promise]);
+      await Promise.race([stream.ready(signal ? { signal } : {}), gone.promise]);
     } finally {
-      this.onExit = before;
+      clock.clearTimeout(timer);
+      this.#waiting.delete(onGone);
     }
   }
 
   #tell(exit: ServerExit): void {
     this.#exit = exit;
+    for (const onGone of this.#waiting) onGone(exit);
     this.onExit?.(exit);
   }
 }
 
 /** What every turn of a server ends with when the server dies; carries the tail of its output. */
-export function exitError(exit: ServerExit, output: string): SerializedError {
+function exitError(exit: ServerExit, output: string): SerializedError {
   const how = exit.signal === undefined ? `exit code ${exit.exitCode}` : `signal ${exit.signal}`;
   return new OpencodeManagerError('SERVER_EXITED', `The opencode server ended (${how}).`, { output, details: { ...exit } }).toJSON();
 }

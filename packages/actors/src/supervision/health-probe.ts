@@ -22,7 +22,7 @@ export interface HealthProbeOptions {
   readonly onUnanswered: (startedAtMs: number, lastRecordAtMs: number | null) => void;
 }
 
-/** Asks a server for a sign of life while its event stream brings none, and tells whether an answer came. */
+/** Asks a server for an answer while its event stream brings none, and tells whether an answer came. */
 export class HealthProbe {
   readonly #options: HealthProbeOptions;
   readonly #stopped = new AbortController();

@@ -68,6 +68,10 @@ export class ServerSupervisor {
   readonly #listeners: SupervisorListener[] = [];
   /** What listeners are told when the machine has come to rest: they look at it. */
   readonly #outbox: ((listener: SupervisorListener) => void)[] = [];
+  /** Ends the wait for event streams that come up. */
+  readonly #closing = new AbortController();
+  /** Event streams that come up, each with what becomes of it. */
+  readonly #opening = new Set<Promise<unknown>>();
   #pastGaps = 0;
 
   constructor(options: SupervisorOptions) {
@@ -155,7 +159,9 @@ export class ServerSupervisor {
     const present = this.#present;
     this.#send({ type: 'server.stop' });
     this.#listeners.length = 0;
+    this.#closing.abort();
     for (const generation of this.#generations.values()) generation.unwatch();
+    await Promise.allSettled(this.#opening);
     await Promise.all(retiring.map((number) => this.#retire(number)));
     this.#options.streams.clear();
     if (present.stream !== this.#options.stream) await present.stream.close();
@@ -238,7 +244,8 @@ export class ServerSupervisor {
 
   async #startSuccessor(present: Generation, number: number): Promise<void> {
     try {
-      await this.#adopt(await present.server.startSuccessor(), number);
+      const next = await present.server.startSuccessor();
+      await this.#untilOpen(this.#adopt(next, number));
     } catch (error) {
       this.#send({ type: 'rotation.failed', error: toManagerError(error).toJSON(), ...this.#now() });
     }
@@ -246,7 +253,8 @@ export class ServerSupervisor {
 
   async #relaunch(lost: Generation, number: number): Promise<void> {
     try {
-      await this.#adopt(await lost.server.relaunch(), number);
+      const next = await lost.server.relaunch();
+      await this.#untilOpen(this.#adopt(next, number));
     } catch (error) {
       this.#send({ type: 'server.lost', error: toManagerError(error).toJSON(), ...this.#now() });
     }
@@ -257,7 +265,7 @@ export class ServerSupervisor {
     const stream = this.#options.openStream(server);
     const next = this.#generation(number, server, stream);
     try {
-      await next.ready();
+      await next.ready(this.#closing.signal);
       if (!this.#actor.getSnapshot().can({ type: 'server.ready', generation: number, atMs: 0 }))
         throw new OpencodeManagerError('POOL_STOPPED', 'The pool was stopped while its next server came up.');
     } catch (error) {
@@ -268,6 +276,16 @@ export class ServerSupervisor {
     }
     this.#tell((one) => one.onStream(stream, server));
     this.#take(next);
+  }
+
+  /** The stop of the pool waits for what is coming up, to end it. */
+  async #untilOpen<Result>(opening: Promise<Result>): Promise<Result> {
+    this.#opening.add(opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(opening);
+    }
   }
 
   #take(next: Generation): void {
@@ -282,7 +300,7 @@ export class ServerSupervisor {
   async #reopenStream(generation: Generation): Promise<void> {
     const { gaps } = generation.stream;
     try {
-      const stream = await generation.reopen(this.#options.openStream);
+      const stream = await this.#untilOpen(generation.reopen(this.#options.openStream, this.#closing.signal));
       this.#pastGaps += gaps + 1;
       this.#options.streams.set(generation.server, stream);
       this.#tell((one) => one.onStream(stream, generation.server));

@@ -92,9 +92,9 @@ export interface Usage {
   readonly cache_write_tokens: number;
 }
 
-/** A try of a task that the loss of the server ended. */
+/** An attempt of a task that the loss of the server ended. */
 export interface TaskAttempt {
-  /** 1 for the first try. */
+  /** 1 for the first attempt. */
   readonly attempt: number;
   readonly session_id: string;
   /** Our user message. */
@@ -108,7 +108,7 @@ export interface TaskResult {
   readonly schema_version: 1;
   readonly id: string;
   readonly outcome: Outcome;
-  /** 1 for the first try; 0 when the task ended before it had one. */
+  /** 1 for the first attempt; 0 when the task ended before it had one. */
   readonly attempt: number;
   readonly session_id: string | null;
   /** Our user message. */
@@ -138,8 +138,8 @@ export interface TaskResult {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
-  /** Earlier tries, when the server was lost under the task. */
+  /** Earlier attempts, when the server was lost under the task. */
   readonly attempts?: readonly TaskAttempt[];
-  /** True when a try broke off and what it had done to files may still be there. */
+  /** True when an attempt broke off and what it had done to files may still be there. */
   readonly workspace_may_be_half_changed?: true;
 }

@@ -504,14 +504,6 @@ describe('what holds new turns back', () => {
   });
 });
 
-test('an empty answer is an answer where a task says so', () => {
-  const pool = startPool();
-  pool.send({ type: 'task.queued', taskId: 'a', priority: 0, group: '' });
-  pool.queue('b');
-  for (const id of ['a', 'b']) pool.end(id, 'failed', failureOf('ANSWER_EMPTY'));
-  expect(pool.ended).toEqual(['a:succeeded', 'b:failed']);
-});
-
 describe('the end', () => {
   test('draining finishes what is there and takes nothing new', () => {
     const pool = startPool({ maxSessions: 1 });
@@ -541,9 +533,11 @@ describe('the end', () => {
   test('a stop has a bound of its own', () => {
     const pool = startPool();
     pool.queue('deaf');
+    pool.queue('change', { sessionId: 's', isChange: true });
     pool.send({ type: 'pool.stop' });
     pool.clock.increment(11_000);
     expect(pool.errors.get('deaf')?.code).toBe('ABORT_UNCONFIRMED');
+    expect(pool.ended).toEqual(['deaf:aborted', 'change:aborted']);
     expect(pool.state).toBe('stopped');
   });
 });

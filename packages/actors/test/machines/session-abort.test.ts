@@ -227,11 +227,12 @@ describe('an abort that is never confirmed', () => {
     session.send({ type: 'session.busy' });
     session.send({ type: 'child.busy', sessionId: 'ses_child' });
     session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 50_000 } });
-    expect(abortsOf(session)).toBe(before + 3);
+    expect(abortsOf(session)).toBe(before + 2);
+    expect(session.effects).toContain('abortChild');
     session.send({ type: 'session.idle' });
     session.pass(600_000);
     expect(session.path).toBe('dead.quarantined');
-    expect(abortsOf(session)).toBe(before + 3);
+    expect(abortsOf(session)).toBe(before + 2);
     expect(session.finished).toHaveLength(1);
   });
 

@@ -6,7 +6,7 @@ describe('a turn that goes well', () => {
     const session = startRunning();
     session.pass(500);
     session.final('msg_11');
-    expect(session.path).toBe('active.settling');
+    expect(session.path).toBe('active.running');
     session.pass(3);
     session.send({ type: 'session.idle' });
     expect(session.path).toBe('idle');
@@ -138,7 +138,7 @@ describe('an error of the session', () => {
     session.send({ type: 'turn.accepted', source: 'events' });
     session.pass();
     session.send({ type: 'session.errored', error });
-    expect(session.path).toBe('active.settling');
+    expect(session.path).toBe('active.running');
     session.pass();
     session.send({ type: 'session.idle' });
     expect(session.finished).toMatchObject([

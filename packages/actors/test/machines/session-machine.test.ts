@@ -6,16 +6,17 @@ const error = { name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'g
 
 describe('the end of a session', () => {
   test.each([
-    { event: { type: 'server.exited', error } as const, outcome: 'server_lost' },
-    { event: { type: 'session.failed', error } as const, outcome: 'interrupted' },
-    { event: { type: 'session.deleted' } as const, outcome: 'interrupted' },
-  ])('$event.type ends the turn as $outcome', ({ event, outcome }) => {
+    { event: { type: 'server.exited', error } as const, outcome: 'server_lost', path: 'dead.gone' },
+    { event: { type: 'session.failed', error } as const, outcome: 'interrupted', path: 'dead.gone' },
+    // opencode goes on with the turn of a session that is deleted.
+    { event: { type: 'session.deleted' } as const, outcome: 'interrupted', path: 'dead.quarantined' },
+  ])('$event.type ends the turn as $outcome', ({ event, outcome, path }) => {
     const session = startRunning();
     session.send(event);
-    expect(session.path).toBe('dead.gone');
-    expect(session.finished).toMatchObject([{ outcome, proof: null, quarantined: false }]);
+    expect(session.path).toBe(path);
+    expect(session.finished).toMatchObject([{ outcome, proof: null, quarantined: path !== 'dead.gone' }]);
     session.submit(2);
-    expect(session.path).toBe('dead.gone');
+    expect(session.path).toBe(path);
   });
 
   test.each([{ type: 'server.exited', error } as const, { type: 'session.failed', error } as const, { type: 'session.deleted' } as const])(

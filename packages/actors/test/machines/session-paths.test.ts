@@ -53,6 +53,7 @@ const loop = { emptySteps: 5, repetitions: 0, period: 1 };
 /** One event of each kind, with the variants that the guards tell apart. */
 const alphabet: SessionMachineEvent[] = [
   { type: 'turn.submit', ...turn },
+  { type: 'turn.submit', ...turn, kind: 'command' },
   { type: 'turn.resume', ...turn },
   { type: 'turn.accepted', source: 'events', atMs },
   { type: 'turn.refused', error },
@@ -62,6 +63,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'loop.seen', loop },
   { type: 'submit.overdue' },
   { type: 'stall.due' },
+  { type: 'step.due' },
   { type: 'ask.due' },
   { type: 'abort.again' },
   { type: 'quarantine.due' },
@@ -79,6 +81,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'ask.closed', id: 'per_1', atMs },
   { type: 'child.busy', sessionId: 'ses_child', atMs },
   { type: 'child.quiet', sessionId: 'ses_child', atMs },
+  { type: 'child.deleted', sessionId: 'ses_child', atMs },
   read(),
   read({ sinceMs: 4000 }),
   read({ found: false }),
@@ -100,16 +103,17 @@ const timers = timerEventTypes(sessionMachine).map((type) => ({ type }) as unkno
 /** What the guards look at; times and counters beyond that would make endless states of the same kind. */
 function kindOf({ value, context }: Snapshot): string {
   const { turn: inFlight, lastTurn } = context;
-  return JSON.stringify([value, inFlight ? kindOfTurn(inFlight) : lastTurn?.quarantined]);
+  return JSON.stringify([value, context.liveSinceMs !== null, inFlight ? kindOfTurn(inFlight) : lastTurn?.quarantined]);
 }
 
 function kindOfTurn(inFlight: Turn): unknown[] {
-  const { accepted, sessionError, final, idle, idleSinceMs, openAsks, followedSinceMs, readPending, stallSuspected, decision } = inFlight;
+  const { kind, accepted, sessionError, final, idle, idleSinceMs, openAsks, followedSinceMs, readPending, stallSuspected, decision } =
+    inFlight;
   const end = [final ? final.hasText : sessionError !== null, idle?.source, busyChildrenOf(inFlight).length];
   // A turn that is to end waits for nothing else.
   if (decision) return [...end, decision.outcome === 'aborted', accepted];
   const isLong = idle !== null && idleSinceMs !== null && idle.atMs - idleSinceMs >= 1000;
-  return [...end, isLong, accepted, openAsks.length, followedSinceMs !== null, readPending, stallSuspected];
+  return [...end, isLong, accepted, kind === 'prompt' || accepted, openAsks.length, followedSinceMs !== null, readPending, stallSuspected];
 }
 
 /** Steps that differ in nothing else are taken by different transitions while a stall is suspected. */
