@@ -46,6 +46,7 @@ const machineSetup = setup({
     tellGivenUp: (_args, _params: { readonly generation: number; readonly error: SerializedError }) => {},
     tellRestarted: (_args, _params: { readonly generation: number; readonly restarts: number }) => {},
     tellRotated: (_args, _params: { readonly generation: number }) => {},
+    tellRetired: (_args, _params: { readonly generation: number }) => {},
     tellRotationFailed: (_args, _params: { readonly error: SerializedError }) => {},
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
@@ -157,7 +158,7 @@ const watching = {
     guard: 'isUnended',
     actions: ['markEnding', { type: 'retire', params: generationOf }],
   },
-  'generation.retired': { guard: 'isRetiring', actions: 'forgetGeneration' },
+  'generation.retired': { guard: 'isRetiring', actions: ['forgetGeneration', { type: 'tellRetired', params: generationOf }] },
   'restarts.forbidden': { actions: 'giveUpWaiting' },
   'server.stop': { target: '.stopped' },
 } as const;

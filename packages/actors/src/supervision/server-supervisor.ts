@@ -187,6 +187,7 @@ export class ServerSupervisor {
         tellGivenUp: (_, { generation, error }) => this.#lose(present(generation), (one, server) => one.onGivenUp(server, error)),
         tellRestarted: (_, { generation, restarts }) => void this.#outbox.push((one) => one.onRestarted(generation, restarts)),
         tellRotated: (_, { generation }) => void this.#outbox.push((one) => one.onRotated(generation)),
+        tellRetired: (_, { generation }) => void this.#outbox.push((one) => one.onRetired(generation)),
         tellRotationFailed: (_, { error }) => void this.#outbox.push((one) => one.onRotationFailed(error)),
       },
     });
@@ -330,7 +331,6 @@ export class ServerSupervisor {
     const { number } = generation;
     await this.#forget(generation);
     this.#send({ type: 'generation.retired', generation: number });
-    this.#tell((one) => one.onRetired(number));
   }
 
   /** Readers of a stream see its end when the next one is there already. */

@@ -30,6 +30,7 @@ function startServer(input: ServerInput = { memory }) {
       tellGivenUp: note('given up'),
       tellRestarted: note('restarted'),
       tellRotated: note('rotated'),
+      tellRetired: note('retired'),
       tellRotationFailed: () => void effects.push('rotation failed'),
     },
   });
@@ -82,7 +83,7 @@ test('a replacement that is wished for while another generation retires waits fo
     value: 'rotating',
     context: { rotationReason: 'quarantine' },
   });
-  expect(server.effects).toEqual(['start 2', 'rotated 2', 'start 3']);
+  expect(server.effects).toEqual(['start 2', 'rotated 2', 'retired 1', 'start 3']);
 });
 
 describe('a loss', () => {
@@ -149,7 +150,7 @@ describe('a loss', () => {
     server.clock.increment(1000);
     server.send({ type: 'generation.retired', generation: 1 });
     expect(server.send(lost(2, { generation: 1 }))).toMatchObject({ value: 'ready', context: { retiring: [] } });
-    expect(server.effects).toHaveLength(3);
+    expect(server.effects.slice(3)).toEqual(['retired 1']);
   });
 });
 
