@@ -76,7 +76,7 @@ describe('the simulated server', () => {
     expect(outcomes(world)).toEqual({ server_lost: 12 });
     expect(world.actor('pool')!.getSnapshot().value).toBe('failed');
     expect(world.life.actor.getSnapshot().value).toBe('failed');
-    expect(records.filter(({ effects }) => effects?.includes('relaunchServer')).length).toBe(3);
+    expect(records.filter(({ effects }) => effects?.includes('relaunch')).length).toBe(3);
   });
 
   it('that grows is replaced, and the old one ends with its last turn', () => {

@@ -29,11 +29,13 @@ interface Maker<Made> {
 }
 
 function sessionHosts(): Maker<SessionHost> {
-  const registry = new SessionRegistry(() => undefined);
+  const registry = new SessionRegistry(
+    () => undefined,
+    () => 0,
+  );
   // Nothing is asked of the server: a session at rest makes no request.
   const server = {} as ServerPort;
   const limits = {};
-  const runaway = { emptyMessages: 5, sameToolCalls: 20 };
   const onNothing = () => undefined;
   return {
     create(index) {
@@ -44,7 +46,6 @@ function sessionHosts(): Maker<SessionHost> {
         machine: sessionMachine,
         inspection: () => ({}),
         limits,
-        runaway,
         streamLive: true,
         clock: systemClock,
         onChange: onNothing,

@@ -1,5 +1,4 @@
 import type { Benchmark, Figure, Point } from './harness/types.ts';
-import { questions } from './questions.ts';
 
 const streamPeers = ['SDK', 'eventsource', 'undici + parser'];
 const only = (settings: Point['settings']): Point[] => [{ label: '', settings }];
@@ -367,15 +366,4 @@ function prompted(title: string, metric: string, unit: string, count: number, go
 }
 
 /** Every benchmark of the project, in the order of the report. */
-export const benchmarks: readonly Benchmark[] = [
-  throughput,
-  flood,
-  latency,
-  sessionActor,
-  tasks,
-  launch,
-  startUp,
-  scale,
-  memory,
-  ...questions,
-];
+export const benchmarks: readonly Benchmark[] = [throughput, flood, latency, sessionActor, tasks, launch, startUp, scale, memory];

@@ -2,7 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { judgeFinish, type FinishFacts } from '@opencode-manager/core/protocol';
 
 const verdict = (finish: string | undefined, facts: Partial<FinishFacts> = {}) => {
-  const { outcome, code, note } = judgeFinish({ finish, hasText: true, hasToolResult: false, kind: 'prompt', emptyAnswer: 'refuse', ...facts });
+  const { outcome, code, note } = judgeFinish({
+    finish,
+    hasText: true,
+    hasToolResult: false,
+    kind: 'prompt',
+    emptyAnswer: 'refuse',
+    ...facts,
+  });
   return [outcome, code, note !== undefined];
 };
 
@@ -23,12 +30,15 @@ describe.each(['prompt', 'command'] as const)('the answer to a %s', (kind) => {
     expect(verdict(finish, { kind, emptyAnswer: 'allow' })).toEqual(expected);
   });
 
-  test.each(['stop', 'unknown', 'other'])('that ends with %s and is empty is refused, after a tool call too, unless it is allowed', (finish) => {
-    for (const hasToolResult of [false, true]) {
-      expect(verdict(finish, { kind, hasText: false, hasToolResult })).toEqual(['failed', 'ANSWER_EMPTY', true]);
-      expect(verdict(finish, { kind, hasText: false, hasToolResult, emptyAnswer: 'allow' })[0]).toBe('succeeded');
-    }
-  });
+  test.each(['stop', 'unknown', 'other'])(
+    'that ends with %s and is empty is refused, after a tool call too, unless it is allowed',
+    (finish) => {
+      for (const hasToolResult of [false, true]) {
+        expect(verdict(finish, { kind, hasText: false, hasToolResult })).toEqual(['failed', 'ANSWER_EMPTY', true]);
+        expect(verdict(finish, { kind, hasText: false, hasToolResult, emptyAnswer: 'allow' })[0]).toBe('succeeded');
+      }
+    },
+  );
 
   test('that was cut is not made good by allowing empty answers', () => {
     expect(verdict('length', { kind, hasText: false, emptyAnswer: 'allow' })[1]).toBe('ANSWER_TRUNCATED');

@@ -7,6 +7,7 @@ import { delta, idle, sealed } from './support/events.ts';
 
 const event = { sequence: 1, ...idle('s'), directory: '/srv/a' } as MonitorEvent;
 const notice = { sequence: 2, type: 'stream.live', plane: 'lifecycle', generation: 1, replayed: 0 } as MonitorEvent;
+const batched = (arrived: ReturnType<typeof idle>) => ({ sequence: 0, ...arrived });
 const admits = (filter: EventFilter, candidate = event) => wants(compileFilter(filter), candidate);
 
 describe('filters', () => {
@@ -50,6 +51,34 @@ describe('filters', () => {
         expect(patterns.matches(`/${index % 2 === 0 ? 'even' : 'odd'}/${index}`)).toBe(index % 2 === 0);
     }
   });
+});
+
+test('a subscription that is made within a delivery begins with the next event, wherever it stands', () => {
+  const router = new Router();
+  const came: string[] = [];
+  const listen = (name: string, filter: EventFilter, then?: () => void) =>
+    router.add(
+      new ListenerSubscription(filter, ({ sequence }) => {
+        came.push(`${name} ${sequence}`);
+        if (sequence === 1) then?.();
+      }),
+    );
+  listen('own', { sessionId: 'a' }, () => {
+    listen('general later', {});
+    listen('own later', { sessionId: ['a', 'a'] });
+  });
+  router.dispatch([batched(idle('a')), batched(idle('a'))]);
+  expect(came).toEqual(['own 1', 'own 2', 'own later 2', 'general later 2']);
+});
+
+test('filters with the same types share what was compiled of them', () => {
+  const [one, other, more] = [['session.*', 'message.updated'], ['session.*', 'message.updated'], ['session.*']].map(
+    (type, index) => compileFilter({ type, sessionId: `s${index}` }).type,
+  );
+  expect(one).toBe(other);
+  expect(one).not.toBe(more);
+  for (let index = 0; index < 1000; index++) compileFilter({ type: `${index}` });
+  expect(admits({ type: ['session.*', 'message.updated'] })).toBe(true);
 });
 
 test('an event that cannot be read is reported once, to whoever wants it, and the others come', () => {

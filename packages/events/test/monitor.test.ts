@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type MonitorEvent } from '../src/index.ts';
 import { streamThreads } from '../src/host/stream-threads.ts';
-import { startSsePeer, type SsePeer } from './support/sse-peer.ts';
+import { eventId } from './support/events.ts';
+import { frame, startSsePeer, type SsePeer } from './support/sse-peer.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
 const run = promisify(execFile);
@@ -43,6 +44,7 @@ describe('the thread', () => {
   test('a thread that is lost again and again fails the monitor', async () => {
     const iterator = monitor.streamEvents({ type: 'session.*' });
     const failed = expect(iterator.next()).rejects.toMatchObject({ code: 'STREAM_WORKER_LOST' });
+    const notices = watch(monitor, { sessionId: 's', type: 'stream.failed' });
     for (let loss = 0; loss < 6; loss++) {
       await monitor.ready();
       await streamThreads()[0]!.terminate();
@@ -50,6 +52,7 @@ describe('the thread', () => {
     }
     await failed;
     expect([monitor.state, monitor.error?.code, monitor.stats.workerRestarts]).toEqual(['failed', 'STREAM_WORKER_LOST', 5]);
+    expect(notices).toMatchObject([{ type: 'stream.failed', error: { code: 'STREAM_WORKER_LOST' } }]);
     await expect(monitor.ready()).rejects.toMatchObject({ code: 'STREAM_WORKER_LOST' });
   });
 
@@ -136,6 +139,31 @@ describe('listeners', () => {
     expect(seen).toEqual(['first', 'session.idle', 'session.idle']);
   });
 
+  test('one that subscribes each new session misses nothing of it, within a batch neither', async () => {
+    const seen: string[] = [];
+    const wanted = ['session.updated', 'message.removed', 'session.idle'];
+    monitor.on({ type: 'session.created' }, (event) =>
+      monitor.on({ sessionId: event.sessionId!, type: wanted }, ({ type, sessionId }) => seen.push(`${sessionId} ${type}`)),
+    );
+    const record = (sessionID: string, type: string) => frame({ id: eventId(), type, properties: { sessionID, info: { id: sessionID } } });
+    const story = (session: string) =>
+      ['session.created', 'session.updated', 'todo.updated', 'message.removed'].map((type) => record(session, type)).join('');
+    const { batches } = monitor.stats;
+    await peer.send(story('child') + story('grandchild') + record('child', 'session.idle') + record('grandchild', 'session.idle'));
+    await until('the last event came', () => seen.at(-1) === 'grandchild session.idle');
+    expect([monitor.stats.batches - batches, seen]).toEqual([
+      1,
+      [
+        'child session.updated',
+        'child message.removed',
+        'grandchild session.updated',
+        'grandchild message.removed',
+        'child session.idle',
+        'grandchild session.idle',
+      ],
+    ]);
+  });
+
   test('closing from a listener ends the delivery', async () => {
     const seen: MonitorEvent[] = [];
     monitor.on({}, (event) => {
@@ -146,101 +174,6 @@ describe('listeners', () => {
     peer.publish('s', 'session.idle', {});
     await until('the monitor is closed', () => monitor.state === 'closed');
     expect(seen.length).toBe(1);
-  });
-});
-
-describe('patient listeners', () => {
-  /** An event there and back: behind it, the stream's thread has read what it was told before. */
-  const throughTheThread = async () => {
-    const idles = watch(monitor, { sessionId: 'other' });
-    peer.publish('other', 'session.idle', {});
-    await until('the event came', () => idles.length > 0);
-  };
-  /** Deltas of a session, each in a read of its own. */
-  const publishApart = async (session: string, deltas: readonly string[]) => {
-    await throughTheThread();
-    for (const delta of deltas) {
-      publishDelta(session, `part of ${session}`, delta);
-      await throughTheThread();
-    }
-  };
-  const listenPatiently = (sessionId: string) => {
-    const events: string[] = [];
-    monitor.on({ sessionId }, (event) => events.push(event.type === 'part.delta' ? event.data.delta : event.type), { patienceMs: 1000 });
-    return events;
-  };
-  const isIdle = (events: readonly string[]) => () => events.at(-1) === 'session.idle';
-
-  test('get the deltas of a part as one, before what the session says next', async () => {
-    const events = listenPatiently('s');
-    await publishApart('s', ['1', '2', '3']);
-    peer.publish('s', 'session.idle', {});
-    await until('the end came', isIdle(events));
-    expect(events).toEqual(['123', 'session.idle']);
-    expect(monitor.stats).toMatchObject({ coalesced: 2 });
-  });
-
-  test('get a delta without anything behind it too', async () => {
-    const events = listenPatiently('s');
-    publishDelta('s', 'p', 'alone');
-    await until('it came', () => events.length > 0);
-    expect(events).toEqual(['alone']);
-  });
-
-  test('get a delta that came before them within their own patience', async () => {
-    await publishApart('s', ['early']);
-    const events = listenPatiently('s');
-    await until('it came', () => events.length > 0, 5000);
-    expect(events).toEqual(['early']);
-  });
-
-  test('get a lost stream told behind what came before it', async () => {
-    const events = listenPatiently('s');
-    await publishApart('s', ['1', '2']);
-    peer.drop('end');
-    await until('the gap was told', () => events.includes('stream.gap'));
-    expect(events.slice(0, 2)).toEqual(['12', 'stream.gap']);
-  });
-
-  test.each([
-    ['the session', { sessionId: 's' }],
-    ['all sessions', {}],
-  ])('beside one that follows %s live, get each delta by itself, and together again when it has left', async (_, filter) => {
-    const events = listenPatiently('s');
-    const leave = monitor.on(filter, () => undefined);
-    await publishApart('s', ['1', '2']);
-    leave();
-    await publishApart('s', ['3', '4']);
-    peer.publish('s', 'session.idle', {});
-    await until('the end came', isIdle(events));
-    expect(events).toEqual(['1', '2', '34', 'session.idle']);
-  });
-
-  test('a new thread knows who is followed live', async () => {
-    const [patient, followed] = [listenPatiently('s'), listenPatiently('t')];
-    monitor.on({ sessionId: 't' }, () => undefined);
-    await streamThreads()[0]!.terminate();
-    await until('the stream is live again', () => patient.includes('stream.live') && followed.includes('stream.live'));
-    for (const session of ['s', 't']) await publishApart(session, ['1', '2']);
-    for (const session of ['s', 't']) peer.publish(session, 'session.idle', {});
-    await until('the ends came', () => isIdle(patient)() && isIdle(followed)());
-    expect([patient, followed].map((events) => events.slice(2))).toEqual([
-      ['12', 'session.idle'],
-      ['1', '2', 'session.idle'],
-    ]);
-  });
-
-  test('the shortest patience counts', async () => {
-    const events = listenPatiently('s');
-    monitor.on({}, () => undefined, { patienceMs: 1 });
-    await publishApart('s', ['1']);
-    await until('the first came by itself', () => events.length === 1);
-    await publishApart('s', ['2']);
-    await until('the second came by itself', () => events.length === 2);
-  });
-
-  test('a patience that is none is refused', () => {
-    expect(() => monitor.on({}, () => undefined, { patienceMs: -1 })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 });
 

@@ -1,12 +1,10 @@
 import type { ServerEvent } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { BackOff } from '../src/worker/back-off.ts';
-import { Outbox } from '../src/worker/batch.ts';
 import { eventAge } from '../src/worker/event-age.ts';
-import type { FromStreamTask } from '../src/worker/messages.ts';
 import { RecentIds } from '../src/worker/recent-ids.ts';
 import { SyncPairs } from '../src/worker/sync-pairs.ts';
-import { idle, partUpdated, sealed } from './support/events.ts';
+import { idle, partUpdated } from './support/events.ts';
 
 describe('BackOff', () => {
   test('waits between the minimum and a ceiling that doubles up to the maximum', () => {
@@ -106,32 +104,4 @@ describe('SyncPairs', () => {
     pairs.release();
     expect(out).toEqual([]);
   });
-});
-
-test('Outbox says which sessions were forgotten and not met again, and the sequences that no event brings', () => {
-  const batches: Extract<FromStreamTask, { type: 'batch' }>[] = [];
-  const outbox = new Outbox({
-    coalesce: true,
-    frameMs: 0,
-    following: { all: true, sessions: [], patienceMs: 0 },
-    reach: () => ({ newestId: '', forgottenId: '', forgottenSessions: 0 }),
-    post: (message) => void (message.type === 'batch' && batches.push(message)),
-  });
-  for (const [index, id] of ['gone', 'back', 'late'].entries()) {
-    outbox.noteDirectory(id, `/srv/${index}`);
-    outbox.noteLateSequence(id, index);
-    outbox.forget(id);
-  }
-  outbox.noteDirectory('back', '/srv/1');
-  outbox.push(sealed('back', 'x', 4));
-  outbox.push(sealed('gone', 'has no sequence'));
-  outbox.noteLateSequence('late', 5);
-  outbox.endOfRead();
-  outbox.push(sealed('gone', 'x', 6));
-  outbox.endOfRead();
-  expect(batches.map(({ forgotten, directories, lateSequences }) => ({ forgotten, directories, lateSequences }))).toEqual([
-    { forgotten: ['gone', 'late'], directories: [['back', '/srv/1']], lateSequences: [['late', 5]] },
-    { forgotten: [], directories: [], lateSequences: [] },
-  ]);
-  outbox.close();
 });

@@ -28,11 +28,14 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     others: 'pool',
     by: {
       user: ['task.queued', 'task.cancelled', 'pool.drain', 'pool.stop'],
-      session: ['slot.freed', 'task.crashed', 'task.held', 'task.finished', 'provider.paused'],
-      server: ['server.exited', 'server.recovered'],
+      session: ['turn.ended', 'attempt.failed', 'turn.judged', 'provider.paused', 'session.died'],
+      server: ['server.away', 'server.exited', 'server.recovered', 'server.rotated'],
     },
   },
-  server: { others: 'server', by: { pool: ['rotation.wanted', 'server.given_up', 'server.stop'] } },
+  server: {
+    others: 'server',
+    by: { pool: ['rotation.wanted', 'restarts.forbidden', 'turn.quarantined', 'generation.unused', 'server.stop'] },
+  },
 };
 
 const routes = new Map<string, Lane>(
@@ -51,7 +54,15 @@ export function routeOf({ actor, type, from, to }: RunRecord): Route {
 }
 
 /** Effects that reach the server; the others show as the events that come of them. */
-const requests: ReadonlySet<string> = new Set(['submitTurn', 'requestAbort', 'requestSnapshot', 'endTools', 'relaunchServer', 'startNext']);
+const requests: ReadonlySet<string> = new Set([
+  'submitTurn',
+  'requestAbort',
+  'requestSnapshot',
+  'endTools',
+  'relaunch',
+  'startNext',
+  'retire',
+]);
 
 /** What the server was asked for with an event. */
 export function requestsOf({ effects = [] }: RunRecord): readonly string[] {
@@ -64,11 +75,11 @@ const errorTypes: ReadonlySet<string> = new Set([
   'turn.unknown',
   'server.exited',
   'server.lost',
-  'server.given_up',
+  'server.away',
   'rotation.failed',
   'stream.failed',
   'session.failed',
-  'task.crashed',
+  'attempt.failed',
 ]);
 const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'failed']);
 

@@ -11,12 +11,14 @@ export interface ServerLifeOptions {
   readonly weather: Weather;
   readonly recorder: Recorder;
   readonly server: SimulatedServer;
-  /** It is gone: killed, or its start failed. */
-  readonly onLost: (error: Failure) => void;
+  /** It is gone, and another one is started. */
+  readonly onAway: (error: Failure) => void;
+  /** It is gone, and none comes after it. */
+  readonly onGivenUp: (error: Failure) => void;
   /** Another one answers in its place. */
-  readonly onRecovered: () => void;
+  readonly onRecovered: (generation: number) => void;
   /** The next generation has taken over; what is in flight belongs to the one that retires. */
-  readonly onRotated: (retiring: number) => void;
+  readonly onRotated: (generation: number) => void;
 }
 
 /** What a start takes, in milliseconds of the simulated clock, and how often memory is read. */
@@ -35,7 +37,18 @@ export class ServerLife {
   constructor(options: ServerLifeOptions) {
     this.#options = options;
     const { clock, recorder } = options;
-    const machine = serverMachine.provide({ actions: { startNext: () => this.#startNext() } });
+    const later = (act: () => void) => void clock.setTimeout(act, 0);
+    const machine = serverMachine.provide({
+      actions: {
+        startNext: () => this.#startNext(),
+        relaunch: () => this.#relaunch(),
+        retire: (_, { generation }) => later(() => this.actor.send({ type: 'generation.retired', generation })),
+        tellAway: (_, { error }) => options.onAway(error),
+        tellGivenUp: (_, { error }) => options.onGivenUp(error),
+        tellRestarted: (_, { generation }) => options.onRecovered(generation),
+        tellRotated: (_, { generation }) => options.onRotated(generation),
+      },
+    });
     this.actor = createActor(machine, { input: { memory }, clock, inspect: recorder.inspector(machine, 'server') }).start();
     this.#begin();
   }
@@ -47,28 +60,13 @@ export class ServerLife {
     this.#lose({ name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'The opencode server ended (signal SIGKILL).' });
   }
 
-  /** Starts the next one on the same state. */
-  relaunch(): void {
-    const { clock, weather, server, onRecovered } = this.#options;
-    clock.setTimeout(() => {
-      if (weather.failingStarts)
-        return this.#lose({ name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'The opencode server ended (exit code 1).' });
-      server.revive();
-      this.#begin();
-      onRecovered();
-    }, takes.start);
-  }
-
-  giveUp(error: Failure): void {
-    this.actor.send({ type: 'server.given_up', error });
-  }
-
   rotate(reason: RotationReason): void {
     this.actor.send({ type: 'rotation.wanted', reason });
   }
 
-  retire(generation: number): void {
-    this.actor.send({ type: 'generation.retired', generation });
+  /** Its last turn is over. */
+  unused(generation: number): void {
+    this.actor.send({ type: 'generation.unused', generation });
   }
 
   send(event: EventObject): void {
@@ -92,21 +90,31 @@ export class ServerLife {
   }
 
   #lose(error: Failure): void {
-    this.actor.send({ type: 'server.lost', error });
-    this.#options.onLost(error);
+    this.actor.send({ type: 'server.lost', error, atMs: this.#options.clock.now(), jitter: 0 });
+  }
+
+  /** Starts the next one on the same state. */
+  #relaunch(): void {
+    const { clock, weather, server } = this.#options;
+    clock.setTimeout(() => {
+      if (weather.failingStarts) return this.#lose(startFailed);
+      server.revive();
+      this.#begin();
+    }, takes.start);
   }
 
   #startNext(): void {
-    const { clock, weather, onRotated } = this.#options;
+    const { clock, weather, server } = this.#options;
     clock.setTimeout(() => {
-      const { value, context } = this.actor.getSnapshot();
-      // It was lost meanwhile: then the start is a restart.
-      if (value !== 'rotating') return;
-      const message = 'The opencode server ended (exit code 1).';
-      const error = { name: 'OpencodeManagerError', code: 'SERVER_EXITED', message } as const;
-      if (weather.failingStarts) return this.actor.send({ type: 'rotation.failed', error, atMs: clock.now() });
+      if (weather.failingStarts) return this.actor.send({ type: 'rotation.failed', error: startFailed, atMs: clock.now(), jitter: 0 });
+      if (this.actor.getSnapshot().value === 'succeeding') server.revive();
       this.#begin();
-      onRotated(context.generation);
     }, takes.start);
   }
 }
+
+const startFailed = {
+  name: 'OpencodeManagerError',
+  code: 'SERVER_EXITED',
+  message: 'The opencode server ended (exit code 1).',
+} as const;

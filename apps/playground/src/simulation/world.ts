@@ -1,6 +1,7 @@
 import {
   poolMachine,
   sessionMachine,
+  type Assignment,
   type FinishedTurn,
   type SessionContext,
   type SessionMachineEvent,
@@ -15,6 +16,8 @@ import { calm, SimulatedServer, type StreamEvent, type Weather } from './server.
 type SessionActor = ActorRefFrom<typeof sessionMachine>;
 type PoolActor = ActorRefFrom<typeof poolMachine>;
 type Failure = Extract<SessionMachineEvent, { type: 'server.exited' }>['error'];
+
+const serverExited = { name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'The opencode server ended.' } as const;
 
 export interface WorldOptions {
   readonly maxSessions: number;
@@ -70,8 +73,9 @@ export class World {
       weather,
       recorder: this.#recorder,
       server: this.server,
-      onLost: (error) => this.#onServerLost(error),
-      onRecovered: () => this.#onRecovered(),
+      onAway: (error) => this.#onServerLost('server.away', error),
+      onGivenUp: (error) => this.#onServerLost('server.exited', error),
+      onRecovered: (generation) => this.#onRecovered(generation),
       onRotated: (generation) => this.#onRotated(generation),
     });
     this.#tellStream('stream.live', 'live');
@@ -160,10 +164,9 @@ export class World {
     const later = (act: () => void) => void this.clock.setTimeout(act, 0);
     const machine = poolMachine.provide({
       actions: {
-        startAssigned: ({ context }) =>
-          context.assigned.forEach((taskId) => this.clock.setTimeout(() => this.#start(taskId), takes.createSession)),
-        abortActive: () => later(() => this.abortAll('The pool was stopped.')),
-        relaunchServer: () => this.life.relaunch(),
+        startAssigned: (_, { assigned }) =>
+          assigned.forEach((assignment) => this.clock.setTimeout(() => this.#start(assignment), takes.createSession)),
+        abortTurns: () => later(() => this.abortAll('The pool was stopped.')),
       },
     });
     return createActor(machine, {
@@ -184,15 +187,21 @@ export class World {
     });
   }
 
-  /** Carries out the pool's decision that a task has a slot. */
-  #start(taskId: string): void {
-    if (!this.server.alive) return this.#hold(taskId);
-    if (this.refuseSessions) return this.#refuse(taskId);
+  /** Carries out the step of a task that the pool has decided on. */
+  #start({ taskId, step }: Assignment): void {
+    if (!this.server.alive) return this.#fail(taskId, serverExited);
+    if (this.refuseSessions) return this.#fail(taskId, connectionLost);
     const before = this.#interrupted.get(taskId);
+    if (step === 'judge') return this.#judge(taskId, before);
     this.#interrupted.delete(taskId);
-    if (before !== undefined && this.server.hasFinished(before)) return this.#begin(before, 'turn.resume', taskId);
+    if (step === 'resume' && before !== undefined) return this.#begin(before, 'turn.resume', taskId);
     const free = this.sessionIds.find((id) => !this.#taken.has(id) && this.#sessions.get(id)!.getSnapshot().value === 'idle');
     this.#begin(free ?? this.createSession(), 'turn.submit', taskId);
+  }
+
+  #judge(taskId: string, sessionId: string | undefined): void {
+    const fate = sessionId !== undefined && this.server.hasFinished(sessionId) ? 'finished' : 'interrupted';
+    this.#pool.send({ type: 'turn.judged', taskId, fate });
   }
 
   #begin(sessionId: string, type: 'turn.submit' | 'turn.resume', taskId: string): void {
@@ -203,16 +212,8 @@ export class World {
     actor.send({ type, taskId, messageId, kind: 'prompt', timeoutMs: null, atMs: this.clock.now() });
   }
 
-  #refuse(taskId: string): void {
-    this.#pool.send({
-      type: 'task.crashed',
-      taskId,
-      priority: 0,
-      group: '',
-      error: connectionLost,
-      atMs: this.clock.now(),
-      jitter: 0,
-    });
+  #fail(taskId: string, error: Failure): void {
+    this.#pool.send({ type: 'attempt.failed', taskId, error, atMs: this.clock.now(), jitter: 0 });
   }
 
   nextMessageId(): string {
@@ -220,27 +221,21 @@ export class World {
     return `msg_${String(this.#messages).padStart(4, '0')}`;
   }
 
-  #onFinished(sessionId: string, { taskId, outcome, error }: FinishedTurn): void {
+  #onFinished(sessionId: string, { taskId, outcome, error, quarantined, resetAtMs }: FinishedTurn): void {
     this.#taken.delete(sessionId);
-    const isLoss = outcome === 'interrupted' && error?.code === 'SERVER_EXITED';
-    if (isLoss) this.#interrupted.set(taskId, sessionId);
+    if (outcome === 'interrupted' && error?.code === 'SERVER_EXITED') this.#interrupted.set(taskId, sessionId);
     // After the session has come to rest, as the pool's host tells it.
     this.clock.setTimeout(() => {
-      if (isLoss) this.#hold(taskId);
-      else this.#pool.send({ type: 'slot.freed', taskId, outcome });
-      if (outcome === 'quota_exhausted') this.#pauseProvider(longestPauseMs);
+      const facts = { outcome, error, quarantined, resetAtMs, sent: true, atMs: this.clock.now(), jitter: 0 };
+      this.#pool.send({ type: 'turn.ended', taskId, ...facts });
       this.#retire(sessionId);
     }, 0);
-  }
-
-  #hold(taskId: string): void {
-    this.#pool.send({ type: 'task.held', taskId });
   }
 
   /** One turn that the provider refuses holds all new ones back. */
   #pauseProvider(forMs: number): void {
     const atMs = this.clock.now();
-    this.#pool.send({ type: 'provider.paused', atMs, untilMs: atMs + forMs, isRateLimit: true });
+    this.#pool.send({ type: 'provider.paused', provider: null, atMs, untilMs: atMs + forMs, isRateLimit: true });
   }
 
   #submit({ sessionId, turn }: SessionContext): void {
@@ -279,23 +274,22 @@ export class World {
     }, takes.stream);
   }
 
-  /** The pool decides whether there is to be another one; the sessions are told what that means for their turns. */
-  #onServerLost(error: Failure): void {
+  /** The sessions are told what the loss means for their turns. */
+  #onServerLost(type: 'server.away' | 'server.exited', error: Failure): void {
     if (this.#streamLive) this.#loseStream('down');
-    this.#pool.send({ type: 'server.exited', error, recovery: { atMs: this.clock.now(), jitter: 0 } });
-    const recovers = this.#pool.getSnapshot().value === 'recovering';
-    if (!recovers) this.life.giveUp(error);
-    this.#tellSessions({ type: recovers ? 'server.interrupted' : 'server.exited', error });
+    this.#pool.send({ type, error });
+    this.#tellSessions({ type: type === 'server.away' ? 'server.interrupted' : 'server.exited', error });
   }
 
-  #onRecovered(): void {
+  #onRecovered(generation: number): void {
     this.#regainStream();
-    this.#pool.send({ type: 'server.recovered' });
+    this.#pool.send({ type: 'server.recovered', generation });
   }
 
   #onRotated(generation: number): void {
-    this.#retiring.set(generation, new Set(this.#taken));
-    this.#retire('');
+    this.#pool.send({ type: 'server.rotated', generation });
+    this.#retiring.set(generation - 1, new Set(this.#taken));
+    this.clock.setTimeout(() => this.#retire(''), 0);
   }
 
   /** A generation ends with the last turn that began on it. */
@@ -304,7 +298,7 @@ export class World {
       sessions.delete(sessionId);
       if (sessions.size > 0) continue;
       this.#retiring.delete(generation);
-      this.life.retire(generation);
+      this.life.unused(generation);
     }
   }
 

@@ -1,10 +1,11 @@
-import type { PoolContext, ServerContext } from '@opencode-manager/actors/machines';
+import { tightest, type PoolContext, type ServerContext } from '@opencode-manager/actors/machines';
 import type { ActorView } from '../run/view.ts';
 import { formatBytes, formatDuration, tone } from './format.ts';
 import { useCalmMoment, useController, usePage } from './hooks.ts';
 
 /** The contexts of the machines as records hold them; one that came late or was recorded by another version may lack parts. */
 type PoolNumbers = Partial<Omit<PoolContext, 'retrying'>> & { readonly retrying?: readonly unknown[] };
+type ServerNumbers = Partial<ServerContext>;
 type StreamNumbers = { readonly generation?: number; readonly gaps?: number };
 
 /** The pool, its server and its stream: what they are in, and what they have left. */
@@ -23,7 +24,7 @@ export function PoolPanel() {
           {stream.generation !== undefined && ` · generation ${stream.generation}`}
         </span>
       </div>
-      <ServerLine context={view.server?.context as Partial<ServerContext> | undefined} />
+      <ServerLine context={view.server?.context as ServerNumbers | undefined} />
       <Slots active={numbers.active ?? 0} slots={numbers.maxSessions ?? 0} />
       <dl className="numbers">
         <Figure name="queued" value={numbers.queued} />
@@ -31,7 +32,7 @@ export function PoolPanel() {
         <Figure name="gaps" value={stream.gaps} />
         <Figure name="to retry" value={numbers.retrying?.length} />
       </dl>
-      <Budgets numbers={numbers} atMs={view.atMs} />
+      <Budgets numbers={numbers} server={view.server?.context as ServerNumbers | undefined} atMs={view.atMs} />
       <Breaker numbers={numbers} atMs={view.atMs} />
       <Outcomes outcomes={numbers.outcomes ?? {}} />
     </section>
@@ -100,14 +101,18 @@ interface Moments {
 }
 
 /** Restarts of the window against how many it allows: servers, and sessions that were lost alone. */
-function Budgets({ numbers: { restartLimits, restartTimes = [], serverRestartTimes = [] }, atMs }: Moments) {
+function Budgets({
+  numbers: { restartLimits, restartTimes = [] },
+  server,
+  atMs,
+}: Moments & { readonly server: ServerNumbers | undefined }) {
   if (restartLimits?.maxRestarts === undefined) return null;
   const { maxRestarts, windowMs } = restartLimits;
   const within = (times: readonly number[]) => times.filter((time) => atMs - time < windowMs).length;
   return (
     <div className="budgets" data-testid="budgets">
       <span className="muted">restarts</span>
-      <Budget name="server" used={within(serverRestartTimes)} of={maxRestarts} windowMs={windowMs} />
+      <Budget name="server" used={within(server?.restartTimes ?? [])} of={maxRestarts} windowMs={windowMs} />
       <Budget name="session" used={within(restartTimes)} of={maxRestarts} windowMs={windowMs} />
     </div>
   );
@@ -135,8 +140,8 @@ function Budget({ name, used, of, windowMs }: BudgetProps) {
 }
 
 /** What the provider allows of the pool. */
-function Breaker({ numbers: { provider, maxSessions }, atMs }: Moments) {
-  if (!provider) return null;
+function Breaker({ numbers: { providers, maxSessions }, atMs }: Moments) {
+  const provider = tightest(providers ?? [], maxSessions ?? 0);
   const heldMs = provider.heldUntilMs === null ? 0 : provider.heldUntilMs - atMs;
   const held = provider.heldUntilMs !== null;
   const limited = provider.limit < (maxSessions ?? 0);

@@ -1,55 +1,74 @@
 import { proveTurnEnd, type TurnProof } from '@opencode-manager/core/protocol';
 import type { FinishedTurn, SessionContext, SessionLimits, Turn } from './session.types.ts';
+import { busyChildrenOf } from './turn.ts';
 import { evidenceOf } from './turn-facts.ts';
 import { finishTurn, leavesSessionWell, verdictOf } from './turn-verdict.ts';
 
 function proofOf(turn: Turn): TurnProof | null {
+  // Asked after every fact, most of which come before the idle.
+  if (turn.idle === null || turn.final === null) return null;
   const end = proveTurnEnd(evidenceOf(turn));
   return end.over ? end.proof : null;
 }
 
-/** After a gap, what the stream said proves nothing until a read has confirmed it. */
-function isProven(turn: Turn): boolean {
-  // Asked after every fact, most of which come before the idle.
-  if (turn.idle === null) return false;
-  const proof = proofOf(turn);
-  return proof !== null && (!turn.stale || proof.session_idle.source === 'snapshot');
-}
-
-/** More reads for a turn that nothing was seen of: with waits that double, about twenty seconds in all. */
-const readsMoreUnlessBegun = 3;
-
-/**
- * No answer will come: the server stayed idle over several reads. A turn that was accepted but shows no sign yet gets
- * longer: the first prompt of a directory has taken 2.7 s to begin, and the server is idle until then.
- */
-function isExhausted({ accepted, inconclusiveReads, busyAtMs, newestMessageId, sessionError }: Turn, limits: SessionLimits): boolean {
-  const begun = busyAtMs !== null || newestMessageId !== null || sessionError !== null;
-  return accepted && inconclusiveReads >= limits.maxInconclusiveReads + (begun ? 0 : readsMoreUnlessBegun);
+/** The turn failed before it began: the session reported an error, then idle, and no assistant message. */
+function failedToBegin({ sessionError, newestMessageId, idle }: Turn): boolean {
+  return sessionError !== null && newestMessageId === null && idle !== null && (idle.sinceMs ?? idle.atMs) > sessionError.atMs;
 }
 
 /** Whether a turn is over, and how it leaves the session; undefined while it is not over. */
-export function endOf({ turn, limits }: SessionContext, isAborting: boolean): 'well' | 'badly' | undefined {
+export function endOf({ turn }: SessionContext): 'well' | 'badly' | undefined {
   if (!turn) return undefined;
-  // Sub-agents and asks end with an aborted root; nobody waits for them.
-  const aborted = isAborting && turn.idle !== null;
-  const quiet = turn.openAsks.length === 0 && turn.busyChildren.length === 0;
-  if (!aborted && !(quiet && (isProven(turn) || isExhausted(turn, limits)))) return undefined;
+  const isOver = proofOf(turn) !== null || (failedToBegin(turn) && turn.openAsks.length === 0 && busyChildrenOf(turn).length === 0);
+  if (!isOver) return undefined;
   return leavesSessionWell((turn.decision ?? verdictOf(turn)).outcome) ? 'well' : 'badly';
 }
 
 /**
- * Each inconclusive read doubles the wait: a slow server gets time, a fast one is not kept waiting. Where the answer is
+ * An abort is confirmed when our message has an answer that ended, and the session was idle after that. An idle alone says nothing: a
+ * prompt begins seconds after its acceptance, and an abort before that does nothing. Asks end with the turn.
+ */
+export function isAbortConfirmed({ turn }: SessionContext): boolean {
+  if (!turn) return false;
+  if (busyChildrenOf(turn).length > 0) return false;
+  return proofOf({ ...turn, openAsks: [] }) !== null || failedToBegin(turn);
+}
+
+/** No end will come: reads said idle for long enough, and there is no answer that ended. */
+export function isExhausted({ turn, limits }: SessionContext): boolean {
+  if (!turn || turn.final || turn.idle?.source !== 'snapshot' || turn.idleSinceMs === null) return false;
+  return turn.idle.atMs - turn.idleSinceMs >= patienceOf(turn, limits);
+}
+
+/** How long a turn may be idle without an answer that ended. */
+function patienceOf({ accepted, newestMessageId, submitError, kind }: Turn, limits: SessionLimits): number {
+  if (newestMessageId !== null) return limits.unfinishedTimeoutMs;
+  if (accepted) return limits.unbegunTimeoutMs;
+  // A command is stored only after its templates have run.
+  return submitError === null && kind !== 'prompt' ? limits.stallTimeoutMs : limits.unfinishedTimeoutMs;
+}
+
+/**
+ * The delay before a read. Each inconclusive one doubles it: a slow server gets time, a fast one is not kept waiting. Where the answer is
  * there and only an event cannot prove it (a shell line ends without a finish reason), nothing is waited for.
  */
-export function settleDelayOf(turn: Turn | null, { settleMs }: SessionLimits): number {
-  if (turn?.final && turn.idle?.source === 'events' && !turn.idleIsEarly) return 0;
-  return settleMs * 2 ** (turn?.inconclusiveReads ?? 0);
+export function settleDelayOf(turn: Turn | null, { settleMs, reconcileRetryMs }: SessionLimits): number {
+  return turn?.final && turn.inconclusiveReads === 0 ? 0 : doubled(turn, settleMs, reconcileRetryMs);
+}
+
+/** The delay before a read that looks for what follows a step. */
+export function stepDelayOf(turn: Turn | null, { stepGraceMs, unbegunTimeoutMs }: SessionLimits): number {
+  return doubled(turn, stepGraceMs, unbegunTimeoutMs);
+}
+
+function doubled(turn: Turn | null, ms: number, longestMs: number): number {
+  return Math.min(longestMs, ms * 2 ** Math.min(turn?.inconclusiveReads ?? 0, 16));
 }
 
 /** Moves the turn in flight to the ended ones. */
-export function conclude(context: SessionContext, quarantined: boolean): Partial<SessionContext> {
-  if (!context.turn) return {};
-  const lastTurn: FinishedTurn = finishTurn(context.turn, proofOf(context.turn), quarantined);
-  return { turn: null, lastTurn };
+export function conclude({ turn, pastAsks }: SessionContext, quarantined: boolean): Partial<SessionContext> {
+  if (!turn) return {};
+  const lastTurn: FinishedTurn = finishTurn(turn, proofOf(turn), quarantined);
+  const asks = [...turn.openAsks.map(({ id }) => id), ...turn.closedAsks];
+  return { turn: null, lastTurn, ...(asks.length > 0 && { pastAsks: [...pastAsks, ...asks] }) };
 }

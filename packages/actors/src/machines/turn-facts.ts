@@ -1,73 +1,37 @@
-import type { Signal, TurnEvidence } from '@opencode-manager/core/protocol';
-import { decideOnRetry, decideOnce, stalled } from './turn-verdict.ts';
-import type { SessionContext, SessionLimits, SessionMachineEvent, SnapshotFacts, Turn, TurnFact, TurnPhase } from './session.types.ts';
+import { answersTurn, type Signal, type TurnEvidence } from '@opencode-manager/core/protocol';
+import type { SessionContext, Turn, TurnFact, TurnPhase } from './session.types.ts';
+import { busyChildrenOf, mayGoOn, recordRetry, running } from './turn.ts';
+import { mergeReading } from './turn-reading.ts';
 
-type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
 type FactOf<Type extends TurnFact['type']> = Extract<TurnFact, { type: Type }>;
 type Recorders = { readonly [Type in TurnFact['type']]: (turn: Turn, fact: FactOf<Type>, context: SessionContext) => Turn };
 
-/** A fresh turn, of which nothing is known but that it will be sent. */
-export function beginTurn({ taskId, messageId, kind, timeoutMs, atMs }: Submit): Turn {
-  const quiet: Signal = { atMs, source: 'events' };
-  return {
-    taskId,
-    messageId,
-    kind,
-    timeoutMs,
-    startedAtMs: atMs,
-    lastAtMs: atMs,
-    accepted: false,
-    submitError: null,
-    busyAtMs: null,
-    newestMessageId: null,
-    final: null,
-    idle: null,
-    idleIsEarly: false,
-    busyChildren: [],
-    childrenQuiet: quiet,
-    openAsks: [],
-    closedAsks: [],
-    asksQuiet: quiet,
-    questionRejected: false,
-    retry: null,
-    lastRetry: null,
-    retries: 0,
-    sessionError: null,
-    stale: false,
-    readPending: false,
-    unansweredReads: 0,
-    stallSuspected: false,
-    inconclusiveReads: 0,
-    gaps: 0,
-    decision: null,
-  };
-}
-
 const recorders: Recorders = {
-  'turn.accepted': (turn) => ({ ...turn, accepted: true }),
-  'session.busy': (turn, { atMs }) => ({ ...turn, busyAtMs: atMs, idle: null, idleIsEarly: false, retry: null, inconclusiveReads: 0 }),
+  'turn.accepted': (turn, { source }) => ({ ...turn, accepted: true, acceptedByEvents: turn.acceptedByEvents || source === 'events' }),
+  'session.busy': (turn, { atMs }) => ({ ...turn, ...running, busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs, retry: null }),
   'session.idle': recordIdle,
-  'session.retrying': (turn, { retry, atMs }, { limits }) => recordRetry({ ...turn, busyAtMs: atMs }, retry, atMs, limits),
-  // The last turn's abort may be reported late.
-  'session.errored': (turn, { error }) =>
-    error.name === 'MessageAbortedError' && !turn.accepted ? turn : { ...turn, sessionError: turn.sessionError ?? error },
+  'session.retrying': (turn, { retry, atMs }) => ({ ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs }),
+  // One that comes before the stream told of our message is an earlier turn's.
+  'session.errored': (turn, { error, atMs }) =>
+    turn.acceptedByEvents && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
   'message.started': recordStarted,
   'message.finalised': recordFinal,
   'ask.opened': recordAsk,
-  'ask.closed': recordAnswer,
-  'child.busy': (turn, { sessionId }) =>
-    turn.busyChildren.includes(sessionId) ? turn : { ...turn, busyChildren: [...turn.busyChildren, sessionId] },
-  'child.quiet': (turn, { sessionId, atMs }) => ({
+  'ask.closed': (turn, { id, rejectedQuestion }) => ({
     ...turn,
-    busyChildren: turn.busyChildren.filter((id) => id !== sessionId),
-    childrenQuiet: { atMs, source: 'events' },
+    openAsks: turn.openAsks.filter((ask) => ask.id !== id),
+    closedAsks: turn.closedAsks.includes(id) ? turn.closedAsks : [...turn.closedAsks, id],
+    questionRejected: turn.questionRejected || rejectedQuestion === true,
   }),
-  'snapshot.read': recordSnapshot,
+  'child.busy': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: true, atMs } } }),
+  'child.quiet': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: false, atMs } } }),
+  'child.deleted': (turn) => turn,
+  'snapshot.read': (turn, { reading, atMs }, context) => mergeReading(turn, reading, atMs, context),
 };
 
 /**
  * Adds one fact. Facts may be repeated, late or early: recording one twice changes nothing, and one that belongs to an
- * earlier turn is told by our message id or by the missing busy.
+ * earlier turn is told by the message that it answers.
  */
 export function recordFact(turn: Turn, fact: TurnFact, context: SessionContext): Turn {
   const record = recorders[fact.type] as (turn: Turn, fact: TurnFact, context: SessionContext) => Turn;
@@ -75,111 +39,44 @@ export function recordFact(turn: Turn, fact: TurnFact, context: SessionContext):
   return next === turn ? turn : { ...next, lastAtMs: Math.max(turn.lastAtMs, fact.atMs) };
 }
 
-/** An idle before any busy or answer of this turn is the last turn's second idle: opencode repeats it. */
-function recordIdle(turn: Turn, { atMs }: FactOf<'session.idle'>, { sessionId }: SessionContext): Turn {
-  if (turn.busyAtMs === null && turn.final === null) return turn;
-  return {
-    ...turn,
-    idle: { atMs, source: 'events' },
-    idleIsEarly: turn.final === null,
-    retry: null,
-    // Nobody waits for an answer in an idle session.
-    openAsks: turn.openAsks.filter((ask) => ask.sessionId !== sessionId),
-  };
+/** An idle before anything of this turn is the last turn's second idle: opencode repeats it. */
+function recordIdle(turn: Turn, { atMs }: FactOf<'session.idle'>): Turn {
+  if (turn.busyAtMs === null && turn.newestMessageId === null && turn.sessionError === null) return turn;
+  return { ...turn, idle: { atMs, source: 'events' }, statusAtMs: atMs, retry: null };
 }
 
-function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>, atMs: number, limits: SessionLimits): Turn {
-  const repeated = turn.lastRetry?.attempt === retry.attempt && turn.lastRetry.nextAtMs === retry.nextAtMs;
-  return {
-    ...turn,
-    idle: null,
-    idleIsEarly: false,
-    retry,
-    lastRetry: retry,
-    retries: turn.retries + (repeated ? 0 : 1),
-    decision: turn.decision ?? decideOnRetry(retry, atMs, limits),
-  };
-}
-
-function recordStarted(turn: Turn, { id }: FactOf<'message.started'>): Turn {
-  if (turn.newestMessageId !== null && id <= turn.newestMessageId) return turn;
-  return { ...turn, accepted: true, newestMessageId: id, final: null, idle: null, idleIsEarly: false, inconclusiveReads: 0 };
+function recordStarted(turn: Turn, { id, parentId, atMs }: FactOf<'message.started'>): Turn {
+  if (!answersTurn({ parentId }, turn.messageId) || (turn.newestMessageId !== null && id <= turn.newestMessageId)) return turn;
+  return { ...turn, ...running, accepted: true, newestMessageId: id, newestReadAtMs: null, final: null, statusAtMs: atMs };
 }
 
 function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>): Turn {
-  if (turn.newestMessageId !== null && message.id < turn.newestMessageId) return turn;
-  if (turn.final?.id === message.id) return { ...turn, final: { ...turn.final, ...message } };
+  if (!answersTurn(message, turn.messageId) || (turn.newestMessageId !== null && message.id < turn.newestMessageId)) return turn;
+  if (turn.final?.id === message.id && turn.final.source === 'events') return { ...turn, final: { ...turn.final, ...message } };
   return {
     ...turn,
     accepted: true,
     newestMessageId: message.id,
+    newestReadAtMs: null,
     final: { ...message, atMs, source: 'events' },
-    idleIsEarly: turn.idle !== null,
+    idleSinceMs: null,
+    inconclusiveReads: 0,
   };
 }
 
-function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>): Turn {
-  if (turn.closedAsks.includes(ask.id) || turn.openAsks.some(({ id }) => id === ask.id)) return turn;
-  return { ...turn, openAsks: [...turn.openAsks, { ...ask, atMs }] };
+/** Who asks is not idle. */
+function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>, { sessionId, pastAsks }: SessionContext): Turn {
+  if (pastAsks.includes(ask.id) || turn.closedAsks.includes(ask.id) || turn.openAsks.some(({ id }) => id === ask.id)) return turn;
+  const open = { ...turn, openAsks: [...turn.openAsks, { ...ask, atMs }] };
+  return ask.sessionId === sessionId ? { ...open, ...running, statusAtMs: atMs } : open;
 }
 
-function recordAnswer(turn: Turn, { id, rejectedQuestion, atMs }: FactOf<'ask.closed'>): Turn {
-  return {
-    ...turn,
-    openAsks: turn.openAsks.filter((ask) => ask.id !== id),
-    closedAsks: turn.closedAsks.includes(id) ? turn.closedAsks : [...turn.closedAsks, id],
-    asksQuiet: { atMs, source: 'events' },
-    questionRejected: turn.questionRejected || rejectedQuestion === true,
-  };
-}
-
-function recordSnapshot(turn: Turn, { facts, atMs }: FactOf<'snapshot.read'>, context: SessionContext): Turn {
-  if (facts.messageId !== turn.messageId) return turn;
-  const read: Turn = {
-    ...turn,
-    readPending: false,
-    unansweredReads: 0,
-    stale: !context.streamLive,
-    accepted: turn.accepted || facts.messageFound === true,
-  };
-  if (facts.status === 'idle') return recordIdleSnapshot(read, facts, atMs);
-  const surroundings = withSurroundings({ ...read, busyAtMs: turn.busyAtMs ?? facts.startedAtMs, inconclusiveReads: 0 }, facts, atMs);
-  if (facts.status !== 'busy') return recordRetry(surroundings, facts.status, atMs, context.limits);
-  const running: Turn = { ...surroundings, idle: null, idleIsEarly: false, retry: null, stallSuspected: false };
-  return turn.stallSuspected ? decideOnce(running, stalled(context.limits)) : running;
-}
-
-function recordIdleSnapshot(turn: Turn, facts: SnapshotFacts, atMs: number): Turn {
-  // The stream said busy while the read was under way: it is newer.
-  if (turn.busyAtMs !== null && turn.busyAtMs > facts.startedAtMs) return turn;
-  const signal: Signal = { atMs, source: 'snapshot' };
-  const final = facts.final ? { ...facts.final, ...signal } : turn.final;
-  return {
-    ...withSurroundings(turn, facts, atMs),
-    newestMessageId: final?.id ?? turn.newestMessageId,
-    final,
-    idle: signal,
-    idleIsEarly: false,
-    retry: null,
-    stallSuspected: false,
-    inconclusiveReads: turn.inconclusiveReads + (final ? 0 : 1),
-  };
-}
-
-function withSurroundings(turn: Turn, { busyChildren, asks }: SnapshotFacts, atMs: number): Turn {
-  const signal: Signal = { atMs, source: 'snapshot' };
-  return {
-    ...turn,
-    busyChildren,
-    childrenQuiet: signal,
-    openAsks: asks.filter(({ id }) => !turn.closedAsks.includes(id)),
-    asksQuiet: signal,
-  };
-}
-
-/** What is known, in the form that `proveTurnEnd` judges. */
+/** What is known, in the form that `proveTurnEnd` judges. A signal that was never looked at is not there. */
 export function evidenceOf(turn: Turn): TurnEvidence {
-  const { final, idle, idleIsEarly, busyChildren, openAsks } = turn;
+  const { final, openAsks } = turn;
+  const idle = idleAfterFinal(turn);
+  const childrenQuiet = busyChildrenOf(turn).length === 0 ? followedOrRead(turn, turn.childrenRead) : undefined;
+  const noPendingAsk = openAsks.length === 0 ? followedOrRead(turn, turn.asksRead) : undefined;
   return {
     messageId: turn.messageId,
     ...(final && {
@@ -191,18 +88,38 @@ export function evidenceOf(turn: Turn): TurnEvidence {
         ...(final.finish !== undefined && { finish: final.finish }),
       },
     }),
-    ...(idle && !idleIsEarly && { idle }),
-    ...(busyChildren.length === 0 && { childrenQuiet: turn.childrenQuiet }),
-    ...(openAsks.length === 0 && { noPendingAsk: turn.asksQuiet }),
+    ...(idle && { idle }),
+    ...(childrenQuiet && { childrenQuiet }),
+    ...(noPendingAsk && { noPendingAsk }),
   };
 }
 
+/**
+ * The idle that counts: it was seen after the final message. One by an event counts where the message came by events too, because then
+ * their order is the server's; and while no gap is open.
+ */
+function idleAfterFinal(turn: Turn): Signal | undefined {
+  const { final, idle, followedSinceMs } = turn;
+  if (!final || !idle || (idle.sinceMs ?? idle.atMs) <= final.atMs || (mayGoOn(turn) && !isReadAfterIdle(turn))) return undefined;
+  return idle.source === 'snapshot' || (final.source === 'events' && followedSinceMs !== null) ? idle : undefined;
+}
+
+/** Steps may have come and gone between the history and the idle: the history was read once more, and shows no newer message. */
+function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
+  return idleSinceMs !== null && newestReadAtMs !== null && newestReadAtMs > idleSinceMs;
+}
+
+/** Nothing was told by events that were followed without a gap, or nothing was read. */
+function followedOrRead({ followedSinceMs, lastAtMs }: Turn, read: Signal | null): Signal | undefined {
+  if (followedSinceMs !== null) return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
+  return read ?? undefined;
+}
+
 /** The state in which an accepted turn belongs, by its facts alone. */
-export function phaseOf(turn: Turn): TurnPhase {
+export function phaseOf(turn: Turn, sessionId: string): TurnPhase {
   if (turn.decision) return 'aborting';
-  if (turn.openAsks.length > 0) return 'awaitingInput';
+  if (turn.openAsks.some((ask) => turn.idle === null || ask.sessionId !== sessionId)) return 'awaitingInput';
   if (turn.retry) return 'backingOff';
-  if (turn.busyChildren.length > 0) return 'waitingOnChildren';
-  if (turn.idle) return 'settling';
-  return 'running';
+  if (busyChildrenOf(turn).length > 0) return 'waitingOnChildren';
+  return turn.idle ? 'settling' : 'running';
 }

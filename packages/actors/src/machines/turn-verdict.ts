@@ -1,7 +1,8 @@
-import type { ErrorCode, PermissionRule, SerializedError } from '@opencode-manager/core';
-import type { TurnError, TurnProof } from '@opencode-manager/core/protocol';
+import type { ErrorCode, SerializedError } from '@opencode-manager/core';
+import { rulesFor } from '@opencode-manager/core/policy';
+import { judgeFinish, type TurnError, type TurnProof } from '@opencode-manager/core/protocol';
 import type { Outcome } from '../task/types.ts';
-import type { Decision, FinishedTurn, OpenAsk, ProviderRetry, SessionLimits, Turn } from './session.types.ts';
+import type { Decision, FinalMessage, FinishedTurn, LoopFacts, OpenAsk, ProviderRetry, SessionLimits, Turn } from './session.types.ts';
 
 /** An error as plain JSON: machines hold no class instances. */
 export function failure(code: ErrorCode, message: string, details?: Readonly<Record<string, unknown>>): SerializedError {
@@ -17,7 +18,7 @@ export const stalled = ({ stallTimeoutMs }: SessionLimits): Decision => ({
   outcome: 'stalled',
   error: failure(
     'TURN_STALLED',
-    `The turn showed no sign of progress for ${stallTimeoutMs} ms while the server called it busy; raise stallTimeoutMs for slow work.`,
+    `The turn showed no activity for ${stallTimeoutMs} ms while the server called it busy; raise stallTimeoutMs for slow work.`,
   ),
 });
 
@@ -31,23 +32,28 @@ export const abortedBy = (reason: string | undefined): Decision => ({
   error: failure('TURN_ABORTED', reason ?? 'The turn was aborted by its caller.'),
 });
 
-export const ranAway = (reason: string): Decision => ({
-  outcome: 'runaway',
-  error: failure('TURN_RUNAWAY', `The turn was stopped as a runaway: ${reason}.`),
-});
+/** Whether a turn goes round in circles. */
+export function isLoop({ emptySteps, repetitions }: LoopFacts, { runawayEmptySteps, runawayRepetitions }: SessionLimits): boolean {
+  return emptySteps >= runawayEmptySteps || repetitions >= runawayRepetitions;
+}
 
-/** Names the narrowest rule that would have allowed the ask. */
-export function ruleFor(ask: Pick<OpenAsk, 'permission' | 'patterns'>): PermissionRule {
-  return { permission: ask.permission ?? 'question', pattern: ask.patterns?.[0] ?? '*', action: 'allow' };
+export function ranAway({ emptySteps, repetitions, period }: LoopFacts, { runawayEmptySteps }: SessionLimits): Decision {
+  const calls = period === 1 ? 'identical tool calls' : `repetitions of the same ${period} tool calls`;
+  const reason =
+    emptySteps >= runawayEmptySteps
+      ? `${emptySteps} steps in a row had neither a tool call nor an end`
+      : `${repetitions} ${calls} in a row had the same results`;
+  return { outcome: 'runaway', error: failure('TURN_RUNAWAY', `The turn was stopped as a runaway: ${reason}.`) };
 }
 
 export function inputNeeded(ask: OpenAsk, { askTimeoutMs }: SessionLimits): Decision {
   if (ask.kind === 'question') {
     return { outcome: 'needs_input', error: failure('INPUT_NEEDED', `A question was open for ${askTimeoutMs} ms and nobody answered it.`) };
   }
-  const rule = ruleFor(ask);
-  const message = `Nobody answered the permission request for ${rule.permission} "${rule.pattern}" within ${askTimeoutMs} ms; the rule ${JSON.stringify(rule)} would allow it.`;
-  return { outcome: 'needs_input', error: failure('INPUT_NEEDED', message, { rule }), rule };
+  const rules = rulesFor(ask);
+  const what = `${ask.permission} ${(ask.patterns ?? []).map((pattern) => JSON.stringify(pattern)).join(', ')}`.trim();
+  const message = `Nobody answered the permission request for ${what} within ${askTimeoutMs} ms; the rules ${JSON.stringify(rules)} would allow it.`;
+  return { outcome: 'needs_input', error: failure('INPUT_NEEDED', message, { rules }), rules };
 }
 
 const quotaWords = /rate.?limit|quota|too many requests|\b429\b|usage limit|insufficient.{0,20}(credit|balance|funds)/i;
@@ -57,14 +63,17 @@ export function isRateLimit(message: string): boolean {
   return quotaWords.test(message);
 }
 
-/** Whether a retry is worth waiting for; a decision when it is not. */
-export function decideOnRetry(retry: ProviderRetry, atMs: number, limits: SessionLimits): Decision | null {
-  const waitMs = retry.nextAtMs - atMs;
-  const tooLong = waitMs > limits.maxRetryWaitMs;
-  if (!tooLong && retry.attempt <= limits.maxRetries) return null;
-  const reason = tooLong
-    ? `it is to be asked again in ${waitMs} ms, longer than maxRetryWaitMs (${limits.maxRetryWaitMs})`
-    : `it failed ${retry.attempt} times, more than maxRetries (${limits.maxRetries})`;
+/** Whether a retry is not worth waiting for. */
+export function isRetryTooLong(retry: ProviderRetry, atMs: number, { maxRetryWaitMs, maxRetries }: SessionLimits): boolean {
+  return retry.nextAtMs - atMs > maxRetryWaitMs || retry.attempt > maxRetries;
+}
+
+export function retryRefused(retry: ProviderRetry, atMs: number, limits: SessionLimits): Decision {
+  const waitMs = Math.round(retry.nextAtMs - atMs);
+  const reason =
+    waitMs > limits.maxRetryWaitMs
+      ? `it is to be asked again in ${waitMs} ms, longer than maxRetryWaitMs (${limits.maxRetryWaitMs})`
+      : `it failed ${retry.attempt} times, more than maxRetries (${limits.maxRetries})`;
   const message = `The provider said "${retry.message}", and ${reason}.`;
   if (!quotaWords.test(retry.message)) return { outcome: 'failed', error: failure('TURN_FAILED', message) };
   return { outcome: 'quota_exhausted', error: failure('QUOTA_EXHAUSTED', message), resetAtMs: retry.nextAtMs };
@@ -76,25 +85,19 @@ export function verdictOf(turn: Turn): Decision {
   const error = final?.error ?? (final ? undefined : sessionError);
   if (error) return verdictOfError(error, turn);
   if (!final) return turn.accepted ? interrupted('The server is idle and has no finished answer to the prompt.') : notAccepted(turn);
-  if (turn.kind === 'shell') return { outcome: 'succeeded', error: null };
-  if (final.finish === 'tool-calls' || final.finish === undefined || final.finish === 'unknown')
-    return verdictWithoutAnswer(turn, final.finish);
-  if (final.empty)
-    return {
-      outcome: 'failed',
-      error: failure('ANSWER_EMPTY', `The model ended its turn (finish "${final.finish}") without text and without a tool result.`),
-    };
-  return { outcome: 'succeeded', error: null };
+  if (turn.questionRejected && (final.finish === undefined || final.finish === 'tool-calls')) return questionRejected;
+  return verdictOfFinish(turn, final);
 }
 
-function verdictWithoutAnswer({ questionRejected }: Turn, finish: string | undefined): Decision {
-  if (questionRejected) {
-    return {
-      outcome: 'needs_input',
-      error: failure('INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.'),
-    };
-  }
-  return interrupted(`The turn ended without an answer (finish ${finish === undefined ? 'missing' : `"${finish}"`}).`);
+const questionRejected: Decision = {
+  outcome: 'needs_input',
+  error: failure('INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.'),
+};
+
+function verdictOfFinish({ kind, emptyAnswer }: Turn, { finish, hasText, hasToolResult }: FinalMessage): Decision {
+  const { outcome, code, note } = judgeFinish({ finish, hasText, hasToolResult, kind, emptyAnswer });
+  if (code !== undefined) return { outcome, error: failure(code, note ?? code) };
+  return { outcome, error: null, ...(note !== undefined && { note }) };
 }
 
 const interrupted = (message: string): Decision => ({ outcome: 'interrupted', error: failure('TURN_INTERRUPTED', message) });
@@ -105,9 +108,9 @@ export function notAccepted({ submitError }: Turn): Decision {
 }
 
 function verdictOfError(error: TurnError, turn: Turn): Decision {
-  if (error.name === 'MessageAbortedError') return abortedBy('The turn was aborted from outside this pool.');
+  if (error.kind === 'aborted') return abortedBy('The turn was aborted from outside this pool.');
   const details = { name: error.name, ...(error.statusCode !== undefined && { statusCode: error.statusCode }) };
-  if (error.statusCode === 429 || (error.name === 'APIError' && quotaWords.test(error.message))) {
+  if (error.statusCode === 429 || (error.kind === 'provider' && quotaWords.test(error.message))) {
     // The time that the last retry named, unless it is over and the quota still spent.
     const resetAtMs = turn.lastRetry && turn.lastRetry.nextAtMs > turn.lastAtMs ? turn.lastRetry.nextAtMs : undefined;
     return {
@@ -126,13 +129,15 @@ export function leavesSessionWell(outcome: Outcome): boolean {
 
 /** The record of a turn's end: what was decided, or else what its facts say. */
 export function finishTurn(turn: Turn, proof: TurnProof | null, quarantined: boolean): FinishedTurn {
-  const { outcome, error, resetAtMs } = turn.decision ?? verdictOf(turn);
+  const { outcome, error, resetAtMs, note } = turn.decision ?? verdictOf(turn);
   return {
     taskId: turn.taskId,
     messageId: turn.messageId,
     outcome,
     proof,
     error,
+    finish: turn.final?.finish ?? null,
+    notes: note === undefined ? [] : [note],
     finalMessageId: turn.final?.id ?? null,
     retries: turn.retries,
     gaps: turn.gaps,

@@ -1,85 +1,103 @@
 import { isManagerError } from '@opencode-manager/core';
+import { decideAsk, rulesFor, type AskDecision, type PermissionPolicy } from '@opencode-manager/core/policy';
 import type { AskFacts } from '@opencode-manager/core/protocol';
 import type { AskAnswer, ServerPort } from '../ports/index.ts';
-import { ruleFor } from '../machines/turn-verdict.ts';
-import type { AnsweredAsk, Ask, AskDecision, PermissionPolicy } from '../task/types.ts';
-import { decideAsk } from './permission-policy.ts';
+import type { AnsweredAsk } from '../task/types.ts';
 
 export interface AskDeskOptions {
   readonly server: Pick<ServerPort, 'answer'>;
   readonly taskId: string;
   readonly policy: PermissionPolicy;
-  /** The ask is off the table, whoever answered it. Called once an ask. */
+  /** An answer got through, or the ask is gone. */
   readonly onClosed: (id: string, how: { readonly rejectedQuestion: boolean }) => void;
 }
 
 interface Entry {
   readonly ask: AskFacts;
+  /** The machine wants it answered: it belongs to the turn. */
+  wanted: boolean;
   answer: AnsweredAsk['answer'];
-  closed: boolean;
+  reason: string | undefined;
 }
 
 /** Deadline of one answer, in milliseconds; an answer that did not get through is sent once more. */
 const answerTimeoutMs = 5000;
 
-/** Answers the asks of one turn by its policy, and keeps the record of each. */
+/** Answers the asks of one turn by its policy, and keeps the record of each. Which of them are open is the machine's to know. */
 export class AskDesk {
   readonly #options: AskDeskOptions;
   readonly #entries = new Map<string, Entry>();
+  #closed = false;
 
   constructor(options: AskDeskOptions) {
     this.#options = options;
   }
 
-  /** False for an ask that is known already. */
-  open(ask: AskFacts): boolean {
-    if (this.#entries.has(ask.id)) return false;
-    const entry: Entry = { ask, answer: 'unanswered', closed: false };
-    this.#entries.set(ask.id, entry);
-    void this.#decide(entry);
-    return true;
+  /** Keeps what opencode tells of an ask, for the policy. */
+  know(ask: AskFacts): void {
+    if (!this.#entries.has(ask.id)) this.#entries.set(ask.id, { ask, wanted: false, answer: 'unanswered', reason: undefined });
   }
 
-  /** Somebody answered: this desk, or another client of the server. */
+  /** Answers these asks by the policy, each once. */
+  answer(ids: readonly string[]): void {
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (!entry || entry.wanted) continue;
+      entry.wanted = true;
+      void this.#decide(entry);
+    }
+  }
+
+  /** The server says how an ask was answered: by this desk, or by another client. */
   replied(id: string, answer: AnsweredAsk['answer']): void {
     const entry = this.#entries.get(id);
-    if (entry) this.#close(entry, answer);
+    if (!entry) return;
+    entry.answer = answer;
+    this.#tellClosed(entry);
   }
 
-  /** The turn is over: decisions that come now are not sent. Gives the ids of all its asks. */
-  close(): string[] {
-    for (const entry of this.#entries.values()) entry.closed = true;
-    return [...this.#entries.keys()];
+  /** The turn is over: decisions that come now are not sent. */
+  close(): void {
+    this.#closed = true;
   }
 
   records(): AnsweredAsk[] {
-    return Array.from(this.#entries.values(), recordOf);
+    return [...this.#entries.values()].filter(({ wanted }) => wanted).map(recordOf);
   }
 
   async #decide(entry: Entry): Promise<void> {
-    const decision = await decideAsk(this.#options.policy, askOf(entry.ask, this.#options.taskId));
-    if (decision.action === 'escalate' || entry.closed) return;
-    const answer = await this.#send(entry.ask, decision).catch((error: unknown) => this.#sendAgain(error, entry, decision));
-    if (answer) this.#close(entry, answer);
+    const decision = await decideAsk(this.#options.policy, { ...entry.ask, taskId: this.#options.taskId });
+    if (decision.action === 'escalate' || this.#closed || entry.answer !== 'unanswered') return;
+    if (decision.action === 'deny') entry.reason = decision.reason;
+    try {
+      await this.#send(entry, answerTo(entry.ask, decision));
+    } catch (error) {
+      // Somebody else answered, or the turn ended: there is nothing to answer any more.
+      if (!isManagerError(error, 'NOT_FOUND')) return;
+    }
+    this.#tellClosed(entry);
   }
 
-  /** An ask that is gone needs no answer; one whose answer was lost gets it again. Else it stays open for its deadline. */
-  async #sendAgain(error: unknown, entry: Entry, decision: AskDecision): Promise<AnsweredAsk['answer'] | undefined> {
-    if (isManagerError(error, 'NOT_FOUND')) return entry.answer;
-    return this.#send(entry.ask, decision).catch(() => undefined);
+  /** An answer that was lost is sent once more; after that the ask stays open for its deadline. */
+  async #send(entry: Entry, answer: AskAnswer): Promise<void> {
+    const options = { timeoutMs: answerTimeoutMs };
+    const { ask } = entry;
+    const { server } = this.#options;
+    await server.answer(ask, answer, options).catch((error: unknown) => {
+      if (isManagerError(error, 'NOT_FOUND') || entry.answer !== 'unanswered') throw error;
+      return server.answer(ask, answer, options);
+    });
+    this.#note(ask.id, ({ allow: 'allowed', deny: 'denied', answer: 'answered' } as const)[answer.type]);
   }
 
-  async #send(ask: AskFacts, decision: AskDecision): Promise<AnsweredAsk['answer']> {
-    const answer = answerTo(ask, decision);
-    await this.#options.server.answer(ask, answer, { timeoutMs: answerTimeoutMs });
-    return ({ allow: 'allowed', deny: 'denied', answer: 'answered' } as const)[answer.type];
+  #note(id: string, answer: AnsweredAsk['answer']): void {
+    const entry = this.#entries.get(id)!;
+    if (entry.answer === 'unanswered') entry.answer = answer;
   }
 
-  #close(entry: Entry, answer: AnsweredAsk['answer']): void {
-    if (entry.closed) return;
-    entry.closed = true;
-    entry.answer = answer;
-    this.#options.onClosed(entry.ask.id, { rejectedQuestion: entry.ask.kind === 'question' && answer === 'denied' });
+  #tellClosed({ ask, answer }: Entry): void {
+    if (this.#closed) return;
+    this.#options.onClosed(ask.id, { rejectedQuestion: ask.kind === 'question' && answer === 'denied' });
   }
 }
 
@@ -90,26 +108,14 @@ function answerTo({ kind }: AskFacts, decision: AskDecision): AskAnswer {
   return { type: 'deny', message: (decision.action === 'deny' ? decision.message : undefined) ?? 'Denied by policy.' };
 }
 
-/** As a callback sees it. */
-function askOf({ kind, id, sessionId, permission, patterns, questions }: AskFacts, taskId: string): Ask {
-  return {
-    kind,
-    id,
-    sessionId,
-    taskId,
-    ...(permission !== undefined && { permission }),
-    ...(patterns && { patterns }),
-    ...(questions && { questions: questions.map(({ question, options }) => ({ question, options: options.map(({ label }) => label) })) }),
-  };
-}
-
-function recordOf({ ask, answer }: Entry): AnsweredAsk {
+function recordOf({ ask, answer, reason }: Entry): AnsweredAsk {
   return {
     kind: ask.kind,
     session_id: ask.sessionId,
     ...(ask.permission !== undefined && { permission: ask.permission }),
     ...(ask.patterns && { patterns: ask.patterns }),
     answer,
-    ...(ask.kind === 'permission' && answer !== 'allowed' && { rule: ruleFor(ask) }),
+    ...(reason !== undefined && { reason }),
+    ...(ask.kind === 'permission' && answer !== 'allowed' && { rules: rulesFor(ask) }),
   };
 }

@@ -1,6 +1,7 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { serverPort, streamPort, type PoolPorts, type ServerPort, type StreamPort } from '../ports/index.ts';
 import { sessionMachine } from '../machines/index.ts';
+import { ExitWatch } from '../supervision/generation.ts';
 import { Pool } from './session-pool.ts';
 import { defaultDependencies, isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
@@ -11,7 +12,7 @@ import type { SessionPool, SessionPoolOptions } from './types.ts';
  * With a `ServerConfig` (or nothing) as `server`, the pool launches a server and stops it with itself; a running server
  * is used and left alone. The same holds for `monitor`.
  *
- * @throws `CONFIG_INVALID` for a limit that is none; whatever `launchServer` throws; `STREAM_UNAVAILABLE` when the event stream cannot be opened
+ * @throws `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN` for options that cannot be; `SERVER_EXITED` for a server that was stopped; whatever `launchServer` throws; `STREAM_UNAVAILABLE` when the event stream cannot be opened
  * @example
  * await using pool = await createSessionPool({ server: { directory: '/srv/repo' }, maxSessions: 4 })
  * const result = await pool.run({ prompt: 'Summarise the README' })
@@ -34,7 +35,7 @@ export async function createPool(
   const server = await serverOf(options, dependencies, started);
   const stream = await streamOf(options, dependencies, server, started);
   const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
-  stopWithSignal(pool, options.signal);
+  if (options.signal) pool.stopWith(options.signal);
   return pool;
 }
 
@@ -47,19 +48,14 @@ async function serverOf({ server = {} }: SessionPoolOptions, { launch }: PoolPor
 
 async function streamOf(
   { monitor, signal }: SessionPoolOptions,
-  { openStream }: PoolPorts,
+  { openStream, clock }: PoolPorts,
   server: ServerPort,
   started: AsyncDisposableStack,
 ): Promise<StreamPort> {
   const opened = monitor ? streamPort(monitor) : openStream(server);
   if (!monitor) started.defer(() => opened.close());
-  await opened.ready(signal ? { signal } : {});
+  // No event comes of a server that is gone already.
+  await new ExitWatch(server).untilLive(opened, clock, signal);
   if (opened.state === 'live') return opened;
   throw new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream is ${opened.state}; a pool needs it live.`);
-}
-
-function stopWithSignal(pool: SessionPool, signal: AbortSignal | undefined): void {
-  const stop = () => void pool.stop().catch(() => undefined);
-  if (signal?.aborted) stop();
-  else signal?.addEventListener('abort', stop, { once: true });
 }

@@ -1,8 +1,8 @@
-import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
+import { OpencodeManagerError, parsePermissionPolicy, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
 import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
 import { systemPorts, type PoolPorts } from '../ports/index.ts';
-import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
-import type { RunawayLimits } from '../session/turn-observer.ts';
+import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../supervision/index.ts';
+import { assertKnownOptions } from './known-options.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
@@ -23,7 +23,6 @@ export interface PoolSettings {
   readonly agent: string | undefined;
   readonly taskTimeoutMs: number | null;
   readonly limits: Partial<SessionLimits>;
-  readonly runaway: RunawayLimits;
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
   readonly retriesInterrupted: boolean;
@@ -34,8 +33,9 @@ export interface PoolSettings {
   readonly inspection: Inspection;
 }
 
-/** @throws `CONFIG_INVALID` for a number that cannot be a limit */
+/** @throws `CONFIG_KEY_UNKNOWN` for an option that there is not, `CONFIG_INVALID` for a value that an option cannot have */
 export function settingsOf(options: SessionPoolOptions, now: () => number): PoolSettings {
+  assertKnownOptions(options);
   assertLimits(options);
   assertWholeNumbers('health', options.health ?? {});
   assertWholeNumbers('serverMemory', options.serverMemory ?? {});
@@ -45,12 +45,19 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
   return {
     maxSessions: options.maxSessions ?? 6,
     reuse: options.sessions === 'reuse',
-    permissions: options.permissions ?? 'deny',
+    permissions: parsePermissionPolicy(options.permissions ?? 'deny', 'permissions'),
     model: options.model,
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,
-    limits: withoutUndefined({ stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs }),
-    runaway: { emptyMessages: options.runawayEmptyMessages ?? 5, sameToolCalls: options.runawaySameToolCalls ?? 20 },
+    limits: withoutUndefined({
+      stallTimeoutMs,
+      askTimeoutMs,
+      maxRetryWaitMs,
+      maxRetries,
+      abortTimeoutMs,
+      runawayEmptySteps: options.runawayEmptyMessages,
+      runawayRepetitions: options.runawaySameToolCalls,
+    }),
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,

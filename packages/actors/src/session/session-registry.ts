@@ -14,8 +14,11 @@ export class SessionRegistry {
   readonly #followers = new Map<string, Follower>();
   readonly #streamOf: (server: ServerPort) => StreamPort | undefined;
 
-  constructor(streamOf: (server: ServerPort) => StreamPort | undefined) {
+  readonly #now: () => number;
+
+  constructor(streamOf: (server: ServerPort) => StreamPort | undefined, now: () => number) {
     this.#streamOf = streamOf;
+    this.#now = now;
   }
 
   add(host: SessionHost): void {
@@ -62,8 +65,11 @@ export class SessionRegistry {
   notice(notice: StreamNotice, source: ServerPort): void {
     switch (notice.type) {
       case 'stream.gap':
+      case 'stream.failed':
+        for (const host of this.on(source)) host.send({ type: 'stream.gap' });
+        return;
       case 'stream.live':
-        for (const host of this.on(source)) host.send({ type: notice.type });
+        for (const host of this.on(source)) host.send({ type: 'stream.live', atMs: this.#now() });
         return;
       case 'session.created':
         return this.#onCreated(notice, source);
@@ -88,7 +94,7 @@ export class SessionRegistry {
     for (const host of this.on(source)) {
       if (directory !== null && host.directory !== directory) continue;
       host.send({ type: 'stream.gap' });
-      host.send({ type: 'stream.live' });
+      host.send({ type: 'stream.live', atMs: this.#now() });
     }
   }
 }

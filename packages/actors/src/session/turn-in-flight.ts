@@ -1,9 +1,9 @@
 import type { TurnRequest } from '@opencode-manager/core';
+import type { PermissionPolicy } from '@opencode-manager/core/policy';
 import type { FinishedTurn } from '../machines/index.ts';
 import type { AskDesk } from '../policy/ask-desk.ts';
-import type { AnsweredAsk, PermissionPolicy } from '../task/types.ts';
-import { LateAbort } from './late-abort.ts';
-import { TurnObserver, type RunawayLimits, type TurnSummary } from './turn-observer.ts';
+import type { AnsweredAsk } from '../task/types.ts';
+import { TurnObserver, type TurnSummary } from './turn-observer.ts';
 
 /** What one turn needs. */
 export interface TurnPlan {
@@ -11,6 +11,8 @@ export interface TurnPlan {
   readonly request: TurnRequest;
   readonly timeoutMs: number | null;
   readonly policy: PermissionPolicy;
+  /** Whether an answer without text is good. Default `refuse`. */
+  readonly emptyAnswer?: 'allow' | 'refuse';
 }
 
 /** What came of it. */
@@ -22,36 +24,35 @@ export interface TurnReport {
   readonly endedAtMs: number;
 }
 
-/** What the host of a session keeps of the turn that it runs. */
+/** The resources of the turn that a session's host runs. */
 export interface TurnInFlight {
   readonly plan: TurnPlan;
   readonly observer: TurnObserver;
+  readonly desk: AskDesk;
   readonly startedAtMs: number;
   /** Ends calls that outlive the turn. */
-  readonly closed: LateAbort;
+  readonly calls: AbortController;
   readonly settled: PromiseWithResolvers<TurnReport>;
-  /** Made with the first ask: most turns have none. */
-  desk: AskDesk | undefined;
-  /** When the newest sign of life came, by the clock that timers follow: a computer that sleeps stops both. */
-  lastSignMs: number;
-  accepted: boolean;
+  /** When the newest activity came, by the clock that timers follow: a computer that sleeps stops both. */
+  activeAtMs: number;
+  /** A read is under way; one that is asked for meanwhile follows it. */
+  reading: 'no' | 'yes' | 'again';
 }
 
-/** A turn of which nothing is known but that it will be sent. */
-export function beginTurn(
+export function openTurn(
   plan: TurnPlan,
-  runaway: RunawayLimits,
-  { startedAtMs, lastSignMs }: Pick<TurnInFlight, 'startedAtMs' | 'lastSignMs'>,
+  desk: AskDesk,
+  { startedAtMs, activeAtMs }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'>,
 ): TurnInFlight {
   const { messageId, kind } = plan.request;
   return {
     plan,
-    observer: new TurnObserver({ messageId, kind }, runaway),
+    observer: new TurnObserver({ messageId, kind }),
+    desk,
     startedAtMs,
-    closed: new LateAbort(),
+    calls: new AbortController(),
     settled: Promise.withResolvers<TurnReport>(),
-    desk: undefined,
-    lastSignMs,
-    accepted: false,
+    activeAtMs,
+    reading: 'no',
   };
 }

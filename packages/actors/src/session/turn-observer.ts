@@ -1,14 +1,8 @@
 import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
-import { answersTurn } from '@opencode-manager/core/protocol';
-import type { FinalMessage } from '../machines/index.ts';
+import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
+import type { FinalFacts, LoopFacts, TurnReading } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
-
-export interface RunawayLimits {
-  /** Completed assistant messages in a row without finish, tool or error. */
-  readonly emptyMessages: number;
-  /** Calls of the same tool with the same input in a row. */
-  readonly sameToolCalls: number;
-}
+import { CallCycles } from './call-cycles.ts';
 
 type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
 
@@ -26,7 +20,7 @@ interface ObservedMessage {
   /** Id of the part with which its last try began: opencode asks a provider again within the same message. */
   tryId: string;
   readonly tools: Map<string, ToolCall>;
-  /** It has ended, and was looked at then. */
+  /** Its end was counted. */
   ended: boolean;
 }
 
@@ -47,28 +41,37 @@ export interface TurnSummary {
 export class TurnObserver {
   readonly #messageId: string;
   readonly #isShell: boolean;
-  readonly #limits: RunawayLimits;
   readonly #messages = new Map<string, ObservedMessage>();
-  #emptyRun = 0;
-  #lastToolCall = '';
-  #toolCallRun = 0;
-  #countedTools: Set<string> | undefined;
+  readonly #cycles = new CallCycles();
+  #emptySteps = 0;
 
-  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell' }, limits: RunawayLimits) {
+  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell' }) {
     this.#messageId = turn.messageId;
     this.#isShell = turn.kind === 'shell';
-    this.#limits = limits;
+  }
+
+  /** How the turn goes round in circles, as far as its steps and tool calls tell. */
+  get loop(): LoopFacts {
+    return { emptySteps: this.#emptySteps, ...this.#cycles.longest };
   }
 
   /** Takes a message of the session itself or of a sub-agent. Gives what it says about the turn's answer. */
-  message(info: MessageFacts, isRoot: boolean): { readonly started?: string; readonly finalised?: Omit<FinalMessage, 'atMs' | 'source'> } {
-    if (info.role !== 'assistant' || (isRoot && !answersTurn(info, this.#messageId))) return {};
+  message(
+    info: MessageFacts,
+    isRoot: boolean,
+  ): {
+    readonly started?: Pick<FinalFacts, 'id' | 'parentId'>;
+    readonly finalised?: FinalFacts;
+  } {
+    // Ids grow with time, whatever their session: what answers an earlier message is an earlier turn's, a sub-agent's too.
+    if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
-    message.info = info;
+    // A read may have told more than an event that comes late.
+    if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
     if (!isRoot) return {};
-    if (!info.completed) return known ? {} : { started: info.id };
+    if (!info.completed) return known ? {} : { started: { id: info.id, parentId: info.parentId } };
     this.#countEmpty(message);
     return { finalised: this.#finalOf(info) };
   }
@@ -80,7 +83,7 @@ export class TurnObserver {
     if (part.type === 'step' && part.id > message.tryId) message.tryId = part.id;
     if (part.type === 'tool') {
       message.tools.set(part.id, { hasResult: hasResult(part), output: this.#isShell ? part.output : '' });
-      if (message.isRoot) this.#countToolCall(part);
+      if (message.isRoot) this.#cycles.add(part);
     }
   }
 
@@ -90,11 +93,9 @@ export class TurnObserver {
     message.texts.set(partId, message.texts.get(partId) + delta);
   }
 
-  /** Takes the session's history as it was read. Gives the final answer, when the newest message of the turn is one. */
-  history(messages: readonly MessageHistory[]): {
-    readonly found: boolean;
-    readonly final: Omit<FinalMessage, 'atMs' | 'source'> | null;
-  } {
+  /** Takes the session's history as it was read. Gives the turn's newest answer, and whether the read told anything new. */
+  history(messages: readonly MessageHistory[]): Pick<NonNullable<TurnReading['history']>, 'found' | 'newest' | 'changed'> {
+    const before = this.#extent();
     for (const { message, parts } of messages) {
       this.message(message, true);
       for (const part of parts) this.part(part);
@@ -102,8 +103,20 @@ export class TurnObserver {
     const newest = this.#newestRoot();
     return {
       found: newest !== undefined || messages.some(({ message }) => message.id === this.#messageId),
-      final: newest?.info.completed ? this.#finalOf(newest.info) : null,
+      newest: newest ? { id: newest.info.id, final: newest.info.completed ? this.#finalOf(newest.info) : null } : null,
+      changed: this.#extent() !== before,
     };
+  }
+
+  /** How much is known of the turn: another text when anything was added. */
+  #extent(): string {
+    let extent = '';
+    for (const { info, texts, tools } of this.#messages.values()) {
+      const said = [...texts.values()].reduce((sum, text) => sum + text.length, 0);
+      const done = [...tools.values()].filter(({ hasResult }) => hasResult).length;
+      extent += `${info.completed ? 1 : 0},${said},${tools.size},${done};`;
+    }
+    return extent;
   }
 
   /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
@@ -115,12 +128,9 @@ export class TurnObserver {
     }
   }
 
-  /** Why the turn counts as a runaway; undefined while it does not. */
-  get runaway(): string | undefined {
-    if (this.#emptyRun >= this.#limits.emptyMessages)
-      return `${this.#emptyRun} answers in a row ended without a finish reason, a tool call or an error`;
-    if (this.#toolCallRun >= this.#limits.sameToolCalls) return `${this.#toolCallRun} identical tool calls in a row`;
-    return undefined;
+  /** Provider of a session's newest message. */
+  providerOf(sessionId: string): string | undefined {
+    return [...this.#messages.values()].findLast(({ info }) => info.sessionId === sessionId)?.info.providerId;
   }
 
   summary(): TurnSummary {
@@ -138,38 +148,26 @@ export class TurnObserver {
     };
   }
 
-  #finalOf(info: AssistantMessageFacts): Omit<FinalMessage, 'atMs' | 'source'> {
+  #finalOf(info: AssistantMessageFacts): FinalFacts {
+    const message = this.#messages.get(info.id);
     return {
       id: info.id,
-      empty: this.#isEmpty(info.id),
+      parentId: info.parentId,
+      hasText: message !== undefined && textOf(message).trim() !== '',
+      hasToolResult: [...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some((call) => call.hasResult)),
       ...(info.finish !== undefined && { finish: info.finish }),
       ...(info.error && { error: info.error }),
     };
   }
 
-  /** No text in the answer, and no tool of the turn gave a result. */
-  #isEmpty(id: string): boolean {
-    const message = this.#messages.get(id);
-    const answered = message !== undefined && textOf(message).trim() !== '';
-    return (
-      !answered && ![...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some((call) => call.hasResult))
-    );
-  }
-
+  /** opencode goes on after a step that neither called a tool nor said that it was the last, for ever if need be. */
   #countEmpty(message: ObservedMessage): void {
     if (message.ended) return;
     message.ended = true;
     const { info, tools } = message;
-    const empty = (info.finish === undefined || info.finish === 'unknown') && !info.error && tools.size === 0;
-    this.#emptyRun = empty ? this.#emptyRun + 1 : 0;
-  }
-
-  #countToolCall(part: ToolFacts): void {
-    if (part.status === 'pending' || this.#countedTools?.has(part.id)) return;
-    (this.#countedTools ??= new Set()).add(part.id);
-    const call = `${part.tool} ${JSON.stringify(part.input)}`;
-    this.#toolCallRun = call === this.#lastToolCall ? this.#toolCallRun + 1 : 1;
-    this.#lastToolCall = call;
+    // It goes on after an unknown reason, too.
+    const hasEnd = info.error !== undefined || (isFinalReason(info.finish) && info.finish !== 'unknown');
+    this.#emptySteps = hasEnd || tools.size > 0 ? 0 : this.#emptySteps + 1;
   }
 
   #newestRoot(): ObservedMessage | undefined {

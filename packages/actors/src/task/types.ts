@@ -1,4 +1,4 @@
-import type { PermissionPolicy, PermissionRule, SerializedError, TurnProof } from '@opencode-manager/core';
+import type { PermissionPolicy, PermissionPolicyRule, SerializedError, TurnProof } from '@opencode-manager/core';
 
 export type { Ask, AskDecision, PermissionCallback, PermissionPolicy, PermissionPolicyRule } from '@opencode-manager/core';
 
@@ -7,6 +7,8 @@ export interface Task {
   /** Unique within the pool; generated when absent. */
   readonly id?: string;
   readonly prompt?: string;
+  /** Files and images that go with the prompt. */
+  readonly files?: readonly TaskFile[];
   /** A command of the configuration, with its arguments: `"review src/"` or `"/review src/"`. */
   readonly command?: string;
   /** A shell line, run in the session's directory without a model. */
@@ -19,15 +21,38 @@ export interface Task {
   /** Added to the system prompt of the task's turn. */
   readonly system?: string;
   readonly title?: string;
-  /** Deadline in milliseconds from the start of the turn; the pool's `taskTimeoutMs` when absent. */
+  /**
+   * Deadline in milliseconds; the pool's `taskTimeoutMs` when absent. It counts from the start of the turn; for a task of a leased
+   * session from its submission, the wait in the session's queue included.
+   */
   readonly timeoutMs?: number;
   /** Higher runs earlier; 0 when absent. First in, first out among equals. */
   readonly priority?: number;
   /** Tasks of one group share the slots fairly with those of other groups of the same priority. */
   readonly group?: string;
+  /** How permission requests are answered; the pool's `permissions` when absent. A callback may stand beside the task instead, in the options of `run()`. */
   readonly permissions?: PermissionPolicy;
+  /** Whether an answer without text and without a tool result fails the task (`ANSWER_EMPTY`). Default `refuse`. */
+  readonly emptyAnswer?: 'allow' | 'refuse';
   /** Carried into the result untouched. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** A file for a prompt: exactly one of `path` and `url`. */
+export interface TaskFile {
+  /** Relative to the directory of the task, or absolute. */
+  readonly path?: string;
+  /** `file:`, `data:` or whatever the model's provider takes. */
+  readonly url?: string;
+  /** Media type; guessed from the name when absent, `text/plain` when that says nothing. */
+  readonly mime?: string;
+}
+
+/** What stands beside a task: handles and callbacks, which are no JSON. */
+export interface TaskOptions {
+  readonly signal?: AbortSignal;
+  /** In place of the task's own `permissions`. */
+  readonly permissions?: PermissionPolicy;
 }
 
 /** The closed set of outcomes; decided once a task. */
@@ -53,8 +78,10 @@ export interface AnsweredAsk {
   readonly permission?: string;
   readonly patterns?: readonly string[];
   readonly answer: 'allowed' | 'denied' | 'answered' | 'unanswered';
-  /** The rule that would allow it, when it was not. */
-  readonly rule?: PermissionRule;
+  /** Why the policy could not decide it, where that was so. */
+  readonly reason?: string;
+  /** The rules that would allow it, when it was not: one for each of its patterns. */
+  readonly rules?: readonly PermissionPolicyRule[];
 }
 
 export interface Usage {
@@ -65,17 +92,15 @@ export interface Usage {
   readonly cache_write_tokens: number;
 }
 
-/** A try of a task that the loss of the server ended. */
+/** An attempt of a task that the loss of the server ended. */
 export interface TaskAttempt {
-  /** 1 for the first try. */
+  /** 1 for the first attempt. */
   readonly attempt: number;
   readonly session_id: string;
   /** Our user message. */
   readonly message_id: string;
   /** `interrupted`: the server had the prompt, and the answer broke off. `never_started`: the server never had it. */
   readonly outcome: 'interrupted' | 'never_started';
-  /** The files were taken back to before the try. */
-  readonly reverted: boolean;
 }
 
 /** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */
@@ -83,7 +108,7 @@ export interface TaskResult {
   readonly schema_version: 1;
   readonly id: string;
   readonly outcome: Outcome;
-  /** 1 for the first try; 0 when the task ended before it had one. */
+  /** 1 for the first attempt; 0 when the task ended before it had one. */
   readonly attempt: number;
   readonly session_id: string | null;
   /** Our user message. */
@@ -113,8 +138,8 @@ export interface TaskResult {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
-  /** Earlier tries, when the server was lost under the task. */
+  /** Earlier attempts, when the server was lost under the task. */
   readonly attempts?: readonly TaskAttempt[];
-  /** True when a try broke off and what it had done to files may still be there. */
+  /** True when an attempt broke off and what it had done to files may still be there. */
   readonly workspace_may_be_half_changed?: true;
 }

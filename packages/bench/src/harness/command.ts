@@ -6,7 +6,7 @@ import type { Benchmark, Measurement } from './types.ts';
 
 const help = `pnpm bench [names...] [--quick] [--list]
 
-Runs the benchmarks that are named, or all but those that settle a question of the design, and writes docs/benchmarks.md with its chart from what was measured.
+Runs the benchmarks that are named, or all of them, and writes docs/benchmarks.md with its chart from what was measured.
   --quick   one round at a small size; nothing is written
   --list    the names`;
 
@@ -21,7 +21,7 @@ export async function runCommand(args: readonly string[], benchmarks: readonly B
   if (values.list) return print(benchmarks.map(({ name, about }) => `${name.padEnd(16)} ${about}`).join('\n'));
   const unknown = positionals.find((name) => !benchmarks.some((benchmark) => benchmark.name === name));
   if (unknown !== undefined) return print(`${unknown}: no such benchmark; there are ${benchmarks.map(({ name }) => name).join(', ')}`, 2);
-  const chosen = benchmarks.filter(({ name, onRequest }) => (positionals.length === 0 ? !onRequest : positionals.includes(name)));
+  const chosen = benchmarks.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   return await runAll(chosen, benchmarks, values.quick === true);
 }
 

@@ -29,8 +29,6 @@ export interface Benchmark {
   readonly flags?: readonly string[];
   /** Longest time for one run, in milliseconds. */
   readonly deadlineMs?: number;
-  /** Settles a question of the design: it runs only when it is named. */
-  readonly onRequest?: boolean;
   readonly figures: readonly Figure[];
 }
 

@@ -2,7 +2,7 @@ import type { PermissionRequest, QuestionRequest } from '../protocol/types.ts';
 import type { Ask } from './types.ts';
 
 /** A permission request as a policy sees it. */
-export function askOfPermission(request: PermissionRequest, directory: string): Ask {
+export function askOfPermission(request: PermissionRequest, directory: string): Ask & { readonly directory: string } {
   const { id, sessionID, permission, patterns, metadata, always, tool } = request;
   return {
     kind: 'permission',
@@ -18,7 +18,10 @@ export function askOfPermission(request: PermissionRequest, directory: string): 
 }
 
 /** A question request as a policy sees it. */
-export function askOfQuestion({ id, sessionID, questions, tool }: QuestionRequest, directory: string): Ask {
+export function askOfQuestion(
+  { id, sessionID, questions, tool }: QuestionRequest,
+  directory: string,
+): Ask & { readonly directory: string } {
   return {
     kind: 'question',
     id,

@@ -40,8 +40,8 @@ interface Problem {
 export function parsePermissionPolicy(value: unknown, field: string, code: ErrorCode = 'CONFIG_INVALID'): PermissionPolicy {
   const problem = problemOf(value);
   if (!problem) return value as PermissionPolicy;
-  const at = [field, ...problem.path].join('.');
-  throw new OpencodeManagerError(code, `${at}: ${problem.message}.`, { details: { field: at } });
+  const place = [field, ...problem.path].join('.');
+  throw new OpencodeManagerError(code, `${place}: ${problem.message}.`, { details: { field: place } });
 }
 
 function problemOf(value: unknown): Problem | undefined {
@@ -53,7 +53,10 @@ function problemOf(value: unknown): Problem | undefined {
   if (!issue) return undefined;
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(ruleSchema.shape).join(', ');
-    return { path: [...issue.path, issue.keys[0] ?? ''], message: `is no field of a rule; received ${show(at(value, issue.path))}. Fields are ${known}` };
+    return {
+      path: [...issue.path, issue.keys[0] ?? ''],
+      message: `is no field of a rule; received ${show(at(value, issue.path))}. Fields are ${known}`,
+    };
   }
   const isRule = issue.path.length > 1;
   const wanted = isRule ? issue.message : `must be a rule such as { permission: 'bash', pattern: 'npm test', action: 'allow' }`;

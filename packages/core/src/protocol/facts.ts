@@ -1,3 +1,4 @@
+import type { Ask } from '../policy/types.ts';
 import type { TurnError } from './events.ts';
 
 /**
@@ -74,25 +75,7 @@ export interface MessageHistory {
 }
 
 /** A permission or question that waits for an answer. */
-export interface AskFacts {
-  readonly kind: 'permission' | 'question';
-  readonly id: string;
-  /** The session that asks: the turn's own or a sub-agent's. */
-  readonly sessionId: string;
-  readonly directory: string;
-  readonly permission?: string;
-  readonly patterns?: readonly string[];
-  /** What opencode tells of a permission: the whole command, paths, the patch. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly questions?: readonly AskedQuestion[];
-}
-
-export interface AskedQuestion {
-  readonly question: string;
-  readonly header?: string;
-  readonly multiple?: boolean;
-  readonly options: readonly { readonly label: string; readonly description?: string }[];
-}
+export type AskFacts = Ask & { readonly directory: string };
 
 /** What one session's events say. They may come twice, late or early. */
 export type SessionFact =
@@ -119,5 +102,6 @@ export type StatusFacts = Readonly<Record<string, 'busy' | ProviderRetry>>;
 /** A read of a directory's volatile state: several answers, each true at a time of its own. */
 export interface DirectoryFacts {
   readonly status: Reading<StatusFacts>;
-  readonly asks: Reading<readonly AskFacts[]>;
+  /** null when the server could not list them. */
+  readonly asks: Reading<readonly AskFacts[]> | null;
 }

@@ -27,7 +27,6 @@ export {
   type TurnError,
 } from './events.ts';
 export type {
-  AskedQuestion,
   AskFacts,
   AssistantMessageFacts,
   DirectoryFacts,
@@ -41,17 +40,8 @@ export type {
   StatusFacts,
   UserMessageFacts,
 } from './facts.ts';
-export {
-  historyFacts,
-  messageFacts,
-  partFacts,
-  permissionFacts,
-  questionFacts,
-  sessionFact,
-  sessionFactTypes,
-  statusFacts,
-} from './v1/facts.ts';
-export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
+export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
+export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {
   requests,
@@ -69,6 +59,7 @@ export {
   belongsToTurn,
   createMessageIds,
   finalAnswer,
+  isFinalReason,
   judgeFinish,
   proofSignals,
   proveTurnEnd,

@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { decideAsk, rulesFor, type Ask, type AskDecision, type PermissionPolicy } from '@opencode-manager/core';
 import { seededRandom } from '../support/random.ts';
 
-const ask = (permission: string, ...patterns: string[]): Ask => ({ kind: 'permission', id: 'per_1', sessionId: 'ses_1', permission, patterns });
+const ask = (permission: string, ...patterns: string[]): Ask => ({
+  kind: 'permission',
+  id: 'per_1',
+  sessionId: 'ses_1',
+  permission,
+  patterns,
+});
 const question: Ask = { kind: 'question', id: 'que_1', sessionId: 'ses_1', questions: [{ question: 'Which?', options: ['A'] }] };
 const bash = (pattern: string): PermissionPolicy => [{ permission: 'bash', pattern, action: 'allow' }];
 
@@ -33,13 +39,19 @@ describe('a callback', () => {
       throw thrown;
     };
     for (const thrown of [new Error('broken'), 'broken', undefined, Symbol('broken')]) {
-      expect(await decideAsk(thrower(thrown), ask('bash', 'ls'))).toMatchObject({ action: 'deny', reason: expect.stringContaining('failed') });
+      expect(await decideAsk(thrower(thrown), ask('bash', 'ls'))).toMatchObject({
+        action: 'deny',
+        reason: expect.stringContaining('failed'),
+      });
     }
   });
 
   test('whose promise is rejected denies', async () => {
     const failing = () => Promise.reject(new Error('no idea'));
-    expect(await decideAsk(failing, ask('bash', 'ls'))).toMatchObject({ action: 'deny', reason: 'The permission callback failed: no idea' });
+    expect(await decideAsk(failing, ask('bash', 'ls'))).toMatchObject({
+      action: 'deny',
+      reason: 'The permission callback failed: no idea',
+    });
   });
 
   test('decides when it gives a decision, sooner or later', async () => {
@@ -57,7 +69,9 @@ describe('words and rules', () => {
   });
 
   test.each([['ask'], ['reject'], [undefined]])('a rule whose action is %s never allows, even when nobody checked it', async (action) => {
-    expect(await decideAsk([{ permission: '*', action }] as unknown as PermissionPolicy, ask('bash', 'ls'))).toMatchObject({ action: 'deny' });
+    expect(await decideAsk([{ permission: '*', action }] as unknown as PermissionPolicy, ask('bash', 'ls'))).toMatchObject({
+      action: 'deny',
+    });
   });
 
   test.each([[null], ['ask'], [[null]], [{}]])('the policy %j denies', async (policy) => {
@@ -195,7 +209,32 @@ describe('the rules that a result suggests', () => {
 
   test('allow the ask, whatever it holds', async () => {
     const random = seededRandom(7);
-    const pieces = ['git', ' ', '*', '"', "'", '\n', '\\', '$(', ')', '`', '>', '<(', '|', ';', '&', '--output=V', '-c', 'a', '.', '[x]', '{a,b}', '', 'é', '\u{1f600}'];
+    const pieces = [
+      'git',
+      ' ',
+      '*',
+      '"',
+      "'",
+      '\n',
+      '\\',
+      '$(',
+      ')',
+      '`',
+      '>',
+      '<(',
+      '|',
+      ';',
+      '&',
+      '--output=V',
+      '-c',
+      'a',
+      '.',
+      '[x]',
+      '{a,b}',
+      '',
+      'é',
+      '\u{1f600}',
+    ];
     const text = () => Array.from({ length: random.below(12) }, () => random.pick(pieces)).join('');
     for (let round = 0; round < 5000; round += 1) {
       const patterns = Array.from({ length: random.below(4) }, text);

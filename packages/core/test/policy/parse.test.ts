@@ -14,9 +14,22 @@ function failureOf(value: unknown) {
 }
 
 test.each([
-  ['the action ask', [{ permission: 'bash', action: 'ask' }], 'permissions.0.action', `must be one of 'deny', 'allow', 'escalate'; received "ask"`],
+  [
+    'the action ask',
+    [{ permission: 'bash', action: 'ask' }],
+    'permissions.0.action',
+    `must be one of 'deny', 'allow', 'escalate'; received "ask"`,
+  ],
   ['the action reject', [{ permission: 'bash', action: 'reject' }], 'permissions.0.action', 'received "reject"'],
-  ['a typo', [{ permission: 'a', action: 'deny' }, { permission: 'bash', action: 'alow' }], 'permissions.1.action', 'received "alow"'],
+  [
+    'a typo',
+    [
+      { permission: 'a', action: 'deny' },
+      { permission: 'bash', action: 'alow' },
+    ],
+    'permissions.1.action',
+    'received "alow"',
+  ],
   ['a missing action', [{ permission: 'bash' }], 'permissions.0.action', `must be one of 'deny', 'allow', 'escalate'; received nothing`],
   ['no permission', [{ action: 'allow' }], 'permissions.0.permission', 'must be the name of a permission; received nothing'],
   ['a rule that is null', [null], 'permissions.0', 'must be a rule such as'],

@@ -18,11 +18,11 @@ const closeDeadlineMs = 1000;
 export type StreamSettings = Omit<StreamTaskInput, keyof Beginning>;
 
 /** Where a task begins. */
-type Beginning = Pick<StreamTaskInput, 'generation' | 'resume' | 'following'>;
+type Beginning = Pick<StreamTaskInput, 'generation' | 'resume'>;
 
 /** What a supervisor tells, and what it asks before a restart. */
 export interface SupervisorReceiver {
-  onMessage(message: FromStreamTask): void;
+  readonly onMessage: (message: FromStreamTask) => void;
   /** The thread is gone; a new one will begin at what {@link beginning} says. */
   onLost(error: Error): void;
   /** The thread was lost too often. */
@@ -40,6 +40,7 @@ export class StreamSupervisor {
   #running: Promise<void> = Promise.resolve();
   #restart: NodeJS.Timeout | undefined;
   #ended = false;
+  #routed = 0;
 
   constructor(settings: StreamSettings, receiver: SupervisorReceiver) {
     this.#settings = settings;
@@ -49,16 +50,18 @@ export class StreamSupervisor {
   start(): void {
     this.#restart = undefined;
     const { port1, port2 } = new MessageChannel();
-    let routed = 0;
-    port1.on('message', (message: FromStreamTask) => {
-      this.#receiver.onMessage(message);
-      if (message.type !== 'batch' || ++routed < batchesPerAcknowledgement) return;
-      port1.postMessage({ type: 'acknowledge', batches: routed } satisfies ToStreamTask);
-      routed = 0;
-    });
+    port1.on('message', this.#receiver.onMessage);
     this.#port = port1;
+    this.#routed = 0;
     const input = { ...this.#settings, ...this.#receiver.beginning() };
     this.#running = this.#threads.run(input, port2).catch((error: Error) => this.#onLost(port1, error));
+  }
+
+  /** A batch was routed: the task may send another one. */
+  acknowledge(): void {
+    if (++this.#routed < batchesPerAcknowledgement) return;
+    this.post({ type: 'acknowledge', batches: this.#routed });
+    this.#routed = 0;
   }
 
   post(message: ToStreamTask): void {

@@ -3,10 +3,11 @@ import { StreamSupervisor } from '../host/stream-supervisor.ts';
 import { Router } from '../router/router.ts';
 import { IteratorSubscription, ListenerSubscription } from '../router/subscriptions.ts';
 import { decodeBatch } from '../worker/batch-text.ts';
+import { SessionCursors } from '../worker/cursors.ts';
 import type { FromStreamTask, ResumePoint } from '../worker/messages.ts';
 import { Counters } from './counters.ts';
 import { Readiness } from './readiness.ts';
-import { patienceOf, settingsOf } from './settings.ts';
+import { settingsOf } from './settings.ts';
 import type {
   EventFilter,
   EventMonitor as EventMonitorHandle,
@@ -21,18 +22,13 @@ import type {
 const defaultReadyTimeoutMs = 30_000;
 
 class Monitor implements EventMonitorHandle {
-  readonly #router = new Router(
-    () => this.#counters.unopened++,
-    (message) => this.#supervisor.post(message),
-  );
+  readonly #router = new Router(() => this.#counters.unopened++);
   readonly #readiness = new Readiness();
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
   readonly #bufferLimit: number;
-  /** Newest durable sequence of each session that came through lately, from which a new worker goes on. */
-  readonly #sequences = new Map<string, number>();
-  readonly #directories = new Map<string, string>();
-  #reach: ResumePoint['reach'];
+  /** Where another thread continues when this one is lost. */
+  readonly #cursors = new SessionCursors();
   #baselineId: string | undefined;
   #generation = 1;
   #state: MonitorState = 'opening';
@@ -49,7 +45,7 @@ class Monitor implements EventMonitorHandle {
       onMessage: (message) => this.#onMessage(message),
       onLost: (error) => this.#onWorkerLost(error),
       onGivenUp: (error) => this.#fail(workerLostError(error)),
-      beginning: () => ({ generation: this.#generation, resume: this.#resumePoint(), following: this.#router.following }),
+      beginning: () => ({ generation: this.#generation, resume: this.#resumePoint() }),
     });
     this.#supervisor.start();
   }
@@ -88,9 +84,9 @@ class Monitor implements EventMonitorHandle {
     return this.streamEvents({ sessionId }, options);
   }
 
-  on(filter: EventFilter, listener: (event: MonitorEvent) => void, options: { readonly patienceMs?: number } = {}): () => void {
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void {
     this.#assertOpen();
-    const subscription = new ListenerSubscription(filter, listener, patienceOf(options));
+    const subscription = new ListenerSubscription(filter, listener);
     this.#router.add(subscription);
     return () => this.#router.remove(subscription);
   }
@@ -121,6 +117,8 @@ class Monitor implements EventMonitorHandle {
     switch (message.type) {
       case 'batch':
         return this.#onBatch(message);
+      case 'late-sequence':
+        return this.#cursors.note(message);
       case 'gap':
         return this.#onGap(message.generation, message.reason);
       case 'live':
@@ -136,18 +134,9 @@ class Monitor implements EventMonitorHandle {
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
     const events = batch.text.heads === '' ? [] : decodeBatch(batch.text);
-    for (const { sessionId, durableSequence } of events)
-      if (sessionId !== undefined && durableSequence !== undefined) this.#sequences.set(sessionId, durableSequence);
-    for (const sessionId of batch.forgotten) this.#forget(sessionId);
-    for (const [sessionId, directory] of batch.directories) this.#directories.set(sessionId, directory);
-    for (const [sessionId, sequence] of batch.lateSequences) this.#sequences.set(sessionId, sequence);
-    this.#reach = batch.reach;
+    for (const event of events) this.#cursors.note(event);
     this.#router.dispatch(events);
-  }
-
-  #forget(sessionId: string): void {
-    this.#sequences.delete(sessionId);
-    this.#directories.delete(sessionId);
+    this.#supervisor.acknowledge();
   }
 
   #onGap(generation: number, reason: string): void {
@@ -176,7 +165,7 @@ class Monitor implements EventMonitorHandle {
 
   #resumePoint(): ResumePoint | null {
     if (this.#baselineId === undefined) return null;
-    return { sequences: [...this.#sequences], directories: [...this.#directories], baselineId: this.#baselineId, reach: this.#reach };
+    return { cursors: this.#cursors.entries, baselineId: this.#baselineId };
   }
 
   #announce(notice: MonitorNotice): void {
@@ -184,13 +173,14 @@ class Monitor implements EventMonitorHandle {
   }
 
   #fail(error: OpencodeManagerError): void {
-    if (this.#state === 'closed' || this.#state === 'failed') return;
+    if (this.#closing) return;
     this.#state = 'failed';
     this.#error = error;
+    // Before anybody is told: a listener that closes the monitor must not turn the failure into a normal end.
+    this.#closing = this.#supervisor.close();
     this.#announce({ type: 'stream.failed', error: error.toJSON() });
     this.#readiness.rejectAll(error);
     this.#router.end(error);
-    this.#closing ??= this.#supervisor.close();
   }
 
   async #close(): Promise<void> {

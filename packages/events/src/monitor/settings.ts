@@ -23,11 +23,6 @@ export function settingsOf(server: EventSource, options: EventMonitorOptions): S
   };
 }
 
-/** @throws `CONFIG_INVALID` */
-export function patienceOf({ patienceMs = 0 }: { readonly patienceMs?: number }): number {
-  return patienceMs === 0 ? 0 : positive('patienceMs', patienceMs);
-}
-
 function positive(name: string, value: number): number {
   if (Number.isFinite(value) && value > 0) return value;
   throw new OpencodeManagerError('CONFIG_INVALID', `${name}: expected a number above 0 and received ${String(value)}.`, {

@@ -13,8 +13,8 @@ export type MonitorNotice =
   /** The stream was lost; what comes after `stream.live` of the same generation is complete again. */
   | { readonly type: 'stream.gap'; readonly generation: number; readonly reason: string }
   /**
-   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: they have not, because thousands of
-   * sessions came through before; read snapshots of what you follow.
+   * The stream is live and, after a gap, durable events have been replayed. `incomplete`: nothing was replayed, because
+   * this monitor has seen more than 900 sessions; read the state of those that you follow.
    */
   | { readonly type: 'stream.live'; readonly generation: number; readonly replayed: number; readonly incomplete?: true }
   /** This subscriber was too slow: so many deltas and part updates were left out for it. Lifecycle events never are. */
@@ -86,10 +86,21 @@ export interface MonitorStats {
  *
  * Guarantees of the channel:
  * - events of one session arrive in the server's order; coalesced deltas come before the session's next other event;
+ * - a subscription that is made inside a listener receives every later event, those of the same batch included. So a listener of
+ *   `session.created` that subscribes the new session's id misses none of its events, except in a gap that ends `incomplete`;
+ * - events of other sessions cost a subscription with a `sessionId` nothing, and it is cheap to add and remove: one for each of
+ *   thousands of sessions is fine;
  * - lifecycle events are never dropped; stream events are dropped for a slow subscriber only, oldest deltas first, and
  *   the subscriber is told how many;
  * - after a gap, durable events are replayed exactly once before `stream.live`, unless it says `incomplete`; what opencode
- *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`.
+ *   does not store (status, asks, deltas) is not replayed: read a snapshot when you see `stream.live`;
+ * - a monitor that gives up delivers `stream.failed` as its last event; iterators then reject once, with `error`.
+ *
+ * @example
+ * const follow = (sessionId: string) => monitor.on({ sessionId, type: ['session.*', 'message.updated'] }, onEvent)
+ * monitor.on({ type: 'session.created' }, (event) => {
+ *   if (event.type === 'session.created') follow(event.data.session.id)
+ * })
  * @public
  */
 export interface EventMonitor extends AsyncDisposable {
@@ -109,11 +120,10 @@ export interface EventMonitor extends AsyncDisposable {
   sessionEvents(sessionId: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<MonitorEvent>;
   /**
    * Calls the listener for each event that matches, at once and in order; what it throws is reported, not passed on. Call the
-   * result to stop. With `patienceMs`, a delta may wait so long (15,000 at most) to be joined with those that follow, as long as
-   * its session says nothing else and nobody else follows it: for those who need what was written, not its pace.
-   * @throws `MONITOR_CLOSED`, `CONFIG_INVALID`, or what the monitor failed with
+   * result to stop: nothing comes afterwards.
+   * @throws `MONITOR_CLOSED`, or what the monitor failed with
    */
-  on(filter: EventFilter, listener: (event: MonitorEvent) => void, options?: { readonly patienceMs?: number }): () => void;
+  on(filter: EventFilter, listener: (event: MonitorEvent) => void): () => void;
   /**
    * Resolves when the stream is live: what the server sends from then on reaches its subscribers. The deadline is 30 s
    * when none is given. @throws `STREAM_UNAVAILABLE`, `STREAM_WORKER_LOST`, `MONITOR_CLOSED`, `REQUEST_ABORTED`

@@ -6,7 +6,7 @@ type RoutedEvent = Pick<MonitorEvent, 'type' | 'plane' | 'directory'>;
 /** A filter in the form that is checked for each event: nothing is allocated and no pattern is tried twice. */
 export interface CompiledFilter {
   /** Sessions to which the subscription is bound; null for all. */
-  readonly sessions: ReadonlySet<string> | null;
+  readonly sessions: readonly string[] | null;
   readonly plane: EventFilter['plane'] | null;
   readonly type: PatternSet | null;
   readonly directory: PatternSet | null;
@@ -14,6 +14,9 @@ export interface CompiledFilter {
 
 /** Answers beyond this number are forgotten: directories come and go in a long life. */
 const maxRemembered = 1024;
+
+/** Lists of patterns beyond this number are forgotten; subscriptions keep theirs. */
+const maxShared = 64;
 
 /** Some patterns with `*`, and their answers for the texts that came already. */
 export class PatternSet {
@@ -39,11 +42,24 @@ export class PatternSet {
 /** Compiles a filter once a subscription. */
 export function compileFilter(filter: EventFilter): CompiledFilter {
   return {
-    sessions: filter.sessionId === undefined ? null : new Set(listOf(filter.sessionId)),
+    sessions: filter.sessionId === undefined ? null : [...new Set(listOf(filter.sessionId))],
     plane: filter.plane ?? null,
-    type: filter.type === undefined ? null : new PatternSet(listOf(filter.type)),
-    directory: filter.directory === undefined ? null : new PatternSet([filter.directory]),
+    type: filter.type === undefined ? null : patternsOf(listOf(filter.type)),
+    directory: filter.directory === undefined ? null : patternsOf([filter.directory]),
   };
+}
+
+/** Thousands of subscriptions, one for each session, name the same few lists of types: each list is compiled once. */
+const shared = new Map<string, PatternSet>();
+
+function patternsOf(patterns: readonly string[]): PatternSet {
+  const key = patterns.join('\n');
+  const known = shared.get(key);
+  if (known) return known;
+  const compiled = new PatternSet(patterns);
+  if (shared.size >= maxShared) shared.clear();
+  shared.set(key, compiled);
+  return compiled;
 }
 
 /**

@@ -1,9 +1,7 @@
 import { isSealed, openData, type SealedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
 import type { MonitorEvent } from '../monitor/types.ts';
 import type { BatchedEvent } from '../worker/batch-text.ts';
-import type { Following, ToStreamTask } from '../worker/messages.ts';
 import { wants } from './filter.ts';
-import { LiveFollowers } from './live-followers.ts';
 import type { Subscription } from './subscriptions.ts';
 
 /** An event that can be delivered. */
@@ -15,32 +13,25 @@ const none: readonly Subscription[] = [];
  * Hands each event to the subscriptions that want it.
  *
  * - A subscription with session ids is found by the event's session: what other sessions do costs it nothing.
- * - Lists are replaced, never changed: whoever subscribes or leaves while a batch is routed disturbs nobody.
+ * - Lists are replaced, never changed, and looked up for each event: a subscription added while a batch is routed receives the
+ *   events after the current one, a removed one receives nothing more.
  * - For an event without a subscriber, one look-up in a map is the whole cost: nobody reads what it says.
  */
 export class Router {
   readonly #onMalformed: () => void;
-  readonly #followers: LiveFollowers;
   readonly #bySession = new Map<string, readonly Subscription[]>();
   #general: readonly Subscription[] = none;
   #sequence = 0;
 
-  /** `onMalformed` is told of each event that somebody wanted and that cannot be read, `tell` of whose deltas are wanted live. */
-  constructor(onMalformed: () => void = () => undefined, tell: (message: ToStreamTask) => void = () => undefined) {
+  /** `onMalformed` is told of each event that somebody wanted and that cannot be read. */
+  constructor(onMalformed: () => void = () => undefined) {
     this.#onMalformed = onMalformed;
-    this.#followers = new LiveFollowers(tell);
-  }
-
-  /** Whose deltas are wanted live, for a thread that begins. */
-  get following(): Following {
-    return this.#followers.following;
   }
 
   add(subscription: Subscription): void {
     const { sessions } = subscription.filter;
     if (sessions === null) this.#general = [...this.#general, subscription];
     else for (const id of sessions) this.#bySession.set(id, [...(this.#bySession.get(id) ?? none), subscription]);
-    this.#followers.add(subscription);
   }
 
   remove(subscription: Subscription): void {
@@ -49,7 +40,6 @@ export class Router {
     const { sessions } = subscription.filter;
     if (sessions === null) this.#general = this.#general.filter((other) => other !== subscription);
     else for (const id of sessions) this.#removeFromSession(id, subscription);
-    this.#followers.remove(subscription);
   }
 
   /** Numbers and delivers a batch. The events are the router's to change: they were made for it. */
@@ -57,10 +47,11 @@ export class Router {
     for (let index = 0; index < events.length; index++) {
       const event = events[index]!;
       event.sequence = ++this.#sequence;
-      const { sessionId } = event;
-      const list = sessionId === undefined ? undefined : this.#bySession.get(sessionId);
-      const opened = list === undefined ? event : this.#deliver(list, event);
-      if (opened && this.#general !== none) this.#deliver(this.#general, opened);
+      // Both are read before the first delivery: a subscription that a listener adds begins with the next event.
+      const general = this.#general;
+      const own = event.sessionId === undefined ? none : (this.#bySession.get(event.sessionId) ?? none);
+      const opened = this.#deliver(own, event);
+      if (opened) this.#deliver(general, opened);
     }
   }
 

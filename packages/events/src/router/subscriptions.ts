@@ -7,8 +7,6 @@ export interface Subscription {
   readonly filter: CompiledFilter;
   /** False once it has left; the router may still hold it for the rest of a batch. */
   active: boolean;
-  /** How long a delta may wait for it, to be joined with those that follow (milliseconds). */
-  readonly patienceMs: number;
   deliver(event: MonitorEvent): void;
   /** No more events will come; with an error when the monitor failed. */
   end(error: Error | undefined): void;
@@ -18,13 +16,11 @@ export interface Subscription {
 export class ListenerSubscription implements Subscription {
   readonly filter: CompiledFilter;
   active = true;
-  readonly patienceMs: number;
   readonly #listener: (event: MonitorEvent) => void;
   #reported = false;
 
-  constructor(filter: EventFilter, listener: (event: MonitorEvent) => void, patienceMs = 0) {
+  constructor(filter: EventFilter, listener: (event: MonitorEvent) => void) {
     this.filter = compileFilter(filter);
-    this.patienceMs = patienceMs;
     this.#listener = listener;
   }
 
@@ -57,7 +53,6 @@ interface Waiting {
 export class IteratorSubscription implements Subscription, AsyncIterableIterator<MonitorEvent, undefined> {
   readonly filter: CompiledFilter;
   active = true;
-  readonly patienceMs = 0;
   readonly #buffer: BoundedBuffer;
   readonly #leave: (subscription: Subscription) => void;
   readonly #waiting: Waiting[] = [];

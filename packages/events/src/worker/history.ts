@@ -8,11 +8,11 @@ import { controlRequest, type ControlOptions } from './control-request.ts';
  * @throws Error when the answer is not a history.
  */
 export async function readHistory(
-  after: Iterable<readonly [string, number]>,
+  after: Readonly<Record<string, number>>,
   options: ControlOptions,
   onMalformed: () => void,
 ): Promise<ServerEvent[]> {
-  const entries = await controlRequest(requests.history(Object.fromEntries(after)), options);
+  const entries = await controlRequest(requests.history(after), options);
   return entries.flatMap((entry) => decodeOrReport(entry, onMalformed));
 }
 

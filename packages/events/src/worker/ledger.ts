@@ -1,98 +1,115 @@
 import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
+import { mostSessions, SessionCursors, type SessionCursor } from './cursors.ts';
 import { eventAge } from './event-age.ts';
 import type { ResumePoint } from './messages.ts';
-import { ownText } from './own-text.ts';
 import { RecentIds } from './recent-ids.ts';
-import { SessionPlaces, type SessionPlacesOptions } from './session-places.ts';
+import { missedEvents } from './replay.ts';
+import type { EventReceiver } from './sync-pairs.ts';
 
 /** Ids that are remembered; a server repeats an event within one read, if at all. */
 const rememberedIds = 1024;
 
-export interface LedgerOptions extends Pick<SessionPlacesOptions, 'onForgotten' | 'limit' | 'generationMs'> {
-  /** A session's directory is known from now on. */
-  readonly onMet?: (sessionId: string, directory: string) => void;
-}
-
 /**
- * What has been passed on: the newest durable sequence of each session that was active lately, and the ids of the newest events. It decides
- * whether an event is new, so that whatever comes twice (live and replayed) is passed on once.
+ * Passes each event on once, whether it comes live, by a replay, or both. It remembers the newest sequence of each session and
+ * the newest ids.
+ *
+ * While a connection catches up, its events are held; {@link release} merges them with the history.
  */
-export class Ledger {
-  readonly sequences: SessionPlaces;
-  /** Directory of each session; what is replayed gets it from here, because the history does not name it. */
-  readonly directories: Map<string, string>;
-  readonly #onMet: NonNullable<LedgerOptions['onMet']>;
+export class Ledger implements EventReceiver {
+  readonly cursors: SessionCursors;
+  readonly #receiver: EventReceiver;
   readonly #ids = new RecentIds(rememberedIds);
+  /** Sessions whose stored events are all older than the monitor: named in a request, so that the answer leaves them out. */
+  readonly #past = new Map<string, SessionCursor>();
   /** Parts whose state was replayed, with the replayed event's id: older deltas are in that state already. */
   readonly #replayedParts = new Map<string, string>();
-  /** How far forgotten sessions had been passed on when the replay began. */
-  #forgottenId = '';
-  /** Id of the first record of the first connection; empty until it is known. */
-  baselineId: string;
+  /** Events of a connection that catches up. */
+  #held: ArrivedEvent[] | undefined;
+  #baselineId: string;
 
-  constructor(resume: ResumePoint | null, { onForgotten, onMet = () => undefined, ...bounds }: LedgerOptions = {}) {
-    this.#onMet = onMet;
-    this.sequences = new SessionPlaces({
-      sequences: resume?.sequences,
-      reach: resume?.reach && { ...resume.reach },
-      onForgotten: (sessionId) => {
-        this.directories.delete(sessionId);
-        onForgotten?.(sessionId);
-      },
-      ...bounds,
-    });
-    this.directories = new Map(resume?.directories);
-    this.baselineId = resume?.baselineId ?? '';
+  constructor(resume: ResumePoint | null, receiver: EventReceiver) {
+    this.cursors = new SessionCursors(resume?.cursors);
+    this.#receiver = receiver;
+    this.#baselineId = resume?.baselineId ?? '';
+  }
+
+  /** Id of the first event of the first connection: what is older was before our time. Empty until it is known. */
+  get baselineId(): string {
+    return this.#baselineId;
+  }
+
+  /** Last sequence of each session that a request for the history names. */
+  named(): Record<string, number> {
+    const all = [...this.#past, ...(this.cursors.entries ?? [])].slice(-mostSessions);
+    return Object.fromEntries(all.map(([sessionId, { sequence }]) => [sessionId, sequence]));
+  }
+
+  /** A connection begins: its events are held until {@link release}. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  event(event: ArrivedEvent): void {
+    if (this.#baselineId === '') this.#baselineId = event.id;
+    if (this.#held) this.#held.push(event);
+    else if (this.#admit(event)) this.#receiver.event(event);
+  }
+
+  lateSequence(sessionId: string, durableSequence: number): void {
+    if (this.#held || !this.cursors.complete || (this.cursors.get(sessionId)?.sequence ?? -1) >= durableSequence) return;
+    this.cursors.note({ sessionId, durableSequence });
+    this.#receiver.lateSequence(sessionId, durableSequence);
+  }
+
+  /** Passes on what the history has and was missed, then what was held. Returns the number of events from the history. */
+  release(history: readonly ServerEvent[]): number {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#replayedParts.clear();
+    let replayed = 0;
+    for (const event of missedEvents(history, held, this.#baselineId)) {
+      if (!this.#admitReplayed(event)) continue;
+      replayed++;
+      this.#receiver.event(this.#withDirectory(event));
+    }
+    for (const event of held) this.event(event);
+    return replayed;
   }
 
   /** True, once, for an event that has not been passed on; it counts as passed on from then. */
-  admit(event: ArrivedEvent): boolean {
+  #admit(event: ArrivedEvent): boolean {
     if (this.#isKnown(event) || this.#isSuperseded(event)) return false;
     // opencode gives some of its events no id; nothing can be said about them.
     if (event.id !== '') this.#ids.add(event.id);
-    if (event.sessionId !== undefined) this.#note(event.sessionId, event);
+    this.cursors.note(event);
     return true;
   }
 
-  #note(sessionId: string, { id, directory, durableSequence }: ArrivedEvent): void {
-    if (directory !== undefined && !this.directories.has(sessionId)) this.#meet(ownText(sessionId), ownText(directory));
-    if (durableSequence !== undefined) this.sequences.note(sessionId, durableSequence, id);
-  }
-
-  #meet(sessionId: string, directory: string): void {
-    this.directories.set(sessionId, directory);
-    this.#onMet(sessionId, directory);
-  }
-
-  /** The event with its session's directory, when it does not name one itself. */
-  withDirectory(event: ServerEvent): ServerEvent {
-    const directory = event.directory ?? this.directories.get(event.sessionId ?? '');
-    return directory === undefined || event.directory !== undefined ? event : { ...event, directory };
-  }
-
-  /** {@link admit} for an event from the history: it must also be younger than the monitor. */
-  admitReplayed(event: ServerEvent): boolean {
+  #admitReplayed(event: ServerEvent): boolean {
     if (this.#isBeforeOurTime(event)) {
-      // Noted, so that the next replay does not send the session's past again.
-      if (!this.#isKnown(event)) this.sequences.noteWhileRoom(event.sessionId!, event.durableSequence!);
-      if (event.directory !== undefined && this.sequences.has(event.sessionId!)) this.#meet(event.sessionId!, event.directory);
+      this.#notePast(event.sessionId!, { sequence: event.durableSequence!, directory: event.directory });
       return false;
     }
-    if (!this.admit(event)) return false;
+    if (!this.#admit(event)) return false;
     if (event.type === 'part.updated') this.#replayedParts.set(event.data.part.id, event.id);
     return true;
   }
 
-  /** A replay begins: what the last one remembered about parts is over. */
-  beginReplay(): void {
-    this.#replayedParts.clear();
-    this.#forgottenId = this.sequences.reach.forgottenId;
+  #notePast(sessionId: string, { sequence, directory }: SessionCursor): void {
+    const known = this.#past.get(sessionId);
+    if (known || this.#past.size < mostSessions) this.#past.set(sessionId, { sequence, directory: directory ?? known?.directory });
+  }
+
+  #withDirectory(event: ServerEvent): ServerEvent {
+    if (event.directory !== undefined) return event;
+    const directory = this.cursors.get(event.sessionId!)?.directory ?? this.#past.get(event.sessionId!)?.directory;
+    return directory === undefined ? event : { ...event, directory };
   }
 
   #isKnown(event: ArrivedEvent): boolean {
     if (event.id !== '' && this.#ids.has(event.id)) return true;
     if (event.durableSequence === undefined || event.sessionId === undefined) return false;
-    const newest = this.sequences.get(event.sessionId);
+    const newest = this.cursors.get(event.sessionId)?.sequence;
     return newest !== undefined && event.durableSequence <= newest;
   }
 
@@ -107,8 +124,7 @@ export class Ledger {
   }
 
   #isBeforeOurTime(event: ServerEvent): boolean {
-    const isNamed = this.sequences.has(event.sessionId!);
-    const age = eventAge(event.id, isNamed ? this.baselineId : this.#forgottenId || this.baselineId);
+    const age = eventAge(event.id, this.#baselineId);
     return age !== undefined && age <= 0;
   }
 }

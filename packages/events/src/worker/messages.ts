@@ -1,34 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchText } from './batch-text.ts';
-
-/** What a replay leaves out of sessions that are not named any more. */
-export interface Reach {
-  /** Newest stored event that was passed on. */
-  newestId: string;
-  /** What was passed on of a forgotten session is not younger than this event; empty while none was forgotten. */
-  forgottenId: string;
-  /** Sessions that were forgotten; one that came back and was forgotten again counts twice. */
-  forgottenSessions: number;
-}
+import type { CursorEntries } from './cursors.ts';
 
 /** How far the events that reached the main thread go; a new worker continues from here. */
 export interface ResumePoint {
-  /** Newest durable sequence of each session that was active lately, as `[sessionId, sequence]`. */
-  readonly sequences: readonly (readonly [string, number])[];
-  /** Directory of each session, as `[sessionId, directory]`: the history does not name it. */
-  readonly directories: readonly (readonly [string, string])[];
-  /** Id of the first record of the monitor's first connection; what is older than it was before our time. */
+  readonly cursors: CursorEntries;
+  /** Id of the first event of the monitor's first connection; what is older than it was before our time. */
   readonly baselineId: string;
-  readonly reach?: Readonly<Reach> | undefined;
-}
-
-/** Whose deltas are wanted within a frame. Those of other sessions may wait for the session's next other event. */
-export interface Following {
-  /** Somebody follows all sessions. */
-  readonly all: boolean;
-  readonly sessions: readonly string[];
-  /** Longest wait of a delta that nobody follows live, in milliseconds. */
-  readonly patienceMs: number;
 }
 
 /** Everything that a stream task needs to begin. Holds a secret: it crosses the thread boundary and is never printed. */
@@ -45,7 +23,6 @@ export interface StreamTaskInput {
   readonly watchdogMs: number;
   readonly reconnectMinMs: number;
   readonly reconnectMaxMs: number;
-  readonly following: Following;
   /** Number of the connection generation that this task begins with. */
   readonly generation: number;
   /** Set when an earlier worker was lost: the task begins inside a gap. */
@@ -56,9 +33,6 @@ export interface StreamTaskInput {
 export type ToStreamTask =
   /** So many batches were routed; the task keeps a bounded number of them on the way. */
   | { readonly type: 'acknowledge'; readonly batches: number }
-  /** Somebody begins to follow a session live (all of them: null), or nobody does any more. */
-  | { readonly type: 'follow'; readonly sessionId: string | null; readonly on: boolean }
-  | { readonly type: 'patience'; readonly patienceMs: number }
   /** Drop the connection as a fault would, and begin again. */
   | { readonly type: 'reconnect'; readonly reason: string }
   | { readonly type: 'close' };
@@ -77,24 +51,19 @@ export type FromStreamTask =
       readonly type: 'batch';
       /** The events; empty when only the counters are told. */
       readonly text: BatchText;
-      /** Sessions that were forgotten, and have stored nothing since. */
-      readonly forgotten: readonly string[];
-      /** Sessions that came for the first time, or again after they were forgotten. */
-      readonly directories: ResumePoint['directories'];
-      /** Durable sequences of events that went without them; all others are with their events. */
-      readonly lateSequences: ResumePoint['sequences'];
-      readonly reach: Readonly<Reach>;
       readonly counters: StreamCounters;
       /** Milliseconds since the epoch: departure of the batch, and the newest byte of the stream. */
       readonly sentAtMs: number;
       readonly lastRecordAtMs: number | null;
     }
+  /** The durable sequence of an event that went without it; all others are with their events. */
+  | { readonly type: 'late-sequence'; readonly sessionId: string; readonly durableSequence: number }
   | { readonly type: 'gap'; readonly generation: number; readonly reason: string }
   | {
       readonly type: 'live';
       readonly generation: number;
       readonly replayed: number;
-      /** Nothing was replayed after the gap: too many sessions had been forgotten. */
+      /** Nothing was replayed after the gap: the stream has carried more sessions than are remembered. */
       readonly incomplete: boolean;
       readonly baselineId: string;
     }

@@ -1,35 +1,14 @@
 import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
 import { eventAge } from './event-age.ts';
-import type { Ledger } from './ledger.ts';
 
 /**
- * Joins what a session's history says with what the new connection brought meanwhile, into one order without repetition:
- *
- * - of each session, the history up to the first stored event that came live; from there the live events themselves,
- *   because between them stand those that no history has (deltas, status, asks);
- * - across sessions, the history in order of time;
- * - what the ledger knows is left out.
- *
- * `emit` gets the events in order; the result is the number of those that came from the history.
+ * The events of a history that did not also come live: of each session those before its first stored live event (from there
+ * the live events are complete, with deltas, status and asks), across sessions in order of time.
  */
-export function mergeReplay(
-  history: readonly ServerEvent[],
-  live: readonly ArrivedEvent[],
-  ledger: Ledger,
-  emit: (event: ArrivedEvent) => void,
-): number {
+export function missedEvents(history: readonly ServerEvent[], live: readonly ArrivedEvent[], baselineId: string): ServerEvent[] {
   const firstLive = firstStoredSequences(live);
-  let replayed = 0;
-  ledger.beginReplay();
-  for (const event of inOrderOfTime(history, ledger.baselineId)) {
-    const limit = firstLive.get(event.sessionId!);
-    if (limit !== undefined && event.durableSequence! >= limit) continue;
-    if (!ledger.admitReplayed(event)) continue;
-    replayed++;
-    emit(ledger.withDirectory(event));
-  }
-  for (const event of live) if (ledger.admit(event)) emit(event);
-  return replayed;
+  const missed = history.filter((event) => event.durableSequence! < (firstLive.get(event.sessionId!) ?? Infinity));
+  return inOrderOfTime(missed, baselineId);
 }
 
 function firstStoredSequences(live: readonly ArrivedEvent[]): Map<string, number> {

@@ -1,21 +1,17 @@
-import { FrameReader, type ArrivedEvent, type DecodedFrame } from '@opencode-manager/core/protocol';
+import { FrameReader, type ArrivedEvent } from '@opencode-manager/core/protocol';
 import { BackOff } from './back-off.ts';
-import { Outbox } from './batch.ts';
 import { readEventStream, type ConnectionEnd } from './connection.ts';
 import { readHistory } from './history.ts';
 import { Ledger } from './ledger.ts';
 import type { FromStreamTask, StreamTaskInput } from './messages.ts';
-import { mergeReplay } from './replay.ts';
+import { Outbox } from './outbox.ts';
 import { SubscriptionProbe } from './subscription-probe.ts';
 import { SyncPairs } from './sync-pairs.ts';
 
 /** A stored event whose number does not follow is passed on without it after this long; it follows directly. */
 const unpairedEventMs = 1000;
 
-/** Beyond so many sessions that cannot be named, nothing is replayed after a gap. */
-const mostUnnamedSessions = 2000;
-
-/** What is done with the records of the connection: none came yet, kept until the stream is complete, or passed on. */
+/** Before the first record; while events are held until the stream is known to be complete; while they are passed on. */
 type Phase = 'connecting' | 'catching-up' | 'live';
 
 /**
@@ -34,8 +30,6 @@ export class StreamTask {
   #connection = new AbortController();
   #probe = new SubscriptionProbe();
   #phase: Phase = 'connecting';
-  /** Events of the new connection while it catches up. */
-  #arrived: ArrivedEvent[] = [];
   #generation: number;
   /** True between a loss and the next `live`; false before the first one, when nothing can have been lost. */
   #inGap: boolean;
@@ -43,22 +37,10 @@ export class StreamTask {
 
   constructor(input: StreamTaskInput, post: (message: FromStreamTask) => void) {
     this.#input = input;
-    this.#ledger = new Ledger(input.resume, {
-      onMet: (sessionId, directory) => this.#outbox.noteDirectory(sessionId, directory),
-      onForgotten: (sessionId) => this.#outbox.forget(sessionId),
-    });
     this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
-    this.#outbox = new Outbox({
-      coalesce: input.coalesce,
-      frameMs: input.frameMs,
-      following: input.following,
-      reach: () => this.#ledger.sequences.reach,
-      post,
-    });
-    this.#pairs = new SyncPairs({
-      event: (event) => this.#pass(event),
-      lateSequence: (sessionId, sequence) => this.#noteLateSequence(sessionId, sequence),
-    });
+    this.#outbox = new Outbox({ coalesce: input.coalesce, frameMs: input.frameMs, post });
+    this.#ledger = new Ledger(input.resume, this.#outbox);
+    this.#pairs = new SyncPairs(this.#ledger);
     this.#generation = input.generation;
     this.#inGap = input.resume !== null;
   }
@@ -87,14 +69,6 @@ export class StreamTask {
     this.#outbox.acknowledge(batches);
   }
 
-  follow(sessionId: string | null, on: boolean): void {
-    this.#outbox.follow(sessionId, on);
-  }
-
-  bePatient(patienceMs: number): void {
-    this.#outbox.bePatient(patienceMs);
-  }
-
   close(): void {
     this.#closing.abort('closed');
   }
@@ -103,7 +77,7 @@ export class StreamTask {
     this.#connection = new AbortController();
     this.#probe = new SubscriptionProbe();
     this.#phase = 'connecting';
-    this.#arrived = [];
+    this.#ledger.hold();
     return readEventStream({
       url: this.#input.url,
       authorization: this.#input.authorization,
@@ -120,15 +94,13 @@ export class StreamTask {
       this.#outbox.counters.malformed++;
       return;
     }
-    if (this.#phase === 'connecting') this.#onFirstRecord(frame);
+    if (this.#phase === 'connecting') this.#onFirstRecord();
     if (frame.kind === 'sync' || this.#concernsSubscribers(frame.event)) this.#pairs.accept(frame);
   }
 
   /** A heartbeat is a sign of life, which comes every 10 s, and nothing else. */
   #concernsSubscribers(event: ArrivedEvent): boolean {
-    if (event.type !== 'server.heartbeat') return !this.#probe.observe(event);
-    this.#ledger.sequences.settle();
-    return false;
+    return event.type !== 'server.heartbeat' && !this.#probe.observe(event);
   }
 
   #onRead(bytes: number): void {
@@ -139,9 +111,8 @@ export class StreamTask {
     this.#outbox.endOfRead();
   }
 
-  #onFirstRecord(frame: DecodedFrame): void {
+  #onFirstRecord(): void {
     this.#backOff.reset();
-    if (this.#ledger.baselineId === '' && frame.kind === 'event') this.#ledger.baselineId = frame.event.id;
     this.#phase = 'catching-up';
     void this.#catchUp(this.#connection);
   }
@@ -151,40 +122,20 @@ export class StreamTask {
     const options = { url: this.#input.url, authorization: this.#input.authorization, signal };
     try {
       await this.#probe.prove(this.#input.directory, options);
-      const missed = this.#inGap && this.#mayReplay();
-      const history = missed ? await readHistory(this.#ledger.sequences.named(), options, () => this.#outbox.counters.malformed++) : [];
-      if (signal.aborted) return;
-      const arrived = this.#arrived;
-      this.#arrived = [];
-      this.#goLive(mergeReplay(history, arrived, this.#ledger, (event) => this.#outbox.push(event)));
+      const incomplete = this.#inGap && !this.#ledger.cursors.complete;
+      const replays = this.#inGap && !incomplete;
+      const history = replays ? await readHistory(this.#ledger.named(), options, () => this.#outbox.counters.malformed++) : [];
+      if (!signal.aborted) this.#goLive(this.#ledger.release(history), incomplete);
     } catch (error) {
       // A stream that is not known to be complete is not live: this attempt counts as failed.
       connection.abort(`the new connection could not catch up: ${(error as Error).message}`);
     }
   }
 
-  /** The history brings sessions that cannot be named from their start: with very many of them no server can answer. */
-  #mayReplay(): boolean {
-    return this.#ledger.sequences.unnamed <= mostUnnamedSessions;
-  }
-
-  #goLive(replayed: number): void {
-    const incomplete = this.#inGap && !this.#mayReplay();
+  #goLive(replayed: number, incomplete: boolean): void {
     this.#phase = 'live';
     this.#inGap = false;
     this.#outbox.postInOrder({ type: 'live', generation: this.#generation, replayed, incomplete, baselineId: this.#ledger.baselineId });
-  }
-
-  /** An event of the connection, with its number when it has one. */
-  #pass(event: ArrivedEvent): void {
-    if (this.#phase === 'catching-up') this.#arrived.push(event);
-    else if (this.#ledger.admit(event)) this.#outbox.push(event);
-  }
-
-  #noteLateSequence(sessionId: string, sequence: number): void {
-    if (this.#phase !== 'live' || (this.#ledger.sequences.get(sessionId) ?? -1) >= sequence) return;
-    this.#ledger.sequences.note(sessionId, sequence);
-    this.#outbox.noteLateSequence(sessionId, sequence);
   }
 
   #releaseUnpaired(): void {

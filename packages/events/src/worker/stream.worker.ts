@@ -8,10 +8,6 @@ export default async function runStreamTask({ input, port }: StreamTaskRequest):
     switch (message.type) {
       case 'acknowledge':
         return task.acknowledge(message.batches);
-      case 'follow':
-        return task.follow(message.sessionId, message.on);
-      case 'patience':
-        return task.bePatient(message.patienceMs);
       case 'reconnect':
         return task.reconnect(message.reason);
       case 'close':

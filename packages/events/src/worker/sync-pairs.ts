@@ -11,8 +11,9 @@ const storedTypes: readonly ServerEventType[] = [
   'part.removed',
 ];
 
-/** What left a {@link SyncPairs}: an event, with its durable sequence when it has one, or a sequence alone. */
-export interface PairReceiver {
+/** The next station of an event in the stream's thread. */
+export interface EventReceiver {
+  /** With its durable sequence, when it has one. */
   event(event: ArrivedEvent): void;
   /** The sequence of an event that left before its number was known. */
   lateSequence(sessionId: string, durableSequence: number): void;
@@ -23,12 +24,12 @@ export interface PairReceiver {
  * event, so a stored event waits for exactly one more record; nothing overtakes it.
  */
 export class SyncPairs {
-  readonly #receiver: PairReceiver;
+  readonly #receiver: EventReceiver;
   readonly #stored = new Set<ServerEventType>(storedTypes);
   #held: ArrivedEvent | undefined;
   #newest: ArrivedEvent | undefined;
 
-  constructor(receiver: PairReceiver) {
+  constructor(receiver: EventReceiver) {
     this.#receiver = receiver;
   }
 

@@ -1,6 +1,7 @@
 import type { ServerEvent, ServerEventType } from '../events.ts';
-import type { AskFacts, MessageFacts, MessageHistory, PartFacts, SessionFact, StatusFacts } from '../facts.ts';
-import type { Message, Part, PermissionRequest, QuestionRequest, SessionStatus, ToolPart } from '../types.ts';
+import type { MessageFacts, MessageHistory, PartFacts, SessionFact, StatusFacts } from '../facts.ts';
+import { askOfPermission, askOfQuestion } from '../../policy/asks.ts';
+import type { Message, Part, SessionStatus, ToolPart } from '../types.ts';
 import { decodeTurnError } from './decode.ts';
 import type { MessageWithParts } from './requests.ts';
 
@@ -51,25 +52,6 @@ export function historyFacts(messages: readonly MessageWithParts[]): MessageHist
   return messages.map(({ info, parts }) => ({ message: messageFacts(info), parts: parts.map(partFacts) }));
 }
 
-export function permissionFacts({ id, sessionID, permission, patterns, metadata }: PermissionRequest, directory: string): AskFacts {
-  return { kind: 'permission', id, sessionId: sessionID, directory, permission, patterns, ...(metadata && { metadata }) };
-}
-
-export function questionFacts({ id, sessionID, questions }: QuestionRequest, directory: string): AskFacts {
-  return {
-    kind: 'question',
-    id,
-    sessionId: sessionID,
-    directory,
-    questions: questions.map(({ question, header, multiple, options }) => ({
-      question,
-      ...(header !== undefined && { header }),
-      ...(multiple !== undefined && { multiple }),
-      options: options.map(({ label, description }) => ({ label, ...(description !== undefined && { description }) })),
-    })),
-  };
-}
-
 /** Sessions that are not idle. */
 export function statusFacts(status: Readonly<Record<string, SessionStatus>>): StatusFacts {
   const facts: Record<string, StatusFacts[string]> = {};
@@ -99,13 +81,13 @@ const translators: Translators = {
   'message.updated': ({ data: { message } }) => ({ type: 'message', message: messageFacts(message) }),
   'part.updated': ({ data: { part } }) => ({ type: 'part', part: partFacts(part) }),
   'part.delta': ({ data: { messageId, partId, field, delta } }) => ({ type: 'delta', messageId, partId, field, delta }),
-  'permission.asked': ({ data: { request } }, directory) => ({ type: 'ask.opened', ask: permissionFacts(request, directory) }),
+  'permission.asked': ({ data: { request } }, directory) => ({ type: 'ask.opened', ask: askOfPermission(request, directory) }),
   'permission.replied': ({ data: { requestId, reply } }) => ({
     type: 'ask.closed',
     askId: requestId,
     answer: reply === 'reject' ? 'denied' : 'allowed',
   }),
-  'question.asked': ({ data: { request } }, directory) => ({ type: 'ask.opened', ask: questionFacts(request, directory) }),
+  'question.asked': ({ data: { request } }, directory) => ({ type: 'ask.opened', ask: askOfQuestion(request, directory) }),
   'question.replied': ({ data: { requestId, rejected } }) => ({
     type: 'ask.closed',
     askId: requestId,

@@ -1,0 +1,234 @@
+import { assign, cancel, emit, raise, setup } from 'xstate';
+import type {
+  Decision,
+  ReadRequest,
+  SessionContext,
+  SessionEmitted,
+  SessionInput,
+  SessionLimits,
+  SessionMachineEvent,
+  Turn,
+  TurnFact,
+  TurnPhase,
+} from './session.types.ts';
+import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDelayOf } from './turn-end.ts';
+import { phaseOf, recordFact } from './turn-facts.ts';
+import { freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
+import {
+  abortedBy,
+  decideOnce,
+  failure,
+  inputNeeded,
+  isLoop,
+  isRetryTooLong,
+  ranAway,
+  retryRefused,
+  stalled,
+  timedOut,
+} from './turn-verdict.ts';
+
+type EventOf<Type extends SessionMachineEvent['type']> = Extract<SessionMachineEvent, { type: Type }>;
+
+/** Defaults of every limit; what `createSessionPool` documents. */
+export const defaultSessionLimits: SessionLimits = {
+  stallTimeoutMs: 300_000,
+  askTimeoutMs: 60_000,
+  maxRetryWaitMs: 120_000,
+  maxRetries: 5,
+  abortTimeoutMs: 5000,
+  quarantineMs: 30_000,
+  submitTimeoutMs: 20_000,
+  settleMs: 150,
+  stepGraceMs: 2000,
+  reconcileRetryMs: 2000,
+  unbegunTimeoutMs: 30_000,
+  unfinishedTimeoutMs: 5000,
+  runawayEmptySteps: 5,
+  runawayRepetitions: 10,
+};
+
+/** Timers overflow above this (about 24.8 days). */
+const longestDelayMs = 2 ** 31 - 1;
+
+/** A read that is to settle a suspected stall has so long for its answer. */
+const stallGraceMs = 30_000;
+
+/** The limits that were given over the defaults. */
+export function limitsOf(given: Partial<SessionLimits> = {}): SessionLimits {
+  const abortTimeoutMs = given.abortTimeoutMs ?? defaultSessionLimits.abortTimeoutMs;
+  return { ...defaultSessionLimits, quarantineMs: 6 * abortTimeoutMs, ...given };
+}
+
+const withTurn = (change: (turn: Turn, context: SessionContext) => Turn) => (context: SessionContext) =>
+  context.turn ? { turn: change(context.turn, context) } : {};
+
+const decide =
+  (decisionOf: (turn: Turn, limits: SessionLimits, event: SessionMachineEvent) => Decision) =>
+  ({ context, event }: { readonly context: SessionContext; readonly event: SessionMachineEvent }) =>
+    withTurn((turn, { limits }) => decideOnce(turn, decisionOf(turn, limits, event)))(context);
+
+/** What the machine decides with; pure. The effects are no-ops until a host provides them. */
+export const sessionSetup = setup({
+  types: {
+    context: {} as SessionContext,
+    events: {} as SessionMachineEvent,
+    emitted: {} as SessionEmitted,
+    input: {} as SessionInput,
+  },
+  actions: {
+    submitTurn: () => {},
+    requestAbort: () => {},
+    requestSnapshot: (_args, _request: ReadRequest) => {},
+    answerAsks: (_args, _open: { readonly ids: readonly string[] }) => {},
+    abortChild: (_args, _child: { readonly sessionId: string }) => {},
+    endTools: () => {},
+    // A host answers when the newest activity came; alone, the machine takes the quiet for silence.
+    lookForProgress: raise({ type: 'progress', agoMs: longestDelayMs, atMs: 0 }),
+    announceEnd: emit(({ context }): SessionEmitted => ({ type: 'turn.finished', turn: context.lastTurn! })),
+    beginTurn: assign(({ context, event }) =>
+      event.type === 'turn.submit' ? { turn: freshTurn(event, context), turns: context.turns + 1 } : {},
+    ),
+    // Nothing is sent again: the turn is known to be over, and a read proves it.
+    resumeTurn: assign(({ context, event }) =>
+      event.type === 'turn.resume'
+        ? {
+            turn: { ...freshTurn(event, context), accepted: true, gaps: 1, followedSinceMs: null },
+            resumptions: context.resumptions + 1,
+          }
+        : {},
+    ),
+    recordFact: assign(({ context, event }) => withTurn((turn) => recordFact(turn, event as TurnFact, context))(context)),
+    recordUnknown: assign(({ context, event }) =>
+      withTurn((turn) => ({ ...turn, submitError: (event as EventOf<'turn.unknown'>).error }))(context),
+    ),
+    rememberAsk: assign(({ context, event }) => ({ pastAsks: [...context.pastAsks, (event as EventOf<'ask.opened'>).ask.id] })),
+    expectRead: assign(({ context }) => withTurn((turn) => ({ ...turn, readPending: true }))(context)),
+    suspectStall: assign(({ context }) => withTurn((turn) => ({ ...turn, stallSuspected: true }))(context)),
+    clearSuspicion: assign(({ context }) => withTurn((turn) => ({ ...turn, stallSuspected: false }))(context)),
+    loseStream: assign(({ context }) => ({
+      liveSinceMs: null,
+      ...withTurn((turn) => ({ ...turn, followedSinceMs: null, childrenRead: null, asksRead: null, gaps: turn.gaps + 1 }))(context),
+    })),
+    regainStream: assign(({ event }) => ({ liveSinceMs: (event as EventOf<'stream.live'>).atMs })),
+    boundAbort: assign(({ context, event }) =>
+      withTurn((turn) => ({ ...turn, abortWithinMs: (event as EventOf<'turn.abort'>).withinMs ?? turn.abortWithinMs }))(context),
+    ),
+    // Clocks. Each is one timer with a name; the chart shows what starts it and what its end means.
+    startSubmissionClock: raise({ type: 'submit.overdue' }, { delay: 'abortTimeout', id: 'submission' }),
+    stopSubmissionClock: cancel('submission'),
+    startStallClock: raise({ type: 'stall.due' }, { delay: 'stallTimeout', id: 'stall' }),
+    restartStallClock: raise({ type: 'stall.due' }, { delay: 'stallRemainder', id: 'stall' }),
+    startStallGrace: raise({ type: 'stall.due' }, { delay: 'stallGrace', id: 'stall' }),
+    stopStallClock: cancel('stall'),
+    startStepClock: raise({ type: 'step.due' }, { delay: 'stepDelay', id: 'step' }),
+    stopStepClock: cancel('step'),
+    startAskClock: raise({ type: 'ask.due' }, { delay: 'askRemainder', id: 'ask' }),
+    stopAskClock: cancel('ask'),
+    startQuarantineClock: raise({ type: 'quarantine.due' }, { delay: 'quarantine', id: 'quarantine' }),
+    stopQuarantineClock: cancel('quarantine'),
+    scheduleAbort: raise({ type: 'abort.again' }, { delay: 'abortRetry', id: 'abort' }),
+    stopAbortClock: cancel('abort'),
+    // Decisions. The first one stands.
+    decideRefused: assign(decide((_turn, _limits, event) => ({ outcome: 'failed', error: (event as EventOf<'turn.refused'>).error }))),
+    decideTimedOut: assign(decide((turn) => timedOut(turn))),
+    decideStalled: assign(decide((_turn, limits) => stalled(limits))),
+    decideAborted: assign(decide((_turn, _limits, event) => abortedBy((event as EventOf<'turn.abort'>).reason))),
+    decideRunaway: assign(decide((_turn, limits, event) => ranAway((event as EventOf<'loop.seen'>).loop, limits))),
+    decideOnRetry: assign(decide((turn, limits) => retryRefused(turn.retry!, turn.lastAtMs, limits))),
+    decideNeedsInput: assign(decide((turn, limits) => inputNeeded(turn.openAsks[0]!, limits))),
+    decideServerLost: assign(
+      decide((_turn, _limits, event) => ({ outcome: 'server_lost', error: (event as EventOf<'server.exited'>).error })),
+    ),
+    decideInterrupted: assign(
+      decide((_turn, _limits, event) => ({
+        outcome: 'interrupted',
+        error:
+          'error' in event
+            ? (event as EventOf<'session.failed'>).error
+            : failure('TURN_INTERRUPTED', 'The session was deleted during the turn.'),
+      })),
+    ),
+    concludeTurn: assign(({ context }) => conclude(context, false)),
+    quarantine: assign(({ context }) => conclude(context, true)),
+  },
+  guards: {
+    endsWell: ({ context }) => endOf(context) === 'well',
+    endsBadly: ({ context }) => endOf(context) === 'badly',
+    abortIsConfirmed: ({ context }) => isAbortConfirmed(context),
+    abortIsConfirmedWell: ({ context }) => isAbortConfirmed(context) && context.turn?.decision?.outcome === 'aborted',
+    isExhausted: ({ context }) => isExhausted(context),
+    phaseIs: ({ context }, { phase }: { phase: TurnPhase }) => context.turn !== null && phaseOf(context.turn, context.sessionId) === phase,
+    phaseIsNot: ({ context }, { phase }: { phase: TurnPhase }) =>
+      context.turn !== null && phaseOf(context.turn, context.sessionId) !== phase,
+    isAccepted: ({ context }) => context.turn?.accepted === true,
+    isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && turn.followedSinceMs !== null,
+    answersAtItsEnd: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt',
+    mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
+    isUnfollowed: ({ context: { turn } }) => turn !== null && isUnfollowed(turn),
+    isStale: ({ context }) => context.turn?.followedSinceMs === null,
+    hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
+    isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
+    isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
+    hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
+    retryIsTooLong: ({ context: { limits }, event }) =>
+      (event.type === 'session.retrying' && isRetryTooLong(event.retry, event.atMs, limits)) ||
+      (event.type === 'snapshot.read' &&
+        typeof event.reading.status.value === 'object' &&
+        isRetryTooLong(event.reading.status.value, event.atMs, limits)),
+    isSilent: ({ context, event }) => event.type === 'progress' && isSilent(context, event),
+    isStalled: ({ context, event }) => event.type === 'progress' && context.turn?.stallSuspected === true && isSilent(context, event),
+    readConfirmsStall: ({ context, event }) =>
+      event.type === 'snapshot.read' && context.turn?.stallSuspected === true && confirmsStall(context, event.reading),
+    readShowsActivity: ({ context, event }) =>
+      event.type === 'snapshot.read' && context.turn?.stallSuspected === true && showsActivity(context, event.reading),
+  },
+  delays: {
+    taskTimeout: ({ context }) => Math.min(context.turn?.timeoutMs ?? longestDelayMs, longestDelayMs),
+    stallTimeout: ({ context }) => context.limits.stallTimeoutMs,
+    stallRemainder: ({ context, event }) => Math.min(longestDelayMs, Math.max(0, stallRemainder(context, event))),
+    askRemainder: ({ context }) => Math.min(longestDelayMs, askRemainder(context)),
+    stallGrace: stallGraceMs,
+    // A command's templates may run shell lines before its message is stored.
+    submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
+    stepDelay: ({ context: { limits, turn } }) => stepDelayOf(turn, limits),
+    settleDelay: ({ context: { limits, turn } }) => settleDelayOf(turn, limits),
+    reconcileRetry: ({ context }) => context.limits.reconcileRetryMs,
+    abortRetry: ({ context }) => Math.min(1000, context.limits.abortTimeoutMs / 2),
+    abortTimeout: ({ context }) => context.limits.abortTimeoutMs,
+    quarantine: ({ context: { turn, limits } }) => turn?.abortWithinMs ?? limits.quarantineMs,
+  },
+});
+
+/** How long the ask that was opened first may stay open. */
+function askRemainder({ turn, limits: { askTimeoutMs } }: SessionContext): number {
+  const firstMs = Math.min(...(turn?.openAsks ?? []).map(({ atMs }) => atMs));
+  return Math.max(0, askTimeoutMs - ((turn?.lastAtMs ?? 0) - firstMs));
+}
+
+/** How long the turn may still be quiet: while somebody is asked, and while opencode waits for the provider, nothing is expected. */
+function stallRemainder({ turn, limits: { stallTimeoutMs } }: SessionContext, event: SessionMachineEvent): number {
+  if (!turn || turn.openAsks.length > 0) return stallTimeoutMs;
+  const agoMs = event.type === 'progress' ? event.agoMs : event.type === 'snapshot.read' ? event.reading.agoMs : 0;
+  const atMs = 'atMs' in event ? event.atMs : turn.lastAtMs;
+  return Math.max(stallTimeoutMs - agoMs, turn.retry ? turn.retry.nextAtMs + stallTimeoutMs - atMs : 0);
+}
+
+function isSilent(context: SessionContext, event: EventOf<'progress'>): boolean {
+  return stallRemainder(context, event) <= 0;
+}
+
+function confirmsStall({ turn, limits }: SessionContext, { status, history, agoMs }: EventOf<'snapshot.read'>['reading']): boolean {
+  const isBusy = status.value === 'busy' && (turn?.statusAtMs ?? 0) < status.sinceMs;
+  return isBusy && turn?.openAsks.length === 0 && history?.changed === false && agoMs >= limits.stallTimeoutMs;
+}
+
+function showsActivity({ limits }: SessionContext, { history, agoMs }: EventOf<'snapshot.read'>['reading']): boolean {
+  return history?.changed === true || agoMs < limits.stallTimeoutMs;
+}
+
+/** What a read must look at: events that were followed from the start have told the rest. */
+export function readRequestOf({ turn }: SessionContext): ReadRequest {
+  const followed = turn !== null && turn.followedSinceMs !== null;
+  const history = !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
+  return { history, descendants: !followed || turn.gaps > 0 };
+}

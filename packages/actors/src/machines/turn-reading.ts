@@ -1,0 +1,86 @@
+import { mayGoOn, recordRetry } from './turn.ts';
+import type { ChildState, FinalMessage, OpenAsk, SessionContext, Turn, TurnReading } from './session.types.ts';
+
+/**
+ * Adds what was read. A read is not one moment: a fact that an event told later than its part of the read began stands; what was
+ * told before is replaced by what was read.
+ */
+export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, context: SessionContext): Turn {
+  if (reading.messageId !== turn.messageId) return turn;
+  const known = mergeHistory({ ...turn, readPending: false }, reading);
+  const surroundings = mergeAsks(mergeChildren(known, reading, atMs), reading, atMs, context);
+  const merged = mergeStatus(surroundings, reading, atMs);
+  return { ...closeGap(merged, reading, context), lastAtMs: Math.max(merged.lastAtMs, atMs) };
+}
+
+/** A gap is closed by a read all of which began after the stream was live again. */
+function closeGap(turn: Turn, { history, status, children, asks }: TurnReading, { liveSinceMs }: SessionContext): Turn {
+  if (turn.followedSinceMs !== null || liveSinceMs === null || history === null || asks === null) return turn;
+  const sinceMs = Math.min(history.sinceMs, status.sinceMs, children.sinceMs, asks.sinceMs);
+  return sinceMs > liveSinceMs ? { ...turn, followedSinceMs: sinceMs } : turn;
+}
+
+function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
+  if (!history) return turn;
+  const accepted = turn.accepted || history.found;
+  const { newest } = history;
+  if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
+  const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
+  if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null };
+  const isKnown = turn.final?.id === newest.id;
+  const final: FinalMessage = isKnown
+    ? { ...turn.final!, ...newest.final }
+    : { ...newest.final, atMs: history.seenAtMs, source: 'snapshot' };
+  return { ...begun, final, ...(!isKnown && { idleSinceMs: null }) };
+}
+
+function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnReading, atMs: number): Turn {
+  const children: Record<string, ChildState> = { ...turn.children };
+  const told = (id: string) => (turn.children[id]?.atMs ?? 0) >= sinceMs;
+  for (const id of busy) if (!told(id)) children[id] = { busy: true, atMs: sinceMs };
+  for (const id of quiet) if (!told(id)) children[id] = { busy: false, atMs: sinceMs };
+  return { ...turn, children, childrenRead: { atMs, source: 'snapshot', sinceMs } };
+}
+
+/**
+ * opencode keeps the asks of an aborted turn in its lists: one whose session was read idle after it was asked waits for nobody.
+ */
+function mergeAsks(turn: Turn, reading: TurnReading, atMs: number, { sessionId, pastAsks }: SessionContext): Turn {
+  if (!reading.asks) return turn;
+  const { sinceMs, listed } = reading.asks;
+  const ids = new Set(listed.map(({ id }) => id));
+  const waits = (ask: OpenAsk) => ask.atMs >= reading.status.sinceMs || !isReadIdle(turn, ask.sessionId, sessionId, reading);
+  const known = turn.openAsks.filter((ask) => ask.atMs >= sinceMs || ids.has(ask.id)).filter(waits);
+  const gone = turn.openAsks.filter((ask) => !known.includes(ask));
+  const isNew = ({ id }: OpenAsk) => !pastAsks.includes(id) && !turn.closedAsks.includes(id) && !turn.openAsks.some((ask) => ask.id === id);
+  const found = listed.filter(isNew).filter((ask) => !isReadIdle(turn, ask.sessionId, sessionId, reading));
+  return {
+    ...turn,
+    openAsks: found.length === 0 && gone.length === 0 ? turn.openAsks : [...known, ...found],
+    closedAsks: gone.length === 0 ? turn.closedAsks : [...turn.closedAsks, ...gone.map(({ id }) => id)],
+    asksRead: { atMs, source: 'snapshot', sinceMs },
+  };
+}
+
+function isReadIdle(turn: Turn, asking: string, root: string, { status, children }: TurnReading): boolean {
+  if (asking !== root) return children.quiet.includes(asking);
+  return status.value === 'idle' && turn.statusAtMs < status.sinceMs;
+}
+
+function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading, atMs: number): Turn {
+  if (turn.statusAtMs >= sinceMs) return turn;
+  if (value === 'idle') {
+    const hasEnd = turn.final !== null && !mayGoOn(turn);
+    return {
+      ...turn,
+      idle: { atMs, source: 'snapshot', sinceMs },
+      idleSinceMs: hasEnd ? null : (turn.idleSinceMs ?? sinceMs),
+      retry: null,
+      stallSuspected: false,
+      inconclusiveReads: turn.inconclusiveReads + 1,
+    };
+  }
+  const busy: Turn = { ...turn, busyAtMs: turn.busyAtMs ?? sinceMs, idle: null, idleSinceMs: null };
+  if (value !== 'busy') return { ...recordRetry(busy, value), stallSuspected: false };
+  return { ...busy, retry: null, inconclusiveReads: turn.inconclusiveReads + 1 };
+}

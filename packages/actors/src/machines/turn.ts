@@ -1,0 +1,70 @@
+import { isFinalReason } from '@opencode-manager/core/protocol';
+import type { SessionContext, SessionMachineEvent, Turn } from './session.types.ts';
+
+type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
+
+/** A fresh turn, of which nothing is known but that it will be sent. */
+export function freshTurn(
+  { taskId, messageId, kind, timeoutMs, emptyAnswer = 'refuse', atMs }: Submit,
+  { liveSinceMs }: SessionContext,
+): Turn {
+  return {
+    taskId,
+    messageId,
+    kind,
+    timeoutMs,
+    emptyAnswer,
+    startedAtMs: atMs,
+    lastAtMs: atMs,
+    accepted: false,
+    acceptedByEvents: false,
+    submitError: null,
+    statusAtMs: 0,
+    busyAtMs: null,
+    newestMessageId: null,
+    newestReadAtMs: null,
+    final: null,
+    idle: null,
+    idleSinceMs: null,
+    children: {},
+    childrenRead: null,
+    openAsks: [],
+    closedAsks: [],
+    asksRead: null,
+    questionRejected: false,
+    retry: null,
+    lastRetry: null,
+    retries: 0,
+    sessionError: null,
+    abortWithinMs: null,
+    followedSinceMs: liveSinceMs === null ? null : atMs,
+    readPending: false,
+    stallSuspected: false,
+    inconclusiveReads: 0,
+    gaps: 0,
+    decision: null,
+  };
+}
+
+/** What the turn did again: nothing that was seen of an end stands any more. */
+export const running = { idle: null, idleSinceMs: null, inconclusiveReads: 0 } as const;
+
+/** opencode tells of one retry several times. */
+export function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>): Turn {
+  const repeated = turn.lastRetry?.attempt === retry.attempt && turn.lastRetry.nextAtMs === retry.nextAtMs;
+  return { ...turn, ...running, retry, lastRetry: retry, retries: turn.retries + (repeated ? 0 : 1) };
+}
+
+export function busyChildrenOf({ children }: Turn): string[] {
+  return Object.keys(children).filter((id) => children[id]!.busy);
+}
+
+/** A step or the turn has ended, and nothing was told of what follows. */
+export function isUnfollowed({ final, sessionError, newestMessageId, idle }: Turn): boolean {
+  return idle === null && (final !== null || (sessionError !== null && newestMessageId === null));
+}
+
+/** The turn has an end, and the model may yet go on after it. A shell line asks no model. */
+export function mayGoOn({ kind, final }: Turn): boolean {
+  return final !== null && kind !== 'shell' && final.error === undefined && !isFinalReason(final.finish);
+}
