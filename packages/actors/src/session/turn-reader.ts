@@ -27,12 +27,13 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
   if (request.descendants) await adoptDescendants(target, session);
   const sinceMs = clock.now();
   const messages = request.history ? await session.history({ signal }) : null;
-  if (messages && request.descendants) await readChildren(target);
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
   const askedMs = clock.now();
   const read = await server.read(session.directory, { signal });
   const status = notBefore(askedMs, read.status);
   const asks = read.asks && notBefore(askedMs, read.asks);
+  // Events may be late with what they did; what is quiet now has said all.
+  if (status.value[session.id] === undefined) await readChildren(target);
   return {
     messageId,
     history,
@@ -56,7 +57,7 @@ async function adoptDescendants(target: ReadTarget, parent: SessionPort): Promis
   }
 }
 
-/** Tokens and tool calls of sub-agents that worked while nobody heard. */
+/** Tokens and tool calls of sub-agents. */
 async function readChildren({ children, session: { directory }, server, observer, signal }: ReadTarget): Promise<void> {
   for (const child of children) observer.childHistory(await server.session(child, directory).history({ signal }));
 }

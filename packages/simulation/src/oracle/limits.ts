@@ -5,7 +5,8 @@ import type { Evidence, Report } from './judge.ts';
 /** The pool's default limits, and what the way to a result may take besides, in milliseconds. */
 const stallMs = 300_000;
 const askMs = 60_000;
-const slackMs = 90_000;
+/** Reads that time out, and an abort that nothing confirms. */
+const slackMs = 150_000;
 /** A turn that has ended is told of within this, when nothing is wrong with the server. */
 const toldWithinMs = 60_000;
 

@@ -21,8 +21,9 @@ export function judgeEnd(evidence: Evidence, told: Told, report: Report): void {
   if (!final) return bad('succeeded, and the server has no answer.');
   if (plan?.kind === 'shell') return judgeShell(final, result.output, bad);
   const text = textOf(final);
-  if (final.message.finish !== 'stop' || final.message.error)
-    bad(`succeeded, and its last message ended with ${final.message.finish ?? 'no reason'}.`);
+  // A reason that nobody knows is good where there is an answer.
+  const isGood = final.message.finish === 'stop' || final.message.finish === 'unknown';
+  if (!isGood || final.message.error) bad(`succeeded, and its last message ended with ${final.message.finish ?? 'no reason'}.`);
   if (text.trim() === '' && !plan?.emptyAnswer) bad('succeeded, and its last message has no text.');
   if (result.output !== text) bad(`told ${JSON.stringify(result.output)}; the server has ${JSON.stringify(text)}.`);
 }
