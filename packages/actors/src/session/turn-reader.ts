@@ -32,8 +32,8 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
   const read = await server.read(session.directory, { signal });
   const status = notBefore(askedMs, read.status);
   const asks = read.asks && notBefore(askedMs, read.asks);
-  // Events may be late with what they did; what is quiet now has said all.
-  if (status.value[session.id] === undefined) await readChildren(target);
+  // After a gap, and when the session is idle: events may be late with what they did, and what is quiet now has said all.
+  if (request.descendants || status.value[session.id] === undefined) await readChildren(target);
   return {
     messageId,
     history,
