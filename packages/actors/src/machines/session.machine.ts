@@ -1,4 +1,5 @@
 import { limitsOf, readRequestOf, sessionSetup } from './session.setup.ts';
+import { busyChildrenOf } from './turn.ts';
 import type { SessionContext, SessionMachineEvent, TurnPhase } from './session.types.ts';
 
 const phaseIs = (phase: TurnPhase) => ({ type: 'phaseIs', params: { phase } }) as const;
@@ -14,8 +15,13 @@ const answer = {
 } as const;
 
 const abortChild = {
-  type: 'abortChild',
-  params: ({ event }: { event: SessionMachineEvent }) => ({ sessionId: 'sessionId' in event ? event.sessionId : '' }),
+  type: 'abortChildren',
+  params: ({ event }: { event: SessionMachineEvent }) => ({ ids: 'sessionId' in event ? [event.sessionId] : [] }),
+} as const;
+
+const abortBusyChildren = {
+  type: 'abortChildren',
+  params: ({ context }: { context: SessionContext }) => ({ ids: context.turn ? busyChildrenOf(context.turn) : [] }),
 } as const;
 
 const abortWhenDecided = {
@@ -62,7 +68,8 @@ const ending = {
     'child.deleted': { actions: abortChild },
     'session.busy': { actions: ['recordFact', 'requestAbort'], description: 'It has only begun now: the abort before did nothing.' },
     'session.idle': { actions: ['recordFact', read] },
-    'abort.again': { actions: ['requestAbort', read, 'scheduleAbort'], description: 'Once more, and look.' },
+    'child.busy': { actions: ['recordFact', abortChild] },
+    'abort.again': { actions: ['requestAbort', abortBusyChildren, read, 'scheduleAbort'], description: 'Once more, and look.' },
     'turn.abort': { guard: 'hasNewBound', actions: ['boundAbort', 'stopQuarantineClock', 'startQuarantineClock'] },
     'quarantine.due': {
       target: '#session.dead.quarantined',
@@ -82,7 +89,7 @@ const reconcileAfterGap = { 'stream.gap': { target: 'reconciling', actions: 'los
 
 /**
  * The life of one session: `idle`, `active` (a turn in flight), `error` (the last turn failed), `dead`. Pure: effects (`submitTurn`,
- * `requestAbort`, `requestSnapshot`, `answerAsks`, `abortChild`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's
+ * `requestAbort`, `requestSnapshot`, `answerAsks`, `abortChildren`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's
  * outcome is decided once, and its end is proven by facts, never by one event. Emits `turn.finished` exactly once a turn.
  *
  * @example
@@ -130,7 +137,7 @@ export const sessionMachine = sessionSetup.createMachine({
       on: {
         'turn.accepted': { actions: 'recordFact' },
         'session.busy': { actions: 'recordFact' },
-        'session.idle': { actions: 'recordFact' },
+        'session.idle': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
         'session.retrying': [
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
           { actions: 'recordFact' },
@@ -171,7 +178,7 @@ export const sessionMachine = sessionSetup.createMachine({
         'turn.abort': { actions: ['decideAborted', 'boundAbort'] },
         'session.deleted': {
           target: 'dead.quarantined',
-          actions: ['decideInterrupted', 'requestAbort', 'quarantine', 'announceEnd'],
+          actions: ['decideInterrupted', 'quarantine', 'announceEnd'],
           description: 'opencode goes on with the turn of a session that is deleted.',
         },
         'session.failed': { target: 'dead.gone', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
@@ -288,7 +295,11 @@ export const sessionMachine = sessionSetup.createMachine({
         gone: { description: 'Deleted, failed, or lost with its server.' },
         quarantined: {
           description: 'It is unknown whether the server still works on its last turn: what begins there is aborted.',
+          entry: ['requestAbort', 'scheduleAbort', 'startQuarantineClock'],
+          exit: ['stopAbortClock', 'stopQuarantineClock'],
           on: {
+            'abort.again': { actions: ['requestAbort', 'scheduleAbort'], description: 'It may begin late.' },
+            'quarantine.due': { actions: 'stopAbortClock' },
             'session.busy': { actions: 'requestAbort' },
             'session.retrying': { actions: 'requestAbort' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },

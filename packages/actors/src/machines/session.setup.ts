@@ -80,7 +80,7 @@ export const sessionSetup = setup({
     requestAbort: () => {},
     requestSnapshot: (_args, _request: ReadRequest) => {},
     answerAsks: (_args, _open: { readonly ids: readonly string[] }) => {},
-    abortChild: (_args, _child: { readonly sessionId: string }) => {},
+    abortChildren: (_args, _busy: { readonly ids: readonly string[] }) => {},
     endTools: () => {},
     // A host answers when the newest activity came; alone, the machine takes the quiet for silence.
     lookForProgress: raise({ type: 'progress', agoMs: longestDelayMs, atMs: 0 }),

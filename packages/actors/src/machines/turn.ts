@@ -59,9 +59,11 @@ export function busyChildrenOf({ children }: Turn): string[] {
   return Object.keys(children).filter((id) => children[id]!.busy);
 }
 
-/** A step or the turn has ended, and nothing was told of what follows. */
-export function isUnfollowed({ final, sessionError, newestMessageId, idle }: Turn): boolean {
-  return idle === null && (final !== null || (sessionError !== null && newestMessageId === null));
+/** A step or the turn has ended, and nothing was told of what follows; or the session is idle, and a sub-agent was not told quiet. */
+export function isUnfollowed(turn: Turn): boolean {
+  const { final, sessionError, newestMessageId, idle } = turn;
+  if (idle !== null) return busyChildrenOf(turn).length > 0;
+  return final !== null || (sessionError !== null && newestMessageId === null);
 }
 
 /** The turn has an end, and the model may yet go on after it. A shell line asks no model. */

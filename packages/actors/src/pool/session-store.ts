@@ -216,7 +216,7 @@ export class SessionStore {
         requestAbort: contained((host) => host.requestAbort()),
         requestSnapshot: contained((host, request: ReadRequest) => host.requestSnapshot(request)),
         answerAsks: contained((host, { ids }: { readonly ids: readonly string[] }) => host.answerAsks(ids)),
-        abortChild: contained((host, { sessionId }: { readonly sessionId: string }) => host.abortChild(sessionId)),
+        abortChildren: contained((host, { ids }: { readonly ids: readonly string[] }) => host.abortChildren(ids)),
         lookForProgress: contained((host) => host.lookForProgress()),
         endTools: contained((host) => host.endTools()),
       },

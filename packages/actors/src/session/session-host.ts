@@ -144,6 +144,12 @@ export class SessionHost implements EventSink {
     if (this.#actor.getSnapshot().status === 'active') this.#actor.send(event);
   }
 
+  /** A sub-agent session was just made, to work. */
+  onChildCreated(sessionId: string): void {
+    this.adoptChild(sessionId);
+    this.send({ type: 'child.busy', sessionId, atMs: this.#options.clock.now() });
+  }
+
   adoptChild(sessionId: string): void {
     if (this.#children.has(sessionId)) return;
     this.#children.add(sessionId);
@@ -217,11 +223,11 @@ export class SessionHost implements EventSink {
     if (turn) this.send({ type: 'progress', agoMs: clock.elapsed() - turn.activeAtMs, atMs: clock.now() });
   }
 
-  abortChild(sessionId: string): void {
-    this.#server
-      .session(sessionId, this.directory)
-      .abort()
-      .catch(() => undefined);
+  abortChildren(ids: readonly string[]): void {
+    for (const id of ids) {
+      const child = this.#server.session(id, this.directory);
+      child.abort().catch(() => undefined);
+    }
   }
 
   endTools(): void {

@@ -81,7 +81,7 @@ export class SessionRegistry {
 
   #onCreated({ sessionId, parentId }: Extract<StreamNotice, { type: 'session.created' }>, source: ServerPort): void {
     const parent = parentId === null ? undefined : this.#followers.get(parentId)?.host;
-    if (parent?.server === source) parent.adoptChild(sessionId);
+    if (parent?.server === source) parent.onChildCreated(sessionId);
   }
 
   #follow(sessionId: string, host: SessionHost): void {

@@ -228,7 +228,7 @@ describe('an abort that is never confirmed', () => {
     session.send({ type: 'child.busy', sessionId: 'ses_child' });
     session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 50_000 } });
     expect(abortsOf(session)).toBe(before + 2);
-    expect(session.effects).toContain('abortChild');
+    expect(session.effects).toContain('abortChildren');
     session.send({ type: 'session.idle' });
     session.pass(600_000);
     expect(session.path).toBe('dead.quarantined');

@@ -43,7 +43,8 @@ export function judgeFollowing(evidence: Evidence, told: Told, report: Report): 
     const isAborted = world.ledger.abortsSent.some(
       ({ sessionId, atMs }) => (sessionId === one.sessionId || sessionId === one.rootId) && atMs >= one.begunAtMs! && atMs <= untilMs,
     );
-    const isShort = endMs <= fromMs + 5000 && one.how !== 'finished';
+    // An abort is repeated every second: what is over before the next one needs none.
+    const isShort = endMs <= fromMs + (one.how === 'finished' ? 1500 : 5000);
     if (isAborted || isShort || one.how === 'died' || wasTroubled(world, fromMs, untilMs)) continue;
     report(
       'nothing-unfollowed',
