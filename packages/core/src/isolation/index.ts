@@ -2,7 +2,9 @@ export { readAuthFile } from './auth-file.ts';
 export { secretsOf, serverEnvironment } from './environment.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { lockStateDirectory, type StateLock } from './lock.ts';
+export { deleteState } from './mark.ts';
 export {
+  abandonState,
   copyConfigDirectory,
   makeDirectories,
   prepareStateDirectory,

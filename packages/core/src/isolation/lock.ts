@@ -1,46 +1,61 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { isSameProcess, processStartTime, runMark, sweepProcesses } from '../process/table.ts';
+import { showLife } from '../process/life.ts';
+import { describeForeign, processOrigin, standingOf, type RecordedProcess } from '../process/origin.ts';
+import { processStartTime, runMark, sweepProcesses } from '../process/table.ts';
 
-interface LockRecord {
-  readonly pid: number;
-  readonly startTime: string;
+interface LockRecord extends RecordedProcess {
   readonly runId: string;
 }
 
 export interface StateLock {
   /** Takes the lock again when it went with a deleted state directory. @throws `STATE_DIRECTORY_LOCKED` when another was faster */
   retake(): Promise<void>;
+  /** Removes the lock if it is still ours. */
   release(): Promise<void>;
 }
 
+/** Deadline for the end of what a dead manager left running, in milliseconds. */
+const takeoverSweepMs = 3000;
+
 /**
  * Makes this process the only manager of a state directory. opencode itself takes no lock: two servers on one database
- * would run the same session twice. The lock of a manager that is gone is taken over, and what it left running is ended.
+ * would run the same session twice. The lock of a manager that is gone is taken over, and what it left running is ended. One of another
+ * container or machine counts as held unless its manager is certainly gone.
  * @throws `STATE_DIRECTORY_LOCKED`
  */
 export async function lockStateDirectory(lockFile: string, runId: string): Promise<StateLock> {
-  const own: LockRecord = { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? '', runId };
+  const startTime = (await processStartTime(process.pid)) ?? '';
+  const own: LockRecord = { pid: process.pid, startTime, runId, origin: await processOrigin() };
   await take(lockFile, own);
+  let life = await showLife(dirname(lockFile));
   return {
-    release: () => releaseLock(lockFile, runId),
+    async release() {
+      await life?.close();
+      life = undefined;
+      await releaseLock(lockFile, runId);
+    },
     async retake() {
-      if ((await readLock(lockFile))?.runId !== runId) await take(lockFile, own);
+      if ((await holderOf(lockFile)) === runId) return;
+      await take(lockFile, own);
+      await life?.close();
+      life = await showLife(dirname(lockFile));
     },
   };
 }
 
 async function take(lockFile: string, own: LockRecord): Promise<void> {
   const draft = `${lockFile}.${randomUUID()}`;
-  await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
   try {
+    await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
     for (let attempt = 0; attempt < 5; attempt += 1) {
       // link() fails when the name exists, and the name never shows a file that is only half written.
       if (await succeeds(link(draft, lockFile))) return;
       await removeStaleLock(lockFile);
     }
-    throw locked(lockFile, undefined);
+    throw locked(lockFile, 'another manager');
   } finally {
     await rm(draft, { force: true });
   }
@@ -48,7 +63,7 @@ async function take(lockFile: string, own: LockRecord): Promise<void> {
 
 async function removeStaleLock(lockFile: string): Promise<void> {
   const holder = await readLock(lockFile);
-  if (holder && (await isSameProcess(holder.pid, holder.startTime))) throw locked(lockFile, holder);
+  if (holder) await refuseUnlessGone(lockFile, holder);
   const aside = `${lockFile}.stale-${randomUUID()}`;
   // Only one of several managers that come at once gets to move it.
   if (!(await succeeds(rename(lockFile, aside)))) return;
@@ -56,9 +71,17 @@ async function removeStaleLock(lockFile: string): Promise<void> {
   if (moved && moved.runId !== holder?.runId) {
     await succeeds(link(aside, lockFile));
   } else if (moved) {
-    await sweepProcesses(runMark(moved.runId), 3000);
+    await sweepProcesses(runMark(moved.runId), takeoverSweepMs);
   }
   await rm(aside, { force: true });
+}
+
+/** @throws `STATE_DIRECTORY_LOCKED` */
+async function refuseUnlessGone(lockFile: string, holder: LockRecord): Promise<void> {
+  const standing = await standingOf(holder, dirname(lockFile));
+  if (standing === 'gone') return;
+  if (standing === 'alive') throw locked(lockFile, `process ${holder.pid}`, holder);
+  throw locked(lockFile, describeForeign(holder), holder, ' If that one is gone for certain, delete the file.');
 }
 
 async function readLock(path: string): Promise<LockRecord | undefined> {
@@ -69,18 +92,20 @@ async function readLock(path: string): Promise<LockRecord | undefined> {
   }
 }
 
-async function releaseLock(lockFile: string, runId: string): Promise<void> {
-  if ((await readLock(lockFile))?.runId === runId) await rm(lockFile, { force: true });
+/** The run that holds a state directory, or held it last; undefined when nobody does. */
+export async function holderOf(lockFile: string): Promise<string | undefined> {
+  return (await readLock(lockFile))?.runId;
 }
 
-function locked(lockFile: string, holder: LockRecord | undefined): OpencodeManagerError {
-  const who = holder ? `process ${holder.pid}` : 'another manager';
+async function releaseLock(lockFile: string, runId: string): Promise<void> {
+  if ((await holderOf(lockFile)) === runId) await rm(lockFile, { force: true });
+}
+
+function locked(lockFile: string, who: string, holder?: LockRecord, more = ''): OpencodeManagerError {
   return new OpencodeManagerError(
     'STATE_DIRECTORY_LOCKED',
-    `stateDir: ${lockFile} is held by ${who}. Stop that manager, or use another state directory.`,
-    {
-      details: { lockFile, ...(holder && { pid: holder.pid }) },
-    },
+    `stateDir: ${lockFile} is held by ${who}. Stop that manager, or use another state directory.${more}`,
+    { details: { lockFile, ...(holder && { pid: holder.pid, origin: holder.origin }) } },
   );
 }
 

@@ -8,7 +8,8 @@ const exitGraceMs = 250;
 
 /**
  * The client of a server whose end explains lost connections: `SERVER_EXITED` with the output's tail in place of
- * `CONNECTION_LOST`. Its full disk explains internal errors: `STATE_DIRECTORY_FULL` in place of `SERVER_ERROR`.
+ * `CONNECTION_LOST`. A full disk explains internal errors (`STATE_DIRECTORY_FULL` in place of `SERVER_ERROR`), the limits of this
+ * process connections that were never made (`RESOURCES_EXHAUSTED` in place of `CONNECTION_LOST`).
  */
 export function exitAwareClient(client: HttpClient, server: ServerProcess, stateDir: string): HttpClient {
   return {
@@ -16,8 +17,9 @@ export function exitAwareClient(client: HttpClient, server: ServerProcess, state
       try {
         return await client.call(request, options);
       } catch (error) {
-        if (isManagerError(error, 'CONNECTION_LOST')) throw (await explain(error, server)) ?? error;
-        throw await explainFullDisk(error, stateDir);
+        const explained = await explainFullDisk(error, stateDir);
+        if (!isManagerError(explained, 'CONNECTION_LOST')) throw explained;
+        throw (await explain(explained, server)) ?? explained;
       }
     },
     close: () => client.close(),

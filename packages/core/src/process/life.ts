@@ -1,0 +1,73 @@
+import { constants } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+
+/**
+ * A Unix socket in a state directory, which can be connected to exactly while its manager lives. The kernel answers for the manager, in
+ * every container of the machine: pids mean nothing across PID namespaces, and a file cannot tell that its writer has died.
+ */
+export const lifeSocketName = 'manager.alive';
+
+export interface LifeSign {
+  close(): Promise<void>;
+}
+
+/** Shows that this process lives. Without one (macOS; a file system that has no sockets) others leave what is ours alone. */
+export async function showLife(stateDir: string): Promise<LifeSign | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const directory = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  if (directory === undefined) return undefined;
+  try {
+    await rm(join(stateDir, lifeSocketName), { force: true });
+    const server = createServer((socket) => socket.destroy());
+    server.unref();
+    await listening(server, socketIn(directory));
+    return { close: () => closed(server, directory) };
+  } catch {
+    await directory.close();
+    return undefined;
+  }
+}
+
+/** Whether a manager of this state directory lives, on this machine; undefined when that cannot be told. */
+export async function answersLife(stateDir: string): Promise<boolean | undefined> {
+  const directory = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  if (directory === undefined) return undefined;
+  try {
+    return await connects(socketIn(directory));
+  } finally {
+    await directory.close();
+  }
+}
+
+/** A socket's path has at most 107 bytes, a state directory's may have more: the way through its descriptor is short. */
+function socketIn(directory: FileHandle): string {
+  return `/proc/self/fd/${directory.fd}/${lifeSocketName}`;
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+}
+
+function connects(path: string): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const answer = (value: boolean | undefined) => {
+      socket.destroy();
+      resolve(value);
+    };
+    socket.once('connect', () => answer(true));
+    // Refused: the socket is there and nobody listens any more.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => answer(code === 'ECONNREFUSED' ? false : undefined));
+  });
+}
+
+/** The descriptor goes last: closing the server removes the socket by its path. */
+async function closed(server: Server, directory: FileHandle): Promise<void> {
+  await new Promise((resolve) => server.close(resolve));
+  await directory.close();
+}
