@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectNoProcess, guardsOf, openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { expectNoProcess, killWithGuard, openBench, type Bench, type Record_ } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -30,8 +30,7 @@ test.runIf(process.platform === 'linux')(
   async () => {
     await using serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
     const launch = await serve.record('launch');
-    for (const pid of await guardsOf(serve.pid)) process.kill(pid, 'SIGKILL');
-    serve.signal('SIGKILL');
+    await killWithGuard(serve);
     expect(await serve.exit).toBe('SIGKILL');
 
     await using finds = bench.start(['doctor', '--json']);

@@ -84,9 +84,14 @@ async function refuseUnlessGone(lockFile: string, holder: LockRecord): Promise<v
   throw locked(lockFile, describeForeign(holder), holder, ' If that one is gone for certain, delete the file.');
 }
 
+/** Undefined when there is none, or one that nobody has written. What merely cannot be read must not be taken for stale. */
 async function readLock(path: string): Promise<LockRecord | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+    return '';
+  });
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as LockRecord;
+    return JSON.parse(text) as LockRecord;
   } catch {
     return undefined;
   }

@@ -275,14 +275,17 @@ export async function writeServerFiles(
 ): Promise<void> {
   const plugins = join(layout.opencodeConfig, 'plugin');
   await mkdir(plugins, { recursive: true, mode: 0o700 });
-  await Promise.all([
-    writeFile(join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin, { mode: 0o600 }),
-    writeFile(layout.configFile, JSON.stringify(config, null, 2), { mode: 0o600 }),
-    writeFile(layout.gitConfigFile, gitConfig(workspace), { mode: 0o600 }),
-    writeFile(layout.noModelsFile, '{}', { mode: 0o600 }),
-    declareInstalled(layout.opencodeConfig),
-    auth === undefined ? rm(layout.authFile, { force: true }) : writeFile(layout.authFile, auth, { mode: 0o600 }),
-  ]);
+  const files = [
+    [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin],
+    [layout.configFile, JSON.stringify(config, null, 2)],
+    [layout.gitConfigFile, gitConfig(workspace)],
+    [layout.noModelsFile, '{}'],
+  ] as const;
+  // One after the other: what fails leaves nothing under way behind.
+  for (const [path, text] of files) await writeFile(path, text, { mode: 0o600 });
+  await declareInstalled(layout.opencodeConfig);
+  if (auth === undefined) await rm(layout.authFile, { force: true });
+  else await writeFile(layout.authFile, auth, { mode: 0o600 });
 }
 
 /**

@@ -34,19 +34,23 @@ export interface GuardTask {
  *
  * - What cannot be killed keeps its evidence: nothing is removed then, and `ocm doctor --reap` finds it.
  * - Of the state only a directory with our mark is deleted, the lock and the mark last, and only while the lock is this run's.
- * - BusyBox: its grep ends a line at a NUL byte, and knows no `-z`; its sleep may know whole seconds alone.
+ * - BusyBox: its grep may know no `-z`, its sleep whole seconds alone.
  */
 const guardScript = `
 trap '' INT TERM HUP
 read -r word
 [ "$word" = done ] && exit 0
 marker="$1=$2"; run="$2"; state="$3"; mark="$4"; lock="$5"; shift 5
-whole=-z
-: | grep -z x >/dev/null 2>&1
-[ $? -gt 1 ] && whole=
+carries() { tr '\\0' '\\n' < "$1" 2>/dev/null | grep -qxF -- "$marker"; }
+environments() {
+  : | grep -z x >/dev/null 2>&1
+  if [ $? -le 1 ]; then grep -lzxF -- "$marker" /proc/[0-9]*/environ 2>/dev/null
+  else for path in /proc/[0-9]*/environ; do carries "$path" && echo "$path"; done
+  fi
+}
 marked() {
   if [ -d /proc/self ]; then
-    for path in $(grep -lxF $whole -- "$marker" /proc/[0-9]*/environ 2>/dev/null); do
+    for path in $(environments); do
       path="\${path#/proc/}"
       echo "\${path%/environ}"
     done
