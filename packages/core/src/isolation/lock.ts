@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { showLife } from '../process/life.ts';
+import { showLife, type LifePlace } from '../process/life.ts';
 import { describeForeign, processOrigin, standingOf, type RecordedProcess } from '../process/origin.ts';
 import { processStartTime, runMark, sweepProcesses } from '../process/table.ts';
 
@@ -30,7 +30,7 @@ export async function lockStateDirectory(lockFile: string, runId: string): Promi
   const startTime = (await processStartTime(process.pid)) ?? '';
   const own: LockRecord = { pid: process.pid, startTime, runId, origin: await processOrigin() };
   await take(lockFile, own);
-  let life = await showLife(dirname(lockFile));
+  let life = await showLife(lifeOf(lockFile));
   return {
     async release() {
       await life?.close();
@@ -41,9 +41,13 @@ export async function lockStateDirectory(lockFile: string, runId: string): Promi
       if ((await holderOf(lockFile)) === runId) return;
       await take(lockFile, own);
       await life?.close();
-      life = await showLife(dirname(lockFile));
+      life = await showLife(lifeOf(lockFile));
     },
   };
+}
+
+function lifeOf(lockFile: string): LifePlace {
+  return { directory: dirname(lockFile), name: 'manager.alive' };
 }
 
 async function take(lockFile: string, own: LockRecord): Promise<void> {
@@ -78,7 +82,7 @@ async function removeStaleLock(lockFile: string): Promise<void> {
 
 /** @throws `STATE_DIRECTORY_LOCKED` */
 async function refuseUnlessGone(lockFile: string, holder: LockRecord): Promise<void> {
-  const standing = await standingOf(holder, dirname(lockFile));
+  const standing = await standingOf(holder, lifeOf(lockFile));
   if (standing === 'gone') return;
   if (standing === 'alive') throw locked(lockFile, `process ${holder.pid}`, holder);
   throw locked(lockFile, describeForeign(holder), holder, ' If that one is gone for certain, delete the file.');

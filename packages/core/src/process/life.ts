@@ -4,25 +4,29 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 
 /**
- * A Unix socket in a state directory, which can be connected to exactly while its manager lives. The kernel answers for the manager, in
- * every container of the machine: pids mean nothing across PID namespaces, and a file cannot tell that its writer has died.
+ * A Unix socket which can be connected to exactly while its manager lives. The kernel answers for the manager, in every container of the
+ * machine: pids mean nothing across PID namespaces, and a file cannot tell that its writer has died. One stands beside the lock of a state
+ * directory, one beside the record of a run: who sees the one may not see the other.
  */
-export const lifeSocketName = 'manager.alive';
+export interface LifePlace {
+  readonly directory: string;
+  readonly name: string;
+}
 
 export interface LifeSign {
   close(): Promise<void>;
 }
 
 /** Shows that this process lives. Without one (macOS; a file system that has no sockets) others leave what is ours alone. */
-export async function showLife(stateDir: string): Promise<LifeSign | undefined> {
+export async function showLife({ directory: path, name }: LifePlace): Promise<LifeSign | undefined> {
   if (process.platform !== 'linux') return undefined;
-  const directory = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
   if (directory === undefined) return undefined;
   try {
-    await rm(join(stateDir, lifeSocketName), { force: true });
+    await rm(join(path, name), { force: true });
     const server = createServer((socket) => socket.destroy());
     server.unref();
-    await listening(server, socketIn(directory));
+    await listening(server, socketIn(directory, name));
     return { close: () => closed(server, directory) };
   } catch {
     await directory.close();
@@ -30,20 +34,20 @@ export async function showLife(stateDir: string): Promise<LifeSign | undefined> 
   }
 }
 
-/** Whether a manager of this state directory lives, on this machine; undefined when that cannot be told. */
-export async function answersLife(stateDir: string): Promise<boolean | undefined> {
-  const directory = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
+/** Whether the manager lives, on this machine; undefined when that cannot be told. */
+export async function answersLife({ directory: path, name }: LifePlace): Promise<boolean | undefined> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY).catch(() => undefined);
   if (directory === undefined) return undefined;
   try {
-    return await connects(socketIn(directory));
+    return await connects(socketIn(directory, name));
   } finally {
     await directory.close();
   }
 }
 
-/** A socket's path has at most 107 bytes, a state directory's may have more: the way through its descriptor is short. */
-function socketIn(directory: FileHandle): string {
-  return `/proc/self/fd/${directory.fd}/${lifeSocketName}`;
+/** A socket's path has at most 107 bytes, a directory's may have more: the way through its descriptor is short. */
+function socketIn(directory: FileHandle, name: string): string {
+  return `/proc/self/fd/${directory.fd}/${name}`;
 }
 
 function listening(server: Server, path: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { answersLife } from './life.ts';
+import { answersLife, type LifePlace } from './life.ts';
 import { isSameProcess } from './table.ts';
 
 /** Where a pid means something: one PID namespace of one boot of one machine. Containers on one machine share its boot id. */
@@ -46,13 +46,13 @@ async function readOrigin(): Promise<ProcessOrigin | undefined> {
  * of life decides: a container that was killed and started again finds the lock of its predecessor. After another boot the name of
  * the host decides: the same name is this machine (or this pod) after a restart, another one is a machine that we cannot look at.
  */
-export async function standingOf({ pid, startTime, origin }: RecordedProcess, stateDir: string): Promise<Standing> {
+export async function standingOf({ pid, startTime, origin }: RecordedProcess, life: LifePlace): Promise<Standing> {
   const here = await processOrigin();
   if (origin === undefined || here === undefined || isSamePlace(origin, here)) {
     return (await isSameProcess(pid, startTime)) ? 'alive' : 'gone';
   }
   if (origin.bootId !== here.bootId) return origin.hostname === here.hostname ? 'gone' : 'foreign';
-  return (await answersLife(stateDir)) === false ? 'gone' : 'foreign';
+  return (await answersLife(life)) === false ? 'gone' : 'foreign';
 }
 
 function isSamePlace(a: ProcessOrigin, b: ProcessOrigin): boolean {

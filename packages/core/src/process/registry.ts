@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
+import type { LifePlace } from './life.ts';
 import { standingOf, type ProcessOrigin, type RecordedProcess, type Standing } from './origin.ts';
 import { userId } from './user.ts';
 
@@ -49,6 +50,17 @@ export function runSocketPath(runId: string): string {
   return Buffer.byteLength(path) <= longestSocketPath ? path : join('/tmp', registryName(), name);
 }
 
+/** Where the manager of a run shows that it lives, for whoever sees its record. */
+export function runLife(runId: string): LifePlace {
+  return { directory: registryDirectory(), name: `${runId}.alive` };
+}
+
+/** The files of a run outside its state: its record, its socket, its sign of life. */
+export function runFiles(runId: string): string[] {
+  const { directory, name } = runLife(runId);
+  return [recordPath(runId), runSocketPath(runId), join(directory, name)];
+}
+
 /** The directories of a run's record and its socket, mostly one. */
 export function runDirectories(runId: string): string[] {
   return [...new Set([registryDirectory(), dirname(runSocketPath(runId))])];
@@ -81,10 +93,9 @@ async function writeRecord(draft: string, record: RunRecord): Promise<void> {
   }
 }
 
-/** Removes a run's record and socket, and the directory with its last entry. */
+/** Removes the files of a run, and the directory with its last entry. */
 export async function removeRunRecord(runId: string): Promise<void> {
-  await rm(recordPath(runId), { force: true });
-  await rm(runSocketPath(runId), { force: true });
+  for (const path of runFiles(runId)) await rm(path, { force: true });
   for (const directory of runDirectories(runId)) await rmdir(directory).catch(() => undefined);
 }
 
@@ -120,7 +131,7 @@ export function managerOf({ managerPid, managerStartTime, origin }: RunRecord): 
 }
 
 export function standingOfRun(record: RunRecord): Promise<Standing> {
-  return standingOf(managerOf(record), record.stateDir);
+  return standingOf(managerOf(record), runLife(record.runId));
 }
 
 async function readRecord(name: string): Promise<RunRecord | undefined> {

@@ -142,11 +142,16 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
 
-/** Whether a process of ours has as good as no file descriptor left below its limit. False where the system does not tell (macOS). */
+/** Whether a server of ours has as good as no file descriptor left below its limit. False where the system does not tell (macOS). */
 export async function lacksDescriptors(pid: number): Promise<boolean> {
-  const limits = await readFile(`/proc/${pid}/limits`, 'latin1').catch(() => '');
-  const limit = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-  const open = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  // A tool takes six for a moment; what failed for want of them has given its own back.
-  return limit !== undefined && open.length > 0 && Number(limit) - open.length < 12;
+  try {
+    const limits = await readFile(`/proc/${pid}/limits`, 'latin1');
+    const open = await readdir(`/proc/${pid}/fd`);
+    const limit = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+    // A tool takes six for a moment; what failed for want of them has given its own back.
+    return limit !== undefined && Number(limit) - open.length < 12;
+  } catch (error) {
+    // It has the limit of this process, which has just met it.
+    return systemFaultOf(error) !== undefined;
+  }
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpClient } from '../http/index.ts';
-import { join } from 'node:path';
 import { abandonState, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { startGuard, type Guard } from '../process/guard.ts';
+import { showLife, type LifeSign } from '../process/life.ts';
 import { processOrigin } from '../process/origin.ts';
-import { registryDirectory, runDirectories, runSocketPath, writeRunRecord } from '../process/registry.ts';
+import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
 import type { ServerProcess } from './server-process.ts';
 import { stopRun } from './stop.ts';
@@ -32,6 +32,8 @@ export interface Run {
   readonly state: StateDirectory;
   readonly lock: StateLock;
   readonly guard: Guard;
+  /** Beside its record. */
+  life: LifeSign | undefined;
   /** Incarnations that are not cleaned up. */
   readonly incarnations: Set<Incarnation>;
   /** The one that came up last: its handle speaks for the run. */
@@ -63,10 +65,11 @@ export async function beginRun(state: StateDirectory, directory: string): Promis
     await abandonState(state);
     throw error;
   });
-  const fresh = { newest: undefined, replacing: undefined, stopped: false, stopping: undefined };
+  const fresh = { life: undefined, newest: undefined, replacing: undefined, stopped: false, stopping: undefined };
   const run: Run = { runId, state, lock, guard, incarnations: new Set(), ...fresh };
   try {
     await registerRun(run, { url: '', version: '', directory, serverPid: 0 });
+    run.life = await showLife(runLife(runId));
     await makeDirectories(state.layout);
     return run;
   } catch (error) {
@@ -89,7 +92,7 @@ function guardTask({ layout, temporary }: StateDirectory, runId: string) {
     runId,
     ...(temporary && { temporaryState: layout.root }),
     lockFile: layout.lockFile,
-    files: [join(registryDirectory(), `${runId}.json`), runSocketPath(runId)],
+    files: runFiles(runId),
     directories: runDirectories(runId),
   };
 }

@@ -82,12 +82,13 @@ async function takenPort(incarnations: readonly Incarnation[]): Promise<number |
   return undefined;
 }
 
-async function removeEvidence({ state, lock, runId }: Run): Promise<boolean> {
+async function removeEvidence({ state, lock, life, runId }: Run): Promise<boolean> {
   try {
     const deleted = state.temporary && (await deleteState(state.layout.root));
     // opencode leaves files there that its next start does not use again.
     if (!state.temporary) await rm(state.layout.tmp, { recursive: true, force: true });
     await lock.release();
+    await life?.close();
     await removeRunRecord(runId);
     return deleted;
   } catch (error) {
