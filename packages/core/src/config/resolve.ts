@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
-import { OpencodeManagerError } from '../errors/index.ts';
+import { currentDirectoryGone, OpencodeManagerError } from '../errors/index.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
@@ -80,11 +80,7 @@ function currentDirectory(option: string): string {
   try {
     return process.cwd();
   } catch (error) {
-    throw new OpencodeManagerError(
-      'DIRECTORY_MISSING',
-      `${option}: the current directory does not exist any more. Change to one that does, or name an absolute path.`,
-      { details: { option }, cause: error },
-    );
+    throw currentDirectoryGone(error, option) ?? error;
   }
 }
 

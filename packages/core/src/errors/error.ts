@@ -80,10 +80,3 @@ function restoreCause(cause: NonNullable<SerializedError['cause']>): Error {
 export function isManagerError(error: unknown, code?: ErrorCode): error is OpencodeManagerError {
   return error instanceof OpencodeManagerError && (code === undefined || error.code === code);
 }
-
-/** Any thrown value as one of ours; unknown ones become `INTERNAL` with the original as cause. */
-export function toManagerError(error: unknown): OpencodeManagerError {
-  if (error instanceof OpencodeManagerError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError('INTERNAL', `${errorCatalogue.INTERNAL.meaning} (${message})`, { cause: error });
-}
