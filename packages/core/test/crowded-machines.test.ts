@@ -30,7 +30,7 @@ const needs = {
 interface Row {
   readonly name: string;
   readonly needs: readonly (keyof typeof needs)[];
-  run(machine: Machine): Promise<void>;
+  readonly run: (machine: Machine) => Promise<void>;
 }
 
 const answered = { text: 'Hello.', shell: true, stopped: { portFree: true, stateDeleted: true } };
@@ -195,7 +195,10 @@ const rows: readonly Row[] = [
       };
       for (const within of [[], inPidNamespace]) {
         const seen = { runs: 0, leftovers: 0, reaped: { processes: 0, directories: 0 } };
-        expect(await look(within)).toMatchObject({ ...seen, foreign: [{ runId, whose: expect.stringMatching(/^process \d+ of another/) }] });
+        expect(await look(within)).toMatchObject({
+          ...seen,
+          foreign: [{ runId, whose: expect.stringMatching(/^process \d+ of another/) }],
+        });
         const { error } = await machine.turn({ within, config: { stateDir } });
         expect([error.code, error.message]).toEqual(['STATE_DIRECTORY_LOCKED', expect.stringMatching(/of another container or machine/)]);
       }
@@ -241,7 +244,10 @@ const rows: readonly Row[] = [
       for (const _time of [1, 2]) {
         const [guard] = await guardsOf(runId);
         process.kill(guard!, 'SIGKILL');
-        await vi.waitFor(async () => expect(await guardsOf(runId)).toEqual([expect.not.toBeOneOf([guard])]), { timeout: 5000, interval: 10 });
+        await vi.waitFor(async () => expect(await guardsOf(runId)).toEqual([expect.not.toBeOneOf([guard])]), {
+          timeout: 5000,
+          interval: 10,
+        });
       }
       program.child.kill('SIGKILL');
       await program.exit;
@@ -303,7 +309,7 @@ const rows: readonly Row[] = [
       expect(await readdir(join(machine.root, 'real'))).toContain('opencode-manager-state.json');
       await rm(join(machine.root, 'link'));
       const [command, ...args] = [...stranger, 'ln', '-s', join(machine.root, 'real'), join(machine.root, 'planted')];
-      expect(can(command!, ...args)).toBe(true);
+      expect(can(command, ...args)).toBe(true);
       const { error } = await machine.turn({ config: { stateDir: join(machine.root, 'planted') } });
       expect([error.code, error.message]).toEqual(['STATE_DIRECTORY_UNSAFE', expect.stringContaining("is another user's link")]);
     },

@@ -12,7 +12,10 @@ describe('a fault of the machine', () => {
     ["the system's own error", system('ENOSPC')],
     ['a full quota', system('EDQUOT')],
     ['no descriptors behind a connection', caused(system('EMFILE', 'connect EMFILE 127.0.0.1:4000'))],
-    ['the same when the cause has crossed a file', OpencodeManagerError.from(caused(system('EMFILE', 'connect EMFILE 127.0.0.1:1')).toJSON())],
+    [
+      'the same when the cause has crossed a file',
+      OpencodeManagerError.from(caused(system('EMFILE', 'connect EMFILE 127.0.0.1:1')).toJSON()),
+    ],
     ['one of several addresses', caused(Object.assign(new AggregateError([system('ENFILE')]), { code: 'ECONNREFUSED' }))],
     ['a process that could not be started', system('EAGAIN', 'spawn /bin/sh EAGAIN')],
     ['no memory', system('ENOMEM')],

@@ -75,7 +75,11 @@ const systems: readonly (readonly [string, Record<string, string>, Awaited<Retur
   ],
   [
     'version 1 without a limit',
-    { 'proc/self/cgroup': '4:memory:/\n', 'proc/self/mountinfo': v1, 'sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n' },
+    {
+      'proc/self/cgroup': '4:memory:/\n',
+      'proc/self/mountinfo': v1,
+      'sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
+    },
     { bytes: machineBytes, source: 'machine' },
   ],
 ];

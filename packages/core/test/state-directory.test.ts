@@ -47,7 +47,8 @@ const refused: readonly {
 }[] = [
   {
     name: "a project's directory, with a configuration, credentials and a tmp directory of its own",
-    make: () => Promise.all(['opencode.json', 'tmp/notes.txt', 'data/opencode/auth.json'].map((file) => put(`state/${file}`, '{"mine": 1}'))),
+    make: () =>
+      Promise.all(['opencode.json', 'tmp/notes.txt', 'data/opencode/auth.json'].map((file) => put(`state/${file}`, '{"mine": 1}'))),
     code: 'STATE_DIRECTORY_FOREIGN',
     says: 'no manager has marked it',
   },
@@ -100,7 +101,13 @@ const refused: readonly {
     code: 'STATE_DIRECTORY_UNSAFE',
     says: 'lies inside the workspace',
   },
-  { name: 'what holds the workspace', make: () => mkdir(inside('state')), stateDir: '.', code: 'STATE_DIRECTORY_UNSAFE', says: 'holds the' },
+  {
+    name: 'what holds the workspace',
+    make: () => mkdir(inside('state')),
+    stateDir: '.',
+    code: 'STATE_DIRECTORY_UNSAFE',
+    says: 'holds the',
+  },
 ];
 
 describe('a state directory that is refused stays as it was', () => {
@@ -116,7 +123,8 @@ describe('a state directory that is refused stays as it was', () => {
 });
 
 describe('a state directory that is taken', () => {
-  const start = (config: ServerConfig) => launchServer({ directory: inside('work'), opencodeConfig: { model: 'scripted/model' }, ...config });
+  const start = (config: ServerConfig) =>
+    launchServer({ directory: inside('work'), opencodeConfig: { model: 'scripted/model' }, ...config });
 
   test('one of an earlier version, which has no mark, gets one; a second start knows it by that', async () => {
     const stateDir = inside('state');

@@ -1,4 +1,4 @@
-import { errorCatalogue, type ErrorCode } from './codes.ts';
+import type { ErrorCode } from './codes.ts';
 
 /** Facts that travel with an error; plain JSON, never a secret. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;

@@ -58,7 +58,7 @@ function codeOf({ code, message }: CauseLike): string | undefined {
 }
 
 /** What the system had no more of, and what limits it. */
-export function describeExhaustion(code: string): string | undefined {
+function describeExhaustion(code: string): string | undefined {
   const texts: Record<string, string> = {
     EMFILE: 'file descriptors for this process (ulimit -n)',
     ENFILE: 'file descriptors (fs.file-max)',

@@ -11,10 +11,9 @@ const markProduct = 'opencode-manager';
 const layoutVersion = 1;
 
 /** What stands in a state directory of the versions without a mark. */
-const earlierNames: ReadonlySet<string> = new Set([
-  ...['home', 'config', 'data', 'cache', 'state', 'run', 'tmp', 'managed'],
-  ...['opencode.json', 'gitconfig', 'no-models.json', 'manager.lock'],
-]);
+const earlierNames: ReadonlySet<string> = new Set(
+  'home config data cache state run tmp managed opencode.json gitconfig no-models.json manager.lock'.split(' '),
+);
 
 /** Only a directory of ours holds it. */
 const ownPlugin = join('config', 'opencode', 'plugin', 'opencode-manager-tool-environment.js');

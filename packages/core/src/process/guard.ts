@@ -9,8 +9,6 @@ import { runMarkerVariable } from './table.ts';
 
 /** A small process that outlives a killed manager for just as long as it takes to clean up after it. */
 export interface Guard {
-  /** Of the guard of the moment; 0 while another one is started. */
-  readonly pid: number;
   /** Tells the guard that the manager has cleaned up itself; waits until it is gone, or until the deadline, and kills it then. */
   dismiss(deadline?: Deadline): Promise<void>;
 }
@@ -95,7 +93,7 @@ for directory; do rmdir -- "$directory" 2>/dev/null; done
 exit 0
 `;
 
-/** A guard that could not be started in place of one that was killed is tried again after this time, in milliseconds. */
+/** Where a guard could not be started, or ended at once, another one is tried after this time, in milliseconds. */
 const retryMs = 1000;
 
 /** How long a guard may take to go, in milliseconds. */
@@ -130,23 +128,27 @@ function keepGuard(shell: string, task: GuardTask, first: GuardProcess): Guard {
   let retry: NodeJS.Timeout | undefined;
   let dismissed = false;
   let told = false;
+  const replace = () => {
+    if (dismissed) return;
+    const next = spawnGuard(shell, task);
+    if (next.pid === undefined) replaceLater();
+    else watch(next);
+  };
+  const replaceLater = () => {
+    retry = setTimeout(replace, retryMs).unref();
+  };
   const watch = (guard: GuardProcess) => {
-    current = guard.pid === undefined ? undefined : guard;
+    const startedAtMs = performance.now();
+    current = guard;
     void guard.exited.then(() => {
-      if (dismissed) return;
       current = undefined;
-      if (guard.pid !== undefined && !told) tellLoss(task.runId);
+      if (!dismissed && !told) tellLoss(task.runId);
       told = true;
-      const again = () => watch(spawnGuard(shell, task));
-      if (guard.pid !== undefined) again();
-      else retry = setTimeout(again, retryMs).unref();
+      return performance.now() - startedAtMs < retryMs ? replaceLater() : replace();
     });
   };
   watch(first);
   return {
-    get pid() {
-      return current?.pid ?? 0;
-    },
     async dismiss(deadline = startDeadline(dismissMs)) {
       dismissed = true;
       clearTimeout(retry);

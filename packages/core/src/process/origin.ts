@@ -31,10 +31,7 @@ export function processOrigin(): Promise<ProcessOrigin | undefined> {
 
 async function readOrigin(): Promise<ProcessOrigin | undefined> {
   try {
-    const [bootId, pidNamespace] = await Promise.all([
-      readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-      readlink('/proc/self/ns/pid'),
-    ]);
+    const [bootId, pidNamespace] = await Promise.all([readFile('/proc/sys/kernel/random/boot_id', 'utf8'), readlink('/proc/self/ns/pid')]);
     return { bootId: bootId.trim(), pidNamespace, hostname: hostname() };
   } catch {
     return undefined;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { OpencodeManagerError } from '../errors/index.ts';
+import { OpencodeManagerError, systemFaultOf } from '../errors/index.ts';
 import type { LifePlace } from './life.ts';
 import { standingOf, type ProcessOrigin, type RecordedProcess, type Standing } from './origin.ts';
 import { userId } from './user.ts';
@@ -78,9 +78,19 @@ export async function writeRunRecord(record: RunRecord): Promise<void> {
       await writeRecord(draft, record);
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 5) throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 5) throw unwritable(error);
     }
   }
+}
+
+/** What the machine lacks is explained elsewhere. */
+function unwritable(error: unknown): unknown {
+  if (error instanceof OpencodeManagerError || systemFaultOf(error) !== undefined) return error;
+  return new OpencodeManagerError(
+    'STATE_DIRECTORY_UNWRITABLE',
+    `TMPDIR: ${tmpdir()} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions, or set TMPDIR to another directory.`,
+    { details: { path: tmpdir() }, cause: error },
+  );
 }
 
 async function writeRecord(draft: string, record: RunRecord): Promise<void> {

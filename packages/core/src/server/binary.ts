@@ -38,7 +38,8 @@ export async function findBinary(
 async function locate(option: string | undefined, environment: NodeJS.ProcessEnv): Promise<Pick<BinaryInfo, 'path' | 'source'>> {
   if (option !== undefined) return { path: await mustExist(absolute(option, 'binary'), 'binary'), source: 'option' };
   const named = environment['OPENCODE_BIN'];
-  if (named !== undefined && named !== '') return { path: await mustExist(absolute(named, 'OPENCODE_BIN'), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
+  if (named !== undefined && named !== '')
+    return { path: await mustExist(absolute(named, 'OPENCODE_BIN'), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
   const onPath = await findOnPath('opencode', environment['PATH'] ?? '');
   if (onPath !== undefined) return { path: onPath, source: 'PATH' };
   const packaged = await packagedBinary();

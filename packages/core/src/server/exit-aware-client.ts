@@ -31,11 +31,10 @@ export function exitAwareClient(client: HttpClient, server: ServerProcess, state
 /** opencode says `Unexpected server error` when it could open no file and start no tool. */
 async function explainLimits(error: OpencodeManagerError, { pid }: ServerProcess): Promise<OpencodeManagerError | undefined> {
   if (!(await lacksDescriptors(pid))) return undefined;
-  return new OpencodeManagerError(
-    'RESOURCES_EXHAUSTED',
-    `The opencode server has no more file descriptors (ulimit -n): ${error.message}`,
-    { details: { errno: 'EMFILE', pid }, cause: error },
-  );
+  return new OpencodeManagerError('RESOURCES_EXHAUSTED', `The opencode server has no more file descriptors (ulimit -n): ${error.message}`, {
+    details: { errno: 'EMFILE', pid },
+    cause: error,
+  });
 }
 
 async function explain(error: OpencodeManagerError, server: ServerProcess): Promise<OpencodeManagerError | undefined> {

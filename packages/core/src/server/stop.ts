@@ -28,7 +28,7 @@ export async function stopRun(run: Run, deadline: Deadline): Promise<StopReport>
   const incarnations = [...run.incarnations];
   const ways = await Promise.all(incarnations.map((incarnation) => endProcess(incarnation, deadline)));
   const { swept, left } = await sweepProcesses(runMark(run.runId), deadline.remainingMs(waits.sweep));
-  await deadline.settles(Promise.all(incarnations.map(({ client }) => client?.close())));
+  await deadline.settles(Promise.all(incarnations.map(async ({ client }) => client?.close())));
   const taken = left.length > 0 ? undefined : await takenPort(incarnations);
   if (left.length > 0 || taken !== undefined) throw stillThere(left, taken);
   const stateDeleted = await removeEvidence(run);
@@ -78,7 +78,10 @@ async function endProcess({ process: server, client }: Incarnation, deadline: De
 }
 
 async function takenPort(incarnations: readonly Incarnation[]): Promise<number | undefined> {
-  for (const { hostname, port } of incarnations) if (!(await isPortFree(hostname, port))) return port;
+  for (const { hostname, port } of incarnations) {
+    // Where it cannot be told, the processes that held it are gone at least.
+    if (!(await isPortFree(hostname, port).catch(() => true))) return port;
+  }
   return undefined;
 }
 
