@@ -306,7 +306,9 @@ const rows: readonly Row[] = [
       await mkdir(join(machine.root, 'real'), { mode: 0o700 });
       await symlink(join(machine.root, 'real'), join(machine.root, 'link'));
       expect(await machine.turn({ config: { stateDir: join(machine.root, 'link') } })).toMatchObject({ text: 'Hello.' });
-      expect(await readdir(join(machine.root, 'real'))).toContain('opencode-manager-state.json');
+      const left = await readdir(join(machine.root, 'real'));
+      expect(left).toContain('opencode-manager-state.json');
+      expect(left.filter((name) => name.startsWith('manager.'))).toEqual([]);
       await rm(join(machine.root, 'link'));
       const [command, ...args] = [...stranger, 'ln', '-s', join(machine.root, 'real'), join(machine.root, 'planted')];
       expect(can(command, ...args)).toBe(true);

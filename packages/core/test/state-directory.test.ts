@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } f
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { launchServer, type ServerConfig } from '@opencode-manager/core';
+import { lockStateDirectory } from '../src/isolation/lock.ts';
 import { deleteState, markName, recognise, writeMark } from '../src/isolation/mark.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
@@ -145,6 +146,24 @@ describe('a state directory that is taken', () => {
     expect(error.code).toBe('SERVER_START_FAILED');
     await expect(stat(inside('state'))).rejects.toThrow('ENOENT');
   });
+});
+
+test('of twelve managers that come at once upon the lock of a dead one, one gets it', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    await put('state/manager.lock', JSON.stringify({ pid: process.pid, startTime: 'another', runId: 'dead' }));
+    const attempts = await Promise.allSettled(
+      Array.from({ length: 12 }, async (_, index) => {
+        const lock = await lockStateDirectory(inside('state', 'manager.lock'), `run-${index}`);
+        await lock.retake();
+        return lock;
+      }),
+    );
+    const holders = attempts.filter((attempt) => attempt.status === 'fulfilled').map(({ value }) => value);
+    const refusals = attempts.filter((attempt) => attempt.status === 'rejected').map(({ reason }) => (reason as { code: string }).code);
+    expect([holders.length, new Set(refusals)]).toEqual([1, new Set(['STATE_DIRECTORY_LOCKED'])]);
+    await holders[0]!.release();
+    expect(await readdir(inside('state'))).toEqual([]);
+  }
 });
 
 describe('what is deleted', () => {

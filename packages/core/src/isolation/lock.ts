@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { showLife, type LifePlace } from '../process/life.ts';
 import { describeForeign, processOrigin, standingOf, type RecordedProcess } from '../process/origin.ts';
@@ -29,25 +29,36 @@ const takeoverSweepMs = 3000;
 export async function lockStateDirectory(lockFile: string, runId: string): Promise<StateLock> {
   const startTime = (await processStartTime(process.pid)) ?? '';
   const own: LockRecord = { pid: process.pid, startTime, runId, origin: await processOrigin() };
-  await take(lockFile, own);
-  let life = await showLife(lifeOf(lockFile));
+  const place = lockLife(lockFile, runId);
+  // First: a lock whose manager shows no life yet would be taken for a dead one's.
+  let life = await showLife(place);
+  const hide = async () => {
+    await life?.close();
+    life = undefined;
+  };
+  const takeOrHide = () =>
+    take(lockFile, own).catch(async (error: unknown) => {
+      await hide();
+      throw error;
+    });
+  await takeOrHide();
   return {
     async release() {
-      await life?.close();
-      life = undefined;
+      await hide();
       await releaseLock(lockFile, runId);
     },
     async retake() {
       if ((await holderOf(lockFile)) === runId) return;
-      await take(lockFile, own);
-      await life?.close();
-      life = await showLife(lifeOf(lockFile));
+      await hide();
+      life = await showLife(place);
+      await takeOrHide();
     },
   };
 }
 
-function lifeOf(lockFile: string): LifePlace {
-  return { directory: dirname(lockFile), name: 'manager.alive' };
+/** Where the manager of a run shows that it lives, for whoever sees its lock. */
+export function lockLife(lockFile: string, runId: string): LifePlace {
+  return { directory: dirname(lockFile), name: `manager.${runId}.alive` };
 }
 
 async function take(lockFile: string, own: LockRecord): Promise<void> {
@@ -57,7 +68,7 @@ async function take(lockFile: string, own: LockRecord): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       // link() fails when the name exists, and the name never shows a file that is only half written.
       if (await succeeds(link(draft, lockFile))) return;
-      await removeStaleLock(lockFile);
+      if (await replaceStaleLock(lockFile, draft)) return;
     }
     throw locked(lockFile, 'another manager');
   } finally {
@@ -65,24 +76,39 @@ async function take(lockFile: string, own: LockRecord): Promise<void> {
   }
 }
 
-async function removeStaleLock(lockFile: string): Promise<void> {
-  const holder = await readLock(lockFile);
-  if (holder) await refuseUnlessGone(lockFile, holder);
-  const aside = `${lockFile}.stale-${randomUUID()}`;
-  // Only one of several managers that come at once gets to move it.
-  if (!(await succeeds(rename(lockFile, aside)))) return;
-  const moved = await readLock(aside);
-  if (moved && moved.runId !== holder?.runId) {
-    await succeeds(link(aside, lockFile));
-  } else if (moved) {
-    await sweepProcesses(runMark(moved.runId), takeoverSweepMs);
+/**
+ * Puts the draft in the place of the lock of a dead manager. Only who holds the claim to that manager's succession may, and only while its lock
+ * still stands: of several that come at once one gets the directory, and the lock is never away meanwhile.
+ */
+async function replaceStaleLock(lockFile: string, draft: string): Promise<boolean> {
+  const dead = await readLock(lockFile);
+  if (dead) await refuseUnlessGone(lockFile, dead);
+  const claim = `${lockFile}.after-${dead?.runId ?? 'nobody'}`;
+  if (!(await succeeds(link(draft, claim)))) {
+    const claimant = await readLock(claim);
+    if (claimant) await refuseUnlessGone(lockFile, claimant);
+    await rm(claim, { force: true });
+    return false;
   }
-  await rm(aside, { force: true });
+  try {
+    if ((await holderOf(lockFile)) !== dead?.runId) return false;
+    if (dead) await endDeadRun(lockFile, dead.runId);
+    await rename(draft, lockFile);
+    return true;
+  } finally {
+    await rm(claim, { force: true });
+  }
+}
+
+async function endDeadRun(lockFile: string, runId: string): Promise<void> {
+  await sweepProcesses(runMark(runId), takeoverSweepMs);
+  const { directory, name } = lockLife(lockFile, runId);
+  await rm(join(directory, name), { force: true });
 }
 
 /** @throws `STATE_DIRECTORY_LOCKED` */
 async function refuseUnlessGone(lockFile: string, holder: LockRecord): Promise<void> {
-  const standing = await standingOf(holder, lifeOf(lockFile));
+  const standing = await standingOf(holder, lockLife(lockFile, holder.runId));
   if (standing === 'gone') return;
   if (standing === 'alive') throw locked(lockFile, `process ${holder.pid}`, holder);
   throw locked(lockFile, describeForeign(holder), holder, ' If that one is gone for certain, delete the file.');

@@ -110,7 +110,7 @@ export async function removeRunRecord(runId: string): Promise<void> {
 }
 
 /** Records of all runs, whether their manager is alive or not. */
-export async function readRunRecords(): Promise<RunRecord[]> {
+async function readRunRecords(): Promise<RunRecord[]> {
   const names = await readdir(registryDirectory()).catch(() => []);
   if (names.length > 0) await ensurePrivateDirectory(registryDirectory());
   const records = await Promise.all(names.filter((name) => name.endsWith('.json')).map(readRecord));

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { HttpClient } from '../http/index.ts';
-import { abandonState, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
+import { abandonState, lockLife, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
-import { startGuard, type Guard } from '../process/guard.ts';
+import { startGuard, type Guard, type GuardTask } from '../process/guard.ts';
 import { showLife, type LifeSign } from '../process/life.ts';
 import { processOrigin } from '../process/origin.ts';
 import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
@@ -71,6 +72,8 @@ export async function beginRun(state: StateDirectory, directory: string): Promis
     await registerRun(run, { url: '', version: '', directory, serverPid: 0 });
     run.life = await showLife(runLife(runId));
     await makeDirectories(state.layout);
+    // A guard that removed the lock of a dead manager may have let another one in meanwhile.
+    await lock.retake();
     return run;
   } catch (error) {
     await endRun(run).catch(() => undefined);
@@ -87,12 +90,13 @@ async function lockOrAbandon(state: StateDirectory, runId: string): Promise<Stat
   }
 }
 
-function guardTask({ layout, temporary }: StateDirectory, runId: string) {
+function guardTask({ layout, temporary }: StateDirectory, runId: string): GuardTask {
+  const life = lockLife(layout.lockFile, runId);
   return {
     runId,
     ...(temporary && { temporaryState: layout.root }),
     lockFile: layout.lockFile,
-    files: runFiles(runId),
+    files: [join(life.directory, life.name), ...runFiles(runId)],
     directories: runDirectories(runId),
   };
 }

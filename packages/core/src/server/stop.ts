@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { deleteState } from '../isolation/index.ts';
+import { deleteState, holderOf } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { removeRunRecord } from '../process/registry.ts';
 import { runMark, serverMark, sweepProcesses, type MarkedProcess } from '../process/table.ts';
@@ -87,9 +87,12 @@ async function takenPort(incarnations: readonly Incarnation[]): Promise<number |
 
 async function removeEvidence({ state, lock, life, runId }: Run): Promise<boolean> {
   try {
-    const deleted = state.temporary && (await deleteState(state.layout.root));
+    const holder = await holderOf(state.layout.lockFile);
+    // Of several starts at once another one may have got the directory.
+    const ours = holder === undefined || holder === runId;
+    const deleted = ours && state.temporary && (await deleteState(state.layout.root));
     // opencode leaves files there that its next start does not use again.
-    if (!state.temporary) await rm(state.layout.tmp, { recursive: true, force: true });
+    if (ours && !state.temporary) await rm(state.layout.tmp, { recursive: true, force: true });
     await lock.release();
     await life?.close();
     await removeRunRecord(runId);
