@@ -1,7 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectNoProcess, guardsOf, openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { expectNoProcess, killWithGuard, openBench, type Bench, type Record_ } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -30,8 +30,7 @@ test.runIf(process.platform === 'linux')(
   async () => {
     await using serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
     const launch = await serve.record('launch');
-    for (const pid of await guardsOf(serve.pid)) process.kill(pid, 'SIGKILL');
-    serve.signal('SIGKILL');
+    await killWithGuard(serve);
     expect(await serve.exit).toBe('SIGKILL');
 
     await using finds = bench.start(['doctor', '--json']);
@@ -61,6 +60,35 @@ test.runIf(process.platform === 'linux')(
     await bench.expectNothingLeft();
   },
 );
+
+test.runIf(process.platform === 'linux')('ocm doctor --reap says whose what another machine left is, and leaves it alone', async () => {
+  const registry = join(String(bench.env['TMPDIR']), `opencode-manager-${process.getuid!()}`);
+  const stateDir = join(bench.root, 'elsewhere');
+  const origin = { bootId: '0123456789', pidNamespace: 'pid:[1]', hostname: 'neighbour' };
+  const record = {
+    runId: 'r1',
+    managerPid: 7,
+    managerStartTime: '1',
+    origin,
+    stateDir,
+    temporaryState: true,
+    url: '',
+    startedAt: '2026-01-01',
+  };
+  await mkdir(stateDir);
+  await mkdir(registry, { mode: 0o700 });
+  await writeFile(join(registry, 'r1.json'), JSON.stringify(record));
+  await using doctor = bench.start(['doctor', '--reap', '--json', '--binary', '/nowhere/opencode']);
+  expect(await doctor.exit).toBe(5);
+  expect(doctor.records.find(({ name }) => name === 'elsewhere')).toMatchObject({
+    status: 'note',
+    detail: `process 7 of another container or machine (host neighbour, pid:[1], boot 01234567) owns ${stateDir}; left alone, since it may be alive there`,
+  });
+  expect(statuses(doctor.records)).toMatchObject({ managers: 'ok', leftovers: 'ok' });
+  expect(await readdir(registry)).toEqual(['r1.json']);
+  expect(await readdir(bench.root)).toContain('elsewhere');
+  await rm(registry, { recursive: true });
+});
 
 test('ocm model serves a script until a signal, and tells how to use it', async () => {
   const script = join(bench.root, 'script.jsonc');

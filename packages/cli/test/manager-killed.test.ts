@@ -1,6 +1,6 @@
 import { findMarkedProcesses } from '@opencode-manager/core';
 import { expect, test, vi } from 'vitest';
-import { expectNoProcess, guardsOf, openBench, type Bench } from './support/ocm.ts';
+import { expectNoProcess, killWithGuard, openBench, type Bench } from './support/ocm.ts';
 
 /** A tool that leads a session of its own and hears no TERM: neither the server's end nor a group kill reaches it. */
 const stubborn = { name: 'bash', arguments: { command: `setsid bash -c 'trap "" TERM; sleep 300' & sleep 300`, description: 'Sleep' } };
@@ -39,8 +39,7 @@ test.runIf(process.platform === 'linux')('a manager that is killed with twenty t
   bench.model.reset();
   const second = await startTwenty(bench, base);
   await using _second = second.run;
-  for (const pid of await guardsOf(second.run.pid)) process.kill(pid, 'SIGKILL');
-  second.run.signal('SIGKILL');
+  await killWithGuard(second.run);
   expect(await second.run.exit).toBe('SIGKILL');
   expect((await findMarkedProcesses(second.runId)).length).toBeGreaterThanOrEqual(1 + 4 * 3);
 

@@ -1,5 +1,6 @@
 export {
   errorCatalogue,
+  isInfrastructureFault,
   isManagerError,
   OpencodeManagerError,
   toManagerError,
@@ -51,7 +52,10 @@ export {
 export { parsePermissionPolicy, permissionPolicyInCode, permissionPolicySchema } from './policy/schema.ts';
 export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
-export { listRuns, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
+export { listForeignRuns, listRuns, managerOf, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
+export { describeForeign, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';
+export { userHome } from './process/user.ts';
+export { memoryBudget, readMemoryLimit, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
 export { explainFullDisk, usersOwnDirectories } from './isolation/index.ts';
 export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';

@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findLeftovers, processStartTime, reapLeftovers } from '../src/index.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findLeftovers, listForeignRuns, processStartTime, reapLeftovers } from '../src/index.ts';
+import { processOrigin } from '../src/process/origin.ts';
 import { writeRunRecord, type RunRecord } from '../src/process/registry.ts';
 import { privateRoot } from './support/private-root.ts';
 
@@ -77,4 +79,36 @@ test('a manager that is alive keeps what is its own', async () => {
   expect(await findLeftovers()).toEqual([]);
   expect(await isAlive(own)).toBe(true);
   expect(existsSync(stateDir)).toBe(true);
+});
+
+describe.runIf(process.platform === 'linux')('a record of a manager that is not of this place', () => {
+  const here = async () => (await processOrigin())!;
+
+  test.each([
+    ['of another machine', 'foreign', async () => ({ ...(await here()), bootId: 'another', hostname: 'another' })],
+    ['of another container of this machine that says nothing', 'foreign', async () => ({ ...(await here()), pidNamespace: 'pid:[1]' })],
+    ['of this machine before it was started anew', 'gone', async () => ({ ...(await here()), bootId: 'another', hostname: hostname() })],
+    ['of this place, under a pid that another process has now', 'gone', here],
+  ] as const)('%s is %s', async (_whose, standing, origin) => {
+    const { runId, stateDir } = await record({ managerPid: process.pid, origin: await origin() });
+    const left = await bystander(runId);
+    const found = await findLeftovers();
+    const reaped = await reapLeftovers(found);
+    const foreign = standing === 'foreign';
+    expect({ found: found.length, reaped, foreign: (await listForeignRuns()).map(({ runId: id }) => id) }).toEqual({
+      found: foreign ? 0 : 1,
+      reaped: foreign ? { processes: 0, directories: 0 } : { processes: 1, directories: 1 },
+      foreign: foreign ? [runId] : [],
+    });
+    expect([await isAlive(left), existsSync(stateDir)]).toEqual([foreign, foreign]);
+  });
+});
+
+test('state that another run has taken since is left to it', async () => {
+  const { runId, stateDir } = await record({});
+  await writeFile(join(stateDir, 'opencode-manager-state.json'), '{"product":"opencode-manager","layout":1}');
+  await writeFile(join(stateDir, 'manager.lock'), JSON.stringify({ pid: process.pid, startTime: '1', runId: 'successor' }));
+  expect(await reapLeftovers(await findLeftovers())).toEqual({ processes: 0, directories: 0 });
+  expect(existsSync(join(stateDir, 'manager.lock'))).toBe(true);
+  expect((await findLeftovers()).map(({ record: { runId: id } }) => id)).not.toContain(runId);
 });

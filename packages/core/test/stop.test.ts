@@ -135,6 +135,8 @@ describe('the end of a manager', () => {
     expect((await stat(registryDirectory())).mode & 0o777).toBe(0o700);
     await vi.waitFor(async () => expect(await sleepsOf(manager.runId)).toBe(2), { timeout: 30_000, interval: 100 });
     const { stdout } = await execa('pgrep', ['-f', `opencode-manager-guard OPENCODE_MANAGER_RUN_ID ${manager.runId}`]);
+    // Stopped, it cannot start another guard in time.
+    manager.child.kill('SIGSTOP');
     process.kill(Number(stdout.trim()), 'SIGKILL');
     manager.child.kill('SIGKILL');
     await manager.child;

@@ -1,9 +1,12 @@
 import {
+  describeForeign,
   findBinary,
   findLeftovers,
   isManagerError,
   launchServer,
+  listForeignRuns,
   listRuns,
+  managerOf,
   reapLeftovers,
   supportedVersions,
   toManagerError,
@@ -134,6 +137,15 @@ async function* leftovers(reap: boolean): AsyncGenerator<Finding> {
   const pids = runs.map(({ managerPid }) => managerPid).join(', ');
   yield { name: 'managers', status: 'ok', detail: runs.length === 0 ? 'none is running' : `${runs.length} running: ${pids}` };
   yield await leftoverFinding(await findLeftovers(), reap);
+  yield* foreignFindings();
+}
+
+/** Whose the records are that nothing is done about: pids of other containers and machines cannot be looked up here. */
+async function* foreignFindings(): AsyncGenerator<Finding> {
+  for (const record of await listForeignRuns()) {
+    const detail = `${describeForeign(managerOf(record))} owns ${record.stateDir}; left alone, since it may be alive there`;
+    yield { name: 'elsewhere', status: 'note', detail };
+  }
 }
 
 async function leftoverFinding(found: readonly Leftover[], reap: boolean): Promise<Finding> {
@@ -145,7 +157,11 @@ async function leftoverFinding(found: readonly Leftover[], reap: boolean): Promi
   if (!reap) return { name, status: 'failed', detail: `${what}. Remove it with: ocm doctor --reap` };
   const done = await reapLeftovers(found);
   const ended = plural(done.processes, 'process', 'processes');
-  return { name, status: 'ok', detail: `${what}; ended ${ended}, removed ${plural(done.directories, 'directory', 'directories')}` };
+  const did = `${what}; ended ${ended}, removed ${plural(done.directories, 'directory', 'directories')}`;
+  const still = await findLeftovers();
+  if (still.length === 0) return { name, status: 'ok', detail: did };
+  const pids = still.flatMap((leftover) => leftover.processes.map(({ pid }) => pid)).join(', ');
+  return { name, status: 'failed', detail: `${did}; these could not be ended: ${pids}` };
 }
 
 /** The value, or what to say of the error. */

@@ -135,8 +135,15 @@ export async function allArguments(): Promise<string> {
   return lines.join('\n');
 }
 
+/** Kills a manager together with its guard: stopped, it cannot start another one in time. */
+export async function killWithGuard(manager: Running): Promise<void> {
+  manager.signal('SIGSTOP');
+  for (const pid of await guardsOf(manager.pid)) process.kill(pid, 'SIGKILL');
+  manager.signal('SIGKILL');
+}
+
 /** The guard of a manager: a child of it that leads a session of its own and carries no mark. */
-export async function guardsOf(managerPid: number): Promise<number[]> {
+async function guardsOf(managerPid: number): Promise<number[]> {
   const children = (await readFile(`/proc/${managerPid}/task/${managerPid}/children`, 'utf8')).trim().split(' ').map(Number);
   const named = await Promise.all(children.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const));
   const guards = named.filter(([, command]) => command.includes('opencode-manager-guard')).map(([pid]) => pid);

@@ -1,6 +1,6 @@
 export { serverConfigJsonSchema } from './json-schema.ts';
 export { serverConfigSchema, type ServerConfig } from './schema.ts';
-export { parseServerConfig, realDirectory, resolveConfig, type ResolvedConfig } from './resolve.ts';
+export { absolute, parseServerConfig, realDirectory, resolveConfig, type ResolvedConfig } from './resolve.ts';
 export {
   effectiveConfig,
   parseJsonc,

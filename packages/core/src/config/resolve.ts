@@ -1,8 +1,8 @@
 import { realpathSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
-import { OpencodeManagerError } from '../errors/index.ts';
+import { currentDirectoryGone, OpencodeManagerError } from '../errors/index.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
@@ -26,7 +26,7 @@ export function resolveConfig(config: ServerConfig): ResolvedConfig {
   return {
     ...parsed,
     ...(signal && { signal }),
-    directory: realDirectory(parsed.directory ?? process.cwd(), 'directory'),
+    directory: realDirectory(parsed.directory ?? currentDirectory('directory'), 'directory'),
     hostname: parsed.hostname ?? '127.0.0.1',
     port: parsed.port ?? 0,
     profile: parsed.profile ?? 'batch',
@@ -62,18 +62,32 @@ function unknownKey(key: string): OpencodeManagerError {
 
 function absolutePaths(parsed: z.output<typeof serverConfigSchema>): Partial<ResolvedConfig> {
   return {
-    ...(parsed.stateDir !== undefined && { stateDir: resolve(parsed.stateDir) }),
-    ...(parsed.binary !== undefined && { binary: resolve(parsed.binary) }),
-    ...(parsed.authFile !== undefined && { authFile: resolve(parsed.authFile) }),
-    ...(parsed.opencodeConfigDir !== undefined && { opencodeConfigDir: resolve(parsed.opencodeConfigDir) }),
-    ...(typeof parsed.opencodeConfig === 'string' && { opencodeConfig: resolve(parsed.opencodeConfig) }),
+    ...(parsed.stateDir !== undefined && { stateDir: absolute(parsed.stateDir, 'stateDir') }),
+    ...(parsed.binary !== undefined && { binary: absolute(parsed.binary, 'binary') }),
+    ...(parsed.authFile !== undefined && { authFile: absolute(parsed.authFile, 'authFile') }),
+    ...(parsed.opencodeConfigDir !== undefined && { opencodeConfigDir: absolute(parsed.opencodeConfigDir, 'opencodeConfigDir') }),
+    ...(typeof parsed.opencodeConfig === 'string' && { opencodeConfig: absolute(parsed.opencodeConfig, 'opencodeConfig') }),
   };
+}
+
+/** An absolute path; a relative one counts from the current directory. @throws `DIRECTORY_MISSING` when that one was removed */
+export function absolute(path: string, option: string): string {
+  return isAbsolute(path) ? resolve(path) : resolve(currentDirectory(option), path);
+}
+
+/** @throws `DIRECTORY_MISSING` when somebody has removed the current directory under this process */
+function currentDirectory(option: string): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw currentDirectoryGone(error, option) ?? error;
+  }
 }
 
 /** The real path of an existing directory. @throws `DIRECTORY_MISSING` naming the option */
 export function realDirectory(path: string, option: string): string {
   try {
-    const real = realpathSync.native(path);
+    const real = realpathSync.native(absolute(path, option));
     if (statSync(real).isDirectory()) return real;
     throw new OpencodeManagerError('DIRECTORY_MISSING', `${option}: ${path} is not a directory.`, { details: { option, path } });
   } catch (error) {

@@ -17,7 +17,7 @@ export const serverConfigSchema = z
     stateDir: absolutePath
       .optional()
       .describe(
-        "Holds the server's home, XDG directories, configuration, credentials and database. Default: a new private one in the system's temporary directory.",
+        "Holds the server's home, XDG directories, configuration, credentials and database. A new or empty directory outside the workspace, or one that a manager made: anything else is refused untouched. Default: a new private one in the system's temporary directory.",
       ),
     deleteStateOnExit: z
       .boolean()

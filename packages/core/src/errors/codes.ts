@@ -24,11 +24,16 @@ export const errorCatalogue = {
     remedy: 'Use API keys, or set allowOAuth when this copy may become the only one in use.',
   },
   STATE_DIRECTORY_UNSAFE: {
-    meaning: 'The state directory lies inside a directory that belongs to the user or to their own opencode, or others may write it.',
+    meaning:
+      'The state directory is no private directory: it lies inside a directory of the user, of their own opencode or of the workspace, others may write it, or it is a file.',
     remedy: 'Name a private directory elsewhere, or leave stateDir unset.',
   },
+  STATE_DIRECTORY_FOREIGN: {
+    meaning: 'The directory holds something, and no manager has marked it as its state directory; it was left untouched.',
+    remedy: 'Name a new or an empty directory.',
+  },
   STATE_DIRECTORY_LOCKED: {
-    meaning: 'Another manager runs on this state directory.',
+    meaning: 'Another manager runs on this state directory, in this container or in another one.',
     remedy: 'Stop that manager, or use another state directory.',
   },
   STATE_DIRECTORY_UNWRITABLE: {
@@ -38,6 +43,14 @@ export const errorCatalogue = {
   STATE_DIRECTORY_FULL: {
     meaning: 'The file system that holds the state directory is full, so the server cannot start or cannot work.',
     remedy: 'Free some space there, or name a state directory elsewhere.',
+  },
+  RESOURCES_EXHAUSTED: {
+    meaning: 'The system gave no more file descriptors, processes or memory.',
+    remedy: 'Raise the limit that the message names (ulimit, the limits of the container), or run less at once.',
+  },
+  SHELL_MISSING: {
+    meaning: 'No POSIX shell was found; one cleans up after a manager that is killed.',
+    remedy: 'Put a directory that has sh on PATH.',
   },
   WORKSPACE_UNTRUSTED: {
     meaning: 'The workspace carries opencode plugins, which would run as code inside the server.',

@@ -1,4 +1,4 @@
-import { errorCatalogue, type ErrorCode } from './codes.ts';
+import type { ErrorCode } from './codes.ts';
 
 /** Facts that travel with an error; plain JSON, never a secret. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
@@ -79,11 +79,4 @@ function restoreCause(cause: NonNullable<SerializedError['cause']>): Error {
 /** True when `error` is one of ours (and, when given, carries that code). */
 export function isManagerError(error: unknown, code?: ErrorCode): error is OpencodeManagerError {
   return error instanceof OpencodeManagerError && (code === undefined || error.code === code);
-}
-
-/** Any thrown value as one of ours; unknown ones become `INTERNAL` with the original as cause. */
-export function toManagerError(error: unknown): OpencodeManagerError {
-  if (error instanceof OpencodeManagerError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError('INTERNAL', `${errorCatalogue.INTERNAL.meaning} (${message})`, { cause: error });
 }

@@ -1,2 +1,4 @@
 export { errorCatalogue, type ErrorCode } from './codes.ts';
-export { isManagerError, OpencodeManagerError, toManagerError, type ErrorDetails, type SerializedError } from './error.ts';
+export { isManagerError, OpencodeManagerError, type ErrorDetails, type SerializedError } from './error.ts';
+export { exhaustionOf, isInfrastructureFault, systemFaultOf } from './infrastructure.ts';
+export { currentDirectoryGone, toManagerError } from './to-manager-error.ts';

@@ -1,7 +1,7 @@
 import { delimiter, dirname } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { findOnPath } from '../process/find-on-path.ts';
+import { findOnPath, findShell } from '../process/find-on-path.ts';
 import { runMarkerVariable, serverMarkerVariable } from '../process/table.ts';
 import { engineAllocator } from './engine-allocator.ts';
 import type { StateLayout } from './state-directory.ts';
@@ -67,9 +67,10 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     ...input.referencedVariables,
     ...(config.passProviderKeys ? providerKeyVariables : []),
   ];
+  const path = config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
   return {
     LANG: 'C.UTF-8',
-    SHELL: '/bin/bash',
+    SHELL: (await findShell(['bash', 'sh'], path)) ?? '/bin/sh',
     ...pick(
       source,
       passed.filter((name) => !reserved.test(name)),
@@ -84,7 +85,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     TMPDIR: layout.tmp,
     ...opencodeSwitches(input),
     ...(await engineAllocator()),
-    ...(await searchVariables(config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')),
+    ...(await searchVariables(path)),
     npm_config_offline: 'true',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: layout.gitConfigFile,

@@ -1,8 +1,10 @@
 export { readAuthFile } from './auth-file.ts';
 export { secretsOf, serverEnvironment } from './environment.ts';
 export { explainFullDisk } from './full-disk.ts';
-export { lockStateDirectory, type StateLock } from './lock.ts';
+export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
+export { deleteState } from './mark.ts';
 export {
+  abandonState,
   copyConfigDirectory,
   makeDirectories,
   prepareStateDirectory,

@@ -1,10 +1,13 @@
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir, userInfo } from 'node:os';
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { sessionMarkerVariable } from '../process/table.ts';
+import { userHome, userId } from '../process/user.ts';
 import { engineAllocatorVariable } from './engine-allocator.ts';
+import { explainFullDisk } from './full-disk.ts';
+import { markName, recognise, writeMark } from './mark.ts';
 
 /** Every place in a state directory that something else knows of. */
 export interface StateLayout {
@@ -31,6 +34,8 @@ export interface StateDirectory {
   readonly layout: StateLayout;
   /** True when it goes with the server. */
   readonly temporary: boolean;
+  /** What stood there before this start. */
+  readonly was: 'missing' | 'empty' | 'ours';
 }
 
 function layoutOf(root: string): StateLayout {
@@ -56,51 +61,95 @@ function layoutOf(root: string): StateLayout {
 }
 
 /**
- * Makes (or takes) the private directory, all of it closed to others.
- * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_UNWRITABLE`
+ * Makes (or takes) the private directory and marks it as ours. What holds something and is not ours stays untouched.
+ * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`
  */
-export async function prepareStateDirectory({
-  stateDir,
-  deleteStateOnExit,
-}: Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit'>): Promise<StateDirectory> {
+export async function prepareStateDirectory({ stateDir, deleteStateOnExit, directory }: StateOptions): Promise<StateDirectory> {
+  let found: FoundDirectory | undefined;
   try {
-    const root = await realpath(
-      stateDir === undefined ? await mkdtemp(join(tmpdir(), 'opencode-manager-state-')) : await namedDirectory(stateDir),
-    );
-    const layout = layoutOf(root);
-    await makeDirectories(layout);
-    return { layout, temporary: deleteStateOnExit ?? stateDir === undefined };
+    found = stateDir === undefined ? await temporaryDirectory() : await namedDirectory(stateDir, directory);
+    if (found.was !== 'ours') await writeMark(found.root);
+    return { layout: layoutOf(found.root), temporary: deleteStateOnExit ?? stateDir === undefined, was: found.was };
   } catch (error) {
-    if (error instanceof OpencodeManagerError) throw error;
-    throw new OpencodeManagerError(
-      'STATE_DIRECTORY_UNWRITABLE',
-      `stateDir: ${stateDir ?? tmpdir()} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions and free space, or name another.`,
-      {
-        details: { stateDir },
-        cause: error,
-      },
-    );
+    if (found) await abandon(found.root, found.was);
+    throw await unusable(error, stateDir ?? tmpdir(), found?.root);
   }
+}
+
+type StateOptions = Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit' | 'directory'>;
+
+interface FoundDirectory {
+  readonly root: string;
+  readonly was: StateDirectory['was'];
+}
+
+async function temporaryDirectory(): Promise<FoundDirectory> {
+  return { root: await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-state-'))), was: 'missing' };
+}
+
+/** Leaves a directory as it was found by a start that came no further than its mark. */
+export function abandonState({ layout, was }: StateDirectory): Promise<void> {
+  return abandon(layout.root, was);
+}
+
+async function abandon(root: string, was: StateDirectory['was']): Promise<void> {
+  if (was === 'missing') await rm(root, { recursive: true, force: true }).catch(() => undefined);
+  if (was === 'empty') await rm(join(root, markName), { force: true }).catch(() => undefined);
+}
+
+async function unusable(error: unknown, stateDir: string, root: string | undefined): Promise<unknown> {
+  const explained = await explainFullDisk(error, root ?? stateDir);
+  if (explained instanceof OpencodeManagerError) return explained;
+  return new OpencodeManagerError(
+    'STATE_DIRECTORY_UNWRITABLE',
+    `stateDir: ${stateDir} cannot be written (${(error as NodeJS.ErrnoException).code}). Check its permissions and free space, or name another.`,
+    { details: { stateDir }, cause: error },
+  );
 }
 
 /** Makes what is missing: at the first start, and when somebody has removed it under a server that is started again. */
 export async function makeDirectories(layout: StateLayout): Promise<void> {
-  const { home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile } = layout;
+  const { root, home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile } = layout;
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  await writeMark(root);
   for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile)]) {
     await mkdir(path, { recursive: true, mode: 0o700 });
   }
 }
 
-async function namedDirectory(path: string): Promise<string> {
-  refuseUsersOwn(await realpathOfNearest(path));
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  const found = await stat(path);
+async function namedDirectory(path: string, workspace: string): Promise<FoundDirectory> {
+  const real = await realpathOfNearest(path);
+  await refuseUsersOwn(real);
+  refuseWorkspace(real, workspace);
+  const was = await stateOf(path);
+  if (was === 'missing') await mkdir(path, { recursive: true, mode: 0o700 });
+  else await chmod(path, 0o700);
+  return { root: await realpath(path), was };
+}
+
+/** What stands at a path; nothing is changed. @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN` */
+async function stateOf(path: string): Promise<StateDirectory['was']> {
+  const entry = await lstat(path).catch(unlessMissing);
+  if (entry === undefined) return 'missing';
+  if (entry.isSymbolicLink() && entry.uid !== userId() && entry.uid !== 0) throw unsafe(path, "is another user's link");
+  const found = await stat(path).catch(unlessMissing);
+  if (found === undefined) throw unsafe(path, 'is a link to nothing');
   if (!found.isDirectory()) throw unsafe(path, 'is not a directory');
-  if (found.uid !== userInfo().uid) throw unsafe(path, 'belongs to another user');
-  // A directory that was just made, or that others may only read, is closed; one that others may write was never safe.
-  if ((found.mode & 0o022) !== 0 && (await readdir(path)).length > 0) throw unsafe(path, 'may be written by others');
-  await chmod(path, 0o700);
-  return path;
+  if (found.uid !== userId()) throw unsafe(path, 'belongs to another user');
+  const recognised = await recognise(path);
+  // A directory that others may only read is closed; one that others may write was never safe.
+  if ((found.mode & 0o022) !== 0 && recognised !== 'empty') throw unsafe(path, 'may be written by others');
+  if (typeof recognised === 'string') return recognised;
+  throw new OpencodeManagerError(
+    'STATE_DIRECTORY_FOREIGN',
+    `stateDir: ${path} is not a state directory of a manager (${recognised.foreign}). Nothing in it was changed. Name a new or an empty directory.`,
+    { details: { stateDir: path, found: recognised.foreign } },
+  );
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+  return undefined;
 }
 
 /** The real path of what exists of a path, with the rest appended. */
@@ -115,22 +164,35 @@ async function realpathOfNearest(path: string): Promise<string> {
 }
 
 /** The user's own configuration, data, cache and state directories; a state directory inside one would mix with them. */
-export function usersOwnDirectories(environment: NodeJS.ProcessEnv = process.env, home = homedir()): string[] {
-  const xdg = (name: string, fallback: string) => environment[name] ?? join(home, fallback);
+export function usersOwnDirectories(environment: NodeJS.ProcessEnv = process.env, home = userHome()): string[] {
+  const below = (...names: string[]) => (home === undefined ? [] : [join(home, ...names)]);
+  const xdg = (name: string, ...fallback: string[]) => (environment[name] ? [environment[name]] : below(...fallback));
   return [
-    xdg('XDG_CONFIG_HOME', '.config'),
-    xdg('XDG_DATA_HOME', join('.local', 'share')),
-    xdg('XDG_CACHE_HOME', '.cache'),
-    xdg('XDG_STATE_HOME', join('.local', 'state')),
-    join(home, '.opencode'),
-    join(home, 'Library'),
+    ...xdg('XDG_CONFIG_HOME', '.config'),
+    ...xdg('XDG_DATA_HOME', '.local', 'share'),
+    ...xdg('XDG_CACHE_HOME', '.cache'),
+    ...xdg('XDG_STATE_HOME', '.local', 'state'),
+    ...below('.opencode'),
+    ...below('Library'),
   ];
 }
 
-function refuseUsersOwn(path: string): void {
-  if (path === homedir()) throw unsafe(path, 'is your home directory');
-  const own = usersOwnDirectories().find((directory) => path === directory || path.startsWith(directory + sep));
-  if (own !== undefined) throw unsafe(path, `lies inside ${own}, which belongs to you and your own programs`);
+async function refuseUsersOwn(path: string): Promise<void> {
+  const home = userHome();
+  if (home !== undefined && path === (await realpathOfNearest(home))) throw unsafe(path, 'is your home directory');
+  for (const own of usersOwnDirectories()) {
+    if (isInside(path, await realpathOfNearest(own))) throw unsafe(path, `lies inside ${own}, which belongs to you and your own programs`);
+  }
+}
+
+/** Agents read and change the workspace, commit it and clean it up; what is deleted with the state would take it along. */
+function refuseWorkspace(path: string, workspace: string): void {
+  if (isInside(workspace, path)) throw unsafe(path, path === workspace ? 'is the workspace' : `holds the workspace ${workspace}`);
+  if (workspace !== sep && isInside(path, workspace)) throw unsafe(path, `lies inside the workspace ${workspace}, where agents work`);
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith(sep) ? directory : directory + sep);
 }
 
 function unsafe(path: string, why: string): OpencodeManagerError {
@@ -213,14 +275,17 @@ export async function writeServerFiles(
 ): Promise<void> {
   const plugins = join(layout.opencodeConfig, 'plugin');
   await mkdir(plugins, { recursive: true, mode: 0o700 });
-  await Promise.all([
-    writeFile(join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin, { mode: 0o600 }),
-    writeFile(layout.configFile, JSON.stringify(config, null, 2), { mode: 0o600 }),
-    writeFile(layout.gitConfigFile, gitConfig(workspace), { mode: 0o600 }),
-    writeFile(layout.noModelsFile, '{}', { mode: 0o600 }),
-    declareInstalled(layout.opencodeConfig),
-    auth === undefined ? rm(layout.authFile, { force: true }) : writeFile(layout.authFile, auth, { mode: 0o600 }),
-  ]);
+  const files = [
+    [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin],
+    [layout.configFile, JSON.stringify(config, null, 2)],
+    [layout.gitConfigFile, gitConfig(workspace)],
+    [layout.noModelsFile, '{}'],
+  ] as const;
+  // One after the other: what fails leaves nothing under way behind.
+  for (const [path, text] of files) await writeFile(path, text, { mode: 0o600 });
+  await declareInstalled(layout.opencodeConfig);
+  if (auth === undefined) await rm(layout.authFile, { force: true });
+  else await writeFile(layout.authFile, auth, { mode: 0o600 });
 }
 
 /**

@@ -18,3 +18,15 @@ export async function isExecutableFile(path: string): Promise<boolean> {
     return false;
   }
 }
+
+/** Where a shell stands when PATH says nothing: NixOS has its programs in the last of them, and no /bin/bash. */
+const shellDirectories = ['/bin', '/usr/bin', '/run/current-system/sw/bin'];
+
+/** The first of these shells that the machine has, on PATH or at the usual places. */
+export async function findShell(names: readonly string[], path = process.env['PATH'] ?? ''): Promise<string | undefined> {
+  for (const name of names) {
+    const found = await findOnPath(name, [path, ...shellDirectories].join(delimiter));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

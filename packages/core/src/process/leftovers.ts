@@ -1,6 +1,8 @@
-import { rm } from 'node:fs/promises';
-import { readRunRecords, removeRunRecord, type RunRecord } from './registry.ts';
-import { findMarkedProcesses, isSameProcess, runMark, sweepProcesses, type MarkedProcess } from './table.ts';
+import { join } from 'node:path';
+import { holderOf } from '../isolation/lock.ts';
+import { deleteState } from '../isolation/mark.ts';
+import { removeRunRecord, runsThatAre, standingOfRun, type RunRecord } from './registry.ts';
+import { findMarkedProcesses, runMark, sweepProcesses, type MarkedProcess } from './table.ts';
 
 /** What a manager that is gone left behind. */
 export interface Leftover {
@@ -9,30 +11,36 @@ export interface Leftover {
 }
 
 /**
- * Runs whose manager is gone. A process counts as left behind only when its environment carries the run's marker, so a
- * recycled pid is never taken for one.
+ * Runs whose manager is gone for certain; those of other containers and machines are left alone. A process counts as left behind only
+ * when its environment carries the run's marker, so a recycled pid is never taken for one.
  */
 export async function findLeftovers(): Promise<Leftover[]> {
-  const leftovers: Leftover[] = [];
-  for (const record of await readRunRecords()) {
-    if (await isSameProcess(record.managerPid, record.managerStartTime)) continue;
-    leftovers.push({ record, processes: await findMarkedProcesses(record.runId) });
-  }
-  return leftovers;
+  const records = await runsThatAre('gone');
+  return Promise.all(records.map(async (record) => ({ record, processes: await findMarkedProcesses(record.runId) })));
 }
 
-/** Ends the processes of leftovers, removes temporary state and records; resolves with what was done. */
+/**
+ * Ends the processes of leftovers, removes temporary state and records; resolves with what was done. What cannot be ended keeps its state
+ * and its record.
+ */
 export async function reapLeftovers(leftovers: readonly Leftover[]): Promise<{ readonly processes: number; readonly directories: number }> {
   let processes = 0;
   let directories = 0;
   for (const { record } of leftovers) {
-    if (await isSameProcess(record.managerPid, record.managerStartTime)) continue;
-    processes += (await sweepProcesses(runMark(record.runId), 2000)).swept;
-    if (record.temporaryState) {
-      await rm(record.stateDir, { recursive: true, force: true, maxRetries: 3 });
-      directories += 1;
-    }
+    if ((await standingOfRun(record)) !== 'gone') continue;
+    const { swept, left } = await sweepProcesses(runMark(record.runId), 2000);
+    processes += swept;
+    if (left.length > 0) continue;
+    if (await deleteLeftState(record)) directories += 1;
     await removeRunRecord(record.runId);
   }
   return { processes, directories };
+}
+
+async function deleteLeftState({ temporaryState, stateDir, runId }: RunRecord): Promise<boolean> {
+  if (!temporaryState) return false;
+  const holder = await holderOf(join(stateDir, 'manager.lock'));
+  // Another run has taken the directory since.
+  if (holder !== undefined && holder !== runId) return false;
+  return deleteState(stateDir);
 }

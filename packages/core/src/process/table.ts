@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import { systemFaultOf } from '../errors/index.ts';
 
 /** Variable that every process which descends from one of our servers carries. */
 export const runMarkerVariable = 'OPENCODE_MANAGER_RUN_ID';
@@ -28,7 +29,7 @@ export interface MarkedProcess {
  */
 export async function processStartTime(pid: number): Promise<string | undefined> {
   if (process.platform !== 'linux') return (await ps(['-o', 'lstart=', '-p', String(pid)])).trim() || undefined;
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(unlessOutOfDescriptors);
   // The second field is the command in brackets and may hold spaces and brackets itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z') return undefined;
@@ -50,17 +51,40 @@ export function findMarkedProcesses(runId: string): Promise<MarkedProcess[]> {
 
 async function findProcesses(mark: Mark): Promise<MarkedProcess[]> {
   if (process.platform !== 'linux') return findMarkedByPs(mark);
+  // Where descriptors are short, one at a time may still do.
+  return searchProc(mark, readersOfProc).catch(() => searchProc(mark, 1));
+}
+
+/** Files that are open at once while all processes are looked at: a crowded machine has thousands, and its limit may be 64. */
+const readersOfProc = 8;
+
+async function searchProc(mark: Mark, readers: number): Promise<MarkedProcess[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => readMarked(pid, mark)));
-  return found.filter((entry) => entry !== undefined);
+  const found: MarkedProcess[] = [];
+  const readOn = async () => {
+    for (let pid = pids.pop(); pid !== undefined; pid = pids.pop()) {
+      const entry = await readMarked(pid, mark);
+      if (entry) found.push(entry);
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: readers }, readOn));
+  const failure = ends.find((end) => end.status === 'rejected');
+  if (failure) throw failure.reason;
+  return found.toSorted((a, b) => a.pid - b.pid);
 }
 
 async function readMarked(pid: string, mark: Mark): Promise<MarkedProcess | undefined> {
-  const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+  const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(unlessOutOfDescriptors);
   const entries = environment.split('\0');
   if (!mark.every((entry) => entries.includes(entry))) return undefined;
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim() };
+}
+
+/** A process that is gone, or is another user's, reads as nothing. One that merely could not be looked at must not: it would be taken for gone. */
+function unlessOutOfDescriptors(error: NodeJS.ErrnoException): string {
+  if (systemFaultOf(error) !== undefined) throw error;
+  return '';
 }
 
 async function findMarkedByPs(mark: Mark): Promise<MarkedProcess[]> {
@@ -83,9 +107,13 @@ export async function sweepProcesses(mark: Mark, deadlineMs: number): Promise<{ 
   const seen = new Set<number>();
   const until = Date.now() + deadlineMs;
   for (;;) {
-    const left = await findProcesses(mark);
-    if (left.length === 0 || Date.now() > until) return { swept: seen.size, left };
-    for (const { pid } of left) {
+    const late = Date.now() > until;
+    const left = await findProcesses(mark).catch((error: unknown) => {
+      if (late) throw error;
+      return undefined;
+    });
+    if (left?.length === 0 || (left && late)) return { swept: seen.size, left };
+    for (const { pid } of left ?? []) {
       seen.add(pid);
       signalProcess(pid, 'SIGKILL');
     }
@@ -112,4 +140,18 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
       ? /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'latin1').catch(() => ''))?.[1]
       : (await ps(['-o', 'rss=', '-p', String(pid)])).trim() || undefined;
   return kib === undefined ? undefined : Number(kib) * 1024;
+}
+
+/** Whether a server of ours has as good as no file descriptor left below its limit. False where the system does not tell (macOS). */
+export async function lacksDescriptors(pid: number): Promise<boolean> {
+  try {
+    const limits = await readFile(`/proc/${pid}/limits`, 'latin1');
+    const open = await readdir(`/proc/${pid}/fd`);
+    const limit = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+    // A tool takes six for a moment; what failed for want of them has given its own back.
+    return limit !== undefined && Number(limit) - open.length < 12;
+  } catch (error) {
+    // It has the limit of this process, which has just met it.
+    return systemFaultOf(error) !== undefined;
+  }
 }

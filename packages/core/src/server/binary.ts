@@ -1,8 +1,9 @@
 import { mkdtemp, open, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { absolute } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { findOnPath, isExecutableFile } from '../process/find-on-path.ts';
 import { isMuslSystem } from '../process/musl.ts';
@@ -35,9 +36,10 @@ export async function findBinary(
 }
 
 async function locate(option: string | undefined, environment: NodeJS.ProcessEnv): Promise<Pick<BinaryInfo, 'path' | 'source'>> {
-  if (option !== undefined) return { path: await mustExist(resolve(option), 'binary'), source: 'option' };
+  if (option !== undefined) return { path: await mustExist(absolute(option, 'binary'), 'binary'), source: 'option' };
   const named = environment['OPENCODE_BIN'];
-  if (named !== undefined && named !== '') return { path: await mustExist(resolve(named), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
+  if (named !== undefined && named !== '')
+    return { path: await mustExist(absolute(named, 'OPENCODE_BIN'), 'OPENCODE_BIN'), source: 'OPENCODE_BIN' };
   const onPath = await findOnPath('opencode', environment['PATH'] ?? '');
   if (onPath !== undefined) return { path: onPath, source: 'PATH' };
   const packaged = await packagedBinary();
@@ -61,13 +63,13 @@ async function mustExist(path: string, option: string): Promise<string> {
 
 /** The platform package's binary below `opencode-ai`, resolved from this package or from the current directory. */
 async function packagedBinary(): Promise<string | undefined> {
-  for (const from of [import.meta.url, join(process.cwd(), 'index.js')]) {
+  for (const from of [() => import.meta.url, () => join(process.cwd(), 'index.js')]) {
     try {
-      const manifest = await realpath(createRequire(from).resolve('opencode-ai/package.json'));
+      const manifest = await realpath(createRequire(from()).resolve('opencode-ai/package.json'));
       const found = await platformBinaryBeside(dirname(manifest));
       if (found !== undefined) return found;
     } catch {
-      // Not installed there.
+      // Not installed there; or the current directory was removed.
     }
   }
   return undefined;

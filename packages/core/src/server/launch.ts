@@ -16,9 +16,9 @@ import type { OpencodeServer } from './types.ts';
  *
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`, `OPENCODE_CONFIG_INVALID`,
- * `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_LOCKED`,
- * `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`,
- * `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
+ * `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`, `STATE_DIRECTORY_LOCKED`,
+ * `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`, `PORT_IN_USE`,
+ * `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
  * is gone when it throws.
  *
  * @example
@@ -34,7 +34,7 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
   const state = await prepareStateDirectory(resolved);
-  const run = await beginRun(state).catch(async (error: unknown) => {
+  const run = await beginRun(state, resolved.directory).catch(async (error: unknown) => {
     throw await explainFullDisk(error, state.layout.root);
   });
   try {
@@ -42,7 +42,8 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
     return await startIncarnation(run, plan, await prepareFiles(run, plan), lifecycleOf);
   } catch (error) {
     const explained = await explainFullDisk(error, state.layout.root);
-    await endRun(run);
+    // What could not be ended is left to the guard; why there is no server is what the caller must know.
+    await endRun(run).catch(() => undefined);
     throw explained;
   }
 }

@@ -58,7 +58,7 @@ function either(callers: AbortSignal | undefined, stopped: AbortSignal): AbortSi
 }
 
 function refusalOf(run: Run, incarnation: Incarnation): string | undefined {
-  if (run.stopping) return 'This server was stopped; launch a new one.';
+  if (run.stopped) return 'This server was stopped; launch a new one.';
   if (run.replacing) return 'Another server is being started in the place of this one; wait for that.';
   if (run.newest && run.newest !== incarnation && !run.newest.process.exit()) {
     return 'Another server has taken the place of this one; use the newest handle.';

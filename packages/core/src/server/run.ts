@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { HttpClient } from '../http/index.ts';
-import { lockStateDirectory, type StateDirectory, type StateLock } from '../isolation/index.ts';
-import { startGuard, type Guard } from '../process/guard.ts';
-import { registryDirectory, runSocketPath } from '../process/registry.ts';
+import { abandonState, lockLife, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
+import { startDeadline, type Deadline } from '../process/deadline.ts';
+import { startGuard, type Guard, type GuardTask } from '../process/guard.ts';
+import { showLife, type LifeSign } from '../process/life.ts';
+import { processOrigin } from '../process/origin.ts';
+import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
+import { processStartTime } from '../process/table.ts';
 import type { ServerProcess } from './server-process.ts';
 import { stopRun } from './stop.ts';
 import type { StopReport } from './types.ts';
@@ -28,36 +33,108 @@ export interface Run {
   readonly state: StateDirectory;
   readonly lock: StateLock;
   readonly guard: Guard;
+  /** Beside its record. */
+  life: LifeSign | undefined;
   /** Incarnations that are not cleaned up. */
   readonly incarnations: Set<Incarnation>;
   /** The one that came up last: its handle speaks for the run. */
   newest: Incarnation | undefined;
   /** The start of another incarnation; a stop ends it first. */
   replacing: { readonly signal: AbortController; readonly settled: Promise<unknown> } | undefined;
+  /** Set for good with the first stop: nothing is started any more. */
+  stopped: boolean;
+  /** The stop under way, or the one that succeeded. */
   stopping: Promise<StopReport> | undefined;
 }
 
-/** Locks the state directory and starts the guard. @throws `STATE_DIRECTORY_LOCKED` */
-export async function beginRun(state: StateDirectory): Promise<Run> {
+/** All waits of a stop together, in milliseconds. */
+const stopBoundMs = 5000;
+
+/** Of these, so many at most for the end of a start that is under way. */
+const replacementMs = 700;
+
+/**
+ * Locks the state directory, starts the guard and enters the run in the ledger, before anything secret is written: whatever kills this process,
+ * its guard or the next command finds what was left.
+ * @throws `STATE_DIRECTORY_LOCKED`, `SHELL_MISSING`, `RESOURCES_EXHAUSTED`, or the system's own error; the state is as it was then
+ */
+export async function beginRun(state: StateDirectory, directory: string): Promise<Run> {
   const runId = randomUUID();
-  const lock = await lockStateDirectory(state.layout.lockFile, runId);
-  const registry = registryDirectory();
-  const guard = startGuard({
-    runId,
-    ...(state.temporary && { temporaryState: state.layout.root }),
-    files: [state.layout.lockFile, `${registry}/${runId}.json`, runSocketPath(runId)],
-    registry,
+  const lock = await lockOrAbandon(state, runId);
+  const guard = await startGuard(guardTask(state, runId)).catch(async (error: unknown) => {
+    await lock.release();
+    await abandonState(state);
+    throw error;
   });
-  return { runId, state, lock, guard, incarnations: new Set(), newest: undefined, replacing: undefined, stopping: undefined };
+  const fresh = { life: undefined, newest: undefined, replacing: undefined, stopped: false, stopping: undefined };
+  const run: Run = { runId, state, lock, guard, incarnations: new Set(), ...fresh };
+  try {
+    await registerRun(run, { url: '', version: '', directory, serverPid: 0 });
+    run.life = await showLife(runLife(runId));
+    await makeDirectories(state.layout);
+    // A guard that removed the lock of a dead manager may have let another one in meanwhile.
+    await lock.retake();
+    return run;
+  } catch (error) {
+    await endRun(run).catch(() => undefined);
+    throw error;
+  }
 }
 
-/** Ends the run and everything of it, once. @throws `SERVER_STOP_INCOMPLETE` */
+async function lockOrAbandon(state: StateDirectory, runId: string): Promise<StateLock> {
+  try {
+    return await lockStateDirectory(state.layout.lockFile, runId);
+  } catch (error) {
+    await abandonState(state);
+    throw error;
+  }
+}
+
+function guardTask({ layout, temporary }: StateDirectory, runId: string): GuardTask {
+  const life = lockLife(layout.lockFile, runId);
+  return {
+    runId,
+    ...(temporary && { temporaryState: layout.root }),
+    lockFile: layout.lockFile,
+    files: [join(life.directory, life.name), ...runFiles(runId)],
+    directories: runDirectories(runId),
+  };
+}
+
+/** Writes what others may know of a run, first when it begins and again with each server that is ready. */
+export async function registerRun(
+  run: Run,
+  server: { readonly url: string; readonly version: string; readonly directory: string; readonly serverPid: number },
+): Promise<void> {
+  await writeRunRecord({
+    runId: run.runId,
+    managerPid: process.pid,
+    managerStartTime: (await processStartTime(process.pid)) ?? '',
+    origin: await processOrigin(),
+    serverStartTime: server.serverPid === 0 ? '' : ((await processStartTime(server.serverPid)) ?? ''),
+    ...server,
+    stateDir: run.state.layout.root,
+    temporaryState: run.state.temporary,
+    startedAt: new Date().toISOString(),
+  });
+}
+
+/**
+ * Ends the run and everything of it, once; after a failure it may be tried again: lock, record, state and guard are still there then.
+ * @throws `SERVER_STOP_INCOMPLETE`
+ */
 export function endRun(run: Run): Promise<StopReport> {
-  run.stopping ??= endReplacement(run).then(() => stopRun(run));
+  run.stopped = true;
+  run.stopping ??= end(run, startDeadline(stopBoundMs)).catch((error: unknown) => {
+    run.stopping = undefined;
+    throw error;
+  });
   return run.stopping;
 }
 
-async function endReplacement({ replacing }: Run): Promise<void> {
+async function end(run: Run, deadline: Deadline): Promise<StopReport> {
+  const { replacing } = run;
   replacing?.signal.abort();
-  await replacing?.settled;
+  if (replacing) await deadline.settles(replacing.settled, replacementMs);
+  return stopRun(run, deadline);
 }

@@ -3,14 +3,12 @@ import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type Resolv
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
-import { writeRunRecord } from '../process/registry.ts';
-import { processStartTime } from '../process/table.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
 import { createOpencodeServer, type Lifecycle } from './opencode-server.ts';
 import { freePort, portInUse } from './port.ts';
-import type { Incarnation, Run } from './run.ts';
+import { registerRun, type Incarnation, type Run } from './run.ts';
 import { spawnServer, startAborted, type ServerProcess } from './server-process.ts';
 import { clearIncarnation } from './stop.ts';
 import type { OpencodeServer } from './types.ts';
@@ -151,19 +149,6 @@ async function confirm({ client, config, effective, binary, server, deadlineAtMs
     }),
     died,
   ]);
-}
-
-async function registerRun(run: Run, server: { url: string; version: string; directory: string; serverPid: number }): Promise<void> {
-  await writeRunRecord({
-    runId: run.runId,
-    managerPid: process.pid,
-    managerStartTime: (await processStartTime(process.pid)) ?? '',
-    serverStartTime: (await processStartTime(server.serverPid)) ?? '',
-    ...server,
-    stateDir: run.state.layout.root,
-    temporaryState: run.state.temporary,
-    startedAt: new Date().toISOString(),
-  });
 }
 
 /** @throws `REQUEST_ABORTED` */

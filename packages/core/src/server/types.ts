@@ -141,8 +141,8 @@ export interface OpencodeServer extends AsyncDisposable {
   endTools(sessionId: string): Promise<number>;
   /**
    * Ends the server and everything that descends from it: dispose request, SIGTERM, SIGKILL, sweep by run marker; then
-   * checks that nothing is left and the port is free, and removes the state when that was wished. Idempotent; at most
-   * 5 s. @throws `SERVER_STOP_INCOMPLETE`
+   * checks that nothing is left and the port is free, and removes the state when that was wished. Idempotent; all its waits take
+   * 5 s at most. @throws `SERVER_STOP_INCOMPLETE`; lock, record, state and guard are still there then, and it may be called again
    */
   stop(): Promise<StopReport>;
 }
