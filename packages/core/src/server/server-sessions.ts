@@ -3,6 +3,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
 import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
+import { withCleanErrors } from '../secrets/index.ts';
 import { createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
@@ -43,7 +44,7 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
     messageIds: createMessageIds(),
     snapshot: (directory, options) => snapshots.read(directory, options),
     catalogue,
-    sessionOf: (id, directory) => createSession(context, operationsOf(id, directory)),
+    sessionOf: (id, directory) => withCleanErrors(createSession(context, operationsOf(id, directory)), config.redactor),
   };
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
