@@ -28,13 +28,15 @@ export interface BatchOptions {
   readonly tasks: readonly NamedTask[];
   readonly signals: StopSignals;
   readonly listener: BatchListener;
+  /** Asked before each task is offered; false starts no more of them. */
+  readonly mayStart?: () => boolean;
 }
 
 /**
  * Runs all tasks; the first stop signal offers no more of them to the pool, the second aborts those in flight. Never
  * throws: what ended the pool is part of the answer, beside the results so far.
  */
-export async function executeBatch({ pool, tasks, signals, listener }: BatchOptions): Promise<BatchEnd> {
+export async function executeBatch({ pool, tasks, signals, listener, mayStart = () => true }: BatchOptions): Promise<BatchEnd> {
   const results: TaskResult[] = [];
   const mine = new Set(tasks.map(({ id }) => id));
   // Heard from the pool itself, so that results of tasks in flight are not lost when it ends.
@@ -52,7 +54,11 @@ export async function executeBatch({ pool, tasks, signals, listener }: BatchOpti
       listener.finished(result);
     }),
   ];
-  const failure = await drive(pool, untilDrained(tasks, signals.drain), signals.abort);
+  const failure = await drive(
+    pool,
+    untilDrained(tasks, () => !signals.drain.aborted && mayStart()),
+    signals.abort,
+  );
   for (const stop of stopListening) stop();
   const { gaps, restarts, serverRestarts } = pool.snapshot();
   return { results, notStarted: tasks.length - results.length, failure, gaps, restarts, serverRestarts };
@@ -77,9 +83,9 @@ async function drive(pool: SessionPool, tasks: Iterable<NamedTask>, signal: Abor
   }
 }
 
-function* untilDrained(tasks: readonly NamedTask[], drain: AbortSignal): Generator<NamedTask> {
+function* untilDrained(tasks: readonly NamedTask[], mayStart: () => boolean): Generator<NamedTask> {
   for (const task of tasks) {
-    if (drain.aborted) return;
+    if (!mayStart()) return;
     yield task;
   }
 }

@@ -90,6 +90,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
     pool: { maxSessions: concurrency, ...support?.pool },
     ...(support && { pages: support.pages }),
     signals,
+    redactor: terminal.redactor,
     onSocketError: () => undefined,
     onReaped: (line) => progress.note(line),
   });
