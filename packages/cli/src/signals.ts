@@ -80,20 +80,29 @@ function tell(listener: () => void): void {
   }
 }
 
-const holders = new WeakSet<object>();
+/** The listeners that only hold the place, each by the source and the signal that it holds. */
+const holders = new WeakMap<object, Map<StopSignal, () => void>>();
 
 /**
  * Bridges the moment between one listener and the next: without any, Node drops a signal that has arrived and was not told yet.
  * One that comes while nobody else listens has its usual effect.
  */
 function holdFor(source: SignalSource, signal: StopSignal): void {
-  const hold = () => {
+  const held = holders.get(source) ?? new Map<StopSignal, () => void>();
+  holders.set(source, held);
+  if (held.has(signal)) return;
+  const release = () => {
+    held.delete(signal);
     source.off(signal, hold);
-    if (source.listeners(signal).every((listener) => holders.has(listener))) process.kill(process.pid, signal);
   };
-  holders.add(hold);
+  const hold = () => {
+    if (source.listeners(signal).some((listener) => listener !== hold)) return;
+    release();
+    process.kill(process.pid, signal);
+  };
+  held.set(signal, hold);
   source.on(signal, hold);
-  setImmediate(() => source.off(signal, hold));
+  setImmediate(release);
 }
 
 /** Resolves when the signal is aborted. */

@@ -62,7 +62,7 @@ interface Refusal {
 }
 
 const refused: Refusal[] = [
-  { name: '--out is the task file', args: () => [tasks, '--out', tasks], says: `--out ${'{tasks}'} is also the task file.` },
+  { name: '--out is the task file', args: () => [tasks, '--out', tasks], says: '--out {tasks} is also the task file.' },
   {
     name: '--out is the task file by another name',
     before: () => Promise.all([link(tasks, path('hard')), symlink('hard', path('soft'))]),
@@ -145,9 +145,9 @@ interface Delivery {
   /** Characters beside each result. */
   readonly pad?: number;
   readonly before?: () => Promise<unknown>;
-  /** What the test does once standard error holds `thenAt`, or the summary. */
-  readonly then?: (run: Running) => unknown;
-  readonly thenAt?: string;
+  /** What the test does once standard error holds `actAt`, or the summary. */
+  readonly act?: (run: Running) => unknown;
+  readonly actAt?: string;
   /** False: the test's own end of the pipe takes nothing. */
   readonly reads?: boolean;
   readonly exit: number;
@@ -168,7 +168,7 @@ const delivered: Delivery[] = [
     name: 'a reader that is slow gets everything, and the run succeeds',
     pad: muchPad,
     line: 'set -o pipefail; "$@" | { until [ -e go ]; do sleep 0.1; done; cat; }',
-    then: () => writeFile(path('go'), ''),
+    act: () => writeFile(path('go'), ''),
     exit: 0,
     check: async (run) => {
       await toldAll(run);
@@ -179,11 +179,11 @@ const delivered: Delivery[] = [
     name: 'a signal ends the wait for a reader that takes nothing, and what is lost is named',
     pad: muchPad,
     reads: false,
-    then: (run) => run.signal('SIGINT'),
+    act: (run) => run.signal('SIGINT'),
     exit: 130,
     says: /error OUTPUT_LOST: standard output: \d+ lines were not written \(a signal ended the wait for its reader\); not written: the results of .*t\d+/,
   },
-  { name: 'a reader that closes during the wait', pad: muchPad, reads: false, then: (run) => run.child.stdout!.destroy(), exit: 143 },
+  { name: 'a reader that closes during the wait', pad: muchPad, reads: false, act: (run) => run.child.stdout!.destroy(), exit: 143 },
   {
     name: 'a full disk behind standard output: named, and no task is paid for whose result has nowhere to go',
     line: '"$@" > /dev/full',
@@ -247,8 +247,8 @@ const delivered: Delivery[] = [
     before: async () => spawnSync('mkfifo', [path('fifo')]),
     line: '{ until [ -e go ]; do sleep 0.1; done; cat; } < fifo > copy & "$@"; code=$?; wait; exit $code',
     args: () => [tasks, '--out', path('fifo')],
-    thenAt: '(12/12)',
-    then: () => writeFile(path('go'), ''),
+    actAt: '(12/12)',
+    act: () => writeFile(path('go'), ''),
     exit: 0,
     check: toldAllIn('copy'),
   },
@@ -284,8 +284,8 @@ describe('an output', { timeout: 120_000 }, () => {
       line,
       pad = 0,
       before,
-      then,
-      thenAt = `${count} of ${count} tasks succeeded`,
+      act,
+      actAt = `${count} of ${count} tasks succeeded`,
       reads = true,
       exit,
       says,
@@ -296,9 +296,9 @@ describe('an output', { timeout: 120_000 }, () => {
     const within = line === undefined ? [] : line.startsWith(full) ? ['unshare', ...namespace, ...below(line)] : below(line);
     await using run = bench.start(['run', ...args(), ...base(), '--json'], { within });
     if (!reads) run.child.stdout!.pause();
-    if (then) {
-      await expect.poll(() => run.stderr, { timeout: 60_000 }).toContain(thenAt);
-      await then(run);
+    if (act) {
+      await expect.poll(() => run.stderr, { timeout: 60_000 }).toContain(actAt);
+      await act(run);
     }
     expect(await run.exit, run.stderr).toBe(exit);
     if (says !== undefined) expect(run.stderr).toMatch(says);
