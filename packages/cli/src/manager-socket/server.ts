@@ -94,7 +94,7 @@ async function answer(socket: Socket, value: unknown, { handlers, redactor }: Se
     return await reply(socket, { id: parsed.id, type: 'error', error: error.toJSON() });
   }
   const { id, method } = parsed.request;
-  const clean = <Value>(value: Value): Value => (method === 'credentials' ? value : redactor.json(value));
+  const clean = <Told>(told: Told): Told => (method === 'credentials' ? told : redactor.json(told));
   const send = (item: unknown) => reply(socket, { id, type: 'item', value: clean(item) });
   try {
     const result = await dispatch(parsed.request, handlers, { signal, send });
