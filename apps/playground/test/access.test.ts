@@ -110,16 +110,16 @@ describe('who may speak to the page', { timeout }, () => {
   });
 
   it('takes the ticket of the address once, for a token', async () => {
-    const enter = (ticket: string) => ask('/enter', { method: 'POST', headers: { origin, authorization: `Bearer ${ticket}` } });
-    expect((await enter('wrong')).status).toBe(401);
+    const exchange = (ticket: string) => ask('/enter', { method: 'POST', headers: { origin, authorization: `Bearer ${ticket}` } });
+    expect((await exchange('wrong')).status).toBe(401);
     expect((await ask('/enter', { method: 'POST', headers: { authorization: `Bearer ${ticketOf(url)}` } })).status).toBe(403);
-    const first = await enter(ticketOf(url));
+    const first = await exchange(ticketOf(url));
     expect(first.status).toBe(200);
     expect(first.headers['set-cookie']).toBeUndefined();
     const { token } = JSON.parse(first.body) as { token: string };
     expect(token).toMatch(/^[\w-]{43}$/);
     expect(token).not.toBe(ticketOf(url));
-    expect((await enter(ticketOf(url))).status).toBe(401);
+    expect((await exchange(ticketOf(url))).status).toBe(401);
     access = { authorization: `Bearer ${token}` };
     expect((await ask('/run', { headers: access })).status).toBe(200);
     for (const authorization of [`${access.authorization}x`, token, `Basic ${token}`, 'Bearer '])

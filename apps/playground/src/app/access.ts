@@ -21,7 +21,10 @@ export async function enter(): Promise<void> {
 }
 
 /** A request to the server of this page, with the token. */
-export function ask(path: string, init: RequestInit & { readonly headers?: Readonly<Record<string, string>> } = {}): Promise<Response> {
+export function ask(
+  path: string,
+  init: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> } = {},
+): Promise<Response> {
   const headers = { ...init.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
   return fetch(path, { ...init, headers });
 }

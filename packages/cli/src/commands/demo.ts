@@ -132,7 +132,7 @@ function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress):
 }
 
 async function inspectWhile<Result>(watch: IsolationWatch, server: WatchedServer, work: () => Promise<Result>): Promise<Result> {
-  const timer = setInterval(() => void watch.inspect(server), inspectionMs);
+  const timer = setInterval(() => void watch.inspect(server).catch(() => undefined), inspectionMs);
   try {
     await watch.inspect(server);
     const result = await work();

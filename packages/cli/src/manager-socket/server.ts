@@ -50,6 +50,8 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject);
     server.listen(path, () => {
       server.off('error', reject);
+      // A connection that cannot be taken (no descriptor is left) must not end the run.
+      server.on('error', () => undefined);
       resolve();
     });
   });

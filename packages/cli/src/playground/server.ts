@@ -82,6 +82,8 @@ async function listen(server: Server, port: number): Promise<number> {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
+    // A connection that cannot be taken (no descriptor is left) must not end the run.
+    server.on('error', () => undefined);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')
