@@ -1,4 +1,4 @@
-export { isSameFile, isWrittenAtOnce, outletOf, statsOf, type Loss, type Outlet } from './outlet.ts';
+export { isSameFile, isWrittenAtOnce, statsOf, type Outlet } from './outlet.ts';
 export { FileOutlet } from './file-outlet.ts';
 export { StreamOutlet } from './stream-outlet.ts';
 export { createTerminal, type Terminal, type TerminalStreams } from './terminal.ts';
