@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser } from './support/browser.ts';
 import { Ocm, originOf } from './support/ocm.ts';
 
 interface Answer {
@@ -18,7 +21,8 @@ const timeout = 180_000;
 let ocm: Ocm;
 let url: string;
 let origin: string;
-let cookie: string;
+/** What the page's own requests carry, once it has entered. */
+let access: { readonly authorization: string };
 
 /** A request with any header: `fetch` sets Host and Origin itself. */
 function ask(
@@ -37,6 +41,25 @@ function ask(
   });
 }
 
+/** Another program's page on this machine, with all that browsers send it. */
+async function otherPort(): Promise<AsyncDisposable & { readonly origin: string; readonly seen: readonly object[] }> {
+  const seen: object[] = [];
+  const server = createServer((one, answer) => {
+    seen.push({ url: one.url, headers: one.headers });
+    answer.setHeader('content-type', 'text/html').end('<title>Other</title>');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
 /** What an event stream tells until something is among it. */
 async function readUntil(from: string, headers: Record<string, string>, holds: (text: string) => boolean): Promise<string> {
   const response = await fetch(from, { headers, signal: AbortSignal.timeout(50_000) });
@@ -48,6 +71,17 @@ async function readUntil(from: string, headers: Record<string, string>, holds: (
   throw new Error(`the event stream ended before: ${text.slice(-400)}`);
 }
 
+function ticketOf(address: string): string {
+  return new URLSearchParams(new URL(address).hash.slice(1)).get('token') ?? '';
+}
+
+/** Enters as the page does; gives what its requests carry. */
+async function enter(address: string): Promise<{ readonly authorization: string }> {
+  const headers = { origin: originOf(address), authorization: `Bearer ${ticketOf(address)}` };
+  const response = await fetch(`${originOf(address)}/enter`, { method: 'POST', headers });
+  return { authorization: `Bearer ${((await response.json()) as { token: string }).token}` };
+}
+
 beforeAll(async () => {
   ocm = new Ocm(['playground', '--simulate', '--json']);
   url = await ocm.pageUrl();
@@ -57,55 +91,66 @@ beforeAll(async () => {
 afterAll(() => ocm[Symbol.asyncDispose]());
 
 describe('who may speak to the page', { timeout }, () => {
-  it('refuses whoever has no token, for every path', async () => {
-    for (const path of ['/', '/run', '/events', '/trace', '/index.html', '/?token=wrong', '/?token='])
+  it('gives the page itself to anybody, and nothing of a run without the token', async () => {
+    for (const path of ['/', '/index.html']) expect((await ask(path)).status).toBe(200);
+    const ticket = ticketOf(url);
+    const headers = { authorization: `Bearer ${ticket}` };
+    for (const path of ['/run', '/events', '/trace', `/run?token=${ticket}`, '/enter', '/nothing'])
       expect({ path, status: (await ask(path)).status }).toEqual({ path, status: 401 });
+    // The ticket of the address opens nothing by itself, nor does a cookie.
+    expect((await ask('/run', { headers })).status).toBe(401);
+    expect((await ask('/run', { headers: { cookie: `ocm-playground=${ticket}` } })).status).toBe(401);
     const post = await ask('/send', { method: 'POST', headers: { origin, 'content-type': 'application/json' }, body: '{}' });
     expect(post.status).toBe(401);
   });
 
   it('refuses a foreign host, whatever it knows', async () => {
-    const path = url.slice(origin.length);
     for (const host of ['evil.example', 'localhost', '127.0.0.1:1', `evil.example:${new URL(url).port}`])
-      expect({ host, status: (await ask(path, { headers: { host } })).status }).toEqual({ host, status: 403 });
+      expect({ host, status: (await ask('/', { headers: { host } })).status }).toEqual({ host, status: 403 });
   });
 
-  it('takes the token once, for a cookie that scripts cannot read', async () => {
-    const first = await ask(url.slice(origin.length));
-    expect(first.status).toBe(303);
-    expect(first.headers.location).toBe('/');
-    const [set] = first.headers['set-cookie'] as string[];
-    expect(set).toMatch(/^ocm-playground-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/$/);
-    cookie = set!.split(';')[0]!;
-    expect((await ask(url.slice(origin.length))).status).toBe(401);
-    expect((await ask('/', { headers: { cookie } })).status).toBe(200);
-    expect((await ask('/', { headers: { cookie: `${cookie}x` } })).status).toBe(401);
+  it('takes the ticket of the address once, for a token', async () => {
+    const exchange = (ticket: string) => ask('/enter', { method: 'POST', headers: { origin, authorization: `Bearer ${ticket}` } });
+    expect((await exchange('wrong')).status).toBe(401);
+    expect((await ask('/enter', { method: 'POST', headers: { authorization: `Bearer ${ticketOf(url)}` } })).status).toBe(403);
+    const first = await exchange(ticketOf(url));
+    expect(first.status).toBe(200);
+    expect(first.headers['set-cookie']).toBeUndefined();
+    const { token } = JSON.parse(first.body) as { token: string };
+    expect(token).toMatch(/^[\w-]{43}$/);
+    expect(token).not.toBe(ticketOf(url));
+    expect((await exchange(ticketOf(url))).status).toBe(401);
+    access = { authorization: `Bearer ${token}` };
+    expect((await ask('/run', { headers: access })).status).toBe(200);
+    for (const authorization of [`${access.authorization}x`, token, `Basic ${token}`, 'Bearer '])
+      expect({ authorization, status: (await ask('/run', { headers: { authorization } })).status }).toEqual({ authorization, status: 401 });
   });
 
   it('serves the page under a strict content security policy, and nothing beside it', async () => {
-    const { headers, body } = await ask('/', { headers: { cookie } });
+    const { headers, body } = await ask('/', { headers: access });
     expect(headers['content-security-policy']).toMatch(/^default-src 'self'; frame-ancestors 'none'/);
     expect(headers['referrer-policy']).toBe('no-referrer');
     expect(body).toContain('<div id="root">');
     for (const path of ['/../package.json', '/..%2f..%2fpackage.json', '//etc/passwd', '/assets/../../bin.js', '/events', '/trace']) {
-      expect({ path, status: (await ask(path, { headers: { cookie } })).status }).toEqual({ path, status: 404 });
+      expect({ path, status: (await ask(path, { headers: access })).status }).toEqual({ path, status: 404 });
     }
   });
 
   it('refuses a foreign origin, and posts without one', async () => {
-    const json = { cookie, 'content-type': 'application/json' };
-    expect((await ask('/run', { headers: { cookie, origin: 'http://evil.example' } })).status).toBe(403);
-    expect((await ask('/run', { headers: { cookie, origin: 'null' } })).status).toBe(403);
-    expect((await ask('/run', { headers: { cookie, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' } })).status).toBe(403);
+    const json = { ...access, 'content-type': 'application/json' };
+    expect((await ask('/run', { headers: { ...access, origin: 'http://evil.example' } })).status).toBe(403);
+    expect((await ask('/run', { headers: { ...access, origin: 'null' } })).status).toBe(403);
+    expect((await ask('/run', { headers: { ...access, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' } })).status).toBe(403);
+    expect((await ask('/run', { headers: { ...access, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors' } })).status).toBe(403);
     expect((await ask('/send', { method: 'POST', headers: json, body: '{}' })).status).toBe(403);
-    expect((await ask('/run', { headers: { cookie, origin } })).status).toBe(200);
+    expect((await ask('/run', { headers: { ...access, origin } })).status).toBe(200);
   });
 
   it('takes no command where there is nothing to control', async () => {
     const body = JSON.stringify({ actor: 'ses_1', type: 'turn.abort', payload: {} });
     const { status, body: text } = await ask('/send', {
       method: 'POST',
-      headers: { cookie, origin, 'content-type': 'application/json' },
+      headers: { ...access, origin, 'content-type': 'application/json' },
       body,
     });
     expect(status).toBe(403);
@@ -122,8 +167,7 @@ describe('who may speak to the page', { timeout }, () => {
     const prompts = ['--prompt', 'HIDDEN PROMPT', '--prompt', 'HIDDEN PROMPT, hold'];
     await using run = new Ocm(['run', ...prompts, '--json', '--playground', '--directory', workspace.path, '--opencode-config', config]);
     const page = await run.pageUrl();
-    const entered = await fetch(page, { redirect: 'manual' });
-    const headers = { cookie: entered.headers.getSetCookie()[0]!.split(';')[0]! };
+    const headers = await enter(page);
     const told = await readUntil(
       `${originOf(page)}/events`,
       headers,
@@ -138,6 +182,53 @@ describe('who may speak to the page', { timeout }, () => {
       body: '{}',
     });
     expect(refused.status).toBe(403);
+  });
+
+  it('lets the page of another port neither see nor use what this page has', async () => {
+    await using run = new Ocm(['playground', '--simulate', '--json']);
+    const address = await run.pageUrl();
+    const target = originOf(address);
+    await using browsing = await openBrowser();
+    const { page, context } = browsing;
+    const asked: string[] = [];
+    page.on('request', (one) => asked.push(one.url()));
+    await page.goto(address);
+    await expect
+      .poll(() => page.evaluate(() => sessionStorage.getItem('ocm-playground-token')), { timeout: 30_000 })
+      .toMatch(/^[\w-]{43}$/);
+    const token = (await page.evaluate(() => sessionStorage.getItem('ocm-playground-token')))!;
+    expect(page.url()).toBe(`${target}/`);
+    expect(await context.cookies()).toEqual([]);
+    for (const one of asked.filter((seen) => new URL(seen).hash === ''))
+      expect(one).not.toMatch(new RegExp(`${token}|${ticketOf(address)}`));
+    expect(browsing.complaints).toEqual([]);
+
+    await using other = await otherPort();
+    const intruder = await context.newPage();
+    await intruder.goto(other.origin);
+    expect(JSON.stringify(other.seen)).not.toMatch(new RegExp(`cookie|${token}|${ticketOf(address)}`));
+    expect(await intruder.evaluate(() => [document.cookie, sessionStorage.length, localStorage.length])).toEqual(['', 0, 0]);
+    const tries = await intruder.evaluate(
+      async ([to, known]) => {
+        const outcome = (work: Promise<Response>) => work.then((answer) => `${answer.type} ${answer.status}`).catch(() => 'refused');
+        return {
+          plain: await outcome(fetch(`${to}/run`, { credentials: 'include' })),
+          blind: await outcome(fetch(`${to}/run`, { credentials: 'include', mode: 'no-cors' })),
+          // Even one who has learned the token cannot send it from another origin.
+          withToken: await outcome(fetch(`${to}/run`, { headers: { authorization: `Bearer ${known}` } })),
+          command: await outcome(fetch(`${to}/send`, { method: 'POST', body: '{}', credentials: 'include', mode: 'no-cors' })),
+          stream: await new Promise((resolve) => {
+            const source = new EventSource(`${to}/events`, { withCredentials: true });
+            source.addEventListener('open', () => resolve('opened'));
+            source.addEventListener('error', () => resolve('refused'));
+          }),
+        };
+      },
+      [target, token] as const,
+    );
+    expect(tries).toEqual({ plain: 'refused', blind: 'refused', withToken: 'refused', command: 'refused', stream: 'refused' });
+    await page.reload();
+    await expect.poll(() => page.getByTestId('mode').textContent(), { timeout: 30_000 }).toContain('Simulation');
   });
 
   it('refuses a file that is no trace, and flags that mean nothing', async () => {

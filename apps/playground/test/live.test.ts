@@ -55,9 +55,9 @@ const cellsIn = (path: string) => page().locator(`.cell[data-path="${path}"]`);
 const logCount = async () => Number(await byTest('log-count').textContent());
 const filterLog = (text: string) => page().getByRole('searchbox', { name: 'Filter events by text' }).fill(text);
 
-async function cookieOfPage(): Promise<string> {
-  const cookies = await browsing.context.cookies();
-  return cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+/** What a request of the page itself carries. */
+async function accessOfPage(): Promise<{ readonly authorization: string }> {
+  return { authorization: `Bearer ${await page().evaluate(() => sessionStorage.getItem('ocm-playground-token'))}` };
 }
 
 /** How often the page lost its event stream and went on. */
@@ -149,7 +149,7 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
   });
 
   it('tells a run from which every session can be built again, with a transition for every change of state', async () => {
-    const records = await readRecords(originOf(await ocm.pageUrl()), { cookie: await cookieOfPage() });
+    const records = await readRecords(originOf(await ocm.pageUrl()), await accessOfPage());
     const moves = records.filter(({ path, type }) => path !== undefined && type !== 'xstate.init' && type !== 'earlier');
     expect(moves.filter(({ actor, transitions }) => actor !== 'stream' && !transitions)).toEqual([]);
     const builder = new ViewBuilder();
@@ -214,20 +214,20 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
     line.cut();
     await expect.poll(() => reconnects(), { timeout: turnMs, message: 'the page connects again' }).toBeGreaterThan(0);
     await expect.poll(() => byTest('mode').textContent(), { timeout: turnMs, message: 'the connection is back' }).toBe('Live · connected');
-    const cookie = await cookieOfPage();
-    const same = async () => (await readRecords(originOf(await ocm.pageUrl()), { cookie })).length - (await logCount());
+    const access = await accessOfPage();
+    const same = async () => (await readRecords(originOf(await ocm.pageUrl()), access)).length - (await logCount());
     // The run goes on between the two looks, so they need not agree at once.
     await expect.poll(same, { timeout: turnMs, message: 'the page has as many records as the run' }).toBe(0);
     expect(await page().locator('.cell').count()).toBe(8);
   });
 
   it('continues an event stream behind the last record that was seen', async () => {
-    const cookie = await cookieOfPage();
+    const access = await accessOfPage();
     const origin = originOf(await ocm.pageUrl());
-    const all = await readRecords(origin, { cookie });
+    const all = await readRecords(origin, access);
     expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
     const seen = Math.floor(all.length / 2);
-    const rest = await readRecords(origin, { cookie, 'last-event-id': String(seen) });
+    const rest = await readRecords(origin, { ...access, 'last-event-id': String(seen) });
     expect(rest.slice(0, all.length - seen)).toEqual(all.slice(seen));
   });
 

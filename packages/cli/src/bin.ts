@@ -6,7 +6,7 @@ process.stdout.on('error', () => process.kill(process.pid, 'SIGTERM'));
 // What is only said beside the results must not end the work.
 process.stderr.on('error', () => undefined);
 
-// Pipes and files are written synchronously on Linux and macOS, so nothing of the output is lost here.
+// All that was printed has left by then, or its loss was told.
 process.exit(await run(process.argv.slice(2)));
 
 /**

@@ -1,7 +1,8 @@
 import { CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
-import { createTerminal, type TerminalStreams } from './terminal/index.ts';
+import { settle } from './settle.ts';
+import { createTerminal, type Terminal, type TerminalStreams } from './terminal/index.ts';
 
 /**
  * Runs one command line and gives its exit code; never throws.
@@ -12,6 +13,10 @@ import { createTerminal, type TerminalStreams } from './terminal/index.ts';
  */
 export async function main(args: readonly string[], streams: TerminalStreams): Promise<number> {
   const terminal = createTerminal(streams);
+  return settle(terminal, await runLine(args, terminal));
+}
+
+async function runLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(terminal, (code) => (exitCode = code));
   try {

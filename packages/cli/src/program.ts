@@ -11,14 +11,14 @@ import { version } from './version.ts';
  * `finish` receives the exit code of the command that ran.
  */
 export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) => void): Command {
-  const { stdout, stderr } = terminal.streams;
+  const { stdout, draw } = terminal;
   const program = new Command('ocm')
     .description('Many opencode sessions at once on one isolated server, supervised.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: (text) => void stderr.write(text) })
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => draw(withoutValues(text)) })
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('(add --help to see what there is)')
     .addHelpText('after', rootHelp);
@@ -26,6 +26,11 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
   addManagerCommands(program, terminal, finish);
   addCareCommands(program, terminal, finish);
   return program;
+}
+
+/** commander repeats an option that it does not know, and the value with it, which may be a key. */
+function withoutValues(text: string): string {
+  return text.replaceAll(/'(--?[\w-]+=)[^']*'/g, "'$1...'");
 }
 
 const rootHelp = `

@@ -10,7 +10,7 @@ const outputLines = 15;
  * Tells the user what went wrong: on stderr in words, and with `json` as a record on stdout too. Gives the exit code.
  */
 export function reportError(terminal: Terminal, thrown: unknown, options: { readonly json?: boolean } = {}): ExitCode {
-  const error = toManagerError(thrown);
+  const error = terminal.redactor.error(toManagerError(thrown));
   if (options.json) terminal.record({ type: 'error', error: error.toJSON() });
   for (const line of describeError(error, terminal)) terminal.notice(line);
   return exitCodeOf(error.code);

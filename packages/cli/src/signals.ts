@@ -19,12 +19,14 @@ export interface StopSignals extends Disposable {
   readonly signal: StopSignal | undefined;
 }
 
+type SignalSource = Pick<NodeJS.Process, 'on' | 'off' | 'listeners'>;
+
 export interface StopSignalOptions {
   /** Told once for each step that is reached. */
   readonly onStep?: (step: StopStep, signal: StopSignal) => void;
   /** Milliseconds; only differences count. */
   readonly now?: () => number;
-  readonly source?: Pick<NodeJS.Process, 'on' | 'off'>;
+  readonly source?: SignalSource;
 }
 
 /**
@@ -46,7 +48,7 @@ export function listenForStop({ onStep, now = () => performance.now(), source = 
     if (target === reached) return;
     reached = target;
     for (const step of steps.slice(0, target + 1)) controllers[step].abort();
-    onStep?.(steps[target]!, signal);
+    tell(() => onStep?.(steps[target]!, signal));
   };
   const signals = Object.keys(exitCodeOfSignal) as StopSignal[];
   for (const signal of signals) source.on(signal, advance);
@@ -60,8 +62,47 @@ export function listenForStop({ onStep, now = () => performance.now(), source = 
     get signal() {
       return first;
     },
-    [Symbol.dispose]: () => signals.forEach((signal) => source.off(signal, advance)),
+    [Symbol.dispose]() {
+      for (const signal of signals) {
+        holdFor(source, signal);
+        source.off(signal, advance);
+      }
+    },
   };
+}
+
+/** Inside the handler of a signal a failure would end the process. */
+function tell(listener: () => void): void {
+  try {
+    listener();
+  } catch {
+    // The step counts; that it could not be told is no reason to stop otherwise.
+  }
+}
+
+/** The listeners that only hold the place, each by the source and the signal that it holds. */
+const holders = new WeakMap<object, Map<StopSignal, () => void>>();
+
+/**
+ * Bridges the moment between one listener and the next: without any, Node drops a signal that has arrived and was not told yet.
+ * One that comes while nobody else listens has its usual effect.
+ */
+function holdFor(source: SignalSource, signal: StopSignal): void {
+  const held = holders.get(source) ?? new Map<StopSignal, () => void>();
+  holders.set(source, held);
+  if (held.has(signal)) return;
+  const release = () => {
+    held.delete(signal);
+    source.off(signal, hold);
+  };
+  const hold = () => {
+    if (source.listeners(signal).some((listener) => listener !== hold)) return;
+    release();
+    process.kill(process.pid, signal);
+  };
+  held.set(signal, hold);
+  source.on(signal, hold);
+  setImmediate(release);
 }
 
 /** Resolves when the signal is aborted. */

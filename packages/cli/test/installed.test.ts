@@ -42,6 +42,15 @@ test('node starts with one arena of the C library, or with as many as the user h
   expect(await told({ MALLOC_ARENA_MAX: '4' })).toBe(`4|${link}|run|a b|`);
 });
 
+test('a closed standard output is seen, which node would replace by /dev/null', async () => {
+  const line = ['-c', '"$@" >&-', 'sh', link, 'run', '--prompt', 'x', '--model', 'scripted/model'];
+  const env = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`, HOME: directory };
+  await expect(promisify(execFile)('/bin/sh', line, { env })).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('OUTPUT_UNUSABLE: standard output is closed, and there is no --out'),
+  });
+});
+
 function start(args: string[], env: NodeJS.ProcessEnv = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` }) {
   return promisify(execFile)(link, args, { env });
 }

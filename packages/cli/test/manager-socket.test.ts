@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Redactor } from '@opencode-manager/core';
 import { openManagerSocket, parseReply, parseRequest, type Handlers } from '../src/manager-socket/index.ts';
 import { readJsonLines, writeJsonLine } from '../src/manager-socket/json-lines.ts';
 
@@ -17,7 +18,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 /** The socket's protocol with a few methods that need no server; the end-to-end tests use all of them on a real one. */
 async function open(methods: Partial<Handlers>) {
   const path = join(directory, 'manager.sock');
-  const socket = await openManagerSocket(path, methods as Handlers);
+  const socket = await openManagerSocket(path, methods as Handlers, new Redactor());
   return { path, socket };
 }
 

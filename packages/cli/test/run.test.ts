@@ -40,7 +40,7 @@ describe('ocm run --json', () => {
       ].join('\n'),
     );
     await writeFile(out, 'results of another run\n');
-    await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--json']);
+    await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--overwrite', '--json']);
     const launch = await run.record('launch');
     const password = await passwordOf(launch.server.pid);
     expect(await allArguments()).not.toContain(password);
@@ -186,7 +186,7 @@ describe('exit code 2, before anything starts', () => {
     [
       'an unwritable output',
       () => ['--prompt', 'x', ...base(), '--out', '/nowhere/out.jsonl'],
-      '--out: /nowhere/out.jsonl cannot be written (ENOENT).',
+      '--out: /nowhere/out.jsonl cannot be written (ENOENT: no such file or directory).',
     ],
     ['a missing opencode configuration', () => ['--prompt', 'x', '--opencode-config', 'nowhere.json'], 'OPENCODE_CONFIG_INVALID'],
     ['a missing auth file', () => ['--prompt', 'x', ...base(), '--auth-file', '/nowhere/auth.json'], 'AUTH_FILE_INVALID'],

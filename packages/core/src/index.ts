@@ -8,6 +8,7 @@ export {
   type ErrorDetails,
   type SerializedError,
 } from './errors/index.ts';
+export { Redactor } from './secrets/index.ts';
 export { serverConfigJsonSchema, serverConfigSchema, type ServerConfig } from './config/index.ts';
 export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';

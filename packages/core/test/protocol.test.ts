@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
   decodeHistoryEntry,
   decodeTurnError,
@@ -292,10 +292,34 @@ describe('errors', () => {
   });
 });
 
+test.each<[string, unknown]>([
+  ['an object without a prototype', Object.create(null)],
+  [
+    'an object that refuses to be a text',
+    {
+      toString() {
+        throw new Error('no');
+      },
+    },
+  ],
+  [
+    'an error whose message cannot be read',
+    Object.defineProperty(new Error('x'), 'message', {
+      get() {
+        throw new Error('no');
+      },
+    }),
+  ],
+])('whatever is thrown becomes an error of ours: %s', (_what, thrown) => {
+  const error = toManagerError(thrown);
+  expect(error).toMatchObject({ code: 'INTERNAL', message: expect.stringContaining('something that cannot be read') as string });
+  expect(error.toJSON().cause).toMatchObject({ message: 'something that cannot be read' });
+});
+
 test('the output ring keeps the newest text in bounded memory and never shows a secret', () => {
-  const ring = createOutputRing(100, ['password-123', 'short']);
+  const ring = createOutputRing(100, (text) => text.replaceAll('password-123', '[redacted]'));
   for (let index = 0; index < 1000; index += 1) ring.push(`line ${index}\n`);
   ring.push('the password-123 is here\n');
   expect(ring.read().length).toBeLessThanOrEqual(100);
-  expect(ring.read()).toMatch(/line 999\nthe \[secret\] is here\n$/);
+  expect(ring.read()).toMatch(/line 999\nthe \[redacted\] is here\n$/);
 });

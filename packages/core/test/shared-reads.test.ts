@@ -17,7 +17,7 @@ afterAll(() => bench[Symbol.asyncDispose]());
 /** A client whose requests pass through a proxy. */
 async function throughProxy() {
   const proxy = await startFaultProxy({ target: bench.server.url });
-  const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url });
+  const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url }, bench.server.redactor);
   return { proxy, read: createCatalogueReader(client), [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()) };
 }
 

@@ -2,6 +2,7 @@ import { charts, chartsOf, machines, type Charts, type Machines } from '../chart
 import { RunStore } from '../run/store.ts';
 import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/format.ts';
 import type { ActorKind } from '../run/meaning.ts';
+import { ask, enter } from './access.ts';
 import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
 import { Playback } from './playback.ts';
 import { Simulation } from './simulation.ts';
@@ -61,7 +62,14 @@ export class Controller {
 
   /** Opens what the page was started for. */
   async open(): Promise<void> {
+    await enter();
     const info = await readRunInfo();
+    if (info === 'refused') {
+      this.simulate('clean');
+      return this.notify(
+        'This tab has no access to the run; this is a simulation. The address that the command printed works once, in one tab: start the command again for another.',
+      );
+    }
     if (info.mode === 'live') return this.#openLive(info);
     if (info.mode === 'trace') return this.#openServedTrace();
     this.simulate('clean');
@@ -137,7 +145,7 @@ export class Controller {
   }
 
   async #openServedTrace(): Promise<void> {
-    const response = await fetch('./trace').catch(() => undefined);
+    const response = await ask('./trace').catch(() => undefined);
     if (response?.ok) await this.openTrace(await response.text());
     else this.notify('The trace could not be read.');
   }

@@ -21,12 +21,14 @@ const longestWaitMs = 30_000;
 /** Holds in a row after which a task fails with the fault: about three and a half minutes. */
 const mostFailures = 12;
 
+const faultCodes: ReadonlySet<string> = new Set(['STATE_DIRECTORY_FULL', 'RESOURCES_EXHAUSTED']);
+
 const systemFault = /\b(?:EMFILE|ENFILE|ENOSPC|EDQUOT)\b/;
 
 /** Whether an error comes from what all turns stand on, not from this one. */
 export function isInfrastructureFault(error: SerializedError | null): boolean {
   for (let one: SerializedError['cause'] | null = error; one; one = 'cause' in one ? one.cause : undefined) {
-    if (('code' in one && one.code === 'STATE_DIRECTORY_FULL') || systemFault.test(one.message)) return true;
+    if (('code' in one && faultCodes.has(one.code)) || systemFault.test(one.message)) return true;
   }
   return false;
 }

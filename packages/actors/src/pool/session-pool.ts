@@ -302,7 +302,8 @@ export class Pool implements SessionPool {
     if (!live) return this.#leases.endChange(ended);
     const { clock } = this.#dependencies;
     const context = { now: clock.now(), directory: this.#supervisor.server.directory, model: this.#settings.model };
-    const result = resultOf(live, ended, context);
+    const { value, redacted } = this.#supervisor.server.redact(resultOf(live, ended, context));
+    const result = redacted > 0 ? { ...value, redacted } : value;
     live.stopListening();
     this.#tasks.delete(live.id);
     this.#ids.finish(live.id);

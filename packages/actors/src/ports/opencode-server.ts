@@ -52,6 +52,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     },
     endTools: (sessionId) => server.endTools(sessionId),
     explain: async (error) => toManagerError(await explainFullDisk(OpencodeManagerError.from(error), server.stateDir)).toJSON(),
+    redact: (value) => server.redactor.counted(value),
     relaunch: async () => serverPort(await server.relaunch()),
     startSuccessor: async () => serverPort(await server.startSuccessor()),
     retire: () => server.retire(),

@@ -56,6 +56,8 @@ export interface ServerPort {
   endTools(sessionId: string): Promise<number>;
   /** Names the cause that lies outside a turn, such as a full disk. */
   explain(error: SerializedError): Promise<SerializedError>;
+  /** Takes secrets out of plain JSON by their values, and counts them. */
+  redact<Value>(value: Value): { readonly value: Value; readonly redacted: number };
   /** Another process on the same state, in the place of this one. */
   relaunch(): Promise<ServerPort>;
   /** Another process on the same state, beside this one. */

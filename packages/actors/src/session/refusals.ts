@@ -7,6 +7,7 @@ const unknownOutcome: ReadonlySet<ErrorCode> = new Set([
   'REQUEST_ABORTED',
   'SERVER_ERROR',
   'STATE_DIRECTORY_FULL',
+  'RESOURCES_EXHAUSTED',
   'RESPONSE_INVALID',
   'INTERNAL',
   'SERVER_EXITED',

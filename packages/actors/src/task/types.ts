@@ -135,6 +135,8 @@ export interface TaskResult {
   /** Tool calls during the turn. */
   readonly tool_calls: number;
   readonly error: SerializedError | null;
+  /** Secrets that were taken out of this result; absent without any. */
+  readonly redacted?: number;
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;

@@ -225,7 +225,7 @@ describe('the acceptance of a turn', () => {
     session.pass(4000);
     expect(session.finished).toEqual([]);
     session.pass(4000);
-    expect(session.effects.filter((effect) => effect !== 'read')).toEqual(['submit']);
+    expect(session.effects.filter((effect) => effect !== 'read' && effect !== 'abort')).toEqual(['submit']);
     expect(session.finished).toMatchObject([{ outcome: 'failed', quarantined: true, error: { code: 'REQUEST_TIMEOUT' } }]);
   });
 

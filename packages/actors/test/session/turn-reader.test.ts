@@ -9,7 +9,7 @@ test('what was asked for after the history is later than it, also within one mil
   // The reader of a directory counts whole milliseconds.
   const facts = { status: { sinceMs: 1000, value: {} }, asks: { sinceMs: 1000, value: [] } };
   const session = { id: 'ses_root', directory: '/work', history: () => Promise.resolve([]) } as unknown as SessionPort;
-  const server = { read: () => Promise.resolve(facts) } as unknown as ServerPort;
+  const server = { read: () => Promise.resolve(facts), session: () => session } as unknown as ServerPort;
   const target = {
     session,
     server,

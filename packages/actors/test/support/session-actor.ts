@@ -69,7 +69,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
         if (found) clock.setTimeout(() => session.read(found), readMs);
       },
       answerAsks: (_, { ids }) => void (ids.length > 0 && answered.push(ids)),
-      abortChildren: () => void effects.push('abortChildren'),
+      abortChildren: (_, { ids }) => void (ids.length > 0 && effects.push('abortChildren')),
       endTools: () => void effects.push('endTools'),
       lookForProgress: () => session.send({ type: 'progress', agoMs: clock.now() - activeAtMs }),
     },

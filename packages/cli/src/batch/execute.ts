@@ -28,34 +28,54 @@ export interface BatchOptions {
   readonly tasks: readonly NamedTask[];
   readonly signals: StopSignals;
   readonly listener: BatchListener;
+  /** Asked before each task is offered; false starts no more of them. */
+  readonly mayStart?: () => boolean;
 }
 
 /**
  * Runs all tasks; the first stop signal offers no more of them to the pool, the second aborts those in flight. Never
  * throws: what ended the pool is part of the answer, beside the results so far.
  */
-export async function executeBatch({ pool, tasks, signals, listener }: BatchOptions): Promise<BatchEnd> {
+export async function executeBatch({ pool, tasks, signals, listener, mayStart = () => true }: BatchOptions): Promise<BatchEnd> {
   const results: TaskResult[] = [];
   const mine = new Set(tasks.map(({ id }) => id));
+  const { tell, failure: told } = contained(listener);
   // Heard from the pool itself, so that results of tasks in flight are not lost when it ends.
   const stopListening = [
-    pool.on(
-      'task.started',
-      ({ taskId, sessionId, directory, attempt }) => mine.has(taskId) && listener.started({ id: taskId, sessionId, directory, attempt }),
-    ),
+    pool.on('task.started', ({ taskId: id, sessionId, directory, attempt }) => {
+      if (mine.has(id)) tell('started', { id, sessionId, directory, attempt });
+    }),
     pool.on('session.changed', ({ session: { taskId, path } }) => {
-      if (taskId !== null && mine.has(taskId)) listener.waiting(taskId, waitReasons[path] ?? '');
+      if (taskId !== null && mine.has(taskId)) tell('waiting', taskId, waitReasons[path] ?? '');
     }),
     pool.on('task.finished', ({ result }) => {
       if (!mine.has(result.id)) return;
       results.push(result);
-      listener.finished(result);
+      tell('finished', result);
     }),
   ];
-  const failure = await drive(pool, untilDrained(tasks, signals.drain), signals.abort);
+  const offered = untilDrained(tasks, () => !signals.drain.aborted && mayStart());
+  const failure = (await drive(pool, offered, signals.abort)) ?? told();
   for (const stop of stopListening) stop();
   const { gaps, restarts, serverRestarts } = pool.snapshot();
   return { results, notStarted: tasks.length - results.length, failure, gaps, restarts, serverRestarts };
+}
+
+/**
+ * The pool tells in the middle of its work: a listener that fails must not end the tasks. Its first failure is told at the end.
+ */
+function contained(listener: BatchListener) {
+  let first: OpencodeManagerError | undefined;
+  return {
+    tell: <Name extends keyof BatchListener>(name: Name, ...args: Parameters<BatchListener[Name]>): void => {
+      try {
+        (listener[name] as (...all: Parameters<BatchListener[Name]>) => void)(...args);
+      } catch (error) {
+        first ??= toManagerError(error);
+      }
+    },
+    failure: () => first,
+  };
 }
 
 /** States of a session in which nothing happens until somebody else acts. */
@@ -77,9 +97,9 @@ async function drive(pool: SessionPool, tasks: Iterable<NamedTask>, signal: Abor
   }
 }
 
-function* untilDrained(tasks: readonly NamedTask[], drain: AbortSignal): Generator<NamedTask> {
+function* untilDrained(tasks: readonly NamedTask[], mayStart: () => boolean): Generator<NamedTask> {
   for (const task of tasks) {
-    if (drain.aborted) return;
+    if (!mayStart()) return;
     yield task;
   }
 }

@@ -1,5 +1,5 @@
 import { outcomes, type TaskResult } from '@opencode-manager/actors';
-import type { StopReport } from '@opencode-manager/core';
+import type { Redactor, StopReport } from '@opencode-manager/core';
 import { formatCount, formatDuration, plural, printable, tokensOf, totalUsage, type Progress } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import type { OutputFile } from './output-file.ts';
@@ -22,15 +22,23 @@ export function createReporter({ terminal, progress, json, single, out }: Report
       if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
     },
     waiting: (id, reason) => progress.waiting(id, reason),
-    finished(result) {
+    finished(told) {
+      // Before anything is cut off: half a secret would not be recognised.
+      const result = withoutSecrets(told, terminal.redactor);
       const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
       const printed = !json && terminal.streams.stdout.isTTY === true;
       progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail, printed });
-      if (json) terminal.record({ type: 'task.finished', ...result });
+      if (json) terminal.record({ type: 'task.finished', ...result }, result.id);
       else progress.aside(() => printResult(terminal, result, single));
       out?.write(result);
     },
   };
+}
+
+/** A result as it may be shown: `redacted` counts the secrets that were taken out, and is absent when there was none. */
+function withoutSecrets(result: TaskResult & { readonly redacted?: number }, redactor: Redactor): TaskResult {
+  const { value, redacted } = redactor.counted(result);
+  return redacted === 0 ? value : Object.assign({}, value, { redacted: redacted + (result.redacted ?? 0) });
 }
 
 function printResult(terminal: Terminal, result: TaskResult, single: boolean): void {

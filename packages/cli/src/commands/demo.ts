@@ -90,6 +90,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
     pool: { maxSessions: concurrency, ...support?.pool },
     ...(support && { pages: support.pages }),
     signals,
+    redactor: terminal.redactor,
     onSocketError: () => undefined,
     onReaped: (line) => progress.note(line),
   });
@@ -131,7 +132,7 @@ function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress):
 }
 
 async function inspectWhile<Result>(watch: IsolationWatch, server: WatchedServer, work: () => Promise<Result>): Promise<Result> {
-  const timer = setInterval(() => void watch.inspect(server), inspectionMs);
+  const timer = setInterval(() => void watch.inspect(server).catch(() => undefined), inspectionMs);
   try {
     await watch.inspect(server);
     const result = await work();

@@ -5,6 +5,8 @@ import {
   doneRecord,
   executeBatch,
   openOutputFile,
+  outputMode,
+  refuseSharedOutputs,
   refuseUntrustedDirectories,
   summaryLine,
   type BatchEnd,
@@ -34,7 +36,7 @@ interface Plan {
 /** `ocm run`: everything is read and checked first; then the server starts, the tasks run, and all of it is gone again. */
 export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
   const plan = await planRun(terminal, file, flags);
-  const out = flags.out === undefined ? undefined : await openOutputFile(flags.out);
+  using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
   using progress = createProgress(terminal, { total: plan.tasks.length });
   let started = false;
   using signals = listenForStop({ onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
@@ -49,6 +51,7 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
       pool: { ...plan.settings, ...support?.pool },
       ...(support && { pages: support.pages }),
       signals,
+      redactor: terminal.redactor,
       onSocketError,
       onReaped: (line) => progress.note(line),
     });
@@ -69,6 +72,8 @@ const stepNotes: Readonly<Record<StopStep, string>> = {
 
 async function planRun(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<Plan> {
   checkPageFlags(flags);
+  outputMode(flags);
+  refuseSharedOutputs(terminal, file, flags);
   const settings = await turnSettings(flags);
   const config = await buildServerConfig(flags);
   const tasks = await collectTasks(terminal, file, flags);
@@ -104,7 +109,7 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
   const incomplete = isManagerError(stopped) ? stopped : undefined;
-  const problems = [end.failure, incomplete, await closeOutput(context.out)].filter((problem) => problem !== undefined);
+  const problems = [end.failure, incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
   const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
   await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
   return exitCode;
@@ -119,7 +124,9 @@ async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, 
     return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };
   }
   const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
-  return executeBatch({ pool, tasks: plan.tasks, signals, listener });
+  // Tasks whose results have nowhere to go are not paid for.
+  const mayStart = () => terminal.stdout.failure === undefined || (out !== undefined && out.failure === undefined);
+  return executeBatch({ pool, tasks: plan.tasks, signals, listener, mayStart });
 }
 
 /** The report of the stop, or what was left behind. */
@@ -141,9 +148,10 @@ async function killPatience(signals: StopSignals): Promise<never> {
   );
 }
 
-async function closeOutput(out: OutputFile | undefined): Promise<OpencodeManagerError | undefined> {
+async function closeOutput({ out, signals }: RunContext): Promise<OpencodeManagerError | undefined> {
   try {
-    await out?.close();
+    // The next signal ends the wait for a reader.
+    await out?.close(signals.drain.aborted ? signals.abort : signals.drain);
     return undefined;
   } catch (error) {
     return toManagerError(error);

@@ -23,6 +23,7 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
         config,
         pool: { ...settings, ...support.pool },
         signals,
+        redactor: terminal.redactor,
         onReaped: terminal.notice,
         pages: support.pages,
       }),

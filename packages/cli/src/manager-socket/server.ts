@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type Redactor } from '@opencode-manager/core';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
 import { parseRequest, type Items, type Method, type ParametersOf, type Reply, type Request, type Results } from './protocol.ts';
 
@@ -22,14 +22,15 @@ export interface ManagerSocket extends AsyncDisposable {
 }
 
 /**
- * Listens on a Unix socket that only this user can open (mode 0600, in a directory of mode 0700).
+ * Listens on a Unix socket that only this user can open (mode 0600, in a directory of mode 0700). What clients are told goes
+ * through the redactor, because they print it; the answer to `credentials` alone does not.
  * @throws the system's own error when the path cannot be used
  */
-export async function openManagerSocket(path: string, handlers: Handlers): Promise<ManagerSocket> {
+export async function openManagerSocket(path: string, handlers: Handlers, redactor: Redactor): Promise<ManagerSocket> {
   const closing = new AbortController();
   const connections = new Set<Promise<void>>();
   const server = createServer((socket) => {
-    const connection = serveConnection(socket, handlers, closing.signal).finally(() => connections.delete(connection));
+    const connection = serveConnection(socket, { handlers, redactor }, closing.signal).finally(() => connections.delete(connection));
     connections.add(connection);
   });
   await listen(server, path);
@@ -49,12 +50,19 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject);
     server.listen(path, () => {
       server.off('error', reject);
+      // A connection that cannot be taken (no descriptor is left) must not end the run.
+      server.on('error', () => undefined);
       resolve();
     });
   });
 }
 
-async function serveConnection(socket: Socket, handlers: Handlers, closing: AbortSignal): Promise<void> {
+interface Service {
+  readonly handlers: Handlers;
+  readonly redactor: Redactor;
+}
+
+async function serveConnection(socket: Socket, service: Service, closing: AbortSignal): Promise<void> {
   const gone = new AbortController();
   const calls = new Set<Promise<void>>();
   socket.on('error', () => gone.abort());
@@ -65,7 +73,7 @@ async function serveConnection(socket: Socket, handlers: Handlers, closing: Abor
   const signal = AbortSignal.any([gone.signal, closing]);
   try {
     for await (const value of readJsonLines(socket)) {
-      const call = answer(socket, value, handlers, signal).finally(() => calls.delete(call));
+      const call = answer(socket, value, service, signal).finally(() => calls.delete(call));
       calls.add(call);
     }
   } catch (error) {
@@ -78,7 +86,7 @@ async function serveConnection(socket: Socket, handlers: Handlers, closing: Abor
   }
 }
 
-async function answer(socket: Socket, value: unknown, handlers: Handlers, signal: AbortSignal): Promise<void> {
+async function answer(socket: Socket, value: unknown, { handlers, redactor }: Service, signal: AbortSignal): Promise<void> {
   const parsed = parseRequest(value);
   if (!parsed.ok) {
     const error = new OpencodeManagerError(
@@ -87,12 +95,14 @@ async function answer(socket: Socket, value: unknown, handlers: Handlers, signal
     );
     return await reply(socket, { id: parsed.id, type: 'error', error: error.toJSON() });
   }
-  const { id } = parsed.request;
+  const { id, method } = parsed.request;
+  const clean = <Told>(told: Told): Told => (method === 'credentials' ? told : redactor.json(told));
+  const send = (item: unknown) => reply(socket, { id, type: 'item', value: clean(item) });
   try {
-    const result = await dispatch(parsed.request, handlers, { signal, send: (item) => reply(socket, { id, type: 'item', value: item }) });
-    await reply(socket, { id, type: 'result', value: result });
+    const result = await dispatch(parsed.request, handlers, { signal, send });
+    await reply(socket, { id, type: 'result', value: clean(result) });
   } catch (error) {
-    await reply(socket, { id, type: 'error', error: toManagerError(error).toJSON() });
+    await reply(socket, { id, type: 'error', error: redactor.error(toManagerError(error)).toJSON() });
   }
 }
 

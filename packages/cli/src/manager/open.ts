@@ -1,5 +1,12 @@
 import { createSessionPool, type SessionPool, type SessionPoolOptions } from '@opencode-manager/actors';
-import { launchServer, runSocketPath, type OpencodeServer, type ServerConfig, type StopReport } from '@opencode-manager/core';
+import {
+  launchServer,
+  runSocketPath,
+  type OpencodeServer,
+  type Redactor,
+  type ServerConfig,
+  type StopReport,
+} from '@opencode-manager/core';
 import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.ts';
 import type { StopSignals } from '../signals.ts';
 import { createHandlers, type PageRequest } from './handlers.ts';
@@ -23,6 +30,8 @@ export interface ManagerOptions {
   readonly config: ServerConfig;
   readonly pool?: Omit<SessionPoolOptions, 'server' | 'monitor' | 'signal'>;
   readonly signals: StopSignals;
+  /** Learns the secrets of the server. */
+  readonly redactor: Redactor;
   /** Told what was cleaned up after managers that are gone, if anything. */
   readonly onReaped: (line: string) => void;
   /** Told when the socket cannot be opened; without it that is an error. */
@@ -36,11 +45,11 @@ export interface ManagerOptions {
  * @throws OpencodeManagerError those of `launchServer` and `createSessionPool`, `REQUEST_ABORTED` after a stop signal
  */
 export async function openManager(options: ManagerOptions): Promise<Manager> {
-  const { config, pool: poolOptions, signals, onReaped } = options;
+  const { config, pool: poolOptions, signals, onReaped, redactor } = options;
   // What cannot be cleaned up must not keep a run from starting: ocm doctor names it.
   const reaped = await reapDeadManagers().catch(() => undefined);
   if (reaped !== undefined) onReaped(reaped);
-  const server = await launchUnlessStopped(config, signals.drain);
+  const server = await launchUnlessStopped({ ...config, redactor }, signals.drain);
   try {
     const pool = await createSessionPool({ recovery: true, ...poolOptions, server });
     const desk = createSessionDesk(pool);
@@ -54,12 +63,13 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(manager: Manager, { onSocketError, pages }: ManagerOptions): Promise<ManagerSocket | undefined> {
+async function openSocket(manager: Manager, { onSocketError, pages, redactor }: ManagerOptions): Promise<ManagerSocket | undefined> {
   const { pool, desk } = manager;
   try {
     return await openManagerSocket(
       runSocketPath(pool.server.runId),
       createHandlers({ pool, desk, openPage: pages && ((request) => pages(manager, request)) }),
+      redactor,
     );
   } catch (error) {
     if (!onSocketError) throw error;

@@ -5,28 +5,25 @@ import type { IncomingMessage } from 'node:http';
 export type Refusal = { readonly status: 401 | 403; readonly message: string };
 
 /**
- * Who may speak to the page's server. Other pages in the user's browser can reach a loopback port as well as the user: so
- * the host must be ours (against rebinding of names), an origin must be ours (against forged requests), and the browser
- * must hold the cookie that the one-time token was exchanged for.
+ * Who may speak to the page's server. Other pages in the user's browser can reach a loopback port as well as the user: so the host
+ * must be ours (against rebinding of names), an origin must be ours (against forged requests), and each request for what a run holds
+ * must carry a token in a header. A cookie would not do: it belongs to the host, so that the page of any other port is sent it too.
  */
 export class Access {
   readonly #origins: ReadonlySet<string>;
   readonly #hosts: ReadonlySet<string>;
-  readonly #cookieName: string;
-  readonly #cookie = secret();
-  #token: string | undefined = secret();
+  readonly #token = secret();
+  #ticket: string | undefined = secret();
 
   constructor(port: number) {
     const hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
     this.#hosts = new Set(hosts);
     this.#origins = new Set(hosts.map((host) => `http://${host}`));
-    // Cookies know no ports: two pages on one host must not overwrite each other's.
-    this.#cookieName = `ocm-playground-${port}`;
   }
 
-  /** The token that opens the page once. */
-  get token(): string {
-    return this.#token ?? '';
+  /** What the printed address carries in its fragment, which no request contains; it can be exchanged once. */
+  get ticket(): string {
+    return this.#ticket ?? '';
   }
 
   /** Checked before anything else is looked at. */
@@ -35,25 +32,28 @@ export class Access {
     const { origin } = headers;
     const foreign = origin === undefined ? method !== 'GET' && method !== 'HEAD' : !this.#origins.has(origin);
     if (foreign) return { status: 403, message: 'Requests of other origins are refused.' };
-    if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate')
+    // Another port of this machine is the same site to a browser, and another origin.
+    const site = headers['sec-fetch-site'];
+    if ((site === 'cross-site' || site === 'same-site') && headers['sec-fetch-mode'] !== 'navigate')
       return { status: 403, message: 'Requests of other sites are refused.' };
     return undefined;
   }
 
-  /** Whether the browser has opened the page with the token before. */
-  isKnown({ headers }: IncomingMessage): boolean {
-    const cookies = (headers.cookie ?? '').split(';').map((cookie) => cookie.trim());
-    return cookies.some(
-      (cookie) => cookie.startsWith(`${this.#cookieName}=`) && isEqual(cookie.slice(this.#cookieName.length + 1), this.#cookie),
-    );
+  /** Whether the request carries the token. */
+  isKnown(request: IncomingMessage): boolean {
+    return isEqual(bearerOf(request), this.#token);
   }
 
-  /** Takes the token, once, and gives the cookie for it; undefined when it is not the token or was taken before. */
-  exchange(token: string): string | undefined {
-    if (this.#token === undefined || !isEqual(token, this.#token)) return undefined;
-    this.#token = undefined;
-    return `${this.#cookieName}=${this.#cookie}; HttpOnly; SameSite=Strict; Path=/`;
+  /** Takes the ticket, once, and gives the token for it; undefined when it is not the ticket or was taken before. */
+  exchange(request: IncomingMessage): string | undefined {
+    if (this.#ticket === undefined || !isEqual(bearerOf(request), this.#ticket)) return undefined;
+    this.#ticket = undefined;
+    return this.#token;
   }
+}
+
+function bearerOf({ headers: { authorization = '' } }: IncomingMessage): string {
+  return /^Bearer (\S+)$/.exec(authorization)?.[1] ?? '';
 }
 
 function secret(): string {

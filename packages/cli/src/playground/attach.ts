@@ -17,12 +17,13 @@ export interface AttachOptions {
 /** Serves a page for a running manager; disposing it ends the page, not the run. @throws OpencodeManagerError those of `servePage` */
 export async function attachPlayground(manager: Manager, tap: StepTap, options: AttachOptions): Promise<PageServer> {
   const { title, port, allowControl: control = false, content = false } = options;
-  const journal = new Journal();
-  const recorder = new PoolRecorder(manager, tap, journal, { content, asks: control });
+  const { redactor } = manager.server;
+  const journal = new Journal({ redactor });
+  const recorder = new PoolRecorder(manager, tap, journal, { content, asks: control, redactor });
   try {
     const { doors, onCommand } = createControl(manager, recorder);
     const info = { mode: 'live', title, control, content, ...(control && { doors }) } as const;
-    const page = await servePage({ info, journal, onCommand, ...(port !== undefined && { port }) });
+    const page = await servePage({ info, journal, redactor, onCommand, ...(port !== undefined && { port }) });
     return {
       url: page.url,
       port: page.port,

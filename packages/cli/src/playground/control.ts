@@ -93,7 +93,7 @@ function poolDoors({ pool }: Manager): Readonly<Record<string, Door>> {
         throw new OpencodeManagerError('NOT_FOUND', `Only tasks that were queued on this page can be cancelled; ${taskId} was not.`);
       abort.abort();
     },
-    'pool pool.drain': () => void pool.drain(),
+    'pool pool.drain': () => void pool.drain().catch(() => undefined),
     'pool pool.stop': () => void pool.stop().catch(() => undefined),
     'pool server.exited': () => kill(pool.server.pid),
   };

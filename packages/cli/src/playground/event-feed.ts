@@ -42,6 +42,8 @@ export class EventFeed {
     response.write('retry: 500\n\n');
     this.#readers.add(reader);
     response.on('close', () => this.#readers.delete(reader));
+    // A write to a reader that has just gone must not end the run.
+    response.on('error', () => this.#readers.delete(reader));
     this.#send(reader);
   }
 

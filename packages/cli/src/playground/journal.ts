@@ -1,3 +1,4 @@
+import { Redactor } from '@opencode-manager/core';
 import type { RunRecord } from '@opencode-manager/playground/trace';
 
 export type Unnumbered = Omit<RunRecord, 'seq' | 'atMs'> & { readonly atMs?: number };
@@ -7,19 +8,28 @@ const defaultLimit = 50_000;
 
 type Listener = () => void;
 
+export interface JournalOptions {
+  readonly now?: () => number;
+  readonly limit?: number;
+  /** Takes the secrets out of each record: what is not in the journal reaches no page and no trace file. */
+  readonly redactor?: Redactor;
+}
+
 /**
  * The numbered records of a run, the newest ones whole. What is pushed out leaves its sum behind: one record for each
  * actor with its state, so that a late reader still sees every actor as it is.
  */
 export class Journal {
   readonly #limit: number;
+  readonly #redactor: Redactor;
   readonly #now: () => number;
   readonly #listeners = new Set<Listener>();
   readonly #base = new Map<string, RunRecord>();
   #records: RunRecord[] = [];
   #seq = 0;
 
-  constructor({ now = Date.now, limit = defaultLimit }: { readonly now?: () => number; readonly limit?: number } = {}) {
+  constructor({ now = Date.now, limit = defaultLimit, redactor = new Redactor() }: JournalOptions = {}) {
+    this.#redactor = redactor;
     this.#now = now;
     this.#limit = limit;
   }
@@ -30,7 +40,7 @@ export class Journal {
 
   append(record: Unnumbered): void {
     this.#seq += 1;
-    this.#records.push({ seq: this.#seq, ...record, atMs: record.atMs ?? this.#now() });
+    this.#records.push({ seq: this.#seq, ...this.#redactor.json(record), atMs: record.atMs ?? this.#now() });
     if (this.#records.length > this.#limit) this.#dropOldest();
     for (const listener of this.#listeners) listener();
   }

@@ -1,5 +1,5 @@
 import type { TaskResult } from '@opencode-manager/actors';
-import type { OpencodeServer } from '@opencode-manager/core';
+import type { OpencodeServer, Redactor } from '@opencode-manager/core';
 import type { ServerEvent, ServerEventData, ServerEventType } from '@opencode-manager/core/protocol';
 import type { Json, Question } from '@opencode-manager/playground/trace';
 
@@ -8,6 +8,7 @@ export interface PayloadOptions {
   readonly content: boolean;
   /** What an ask is about may be shown, because somebody is to answer it. */
   readonly asks: boolean;
+  readonly redactor: Redactor;
 }
 
 type Tellers = { readonly [Type in ServerEventType]?: (data: ServerEventData[Type], options: PayloadOptions) => Json };

@@ -69,7 +69,7 @@ export class PoolRecorder implements Disposable {
     if (event.type === 'xstate.stop') this.#directories.delete(actor);
     else this.#directories.set(actor, directory);
     const ask = event.type === 'ask.opened' ? (event as unknown as { ask: { id: string; kind: string } }).ask : undefined;
-    if (ask?.kind === 'question') void this.#describeQuestion(actor, ask.id, directory);
+    if (ask?.kind === 'question') void this.#describeQuestion(actor, ask.id, directory).catch(() => undefined);
   }
 
   /** The machine knows of a question that it is open, and no more: its words are asked for, when they may be shown. */

@@ -11,7 +11,7 @@ const askTexts: ReadonlySet<string> = new Set(['patterns', 'rule']);
  * provider may repeat a prompt in them), and what asks are about unless somebody is to answer them. The same object gives
  * the same result, so that what did not change is still seen as unchanged.
  */
-export function createRedactor({ content, asks }: PayloadOptions): (value: unknown) => unknown {
+export function createRedactor({ content, asks }: Pick<PayloadOptions, 'content' | 'asks'>): (value: unknown) => unknown {
   const known = new WeakMap<object, unknown>();
   const isHidden = (key: string, of: object): boolean =>
     never.has(key) || (askTexts.has(key) && !content && !asks) || (key === 'message' && !content && isError(of));

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError, type Redactor } from '@opencode-manager/core';
 import type { Json, RunInfo } from '@opencode-manager/playground/trace';
 import * as z from 'zod';
 import { Access } from './access.ts';
@@ -22,18 +22,20 @@ export interface PageServerOptions {
   readonly journal?: Journal;
   /** Of a recorded run: the text of its file. */
   readonly trace?: () => Promise<string>;
+  /** Takes the secrets of a live run out of what the page is told. */
+  readonly redactor?: Redactor;
   /** Carries out what the page asks for. */
   readonly onCommand?: (command: PageCommand) => Promise<void>;
 }
 
 /** A page that is being served. */
 export interface PageServer extends AsyncDisposable {
-  /** With a token that opens it once. */
+  /** With a ticket in its fragment that opens it once. */
   readonly url: string;
   readonly port: number;
 }
 
-/** Nothing from anywhere else, in no frame, and no referrer that could carry the token. */
+/** Nothing from anywhere else, in no frame, and no referrer. */
 const headers = {
   'content-security-policy': "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'",
   'x-content-type-options': 'nosniff',
@@ -61,7 +63,7 @@ export async function servePage(options: PageServerOptions): Promise<PageServer>
   const handler = new PageHandler({ options, files, access, feed });
   server.on('request', (request, response) => void handler.handle(request, response));
   return {
-    url: `http://127.0.0.1:${port}/?token=${access.token}`,
+    url: `http://127.0.0.1:${port}/#token=${access.ticket}`,
     port,
     async [Symbol.asyncDispose]() {
       feed?.end();
@@ -80,6 +82,8 @@ async function listen(server: Server, port: number): Promise<number> {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
+    // A connection that cannot be taken (no descriptor is left) must not end the run.
+    server.on('error', () => undefined);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')
@@ -107,7 +111,9 @@ class PageHandler {
     try {
       await this.#answer(request, response);
     } catch (error) {
-      const message = isManagerError(error) ? error.message : 'The request could not be handled.';
+      const { redactor } = this.#parts.options;
+      const told = redactor?.error(error) ?? error;
+      const message = isManagerError(told) ? told.message : 'The request could not be handled.';
       if (!response.headersSent) send(response, isManagerError(error) ? 409 : 400, { message });
       else response.destroy();
     }
@@ -117,25 +123,23 @@ class PageHandler {
     const { access, files } = this.#parts;
     const refusal = access.refusalOf(request);
     if (refusal) return send(response, refusal.status, { message: refusal.message });
-    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-    if (!access.isKnown(request)) return this.#admit(url, request, response);
-    if (url.searchParams.has('token')) return redirect(response);
-    if (request.method === 'POST')
-      return url.pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
-    if (request.method !== 'GET') return send(response, 405, { message: 'GET and POST only.' });
-    const file = files.get(url.pathname === '/' ? '/index.html' : url.pathname);
+    const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1');
+    // The page itself holds nothing of a run, and a browser fetches it without the token.
+    const file = request.method === 'GET' ? files.get(pathname === '/' ? '/index.html' : pathname) : undefined;
     if (file) return sendFile(response, file);
-    return this.#data(url.pathname, request, response);
+    if (request.method === 'POST' && pathname === '/enter') return this.#admit(request, response);
+    if (!access.isKnown(request)) return sendRefusal(response);
+    if (request.method === 'POST')
+      return pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
+    if (request.method !== 'GET') return send(response, 405, { message: 'GET and POST only.' });
+    return this.#data(pathname, request, response);
   }
 
-  /** Takes the token for a cookie, and takes it out of the address. */
-  #admit(url: URL, { method, headers: { 'sec-fetch-site': site } }: IncomingMessage, response: ServerResponse): void {
-    const isFromElsewhere = site === 'cross-site';
-    const cookie = method === 'GET' ? this.#parts.access.exchange(url.searchParams.get('token') ?? '') : undefined;
-    if (cookie !== undefined) return isFromElsewhere ? sendDoor(response, cookie) : redirect(response, cookie);
-    send(response, 401, {
-      message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.',
-    });
+  /** Takes the ticket of the printed address for the token. */
+  #admit(request: IncomingMessage, response: ServerResponse): void {
+    const token = this.#parts.access.exchange(request);
+    if (token === undefined) sendRefusal(response);
+    else send(response, 200, { token });
   }
 
   async #data(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -177,14 +181,10 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function redirect(response: ServerResponse, cookie?: string): void {
-  response.writeHead(303, { ...headers, location: '/', ...(cookie !== undefined && { 'set-cookie': cookie }) }).end();
-}
-
-/** A strict cookie does not go with a redirect of another page's link; a page of ours that leads on has it. */
-function sendDoor(response: ServerResponse, cookie: string): void {
-  const body = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Playground</title>\n';
-  response.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8', 'set-cookie': cookie }).end(body);
+function sendRefusal(response: ServerResponse): void {
+  send(response, 401, {
+    message: 'Open the address that the command printed. It works once, in one browser; start the command again for another.',
+  });
 }
 
 function sendFile(response: ServerResponse, { body, type }: PageFile): void {

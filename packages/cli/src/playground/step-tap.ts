@@ -19,7 +19,7 @@ export class StepTap {
     if (step.event.type === 'xstate.stop') this.#newest.delete(step.actor);
     else this.#newest.set(step.actor, step);
     if (this.#early) this.#keepEarly(step);
-    for (const listener of this.#listeners) listener(step);
+    for (const listener of this.#listeners) this.#tell(listener, step);
   };
 
   /** Tells what was, then what comes. Call the result to stop. */
@@ -27,6 +27,15 @@ export class StepTap {
     for (const step of this.#early ?? Array.from(this.#newest.values(), asEarlier)) listener(step);
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** This is called in the middle of a machine's step: a page that fails goes without, and the run does not notice. */
+  #tell(listener: Listener, step: MachineStep): void {
+    try {
+      listener(step);
+    } catch {
+      this.#listeners.delete(listener);
+    }
   }
 
   #keepEarly(step: MachineStep): void {

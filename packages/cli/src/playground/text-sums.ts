@@ -1,3 +1,4 @@
+import type { Redactor } from '@opencode-manager/core';
 import type { ServerEvent } from '@opencode-manager/core/protocol';
 import type { Journal } from './journal.ts';
 import type { PayloadOptions } from './payload.ts';
@@ -18,11 +19,13 @@ interface Sum {
 export class TextSums implements Disposable {
   readonly #journal: Journal;
   readonly #content: boolean;
+  readonly #redactor: Redactor;
   readonly #sums = new Map<string, Sum>();
   readonly #toldParts = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(journal: Journal, { content }: PayloadOptions) {
+  constructor(journal: Journal, { content, redactor }: PayloadOptions) {
+    this.#redactor = redactor;
     this.#journal = journal;
     this.#content = content;
   }
@@ -72,7 +75,7 @@ export class TextSums implements Disposable {
     this.#journal.append({
       actor,
       type: 'text',
-      payload: { message: part.messageID, text: part.text.slice(0, textLimit) },
+      payload: { message: part.messageID, text: this.#redactor.text(part.text).slice(0, textLimit) },
     });
   }
 }

@@ -16,6 +16,8 @@ import {
 export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags {
   readonly prompt?: string[];
   readonly out?: string;
+  readonly append?: boolean;
+  readonly overwrite?: boolean;
 }
 
 /** Adds `ocm demo` and `ocm run`. */
@@ -49,7 +51,9 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .argument('[file]', 'JSON Lines, one task a line; - reads standard input')
     .optionsGroup('Tasks:')
     .option('--prompt <text...>', 'one task for each text, besides those of the file')
-    .option('--out <file>', 'write each result to this file too, one JSON object a line, as it comes');
+    .option('--out <file>', 'write each result to this file too, one JSON object a line, as it comes')
+    .option('--append', 'add to what the file of --out holds')
+    .option('--overwrite', 'replace what the file of --out holds');
   addTurnOptions(run);
   addServerOptions(run);
   addPageOptions(run);

@@ -176,6 +176,6 @@ class LiveProgress implements Progress {
   }
 
   #write(text: string): void {
-    this.#terminal.streams.stderr.write(text);
+    this.#terminal.draw(text);
   }
 }

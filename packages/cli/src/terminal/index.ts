@@ -1,1 +1,5 @@
+export { isSameFile, isWrittenAtOnce, statsOf, type Outlet } from './outlet.ts';
+export { FileOutlet } from './file-outlet.ts';
+export { StreamOutlet } from './stream-outlet.ts';
 export { createTerminal, type Terminal, type TerminalStreams } from './terminal.ts';
+export { describeCode, describeLoss, isClosed } from './loss.ts';

@@ -1,5 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
+import { Redactor } from '@opencode-manager/core/secrets';
+import { outletOf, type Outlet } from './outlet.ts';
 
 const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'blue'] as const;
 
@@ -15,12 +17,16 @@ export interface TerminalStreams {
 }
 
 /**
- * Results go to stdout, everything else to stderr. Colours follow each stream: off when it is not a terminal, when
+ * Results go to stdout, everything else to stderr, both without the secrets that the redactor knows. Colours follow each stream: off when it is not a terminal, when
  * `NO_COLOR` is set or `TERM` is `dumb`.
  */
 export interface Terminal {
   readonly streams: TerminalStreams;
   readonly env: NodeJS.ProcessEnv;
+  readonly stdout: Outlet;
+  readonly stderr: Outlet;
+  /** Given to every server that a command starts, so that it learns their secrets. */
+  readonly redactor: Redactor;
   /** Colours for stdout. */
   readonly colors: Colors;
   /** Colours for stderr. */
@@ -29,29 +35,37 @@ export interface Terminal {
   readonly interactive: boolean;
   /** Writes a line of the result to stdout. */
   readonly result: (line: string) => void;
-  /** Writes one JSON Lines record to stdout. */
-  readonly record: (record: object) => void;
+  /** Writes one JSON Lines record to stdout; `label` names it in a report of its loss. */
+  readonly record: (record: object, label?: string) => void;
   /** Writes a line to stderr. */
   readonly notice: (line: string) => void;
+  /** Writes text to stderr as it is: what is redrawn there. */
+  readonly draw: (text: string) => void;
   /** Width of stderr in columns. */
   readonly width: number;
 }
 
 /** The terminal over the process's own streams, or over those of a test. */
 export function createTerminal(streams: TerminalStreams = process): Terminal {
-  const { stdout, stderr, env } = streams;
+  const { env } = streams;
+  const redactor = new Redactor();
+  const [stdout, stderr] = [outletOf(streams.stdout), outletOf(streams.stderr)];
   return {
     streams,
     env,
-    colors: colorsOf(stdout, env),
-    noticeColors: colorsOf(stderr, env),
-    interactive: stderr.isTTY === true && env['TERM'] !== 'dumb',
+    stdout,
+    stderr,
+    redactor,
+    colors: colorsOf(streams.stdout, env),
+    noticeColors: colorsOf(streams.stderr, env),
+    interactive: streams.stderr.isTTY === true && env['TERM'] !== 'dumb',
     get width() {
-      return stderr.columns ?? 80;
+      return streams.stderr.columns ?? 80;
     },
-    result: (line) => void stdout.write(`${line}\n`),
-    record: (record) => void stdout.write(`${JSON.stringify(record)}\n`),
-    notice: (line) => void stderr.write(`${line}\n`),
+    result: (line) => stdout.write(`${redactor.text(line)}\n`),
+    record: (record, label) => stdout.write(`${JSON.stringify(redactor.json(record))}\n`, label),
+    notice: (line) => stderr.write(`${redactor.text(line)}\n`),
+    draw: (text) => stderr.write(redactor.text(text)),
   };
 }
 

@@ -3,12 +3,13 @@ import { isAbsolute, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
 import { currentDirectoryGone, OpencodeManagerError } from '../errors/index.ts';
+import { Redactor } from '../secrets/index.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
 export interface ResolvedConfig extends Omit<
   ServerConfig,
-  'directory' | 'profile' | 'projectConfig' | 'startupTimeoutMs' | 'hostname' | 'port'
+  'directory' | 'profile' | 'projectConfig' | 'startupTimeoutMs' | 'hostname' | 'port' | 'redactor'
 > {
   /** Real path. */
   readonly directory: string;
@@ -17,15 +18,17 @@ export interface ResolvedConfig extends Omit<
   readonly profile: 'batch' | 'interactive';
   readonly projectConfig: 'instructions' | 'all' | 'none';
   readonly startupTimeoutMs: number;
+  readonly redactor: Redactor;
 }
 
 /** @throws OpencodeManagerError `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING` */
 export function resolveConfig(config: ServerConfig): ResolvedConfig {
-  const { signal, ...fields } = config;
+  const { signal, redactor = new Redactor(), ...fields } = config;
   const parsed = parseServerConfig(fields);
   return {
     ...parsed,
     ...(signal && { signal }),
+    redactor,
     directory: realDirectory(parsed.directory ?? currentDirectory('directory'), 'directory'),
     hostname: parsed.hostname ?? '127.0.0.1',
     port: parsed.port ?? 0,
@@ -43,10 +46,11 @@ export function parseServerConfig(value: unknown): z.output<typeof serverConfigS
   const unknown = result.error.issues.find((issue) => issue.code === 'unrecognized_keys');
   if (unknown?.code === 'unrecognized_keys') throw unknownKey(unknown.keys[0] ?? '');
   const issue = result.error.issues[0];
-  const option = issue?.path.join('.') || 'the options';
+  const path = issue?.path ?? [];
+  const option = path.join('.') || 'the options';
   throw new OpencodeManagerError(
     'CONFIG_INVALID',
-    `Option ${option}: ${issue?.message ?? 'invalid'}; received ${describeValue(valueAt(value, issue?.path ?? []))}.`,
+    `Option ${option}: ${issue?.message ?? 'invalid'}; received ${describeValue(valueAt(value, path), path[0])}.`,
     {
       details: { option },
     },
@@ -107,8 +111,18 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
-function describeValue(value: unknown): string {
+/** Options whose values may be secrets: an error says what kind of value was received, and repeats none. */
+const secretOptions: ReadonlySet<unknown> = new Set(['env', 'passEnv', 'opencodeConfig', undefined]);
+
+function describeValue(value: unknown, option: PropertyKey | undefined): string {
   if (value === undefined) return 'nothing';
+  if (secretOptions.has(option)) return kindOf(value);
   const text = JSON.stringify(value) ?? typeof value;
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'string') return `a text of ${value.length} characters`;
+  return value === null ? 'null' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Redactor } from '../secrets/index.ts';
 
 const absolutePath = z.string().min(1).describe('A path; relative ones count from the current directory.');
 
@@ -7,7 +8,7 @@ const maxStartupMs = 600_000;
 
 /**
  * Options of {@link launchServer}. The JSON Schema in `schema/server-config.json` is generated from this.
- * `signal` is not part of the file format; it is taken from the object that is passed in code.
+ * `signal` and `redactor` are not part of the file format; they are taken from the object that is passed in code.
  */
 export const serverConfigSchema = z
   .strictObject({
@@ -48,7 +49,7 @@ export const serverConfigSchema = z
       .optional()
       .describe('Accept OAuth entries in the auth file. Their refresh tokens rotate: the original is logged out when the copy refreshes.'),
     passEnv: z
-      .array(z.string().min(1))
+      .array(z.string().regex(/^[^=]+$/, 'must be the name of a variable, without a value'))
       .optional()
       .describe("Names of variables of this process that the server gets, for example ['ANTHROPIC_API_KEY']."),
     passProviderKeys: z.boolean().optional().describe('Pass every variable that is well known as a provider key. Default: false.'),
@@ -81,4 +82,6 @@ export const serverConfigSchema = z
 export type ServerConfig = z.input<typeof serverConfigSchema> & {
   /** Aborting ends a start that is under way, or stops the server. */
   readonly signal?: AbortSignal;
+  /** Learns the secrets of this server. Default: a new one, which the server's handle gives. */
+  readonly redactor?: Redactor;
 };

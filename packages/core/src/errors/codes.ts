@@ -210,6 +210,14 @@ export const errorCatalogue = {
   },
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
+  OUTPUT_UNUSABLE: {
+    meaning: 'An output of ocm run cannot be written, is one of its inputs, or holds something already; nothing was started.',
+    remedy: 'Name another file, or say what is to become of what it holds with --append or --overwrite.',
+  },
+  OUTPUT_LOST: {
+    meaning: 'Something that was to be written to an output could not be, for example because its disk was full.',
+    remedy: 'Make room, and run the tasks again whose results the message names; what could be written is whole.',
+  },
   MANAGER_NOT_FOUND: { meaning: 'No running manager was found.', remedy: 'Start one with ocm serve, or name its process id.' },
   PLAYGROUND_UNAVAILABLE: {
     meaning: 'The page of the playground is missing, or it cannot be served.',

@@ -67,8 +67,20 @@ export class OpencodeManagerError extends Error {
 
 function serializeCause(cause: unknown): NonNullable<SerializedError['cause']> {
   if (cause instanceof OpencodeManagerError) return cause.toJSON();
-  if (cause instanceof Error) return { name: cause.name, message: cause.message };
-  return { name: 'Error', message: String(cause) };
+  return { name: cause instanceof Error ? wordsOf(() => cause.name) : 'Error', message: describeThrown(cause) };
+}
+
+/** Anything can be thrown, and the reason of an abort is its caller's: reading it must not throw in turn. */
+export function describeThrown(thrown: unknown): string {
+  return wordsOf(() => (thrown instanceof Error ? thrown.message : thrown));
+}
+
+function wordsOf(read: () => unknown): string {
+  try {
+    return String(read());
+  } catch {
+    return 'something that cannot be read';
+  }
 }
 
 function restoreCause(cause: NonNullable<SerializedError['cause']>): Error {

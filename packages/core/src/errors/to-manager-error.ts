@@ -1,5 +1,5 @@
 import { errorCatalogue } from './codes.ts';
-import { OpencodeManagerError } from './error.ts';
+import { describeThrown, OpencodeManagerError } from './error.ts';
 import { exhaustionOf } from './infrastructure.ts';
 
 /** Any thrown value as one of ours; unknown ones become `INTERNAL` with the original as cause. */
@@ -19,6 +19,5 @@ export function currentDirectoryGone(error: unknown, option = 'directory'): Open
 }
 
 function internal(error: unknown): OpencodeManagerError {
-  const message = error instanceof Error ? error.message : String(error);
-  return new OpencodeManagerError('INTERNAL', `${errorCatalogue.INTERNAL.meaning} (${message})`, { cause: error });
+  return new OpencodeManagerError('INTERNAL', `${errorCatalogue.INTERNAL.meaning} (${describeThrown(error)})`, { cause: error });
 }

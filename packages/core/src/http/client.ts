@@ -1,6 +1,7 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { RequestSpec } from '../protocol/v1/requests.ts';
 import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type Agent, type Exchange } from './exchange.ts';
+import type { Redactor } from '../secrets/index.ts';
 import { errorOfResponse } from './response-error.ts';
 
 /** What another client needs to connect to a server of ours. Keep `password` and `authorization` out of logs. */
@@ -40,12 +41,12 @@ export const defaultTimeoutMs = 15_000;
  */
 const ownConnectionAboveBytes = 256 * 1024;
 
-/** Creates the client of one server incarnation. */
-export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'authorization'>): HttpClient {
+/** Creates the client of one server incarnation; its errors hold none of the secrets that the redactor knows. */
+export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'authorization'>, redactor: Redactor): HttpClient {
   const agent = createAgent({ connections: 256, pipelining: 1 });
   let closed = false;
   return {
-    call: (request, options = {}) => send(agent, credentials, request, options),
+    call: (request, options = {}) => send(agent, credentials, request, { ...options, redactor }),
     async close() {
       if (closed) return;
       closed = true;
@@ -59,7 +60,7 @@ async function send<Response>(
   agent: Agent,
   { url, authorization }: Pick<ServerCredentials, 'url' | 'authorization'>,
   request: RequestSpec<Response>,
-  { timeoutMs = defaultTimeoutMs, signal }: CallOptions,
+  { timeoutMs = defaultTimeoutMs, signal, redactor }: CallOptions & { readonly redactor?: Redactor },
 ): Promise<Response> {
   const body = request.body === undefined ? null : JSON.stringify(request.body);
   const label = `${request.method} ${request.path}`;
@@ -85,13 +86,17 @@ async function send<Response>(
   } finally {
     stopWatching();
   }
-  return readAnswer(answer, request, label);
+  return readAnswer(answer, request, { label, redact: (text) => redactor?.text(text) ?? text });
 }
 
-function readAnswer<Response>(answer: WholeAnswer, request: RequestSpec<Response>, label: string): Response {
+function readAnswer<Response>(
+  answer: WholeAnswer,
+  request: RequestSpec<Response>,
+  { label, redact }: { readonly label: string; readonly redact: (text: string) => string },
+): Response {
   const { statusCode, contentType } = answer.head;
   const text = answer.text();
-  if (statusCode >= 400) throw errorOfResponse({ statusCode, contentType, text, label });
+  if (statusCode >= 400) throw errorOfResponse({ statusCode, contentType, text: redact(text), label });
   if (request.answer === 'empty') return undefined as Response;
   if (!contentType.includes('json')) {
     throw new OpencodeManagerError(
@@ -102,10 +107,9 @@ function readAnswer<Response>(answer: WholeAnswer, request: RequestSpec<Response
   }
   try {
     return JSON.parse(text) as Response;
-  } catch (error) {
-    throw new OpencodeManagerError('RESPONSE_INVALID', `${label}: the answer is not valid JSON (${text.length} characters).`, {
-      cause: error,
-    });
+  } catch {
+    // The error of the parser would repeat a piece of the answer.
+    throw new OpencodeManagerError('RESPONSE_INVALID', `${label}: the answer is not valid JSON (${text.length} characters).`);
   }
 }
 

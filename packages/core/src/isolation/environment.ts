@@ -61,12 +61,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
   const { config, layout, source = process.env } = input;
   refuseReserved(Object.keys(config.env ?? {}), 'env');
   refuseReserved(config.passEnv ?? [], 'passEnv');
-  const passed = [
-    ...alwaysPassed,
-    ...(config.passEnv ?? []),
-    ...input.referencedVariables,
-    ...(config.passProviderKeys ? providerKeyVariables : []),
-  ];
+  const passed = [...alwaysPassed, ...handedOver(input)];
   const path = config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
   return {
     LANG: 'C.UTF-8',
@@ -94,6 +89,16 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     [runMarkerVariable]: input.runId,
     [serverMarkerVariable]: input.serverId,
   };
+}
+
+/** Names of the variables that the server gets because somebody wished it; their values may be secrets. */
+export function handedOver({ config, referencedVariables }: Pick<EnvironmentInput, 'config' | 'referencedVariables'>): string[] {
+  return [
+    ...Object.keys(config.env ?? {}),
+    ...(config.passEnv ?? []),
+    ...referencedVariables,
+    ...(config.passProviderKeys ? providerKeyVariables : []),
+  ];
 }
 
 function opencodeSwitches({ config, layout, username, password, modelCatalogue }: EnvironmentInput): Record<string, string> {
@@ -149,11 +154,4 @@ async function searchVariables(path: string): Promise<Record<string, string>> {
     () => undefined,
   );
   return bundled === undefined ? { PATH: path } : { PATH: path + delimiter + bundled, OPENCODE_DISABLE_FFF: '1' };
-}
-
-/** Values that must never be shown: the password, and whatever was passed under a name that speaks of a secret. */
-export function secretsOf(environment: Readonly<Record<string, string>>): string[] {
-  return Object.entries(environment)
-    .filter(([name]) => /PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL/i.test(name))
-    .map(([, value]) => value);
 }

@@ -1,5 +1,5 @@
 export { readAuthFile } from './auth-file.ts';
-export { secretsOf, serverEnvironment } from './environment.ts';
+export { handedOver, serverEnvironment } from './environment.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState } from './mark.ts';

@@ -2,6 +2,7 @@ import type { EffectiveConfig } from '../config/index.ts';
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
 import { requests, type RequestSpec, type WireConfig } from '../protocol/index.ts';
+import { learnConfig, type Redactor } from '../secrets/index.ts';
 
 export interface ConfirmInput {
   readonly client: HttpClient;
@@ -11,6 +12,7 @@ export interface ConfirmInput {
   /** Milliseconds since the epoch. */
   readonly deadlineAtMs: number;
   readonly output: () => string;
+  readonly redactor: Redactor;
   readonly signal?: AbortSignal;
 }
 
@@ -39,7 +41,10 @@ export async function confirmConfiguration(input: ConfirmInput): Promise<string>
   for (const answer of Object.values(asked)) answer.catch(() => undefined);
   const { version } = await asked.version;
   refuseOtherVersion(version, input.expectedVersion);
-  refuseDifference(await asked.configuration, input.effective);
+  const configuration = await asked.configuration;
+  // With all that was put into it, and with what a trusted project's own configuration adds.
+  await learnConfig(input.redactor, configuration);
+  refuseDifference(configuration, input.effective);
   const { providers } = await asked.providers;
   const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);

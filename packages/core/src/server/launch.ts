@@ -1,6 +1,7 @@
-import { resolveConfig, type ServerConfig } from '../config/index.ts';
+import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { explainFullDisk, prepareStateDirectory, readAuthFile, refuseUntrustedWorkspace } from '../isolation/index.ts';
+import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
 import { lifecycleOf } from './replace.ts';
@@ -28,10 +29,19 @@ import type { OpencodeServer } from './types.ts';
 export async function launchServer(config: ServerConfig = {}): Promise<OpencodeServer> {
   refuseUnsupportedPlatform();
   const resolved = resolveConfig(config);
+  try {
+    return await launch(resolved);
+  } catch (error) {
+    throw resolved.redactor.error(error);
+  }
+}
+
+async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
   if (resolved.projectConfig !== 'all') refuseUntrustedWorkspace(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
+  learnAuth(resolved.redactor, auth);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
   const state = await prepareStateDirectory(resolved);
   const run = await beginRun(state, resolved.directory).catch(async (error: unknown) => {

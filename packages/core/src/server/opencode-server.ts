@@ -57,6 +57,7 @@ export function createOpencodeServer({
     profile: config.profile,
     snapshots: effective.snapshots,
     client,
+    redactor: config.redactor,
     exited: server.exited,
     credentials: () => credentials,
     output: () => server.output(),

@@ -14,12 +14,28 @@ const toolsSweepMs = 1000;
 export function lifecycleOf(run: Run, plan: LaunchPlan, effective: EffectiveConfig, incarnation: Incarnation): Lifecycle {
   return {
     stop: () => endRun(run),
-    relaunch: () => replacing(run, incarnation, (stopped) => startInPlace(run, plan, incarnation, stopped)),
-    startSuccessor: () => replacing(run, incarnation, (stopped) => startBeside(run, plan, effective, stopped)),
+    relaunch: () =>
+      redacted(
+        plan,
+        replacing(run, incarnation, (stopped) => startInPlace(run, plan, incarnation, stopped)),
+      ),
+    startSuccessor: () =>
+      redacted(
+        plan,
+        replacing(run, incarnation, (stopped) => startBeside(run, plan, effective, stopped)),
+      ),
     retire: () => (incarnation.retiring ??= endIncarnation(run, incarnation)),
     residentBytes: () => residentBytes(incarnation.process.pid),
     endTools: async (sessionId) => (await sweepProcesses(sessionMark(run.runId, sessionId), toolsSweepMs)).swept,
   };
+}
+
+async function redacted({ config }: LaunchPlan, start: Promise<OpencodeServer>): Promise<OpencodeServer> {
+  try {
+    return await start;
+  } catch (error) {
+    throw config.redactor.error(error);
+  }
 }
 
 /** Lets one start of another incarnation happen at a time, and none after a stop. @throws `SERVER_EXITED` */

@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createOutputRing } from '../process/output-ring.ts';
 import { signalProcess } from '../process/table.ts';
+import type { Redactor } from '../secrets/index.ts';
 import type { ServerExit } from './types.ts';
 
 /** The process of one server, from its spawn to its end. */
@@ -25,8 +26,8 @@ export interface ServerProcessOptions {
   readonly port: number;
   readonly directory: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Taken out of what is shown of the output. */
-  readonly secrets: readonly string[];
+  /** Takes the secrets out of what is shown of the output. */
+  readonly redactor: Redactor;
 }
 
 /** Characters of output that are kept. */
@@ -38,8 +39,8 @@ const readyLine = /opencode server listening on (http:\/\/\S+)/;
  * Spawns the native binary. It must be called on the main thread. Both pipes are drained for the process's whole life:
  * an unread pipe would fill inside the server.
  */
-export function spawnServer({ binary, hostname, port, directory, environment, secrets }: ServerProcessOptions): ServerProcess {
-  const ring = createOutputRing(outputLimit, secrets);
+export function spawnServer({ binary, hostname, port, directory, environment, redactor }: ServerProcessOptions): ServerProcess {
+  const ring = createOutputRing(outputLimit, (text) => redactor.text(text));
   const url = Promise.withResolvers<string>();
   url.promise.catch(() => undefined);
   let expected = false;

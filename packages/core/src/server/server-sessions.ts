@@ -4,6 +4,7 @@ import type { HttpClient } from '../http/index.ts';
 import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
+import { withCleanErrors } from '../secrets/index.ts';
 import { createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
@@ -57,7 +58,8 @@ export function createServerSessions({ client, config, effective, stateDir }: Se
     parentOf: createParentReader(client),
     projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
     ...answers(client),
-    sessionOf: (id, directory, permissions) => createSession(context, operationsOf(id, directory), permissions),
+    sessionOf: (id, directory, permissions) =>
+      withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
   };
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {

@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import { copyConfigDirectory, handedOver, makeDirectories, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
@@ -37,6 +38,7 @@ export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Prom
   const { layout } = run.state;
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
   const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  await learnConfig(config.redactor, effective.config, { ...process.env, ...config.env });
   await writeServerFiles(layout, effective.config, auth, config.directory);
   return effective;
 }
@@ -53,10 +55,11 @@ export async function startIncarnation(
   const config = { ...plan.config, ...(signal && { signal }) };
   const deadlineAtMs = Date.now() + config.startupTimeoutMs;
   const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
+  learnLogin(config.redactor, login);
   const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, effective, login, deadlineAtMs);
   try {
     const credentials = credentialsOf(url, login);
-    const client = createHttpClient(credentials);
+    const client = createHttpClient(credentials, config.redactor);
     incarnation.client = client;
     const { process: server } = incarnation;
     const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
@@ -103,8 +106,9 @@ async function spawnUntilReady(
   const named = { runId, serverId, ...login, referencedVariables, modelCatalogue };
   const choosePort = () => (config.port === 0 ? freePort(hostname) : Promise.resolve(config.port));
   let [environment, port] = await Promise.all([serverEnvironment({ config, layout: state.layout, ...named }), choosePort()]);
+  learnVariables(config.redactor, environment, handedOver({ config, referencedVariables }));
   for (let attempt = 1; ; attempt += 1) {
-    const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, secrets: secretsOf(environment) });
+    const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, redactor: config.redactor });
     const incarnation: Incarnation = { serverId, process: server, hostname, port, client: undefined, retiring: undefined };
     run.incarnations.add(incarnation);
     try {
@@ -145,6 +149,7 @@ async function confirm({ client, config, effective, binary, server, deadlineAtMs
       expectedVersion: binary.version,
       deadlineAtMs,
       output: () => server.output(),
+      redactor: config.redactor,
       ...(config.signal && { signal: config.signal }),
     }),
     died,

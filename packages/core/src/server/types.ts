@@ -1,5 +1,6 @@
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { SessionInfo } from '../protocol/index.ts';
+import type { Redactor } from '../secrets/index.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
 
 /** How the server's process ended. */
@@ -69,6 +70,11 @@ export interface OpencodeServer extends AsyncDisposable {
   /** False when the configuration turns snapshots off: nothing can be reverted then. */
   readonly snapshots: boolean;
   readonly client: HttpClient;
+  /**
+   * Knows the secrets of this server by value: its password, the keys of its configuration and auth file, the variables that were passed.
+   * Errors and `output()` have gone through it; give it what you show of answers, events and messages.
+   */
+  readonly redactor: Redactor;
   /** Resolves when the process has ended, for whatever reason; never rejects. */
   readonly exited: Promise<ServerExit>;
   /** What another client needs to connect, for example the official SDK. */

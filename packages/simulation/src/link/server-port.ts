@@ -42,6 +42,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     realDirectory: (directory) => existing(link.world, directory),
     checkDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
     explain: (error: SerializedError) => Promise.resolve(error),
+    redact: (value) => ({ value, redacted: 0 }),
     ...requestsOf(link, process),
     ...lifeOf(link, process),
   };

@@ -1,0 +1,80 @@
+import { fstatSync, statSync, type Stats } from 'node:fs';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import type { RunFlags } from '../program/batch-commands.ts';
+import { isSameFile, statsOf, type Terminal } from '../terminal/index.ts';
+import type { OutputMode } from './output-file.ts';
+
+interface Place {
+  readonly name: string;
+  readonly stats: Stats | undefined;
+}
+
+/** @throws OpencodeManagerError `USAGE` for flags that mean nothing together */
+export function outputMode({ out, append, overwrite }: RunFlags): OutputMode {
+  const problem =
+    append && overwrite
+      ? '--append adds to what --out holds and --overwrite replaces it; leave out one'
+      : out === undefined && (append || overwrite)
+        ? `${append ? '--append' : '--overwrite'} belongs to --out; give that too`
+        : undefined;
+  if (problem !== undefined) throw new OpencodeManagerError('USAGE', `${problem}.`);
+  return append ? 'append' : overwrite ? 'overwrite' : 'new';
+}
+
+/**
+ * Refuses outputs that would destroy an input or each other, however they are named: before the inputs are read and anything is
+ * opened for writing.
+ * @throws OpencodeManagerError `OUTPUT_UNUSABLE`
+ */
+export function refuseSharedOutputs(terminal: Terminal, file: string | undefined, flags: RunFlags): void {
+  const { streams } = terminal;
+  const out: Place = { name: `--out ${flags.out}`, stats: flags.out === undefined ? undefined : lookAt(flags.out) };
+  const stdout = streamPlace('standard output', streams.stdout);
+  const stderr = streamPlace('standard error', streams.stderr);
+  if (terminal.env['OCM_STDOUT'] === 'closed' && flags.out === undefined)
+    throw unusable('standard output is closed, and there is no --out: the results would go nowhere');
+  for (const input of inputsOf(file, flags))
+    for (const output of [out, stdout])
+      if (input.stats?.isFile() && isSameFile(output.stats, input.stats)) throw unusable(`${output.name} is also ${input.name}`);
+  for (const output of [stdout, stderr])
+    if (!output.isSink && isSameFile(out.stats, output.stats)) throw unusable(`${out.name} is also ${output.name}`);
+}
+
+/** `/dev/null` and its like may be given twice. */
+function streamPlace(name: string, stream: { readonly isTTY?: boolean }): Place & { readonly isSink: boolean } {
+  const stats = statsOf(stream);
+  return { name, stats, isSink: stats?.isCharacterDevice() === true && stream.isTTY !== true };
+}
+
+function inputsOf(file: string | undefined, flags: RunFlags): Place[] {
+  const named: Readonly<Record<string, string | undefined>> = {
+    'the task file': file === '-' ? undefined : file,
+    'the file of --opencode-config': flags.opencodeConfig,
+    'the file of --config': flags.config,
+    'the file of --auth-file': flags.authFile,
+    'the file of --permissions': flags.permissions,
+  };
+  const places = Object.entries(named).map(([name, path]) => ({ name, stats: path === undefined ? undefined : lookAt(path) }));
+  return file === '-' ? [...places, { name: 'standard input', stats: stdinStats() }] : places;
+}
+
+function stdinStats(): Stats | undefined {
+  try {
+    return fstatSync(0);
+  } catch {
+    return undefined;
+  }
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    // What is wrong with it is said where it is read or opened.
+    return undefined;
+  }
+}
+
+function unusable(why: string): OpencodeManagerError {
+  return new OpencodeManagerError('OUTPUT_UNUSABLE', `${why}. Name another file. Nothing was started.`);
+}
