@@ -71,7 +71,7 @@ describe('the end of a turn', () => {
 describe('an answer', () => {
   it.each([
     ['length', 'failed', 'ANSWER_TRUNCATED'],
-    ['content-filter', 'failed', 'TURN_FAILED'],
+    ['content-filter', 'failed', 'ANSWER_FILTERED'],
     ['error', 'failed', 'TURN_FAILED'],
   ])('that stopped for %s is %s', async (finish, outcome, code) => {
     const { broken, task } = await runPinned({ scripts: [plainTurn({ steps: [answer('half', { finish })] })], actions: [run('T0', 3000)] });
