@@ -27,11 +27,9 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
   const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
   if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null };
-  const isKnown = turn.final?.id === newest.id;
-  const final: FinalMessage = isKnown
-    ? { ...turn.final!, ...newest.final }
-    : { ...newest.final, atMs: history.seenAtMs, source: 'snapshot' };
-  return { ...begun, final, ...(!isKnown && { idleSinceMs: null }) };
+  const known = turn.final?.id === newest.id ? turn.final : null;
+  const final: FinalMessage = known ? { ...known, ...newest.final } : { ...newest.final, atMs: history.seenAtMs, source: 'snapshot' };
+  return { ...begun, final, ...(known === null && { idleSinceMs: null }) };
 }
 
 function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnReading, atMs: number): Turn {

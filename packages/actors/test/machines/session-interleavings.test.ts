@@ -20,7 +20,7 @@ const submit = { type: 'turn.submit', taskId: 't1', messageId: 'msg_10', kind: '
 /** Its timers never fire: what is looked at is what events and reads do. */
 function actorAt(snapshot?: Snapshot): Actor {
   const input = { sessionId: 'ses_root', directory: '/work', atMs: 0 };
-  return createActor(sessionMachine, { input, clock: new ManualClock() as never, ...(snapshot && { snapshot }) }).start();
+  return createActor(sessionMachine, { input, clock: new ManualClock(), ...(snapshot && { snapshot }) }).start();
 }
 
 /** Every event comes so many positions late, in the order of the stream. */
@@ -63,7 +63,7 @@ class Playthrough {
 
   play(reads: readonly Read[]): void {
     const from = reads[0]!.answered;
-    const actor = actorAt(this.#unread[from]!);
+    const actor = actorAt(this.#unread[from]);
     for (let position = from; position < this.#delivery.length; position += 1) {
       if (position > from) for (const event of this.#delivery[position]!) actor.send(event);
       for (const read of reads) if (read.answered === position) this.#answer(actor, read);

@@ -39,7 +39,7 @@ function openDesk(policy: PermissionPolicy, faults: (() => Error)[] = []) {
     sent,
     closed,
     /** The ask is told and wanted, and everything that follows from it has happened. */
-    async ask(...asks: AskFacts[]) {
+    ask: async (...asks: AskFacts[]) => {
       for (const asked of asks) desk.know(asked);
       desk.answer(asks.map(({ id }) => id));
       await settled();

@@ -75,7 +75,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
     },
   });
   const input = { sessionId: 'ses_root', directory: '/work', streamLive, atMs: clock.now(), ...(limits && { limits }) };
-  const actor = createActor(machine, { input, clock: clock as never, ...(inspect && { inspect }) });
+  const actor = createActor(machine, { input, clock, ...(inspect && { inspect }) });
   actor.on('turn.finished', ({ turn }) => finished.push(turn));
   actor.subscribe({ error: () => {} });
   actor.start();
