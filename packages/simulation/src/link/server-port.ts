@@ -1,0 +1,150 @@
+import type { Catalogue, OpencodeServer, ServerExit } from '@opencode-manager/core';
+import type { AskFacts, DirectoryFacts, StatusFacts } from '@opencode-manager/core/protocol';
+import type { Process } from '../opencode/process.ts';
+import type { Surroundings } from '../opencode/surroundings.ts';
+import type { AskAnswer, PortCall, SerializedError, ServerPort, SessionPort } from '../ports.ts';
+import { createSessionPort } from './session-port.ts';
+import type { Requests } from './requests.ts';
+
+/** What a port needs of the world besides what all share. */
+export interface ServerLink {
+  readonly world: Surroundings;
+  readonly requests: Requests;
+  /** Starts another process on the same state. */
+  start(): Promise<Process>;
+}
+
+const ports = new WeakMap<object, Process>();
+
+/** The process behind a port. */
+export function processOf(port: ServerPort): Process {
+  return ports.get(port)!;
+}
+
+/** Directories of a world. Any other does not exist. */
+export const directories = ['/srv/main', '/srv/one', '/srv/two', '/srv/three', '/srv/four'] as const;
+
+/** One process of the simulated server, as the pool's hosts see it. */
+export function createServerPort(link: ServerLink, process: Process): ServerPort {
+  const port: ServerPort = {
+    // A pool's callers are handed it; nothing here uses it.
+    handle: { pid: 1000 + process.number, url: urlOf(process), version: '1.18.33' } as OpencodeServer,
+    pid: 1000 + process.number,
+    url: urlOf(process),
+    version: '1.18.33',
+    directory: directories[0],
+    snapshots: link.world.plan.pool.snapshots ?? false,
+    exited: process.exited.promise as Promise<ServerExit>,
+    output: () => `output of ${process.name}`,
+    residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
+    realDirectory: (directory) => existing(link.world, directory),
+    checkDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
+    explain: (error: SerializedError) => Promise.resolve(error),
+    ...requestsOf(link, process),
+    ...lifeOf(link, process),
+  };
+  ports.set(port, process);
+  return port;
+}
+
+const urlOf = ({ number }: Process): string => `http://127.0.0.1:${4000 + number}`;
+
+function existing(world: Surroundings, directory: string): string {
+  if ((directories as readonly string[]).includes(directory)) return directory;
+  throw world.error('DIRECTORY_MISSING', `directory: ${directory} does not exist. Nothing was sent.`);
+}
+
+type Asking = Pick<ServerPort, 'health' | 'createSession' | 'session' | 'read' | 'catalogue' | 'disposeDirectory' | 'answer' | 'endTools'>;
+
+function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
+  const { name } = process;
+  const session = (id: string, directory: string): SessionPort => createSessionPort({ world, requests, process }, id, directory);
+  return {
+    session,
+    health: (options) => requests.send<void>(process, `${name} health`, (answer) => answer(), { ...options, isSafe: true }),
+    async createSession({ directory, ...call }) {
+      const create = (answer: (id: string) => void) => {
+        const { id } = world.storage.create(existing(world, directory));
+        world.tell(name, `${id} created`);
+        world.hit('created');
+        answer(id);
+      };
+      return session(await requests.send(process, `${name} create`, create, call), directory);
+    },
+    read: (directory, options) => readDirectory({ world, requests }, process, directory, options),
+    catalogue: (directory, options) =>
+      requests.send<Catalogue>(process, `${name} catalogue ${directory}`, (answer) => answer(catalogue), options),
+    disposeDirectory: (directory) =>
+      requests.send<boolean>(process, `${name} dispose`, (answer) => {
+        const isBusy = Object.keys(process.statusOf(directory)).length > 0;
+        if (!isBusy) process.dispose(directory);
+        answer(!isBusy);
+      }),
+    answer: ({ id }: AskFacts, said: AskAnswer, options) =>
+      requests.send<void>(
+        process,
+        `${id} answer`,
+        (answer) => {
+          if (!process.asks.answer(id, said)) throw world.error('NOT_FOUND', `Permission request not found: ${id}`);
+          answer();
+        },
+        options,
+      ),
+    endTools(sessionId) {
+      process.turnOf(sessionId)?.endTools();
+      return Promise.resolve(1);
+    },
+  };
+}
+
+const catalogue: Catalogue = { models: ['alpha/one', 'beta/one'], agents: ['build'], commands: ['do'], defaultModel: 'alpha/one' };
+
+/** Three answers, each true at a time of its own (B). */
+async function readDirectory(
+  { world, requests }: Pick<ServerLink, 'world' | 'requests'>,
+  process: Process,
+  directory: string,
+  options: PortCall = {},
+): Promise<DirectoryFacts> {
+  const sinceMs = world.clock.now();
+  const seen: string[] = [];
+  const ask = <Value>(what: string, look: () => Value) =>
+    requests.send<Value>(
+      process,
+      `${process.name} ${what} ${directory}`,
+      (answer) => {
+        seen.push(JSON.stringify(process.statusOf(directory)) + process.asks.list('permission', directory).length);
+        answer(look());
+      },
+      options,
+    );
+  const [status, permissions, questions] = await Promise.all([
+    ask<StatusFacts>('status', () => process.statusOf(directory)),
+    ask<AskFacts[]>('permissions', () => process.asks.list('permission', directory)),
+    ask<AskFacts[]>('questions', () => process.asks.list('question', directory)),
+  ]);
+  if (new Set(seen).size > 1) world.count('read-torn');
+  return { status: { value: status, sinceMs }, asks: { value: [...permissions, ...questions], sinceMs } };
+}
+
+type Life = Pick<ServerPort, 'relaunch' | 'startSuccessor' | 'retire' | 'stop'>;
+
+function lifeOf(link: ServerLink, process: Process): Life {
+  const end = (): Promise<void> => {
+    process.end({ expected: true });
+    return process.exited.promise.then(() => undefined);
+  };
+  return {
+    async relaunch() {
+      // What is left of the old process is ended first.
+      if (process.state !== 'ended') await end();
+      return createServerPort(link, await link.start());
+    },
+    async startSuccessor() {
+      link.world.count('successor');
+      return createServerPort(link, await link.start());
+    },
+    retire: end,
+    stop: end,
+  };
+}

@@ -1,0 +1,128 @@
+import type { MessageHistory } from '@opencode-manager/core/protocol';
+import type { Process } from '../opencode/process.ts';
+import type { StoredSession } from '../opencode/storage.ts';
+import type { Surroundings } from '../opencode/surroundings.ts';
+import type { TurnScript } from '../plan/types.ts';
+import type { PortCall, SessionPort, TurnRequest } from '../ports.ts';
+import type { Requests } from './requests.ts';
+
+interface SessionLink {
+  readonly world: Surroundings;
+  readonly requests: Requests;
+  readonly process: Process;
+}
+
+/** How long an abort is waited for, and the wait between two looks, in milliseconds; as core's `Session.abort` has it. */
+const settleMs = 5000;
+const lookMs = 100;
+
+/** One session of a simulated server, as the pool's hosts see it. */
+export function createSessionPort(link: SessionLink, id: string, directory: string): SessionPort {
+  const { world, requests, process } = link;
+  const find = (): StoredSession => {
+    const session = world.storage.find(id);
+    if (!session) throw world.error('NOT_FOUND', `Session not found: ${id}`);
+    return session;
+  };
+  const call = <Answer>(what: string, look: (session: StoredSession) => Answer, options?: PortCall) =>
+    requests.send<Answer>(process, `${id} ${what}`, (answer) => answer(look(find())), options);
+  return {
+    id,
+    directory,
+    submit: (request, options) => submit(link, find, { id, request }, options),
+    abort() {
+      world.ledger.abortsSent.push({ sessionId: id, atMs: world.queue.nowMs });
+      world.tell('manager', `aborts ${id}`);
+      return call('abort', () => {
+        world.hit('abort');
+        process.turnOf(id)?.abort();
+      });
+    },
+    history: (options) => call<MessageHistory[]>('history', (session) => world.storage.history(session), options),
+    children: (options) => call('children', () => world.storage.childrenOf(id).map((child) => ({ id: child.id, directory })), options),
+    async fork(messageId, options) {
+      const fork = await call('fork', (session) => copyOf(world, session, messageId), options);
+      return createSessionPort(link, fork, directory);
+    },
+    revert: (messageId, options) => call('revert', (session) => revert(link, session, messageId), options),
+    settle: (options) => settle(link, id, options),
+    async delete(options) {
+      if (!world.storage.find(id)) return;
+      await settle(link, id, options);
+      await call('delete', (session) => remove(link, session), options);
+    },
+    exists: (options) =>
+      call('exists', () => true, options).catch(() => false),
+  };
+}
+
+function submit({ world, requests, process }: SessionLink, find: () => StoredSession, { id, request }: { id: string; request: TurnRequest }, options: PortCall = {}): Promise<void> {
+  const { messageId, model = 'alpha/one' } = request;
+  const { task, script } = read(world, request);
+  world.ledger.sent.push({ task, messageId, sessionId: id, atMs: world.queue.nowMs });
+  world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
+  const untilEnd = request.kind === 'prompt' ? {} : { timeoutMs: Infinity };
+  return requests.send<void>(
+    process,
+    `${id} submit`,
+    (answer) => {
+      const provider = model.split('/')[0]!;
+      if (request.kind === 'prompt') {
+        process.prompt(find(), { messageId, task, script, provider });
+        return answer();
+      }
+      process.prompt(find(), { messageId, task, script, provider, onEnd: () => answer() });
+    },
+    { ...untilEnd, ...options },
+  );
+}
+
+/** What a prompt of this world says: which task it is of, and which script its model follows. */
+function read({ plan }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
+  const text = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
+  const [task = '', number = '0'] = text.split(' ');
+  return { task, script: plan.scripts[Number(number)]! };
+}
+
+function textOf(part: Extract<TurnRequest, { kind: 'prompt' }>['parts'][number] | undefined): string {
+  return part?.type === 'text' ? part.text : '';
+}
+
+function copyOf(world: Surroundings, session: StoredSession, messageId: string | undefined): string {
+  const copy = world.storage.create(session.directory);
+  copy.messages.push(...session.messages.filter(({ message }) => messageId === undefined || message.id < messageId));
+  return copy.id;
+}
+
+function revert({ world, process }: SessionLink, session: StoredSession, messageId: string): void {
+  if (process.isBusy(session.id)) throw world.error('SESSION_BUSY', `Session is busy: ${session.id}`);
+  const from = session.messages.findIndex(({ message }) => message.id >= messageId);
+  if (from !== -1) session.messages.splice(from);
+}
+
+/** A session that is deleted while busy runs on (A6). */
+function remove({ world, process }: SessionLink, session: StoredSession): void {
+  if (process.isBusy(session.id)) world.count('delete-while-busy');
+  session.deleted = true;
+  process.emit(session, { type: 'session.deleted' });
+}
+
+/** Aborts and looks until the session is idle. */
+async function settle({ world, requests, process }: SessionLink, id: string, options: PortCall = {}): Promise<void> {
+  const { queue } = world;
+  const untilMs = queue.nowMs + settleMs;
+  world.ledger.abortsSent.push({ sessionId: id, atMs: queue.nowMs });
+  await requests.send<void>(
+    process,
+    `${id} abort`,
+    (answer) => {
+      process.turnOf(id)?.abort();
+      answer();
+    },
+    options,
+  );
+  while (await requests.send<boolean>(process, `${id} status`, (answer) => answer(process.isBusy(id)), options)) {
+    if (queue.nowMs > untilMs) throw world.error('ABORT_UNCONFIRMED', `Session ${id} did not become idle after an abort.`);
+    await new Promise<void>((resolve) => void queue.after(lookMs, `${id} looks again`, resolve));
+  }
+}

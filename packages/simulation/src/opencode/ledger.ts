@@ -1,0 +1,66 @@
+import type { AskAnswer } from '../ports.ts';
+
+/** A prompt, command or shell line, as the server had it. */
+export interface LedgerTurn {
+  /** The task that it is of, by its key in the plan; empty for sub-agents. */
+  readonly task: string;
+  readonly sessionId: string;
+  readonly rootId: string;
+  readonly messageId: string;
+  readonly deliveredAtMs: number;
+  /** How often the server got it. */
+  deliveries: number;
+  begunAtMs?: number;
+  endedAtMs?: number;
+  /** When the status became idle; with an early idle before the end. */
+  idleAtMs?: number;
+  how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never';
+  /** The newest sign of activity: a message, a part, a retry. */
+  activeAtMs: number;
+  /** opencode waits for its provider until then. */
+  retryUntilMs?: number;
+  retries: number;
+  /** When aborts reached the server. */
+  readonly aborts: number[];
+  readonly provider: string;
+}
+
+export interface LedgerAsk {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly rootId: string;
+  readonly kind: 'permission' | 'question';
+  readonly permission: string;
+  readonly pattern: string;
+  readonly openedAtMs: number;
+  closedAtMs?: number;
+  answer?: AskAnswer['type'];
+  /** The turn that waited for it has ended. */
+  staleAtMs?: number;
+}
+
+/** What truly happened; only the simulated server writes it, only the oracle reads it. */
+export class Ledger {
+  readonly turns: LedgerTurn[] = [];
+  readonly asks: LedgerAsk[] = [];
+  /** What the manager's side sent, whether it arrived or not. */
+  readonly sent: { readonly task: string; readonly messageId: string; readonly sessionId: string; readonly atMs: number }[] = [];
+  readonly abortsSent: { readonly sessionId: string; readonly atMs: number }[] = [];
+  /** When event streams were gone, or brought nothing; the end is absent while they are. */
+  readonly darkness: { readonly fromMs: number; toMs?: number }[] = [];
+  /** When a server was lost or did not answer. */
+  readonly losses: number[] = [];
+
+  turnOf(messageId: string): LedgerTurn | undefined {
+    return this.turns.findLast((turn) => turn.messageId === messageId);
+  }
+
+  turnsOf(task: string): LedgerTurn[] {
+    return this.turns.filter((turn) => turn.task === task);
+  }
+
+  /** Turns of a session and of its sub-agents that are not over. */
+  running(rootId: string): LedgerTurn[] {
+    return this.turns.filter((turn) => turn.rootId === rootId && turn.begunAtMs !== undefined && turn.endedAtMs === undefined);
+  }
+}

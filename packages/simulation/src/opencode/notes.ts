@@ -1,0 +1,21 @@
+import type { RefusalScript, StepScript } from '../plan/types.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** What counts as which fault, of what a model or a provider does. */
+export function noteFinish({ count }: Surroundings, { finish, tools }: StepScript, text: string): void {
+  if (finish === 'length') count('finish-length');
+  else if (finish !== 'stop' && finish !== 'tool-calls') count('finish-odd');
+  if (text === '' && !tools?.length) count('answer-empty');
+}
+
+export function noteRefusal({ count }: Surroundings, { statusCode, afterMs, brokenText }: RefusalScript): void {
+  count(statusCode === 429 ? 'retry-rate-limit' : 'retry-failure');
+  if (afterMs > 120_000) count('retry-long');
+  if (brokenText !== undefined) count('stream-broken-text');
+}
+
+export function noteLoop({ count }: Surroundings, { finish, tools }: StepScript, isLoop: boolean): void {
+  if (!isLoop) return;
+  if (tools?.length) count('tool-loop');
+  else count(finish === null ? 'finish-missing-loop' : 'finish-tool-calls-loop');
+}

@@ -1,0 +1,169 @@
+import type { MessageFacts, SessionFact, StatusFacts } from '@opencode-manager/core/protocol';
+import type { StreamNotice } from '../ports.ts';
+import type { TurnScript } from '../plan/types.ts';
+import { Asks } from './asks.ts';
+import type { LedgerTurn } from './ledger.ts';
+import type { StoredSession } from './storage.ts';
+import type { Surroundings } from './surroundings.ts';
+import { Turn, type TurnHome } from './turn.ts';
+
+export interface Exit {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly expected: boolean;
+  readonly atMs: number;
+}
+
+/** Who hears what a process tells: its event stream. */
+export interface Listener {
+  fact(session: StoredSession, fact: SessionFact): void;
+  notice(notice: StreamNotice): void;
+  /** The process ended or closed its connections. */
+  broke(): void;
+  /** The process keeps its connections, and nothing comes on them any more. */
+  silenced(): void;
+}
+
+export interface PromptRequest {
+  readonly messageId: string;
+  readonly task: string;
+  readonly script: TurnScript;
+  readonly provider: string;
+  readonly onEnd?: (output: string) => void;
+}
+
+/** One process of the simulated server: what it holds in memory, and what goes with it. */
+export class Process implements TurnHome {
+  readonly number: number;
+  readonly name: string;
+  readonly asks: Asks;
+  readonly exited = Promise.withResolvers<Exit>();
+  readonly listeners = new Set<Listener>();
+  state: 'running' | 'wedged' | 'ended' = 'running';
+  rssBytes = 500e6;
+  readonly #world: Surroundings;
+  /** Turns that are accepted and not over, by session. */
+  readonly #turns = new Map<string, Turn>();
+
+  constructor(world: Surroundings, number: number) {
+    this.#world = world;
+    this.number = number;
+    this.name = `server-${number}`;
+    this.asks = new Asks(world);
+  }
+
+  get turns(): readonly Turn[] {
+    return [...this.#turns.values()];
+  }
+
+  /** Sessions of a directory that are not idle. */
+  statusOf(directory: string): StatusFacts {
+    const status: Record<string, StatusFacts[string]> = {};
+    for (const turn of this.#turns.values())
+      if (turn.status && turn.session.directory === directory) status[turn.session.id] = turn.status;
+    return status;
+  }
+
+  isBusy(sessionId: string): boolean {
+    return this.#turns.get(sessionId)?.status !== undefined;
+  }
+
+  turnOf(sessionId: string): Turn | undefined {
+    return this.#turns.get(sessionId);
+  }
+
+  /** Takes a prompt. The same id twice appends to the same message; a busy session takes it into its turn (A6). */
+  prompt(session: StoredSession, request: PromptRequest): void {
+    const { ledger, queue, hit, tell } = this.#world;
+    const { messageId } = request;
+    tell(this.name, `${session.id} takes ${messageId} (${request.task})`);
+    const again = ledger.turnOf(messageId);
+    if (again) again.deliveries += 1;
+    else this.#addUserMessage(session, messageId);
+    hit('accepted');
+    const running = this.#turns.get(session.id);
+    if (running && !again) {
+      running.merge(messageId);
+      const record = this.#record(session, request);
+      record.how = 'merged';
+      record.endedAtMs = queue.nowMs;
+      return;
+    }
+    if (!running) this.#start(session, request, this.#record(session, request));
+  }
+
+  beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn {
+    const { storage, messageId, count, hit } = this.#world;
+    const session = storage.create(parent.directory, parent);
+    count(parent.parentId === undefined ? 'child' : 'child-nested');
+    for (const listener of this.listeners) listener.notice({ type: 'session.created', sessionId: session.id, parentId: parent.id });
+    hit('child');
+    const request = { messageId: messageId(), task: '', script, provider, onEnd };
+    this.#addUserMessage(session, request.messageId);
+    return this.#start(session, request, this.#record(session, request));
+  }
+
+  emit(session: StoredSession, fact: SessionFact): void {
+    if (this.state !== 'running') return;
+    for (const listener of this.listeners) listener.fact(session, fact);
+  }
+
+  ended(turn: Turn): void {
+    if (this.#turns.get(turn.session.id) === turn) this.#turns.delete(turn.session.id);
+  }
+
+  /** All turns of a directory end as aborted, those that have not begun too, and no event of a session says so. */
+  dispose(directory: string): void {
+    for (const turn of this.turns) if (turn.session.directory === directory) turn.die();
+    for (const listener of this.listeners) listener.notice({ type: 'directory.disposed', directory });
+  }
+
+  /** Answers nothing any more, and is not heard of. */
+  wedge(): void {
+    if (this.state !== 'running') return;
+    this.#world.count('process-wedge');
+    this.#world.ledger.losses.push(this.#world.queue.nowMs);
+    this.#stopWork('wedged');
+    for (const listener of this.listeners) listener.silenced();
+  }
+
+  /** Ends; by a signal from outside, or because it was asked to. */
+  end({ expected }: { readonly expected: boolean }): void {
+    if (this.state === 'ended') return;
+    const { queue, count, ledger } = this.#world;
+    if (!expected) count('process-death');
+    if (!expected) ledger.losses.push(queue.nowMs);
+    this.#stopWork('ended');
+    for (const listener of this.listeners) listener.broke();
+    const exit: Exit = { exitCode: undefined, signal: expected ? 'SIGTERM' : 'SIGKILL', expected, atMs: queue.nowMs };
+    queue.after(expected ? 60 : 6, `${this.name} is gone`, () => this.exited.resolve(exit), { background: false });
+  }
+
+  #stopWork(state: 'wedged' | 'ended'): void {
+    this.#world.tell(this.name, state);
+    this.state = state;
+    for (const turn of this.turns) turn.die();
+    this.#turns.clear();
+    this.asks.drop();
+  }
+
+  #addUserMessage(session: StoredSession, id: string): void {
+    const message: MessageFacts = { role: 'user', id, sessionId: session.id };
+    session.messages.push({ message, parts: [] });
+    this.emit(session, { type: 'message', message });
+  }
+
+  #record({ id: sessionId, rootId }: StoredSession, { task, messageId, provider }: PromptRequest): LedgerTurn {
+    const { queue, ledger } = this.#world;
+    const times = { deliveredAtMs: queue.nowMs, activeAtMs: queue.nowMs };
+    const record: LedgerTurn = { task, sessionId, rootId, messageId, provider, ...times, deliveries: 1, retries: 0, aborts: [] };
+    ledger.turns.push(record);
+    return record;
+  }
+
+  #start(session: StoredSession, { script, onEnd }: PromptRequest, record: LedgerTurn): Turn {
+    const turn = new Turn(this.#world, this, { session, record, script, ...(onEnd && { onEnd }) });
+    if (!turn.isOver) this.#turns.set(session.id, turn);
+    return turn;
+  }
+}

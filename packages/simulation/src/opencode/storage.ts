@@ -1,0 +1,48 @@
+import type { MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
+
+export interface StoredMessage {
+  message: MessageFacts;
+  readonly parts: PartFacts[];
+}
+
+/** A session as it stands in the state directory: it outlives the process. */
+export interface StoredSession {
+  readonly id: string;
+  readonly directory: string;
+  readonly parentId: string | undefined;
+  readonly rootId: string;
+  readonly messages: StoredMessage[];
+  deleted: boolean;
+}
+
+/** The state directory of a server: what every process on it sees. */
+export class Storage {
+  readonly sessions = new Map<string, StoredSession>();
+
+  create(directory: string, parent?: StoredSession): StoredSession {
+    const id = `ses_${String(this.sessions.size + 1).padStart(4, '0')}`;
+    const session = { id, directory, parentId: parent?.id, rootId: parent?.rootId ?? id, messages: [], deleted: false };
+    this.sessions.set(id, session);
+    return session;
+  }
+
+  find(id: string): StoredSession | undefined {
+    const session = this.sessions.get(id);
+    return session?.deleted ? undefined : session;
+  }
+
+  childrenOf(id: string): StoredSession[] {
+    return [...this.sessions.values()].filter(({ parentId, deleted }) => parentId === id && !deleted);
+  }
+
+  /** A copy, as a read of the server gives one. */
+  history({ messages }: StoredSession): MessageHistory[] {
+    return messages.map(({ message, parts }) => ({ message, parts: [...parts] }));
+  }
+}
+
+/** The text of a message as the server has it: of its last try alone. */
+export function textOf({ parts }: Pick<StoredMessage, 'parts'>): string {
+  const lastTry = parts.findLastIndex(({ type }) => type === 'step');
+  return parts.map((part, index) => (part.type === 'text' && index > lastTry ? part.text : '')).join('');
+}

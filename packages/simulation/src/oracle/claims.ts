@@ -1,0 +1,93 @@
+import type { AnsweredAsk } from '@opencode-manager/actors';
+import type { LedgerAsk, LedgerTurn } from '../opencode/ledger.ts';
+import { answersOf, childrenOf, since, turnOf, type Told } from './evidence.ts';
+import type { Evidence, Report } from './judge.ts';
+
+/** Each statement of a result is true. */
+export function judgeClaims(evidence: Evidence, told: Told, report: Report): void {
+  const claim = (text: string) => report('results-are-true', `${told.task}: ${text}`);
+  judgeNothingSent(evidence, told, claim);
+  judgeAttempts(evidence, told, claim);
+  judgeAsks(evidence, told, claim);
+  const turn = turnOf(evidence, told);
+  if (!turn) return;
+  judgeProof(evidence, told, turn, claim);
+  judgeSums(evidence, told, turn, claim);
+}
+
+type Claim = (text: string) => void;
+
+function judgeNothingSent({ world }: Evidence, { task, result }: Told, claim: Claim): void {
+  if (!result.error?.message.includes('Nothing was sent')) return;
+  if (world.ledger.sent.some((sent) => sent.task === task)) claim('it says "Nothing was sent", and its prompt was sent.');
+}
+
+function judgeAttempts({ world }: Evidence, { result, task }: Told, claim: Claim): void {
+  const earlier = result.attempts ?? [];
+  for (const { message_id, outcome, session_id } of earlier) {
+    const turn = world.ledger.turnOf(message_id);
+    if (outcome === 'never_started' && turn) claim(`attempt ${message_id} is said to have never started, and the server had it.`);
+    if (outcome === 'interrupted' && !turn) claim(`attempt ${message_id} is said to be interrupted, and the server never had it.`);
+    if (turn && (turn.task !== task || turn.sessionId !== session_id)) claim(`attempt ${message_id} is another task's.`);
+  }
+  const sent = new Set(world.ledger.sent.filter((one) => one.task === task).map(({ messageId }) => messageId));
+  if (sent.size > result.attempt) claim(`it says ${result.attempt} attempts, and ${sent.size} prompts were sent.`);
+  if (result.message_id !== null && !sent.has(result.message_id)) claim(`its message ${result.message_id} was never sent.`);
+}
+
+/** Each signal of an end was so at its time, and was seen after the turn had begun: what was so before says nothing about it. */
+function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
+  const { proof } = result;
+  if (!proof) return;
+  const { begunAtMs = Infinity, idleAtMs = Infinity } = turn;
+  for (const [name, { atMs }] of Object.entries(proof)) {
+    if (atMs < begunAtMs) claim(`${name} was seen at ${since(world, atMs)}, before the turn began.`);
+    if (atMs > endedAtMs + 1) claim(`${name} was seen at ${since(world, atMs)}, after the result was told.`);
+  }
+  if (proof.session_idle.atMs < idleAtMs) claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
+  const busyChild = childrenOf(world, turn, proof.children_quiet.atMs).find(
+    ({ begunAtMs: fromMs, endedAtMs: toMs = Infinity }) => fromMs !== undefined && fromMs <= proof.children_quiet.atMs && toMs > proof.children_quiet.atMs,
+  );
+  if (busyChild) claim(`children_quiet was seen while ${busyChild.sessionId} was busy.`);
+  const open = asksOf(world.ledger.asks, turn).find(
+    ({ openedAtMs, closedAtMs = Infinity, staleAtMs = Infinity }) =>
+      openedAtMs <= proof.no_pending_ask.atMs && Math.min(closedAtMs, staleAtMs) > proof.no_pending_ask.atMs,
+  );
+  if (open) claim(`no_pending_ask was seen while ${open.id} was open.`);
+}
+
+function asksOf(asks: readonly LedgerAsk[], turn: LedgerTurn): LedgerAsk[] {
+  return asks.filter(({ rootId, openedAtMs }) => rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
+}
+
+/** What is said of each ask: it was asked, and answered so. */
+function judgeAsks({ world }: Evidence, { result, endedAtMs }: Told, claim: Claim): void {
+  const left = world.ledger.asks.filter(({ rootId, openedAtMs }) => rootId === result.session_id && openedAtMs <= endedAtMs);
+  for (const told of result.asks) {
+    const at = left.findIndex((ask) => isSame(told, ask));
+    if (at === -1) claim(`it tells of an ask (${told.kind} ${told.permission ?? ''}, ${told.answer}) that the server did not have so.`);
+    else left.splice(at, 1);
+  }
+}
+
+const meanings = { allowed: 'allow', denied: 'deny', answered: 'answer' } as const;
+
+function isSame(told: AnsweredAsk, ask: LedgerAsk): boolean {
+  if (told.kind !== ask.kind || told.session_id !== ask.sessionId) return false;
+  if (told.kind === 'permission' && (told.permission !== ask.permission || told.patterns?.[0] !== ask.pattern)) return false;
+  // An answer whose own answer was lost counts as none; the server may have it all the same.
+  return told.answer === 'unanswered' || ask.answer === meanings[told.answer];
+}
+
+/** Tokens, tool calls and the model, sub-agents included. */
+function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
+  if (result.retries > turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
+  if (result.outcome !== 'succeeded') return;
+  const answers = [turn, ...childrenOf(world, turn, endedAtMs)].flatMap((one) => answersOf(world, one));
+  const input = answers.reduce((sum, { message }) => sum + message.tokens.input, 0);
+  const output = answers.reduce((sum, { message }) => sum + message.tokens.output, 0);
+  if (result.usage.input_tokens !== input || result.usage.output_tokens !== output)
+    claim(`it counts ${result.usage.input_tokens} and ${result.usage.output_tokens} tokens; there were ${input} and ${output}.`);
+  const calls = answers.reduce((sum, { parts }) => sum + parts.filter(({ type }) => type === 'tool').length, 0);
+  if (result.tool_calls !== calls) claim(`it counts ${result.tool_calls} tool calls; there were ${calls}.`);
+}

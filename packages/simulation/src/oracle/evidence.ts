@@ -1,0 +1,60 @@
+import type { TaskResult } from '@opencode-manager/actors';
+import type { AssistantMessageFacts } from '@opencode-manager/core/protocol';
+import type { LedgerTurn } from '../opencode/ledger.ts';
+import type { StoredMessage } from '../opencode/storage.ts';
+import type { Call } from '../users.ts';
+import type { World } from '../world/world.ts';
+import type { Evidence } from './judge.ts';
+
+/** A task whose result was told. */
+export type Told = Call & { readonly task: string; readonly result: TaskResult; readonly endedAtMs: number };
+
+/** The turn that a result is about, as the server had it. */
+export function turnOf({ world }: Evidence, { result }: Told): LedgerTurn | undefined {
+  return result.message_id === null ? undefined : world.ledger.turnOf(result.message_id);
+}
+
+/** Turns of sub-agents that began for a turn, before it was told. */
+export function childrenOf(world: World, turn: LedgerTurn, untilMs: number): LedgerTurn[] {
+  const next = nextOf(world, turn);
+  return world.ledger.turns.filter(
+    (other) =>
+      other.rootId === turn.sessionId &&
+      other.sessionId !== turn.sessionId &&
+      other.deliveredAtMs >= turn.deliveredAtMs &&
+      other.deliveredAtMs <= untilMs &&
+      (next === undefined || other.deliveredAtMs < next.deliveredAtMs),
+  );
+}
+
+/** The turn of the same session that came after. */
+export function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
+  return ledger.turns.find((other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other !== turn);
+}
+
+export type Answer = StoredMessage & { readonly message: AssistantMessageFacts };
+
+/** The assistant messages of a turn, as they stand now. */
+export function answersOf(world: World, turn: LedgerTurn): Answer[] {
+  const next = nextOf(world, turn);
+  const { messages = [] } = world.storage.sessions.get(turn.sessionId) ?? {};
+  return messages.filter(
+    (stored): stored is Answer =>
+      stored.message.role === 'assistant' &&
+      stored.message.parentId >= turn.messageId &&
+      (next === undefined || stored.message.parentId < next.messageId),
+  );
+}
+
+/** Milliseconds since the start, for reports. */
+export function since({ queue, clock }: World, atMs: number): string {
+  return `${((atMs - (queue.nowMs - clock.elapsed())) / 1000).toFixed(3)} s`;
+}
+
+/** Whether something was wrong with servers or streams within a while. */
+export function wasTroubled({ ledger }: World, fromMs: number, toMs: number): boolean {
+  return (
+    ledger.losses.some((atMs) => atMs >= fromMs - 60_000 && atMs <= toMs) ||
+    ledger.darkness.some((dark) => dark.fromMs <= toMs && (dark.toMs ?? Infinity) >= fromMs)
+  );
+}

@@ -1,0 +1,37 @@
+import type { LedgerTurn } from '../opencode/ledger.ts';
+import { childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
+import type { Evidence, Report } from './judge.ts';
+
+/** The pool's default limits, and what the way to a result may take besides, in milliseconds. */
+const stallMs = 300_000;
+const askMs = 60_000;
+const slackMs = 90_000;
+/** A turn that has ended is told of within this, when nothing is wrong with the server. */
+const toldWithinMs = 60_000;
+
+/** A turn that hangs ends within its limits, whether the stream is there or not. */
+export function judgeLimits(evidence: Evidence, told: Told, report: Report): void {
+  const { world } = evidence;
+  const { endedAtMs: toldAtMs, task } = told;
+  const late = (text: string) => report('within-limits', `${task}: told as ${told.result.outcome} at ${since(world, toldAtMs)}; ${text}`);
+  const turn = turnOf(evidence, told);
+  if (!turn || turn.how === 'died') return;
+  const { ledger } = world;
+  const open = ledger.asks.find(
+    ({ rootId, openedAtMs, closedAtMs = toldAtMs, staleAtMs = toldAtMs }) =>
+      rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs && Math.min(closedAtMs, staleAtMs, toldAtMs) - openedAtMs > askMs + slackMs,
+  );
+  if (open) return late(`${open.id} was open since ${since(world, open.openedAtMs)}.`);
+  const newest = Math.max(turn.activeAtMs, ...childrenOf(world, turn, toldAtMs).map(activeAt(toldAtMs)));
+  const endMs = turn.endedAtMs ?? Infinity;
+  const silentMs = Math.min(toldAtMs, endMs) - Math.max(newest, turn.retryUntilMs ?? 0);
+  if (silentMs > stallMs + slackMs) return late(`nothing had moved since ${since(world, newest)}.`);
+  const ended = Math.max(endMs, ...childrenOf(world, turn, toldAtMs).map((child) => child.endedAtMs ?? 0));
+  if (ended < toldAtMs && toldAtMs - ended > (wasTroubled(world, turn.deliveredAtMs, toldAtMs) ? stallMs + slackMs : toldWithinMs))
+    late(`it had ended at ${since(world, ended)}.`);
+}
+
+const activeAt =
+  (untilMs: number) =>
+  ({ activeAtMs }: LedgerTurn): number =>
+    Math.min(activeAtMs, untilMs);

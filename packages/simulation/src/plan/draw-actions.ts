@@ -1,0 +1,66 @@
+import { directories } from '../link/server-port.ts';
+import type { Randomness } from '../world/randomness.ts';
+import { points, type Action, type TaskPlan, type When } from './types.ts';
+
+/** What users do in a world of so many tasks. */
+export function drawActions(random: Randomness, count: number, scripts: number): Action[] {
+  const actions: Action[] = [];
+  const spreadMs = count * 400;
+  const tasks = Array.from({ length: count }, (_, index) => drawTask(random.of(`task ${index}`), index, scripts));
+  const leased = random.of('leases').chance(0.35) ? random.of('leased').whole(1, Math.min(3, count)) : 0;
+  for (const [index, task] of tasks.entries()) {
+    const chance = random.of(`action ${index}`);
+    const when: When = { atMs: Math.round(3000 + chance.between(0, spreadMs)) };
+    if (index < leased) actions.push(...drawLease(chance, `L${index}`, task, when, scripts));
+    else actions.push({ do: 'run', when, key: `T${index}`, task });
+    if (index >= leased && chance.chance(0.2)) actions.push({ do: 'abort', when: drawWhen(chance, spreadMs), key: `T${index}` });
+  }
+  if (random.of('all').chance(0.12)) actions.push(drawRunAll(random.of('run all'), scripts));
+  for (const what of ['rotate', 'drain', 'stop', 'cleanup'] as const) {
+    const chance = random.of(what);
+    if (chance.chance(0.08)) actions.push({ do: what, when: drawWhen(chance, spreadMs) });
+  }
+  return actions;
+}
+
+function drawTask(random: Randomness, index: number, scripts: number): TaskPlan {
+  const kind = random.weighted({ prompt: 90, shell: 6, command: 4 });
+  return {
+    script: index < scripts ? index : random.whole(0, scripts - 1),
+    ...(kind !== 'prompt' && { kind }),
+    ...(random.chance(0.35) && { provider: 'beta' as const }),
+    ...(random.chance(0.4) && { directory: random.pick(directories) }),
+    ...(random.chance(0.03) && { directory: '/srv/nowhere' }),
+    ...(random.chance(0.1) && { timeoutMs: random.whole(50, 20_000) }),
+    ...(random.chance(0.2) && { priority: random.whole(-1, 1) }),
+    ...(random.chance(0.2) && { group: random.pick(['a', 'b']) }),
+    ...(random.chance(0.1) && { emptyAnswer: true }),
+  };
+}
+
+function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When, scripts: number): Action[] {
+  const { directory, ...turn } = task;
+  const begin: Action = { do: 'lease', when, key: lease, how: random.chance(0.8) ? 'create' : 'idle', ...(directory && { directory }) };
+  const atMs = 'atMs' in when ? when.atMs : 0;
+  const later = (most: number): When => (random.chance(0.3) ? drawWhen(random, 2000) : { atMs: atMs + Math.round(random.between(1, most)) });
+  const prompts = Array.from({ length: random.whole(1, 3) }, (_, index): Action => {
+    const own = index === 0 ? turn : { ...turn, script: random.whole(0, scripts - 1) };
+    return { do: 'prompt', when: later(3000), lease, key: `${lease}.${index}`, task: own };
+  });
+  const ends: Action[] = [];
+  if (random.chance(0.3)) ends.push({ do: 'abortLease', when: later(4000), lease });
+  if (random.chance(0.2)) ends.push({ do: 'alive', when: later(4000), lease });
+  if (random.chance(0.8)) ends.push({ do: random.chance(0.6) ? 'release' : 'delete', when: later(8000), lease });
+  return [begin, ...prompts, ...ends];
+}
+
+function drawRunAll(random: Randomness, scripts: number): Action {
+  const tasks = Array.from({ length: random.whole(2, 5) }, (_, index) => drawTask(random.of(`${index}`), random.whole(0, scripts - 1), scripts));
+  return { do: 'runAll', when: { atMs: 3000 + random.whole(0, 1000) }, key: 'A', tasks, ...(random.chance(0.4) && { leaveAfter: random.whole(1, 2) }) };
+}
+
+/** A moment: half of them right after something happened. */
+export function drawWhen(random: Randomness, spreadMs: number): When {
+  if (random.chance(0.5)) return { atMs: Math.round(3000 + random.between(0, spreadMs + 3000)) };
+  return { point: random.pick(points), nth: random.whole(1, 3), afterMs: random.pick([0, 0, 1, 5, 20, 200]) };
+}

@@ -1,0 +1,68 @@
+import { Randomness } from '../world/randomness.ts';
+import { drawActions } from './draw-actions.ts';
+import { drawFaults } from './draw-faults.ts';
+import { drawTurn } from './draw-turn.ts';
+import type { LinkPlan, Plan, PoolPlan } from './types.ts';
+
+export const profiles = ['calm', 'rough', 'storm'] as const;
+export type Profile = (typeof profiles)[number];
+
+/** How much goes wrong: odd turns, faults of servers and streams, chances of the link. */
+const roughness: Readonly<Record<Profile, { readonly odd: number; readonly faults: readonly [number, number]; readonly link: number }>> = {
+  calm: { odd: 0.25, faults: [0, 0], link: 0 },
+  rough: { odd: 0.45, faults: [0, 1], link: 0.35 },
+  storm: { odd: 0.6, faults: [1, 4], link: 1 },
+};
+
+/**
+ * Draws a world from a seed; without a profile that is chance, too. Four of five worlds have one to four tasks, the others up to thirty.
+ *
+ * @example
+ * const plan = drawPlan(42, 'rough')
+ */
+export function drawPlan(seed: number, wanted?: Profile): Plan {
+  const random = new Randomness(seed);
+  const profile = wanted ?? random.of('profile').weighted({ calm: 3, rough: 5, storm: 2 });
+  const { odd, faults, link } = roughness[profile];
+  const count = random.of('size').chance(0.8) ? random.of('few').whole(1, 4) : random.of('many').whole(5, 30);
+  const chance = random.of('scripts');
+  const scripts = Array.from({ length: Math.min(count + 2, 12) }, (_, index) => drawTurn(chance.of(`${index}`), odd));
+  return {
+    version: 1,
+    seed,
+    profile,
+    pool: drawPool(random.of('pool')),
+    link: drawLink(random.of('link'), link),
+    scripts,
+    actions: drawActions(random.of('actions'), count, scripts.length),
+    faults: drawFaults(random.of('faults'), faults),
+  };
+}
+
+function drawPool(random: Randomness): PoolPlan {
+  const timeoutMs = random.whole(5, 60) * 1000;
+  return {
+    maxSessions: random.pick([1, 1, 2, 2, 3, 6]),
+    permissions: random.pick(['allow', 'allow', 'deny', 'escalate', 400, 30_000] as const),
+    ...(random.chance(0.3) && { sessions: 'reuse' as const }),
+    ...(random.chance(0.15) && { taskTimeoutMs: timeoutMs }),
+    ...(random.chance(0.2) && { onInterrupted: 'fail' as const }),
+    ...(random.chance(0.3) && { maxBytes: 2e9 }),
+    ...(random.chance(0.3) && { maxIdleDirectories: random.pick([0, 1]) }),
+    ...(random.chance(0.3) && { snapshots: true }),
+  };
+}
+
+function drawLink(random: Randomness, roughly: number): LinkPlan {
+  const rare = (most: number) => (random.chance(0.5 * roughly) ? random.between(0, most) : 0);
+  return {
+    delayMs: random.chance(0.2) ? [5, 120] : [2, 8],
+    slow: rare(0.06),
+    slowMs: 6000,
+    lostRequest: rare(0.03),
+    lostAnswer: rare(0.03),
+    brokenAnswer: rare(0.03),
+    refusal: rare(0.03),
+    doubled: rare(0.1),
+  };
+}
