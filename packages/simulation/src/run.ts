@@ -29,8 +29,8 @@ export interface WorldReport {
 /** A world that lasts longer than this hangs, in milliseconds. */
 const longestMs = 24 * 3600_000;
 
-/** A world of more events runs away: one of thirty tasks has less than a third of them. */
-const mostSteps = 30_000;
+/** A world of more events runs away: one of thirty tasks has less than half of them. */
+const mostSteps = 15_000;
 
 /** Without a foreground event for so long, nothing will come any more, in milliseconds. */
 const quietMs = 600_000;

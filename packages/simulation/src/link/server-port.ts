@@ -12,6 +12,8 @@ export interface ServerLink {
   readonly requests: Requests;
   /** Starts another process on the same state. */
   start(): Promise<Process>;
+  /** All processes on the state. */
+  readonly processes: readonly Process[];
 }
 
 const ports = new WeakMap<object, Process>();
@@ -130,10 +132,11 @@ async function readDirectory(
 type Life = Pick<ServerPort, 'relaunch' | 'startSuccessor' | 'retire' | 'stop'>;
 
 function lifeOf(link: ServerLink, process: Process): Life {
-  const end = (): Promise<void> => {
-    process.end({ expected: true });
-    return process.exited.promise.then(() => undefined);
+  const endOne = (one: Process): Promise<void> => {
+    one.end({ expected: true });
+    return one.exited.promise.then(() => undefined);
   };
+  const end = () => endOne(process);
   return {
     async relaunch() {
       // What is left of the old process is ended first.
@@ -145,6 +148,7 @@ function lifeOf(link: ServerLink, process: Process): Life {
       return createServerPort(link, await link.start());
     },
     retire: end,
-    stop: end,
+    // The stop of any handle ends the run: every process on the state.
+    stop: () => Promise.all(link.processes.map(endOne)).then(() => undefined),
   };
 }

@@ -1,4 +1,5 @@
 import { drawPlan, type Profile } from '../plan/draw.ts';
+import { kindOf } from '../oracle/judge.ts';
 import { shrink } from '../plan/shrink.ts';
 import type { Plan } from '../plan/types.ts';
 import type { WorldReport } from '../run.ts';
@@ -31,11 +32,12 @@ export async function simulate(options: SimulateOptions): Promise<number> {
     if (report.violations.length === 0) continue;
     failed += 1;
     if (!options.table) return showShrunk(report);
-    for (const { rule } of new Map(report.violations.map((one) => [one.rule, one])).values()) kinds.set(rule, [...(kinds.get(rule) ?? []), seed]);
+    for (const kind of new Set(report.violations.map(kindOf))) kinds.set(kind, [...(kinds.get(kind) ?? []), seed]);
   }
   const seconds = (performance.now() - beganAt) / 1000;
   print(`${options.seeds} worlds, ${failed} failed, ${(options.seeds / seconds).toFixed(0)} worlds a second`);
-  for (const [rule, seeds] of kinds) print(`${rule.padEnd(20)} ${String(seeds.length).padStart(5)}  seeds ${seeds.slice(0, 8).join(', ')}`);
+  const byCount = [...kinds].toSorted(([, a], [, b]) => b.length - a.length);
+  for (const [kind, seeds] of byCount) print(`${String(seeds.length).padStart(5)}  ${kind}  (seeds ${seeds.slice(0, 5).join(', ')})`);
   return failed > 0 ? 1 : 0;
 }
 

@@ -12,6 +12,8 @@ export interface LedgerTurn {
   deliveries: number;
   begunAtMs?: number;
   endedAtMs?: number;
+  /** When its last message was written: from then on its answer stands, whatever becomes of the process. */
+  finalAtMs?: number;
   /** When the status became idle; with an early idle before the end. */
   idleAtMs?: number;
   how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never';

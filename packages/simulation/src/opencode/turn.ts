@@ -42,6 +42,8 @@ export class Turn {
   #askId: string | undefined;
   #tool: ToolScript | undefined;
   #isAborting = false;
+  /** Its last message is written; it is idle soon. */
+  #isEnding = false;
 
   constructor(
     world: Surroundings,
@@ -72,7 +74,7 @@ export class Turn {
   abort(): void {
     const { queue, random, count } = this.#world;
     this.record.aborts.push(queue.nowMs);
-    if (this.isOver) return;
+    if (this.isOver || this.#isEnding) return;
     if (!this.hasBegun) return count('abort-before-begin');
     for (const child of this.#children) child.abort();
     const ignores = this.#tool?.ignoresAbort;
@@ -81,7 +83,7 @@ export class Turn {
     this.#isAborting = true;
     if (ignores === 'slow') count('abort-slow');
     const takesMs = ignores === 'slow' ? 3000 : random.of(`abort ${this.record.messageId}`).between(14, 60);
-    this.#after(takesMs, 'aborted', () => this.#endAborted());
+    this.#after(takesMs, 'aborted', () => !this.#isEnding && this.#endAborted());
   }
 
   /** The processes of its tools were killed. */
@@ -298,11 +300,13 @@ export class Turn {
   /** The session is idle, and says so, before the final message is written. */
   #endEarly(step: StepScript): void {
     this.#world.count('idle-early');
+    this.#isEnding = true;
     this.#setStatus(undefined);
     this.record.idleAtMs = this.#world.queue.nowMs;
     this.#emitIdle(2);
     this.#after(25, 'writes its last message', () => {
       this.#complete(step.finish === null ? {} : { finish: step.finish });
+      this.record.finalAtMs = this.#world.queue.nowMs;
       noteFinish(this.#world, step, textOf(this.#message!));
       this.#world.hit('final');
       this.#over('finished');
@@ -318,6 +322,8 @@ export class Turn {
   }
 
   #end(step?: StepScript): void {
+    this.#isEnding = true;
+    this.record.finalAtMs = this.#world.queue.nowMs;
     if (step) noteFinish(this.#world, step, textOf(this.#message!));
     this.#world.hit('final');
     this.#after(2 + 6 * this.#world.random.of(`end ${this.record.messageId}`).next(), 'becomes idle', () => {

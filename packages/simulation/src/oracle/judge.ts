@@ -41,6 +41,18 @@ export interface Evidence {
 /** Notes a violation of a rule. */
 export type Report = (rule: Rule, text: string) => void;
 
+/** A violation without what differs from world to world: names of tasks, sessions and asks, times, counts, texts. */
+export function kindOf({ rule, text }: Violation): string {
+  const plain = text
+    .replace(/^[TLA][\d.]+: /, '')
+    .replaceAll(/"[^"]*"/g, '"..."')
+    .replaceAll(/\b(?:ses|msg|per|que)_\w+/g, '$ID')
+    .replaceAll(/\b(?:run|result|prompt) [TLA][\d.]+(?: L\d+)?(?:, )?/g, 'task ')
+    .replaceAll(/\d[\d.]*/g, '#')
+    .replaceAll(/(?:task )+/g, 'task ');
+  return `${rule}: ${plain}`;
+}
+
 /** Compares what users were told with what truly happened. */
 export function judge(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];

@@ -10,7 +10,8 @@ export function judgeEnd(evidence: Evidence, told: Told, report: Report): void {
   const bad = (text: string) => report('success-is-true', `${task}: ${text}`);
   const turn = turnOf(evidence, told);
   if (!turn) return bad('succeeded, and the server never had its prompt.');
-  if (turn.endedAtMs === undefined || turn.endedAtMs > endedAtMs || (turn.how !== 'finished' && turn.how !== 'merged'))
+  const hasEnded = turn.endedAtMs !== undefined && turn.endedAtMs <= endedAtMs;
+  if (!hasEnded || !(turn.how === 'finished' || turn.how === 'merged' || turn.finalAtMs !== undefined))
     return bad(`succeeded at ${since(world, endedAtMs)}, and its turn has not ended well (${turn.how ?? 'runs'}).`);
   if (turn.how === 'merged') return bad('succeeded, and its prompt was merged into another turn.');
   for (const child of childrenOf(world, turn, endedAtMs))

@@ -61,7 +61,7 @@ export class World implements Surroundings {
     this.random = new Randomness(plan.seed);
     this.#messageIds = createMessageIds({ now: () => Math.floor(this.queue.nowMs), random: this.random.of('message ids').next });
     this.requests = new Requests(this);
-    this.#link = { world: this, requests: this.requests, start: () => this.#start() };
+    this.#link = { world: this, requests: this.requests, start: () => this.#start(), processes: this.processes };
     this.ports = {
       clock: this.clock,
       random: this.random.of('hosts').next,
