@@ -65,9 +65,11 @@ export class SessionRegistry {
   notice(notice: StreamNotice, source: ServerPort): void {
     switch (notice.type) {
       case 'stream.gap':
+      case 'stream.failed':
+        for (const host of this.on(source)) host.send({ type: 'stream.gap' });
+        return;
       case 'stream.live':
-        for (const host of this.on(source))
-          host.send(notice.type === 'stream.gap' ? { type: 'stream.gap' } : { type: 'stream.live', atMs: this.#now() });
+        for (const host of this.on(source)) host.send({ type: 'stream.live', atMs: this.#now() });
         return;
       case 'session.created':
         return this.#onCreated(notice, source);
