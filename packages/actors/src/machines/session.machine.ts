@@ -1,16 +1,21 @@
 import { limitsOf, readRequestOf, sessionSetup } from './session.setup.ts';
-import type { TurnPhase } from './session.types.ts';
+import type { SessionContext, SessionMachineEvent, TurnPhase } from './session.types.ts';
 
 const phaseIs = (phase: TurnPhase) => ({ type: 'phaseIs', params: { phase } }) as const;
 const phaseIsNot = (phase: TurnPhase) => ({ type: 'phaseIsNot', params: { phase } }) as const;
 
 const read = {
   type: 'requestSnapshot',
-  params: ({ context }: { context: Parameters<typeof readRequestOf>[0] }) => readRequestOf(context),
+  params: ({ context }: { context: SessionContext }) => readRequestOf(context),
 } as const;
 const answer = {
   type: 'answerAsks',
-  params: ({ context }: { context: Parameters<typeof readRequestOf>[0] }) => ({ ids: context.turn?.openAsks.map(({ id }) => id) ?? [] }),
+  params: ({ context }: { context: SessionContext }) => ({ ids: context.turn?.openAsks.map(({ id }) => id) ?? [] }),
+} as const;
+
+const abortChild = {
+  type: 'abortChild',
+  params: ({ event }: { event: SessionMachineEvent }) => ({ sessionId: event.type === 'child.busy' ? event.sessionId : '' }),
 } as const;
 
 const abortWhenDecided = {
@@ -69,7 +74,7 @@ const reconcileAfterGap = { 'stream.gap': { target: 'reconciling', actions: 'los
 
 /**
  * The life of one session: `idle`, `active` (a turn in flight), `error` (the last turn failed), `dead`. Pure: effects (`submitTurn`,
- * `requestAbort`, `requestSnapshot`, `answerAsks`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's
+ * `requestAbort`, `requestSnapshot`, `answerAsks`, `abortChild`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's
  * outcome is decided once, and its end is proven by facts, never by one event. Emits `turn.finished` exactly once a turn.
  *
  * @example
@@ -96,6 +101,7 @@ export const sessionMachine = sessionSetup.createMachine({
     'stream.gap': { actions: 'loseStream' },
     'stream.live': { actions: 'regainStream' },
     'ask.opened': { actions: 'rememberAsk', description: "An earlier turn's." },
+    'child.busy': { actions: abortChild, description: 'A sub-agent that began after the end of its turn: nobody waits for it.' },
     'session.deleted': { target: '.dead.gone' },
     'session.failed': { target: '.dead.gone' },
     'server.exited': { target: '.dead.gone' },
@@ -147,6 +153,8 @@ export const sessionMachine = sessionSetup.createMachine({
           { actions: ['clearSuspicion', 'restartStallClock'] },
         ],
         'loop.seen': { guard: 'isLoop', actions: 'decideRunaway' },
+        'turn.refused': { target: 'error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'], description: 'Nothing was sent.' },
+        'turn.unknown': { actions: 'recordUnknown' },
         'turn.abort': { actions: ['decideAborted', 'boundAbort'] },
         'session.deleted': { target: 'dead.gone', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
         'session.failed': { target: 'dead.gone', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
@@ -161,9 +169,11 @@ export const sessionMachine = sessionSetup.createMachine({
           description: 'The turn is on its way; sent once.',
           entry: 'submitTurn',
           exit: ['stopSubmissionClock', 'startStallClock'],
-          always: [{ guard: 'isAccepted', target: 'running' }],
+          always: [
+            { guard: 'isAccepted', target: 'running' },
+            { guard: 'mustBeRead', target: 'reconciling', description: 'No event will tell of it before its end.' },
+          ],
           on: {
-            'turn.refused': { target: '#session.error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'] },
             'turn.unknown': {
               target: 'reconciling',
               actions: 'recordUnknown',
@@ -171,7 +181,15 @@ export const sessionMachine = sessionSetup.createMachine({
             },
             'turn.abort': { actions: ['decideAborted', 'boundAbort', 'startSubmissionClock'], description: 'Aborted once it is accepted.' },
             'submit.overdue': { target: 'reconciling', description: 'The turn is to end, and was not accepted in time.' },
-            'stream.gap': { actions: 'loseStream', description: 'The acceptance comes by the answer of the request.' },
+            'stream.gap': [
+              {
+                guard: 'answersAtItsEnd',
+                target: 'reconciling',
+                actions: 'loseStream',
+                description: 'Only events would tell of it before its end.',
+              },
+              { actions: 'loseStream', description: 'The acceptance comes by the answer of the request.' },
+            ],
           },
           after: { submitTimeout: { target: 'reconciling' } },
         },
@@ -255,7 +273,6 @@ export const sessionMachine = sessionSetup.createMachine({
           on: {
             'session.busy': { actions: 'requestAbort' },
             'session.retrying': { actions: 'requestAbort' },
-            'child.busy': { actions: 'requestAbort' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },
         },

@@ -80,6 +80,7 @@ export const sessionSetup = setup({
     requestAbort: () => {},
     requestSnapshot: (_, _request: ReadRequest) => {},
     answerAsks: (_, _open: { readonly ids: readonly string[] }) => {},
+    abortChild: (_, _child: { readonly sessionId: string }) => {},
     endTools: () => {},
     // A host answers when the newest activity came; alone, the machine takes the quiet for silence.
     lookForProgress: raise({ type: 'progress', agoMs: longestDelayMs, atMs: 0 }),
@@ -106,7 +107,7 @@ export const sessionSetup = setup({
     clearSuspicion: assign(({ context }) => withTurn((turn) => ({ ...turn, stallSuspected: false }))(context)),
     loseStream: assign(({ context }) => ({
       liveSinceMs: null,
-      ...withTurn((turn) => ({ ...turn, followedSinceMs: null, childrenReadAtMs: null, asksReadAtMs: null, gaps: turn.gaps + 1 }))(context),
+      ...withTurn((turn) => ({ ...turn, followedSinceMs: null, childrenRead: null, asksRead: null, gaps: turn.gaps + 1 }))(context),
     })),
     regainStream: assign(({ event }) => ({ liveSinceMs: (event as EventOf<'stream.live'>).atMs })),
     boundAbort: assign(({ context, event }) =>
@@ -159,6 +160,8 @@ export const sessionSetup = setup({
       context.turn !== null && phaseOf(context.turn, context.sessionId) !== phase,
     isAccepted: ({ context }) => context.turn?.accepted === true,
     isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && turn.followedSinceMs !== null,
+    answersAtItsEnd: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt',
+    mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
     isStale: ({ context }) => context.turn?.followedSinceMs === null,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,

@@ -110,10 +110,11 @@ export interface Turn {
   /** First of the reads in a row that said idle while the turn has no end. */
   readonly idleSinceMs: number | null;
   readonly children: Readonly<Record<string, ChildState>>;
-  readonly childrenReadAtMs: number | null;
+  /** The newest read of them since the last gap. */
+  readonly childrenRead: Signal | null;
   readonly openAsks: readonly OpenAsk[];
   readonly closedAsks: readonly string[];
-  readonly asksReadAtMs: number | null;
+  readonly asksRead: Signal | null;
   /** A question was rejected by policy; opencode ends the turn then. */
   readonly questionRejected: boolean;
   readonly retry: ProviderRetry | null;

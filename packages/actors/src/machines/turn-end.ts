@@ -13,7 +13,7 @@ function proofOf(turn: Turn): TurnProof | null {
 
 /** The turn failed before it began: the session reported an error, then idle, and no assistant message. */
 function failedToBegin({ sessionError, newestMessageId, idle }: Turn): boolean {
-  return sessionError !== null && newestMessageId === null && idle !== null && idle.atMs > sessionError.atMs;
+  return sessionError !== null && newestMessageId === null && idle !== null && (idle.sinceMs ?? idle.atMs) > sessionError.atMs;
 }
 
 /** Whether a turn is over, and how it leaves the session; undefined while it is not over. */
@@ -37,6 +37,8 @@ export function isAbortConfirmed({ turn }: SessionContext): boolean {
 /** No end will come: reads said idle for long enough, and there is no answer that ended. */
 export function isExhausted({ turn, limits }: SessionContext): boolean {
   if (!turn || turn.final || turn.idle?.source !== 'snapshot' || turn.idleSinceMs === null) return false;
+  // A command is stored only after its templates have run.
+  if (!turn.accepted && turn.submitError === null && turn.kind !== 'prompt') return false;
   const mayBegin = turn.accepted && turn.newestMessageId === null;
   return turn.idle.atMs - turn.idleSinceMs >= (mayBegin ? limits.unbegunTimeoutMs : limits.unfinishedTimeoutMs);
 }

@@ -73,8 +73,8 @@ function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>, { sessionId,
 export function evidenceOf(turn: Turn): TurnEvidence {
   const { final, openAsks } = turn;
   const idle = idleAfterFinal(turn);
-  const childrenQuiet = busyChildrenOf(turn).length === 0 ? followedOrRead(turn, turn.childrenReadAtMs) : undefined;
-  const noPendingAsk = openAsks.length === 0 ? followedOrRead(turn, turn.asksReadAtMs) : undefined;
+  const childrenQuiet = busyChildrenOf(turn).length === 0 ? followedOrRead(turn, turn.childrenRead) : undefined;
+  const noPendingAsk = openAsks.length === 0 ? followedOrRead(turn, turn.asksRead) : undefined;
   return {
     messageId: turn.messageId,
     ...(final && {
@@ -97,14 +97,14 @@ export function evidenceOf(turn: Turn): TurnEvidence {
  * their order is the server's; and while no gap is open.
  */
 function idleAfterFinal({ final, idle, followedSinceMs }: Turn): Signal | undefined {
-  if (!final || !idle || idle.atMs <= final.atMs) return undefined;
+  if (!final || !idle || (idle.sinceMs ?? idle.atMs) <= final.atMs) return undefined;
   return idle.source === 'snapshot' || (final.source === 'events' && followedSinceMs !== null) ? idle : undefined;
 }
 
 /** Nothing was told by events that were followed without a gap, or nothing was read. */
-function followedOrRead({ followedSinceMs, lastAtMs }: Turn, readAtMs: number | null): Signal | undefined {
+function followedOrRead({ followedSinceMs, lastAtMs }: Turn, read: Signal | null): Signal | undefined {
   if (followedSinceMs !== null) return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
-  return readAtMs === null ? undefined : { atMs: readAtMs, source: 'snapshot' };
+  return read ?? undefined;
 }
 
 /** The state in which an accepted turn belongs, by its facts alone. */

@@ -8,8 +8,8 @@ import type { ChildState, FinalMessage, OpenAsk, SessionContext, Turn, TurnReadi
 export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, context: SessionContext): Turn {
   if (reading.messageId !== turn.messageId) return turn;
   const known = mergeHistory({ ...turn, readPending: false }, reading);
-  const surroundings = mergeAsks(mergeChildren(known, reading), reading, context);
-  const merged = mergeStatus(surroundings, reading);
+  const surroundings = mergeAsks(mergeChildren(known, reading, atMs), reading, atMs, context);
+  const merged = mergeStatus(surroundings, reading, atMs);
   return { ...closeGap(merged, reading, context), lastAtMs: Math.max(merged.lastAtMs, atMs) };
 }
 
@@ -34,18 +34,18 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   return { ...begun, final, ...(!isKnown && { idleSinceMs: null }) };
 }
 
-function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnReading): Turn {
+function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnReading, atMs: number): Turn {
   const children: Record<string, ChildState> = { ...turn.children };
   const told = (id: string) => (turn.children[id]?.atMs ?? 0) >= sinceMs;
   for (const id of busy) if (!told(id)) children[id] = { busy: true, atMs: sinceMs };
   for (const id of quiet) if (!told(id)) children[id] = { busy: false, atMs: sinceMs };
-  return { ...turn, children, childrenReadAtMs: sinceMs };
+  return { ...turn, children, childrenRead: { atMs, source: 'snapshot', sinceMs } };
 }
 
 /**
  * opencode keeps the asks of an aborted turn in its lists: one whose session was read idle after it was asked waits for nobody.
  */
-function mergeAsks(turn: Turn, reading: TurnReading, { sessionId, pastAsks }: SessionContext): Turn {
+function mergeAsks(turn: Turn, reading: TurnReading, atMs: number, { sessionId, pastAsks }: SessionContext): Turn {
   const { sinceMs, listed } = reading.asks;
   const ids = new Set(listed.map(({ id }) => id));
   const waits = (ask: OpenAsk) => ask.atMs >= reading.status.sinceMs || !isReadIdle(turn, ask.sessionId, sessionId, reading);
@@ -57,7 +57,7 @@ function mergeAsks(turn: Turn, reading: TurnReading, { sessionId, pastAsks }: Se
     ...turn,
     openAsks: found.length === 0 && gone.length === 0 ? turn.openAsks : [...known, ...found],
     closedAsks: gone.length === 0 ? turn.closedAsks : [...turn.closedAsks, ...gone.map(({ id }) => id)],
-    asksReadAtMs: sinceMs,
+    asksRead: { atMs, source: 'snapshot', sinceMs },
   };
 }
 
@@ -66,13 +66,13 @@ function isReadIdle(turn: Turn, asking: string, root: string, { status, children
   return status.value === 'idle' && turn.statusAtMs < status.sinceMs;
 }
 
-function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading): Turn {
+function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading, atMs: number): Turn {
   if (turn.statusAtMs >= sinceMs) return turn;
   if (value === 'idle') {
     const hasEnd = turn.final !== null;
     return {
       ...turn,
-      idle: { atMs: sinceMs, source: 'snapshot' },
+      idle: { atMs, source: 'snapshot', sinceMs },
       idleSinceMs: hasEnd ? null : (turn.idleSinceMs ?? sinceMs),
       retry: null,
       stallSuspected: false,

@@ -140,6 +140,7 @@ export class SessionKeeper {
         requestSnapshot: contained((host, request: ReadRequest) => host.requestSnapshot(request)),
         answerAsks: contained((host, { ids }: { readonly ids: readonly string[] }) => host.answerAsks(ids)),
         lookForProgress: contained((host) => host.lookForProgress()),
+        abortChild: contained((host, { sessionId }: { readonly sessionId: string }) => host.abortChild(sessionId)),
         endTools: contained((host) => host.endTools()),
       },
     });

@@ -236,6 +236,13 @@ export class SessionHost implements EventSink {
     if (turn) this.send({ type: 'progress', agoMs: clock.elapsed() - turn.activeAtMs, atMs: clock.now() });
   }
 
+  abortChild(sessionId: string): void {
+    this.#server
+      .session(sessionId, this.directory)
+      .abort()
+      .catch(() => undefined);
+  }
+
   endTools(): void {
     for (const id of [this.id, ...this.#children]) this.#server.endTools(id).catch(() => undefined);
   }
