@@ -7,3 +7,4 @@ export { World, type WorldOptions } from './world/world.ts';
 export { Users, type Call } from './users.ts';
 export type { Rule, Violation } from './oracle/judge.ts';
 export { Randomness } from './world/randomness.ts';
+export { answer, calmLink, emptyPlan, plainTurn } from './plan/defaults.ts';

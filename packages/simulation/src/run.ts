@@ -3,7 +3,7 @@ import type { FaultId } from './fault-kinds.ts';
 import { judge, type Violation } from './oracle/judge.ts';
 import type { Plan } from './plan/types.ts';
 import type { PoolPorts } from './ports.ts';
-import { policyOf, Users } from './users.ts';
+import { policyOf, Users, type Call } from './users.ts';
 import { World, type WorldOptions } from './world/world.ts';
 
 /** What a world needs that is not in it. */
@@ -22,6 +22,8 @@ export interface WorldReport {
   readonly history: readonly string[];
   readonly digest: string;
   readonly faults: ReadonlyMap<FaultId, number>;
+  /** What users asked for, and what they were told. */
+  readonly calls: readonly Call[];
   readonly steps: number;
   readonly simulatedMs: number;
 }
@@ -30,7 +32,7 @@ export interface WorldReport {
 const longestMs = 24 * 3600_000;
 
 /** A world of more events runs away: one of thirty tasks has less than half of them. */
-const mostSteps = 15_000;
+const mostSteps = 20_000;
 
 /** Without a foreground event for so long, nothing will come any more, in milliseconds. */
 const quietMs = 600_000;
@@ -62,7 +64,8 @@ export async function runWorld(plan: Plan, options: RunOptions): Promise<WorldRe
   for (const { rule, text } of violations) world.tell('oracle', `${rule}: ${text}`);
   const { lines } = world.history;
   const simulatedMs = world.clock.elapsed();
-  return { plan, violations, history: lines, digest: world.history.digest(), faults: world.faults, steps: run.steps, simulatedMs };
+  const calls = run.users?.calls ?? [];
+  return { plan, violations, history: lines, digest: world.history.digest(), faults: world.faults, calls, steps: run.steps, simulatedMs };
 }
 
 class WorldRun {

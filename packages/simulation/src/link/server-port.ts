@@ -109,13 +109,13 @@ async function readDirectory(
   options: PortCall = {},
 ): Promise<DirectoryFacts> {
   const sinceMs = world.clock.now();
-  const seen: string[] = [];
+  const seen = new Set<number>();
   const ask = <Value>(what: string, look: () => Value) =>
     requests.send<Value>(
       process,
       `${process.name} ${what} ${directory}`,
       (answer) => {
-        seen.push(JSON.stringify(process.statusOf(directory)) + process.asks.list('permission', directory).length);
+        seen.add(process.changes);
         answer(look());
       },
       options,
@@ -125,7 +125,7 @@ async function readDirectory(
     ask<AskFacts[]>('permissions', () => process.asks.list('permission', directory)),
     ask<AskFacts[]>('questions', () => process.asks.list('question', directory)),
   ]);
-  if (new Set(seen).size > 1) world.count('read-torn');
+  if (seen.size > 1) world.count('read-torn');
   return { status: { value: status, sinceMs }, asks: { value: [...permissions, ...questions], sinceMs } };
 }
 

@@ -49,7 +49,7 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
     async delete(options) {
       if (!world.storage.find(id)) return;
       await settle(link, id, options);
-      await call('delete', (session) => remove(link, session), options);
+      await call('delete', (session) => process.delete(session), options);
     },
     exists: (options) =>
       call('exists', () => true, options).catch(() => false),
@@ -81,7 +81,16 @@ function submit({ world, requests, process }: SessionLink, find: () => StoredSes
 function read({ plan }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
   const text = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
   const [task = '', number = '0'] = text.split(' ');
-  return { task, script: plan.scripts[Number(number)]! };
+  const script = plan.scripts[Number(number)]!;
+  return { task, script: request.kind === 'shell' ? shellScript(script, text) : script };
+}
+
+/** A shell line asks no model: one tool, and no finish reason. */
+function shellScript({ beginMs, steps, neverBegins, idle }: TurnScript, line: string): TurnScript {
+  const { thinkMs = 10, hangs = false } = steps[0] ?? {};
+  const tool = { tool: 'bash', input: line, output: `printed by ${line}`, forMs: thinkMs, ...(hangs && { hangs }) };
+  const step = { thinkMs: 1, text: [], tools: [tool], finish: null };
+  return { beginMs, steps: [step], ...(neverBegins && { neverBegins }), ...(idle && { idle }) };
 }
 
 function textOf(part: Extract<TurnRequest, { kind: 'prompt' }>['parts'][number] | undefined): string {
@@ -98,13 +107,6 @@ function revert({ world, process }: SessionLink, session: StoredSession, message
   if (process.isBusy(session.id)) throw world.error('SESSION_BUSY', `Session is busy: ${session.id}`);
   const from = session.messages.findIndex(({ message }) => message.id >= messageId);
   if (from !== -1) session.messages.splice(from);
-}
-
-/** A session that is deleted while busy runs on (A6). */
-function remove({ world, process }: SessionLink, session: StoredSession): void {
-  if (process.isBusy(session.id)) world.count('delete-while-busy');
-  session.deleted = true;
-  process.emit(session, { type: 'session.deleted' });
 }
 
 /** Aborts and looks until the session is idle. */

@@ -41,6 +41,8 @@ export class Process implements TurnHome {
   readonly listeners = new Set<Listener>();
   state: 'running' | 'wedged' | 'ended' = 'running';
   rssBytes = 500e6;
+  /** Facts that it told so far; between two answers of a read there may be some. */
+  changes = 0;
   readonly #world: Surroundings;
   /** Turns that are accepted and not over, by session. */
   readonly #turns = new Map<string, Turn>();
@@ -103,8 +105,16 @@ export class Process implements TurnHome {
     return this.#start(session, request, this.#record(session, request));
   }
 
+  /** A session that is deleted while busy runs on (A6). */
+  delete(session: StoredSession): void {
+    if (this.isBusy(session.id)) this.#world.count('delete-while-busy');
+    session.deleted = true;
+    this.emit(session, { type: 'session.deleted' });
+  }
+
   emit(session: StoredSession, fact: SessionFact): void {
     if (this.state !== 'running') return;
+    if (fact.type !== 'delta') this.changes += 1;
     for (const listener of this.listeners) listener.fact(session, fact);
   }
 

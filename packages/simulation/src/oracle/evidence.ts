@@ -29,7 +29,7 @@ export function childrenOf(world: World, turn: LedgerTurn, untilMs: number): Led
 
 /** The turn of the same session that came after. */
 export function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
-  return ledger.turns.find((other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other !== turn);
+  return ledger.turns.find((other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other.how !== 'merged');
 }
 
 export type Answer = StoredMessage & { readonly message: AssistantMessageFacts };

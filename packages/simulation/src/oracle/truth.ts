@@ -1,5 +1,5 @@
 import { textOf } from '../opencode/storage.ts';
-import { answersOf, childrenOf, since, turnOf, type Told } from './evidence.ts';
+import { answersOf, childrenOf, since, turnOf, type Answer, type Told } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 
 /** `succeeded`: our turn truly ended, well, with nothing of it still running; and the text is the server's. */
@@ -18,9 +18,15 @@ export function judgeEnd(evidence: Evidence, told: Told, report: Report): void {
     if (child.endedAtMs === undefined ? child.how !== 'never' : child.endedAtMs > endedAtMs) bad(`succeeded while its sub-agent ${child.sessionId} was still at work.`);
   const final = answersOf(world, turn).at(-1);
   if (!final) return bad('succeeded, and the server has no answer.');
-  if (plan?.kind === 'shell') return;
+  if (plan?.kind === 'shell') return judgeShell(final, result.output, bad);
   const text = textOf(final);
   if (final.message.finish !== 'stop' || final.message.error) bad(`succeeded, and its last message ended with ${final.message.finish ?? 'no reason'}.`);
   if (text.trim() === '' && !plan?.emptyAnswer) bad('succeeded, and its last message has no text.');
   if (result.output !== text) bad(`told ${JSON.stringify(result.output)}; the server has ${JSON.stringify(text)}.`);
+}
+
+function judgeShell({ parts, message }: Answer, output: string, bad: (text: string) => void): void {
+  const printed = parts.map((part) => (part.type === 'tool' ? part.output : '')).join('');
+  if (message.error) bad('succeeded, and its shell line was aborted.');
+  if (output !== printed) bad(`told ${JSON.stringify(output)}; the shell line printed ${JSON.stringify(printed)}.`);
 }

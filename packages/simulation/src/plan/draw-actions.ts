@@ -1,9 +1,9 @@
 import { directories } from '../link/server-port.ts';
 import type { Randomness } from '../world/randomness.ts';
-import { points, type Action, type TaskPlan, type When } from './types.ts';
+import { points, type Action, type TaskPlan, type TurnScript, type When } from './types.ts';
 
 /** What users do in a world of so many tasks. */
-export function drawActions(random: Randomness, count: number, scripts: number): Action[] {
+export function drawActions(random: Randomness, count: number, scripts: readonly TurnScript[]): Action[] {
   const actions: Action[] = [];
   const spreadMs = count * 400;
   const tasks = Array.from({ length: count }, (_, index) => drawTask(random.of(`task ${index}`), index, scripts));
@@ -23,39 +23,48 @@ export function drawActions(random: Randomness, count: number, scripts: number):
   return actions;
 }
 
-function drawTask(random: Randomness, index: number, scripts: number): TaskPlan {
+function drawTask(random: Randomness, index: number, scripts: readonly TurnScript[]): TaskPlan {
+  const script = index < scripts.length ? index : random.whole(0, scripts.length - 1);
+  // What ignores an abort is to be aborted.
+  const isDeaf = ignoresAbort(scripts[script]!) && random.chance(0.7);
   const kind = random.weighted({ prompt: 90, shell: 6, command: 4 });
   return {
-    script: index < scripts ? index : random.whole(0, scripts - 1),
+    script,
     ...(kind !== 'prompt' && { kind }),
     ...(random.chance(0.35) && { provider: 'beta' as const }),
     ...(random.chance(0.4) && { directory: random.pick(directories) }),
     ...(random.chance(0.03) && { directory: '/srv/nowhere' }),
-    ...(random.chance(0.1) && { timeoutMs: random.whole(50, 20_000) }),
+    ...((isDeaf || random.chance(0.1)) && { timeoutMs: isDeaf ? random.whole(400, 1500) : random.whole(50, 20_000) }),
     ...(random.chance(0.2) && { priority: random.whole(-1, 1) }),
     ...(random.chance(0.2) && { group: random.pick(['a', 'b']) }),
     ...(random.chance(0.1) && { emptyAnswer: true }),
   };
 }
 
-function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When, scripts: number): Action[] {
+/** Whether a tool of a turn does not end with the first signal. */
+function ignoresAbort({ steps }: TurnScript): boolean {
+  return steps.some(({ tools = [] }) => tools.some((tool) => tool.ignoresAbort !== undefined));
+}
+
+function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When, scripts: readonly TurnScript[]): Action[] {
   const { directory, ...turn } = task;
   const begin: Action = { do: 'lease', when, key: lease, how: random.chance(0.8) ? 'create' : 'idle', ...(directory && { directory }) };
   const atMs = 'atMs' in when ? when.atMs : 0;
   const later = (most: number): When => (random.chance(0.3) ? drawWhen(random, 2000) : { atMs: atMs + Math.round(random.between(1, most)) });
   const prompts = Array.from({ length: random.whole(1, 3) }, (_, index): Action => {
-    const own = index === 0 ? turn : { ...turn, script: random.whole(0, scripts - 1) };
+    const own = index === 0 ? turn : { ...turn, script: random.whole(0, scripts.length - 1) };
     return { do: 'prompt', when: later(3000), lease, key: `${lease}.${index}`, task: own };
   });
   const ends: Action[] = [];
   if (random.chance(0.3)) ends.push({ do: 'abortLease', when: later(4000), lease });
   if (random.chance(0.2)) ends.push({ do: 'alive', when: later(4000), lease });
-  if (random.chance(0.8)) ends.push({ do: random.chance(0.6) ? 'release' : 'delete', when: later(8000), lease });
+  if (ignoresAbort(scripts[task.script]!) && random.chance(0.5)) ends.push({ do: 'delete', when: later(6000), lease });
+  else if (random.chance(0.8)) ends.push({ do: random.chance(0.6) ? 'release' : 'delete', when: later(8000), lease });
   return [begin, ...prompts, ...ends];
 }
 
-function drawRunAll(random: Randomness, scripts: number): Action {
-  const tasks = Array.from({ length: random.whole(2, 5) }, (_, index) => drawTask(random.of(`${index}`), random.whole(0, scripts - 1), scripts));
+function drawRunAll(random: Randomness, scripts: readonly TurnScript[]): Action {
+  const tasks = Array.from({ length: random.whole(2, 5) }, (_, index) => drawTask(random.of(`${index}`), random.whole(0, scripts.length - 1), scripts));
   return { do: 'runAll', when: { atMs: 3000 + random.whole(0, 1000) }, key: 'A', tasks, ...(random.chance(0.4) && { leaveAfter: random.whole(1, 2) }) };
 }
 

@@ -4,8 +4,8 @@ import type { RefusalScript, StepScript, ToolScript, TurnScript } from './types.
 /** Ways in which a turn is odd, with their weights. */
 const oddities = {
   late: 6,
-  veryLate: 3,
-  never: 2,
+  veryLate: 4,
+  never: 4,
   unknownModel: 3,
   idleEarly: 4,
   idleLate: 5,
@@ -13,12 +13,12 @@ const oddities = {
   length: 3,
   oddFinish: 4,
   loopWithoutCalls: 3,
-  loopWithoutFinish: 3,
+  loopWithoutFinish: 4,
   toolLoop: 5,
   empty: 4,
   emptyAfterTool: 3,
   refused: 6,
-  refusedLong: 2,
+  refusedLong: 3,
   refusedOut: 3,
   error: 4,
   hangs: 4,
@@ -30,8 +30,8 @@ const oddities = {
   childAsks: 4,
   childOutlives: 4,
   compaction: 4,
-  slowAbort: 3,
-  deafAbort: 3,
+  slowAbort: 5,
+  deafAbort: 6,
 } as const;
 type Oddity = keyof typeof oddities;
 

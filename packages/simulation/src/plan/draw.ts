@@ -34,7 +34,7 @@ export function drawPlan(seed: number, wanted?: Profile): Plan {
     pool: drawPool(random.of('pool')),
     link: drawLink(random.of('link'), link),
     scripts,
-    actions: drawActions(random.of('actions'), count, scripts.length),
+    actions: drawActions(random.of('actions'), count, scripts),
     faults: drawFaults(random.of('faults'), faults),
   };
 }
@@ -56,7 +56,7 @@ function drawPool(random: Randomness): PoolPlan {
 function drawLink(random: Randomness, roughly: number): LinkPlan {
   const rare = (most: number) => (random.chance(0.5 * roughly) ? random.between(0, most) : 0);
   return {
-    delayMs: random.chance(0.2) ? [5, 120] : [2, 8],
+    delayMs: random.chance(0.3) ? [5, 120] : [2, 8],
     slow: rare(0.06),
     slowMs: 6000,
     lostRequest: rare(0.03),

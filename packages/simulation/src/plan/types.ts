@@ -140,7 +140,7 @@ export type Action = { readonly when: When } & (
 
 /** What goes wrong with servers and streams. */
 export type Fault = { readonly when: When } & (
-  | { readonly what: 'kill' | 'wedge' | 'streamFails' | 'dispose' | 'abortsOutside' | 'grows' }
+  | { readonly what: 'kill' | 'wedge' | 'streamFails' | 'dispose' | 'abortsOutside' | 'promptsOutside' | 'deletesOutside' | 'grows' }
   /** The stream breaks off; a silent cut is noticed by the watchdog alone. */
   | { readonly what: 'cut'; readonly silent: boolean; readonly forMs: number }
   /** Events come late. */

@@ -7,6 +7,7 @@ import { Ledger } from '../opencode/ledger.ts';
 import { Process } from '../opencode/process.ts';
 import { Storage } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
+import type { Turn } from '../opencode/turn.ts';
 import type { Fault, Plan, Point } from '../plan/types.ts';
 import type { PoolPorts } from '../ports.ts';
 import { VirtualClock } from './clock.ts';
@@ -20,6 +21,8 @@ const startMs = 1_800_000_000_000;
 
 /** From the start of a process to its answers, in milliseconds (A1). */
 const startupMs = [1300, 2400] as const;
+
+type Outside = 'abortsOutside' | 'promptsOutside' | 'deletesOutside';
 
 export interface WorldOptions {
   /** Makes an error as the ports throw it: an `OpencodeManagerError`, where the real hosts run. */
@@ -109,19 +112,24 @@ export class World implements Surroundings {
     else if (process) this.#strike(process, fault.what);
   }
 
-  #strike(process: Process, what: 'kill' | 'wedge' | 'dispose' | 'abortsOutside' | 'grows'): void {
+  #strike(process: Process, what: 'kill' | 'wedge' | 'dispose' | 'grows' | Outside): void {
     const [turn] = process.turns;
     if (what === 'kill') process.end({ expected: false });
     else if (what === 'wedge') process.wedge();
     else if (what === 'grows') process.rssBytes = 4e9;
-    else if (!turn) return;
-    else if (what === 'dispose') {
+    else if (turn && what === 'dispose') {
       this.count('disposed');
       process.dispose(turn.session.directory);
-    } else {
-      this.count('abort-outside');
-      turn.abort();
-    }
+    } else if (turn) this.#meddle(process, turn, what as Outside);
+  }
+
+  /** Another client of the server does something to a session at work. */
+  #meddle(process: Process, turn: Turn, what: Outside): void {
+    if (what === 'deletesOutside') return process.delete(turn.session);
+    if (what === 'promptsOutside')
+      return process.prompt(turn.session, { messageId: this.messageId(), task: '', script: this.plan.scripts[0]!, provider: 'alpha' });
+    this.count('abort-outside');
+    turn.abort();
   }
 
   #start(): Promise<Process> {

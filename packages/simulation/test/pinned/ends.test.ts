@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { answer, calmLink, plainTurn, type Action, type TaskPlan, type ToolScript, type TurnScript } from '../../src/index.ts';
+import { runPinned } from '../support/pinned.ts';
+
+const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({ do: 'run', when: { atMs }, key, task: { script: 0, ...task } });
+
+const tool = (more: Partial<ToolScript> = {}): ToolScript => ({ tool: 'bash', input: 'ls', output: 'a b', forMs: 20, ...more });
+
+const withTool = (more: Partial<ToolScript> = {}, thinkMs = 20): TurnScript =>
+  plainTurn({ steps: [answer('', { text: [], thinkMs, tools: [tool(more)], finish: 'tool-calls' }), answer()] });
+
+describe('the end of a turn', () => {
+  it('is told with signals that were seen during the turn', async () => {
+    const { broken, task } = await runPinned({ actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(broken).toEqual([]);
+  });
+
+  it('is not proven by an idle that was read before the turn began', async () => {
+    const steps = [answer('', { text: [], thinkMs: 1, tools: [tool({ forMs: 130 })], finish: 'tool-calls' }), answer('done', { thinkMs: 5000 })];
+    const { broken, task } = await runPinned({
+      link: { ...calmLink, delayMs: [100, 100] },
+      scripts: [plainTurn({ beginMs: 275, steps })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 1, afterMs: 120 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(broken).toEqual([]);
+  });
+
+  it('is found soon when its idle was never told', async () => {
+    const { broken, task } = await runPinned({ scripts: [plainTurn({ idle: 'never' })], actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(task('T0').tookMs).toBeLessThan(60_000);
+    expect(broken).toEqual([]);
+  });
+
+  it('is told at once when an error event comes before any answer', async () => {
+    const { broken, task } = await runPinned({ scripts: [plainTurn({ unknownModel: true })], actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome: 'failed', code: 'TURN_FAILED' });
+    expect(task('T0').tookMs).toBeLessThan(30_000);
+    expect(broken).toEqual([]);
+  });
+
+  it('is not the end of the turn before, in the same session', async () => {
+    const compacting = plainTurn({ steps: [answer('', { text: [], tools: [tool()], finish: 'tool-calls' }), answer('first', { thinkMs: 300, compacts: true })] });
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 2, permissions: 'allow', sessions: 'reuse' },
+      link: { ...calmLink, delayMs: [50, 50] },
+      scripts: [compacting, plainTurn({ beginMs: 3000, steps: [answer('second')] })],
+      actions: [run('T0', 3000), { do: 'run', key: 'T1', task: { script: 1 }, when: { point: 'step', nth: 2, afterMs: 240 } }],
+      faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 2, afterMs: 80 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'first' });
+    expect(task('T1')).toMatchObject({ outcome: 'succeeded', output: 'second' });
+    expect(task('T1').call.result?.session_id).toBe(task('T0').call.result?.session_id);
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('an answer', () => {
+  it.each([
+    ['length', 'failed', 'ANSWER_TRUNCATED'],
+    ['content-filter', 'failed', 'TURN_FAILED'],
+    ['error', 'failed', 'TURN_FAILED'],
+  ])('that stopped for %s is %s', async (finish, outcome, code) => {
+    const { broken, task } = await runPinned({ scripts: [plainTurn({ steps: [answer('half', { finish })] })], actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome, code });
+    expect(broken).toEqual([]);
+  });
+
+  it('without text after a tool call is empty, unless the task allows it', async () => {
+    const { steps } = withTool();
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ steps: [steps[0]!, answer('', { text: [] })] })],
+      actions: [run('T0', 3000), run('T1', 4000, { emptyAnswer: true })],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'failed', code: 'ANSWER_EMPTY' });
+    expect(task('T1')).toMatchObject({ outcome: 'succeeded', output: '' });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('an ask', () => {
+  const asking = (thinkMs: number) => withTool({ ask: { kind: 'permission', permission: 'bash', pattern: 'ls' } }, thinkMs);
+
+  it('that opens while a read is under way is not forgotten', async () => {
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 1, permissions: 'escalate' },
+      link: { ...calmLink, delayMs: [60, 60] },
+      scripts: [asking(250)],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'begun', nth: 1, afterMs: 50 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'needs_input', code: 'INPUT_NEEDED' });
+    expect(task('T0').tookMs).toBeLessThan(90_000);
+    expect(broken).toEqual([]);
+  });
+
+  it('ends the turn in time while the stream is down', async () => {
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 1, permissions: 'escalate' },
+      scripts: [asking(20)],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 7_200_000, when: { point: 'ask', nth: 1, afterMs: 100 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'needs_input', code: 'INPUT_NEEDED' });
+    expect(task('T0').tookMs).toBeLessThan(120_000);
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a model that says nothing more', () => {
+  it('is stalled in time while the stream is down', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ steps: [answer('half', { hangs: true })] })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 7_200_000, when: { point: 'begun', nth: 1, afterMs: 100 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'stalled', code: 'TURN_STALLED' });
+    expect(task('T0').tookMs).toBeLessThan(400_000);
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a loop', () => {
+  const step = (input: string, output = 'same') => answer('', { text: [], thinkMs: 20, tools: [tool({ input, output })], finish: 'tool-calls' });
+
+  it.each([
+    ['of steps that stop for tools and call none', [answer('', { text: [], finish: 'tool-calls' })], 0, 0],
+    ['of one call with equal results', [step('a')], 10, 12],
+    ['of two calls with equal results', [step('a'), step('b')], 20, 23],
+    ['of three calls with equal results', [step('a'), step('b'), step('c')], 30, 34],
+  ])('%s is a runaway', async (_, steps, least, most) => {
+    const { broken, task } = await runPinned({ scripts: [plainTurn({ steps, loopsTo: 0 })], actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome: 'runaway', code: 'TURN_RUNAWAY' });
+    expect(task('T0').call.result!.tool_calls).toBeGreaterThanOrEqual(least);
+    expect(task('T0').call.result!.tool_calls).toBeLessThanOrEqual(most);
+    expect(broken).toEqual([]);
+  });
+
+  it('of equal calls whose results change is none', async () => {
+    const polls = Array.from({ length: 40 }, (_, index) => step('poll', `${index} %`));
+    const { broken, task } = await runPinned({ scripts: [plainTurn({ steps: [...polls, answer()] })], actions: [run('T0', 3000)] });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(broken).toEqual([]);
+  });
+});

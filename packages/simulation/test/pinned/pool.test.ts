@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { answer, plainTurn, type Action, type TaskPlan } from '../../src/index.ts';
+import { runPinned } from '../support/pinned.ts';
+
+const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({ do: 'run', when: { atMs }, key, task: { script: 0, ...task } });
+
+const slow = plainTurn({ steps: [answer('done', { thinkMs: 5000 })] });
+
+describe('a leased session', () => {
+  it('that is deleted while its prompt waits for a slot settles the prompt', async () => {
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 1, permissions: 'allow' },
+      scripts: [slow],
+      actions: [
+        { do: 'lease', when: { atMs: 3000 }, key: 'L0', how: 'create' },
+        run('T0', 3200),
+        { do: 'prompt', when: { atMs: 3400 }, lease: 'L0', key: 'L0.0', task: { script: 0 } },
+        { do: 'delete', when: { atMs: 3600 }, lease: 'L0' },
+      ],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(task('L0.0')).toMatchObject({ outcome: 'aborted' });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('an abort', () => {
+  it('before the turn begins is followed until the turn has ended', async () => {
+    const { report, broken, task } = await runPinned({
+      scripts: [plainTurn({ beginMs: 3000, steps: [answer('done', { thinkMs: 20_000 })] })],
+      actions: [run('T0', 3000), { do: 'abort', key: 'T0', when: { point: 'accepted', nth: 1, afterMs: 50 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted', code: 'TURN_ABORTED' });
+    expect(report.faults.get('abort-before-begin')).toBeGreaterThan(0);
+    expect(broken).toEqual([]);
+  });
+
+  it('of a turn that begins after its result was told is sent again', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ beginMs: 45_000, steps: [answer('done', { thinkMs: 20_000 })] })],
+      actions: [run('T0', 3000), { do: 'abort', key: 'T0', when: { point: 'accepted', nth: 1, afterMs: 50 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted', code: 'TURN_ABORTED' });
+    expect(task('T0').tookMs).toBeLessThan(40_000);
+    expect(broken).toEqual([]);
+  });
+
+  it('of a task whose server was lost does not say that nothing was sent', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [slow],
+      actions: [run('T0', 3000), { do: 'abort', key: 'T0', when: { point: 'step', nth: 1, afterMs: 600 } }],
+      faults: [{ what: 'kill', when: { point: 'step', nth: 1, afterMs: 200 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted', code: 'TURN_ABORTED' });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a prompt of which nothing comes', () => {
+  it('is interrupted after a gap, and not sent again', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ neverBegins: true })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 200, when: { point: 'accepted', nth: 1, afterMs: 50 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'TURN_INTERRUPTED' });
+    expect(task('T0').call.result!.attempt).toBe(1);
+    expect(task('T0').tookMs).toBeGreaterThan(25_000);
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a server that dies before the pool is there', () => {
+  it('fails the start of the pool, or is started again', async () => {
+    const { broken } = await runPinned({ faults: [{ what: 'kill', when: { point: 'launched', nth: 1, afterMs: 1 } }] });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a provider that refuses', () => {
+  it('holds back its own tasks alone', async () => {
+    const refused = answer('done', { refusal: { statusCode: 429, message: 'Rate limit reached', times: 1, afterMs: 15_000 } });
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ steps: [refused] }), plainTurn()],
+      actions: [run('T0', 3000), run('T1', 3500, { script: 1, provider: 'beta' }), run('T2', 3600, { script: 1 })],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(task('T1')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(task('T1').tookMs).toBeLessThan(3000);
+    expect(task('T2').tookMs).toBeGreaterThan(10_000);
+    expect(broken).toEqual([]);
+  });
+});
