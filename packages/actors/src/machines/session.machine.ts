@@ -15,7 +15,7 @@ const answer = {
 
 const abortChild = {
   type: 'abortChild',
-  params: ({ event }: { event: SessionMachineEvent }) => ({ sessionId: event.type === 'child.busy' ? event.sessionId : '' }),
+  params: ({ event }: { event: SessionMachineEvent }) => ({ sessionId: 'sessionId' in event ? event.sessionId : '' }),
 } as const;
 
 const abortWhenDecided = {
@@ -53,6 +53,7 @@ const ending = {
     { guard: 'abortIsConfirmed', target: '#session.error', actions: ['concludeTurn', 'announceEnd'] },
   ],
   on: {
+    'child.deleted': { actions: abortChild },
     'session.busy': { actions: ['recordFact', 'requestAbort'], description: 'It has only begun now: the abort before did nothing.' },
     'session.idle': { actions: ['recordFact', read] },
     'abort.again': { actions: ['requestAbort', read, 'scheduleAbort'], description: 'Once more, and look.' },
@@ -65,6 +66,7 @@ const ending = {
     'stream.gap': { actions: 'loseStream' },
     'stream.live': { actions: ['regainStream', read] },
     'stall.due': {},
+    'step.due': {},
     progress: {},
   },
 } as const;
@@ -115,7 +117,7 @@ export const sessionMachine = sessionSetup.createMachine({
     active: {
       description: 'A turn in flight.',
       initial: 'submitting',
-      exit: ['stopStallClock', 'stopAskClock', 'stopQuarantineClock', 'stopAbortClock'],
+      exit: ['stopStallClock', 'stopAskClock', 'stopStepClock', 'stopQuarantineClock', 'stopAbortClock'],
       on: {
         'turn.accepted': { actions: 'recordFact' },
         'session.busy': { actions: 'recordFact' },
@@ -124,14 +126,16 @@ export const sessionMachine = sessionSetup.createMachine({
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
           { actions: 'recordFact' },
         ],
-        'session.errored': { actions: 'recordFact' },
-        'message.started': { actions: 'recordFact' },
-        'message.finalised': { actions: 'recordFact' },
+        'session.errored': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
+        'message.started': { actions: ['recordFact', 'stopStepClock'] },
+        'message.finalised': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
+        'step.due': { guard: 'isUnfollowed', target: '.reconciling', description: 'A step ended, and no event tells what follows.' },
         'ask.opened': { actions: ['recordFact', 'stopAskClock', 'startAskClock', answer] },
         'ask.closed': { actions: ['recordFact', 'stopAskClock', 'startAskClock', 'stopStallClock', 'startStallClock'] },
         'ask.due': { guard: 'isAskOpen', actions: 'decideNeedsInput', description: 'Nobody answered.' },
         'child.busy': { actions: 'recordFact' },
         'child.quiet': { actions: 'recordFact' },
+        'child.deleted': { target: '.reconciling', actions: abortChild, description: 'opencode goes on with it: end it, and look.' },
         'snapshot.read': [
           { guard: 'readConfirmsStall', actions: ['recordFact', 'decideStalled'], description: 'Busy, and nothing has changed.' },
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
@@ -156,7 +160,11 @@ export const sessionMachine = sessionSetup.createMachine({
         'turn.refused': { target: 'error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'], description: 'Nothing was sent.' },
         'turn.unknown': { actions: 'recordUnknown' },
         'turn.abort': { actions: ['decideAborted', 'boundAbort'] },
-        'session.deleted': { target: 'dead.gone', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
+        'session.deleted': {
+          target: 'dead.quarantined',
+          actions: ['decideInterrupted', 'requestAbort', 'quarantine', 'announceEnd'],
+          description: 'opencode goes on with the turn of a session that is deleted.',
+        },
         'session.failed': { target: 'dead.gone', actions: ['decideInterrupted', 'concludeTurn', 'announceEnd'] },
         'server.exited': { target: 'dead.gone', actions: ['decideServerLost', 'concludeTurn', 'announceEnd'] },
         'server.interrupted': { target: 'error', actions: ['loseStream', 'decideInterrupted', 'concludeTurn', 'announceEnd'] },
@@ -223,7 +231,7 @@ export const sessionMachine = sessionSetup.createMachine({
           on: reconcileAfterGap,
         },
         settling: {
-          description: 'An end was told, but the proof has a hole; it usually closes within milliseconds.',
+          description: 'The session was told idle, but the proof has a hole; it usually closes within milliseconds.',
           always: [abortWhenDecided, ...ends, givesUp, { guard: phaseIsNot('settling'), target: 'running' }],
           on: reconcileAfterGap,
           after: { settleDelay: { target: 'reconciling' } },
@@ -231,7 +239,12 @@ export const sessionMachine = sessionSetup.createMachine({
         reconciling: {
           description: "The server's state is read, because events alone cannot tell.",
           entry: ['expectRead', read],
-          always: [abortWhenDecided, ...ends, givesUp, { guard: 'isReconciled', target: 'running' }],
+          always: [
+            abortWhenDecided,
+            ...ends,
+            givesUp,
+            { guard: 'isReconciled', target: 'running', actions: ['stopStepClock', 'startStepClock'] },
+          ],
           on: {
             'stream.gap': { actions: 'loseStream' },
             'stream.live': { target: 'reconciling', reenter: true, actions: 'regainStream' },

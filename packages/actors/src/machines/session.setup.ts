@@ -11,9 +11,9 @@ import type {
   TurnFact,
   TurnPhase,
 } from './session.types.ts';
-import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf } from './turn-end.ts';
+import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDelayOf } from './turn-end.ts';
 import { phaseOf, recordFact } from './turn-facts.ts';
-import { freshTurn } from './turn.ts';
+import { freshTurn, isUnfollowed } from './turn.ts';
 import {
   abortedBy,
   decideOnce,
@@ -39,7 +39,7 @@ export const defaultSessionLimits: SessionLimits = {
   quarantineMs: 30_000,
   submitTimeoutMs: 20_000,
   settleMs: 150,
-  finalGraceMs: 2000,
+  stepGraceMs: 2000,
   reconcileRetryMs: 2000,
   unbegunTimeoutMs: 30_000,
   unfinishedTimeoutMs: 5000,
@@ -120,6 +120,8 @@ export const sessionSetup = setup({
     restartStallClock: raise({ type: 'stall.due' }, { delay: 'stallRemainder', id: 'stall' }),
     startStallGrace: raise({ type: 'stall.due' }, { delay: 'stallGrace', id: 'stall' }),
     stopStallClock: cancel('stall'),
+    startStepClock: raise({ type: 'step.due' }, { delay: 'stepDelay', id: 'step' }),
+    stopStepClock: cancel('step'),
     startAskClock: raise({ type: 'ask.due' }, { delay: 'askRemainder', id: 'ask' }),
     stopAskClock: cancel('ask'),
     startQuarantineClock: raise({ type: 'quarantine.due' }, { delay: 'quarantine', id: 'quarantine' }),
@@ -162,6 +164,7 @@ export const sessionSetup = setup({
     isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && turn.followedSinceMs !== null,
     answersAtItsEnd: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt',
     mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
+    isUnfollowed: ({ context: { turn } }) => turn !== null && isUnfollowed(turn),
     isStale: ({ context }) => context.turn?.followedSinceMs === null,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
@@ -187,6 +190,7 @@ export const sessionSetup = setup({
     stallGrace: stallGraceMs,
     // A command's templates may run shell lines before its message is stored.
     submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
+    stepDelay: ({ context: { limits, turn } }) => stepDelayOf(turn, limits),
     settleDelay: ({ context: { limits, turn } }) => settleDelayOf(turn, limits),
     reconcileRetry: ({ context }) => context.limits.reconcileRetryMs,
     abortRetry: ({ context }) => Math.min(1000, context.limits.abortTimeoutMs / 2),

@@ -28,8 +28,8 @@ export interface SessionLimits {
   readonly submitTimeoutMs: number;
   /** Delay before inconclusive evidence is settled by a read; doubles with each inconclusive read. */
   readonly settleMs: number;
-  /** Delay before a read looks for the idle that should follow a final message; doubles while the server says busy. */
-  readonly finalGraceMs: number;
+  /** Delay before a read looks for what should follow the end of a step; doubles while the server says busy. */
+  readonly stepGraceMs: number;
   /** Delay before a read that failed or was inconclusive is repeated. */
   readonly reconcileRetryMs: number;
   /** Our message stands alone in an idle session for this long: the turn counts as interrupted. A prompt has begun seconds after its acceptance. */
@@ -217,6 +217,8 @@ export type TurnFact =
   | ({ readonly type: 'ask.closed'; readonly id: string; readonly rejectedQuestion?: boolean } & At)
   | ({ readonly type: 'child.busy'; readonly sessionId: string } & At)
   | ({ readonly type: 'child.quiet'; readonly sessionId: string } & At)
+  /** opencode goes on with the turn of a session that is deleted. */
+  | ({ readonly type: 'child.deleted'; readonly sessionId: string } & At)
   | ({ readonly type: 'snapshot.read'; readonly reading: TurnReading } & At);
 
 /** What a turn begins with. */
@@ -253,6 +255,7 @@ export type SessionMachineEvent =
   /** Raised by the machine itself, as timers. */
   | { readonly type: 'submit.overdue' }
   | { readonly type: 'stall.due' }
+  | { readonly type: 'step.due' }
   | { readonly type: 'ask.due' }
   | { readonly type: 'abort.again' }
   | { readonly type: 'quarantine.due' }

@@ -1,6 +1,6 @@
 import { proveTurnEnd, type TurnProof } from '@opencode-manager/core/protocol';
 import type { FinishedTurn, SessionContext, SessionLimits, Turn } from './session.types.ts';
-import { busyChildrenOf, seemsOver } from './turn.ts';
+import { busyChildrenOf } from './turn.ts';
 import { evidenceOf } from './turn-facts.ts';
 import { finishTurn, leavesSessionWell, verdictOf } from './turn-verdict.ts';
 
@@ -47,12 +47,17 @@ export function isExhausted({ turn, limits }: SessionContext): boolean {
  * The delay before a read. Each inconclusive one doubles it: a slow server gets time, a fast one is not kept waiting. Where the answer is
  * there and only an event cannot prove it (a shell line ends without a finish reason), nothing is waited for.
  */
-export function settleDelayOf(turn: Turn | null, { settleMs, finalGraceMs, reconcileRetryMs, unbegunTimeoutMs }: SessionLimits): number {
-  if (!turn) return settleMs;
-  const doubled = (ms: number, longest: number) => Math.min(longest, ms * 2 ** Math.min(turn.inconclusiveReads, 16));
-  if (turn.idle === null && seemsOver(turn)) return doubled(finalGraceMs, unbegunTimeoutMs);
-  if (turn.final && turn.idle && turn.inconclusiveReads === 0) return 0;
-  return doubled(settleMs, reconcileRetryMs);
+export function settleDelayOf(turn: Turn | null, { settleMs, reconcileRetryMs }: SessionLimits): number {
+  return turn?.final && turn.inconclusiveReads === 0 ? 0 : doubled(turn, settleMs, reconcileRetryMs);
+}
+
+/** The delay before a read that looks for what follows a step. */
+export function stepDelayOf(turn: Turn | null, { stepGraceMs, unbegunTimeoutMs }: SessionLimits): number {
+  return doubled(turn, stepGraceMs, unbegunTimeoutMs);
+}
+
+function doubled(turn: Turn | null, ms: number, longestMs: number): number {
+  return Math.min(longestMs, ms * 2 ** Math.min(turn?.inconclusiveReads ?? 0, 16));
 }
 
 /** Moves the turn in flight to the ended ones. */

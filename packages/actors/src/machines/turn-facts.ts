@@ -1,6 +1,6 @@
 import { answersTurn, type Signal, type TurnEvidence } from '@opencode-manager/core/protocol';
 import type { SessionContext, Turn, TurnFact, TurnPhase } from './session.types.ts';
-import { busyChildrenOf, recordRetry, running, seemsOver } from './turn.ts';
+import { busyChildrenOf, recordRetry, running } from './turn.ts';
 import { mergeReading } from './turn-reading.ts';
 
 type FactOf<Type extends TurnFact['type']> = Extract<TurnFact, { type: Type }>;
@@ -25,6 +25,7 @@ const recorders: Recorders = {
   }),
   'child.busy': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: true, atMs } } }),
   'child.quiet': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: false, atMs } } }),
+  'child.deleted': (turn) => turn,
   'snapshot.read': (turn, { reading, atMs }, context) => mergeReading(turn, reading, atMs, context),
 };
 
@@ -113,5 +114,5 @@ export function phaseOf(turn: Turn, sessionId: string): TurnPhase {
   if (turn.openAsks.some((ask) => turn.idle === null || ask.sessionId !== sessionId)) return 'awaitingInput';
   if (turn.retry) return 'backingOff';
   if (busyChildrenOf(turn).length > 0) return 'waitingOnChildren';
-  return turn.idle || seemsOver(turn) ? 'settling' : 'running';
+  return turn.idle ? 'settling' : 'running';
 }

@@ -57,12 +57,7 @@ export function busyChildrenOf({ children }: Turn): string[] {
   return Object.keys(children).filter((id) => children[id]!.busy);
 }
 
-/** An end was told, and the idle that should follow was not. */
-export function seemsOver({ final, sessionError, newestMessageId }: Turn): boolean {
-  return final ? isConclusive(final) : sessionError !== null && newestMessageId === null;
-}
-
-/** A finish reason after which no step follows. */
-function isConclusive({ finish, error }: NonNullable<Turn['final']>): boolean {
-  return error !== undefined || (finish !== undefined && finish !== 'tool-calls');
+/** A step or the turn has ended, and nothing was told of what follows. */
+export function isUnfollowed({ final, sessionError, newestMessageId, idle }: Turn): boolean {
+  return idle === null && (final !== null || (sessionError !== null && newestMessageId === null));
 }

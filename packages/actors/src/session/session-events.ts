@@ -27,7 +27,7 @@ type Translators = { readonly [Type in SessionFact['type']]: (sink: EventSink, f
 
 const translators: Translators = {
   'session.deleted': (sink, _fact, { isRoot, sessionId, atMs }) =>
-    sink.send(isRoot ? { type: 'session.deleted' } : { type: 'child.quiet', sessionId, atMs }),
+    sink.send(isRoot ? { type: 'session.deleted' } : { type: 'child.deleted', sessionId, atMs }),
   'session.busy': (sink, _fact, { isRoot, sessionId, atMs }) =>
     sink.send(isRoot ? { type: 'session.busy', atMs } : { type: 'child.busy', sessionId, atMs }),
   'session.idle': (sink, _fact, { isRoot, sessionId, atMs }) =>

@@ -63,7 +63,8 @@ export class TurnObserver {
     readonly started?: Pick<FinalFacts, 'id' | 'parentId'>;
     readonly finalised?: FinalFacts;
   } {
-    if (info.role !== 'assistant' || (isRoot && !answersTurn(info, this.#messageId))) return {};
+    // Ids grow with time, whatever their session: what answers an earlier message is an earlier turn's, a sub-agent's too.
+    if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
     message.info = info;
