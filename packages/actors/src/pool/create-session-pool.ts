@@ -1,8 +1,5 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
-import { serverPort, streamPort, type PoolPorts, type ServerPort, type StreamPort } from '../ports/index.ts';
-import { sessionMachine } from '../machines/index.ts';
-import { Pool } from './session-pool.ts';
-import { defaultDependencies, isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
+import { systemPorts } from '../ports/system.ts';
+import { createPool } from './create-pool.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
 
 /**
@@ -19,47 +16,5 @@ import type { SessionPool, SessionPoolOptions } from './types.ts';
  * @public
  */
 export function createSessionPool(options: SessionPoolOptions = {}): Promise<SessionPool> {
-  return createPool(options, defaultDependencies);
-}
-
-/** As {@link createSessionPool}, in the world that `ports` are; the machine of sessions may be another for a test. */
-export async function createPool(
-  options: SessionPoolOptions,
-  ports: PoolPorts & Partial<Pick<PoolDependencies, 'machine'>>,
-): Promise<SessionPool> {
-  options.signal?.throwIfAborted();
-  const dependencies: PoolDependencies = { machine: sessionMachine, ...ports };
-  const settings = settingsOf(options, () => dependencies.clock.now());
-  await using started = new AsyncDisposableStack();
-  const server = await serverOf(options, dependencies, started);
-  const stream = await streamOf(options, dependencies, server, started);
-  const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
-  stopWithSignal(pool, options.signal);
-  return pool;
-}
-
-async function serverOf({ server = {} }: SessionPoolOptions, { launch }: PoolPorts, started: AsyncDisposableStack): Promise<ServerPort> {
-  if (isRunningServer(server)) return serverPort(server);
-  const launched = await launch(server);
-  started.defer(() => launched.stop());
-  return launched;
-}
-
-async function streamOf(
-  { monitor, signal }: SessionPoolOptions,
-  { openStream }: PoolPorts,
-  server: ServerPort,
-  started: AsyncDisposableStack,
-): Promise<StreamPort> {
-  const opened = monitor ? streamPort(monitor) : openStream(server);
-  if (!monitor) started.defer(() => opened.close());
-  await opened.ready(signal ? { signal } : {});
-  if (opened.state === 'live') return opened;
-  throw new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream is ${opened.state}; a pool needs it live.`);
-}
-
-function stopWithSignal(pool: SessionPool, signal: AbortSignal | undefined): void {
-  const stop = () => void pool.stop().catch(() => undefined);
-  if (signal?.aborted) stop();
-  else signal?.addEventListener('abort', stop, { once: true });
+  return createPool(options, systemPorts);
 }

@@ -1,4 +1,4 @@
-import { OpencodeManagerError, type SerializedError } from '@opencode-manager/core';
+import { OpencodeManagerError, type SerializedError } from '@opencode-manager/core/errors';
 
 /** Errors of tasks that had no turn of their own, as results carry them. */
 export function abortedBeforeStart(): SerializedError {

@@ -1,4 +1,4 @@
-import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import type { ActorRefFrom } from 'xstate';
 import type { poolMachine } from '../machines/index.ts';
 import type { ServerPort, StreamNotice, StreamPort } from '../ports/index.ts';

@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type CallOptions, type Session } from '@opencode-manager/core';
+import type { CallOptions, Session } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { SessionHost } from '../session/session-host.ts';
 import type { Task, TaskResult } from '../task/types.ts';
 import type { PooledSession } from './types.ts';

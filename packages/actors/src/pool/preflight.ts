@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type ErrorCode, type TurnRequest } from '@opencode-manager/core';
+import type { TurnRequest } from '@opencode-manager/core';
+import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
 import type { ServerPort } from '../ports/index.ts';
 
 /**

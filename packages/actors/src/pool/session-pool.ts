@@ -1,4 +1,5 @@
-import { OpencodeManagerError, toManagerError, type OpencodeServer, type SerializedError } from '@opencode-manager/core';
+import type { OpencodeServer } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';

@@ -1,6 +1,7 @@
-import { OpencodeManagerError, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
-import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
-import { systemPorts, type PoolPorts } from '../ports/index.ts';
+import type { OpencodeServer, ServerConfig } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { defaultRestartLimits, type sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import type { PoolPorts } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
@@ -10,8 +11,6 @@ import type { SessionPoolOptions } from './types.ts';
 export interface PoolDependencies extends PoolPorts {
   readonly machine: typeof sessionMachine;
 }
-
-export const defaultDependencies: PoolDependencies = { ...systemPorts, machine: sessionMachine };
 
 /** The options of a pool, with every default filled in. */
 export interface PoolSettings {

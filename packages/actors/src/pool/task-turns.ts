@@ -1,5 +1,5 @@
 import type { SerializedError, TurnRequest } from '@opencode-manager/core';
-import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { MessageHistory, MessageIds } from '@opencode-manager/core/protocol';
 import { classifyTurn, hasUnfinishedTools, type ServerKeeper } from '../recovery/index.ts';
 import { isServerLoss } from '../session/failures.ts';
