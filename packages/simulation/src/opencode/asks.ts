@@ -29,7 +29,7 @@ export class Asks {
     const facts: AskFacts =
       kind === 'permission'
         ? { ...asked, permission, patterns: [pattern] }
-        : { ...asked, questions: [{ question: pattern, options: [{ label: 'yes' }, { label: 'no' }] }] };
+        : { ...asked, questions: [{ question: pattern, options: ['yes', 'no'] }] };
     ledger.asks.push(record);
     this.#open.set(id, { facts, record, onAnswer });
     count(kind === 'permission' ? 'ask-permission' : 'ask-question');
