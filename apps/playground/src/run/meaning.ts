@@ -21,15 +21,25 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     by: {
       pool: ['turn.submit', 'turn.resume', 'turn.abort', 'session.recover', 'server.exited', 'server.interrupted'],
       server: ['turn.accepted', 'turn.refused', 'turn.unknown', 'snapshot.read', 'question.described'],
-      session: ['turn.runaway', 'turn.silent', 'submit.overdue', 'session.failed'],
+      session: [
+        'loop.seen',
+        'progress',
+        'submit.overdue',
+        'stall.due',
+        'step.due',
+        'ask.due',
+        'abort.again',
+        'quarantine.due',
+        'session.failed',
+      ],
     },
   },
   pool: {
     others: 'pool',
     by: {
       user: ['task.queued', 'task.cancelled', 'pool.drain', 'pool.stop'],
-      session: ['slot.freed', 'task.crashed', 'task.held', 'task.finished', 'provider.paused'],
-      server: ['server.exited', 'server.recovered'],
+      session: ['slot.freed', 'task.crashed', 'task.held', 'turn.ended', 'attempt.failed', 'turn.judged', 'task.finished', 'provider.paused'],
+      server: ['server.exited', 'server.away', 'server.recovered', 'server.rotated'],
     },
   },
   server: { others: 'server', by: { pool: ['rotation.wanted', 'server.given_up', 'server.stop'] } },
@@ -51,7 +61,15 @@ export function routeOf({ actor, type, from, to }: RunRecord): Route {
 }
 
 /** Effects that reach the server; the others show as the events that come of them. */
-const requests: ReadonlySet<string> = new Set(['submitTurn', 'requestAbort', 'requestSnapshot', 'endTools', 'relaunchServer', 'startNext']);
+const requests: ReadonlySet<string> = new Set([
+  'submitTurn',
+  'requestAbort',
+  'abortChild',
+  'requestSnapshot',
+  'endTools',
+  'relaunchServer',
+  'startNext',
+]);
 
 /** What the server was asked for with an event. */
 export function requestsOf({ effects = [] }: RunRecord): readonly string[] {
@@ -69,8 +87,9 @@ const errorTypes: ReadonlySet<string> = new Set([
   'stream.failed',
   'session.failed',
   'task.crashed',
+  'attempt.failed',
 ]);
-const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'failed']);
+const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'dead.gone', 'dead.quarantined', 'failed']);
 
 /** What stands out about a record: by its type, and by where it led. */
 export function tagsOf({ actor, type, path, tags = [] }: RunRecord): readonly RecordTag[] {
