@@ -1,10 +1,13 @@
 export { createSessionPool } from './pool/create-session-pool.ts';
 export type {
+  LeasedPromptOptions,
+  LeasedTurnOptions,
   PooledSession,
   PoolEvent,
   PoolEventStream,
   PoolEventType,
   PoolSnapshot,
+  ProviderSnapshot,
   RestartBudget,
   SessionActorState,
   SessionPool,
@@ -12,8 +15,9 @@ export type {
   SessionSnapshot,
   TurnLimits,
 } from './pool/types.ts';
-export type { HealthCheck } from './recovery/index.ts';
+export type { HealthCheck } from './supervision/index.ts';
 export type { MachineStep } from './machines/index.ts';
+export { assertOffered, type WantedTurn } from './task/preflight.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,
@@ -26,6 +30,8 @@ export {
   type PermissionPolicyRule,
   type Task,
   type TaskAttempt,
+  type TaskFile,
+  type TaskOptions,
   type TaskResult,
   type Usage,
 } from './task/types.ts';

@@ -21,7 +21,7 @@ expectTypeOf<SessionPool['runAll']>().returns.toEqualTypeOf<AsyncIterableIterato
 expectTypeOf<PooledSession['prompt']>().returns.resolves.toEqualTypeOf<TaskResult>();
 // Raw turns never leave the pool.
 expectTypeOf<PooledSession>().not.toHaveProperty('promptAsync');
-expectTypeOf<PooledSession>().not.toHaveProperty('fork');
+expectTypeOf<PooledSession['fork']>().returns.resolves.toEqualTypeOf<PooledSession>();
 
 declare const pool: SessionPool;
 pool.on('task.finished', (event) => expectTypeOf(event.result).toEqualTypeOf<TaskResult>());

@@ -14,8 +14,8 @@ describe('what the running server does not offer is refused before the first pro
   test.each<[string, NamedTask, string, string]>([
     ['a model of a known provider', { id: 'a', prompt: 'x', model: 'anthropic/huge' }, 'MODEL_UNKNOWN', 'anthropic/large, anthropic/small'],
     ['a provider without its key', { id: 'a', prompt: 'x', model: 'some-where/m' }, 'MODEL_UNKNOWN', '--pass-env SOME_WHERE_API_KEY'],
-    ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', '"nobody". There are: build, plan.'],
-    ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', '"publish". There are: review.'],
+    ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', 'agent: nobody is unknown. Known: build, plan.'],
+    ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', 'command: publish is unknown. Known: review.'],
   ])('%s', (_what, task, code, advice) => {
     const refused = () => refuseUnknownNames(catalogue, [{ id: 'good', prompt: 'x' }, task], {});
     expect(refused).toThrow(expect.objectContaining({ code, message: expect.stringContaining(`Task a: `) as string }));
@@ -25,7 +25,7 @@ describe('what the running server does not offer is refused before the first pro
   test('the choice of the command line counts for the tasks that name nothing themselves', () => {
     const task = { id: 'a', prompt: 'x' };
     expect(() => refuseUnknownNames(catalogue, [task], { agent: 'nobody' })).toThrow(expect.objectContaining({ code: 'AGENT_UNKNOWN' }));
-    expect(() => refuseUnknownNames(catalogue, [task], { model: 'scripted/none' })).toThrow('the model scripted/none cannot be used');
+    expect(() => refuseUnknownNames(catalogue, [task], { model: 'scripted/none' })).toThrow('model: scripted/none cannot be used');
     expect(() => refuseUnknownNames(catalogue, [{ ...task, agent: 'plan', model: 'anthropic/small' }], { agent: 'nobody' })).not.toThrow();
   });
 

@@ -38,11 +38,14 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     others: 'pool',
     by: {
       user: ['task.queued', 'task.cancelled', 'pool.drain', 'pool.stop'],
-      session: ['slot.freed', 'task.crashed', 'task.held', 'turn.ended', 'attempt.failed', 'turn.judged', 'task.finished', 'provider.paused'],
-      server: ['server.exited', 'server.away', 'server.recovered', 'server.rotated'],
+      session: ['turn.ended', 'attempt.failed', 'turn.judged', 'provider.paused', 'session.died'],
+      server: ['server.away', 'server.exited', 'server.recovered', 'server.rotated'],
     },
   },
-  server: { others: 'server', by: { pool: ['rotation.wanted', 'server.given_up', 'server.stop'] } },
+  server: {
+    others: 'server',
+    by: { pool: ['rotation.wanted', 'restarts.forbidden', 'turn.quarantined', 'generation.unused', 'server.stop'] },
+  },
 };
 
 const routes = new Map<string, Lane>(
@@ -67,8 +70,9 @@ const requests: ReadonlySet<string> = new Set([
   'abortChild',
   'requestSnapshot',
   'endTools',
-  'relaunchServer',
+  'relaunch',
   'startNext',
+  'retire',
 ]);
 
 /** What the server was asked for with an event. */
@@ -82,11 +86,10 @@ const errorTypes: ReadonlySet<string> = new Set([
   'turn.unknown',
   'server.exited',
   'server.lost',
-  'server.given_up',
+  'server.away',
   'rotation.failed',
   'stream.failed',
   'session.failed',
-  'task.crashed',
   'attempt.failed',
 ]);
 const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'dead.gone', 'dead.quarantined', 'failed']);

@@ -13,7 +13,7 @@ interface PoolNumbers {
   readonly retrying?: readonly unknown[];
   readonly restartLimits?: { readonly maxRestarts: number; readonly windowMs: number };
   readonly restartTimes?: readonly number[];
-  readonly serverRestartTimes?: readonly number[];
+  /** Of a recording from before each provider had its own. */
   readonly provider?: Gate;
   readonly providers?: readonly Gate[];
 }
@@ -25,7 +25,7 @@ interface Gate {
   readonly heldUntilMs: number | null;
 }
 
-type ServerNumbers = Partial<ServerContext> & { readonly restartTimes?: readonly number[] };
+type ServerNumbers = Partial<ServerContext>;
 type StreamNumbers = { readonly generation?: number; readonly gaps?: number };
 
 /** The pool, its server and its stream: what they are in, and what they have left. */
@@ -54,7 +54,7 @@ export function PoolPanel() {
         <Figure name="gaps" value={stream.gaps} />
         <Figure name="to retry" value={numbers.retrying?.length} />
       </dl>
-      <Budgets numbers={{ serverRestartTimes: server.restartTimes ?? [], ...numbers }} atMs={view.atMs} />
+      <Budgets numbers={numbers} server={server} atMs={view.atMs} />
       {gates.map((gate) => (
         <Breaker key={gate.id ?? ''} gate={gate} maxSessions={numbers.maxSessions ?? 0} atMs={view.atMs} />
       ))}
@@ -125,14 +125,18 @@ interface Moments {
 }
 
 /** Restarts of the window against how many it allows: servers, and sessions that were lost alone. */
-function Budgets({ numbers: { restartLimits, restartTimes = [], serverRestartTimes = [] }, atMs }: Moments) {
+function Budgets({
+  numbers: { restartLimits, restartTimes = [] },
+  server,
+  atMs,
+}: Moments & { readonly server: ServerNumbers | undefined }) {
   if (restartLimits?.maxRestarts === undefined) return null;
   const { maxRestarts, windowMs } = restartLimits;
   const within = (times: readonly number[]) => times.filter((time) => atMs - time < windowMs).length;
   return (
     <div className="budgets" data-testid="budgets">
       <span className="muted">restarts</span>
-      <Budget name="server" used={within(serverRestartTimes)} of={maxRestarts} windowMs={windowMs} />
+      <Budget name="server" used={within(server?.restartTimes ?? [])} of={maxRestarts} windowMs={windowMs} />
       <Budget name="session" used={within(restartTimes)} of={maxRestarts} windowMs={windowMs} />
     </div>
   );

@@ -1,27 +1,38 @@
 /** Buckets of a set: with 500 members, a change copies 64 references and one bucket of about 8. */
 const bucketCount = 64;
 
-/** A set of strings that never changes in place. Plain JSON. */
-export type BucketSet = readonly (readonly string[])[];
-
-export const emptySet: BucketSet = Array.from({ length: bucketCount }, () => []);
-
-export function has(set: BucketSet, member: string): boolean {
-  return set[bucketOf(member)]!.includes(member);
+interface Member {
+  readonly taskId: string;
 }
 
-/** Gives the same set back when the member is there already. */
-export function add(set: BucketSet, member: string): BucketSet {
-  const at = bucketOf(member);
-  const bucket = set[at]!;
-  return bucket.includes(member) ? set : set.with(at, [...bucket, member]);
+/** Records by their `taskId`, a set that never changes in place. Plain JSON. */
+export type BucketSet<Entry extends Member> = readonly (readonly Entry[])[];
+
+export const emptySet: BucketSet<never> = Array.from({ length: bucketCount }, () => []);
+
+export function has(set: BucketSet<Member>, taskId: string): boolean {
+  return get(set, taskId) !== undefined;
 }
 
-/** Gives the same set back when the member is not there. */
-export function without(set: BucketSet, member: string): BucketSet {
-  const at = bucketOf(member);
-  const place = set[at]!.indexOf(member);
+export function get<Entry extends Member>(set: BucketSet<Entry>, taskId: string): Entry | undefined {
+  return set[bucketOf(taskId)]!.find((entry) => entry.taskId === taskId);
+}
+
+/** Adds a record, or puts it in the place of the one with its id. */
+export function put<Entry extends Member>(set: BucketSet<Entry>, entry: Entry): BucketSet<Entry> {
+  const at = bucketOf(entry.taskId);
+  return set.with(at, [...set[at]!.filter(({ taskId }) => taskId !== entry.taskId), entry]);
+}
+
+/** Gives the same set back when the id is not there. */
+export function without<Entry extends Member>(set: BucketSet<Entry>, taskId: string): BucketSet<Entry> {
+  const at = bucketOf(taskId);
+  const place = set[at]!.findIndex((entry) => entry.taskId === taskId);
   return place === -1 ? set : set.with(at, set[at]!.toSpliced(place, 1));
+}
+
+export function members<Entry extends Member>(set: BucketSet<Entry>): Entry[] {
+  return set.flat();
 }
 
 /** FNV-1a: spreads ids that differ in their last digits alone. */

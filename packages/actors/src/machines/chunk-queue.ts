@@ -21,10 +21,16 @@ export function shift<Item>(queue: ChunkQueue<Item>): { readonly item: Item; rea
   return { item, rest: first.length === 1 ? queue.slice(1) : queue.with(0, first.slice(1)) };
 }
 
+/** Puts an item before all others. */
+export function unshift<Item>(queue: ChunkQueue<Item>, item: Item): ChunkQueue<Item> {
+  const [first] = queue;
+  return !first || first.length >= chunkSize ? [[item], ...queue] : queue.with(0, [item, ...first]);
+}
+
 /** Takes an item out, wherever it stands; gives the same queue back when it is not there. Scans, and copies one chunk. */
-export function remove<Item>(queue: ChunkQueue<Item>, item: Item): ChunkQueue<Item> {
+export function remove<Item>(queue: ChunkQueue<Item>, matches: (item: Item) => boolean): ChunkQueue<Item> {
   for (const [index, chunk] of queue.entries()) {
-    const at = chunk.indexOf(item);
+    const at = chunk.findIndex(matches);
     if (at === -1) continue;
     return chunk.length === 1 ? queue.toSpliced(index, 1) : queue.with(index, chunk.toSpliced(at, 1));
   }

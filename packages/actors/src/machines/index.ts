@@ -20,14 +20,26 @@ export type {
   TurnPhase,
   TurnReading,
 } from './session.types.ts';
-export { has } from './bucket-set.ts';
+export { get, has, members } from './bucket-set.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';
-export type { LossOfServer, LostTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
-export type { Place } from './task-lanes.ts';
-export type { ProviderGate, ProviderPause } from './provider-gate.ts';
+export type {
+  AbortedTask,
+  Assignment,
+  EndedTask,
+  Holder,
+  PoolContext,
+  PoolInput,
+  PoolMachineEvent,
+  RestartLimits,
+  TaskStep,
+  TurnEnd,
+} from './pool.types.ts';
+export type { Place, QueuedTask } from './task-lanes.ts';
+export { tightest, type ProviderGate, type ProviderPause } from './provider-gate.ts';
+export { isInfrastructureFault, type InfrastructureHold } from './infrastructure-hold.ts';
 export { isRateLimit } from './turn-verdict.ts';
 export { serverMachine } from './server.machine.ts';
-export type { MemoryLimit, RotationReason, ServerContext, ServerInput, ServerMachineEvent } from './server.types.ts';
+export type { MemoryLimit, RotationReason, ServerContext, ServerInput, ServerMachineEvent, WatchedServer } from './server.types.ts';
 export { statePath, stepInspector, type MachineStep, type StepInspectorOptions } from './step.ts';
 export { plainDefinition, type PlainState, type PlainTransition } from './plain-definition.ts';
 export { StepReader, type PlainStep, type StepReaderOptions } from './step-reader.ts';

@@ -1,5 +1,7 @@
+import { members } from './bucket-set.ts';
 import type { PoolContext } from './pool.types.ts';
 import type { MachineStep } from './step.ts';
+import { firstOf } from './task-lanes.ts';
 
 /** One value of a context that changed; `path` is dotted. A value that is absent is left out. */
 export interface ContextChange {
@@ -27,23 +29,27 @@ export function plainContext({ machine, context }: Pick<MachineStep, 'machine' |
   return machine === 'pool' ? plainPool(context as PoolContext) : context;
 }
 
-function plainPool({ waiting, holders: _counted, assigned, lost, held, retrying, ...rest }: PoolContext): object {
+function plainPool({ waiting, holders, assigned, ended, aborting, retrying, lines, ...rest }: PoolContext): object {
+  const held = members(holders).filter((holder) => holder.held);
   return {
     ...rest,
     waiting: waiting.map(({ priority, groups }) => ({
       priority,
       groups: groups.length,
-      next: groups.slice(0, 3).map(({ name, waiting: queue }) => ({ name, taskId: queue[0]?.[0] ?? null })),
+      next: groups.slice(0, 3).map((group) => ({ name: group.name, taskId: firstOf(group)?.taskId ?? null })),
     })),
-    retrying: shorten(retrying.map(({ taskId }) => taskId)),
+    lines: Object.keys(lines).length,
+    retrying: shorten(retrying),
     held: shorten(held),
     assigned: shorten(assigned),
-    lost: shorten(lost.map(({ taskId }) => taskId)),
+    ended: shorten(ended),
+    aborting: shorten(aborting),
   };
 }
 
-function shorten(list: readonly string[]): readonly string[] {
-  return list.length <= shown ? list : [...list.slice(0, shown), `and ${list.length - shown} more`];
+function shorten(list: readonly { readonly taskId: string }[]): readonly string[] {
+  const ids = list.slice(0, shown).map(({ taskId }) => taskId);
+  return list.length <= shown ? ids : [...ids, `and ${list.length - shown} more`];
 }
 
 /**

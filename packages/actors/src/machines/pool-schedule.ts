@@ -1,182 +1,280 @@
+import type { SerializedError } from '@opencode-manager/core';
 import type { Outcome } from '../task/types.ts';
-import { add, has, without } from './bucket-set.ts';
+import { get, members, put, without } from './bucket-set.ts';
+import { push } from './chunk-queue.ts';
+import { changeGate, countTurn, idIn, mayBegin } from './provider-gate.ts';
+import type { Holder, PoolContext, PoolMachineEvent, TaskStep } from './pool.types.ts';
+import { dequeue, emptyLanes, enqueue, waitingTasks, withdraw, type Place, type QueuedTask } from './task-lanes.ts';
 import { failure } from './turn-verdict.ts';
-import { allowedTurns, countTurn, pauseProvider, resumeProvider } from './provider-gate.ts';
-import type { LostTask, PoolContext, PoolMachineEvent } from './pool.types.ts';
-import { dequeue, emptyLanes, enqueue, waitingTasks, withdraw, type Place } from './task-lanes.ts';
 
-type Crash = Extract<PoolMachineEvent, { type: 'task.crashed' }>;
-type Pause = Extract<PoolMachineEvent, { type: 'provider.paused' }>;
-type ServerExit = Extract<PoolMachineEvent, { type: 'server.exited' }>;
+/** How a task ends. */
+export interface End {
+  readonly outcome: Outcome;
+  readonly error: SerializedError | null;
+}
 
-const nothingTold = { assigned: [], lost: [] } as const;
+const nothingTold = { assigned: [], ended: [], aborting: [], returned: [] } as const;
 
-/** Puts a task into its lane. */
+/** What an event tells the host begins anew with it. */
+export function fresh(context: PoolContext): PoolContext {
+  return { ...context, ...nothingTold };
+}
+
+/** Takes a task in: into its lane, or behind the others of its leased session. */
 export function queueTask(context: PoolContext, place: Place): PoolContext {
-  return { ...context, ...nothingTold, waiting: enqueue(context.waiting, place), queued: context.queued + 1 };
+  const { taskId, priority, group, sessionId, provider, isChange } = place;
+  const task: QueuedTask = {
+    taskId,
+    priority,
+    group,
+    ...(sessionId !== undefined && { sessionId }),
+    ...(provider !== undefined && { provider }),
+    ...(isChange && { isChange }),
+    order: context.nextOrder,
+    attempts: 0,
+    interruptions: 0,
+  };
+  const taken = { ...context, nextOrder: context.nextOrder + 1, queued: context.queued + (isChange ? 0 : 1) };
+  if (sessionId === undefined) return enter(taken, task);
+  const line = taken.lines[sessionId] ?? [];
+  const joined = { ...taken, lines: { ...taken.lines, [sessionId]: [...line, task] } };
+  return line.length === 0 ? enter(joined, task) : joined;
+}
+
+/** Nothing of its session stands before it any more. */
+function enter(context: PoolContext, task: QueuedTask, where: typeof push = push): PoolContext {
+  if (!task.isChange) return { ...context, waiting: enqueue(context.waiting, task, where) };
+  return { ...context, assigned: [...context.assigned, { taskId: task.taskId, step: 'change', attempt: 1 }] };
 }
 
 /** Hands free slots to the tasks whose turn it is. Costs one lane operation a slot handed out. */
 export function assignSlots(context: PoolContext): PoolContext {
-  let { waiting, queued, holders, active } = context;
-  const assigned: string[] = [];
-  const allowed = allowedTurns(context.provider, context.maxSessions);
-  while (active < allowed) {
-    const next = dequeue(waiting);
-    if (!next) break;
-    waiting = next.rest;
-    holders = add(holders, next.taskId);
-    assigned.push(next.taskId);
-    queued -= 1;
-    active += 1;
+  let next = context;
+  while (next.active < next.maxSessions && next.infrastructure.heldUntilMs === null) {
+    const { providers, maxSessions } = next;
+    const taken = dequeue(next.waiting, (provider) => mayBegin(providers, provider, maxSessions));
+    if (!taken) break;
+    next = assign({ ...next, waiting: taken.rest, queued: next.queued - 1 }, taken.task);
   }
-  return { ...context, waiting, queued, holders, active, assigned };
+  return next;
 }
 
-/** Takes the slot back; a second notice for the same task changes nothing. */
-export function freeSlot(context: PoolContext, taskId: string, outcome: Outcome): PoolContext {
-  if (!has(context.holders, taskId)) return { ...context, ...nothingTold };
+function assign(context: PoolContext, task: QueuedTask): PoolContext {
+  const holder: Holder = { ...task, step: 'begin', held: false, abortReason: null, error: null };
+  const active = { ...context, active: context.active + 1, providers: countActive(context, task, 1) };
+  return step(active, holder, task.unjudged ? 'judge' : 'begin');
+}
+
+function countActive({ providers, maxSessions }: PoolContext, { provider }: QueuedTask, by: 1 | -1) {
+  return changeGate(providers, provider ?? null, maxSessions, (gate) => ({ ...gate, active: gate.active + by }));
+}
+
+/** Each of these begins an attempt; the others go on with one. */
+const beginning: ReadonlySet<TaskStep> = new Set(['begin', 'repeat', 'retry']);
+
+/** Lets a task that holds a slot take a step now. */
+export function step(context: PoolContext, holder: Holder, next: TaskStep): PoolContext {
+  const attempts = holder.attempts + (beginning.has(next) ? 1 : 0);
+  const { taskId } = holder;
   return {
     ...context,
-    ...nothingTold,
-    holders: without(context.holders, taskId),
-    held: context.held.filter((held) => held !== taskId),
-    active: context.active - 1,
-    provider: countTurn(context.provider, outcome, context.maxSessions),
-    ...countOutcome(context, outcome),
+    holders: put(context.holders, { ...holder, step: next, held: false, attempts }),
+    assigned: [...context.assigned, { taskId, step: next, attempt: Math.max(1, attempts) }],
   };
-}
-
-/** Takes a waiting task out of the queue; one that is not there (any more) changes nothing. */
-export function cancelTask(context: PoolContext, place: Place): PoolContext {
-  if (context.held.includes(place.taskId)) return freeSlot(context, place.taskId, 'aborted');
-  const retrying = context.retrying.filter(({ taskId }) => taskId !== place.taskId);
-  if (retrying.length < context.retrying.length) return { ...context, ...nothingTold, retrying, ...countOutcome(context, 'aborted') };
-  const waiting = withdraw(context.waiting, place);
-  if (waiting === context.waiting) return { ...context, ...nothingTold };
-  return { ...context, ...nothingTold, waiting, queued: context.queued - 1, ...countOutcome(context, 'aborted') };
-}
-
-/** Restarts that still lie in the window. */
-export function recentRestarts({ restartTimes, restartLimits }: PoolContext, atMs: number): readonly number[] {
-  return restartTimes.filter((time) => atMs - time < restartLimits.windowMs);
-}
-
-/** +-20 %: what was lost together does not come back together. The last wait repeats. */
-function backoffOf({ backoffMs }: PoolContext['restartLimits'], restartsSoFar: number, jitter: number): number {
-  return Math.round((backoffMs[Math.min(restartsSoFar, backoffMs.length - 1)] ?? 0) * (1 + 0.2 * jitter));
-}
-
-/** Frees the slot of a task whose session was lost, and notes that it will be tried again after a wait. */
-export function planRestart(context: PoolContext, { taskId, priority, group, atMs, jitter }: Crash): PoolContext {
-  const recent = recentRestarts(context, atMs);
-  return {
-    ...context,
-    ...nothingTold,
-    holders: without(context.holders, taskId),
-    active: context.active - 1,
-    restarts: context.restarts + 1,
-    restartTimes: [...recent, atMs],
-    retrying: [...context.retrying, { taskId, priority, group }],
-    retryDelayMs: backoffOf(context.restartLimits, recent.length, jitter),
-  };
-}
-
-/** Gives a task up whose restart budget is spent. */
-export function giveUp(context: PoolContext, { taskId, error }: Crash): PoolContext {
-  const { maxRestarts, windowMs } = context.restartLimits;
-  const message = `The task's session was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${error.message}`;
-  const freed = freeSlot(context, taskId, 'failed');
-  return { ...freed, lost: [{ taskId, reason: 'budget_spent', error: { ...failure('RESTART_BUDGET_SPENT', message), cause: error } }] };
-}
-
-/** Puts a task back whose wait is over. */
-export function requeue(context: PoolContext, place: Place): PoolContext {
-  const retrying = context.retrying.filter(({ taskId }) => taskId !== place.taskId);
-  return queueTask({ ...context, retrying }, place);
-}
-
-/** Empties queue, waiting restarts and held tasks; tells the host which tasks that were. */
-export function loseWaiting(context: PoolContext, reason: LostTask['reason'], error: LostTask['error']): PoolContext {
-  const { held } = context;
-  const ids = [...waitingTasks(context.waiting), ...context.retrying.map(({ taskId }) => taskId), ...held];
-  const outcome: Outcome = reason === 'server_lost' ? 'server_lost' : 'aborted';
-  const counted = ids.length === 0 ? {} : countOutcome(context, outcome, ids.length);
-  return {
-    ...context,
-    ...counted,
-    waiting: emptyLanes,
-    queued: 0,
-    retrying: [],
-    held: [],
-    holders: held.reduce(without, context.holders),
-    active: context.active - held.length,
-    assigned: [],
-    lost: ids.map((taskId) => ({ taskId, reason, error })),
-  };
-}
-
-function countOutcome({ finished, outcomes }: PoolContext, outcome: Outcome, by = 1): Pick<PoolContext, 'finished' | 'outcomes'> {
-  return { finished: finished + by, outcomes: { ...outcomes, [outcome]: (outcomes[outcome] ?? 0) + by } };
-}
-
-/** Server restarts that still lie in the window. */
-export function recentServerRestarts({ serverRestartTimes, restartLimits }: PoolContext, atMs: number): readonly number[] {
-  return serverRestartTimes.filter((time) => atMs - time < restartLimits.windowMs);
-}
-
-/** Notes that the server is started again after a wait. */
-export function planRecovery(context: PoolContext, { recovery }: ServerExit): PoolContext {
-  if (!recovery) return context;
-  const recent = recentServerRestarts(context, recovery.atMs);
-  return {
-    ...context,
-    ...nothingTold,
-    serverRestarts: context.serverRestarts + 1,
-    serverRestartTimes: [...recent, recovery.atMs],
-    recoveryDelayMs: backoffOf(context.restartLimits, recent.length, recovery.jitter),
-  };
-}
-
-/** Ends the pool's work for want of a server. */
-export function loseServer(context: PoolContext, { error: cause, recovery }: ServerExit): PoolContext {
-  const error = recovery ? budgetSpent(context, cause) : cause;
-  return { ...loseWaiting(context, 'server_lost', error), error };
-}
-
-function budgetSpent({ restartLimits: { maxRestarts, windowMs } }: PoolContext, cause: ServerExit['error']): ServerExit['error'] {
-  const message = `The opencode server was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${cause.message}`;
-  return { ...failure('RESTART_BUDGET_SPENT', message), ...(cause.output !== undefined && { output: cause.output }), cause };
 }
 
 /** Keeps the slot of a task for the next server. */
-export function holdTask(context: PoolContext, taskId: string): PoolContext {
-  if (!has(context.holders, taskId) || context.held.includes(taskId)) return { ...context, ...nothingTold };
-  return { ...context, ...nothingTold, held: [...context.held, taskId] };
+export function hold(context: PoolContext, holder: Holder, next: TaskStep): PoolContext {
+  return { ...context, holders: put(context.holders, { ...holder, step: next, held: true }) };
 }
 
-/** Lets a task go on at once: the loss of its server was noticed after the recovery from it. */
-export function resumeTask(context: PoolContext, taskId: string): PoolContext {
-  return { ...context, ...nothingTold, assigned: has(context.holders, taskId) ? [taskId] : [] };
+/** Takes the slot of a task back. */
+export function freeSlot(context: PoolContext, holder: Holder): PoolContext {
+  const { taskId } = holder;
+  return {
+    ...context,
+    holders: without(context.holders, taskId),
+    active: context.active - 1,
+    providers: countActive(context, holder, -1),
+  };
 }
 
-/** Lets all held tasks go on, and gives free slots to those that wait. */
+/** Ends a task, wherever it is not in its lane any more; the next one of its session follows. */
+export function endTask(context: PoolContext, task: QueuedTask, { outcome, error }: End): PoolContext {
+  const { taskId } = task;
+  const ended = { ...context, ended: [...context.ended, { taskId, outcome, error }], ...(!task.isChange && counted(context, outcome)) };
+  return leaveLine(ended, task);
+}
+
+/** Ends a task that holds a slot. A good turn widens the gate of its provider. */
+export function endHolder(context: PoolContext, holder: Holder, end: End): PoolContext {
+  const { maxSessions } = context;
+  const freed = freeSlot(context, holder);
+  const id = idIn(freed.providers, holder.provider ?? null);
+  const well = end.outcome === 'succeeded';
+  return endTask(
+    {
+      ...freed,
+      providers: changeGate(freed.providers, id, maxSessions, (gate) => countTurn(gate, end.outcome, maxSessions)),
+      infrastructure: well && freed.infrastructure.failures > 0 ? { ...freed.infrastructure, failures: 0 } : freed.infrastructure,
+    },
+    holder,
+    end,
+  );
+}
+
+function counted({ finished, outcomes }: PoolContext, outcome: Outcome): Pick<PoolContext, 'finished' | 'outcomes'> {
+  return { finished: finished + 1, outcomes: { ...outcomes, [outcome]: (outcomes[outcome] ?? 0) + 1 } };
+}
+
+/** Takes a task out of the line of its session; the one behind it comes up, and a session that is given back goes when none is left. */
+export function leaveLine(context: PoolContext, { taskId, sessionId }: Pick<QueuedTask, 'taskId' | 'sessionId'>): PoolContext {
+  const line = sessionId === undefined ? undefined : context.lines[sessionId];
+  if (sessionId === undefined || !line) return context;
+  const wasFirst = line[0]?.taskId === taskId;
+  const left = line.filter((task) => task.taskId !== taskId);
+  const { [sessionId]: _left, ...others } = context.lines;
+  if (left.length === 0) return giveBack({ ...context, lines: others }, sessionId);
+  const shorter = { ...context, lines: { ...context.lines, [sessionId]: left } };
+  return wasFirst ? enter(shorter, left[0]!) : shorter;
+}
+
+function giveBack(context: PoolContext, sessionId: string): PoolContext {
+  if (!context.releasing.includes(sessionId)) return context;
+  const releasing = context.releasing.filter((one) => one !== sessionId);
+  return { ...context, releasing, returned: [...context.returned, sessionId] };
+}
+
+/** A leased session goes back to the pool, after what was asked of it. */
+export function releaseSession(context: PoolContext, sessionId: string): PoolContext {
+  const asked = { ...context, releasing: [...context.releasing, sessionId] };
+  return context.lines[sessionId] ? asked : giveBack(asked, sessionId);
+}
+
+/** A task without its slot; one whose turn was lost is judged before anything is sent again. */
+export function withoutSlot({
+  step: at,
+  held: _held,
+  abortReason: _reason,
+  error: _error,
+  unjudged: _before,
+  ...task
+}: Holder): QueuedTask {
+  return at === 'judge' || at === 'resume' ? { ...task, unjudged: true } : task;
+}
+
+/** Puts a task back that has lost its slot. */
+export function requeue(context: PoolContext, task: QueuedTask, where: typeof push = push): PoolContext {
+  return enter({ ...context, queued: context.queued + 1 }, task, where);
+}
+
+/** Ends a task that waits: in its lane, behind another of its session, for its restart, or for its server. Undefined for any other. */
+export function endWaiting(
+  context: PoolContext,
+  { taskId, priority, group, sessionId }: Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>,
+  endOf: (task: QueuedTask) => End,
+): PoolContext | undefined {
+  const holder = get(context.holders, taskId);
+  if (holder) return holder.held ? endHolder(context, holder, endOf(holder)) : undefined;
+  const retrying = context.retrying.find((task) => task.taskId === taskId);
+  if (retrying) {
+    const others = context.retrying.filter((task) => task !== retrying);
+    return endTask({ ...context, retrying: others }, retrying, endOf(retrying));
+  }
+  const inLane = withdraw(context.waiting, { taskId, priority, group });
+  const line = (sessionId !== undefined && context.lines[sessionId]) || [];
+  const task = inLane?.task ?? line.slice(1).find((one) => one.taskId === taskId);
+  if (!task) return undefined;
+  const left = { ...context, waiting: inLane?.rest ?? context.waiting, queued: context.queued - (task.isChange ? 0 : 1) };
+  return endTask(left, task, endOf(task));
+}
+
+/** Ends whatever waits. */
+export function endAllWaiting(context: PoolContext, endOf: (task: QueuedTask) => End): PoolContext {
+  const lined = Object.values(context.lines).flatMap((line) => line.slice(1));
+  const heads = new Set(lined.map(({ taskId }) => taskId));
+  const waiting = [...waitingTasks(context.waiting), ...context.retrying].filter(({ taskId }) => !heads.has(taskId));
+  // Nothing comes up behind what ends: those behind end first.
+  const emptied = { ...context, waiting: emptyLanes, queued: 0, retrying: [] };
+  const ended = [...lined, ...waiting].reduce((next, task) => endTask(next, task, endOf(task)), emptied as PoolContext);
+  return members(ended.holders)
+    .filter(({ held }) => held)
+    .reduce((next, holder) => endHolder(next, holder, endOf(holder)), ended);
+}
+
+/** Ends what waits of one leased session. */
+export function endLine(context: PoolContext, sessionId: string, endOf: (task: QueuedTask) => End): PoolContext {
+  const line = context.lines[sessionId] ?? [];
+  return line.toReversed().reduce((next, task) => endWaiting(next, task, endOf) ?? next, context);
+}
+
+/** Ends what waits of one leased session, and aborts what is in flight. */
+export function endSession(context: PoolContext, sessionId: string, reason: string): PoolContext {
+  const ended = endLine(context, sessionId, abortedBy(reason));
+  return (ended.lines[sessionId] ?? []).reduce((next, { taskId }) => markAborted(next, taskId, reason), ended);
+}
+
+/** Notes why a task in flight is to end, and tells the host so. */
+export function markAborted(context: PoolContext, taskId: string, abortReason: string): PoolContext {
+  const holder = get(context.holders, taskId);
+  if (!holder) return context;
+  const reason = holder.abortReason ?? abortReason;
+  return {
+    ...context,
+    holders: put(context.holders, { ...holder, abortReason: reason }),
+    aborting: [...context.aborting, { taskId, reason }],
+  };
+}
+
+/** Lets all held tasks go on with the next server, but for those that are to end. */
 export function resumeHeld(context: PoolContext): PoolContext {
-  const next = assignSlots({ ...context, ...nothingTold, held: [] });
-  return { ...next, assigned: [...context.held, ...next.assigned] };
+  return members(context.holders)
+    .filter(({ held }) => held)
+    .toSorted((a, b) => a.order - b.order)
+    .reduce((next, holder) => step(next, holder, holder.step), context);
 }
 
-/** Ends a task that would go on, for want of a server. */
-export function loseHeld(context: PoolContext, taskId: string): PoolContext {
-  if (!has(context.holders, taskId)) return { ...context, ...nothingTold };
-  return { ...freeSlot(context, taskId, 'server_lost'), lost: [{ taskId, reason: 'server_lost', error: context.error }] };
+/** Restarts that still lie in the window. */
+export function recentRestarts(times: readonly number[], windowMs: number, atMs: number): readonly number[] {
+  return times.filter((time) => atMs - time < windowMs);
 }
 
-/** Holds new turns back while the provider wants a pause. */
-export function pause(context: PoolContext, event: Pause): PoolContext {
-  return { ...context, ...nothingTold, provider: pauseProvider(context.provider, event) };
+/** +-20 %: what was lost together does not come back together. The last wait repeats. */
+export function backoffOf(backoffMs: readonly number[], restartsSoFar: number, jitter: number): number {
+  return Math.round((backoffMs[Math.min(restartsSoFar, backoffMs.length - 1)] ?? 0) * (1 + 0.2 * jitter));
 }
 
-export function endPause(context: PoolContext): PoolContext {
-  return { ...context, ...nothingTold, provider: resumeProvider(context.provider) };
+/** Whether nothing is left to do. */
+export function isEmpty({ active, queued, retrying, lines }: PoolContext): boolean {
+  return active === 0 && queued === 0 && retrying.length === 0 && Object.keys(lines).length === 0;
 }
+
+/** Why a task is over that was aborted before its turn began, or between two attempts. */
+export function abortedBy(reason: string): (task: QueuedTask) => End {
+  return ({ attempts }) => ({
+    outcome: 'aborted',
+    error: failure(
+      'TURN_ABORTED',
+      attempts > 0 ? `${reason} An earlier attempt had been sent.` : `${reason} Its turn had not begun: nothing was sent.`,
+    ),
+  });
+}
+
+export const poolStopped = ({ attempts }: QueuedTask): End => ({
+  outcome: 'aborted',
+  error: failure(
+    'POOL_STOPPED',
+    attempts > 0
+      ? 'The pool was stopped before the next attempt of the task. An earlier one had been sent.'
+      : 'The pool was stopped before the task had its turn. Nothing was sent.',
+  ),
+});
+
+export const overdue =
+  (timeoutMs: number) =>
+  (_task: QueuedTask): End => ({
+    outcome: 'timed_out',
+    error: failure('TURN_TIMEOUT', `The turn was not over ${timeoutMs} ms after it was asked for, the wait for its session included.`),
+  });
+
+export type EventOf<Type extends PoolMachineEvent['type']> = Extract<PoolMachineEvent, { type: Type }>;

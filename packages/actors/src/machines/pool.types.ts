@@ -1,10 +1,11 @@
 import type { SerializedError } from '@opencode-manager/core';
 import type { Outcome } from '../task/types.ts';
 import type { BucketSet } from './bucket-set.ts';
-import type { ProviderGate, ProviderPause } from './provider-gate.ts';
-import type { Place, TaskLanes } from './task-lanes.ts';
+import type { InfrastructureHold } from './infrastructure-hold.ts';
+import type { ProviderGates, ProviderPause } from './provider-gate.ts';
+import type { Place, QueuedTask, TaskLanes } from './task-lanes.ts';
 
-/** How often, and how fast, a task whose session was lost is tried again on a fresh one. */
+/** How often, and how fast, what was lost is tried again: tasks whose session was lost, and servers. */
 export interface RestartLimits {
   readonly maxRestarts: number;
   readonly windowMs: number;
@@ -12,77 +13,161 @@ export interface RestartLimits {
   readonly backoffMs: readonly number[];
 }
 
-/** A task that was told to the host, or is to be told. */
-export interface LostTask {
+/**
+ * What a task that holds a slot does next. `begin`: a turn in its leased session, else in one that is found for it. `judge`: read
+ * what its turn left that broke off with its server. `resume`: read the end of that turn. `repeat`: send it again in its session,
+ * which never had it. `retry`: a turn in a fresh session. `change`: a change of a leased session, which holds no slot.
+ */
+export type TaskStep = 'begin' | 'judge' | 'resume' | 'repeat' | 'retry' | 'change';
+
+/** A step that is taken now. */
+export interface Assignment {
   readonly taskId: string;
-  readonly reason: 'stopped' | 'server_lost' | 'budget_spent';
+  readonly step: TaskStep;
+  /** Counts the attempts of the task, from 1. */
+  readonly attempt: number;
+}
+
+/** A task that is over. */
+export interface EndedTask {
+  readonly taskId: string;
+  readonly outcome: Outcome;
+  readonly error: SerializedError | null;
+}
+
+/** A task in flight that is to be aborted. */
+export interface AbortedTask {
+  readonly taskId: string;
+  readonly reason: string;
+}
+
+/** A task that holds a slot. */
+export interface Holder extends QueuedTask {
+  /** What it does, or does next when its server is back. */
+  readonly step: TaskStep;
+  /** Its server was lost: it waits for the next one. */
+  readonly held: boolean;
+  /** Why it is to end as `aborted`, once somebody wished so. */
+  readonly abortReason: string | null;
+  /** What its turn broke off with. */
   readonly error: SerializedError | null;
 }
 
 export interface PoolContext {
   readonly maxSessions: number;
   readonly restartLimits: RestartLimits;
-  readonly provider: ProviderGate;
+  /** Whether a task runs again whose turn broke off with its server. */
+  readonly retriesInterrupted: boolean;
+  /** Longest pause that one refusal of a provider brings, in milliseconds. */
+  readonly longestPauseMs: number;
+  /** Number of the server that takes new turns. */
+  readonly generation: number;
+  readonly providers: ProviderGates;
+  readonly infrastructure: InfrastructureHold;
   readonly waiting: TaskLanes;
+  /** Tasks that wait for a slot, those behind another of their leased session included. */
   readonly queued: number;
-  /** Tasks that hold a slot. */
-  readonly holders: BucketSet;
+  readonly nextOrder: number;
+  /** Tasks of each leased session, oldest first; the first waits for a slot or holds one. */
+  readonly lines: Readonly<Record<string, readonly QueuedTask[]>>;
+  /** Leased sessions that are given back when their line is empty. */
+  readonly releasing: readonly string[];
+  readonly holders: BucketSet<Holder>;
   readonly active: number;
   readonly finished: number;
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
-  /** Restarts so far, and when those of the window were. */
+  /** Restarts of tasks so far, and when those of the window were. */
   readonly restarts: number;
   readonly restartTimes: readonly number[];
   /** Tasks that wait for their restart. */
-  readonly retrying: readonly Place[];
+  readonly retrying: readonly QueuedTask[];
   readonly retryDelayMs: number;
-  /** Tasks whose server was lost under them: they keep their slot, and go on with the next server. */
-  readonly held: readonly string[];
-  /** Servers started in place of one that was lost, and when those of the window were. */
-  readonly serverRestarts: number;
-  readonly serverRestartTimes: readonly number[];
-  readonly recoveryDelayMs: number;
   /** `drain()` was called; a recovery goes back to draining. */
   readonly draining: boolean;
-  /** Told to the host with this event: tasks that get their slot now. */
-  readonly assigned: readonly string[];
-  /** Told to the host with this event: tasks that will not run any more. */
-  readonly lost: readonly LostTask[];
   /** `stop()` was called: what is in flight is being aborted. */
   readonly stopping: boolean;
+  /** Told to the host with this event: steps that are taken now. */
+  readonly assigned: readonly Assignment[];
+  /** Told to the host with this event: tasks that are over. */
+  readonly ended: readonly EndedTask[];
+  /** Told to the host with this event: tasks in flight that are to be aborted. */
+  readonly aborting: readonly AbortedTask[];
+  /** Told to the host with this event: leased sessions that come back. */
+  readonly returned: readonly string[];
   readonly error: SerializedError | null;
 }
 
 export interface PoolInput {
   readonly maxSessions?: number;
   readonly restartLimits?: Partial<RestartLimits>;
+  readonly retriesInterrupted?: boolean;
+  readonly longestPauseMs?: number;
 }
 
-/** When a server was lost that may be started again. `jitter` is in [-1, 1]. */
-export interface LossOfServer {
+interface At {
+  /** Milliseconds since the epoch. */
   readonly atMs: number;
+}
+
+/** A fact about an attempt of a task. `jitter` is in [-1, 1]. */
+interface AttemptFact extends At {
+  readonly taskId: string;
   readonly jitter: number;
+  /** Number of the server that the attempt was on; the present one when absent. */
+  readonly generation?: number;
+}
+
+/** How a turn ended, as its session says. */
+export interface TurnEnd extends AttemptFact {
+  readonly outcome: Outcome;
+  readonly error: SerializedError | null;
+  /** The server may still work on it. */
+  readonly quarantined: boolean;
+  /** False when the server certainly never had it. */
+  readonly sent: boolean;
+  /** When a spent quota is free again. */
+  readonly resetAtMs: number | null;
 }
 
 /** Everything the pool machine reacts to. */
 export type PoolMachineEvent =
   | { readonly type: 'pool.ready' }
-  | ({ readonly type: 'task.queued' } & Place)
-  | ({ readonly type: 'task.cancelled' } & Place)
-  /** A session actor came to rest after the task's turn (or the task ended before it got one). */
-  | { readonly type: 'slot.freed'; readonly taskId: string; readonly outcome: Outcome }
-  /** The task's session was lost without an outcome: try again on a fresh one. `jitter` is in [-1, 1]. */
-  | ({ readonly type: 'task.crashed'; readonly error: SerializedError; readonly atMs: number; readonly jitter: number } & Place)
-  | ({ readonly type: 'retry.due' } & Place)
-  /** The provider refused a turn, or opencode waits for it. */
-  | ({ readonly type: 'provider.paused' } & ProviderPause)
-  /** Raised by the machine itself when the pause is over. */
-  | { readonly type: 'provider.resumed' }
+  /** `timeoutMs`: a deadline that counts from now, the wait included. */
+  | ({ readonly type: 'task.queued'; readonly timeoutMs?: number } & Place)
+  | ({ readonly type: 'task.cancelled'; readonly reason?: string; readonly withinMs?: number } & Pick<
+      Place,
+      'taskId' | 'priority' | 'group' | 'sessionId'
+    >)
+  /** Raised by the machine itself: the deadline of a task passed, which may still wait. */
+  | ({ readonly type: 'task.overdue'; readonly timeoutMs: number } & Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>)
+  | ({ readonly type: 'turn.ended' } & TurnEnd)
+  /** What went wrong before a turn was sent. */
+  | ({ readonly type: 'attempt.failed'; readonly error: SerializedError } & AttemptFact)
+  /** What became of a turn whose server was lost. */
+  | ({ readonly type: 'turn.judged'; readonly fate: 'finished' | 'interrupted' | 'never_started' } & Pick<AttemptFact, 'taskId'>)
+  /** A change of a leased session is over. */
+  | { readonly type: 'change.ended'; readonly taskId: string; readonly sessionId: string }
+  /** The holder of a leased session wants no more of it. */
+  | { readonly type: 'session.released'; readonly sessionId: string }
+  /** A leased session is dead: its turn ends by itself, and none of its tasks runs any more. */
+  | { readonly type: 'session.died'; readonly sessionId: string }
+  /** A leased session is deleted: its turn is aborted, and none of its tasks runs any more. */
+  | { readonly type: 'session.ended'; readonly sessionId: string; readonly reason: string; readonly withinMs?: number }
+  /** Raised by the machine itself. */
+  | { readonly type: 'retry.due'; readonly taskId: string }
+  /** opencode waits for the provider. Without an id it is the one of the task. */
+  | ({ readonly type: 'provider.paused'; readonly provider: string | null; readonly taskId?: string } & ProviderPause)
+  /** Raised by the machine itself when the first pause is over. */
+  | ({ readonly type: 'hold.over' } & At)
   | { readonly type: 'pool.drain' }
   | { readonly type: 'pool.stop' }
-  /** The server is gone or of no use. Without `recovery` it is not started again. */
-  | { readonly type: 'server.exited'; readonly error: SerializedError; readonly recovery?: LossOfServer }
-  /** The server was lost under a task that holds a slot: it goes on when there is a server. */
-  | { readonly type: 'task.held'; readonly taskId: string }
+  /** Raised by the machine itself: the aborts of a stop have had their time. */
+  | { readonly type: 'stop.overdue' }
+  /** The server is gone or of no use, and another one is started. */
+  | { readonly type: 'server.away'; readonly error: SerializedError }
   /** The next server answers, and its events arrive. */
-  | { readonly type: 'server.recovered' };
+  | { readonly type: 'server.recovered'; readonly generation?: number }
+  /** The next server takes new turns; the one before goes on with its own. */
+  | { readonly type: 'server.rotated'; readonly generation: number }
+  /** The server is gone, and none comes after it. */
+  | { readonly type: 'server.exited'; readonly error: SerializedError };

@@ -1,10 +1,14 @@
 import type { Outcome } from '../task/types.ts';
 
 /**
- * What the provider allows of the pool: how many turns at once, and from when on a new one may begin. It holds back new
+ * What one provider allows of the pool: how many turns at once, and from when on a new one may begin. It holds back new
  * turns only; turns in flight wait for the provider by themselves.
  */
 export interface ProviderGate {
+  /** Id of the provider; null for tasks of which it is not known. */
+  readonly id: string | null;
+  /** Turns in flight. */
+  readonly active: number;
   /** Turns at once: halved when the provider says that there are too many, raised by one after as many good turns. */
   readonly limit: number;
   /** No new turn before this time, in milliseconds since the epoch; null when nothing is held back. */
@@ -25,8 +29,8 @@ export interface ProviderPause {
   readonly isRateLimit: boolean;
 }
 
-export function openGate(maxSessions: number): ProviderGate {
-  return { limit: maxSessions, heldUntilMs: null, goodTurns: 0, holds: 0 };
+export function openGate(maxSessions: number, id: string | null = null): ProviderGate {
+  return { id, active: 0, limit: maxSessions, heldUntilMs: null, goodTurns: 0, holds: 0 };
 }
 
 /** Many turns that are refused together are one refusal: within a pause the limit is not halved again. */
@@ -56,4 +60,44 @@ export function countTurn(gate: ProviderGate, outcome: Outcome, maxSessions: num
 /** How many turns may be in flight now. */
 export function allowedTurns(gate: ProviderGate, maxSessions: number): number {
   return gate.heldUntilMs === null ? Math.min(gate.limit, maxSessions) : 0;
+}
+
+/** The gates of all providers that the pool has heard of. */
+export type ProviderGates = readonly ProviderGate[];
+
+/** A provider that is not known is taken for the only one that the pool works with, when there is one alone. */
+export function idIn(gates: ProviderGates, provider: string | null): string | null {
+  if (provider !== null) return provider;
+  const [only, ...others] = gates.filter(({ id }) => id !== null);
+  return only && others.length === 0 ? only.id : null;
+}
+
+/** Changes the gate of one provider, which is made with its first use. */
+export function changeGate(
+  gates: ProviderGates,
+  id: string | null,
+  maxSessions: number,
+  change: (gate: ProviderGate) => ProviderGate,
+): ProviderGates {
+  const at = gates.findIndex((gate) => gate.id === id);
+  return at === -1 ? [...gates, change(openGate(maxSessions, id))] : gates.with(at, change(gates[at]!));
+}
+
+/** Whether one more turn of a provider may begin. */
+export function mayBegin(gates: ProviderGates, provider: string | null, maxSessions: number): boolean {
+  const id = idIn(gates, provider);
+  const gate = gates.find((one) => one.id === id);
+  if (!gate) return true;
+  const inFlight = gates.reduce((sum, one) => (idIn(gates, one.id) === id ? sum + one.active : sum), 0);
+  return inFlight < allowedTurns(gate, maxSessions);
+}
+
+/** Lets those go on whose pause is over. */
+export function resumeDue(gates: ProviderGates, atMs: number): ProviderGates {
+  return gates.map((gate) => (gate.heldUntilMs !== null && gate.heldUntilMs <= atMs ? resumeProvider(gate) : gate));
+}
+
+/** The gate that allows least; an open one when no provider is known. */
+export function tightest(gates: ProviderGates, maxSessions: number): ProviderGate {
+  return gates.toSorted((a, b) => (b.heldUntilMs ?? 0) - (a.heldUntilMs ?? 0) || a.limit - b.limit)[0] ?? openGate(maxSessions);
 }

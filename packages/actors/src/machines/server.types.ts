@@ -1,4 +1,5 @@
 import type { SerializedError } from '@opencode-manager/core';
+import type { RestartLimits } from './pool.types.ts';
 
 /** Why a server is replaced that runs. */
 export type RotationReason = 'memory' | 'quarantine' | 'asked';
@@ -11,41 +12,96 @@ export interface MemoryLimit {
   readonly minAgeMs: number;
 }
 
+/** What is noted of a server that has turns: the present one, and each that retires. */
+export interface WatchedServer {
+  readonly generation: number;
+  /** Probes in a row without an answer, and without a byte on the event stream since the first of them. */
+  readonly strikes: number;
+  /** Start of the first of those probes. */
+  readonly silentSinceMs: number;
+  /** When its event stream was opened anew, within the window of the restart limits. */
+  readonly streamRestarts: readonly number[];
+  /** It is being ended. */
+  readonly ending: boolean;
+}
+
 export interface ServerContext {
   /** Counts the servers that took work, from 1. */
   readonly generation: number;
   /** Since when the present generation takes work, in milliseconds since the epoch. */
   readonly sinceMs: number;
-  /** Servers started in place of one that was lost. */
+  readonly restartLimits: RestartLimits;
+  /** Whether servers may be started here: by the pool's options, and until the pool stops. */
+  readonly mayStart: boolean;
+  /** Servers started in place of one that was lost, and when those of the window were. */
   readonly restarts: number;
+  readonly restartTimes: readonly number[];
+  readonly restartDelayMs: number;
   /** Servers started in place of one that still ran. */
   readonly rotations: number;
   readonly rotationReason: RotationReason | null;
   /** Generations that take no new work and finish what they have. */
   readonly retiring: readonly number[];
+  /** The present generation, and those that retire. */
+  readonly watched: readonly WatchedServer[];
   readonly memory: MemoryLimit | null;
   /** Last reading of the present generation. */
   readonly rssBytes: number | null;
+  /** Probes in a row without an answer that make a server lost. */
+  readonly maxStrikes: number;
   /** Why the newest server was lost, or could not be replaced. */
   readonly error: SerializedError | null;
 }
 
 export interface ServerInput {
   readonly memory?: MemoryLimit | null;
+  readonly restartLimits?: Partial<RestartLimits>;
+  /** Default true. */
+  readonly mayStart?: boolean;
+  readonly maxStrikes?: number;
 }
 
-/** Everything the server machine reacts to. */
+interface At {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+/** Which server a fact is about; the present one when absent. */
+interface Of {
+  readonly generation?: number;
+}
+
+/** Everything the server machine reacts to. `jitter` is in [-1, 1]. */
 export type ServerMachineEvent =
   /** A server answers, and its events arrive: it takes work from now on. */
-  | { readonly type: 'server.ready'; readonly atMs: number }
-  /** The present generation ended or answers nothing. */
-  | { readonly type: 'server.lost'; readonly error: SerializedError }
-  /** It is not started again: the pool's restart budget is spent, or it is not for the pool to restart. */
-  | { readonly type: 'server.given_up'; readonly error: SerializedError }
-  | { readonly type: 'server.memory'; readonly rssBytes: number; readonly atMs: number }
+  | ({ readonly type: 'server.ready' } & At & Of)
+  /** A server ended, answers nothing, or did not start. `isExpected`: somebody stopped it, and wants none in its place. */
+  | ({ readonly type: 'server.lost'; readonly error: SerializedError; readonly jitter?: number; readonly isExpected?: boolean } & At & Of)
+  | ({ readonly type: 'server.memory'; readonly rssBytes: number } & At & Of)
+  /** It answered a probe, or its event stream brought something. */
+  | ({ readonly type: 'probe.answered' } & Of)
+  /** No answer came. `startedAtMs`: of the probe; `lastRecordAtMs`: when the newest byte came on the event stream. */
+  | ({
+      readonly type: 'probe.unanswered';
+      readonly startedAtMs: number;
+      readonly lastRecordAtMs: number | null;
+      readonly output: string;
+      readonly jitter?: number;
+    } & At &
+      Of)
+  /** Nothing more will come of an event stream. */
+  | ({ readonly type: 'stream.failed'; readonly error: SerializedError; readonly jitter?: number } & At & Of)
+  /** The session of a turn is not used again, and the server may still work on the turn. */
+  | ({ readonly type: 'turn.quarantined' } & Of)
   | { readonly type: 'rotation.wanted'; readonly reason: RotationReason }
   /** The next generation did not start: the present one goes on. */
-  | { readonly type: 'rotation.failed'; readonly error: SerializedError; readonly atMs: number }
-  /** A generation that was replaced has finished its turns and ended. */
+  | ({ readonly type: 'rotation.failed'; readonly error: SerializedError; readonly jitter?: number } & At)
+  /** No turn is in flight on a generation. */
+  | { readonly type: 'generation.unused'; readonly generation: number }
+  /** Raised by the machine itself: what a turn sends behind its end has arrived. */
+  | { readonly type: 'generation.due'; readonly generation: number }
+  /** A generation that was replaced has ended. */
   | { readonly type: 'generation.retired'; readonly generation: number }
+  /** The pool stops: no server is started any more. */
+  | { readonly type: 'restarts.forbidden' }
   | { readonly type: 'server.stop' };

@@ -13,7 +13,7 @@ import type {
 } from './session.types.ts';
 import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDelayOf } from './turn-end.ts';
 import { phaseOf, recordFact } from './turn-facts.ts';
-import { freshTurn, isUnfollowed } from './turn.ts';
+import { freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
 import {
   abortedBy,
   decideOnce,
@@ -78,9 +78,9 @@ export const sessionSetup = setup({
   actions: {
     submitTurn: () => {},
     requestAbort: () => {},
-    requestSnapshot: (_, _request: ReadRequest) => {},
-    answerAsks: (_, _open: { readonly ids: readonly string[] }) => {},
-    abortChild: (_, _child: { readonly sessionId: string }) => {},
+    requestSnapshot: (_args, _request: ReadRequest) => {},
+    answerAsks: (_args, _open: { readonly ids: readonly string[] }) => {},
+    abortChild: (_args, _child: { readonly sessionId: string }) => {},
     endTools: () => {},
     // A host answers when the newest activity came; alone, the machine takes the quiet for silence.
     lookForProgress: raise({ type: 'progress', agoMs: longestDelayMs, atMs: 0 }),
@@ -229,6 +229,6 @@ function showsActivity({ limits }: SessionContext, { history, agoMs }: EventOf<'
 /** What a read must look at: events that were followed from the start have told the rest. */
 export function readRequestOf({ turn }: SessionContext): ReadRequest {
   const followed = turn !== null && turn.followedSinceMs !== null;
-  const history = !followed || turn.final === null || turn.stallSuspected || !turn.accepted;
+  const history = !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
   return { history, descendants: !followed || turn.gaps > 0 };
 }

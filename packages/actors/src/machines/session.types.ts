@@ -105,9 +105,11 @@ export interface Turn {
   /** When the server first said busy during this turn. */
   readonly busyAtMs: number | null;
   readonly newestMessageId: string | null;
+  /** Since when a read history is true that shows that message as the newest; null when none does. */
+  readonly newestReadAtMs: number | null;
   readonly final: FinalMessage | null;
   readonly idle: Signal | null;
-  /** First of the reads in a row that said idle while the turn has no end. */
+  /** First of the reads in a row that said idle while the turn has no end, or one after which a step may follow. */
   readonly idleSinceMs: number | null;
   readonly children: Readonly<Record<string, ChildState>>;
   /** The newest read of them since the last gap. */
@@ -198,7 +200,8 @@ export interface TurnReading {
   readonly status: { readonly sinceMs: number; readonly value: 'idle' | 'busy' | ProviderRetry };
   /** Every known sub-agent session. */
   readonly children: { readonly sinceMs: number; readonly busy: readonly string[]; readonly quiet: readonly string[] };
-  readonly asks: { readonly sinceMs: number; readonly listed: readonly OpenAsk[] };
+  /** null when the server could not list them. */
+  readonly asks: { readonly sinceMs: number; readonly listed: readonly OpenAsk[] } | null;
   /** How long ago the newest activity of the turn came, by events or by what was read. */
   readonly agoMs: number;
 }

@@ -37,10 +37,15 @@ export function isAbortConfirmed({ turn }: SessionContext): boolean {
 /** No end will come: reads said idle for long enough, and there is no answer that ended. */
 export function isExhausted({ turn, limits }: SessionContext): boolean {
   if (!turn || turn.final || turn.idle?.source !== 'snapshot' || turn.idleSinceMs === null) return false;
+  return turn.idle.atMs - turn.idleSinceMs >= patienceOf(turn, limits);
+}
+
+/** How long a turn may be idle without an answer that ended. */
+function patienceOf({ accepted, newestMessageId, submitError, kind }: Turn, limits: SessionLimits): number {
+  if (newestMessageId !== null) return limits.unfinishedTimeoutMs;
+  if (accepted) return limits.unbegunTimeoutMs;
   // A command is stored only after its templates have run.
-  if (!turn.accepted && turn.submitError === null && turn.kind !== 'prompt') return false;
-  const mayBegin = turn.accepted && turn.newestMessageId === null;
-  return turn.idle.atMs - turn.idleSinceMs >= (mayBegin ? limits.unbegunTimeoutMs : limits.unfinishedTimeoutMs);
+  return submitError === null && kind !== 'prompt' ? limits.stallTimeoutMs : limits.unfinishedTimeoutMs;
 }
 
 /**

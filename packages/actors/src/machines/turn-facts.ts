@@ -1,6 +1,6 @@
 import { answersTurn, type Signal, type TurnEvidence } from '@opencode-manager/core/protocol';
 import type { SessionContext, Turn, TurnFact, TurnPhase } from './session.types.ts';
-import { busyChildrenOf, recordRetry, running } from './turn.ts';
+import { busyChildrenOf, mayGoOn, recordRetry, running } from './turn.ts';
 import { mergeReading } from './turn-reading.ts';
 
 type FactOf<Type extends TurnFact['type']> = Extract<TurnFact, { type: Type }>;
@@ -47,7 +47,7 @@ function recordIdle(turn: Turn, { atMs }: FactOf<'session.idle'>): Turn {
 
 function recordStarted(turn: Turn, { id, parentId, atMs }: FactOf<'message.started'>): Turn {
   if (!answersTurn({ parentId }, turn.messageId) || (turn.newestMessageId !== null && id <= turn.newestMessageId)) return turn;
-  return { ...turn, ...running, accepted: true, newestMessageId: id, final: null, statusAtMs: atMs };
+  return { ...turn, ...running, accepted: true, newestMessageId: id, newestReadAtMs: null, final: null, statusAtMs: atMs };
 }
 
 function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>): Turn {
@@ -57,6 +57,7 @@ function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>)
     ...turn,
     accepted: true,
     newestMessageId: message.id,
+    newestReadAtMs: null,
     final: { ...message, atMs, source: 'events' },
     idleSinceMs: null,
     inconclusiveReads: 0,
@@ -67,7 +68,7 @@ function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>)
 function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>, { sessionId, pastAsks }: SessionContext): Turn {
   if (pastAsks.includes(ask.id) || turn.closedAsks.includes(ask.id) || turn.openAsks.some(({ id }) => id === ask.id)) return turn;
   const open = { ...turn, openAsks: [...turn.openAsks, { ...ask, atMs }] };
-  return ask.sessionId === sessionId ? { ...open, ...running } : open;
+  return ask.sessionId === sessionId ? { ...open, ...running, statusAtMs: atMs } : open;
 }
 
 /** What is known, in the form that `proveTurnEnd` judges. A signal that was never looked at is not there. */
@@ -97,9 +98,15 @@ export function evidenceOf(turn: Turn): TurnEvidence {
  * The idle that counts: it was seen after the final message. One by an event counts where the message came by events too, because then
  * their order is the server's; and while no gap is open.
  */
-function idleAfterFinal({ final, idle, followedSinceMs }: Turn): Signal | undefined {
-  if (!final || !idle || (idle.sinceMs ?? idle.atMs) <= final.atMs) return undefined;
+function idleAfterFinal(turn: Turn): Signal | undefined {
+  const { final, idle, followedSinceMs } = turn;
+  if (!final || !idle || (idle.sinceMs ?? idle.atMs) <= final.atMs || (mayGoOn(turn) && !isReadAfterIdle(turn))) return undefined;
   return idle.source === 'snapshot' || (final.source === 'events' && followedSinceMs !== null) ? idle : undefined;
+}
+
+/** Steps may have come and gone between the history and the idle: the history was read once more, and shows no newer message. */
+function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
+  return idleSinceMs !== null && newestReadAtMs !== null && newestReadAtMs > idleSinceMs;
 }
 
 /** Nothing was told by events that were followed without a gap, or nothing was read. */

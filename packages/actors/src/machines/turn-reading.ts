@@ -1,4 +1,4 @@
-import { recordRetry } from './turn.ts';
+import { mayGoOn, recordRetry } from './turn.ts';
 import type { ChildState, FinalMessage, OpenAsk, SessionContext, Turn, TurnReading } from './session.types.ts';
 
 /**
@@ -15,7 +15,7 @@ export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, con
 
 /** A gap is closed by a read all of which began after the stream was live again. */
 function closeGap(turn: Turn, { history, status, children, asks }: TurnReading, { liveSinceMs }: SessionContext): Turn {
-  if (turn.followedSinceMs !== null || liveSinceMs === null || history === null) return turn;
+  if (turn.followedSinceMs !== null || liveSinceMs === null || history === null || asks === null) return turn;
   const sinceMs = Math.min(history.sinceMs, status.sinceMs, children.sinceMs, asks.sinceMs);
   return sinceMs > liveSinceMs ? { ...turn, followedSinceMs: sinceMs } : turn;
 }
@@ -25,7 +25,7 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   const accepted = turn.accepted || history.found;
   const { newest } = history;
   if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
-  const begun = { ...turn, accepted, newestMessageId: newest.id };
+  const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
   if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null };
   const isKnown = turn.final?.id === newest.id;
   const final: FinalMessage = isKnown
@@ -46,6 +46,7 @@ function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnR
  * opencode keeps the asks of an aborted turn in its lists: one whose session was read idle after it was asked waits for nobody.
  */
 function mergeAsks(turn: Turn, reading: TurnReading, atMs: number, { sessionId, pastAsks }: SessionContext): Turn {
+  if (!reading.asks) return turn;
   const { sinceMs, listed } = reading.asks;
   const ids = new Set(listed.map(({ id }) => id));
   const waits = (ask: OpenAsk) => ask.atMs >= reading.status.sinceMs || !isReadIdle(turn, ask.sessionId, sessionId, reading);
@@ -69,7 +70,7 @@ function isReadIdle(turn: Turn, asking: string, root: string, { status, children
 function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading, atMs: number): Turn {
   if (turn.statusAtMs >= sinceMs) return turn;
   if (value === 'idle') {
-    const hasEnd = turn.final !== null;
+    const hasEnd = turn.final !== null && !mayGoOn(turn);
     return {
       ...turn,
       idle: { atMs, source: 'snapshot', sinceMs },

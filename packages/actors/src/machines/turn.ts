@@ -1,3 +1,4 @@
+import { isFinalReason } from '@opencode-manager/core/protocol';
 import type { SessionContext, SessionMachineEvent, Turn } from './session.types.ts';
 
 type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
@@ -21,6 +22,7 @@ export function freshTurn(
     statusAtMs: 0,
     busyAtMs: null,
     newestMessageId: null,
+    newestReadAtMs: null,
     final: null,
     idle: null,
     idleSinceMs: null,
@@ -60,4 +62,9 @@ export function busyChildrenOf({ children }: Turn): string[] {
 /** A step or the turn has ended, and nothing was told of what follows. */
 export function isUnfollowed({ final, sessionError, newestMessageId, idle }: Turn): boolean {
   return idle === null && (final !== null || (sessionError !== null && newestMessageId === null));
+}
+
+/** The turn has an end, and the model may yet go on after it. A shell line asks no model. */
+export function mayGoOn({ kind, final }: Turn): boolean {
+  return final !== null && kind !== 'shell' && final.error === undefined && !isFinalReason(final.finish);
 }

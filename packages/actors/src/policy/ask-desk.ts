@@ -79,8 +79,9 @@ export class AskDesk {
   }
 
   /** An answer that was lost is sent once more; after that the ask stays open for its deadline. */
-  async #send({ ask, ...entry }: Entry, answer: AskAnswer): Promise<void> {
+  async #send(entry: Entry, answer: AskAnswer): Promise<void> {
     const options = { timeoutMs: answerTimeoutMs };
+    const { ask } = entry;
     const { server } = this.#options;
     await server.answer(ask, answer, options).catch((error: unknown) => {
       if (isManagerError(error, 'NOT_FOUND') || entry.answer !== 'unanswered') throw error;

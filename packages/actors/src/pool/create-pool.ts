@@ -1,6 +1,7 @@
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { sessionMachine } from '../machines/index.ts';
 import type { PoolPorts, ServerPort, StreamPort } from '../ports/index.ts';
+import { ExitWatch } from '../supervision/generation.ts';
 import { Pool } from './session-pool.ts';
 import { isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
@@ -17,7 +18,7 @@ export async function createPool(
   const server = await serverOf(options, dependencies, started);
   const stream = await streamOf(options, dependencies, server, started);
   const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
-  stopWithSignal(pool, options.signal);
+  if (options.signal) pool.stopWith(options.signal);
   return pool;
 }
 
@@ -40,15 +41,10 @@ async function streamOf(
 ): Promise<StreamPort> {
   const opened = monitor ? adopted('monitor', adoptMonitor?.(monitor)) : openStream(server);
   if (!monitor) started.defer(() => opened.close());
-  await opened.ready(signal ? { signal } : {});
+  // No event comes of a server that is gone already.
+  await new ExitWatch(server).during(opened.ready(signal ? { signal } : {}));
   if (opened.state === 'live') return opened;
   throw new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream is ${opened.state}; a pool needs it live.`);
-}
-
-function stopWithSignal(pool: SessionPool, signal: AbortSignal | undefined): void {
-  const stop = () => void pool.stop().catch(() => undefined);
-  if (signal?.aborted) stop();
-  else signal?.addEventListener('abort', stop, { once: true });
 }
 
 function adopted<Port>(option: string, port: Port | undefined): Port {

@@ -1,3 +1,4 @@
+import { ContainedCall } from './contained.ts';
 import type { PoolEvent, PoolEventType } from './types.ts';
 
 /** `Omit` that keeps a union a union. */
@@ -5,9 +6,9 @@ type WithoutFrame<Event> = Event extends unknown ? Omit<Event, 'sequence' | 'atM
 
 type Listener = (event: PoolEvent) => void;
 
-/** Numbers the pool's events and calls who listens. What a listener throws is reported as a rejection of its own. */
+/** Numbers the pool's events and calls who listens. What a listener throws is contained. */
 export class PoolEvents {
-  readonly #listeners = new Map<Listener, PoolEventType | '*'>();
+  readonly #listeners = new Map<ContainedCall<PoolEvent>, PoolEventType | '*'>();
   readonly #now: () => number;
   #sequence = 0;
 
@@ -17,23 +18,18 @@ export class PoolEvents {
 
   on(type: PoolEventType | '*', listener: Listener): () => void {
     // A function may listen twice: each call gets a key of its own.
-    const own: Listener = (event) => listener(event);
+    const own = new ContainedCall('A listener of a pool', listener);
     this.#listeners.set(own, type);
     return () => void this.#listeners.delete(own);
+  }
+
+  clear(): void {
+    this.#listeners.clear();
   }
 
   emit(event: WithoutFrame<PoolEvent>): void {
     this.#sequence += 1;
     const framed = { ...event, sequence: this.#sequence, atMs: this.#now() } as PoolEvent;
-    for (const [listener, type] of this.#listeners) if (type === '*' || type === event.type) callContained(listener, framed);
-  }
-}
-
-/** The pool must not stop half-way because of a listener; the error surfaces where unhandled rejections do. */
-function callContained(listener: Listener, event: PoolEvent): void {
-  try {
-    listener(event);
-  } catch (error) {
-    void Promise.reject(error);
+    for (const [listener, type] of this.#listeners) if (type === '*' || type === event.type) listener.call(framed);
   }
 }

@@ -1,14 +1,17 @@
-import type { PoolContext } from '../machines/index.ts';
-import type { ServerKeeper } from '../recovery/index.ts';
-import type { PoolSnapshot } from './types.ts';
+import { tightest, type PoolContext, type ProviderGate } from '../machines/index.ts';
+import type { ServerSupervisor } from '../supervision/index.ts';
+import type { PoolSnapshot, ProviderSnapshot } from './types.ts';
 
-/** What the pool shows of itself: its actor's memory, and what its host knows beside it. */
+/** What the pool shows of itself: what its machine knows, and that of its servers. */
 export function poolSnapshotOf(
-  { maxSessions, queued, retrying, active, finished, outcomes, restarts, serverRestarts, provider, error }: PoolContext,
+  context: PoolContext,
   host: Pick<PoolSnapshot, 'state' | 'sessions'>,
-  { state, context, gaps }: Pick<ServerKeeper, 'state' | 'context' | 'gaps'>,
+  { state, context: server, gaps }: Pick<ServerSupervisor, 'state' | 'context' | 'gaps'>,
 ): PoolSnapshot {
-  const { generation, rotations, retiring, rssBytes } = context;
+  const { maxSessions, queued, retrying, active, finished, outcomes, restarts, providers, infrastructure, error } = context;
+  const { generation, rotations, retiring, rssBytes, restarts: serverRestarts } = server;
+  // What comes up in the place of a lost server, or beside one, is the same to who looks from outside.
+  const serverState = (state === 'succeeding' ? 'restarting' : state) as PoolSnapshot['server']['state'];
   return {
     ...host,
     gaps,
@@ -19,8 +22,14 @@ export function poolSnapshotOf(
     outcomes,
     restarts,
     serverRestarts,
-    server: { state: state as PoolSnapshot['server']['state'], generation, rotations, retiring, rssBytes },
-    provider: { limit: provider.limit, heldUntilMs: provider.heldUntilMs, holds: provider.holds },
+    server: { state: serverState, generation, rotations, retiring, rssBytes },
+    provider: providerSnapshot(tightest(providers, maxSessions)),
+    providers: providers.map(providerSnapshot),
+    infrastructure: { heldUntilMs: infrastructure.heldUntilMs, holds: infrastructure.holds },
     error,
   };
+}
+
+function providerSnapshot({ id, limit, heldUntilMs, holds }: ProviderGate): ProviderSnapshot {
+  return { id, limit, heldUntilMs, holds };
 }

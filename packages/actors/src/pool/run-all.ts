@@ -1,117 +1,169 @@
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { Task, TaskResult } from '../task/types.ts';
-import { SharedSignal, type AbortSource } from './shared-signal.ts';
 
-type Run = (task: Task, signal: AbortSource) => Promise<TaskResult>;
+/** A task that was begun. */
+export interface BegunTask {
+  readonly result: Promise<TaskResult>;
+  abort(): void;
+}
+
+type Begin = (task: Task) => BegunTask;
 type Tasks = Iterable<Task> | AsyncIterable<Task>;
+type Result = IteratorResult<TaskResult, undefined>;
+
+const done: Result = { done: true, value: undefined };
+
+export interface RunAllOptions {
+  /** Tasks at once, and results that wait for the consumer at most. */
+  readonly slots: number;
+  readonly signal: AbortSignal | undefined;
+  /** Calls back when no further task is taken in; gives how to stop listening. */
+  readonly onClosing: (listener: () => void) => () => void;
+}
 
 /**
- * Runs the tasks of an iterable, `slots` at once, and yields results in the order in which they come. A task is taken
+ * Runs the tasks of an iterable, `slots` at once, and gives results in the order in which they come. A task is taken
  * only while a slot is free and fewer than `slots` results wait for the consumer. Leaving the loop, an abort of
- * `signal`, and an error of the iterable each abort what is in flight and wait for it.
+ * `signal`, and an error of the iterable each abort what is in flight and wait for it, also while the iterable or the consumer waits.
+ * Not a generator: that cannot be left while its `next()` waits. @throws `TASK_INVALID` for what is no iterable
  */
-export async function* runAll(
-  run: Run,
-  tasks: Tasks,
-  slots: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<TaskResult, void, undefined> {
-  const leave = new AbortController();
-  const feed = new TaskFeed(run, slots, new SharedSignal(signal ? AbortSignal.any([signal, leave.signal]) : leave.signal));
-  const feeding = feed.take(tasks);
-  try {
-    for (let result = await feed.next(); result; result = await feed.next()) yield result;
-    await feeding;
-  } finally {
-    leave.abort();
-    await Promise.allSettled([feeding, feed.settled()]);
-  }
+export function runAll(begin: Begin, tasks: Tasks, options: RunAllOptions): AsyncIterableIterator<TaskResult, undefined> {
+  return new Batch(begin, sourceOf(tasks), options);
+}
+
+function sourceOf(tasks: Tasks): Iterator<Task> | AsyncIterator<Task> {
+  const given = (tasks ?? {}) as Partial<Iterable<Task> & AsyncIterable<Task>>;
+  if (typeof given[Symbol.asyncIterator] === 'function') return given[Symbol.asyncIterator]!();
+  if (typeof given[Symbol.iterator] === 'function' && typeof tasks !== 'string') return given[Symbol.iterator]!();
+  throw new OpencodeManagerError('TASK_INVALID', `runAll(): received ${typeof tasks}, which is no iterable of tasks. Nothing was sent.`);
 }
 
 /** Takes tasks in at one end and gives results out at the other. */
-class TaskFeed {
-  readonly #run: Run;
+class Batch implements AsyncIterableIterator<TaskResult, undefined> {
+  readonly #begin: Begin;
+  readonly #source: Iterator<Task> | AsyncIterator<Task>;
   readonly #slots: number;
-  readonly #signal: AbortSource;
-  readonly #inFlight = new Set<Promise<void>>();
+  readonly #inFlight = new Set<BegunTask>();
   readonly #results: TaskResult[] = [];
+  readonly #waiting: PromiseWithResolvers<Result>[] = [];
+  readonly #stopListening: () => void;
   #failure: { readonly error: unknown } | undefined;
-  #allTaken = false;
-  #change = Promise.withResolvers<void>();
-  /** Ends the wait for a task of a slow iterable. One for the wait of the moment: a wait for each task costs the square of their number. */
-  #onOver: (() => void) | undefined;
+  /** No further task is taken. */
+  #closed = false;
+  #taking = false;
+  #idle = Promise.withResolvers<void>();
 
-  constructor(run: Run, slots: number, signal: AbortSource) {
-    this.#run = run;
+  constructor(begin: Begin, source: Iterator<Task> | AsyncIterator<Task>, { slots, signal, onClosing }: RunAllOptions) {
+    this.#begin = begin;
+    this.#source = source;
     this.#slots = slots;
-    this.#signal = signal;
-    signal.addEventListener('abort', () => this.#changed(), { once: true });
+    const abort = () => this.#close(true);
+    signal?.addEventListener('abort', abort, { once: true });
+    const stop = onClosing(() => this.#close(false));
+    this.#stopListening = () => {
+      signal?.removeEventListener('abort', abort);
+      stop();
+    };
+    if (signal?.aborted) this.#close(true);
+    // As a generator does: nothing is taken before somebody asks.
   }
 
-  async take(tasks: Tasks): Promise<void> {
-    const source = Symbol.asyncIterator in tasks ? tasks[Symbol.asyncIterator]() : tasks[Symbol.iterator]();
+  next(): Promise<Result> {
+    const waiting = Promise.withResolvers<Result>();
+    this.#waiting.push(waiting);
+    this.#settle();
+    void this.#take();
+    return waiting.promise;
+  }
+
+  async return(): Promise<Result> {
+    this.#close(true);
+    this.#results.length = 0;
+    while (this.#inFlight.size > 0) await this.#idle.promise;
+    this.#results.length = 0;
+    this.#failure = undefined;
+    this.#settle();
+    return done;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #close(aborts: boolean): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#stopListening();
+      // One that waits for its next task may not answer: it is not waited for.
+      void Promise.resolve(this.#source.return?.()).catch(() => undefined);
+    }
+    if (aborts) for (const task of this.#inFlight) task.abort();
+    this.#settle();
+  }
+
+  async #take(): Promise<void> {
+    if (this.#taking) return;
+    this.#taking = true;
     try {
-      for (let next = await this.#nextOf(source); next && !next.done; next = await this.#nextOf(source)) this.#start(next.value);
-    } catch (error) {
-      this.#failure ??= { error };
-    } finally {
-      this.#allTaken = true;
-      this.#changed();
-      await source.return?.();
-    }
-  }
-
-  /** The next result; undefined when all is done. Throws what went wrong with a task's form or with the iterable. */
-  async next(): Promise<TaskResult | undefined> {
-    for (;;) {
-      if (this.#failure) throw this.#failure.error;
-      const result = this.#results.shift();
-      if (result) {
-        this.#changed();
-        return result;
+      while (!this.#closed && this.#inFlight.size < this.#slots && this.#results.length < this.#slots) {
+        const taken = this.#source.next();
+        const next = 'then' in taken ? await taken : taken;
+        if (this.#closed) break;
+        if (next.done) this.#finishSource();
+        else this.#start(next.value);
       }
-      if (this.#allTaken && this.#inFlight.size === 0) return undefined;
-      await this.#change.promise;
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#taking = false;
+      this.#settle();
     }
   }
 
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#inFlight);
-  }
-
-  /** Waits for a slot, then for a task; undefined when the run is aborted or has failed meanwhile. */
-  async #nextOf(source: Iterator<Task> | AsyncIterator<Task>): Promise<IteratorResult<Task> | undefined> {
-    while (!this.#isOver() && (this.#inFlight.size >= this.#slots || this.#results.length >= this.#slots)) await this.#change.promise;
-    if (this.#isOver()) return undefined;
-    const taken = source.next();
-    if (!('then' in taken)) return taken;
-    const next = Promise.resolve(taken);
-    next.catch(() => undefined);
-    const over = Promise.withResolvers<undefined>();
-    this.#onOver = () => over.resolve(undefined);
-    return Promise.race([next, over.promise]).finally(() => (this.#onOver = undefined));
-  }
-
-  #isOver(): boolean {
-    return this.#signal.aborted || this.#failure !== undefined;
+  #finishSource(): void {
+    this.#closed = true;
+    this.#stopListening();
   }
 
   #start(task: Task): void {
-    const turn = this.#run(task, this.#signal).then(
-      (result) => void this.#results.push(result),
-      (error: unknown) => {
-        this.#failure ??= { error };
-      },
-    );
-    this.#inFlight.add(turn);
-    void turn.finally(() => {
-      this.#inFlight.delete(turn);
-      this.#changed();
-    });
+    const begun = this.#begin(task);
+    this.#inFlight.add(begun);
+    begun.result
+      .then(
+        (result) => void this.#results.push(result),
+        (error: unknown) => this.#fail(error),
+      )
+      .finally(() => this.#onOver(begun));
   }
 
-  #changed(): void {
-    if (this.#isOver()) this.#onOver?.();
-    this.#change.resolve();
-    this.#change = Promise.withResolvers();
+  #onOver(begun: BegunTask): void {
+    this.#inFlight.delete(begun);
+    this.#idle.resolve();
+    this.#idle = Promise.withResolvers();
+    this.#settle();
+    void this.#take();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#close(true);
+  }
+
+  /** Gives out what is there, and the end when nothing will come any more. */
+  #settle(): void {
+    while (this.#waiting.length > 0) {
+      if (this.#failure && this.#inFlight.size === 0) {
+        const { error } = this.#failure;
+        this.#failure = undefined;
+        this.#results.length = 0;
+        this.#waiting.shift()!.reject(error);
+      } else if (!this.#failure && this.#results.length > 0) {
+        this.#waiting.shift()!.resolve({ done: false, value: this.#results.shift()! });
+      } else if (this.#closed && this.#inFlight.size === 0 && !this.#failure) {
+        this.#waiting.shift()!.resolve(done);
+      } else {
+        return;
+      }
+    }
   }
 }

@@ -1,8 +1,10 @@
 import type { OpencodeServer, ServerConfig } from '@opencode-manager/core';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import { defaultRestartLimits, type sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
 import type { PoolPorts } from '../ports/index.ts';
-import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../recovery/index.ts';
+import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../supervision/index.ts';
+import { assertKnownOptions } from './known-options.ts';
 import type { PermissionPolicy } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
@@ -31,8 +33,9 @@ export interface PoolSettings {
   readonly inspection: Inspection;
 }
 
-/** @throws `CONFIG_INVALID` for a number that cannot be a limit */
+/** @throws `CONFIG_KEY_UNKNOWN` for an option that there is not, `CONFIG_INVALID` for a value that an option cannot have */
 export function settingsOf(options: SessionPoolOptions, now: () => number): PoolSettings {
+  assertKnownOptions(options);
   assertLimits(options);
   assertWholeNumbers('health', options.health ?? {});
   assertWholeNumbers('serverMemory', options.serverMemory ?? {});
@@ -42,7 +45,7 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
   return {
     maxSessions: options.maxSessions ?? 6,
     reuse: options.sessions === 'reuse',
-    permissions: options.permissions ?? 'deny',
+    permissions: parsePermissionPolicy(options.permissions ?? 'deny', 'permissions'),
     model: options.model,
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,

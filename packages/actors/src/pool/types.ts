@@ -1,8 +1,8 @@
 import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
 import type { MachineStep, RotationReason } from '../machines/index.ts';
-import type { HealthCheck } from '../recovery/index.ts';
-import type { Outcome, PermissionPolicy, Task, TaskResult } from '../task/types.ts';
+import type { HealthCheck } from '../supervision/index.ts';
+import type { Outcome, PermissionPolicy, Task, TaskFile, TaskOptions, TaskResult } from '../task/types.ts';
 
 /** Limits that end a turn that does not end itself. */
 export interface TurnLimits {
@@ -53,8 +53,8 @@ export interface SessionPoolOptions extends TurnLimits {
    */
   readonly recovery?: boolean;
   /**
-   * What becomes of a turn that broke off with its server. `retry`: the task runs again, after a revert in the same session
-   * where the server keeps snapshots, else in a fresh session. `fail`: it ends as `interrupted`. Default `retry`.
+   * What becomes of a turn that broke off with its server. `retry`: the task runs again, in a fresh session; what the turn had done
+   * to files stays. `fail`: it ends as `interrupted`. Default `retry`.
    */
   readonly onInterrupted?: 'retry' | 'fail';
   /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
@@ -92,6 +92,18 @@ export interface SessionSnapshot {
   readonly sinceMs: number;
 }
 
+/** What a provider allows. */
+export interface ProviderSnapshot {
+  /** Null for tasks whose provider is not known. */
+  readonly id: string | null;
+  /** Turns at once. */
+  readonly limit: number;
+  /** No new turn begins before this time, in milliseconds since the epoch; null when nothing is held back. */
+  readonly heldUntilMs: number | null;
+  /** How often turns were held back. */
+  readonly holds: number;
+}
+
 export interface PoolSnapshot {
   readonly state: 'starting' | 'running' | 'recovering' | 'draining' | 'stopped' | 'failed';
   readonly maxSessions: number;
@@ -112,8 +124,15 @@ export interface PoolSnapshot {
     readonly rssBytes: number | null;
   };
   readonly gaps: number;
-  /** What the provider allows now: turns at once, and the time before which no new one begins (milliseconds since the epoch). */
-  readonly provider: { readonly limit: number; readonly heldUntilMs: number | null; readonly holds: number };
+  /** The provider that allows least now. */
+  readonly provider: Omit<ProviderSnapshot, 'id'>;
+  /** What each provider allows that the pool has worked with. */
+  readonly providers: readonly ProviderSnapshot[];
+  /**
+   * Whether new turns wait because what all of them stand on fails (a full disk, too few descriptors): until when (milliseconds since
+   * the epoch), and how often that was so.
+   */
+  readonly infrastructure: { readonly heldUntilMs: number | null; readonly holds: number };
   /** Why the pool has failed. */
   readonly error: SerializedError | null;
   readonly sessions: readonly SessionSnapshot[];
@@ -183,12 +202,13 @@ export interface SessionPool extends AsyncDisposable {
   /** What all its servers tell, whichever is present. */
   readonly events: PoolEventStream;
   /** Runs one task; never rejects for what happens to the task (see `outcome`). @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
-  run(task: Task, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
+  run(task: Task, options?: TaskOptions): Promise<TaskResult>;
   /**
    * Runs many tasks and yields results in the order in which they finish. Takes tasks from the iterable only as slots
-   * come free (back-pressure). Leaving the loop early aborts what is in flight.
+   * come free (back-pressure). Leaving the loop early, an abort and a stop of the pool abort what is in flight, and end the iteration
+   * also while the iterable waits. @throws `TASK_INVALID` for what is no iterable, and for a task that cannot be run
    */
-  runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<TaskResult>;
+  runAll(tasks: Iterable<Task> | AsyncIterable<Task>, options?: TaskOptions): AsyncIterableIterator<TaskResult>;
   /** A session under an actor of this pool, held until it is released or deleted. */
   createSession(title?: string, options?: { readonly directory?: string }): Promise<PooledSession>;
   /** An idle session of this pool (of a directory, or the one with an id), lent until released; undefined when none is idle. */
@@ -212,17 +232,34 @@ export interface SessionPool extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A session under an actor: turns pass through the actor's queue, its policy and its limits. */
+/** Choices of one turn of a leased session. */
+export interface LeasedTurnOptions extends TaskOptions {
+  /** Deadline in milliseconds from now, the wait in the session's queue included. */
+  readonly timeoutMs?: number;
+  /** `provider/model` */
+  readonly model?: string;
+  readonly agent?: string;
+}
+
+/** Choices of one prompt of a leased session. */
+export interface LeasedPromptOptions extends LeasedTurnOptions {
+  /** Added to the system prompt of this turn. */
+  readonly system?: string;
+  readonly files?: readonly TaskFile[];
+}
+
+/**
+ * A session under an actor, leased to one caller: turns pass through the pool's queue, one at a time, and through its policy and
+ * limits. @public
+ */
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
-  run(task: Omit<Task, 'directory'>, options?: { readonly signal?: AbortSignal }): Promise<TaskResult>;
-  prompt(text: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
-  executeCommand(
-    name: string,
-    args?: string,
-    options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
-  ): Promise<TaskResult>;
-  executeShell(command: string, options?: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): Promise<TaskResult>;
+  run(task: Omit<Task, 'directory'>, options?: TaskOptions): Promise<TaskResult>;
+  prompt(text: string, options?: LeasedPromptOptions): Promise<TaskResult>;
+  executeCommand(name: string, args?: string, options?: LeasedTurnOptions): Promise<TaskResult>;
+  executeShell(command: string, options?: LeasedTurnOptions): Promise<TaskResult>;
+  /** A new leased session with this one's history, up to a message when one is named. */
+  fork(messageId?: string): Promise<PooledSession>;
   snapshot(): SessionSnapshot;
-  /** Gives a lent session back to the pool. */
+  /** Gives the session back to the pool, after what was asked of it before. */
   release(): void;
 }

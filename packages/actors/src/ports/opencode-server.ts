@@ -1,4 +1,6 @@
 import { realpathSync, statSync, type Stats } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import {
   explainFullDisk,
   launchServer,
@@ -10,6 +12,7 @@ import {
 } from '@opencode-manager/core';
 import { askOfPermission, askOfQuestion } from '@opencode-manager/core/policy';
 import { historyFacts, statusFacts } from '@opencode-manager/core/protocol';
+import { systemClock } from './clock.ts';
 import type { AskAnswer, LaunchPort, ServerPort, SessionPort } from './server.ts';
 
 /** A running opencode server, as hosts see it. */
@@ -28,15 +31,22 @@ export function serverPort(server: OpencodeServer): ServerPort {
     createSession: async (options) => sessionPort(server, await server.createOperations(options)),
     session: (id, directory) => sessionPort(server, server.operations(id, directory)),
     async read(directory, options) {
-      const { startedAtMs: sinceMs, status, permissions, questions } = await server.snapshot(directory, options);
+      // Finer than the times of the read, all of whose parts begin after this call.
+      const calledAtMs = systemClock.now();
+      const { sentAtMs, status, permissions, questions, permissionsUnreadable } = await server.snapshot(directory, options);
       const asks = [
         ...permissions.map((request) => askOfPermission(request, directory)),
         ...questions.map((request) => askOfQuestion(request, directory)),
       ];
-      return { status: { value: statusFacts(status), sinceMs }, asks: { value: asks, sinceMs } };
+      const asksSinceMs = Math.min(sentAtMs.permissions, sentAtMs.questions);
+      return {
+        status: { value: statusFacts(status), sinceMs: Math.max(calledAtMs, sentAtMs.status) },
+        asks: permissionsUnreadable === undefined ? { value: asks, sinceMs: Math.max(calledAtMs, asksSinceMs) } : null,
+      };
     },
     realDirectory,
     checkDirectory: (directory) => server.checkDirectory(directory),
+    fileUrl: (directory, path) => pathToFileURL(resolve(directory, path)).href,
     catalogue: (directory, options) => server.catalogue(directory, options),
     disposeDirectory: (directory) => server.disposeDirectory(directory),
     async answer({ kind, id, directory }, answer, options) {

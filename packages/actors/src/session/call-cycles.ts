@@ -28,7 +28,8 @@ export class CallCycles {
 
   /** The cycle that was repeated most often: the newest calls are so many whole repetitions of it. */
   get longest(): { readonly repetitions: number; readonly period: number } {
-    let best = { repetitions: this.#counted.size > 0 ? 1 : 0, period: 1 };
+    let best = { repetitions: 0, period: 1 };
+    if (this.#counted.size === 0) return best;
     for (const [index, run] of this.#equal.entries()) {
       const period = index + 1;
       const repetitions = Math.floor(run / period) + 1;

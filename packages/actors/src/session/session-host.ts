@@ -58,9 +58,6 @@ export class SessionHost implements EventSink {
   #turn: TurnInFlight | undefined;
   /** The state that listeners were told last, and since when. */
   #told = { path: 'idle', sinceMs: 0 };
-  /** Leased to a caller: the pool does not use it meanwhile. */
-  lent = false;
-  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: SessionHostOptions) {
     const { server, operations, machine, limits, streamLive, clock, inspection } = options;
@@ -94,10 +91,6 @@ export class SessionHost implements EventSink {
 
   get state(): SessionActorState {
     return this.path.split('.')[0] as SessionActorState;
-  }
-
-  get isFree(): boolean {
-    return this.state === 'idle' && !this.lent;
   }
 
   /** Id of the task whose turn is in flight. */
@@ -139,18 +132,6 @@ export class SessionHost implements EventSink {
   /** Asks for the end of the turn in flight: within the time given it is over, or the session quarantined. */
   abort(reason?: string, withinMs?: number): void {
     this.send({ type: 'turn.abort', ...(reason !== undefined && { reason }), ...(withinMs !== undefined && { withinMs }) });
-  }
-
-  /** Resolves when no turn is in flight (any more). */
-  async untilRest(): Promise<void> {
-    await this.#turn?.settled.promise.catch(() => undefined);
-  }
-
-  /** Runs jobs of this session one after the other. */
-  enqueue<Result>(job: () => Promise<Result>): Promise<Result> {
-    const run = this.#queue.then(job, job);
-    this.#queue = run.catch(() => undefined);
-    return run;
   }
 
   /** Takes a fact of the session itself, or of a sub-agent of it. */

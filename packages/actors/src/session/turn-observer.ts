@@ -1,5 +1,5 @@
 import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
-import { answersTurn } from '@opencode-manager/core/protocol';
+import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
 import type { FinalFacts, LoopFacts, TurnReading } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 import { CallCycles } from './call-cycles.ts';
@@ -67,7 +67,8 @@ export class TurnObserver {
     if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
-    message.info = info;
+    // A read may have told more than an event that comes late.
+    if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
     if (!isRoot) return {};
     if (!info.completed) return known ? {} : { started: { id: info.id, parentId: info.parentId } };
@@ -164,7 +165,8 @@ export class TurnObserver {
     if (message.ended) return;
     message.ended = true;
     const { info, tools } = message;
-    const hasEnd = info.error !== undefined || !(info.finish === undefined || info.finish === 'unknown' || info.finish === 'tool-calls');
+    // It goes on after an unknown reason, too.
+    const hasEnd = info.error !== undefined || (isFinalReason(info.finish) && info.finish !== 'unknown');
     this.#emptySteps = hasEnd || tools.size > 0 ? 0 : this.#emptySteps + 1;
   }
 

@@ -1,4 +1,4 @@
-import type { AskFacts, DirectoryFacts } from '@opencode-manager/core/protocol';
+import type { AskFacts, DirectoryFacts, Reading } from '@opencode-manager/core/protocol';
 import type { OpenAsk, ReadRequest, TurnReading } from '../machines/index.ts';
 import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
 import type { TurnObserver } from './turn-observer.ts';
@@ -29,14 +29,22 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
   const messages = request.history ? await session.history({ signal }) : null;
   if (messages && request.descendants) await readChildren(target);
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
-  const { status, asks } = await server.read(session.directory, { signal });
+  const askedMs = clock.now();
+  const read = await server.read(session.directory, { signal });
+  const status = notBefore(askedMs, read.status);
+  const asks = read.asks && notBefore(askedMs, read.asks);
   return {
     messageId,
     history,
     status: { sinceMs: status.sinceMs, value: status.value[session.id] ?? 'idle' },
     children: childrenOf(target, status),
-    asks: { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
+    asks: asks && { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
   };
+}
+
+/** It was asked for after our call; the server's side counts whole milliseconds, in which a history may have been answered too. */
+function notBefore<Value>(askedMs: number, { value, sinceMs }: Reading<Value>): Reading<Value> {
+  return { value, sinceMs: Math.max(sinceMs, askedMs) };
 }
 
 /** Sub-agents that no event told of. */
@@ -58,10 +66,10 @@ function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts
   return { sinceMs, busy: ids.filter((id) => value[id] !== undefined), quiet: ids.filter((id) => value[id] === undefined) };
 }
 
-function listedAsks({ session, children, onAsk }: ReadTarget, { sinceMs, value }: DirectoryFacts['asks']): readonly OpenAsk[] {
+function listedAsks({ session, children, onAsk }: ReadTarget, { sinceMs, value }: NonNullable<DirectoryFacts['asks']>): readonly OpenAsk[] {
   const ours = value.filter(({ sessionId }) => sessionId === session.id || children.has(sessionId));
   for (const ask of ours) onAsk(ask);
-  return ours.map((ask) => ({ ...openAskOf(ask), atMs: sinceMs }));
+  return ours.map((ask) => Object.assign(openAskOf(ask), { atMs: sinceMs }));
 }
 
 /** What the machine remembers of an ask. */

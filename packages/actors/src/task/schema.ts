@@ -14,11 +14,16 @@ const text = z
 
 export { permissionPolicySchema };
 
+const fileSchema = z
+  .strictObject({ path: z.string().min(1).optional(), url: z.url().optional(), mime: z.string().min(1).optional() })
+  .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
+
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
   .strictObject({
     id: z.string().min(1).max(256).optional(),
     prompt: text.optional(),
+    files: z.array(fileSchema).optional(),
     command: text.optional(),
     shell: text.optional(),
     directory: z.string().min(1).optional(),
@@ -33,12 +38,14 @@ const taskSchema = z
     priority: z.number().optional(),
     group: z.string().optional(),
     permissions: permissionPolicyInCode.optional(),
+    emptyAnswer: z.enum(['allow', 'refuse']).optional(),
     metadata: z.record(z.string(), z.unknown()).optional(),
   })
   .refine(
     ({ prompt, command, shell }) => [prompt, command, shell].filter((field) => field !== undefined).length === 1,
     'needs exactly one of prompt, command and shell',
-  );
+  )
+  .refine(({ prompt, files }) => files === undefined || prompt !== undefined, 'files go with a prompt alone');
 
 /** Checks a task. @throws `TASK_INVALID` naming the field and the reason; nothing was sent */
 export function parseTask(task: Task): Task {

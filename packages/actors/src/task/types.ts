@@ -7,6 +7,8 @@ export interface Task {
   /** Unique within the pool; generated when absent. */
   readonly id?: string;
   readonly prompt?: string;
+  /** Files and images that go with the prompt. */
+  readonly files?: readonly TaskFile[];
   /** A command of the configuration, with its arguments: `"review src/"` or `"/review src/"`. */
   readonly command?: string;
   /** A shell line, run in the session's directory without a model. */
@@ -19,15 +21,38 @@ export interface Task {
   /** Added to the system prompt of the task's turn. */
   readonly system?: string;
   readonly title?: string;
-  /** Deadline in milliseconds from the start of the turn; the pool's `taskTimeoutMs` when absent. */
+  /**
+   * Deadline in milliseconds; the pool's `taskTimeoutMs` when absent. It counts from the start of the turn; for a task of a leased
+   * session from its submission, the wait in the session's queue included.
+   */
   readonly timeoutMs?: number;
   /** Higher runs earlier; 0 when absent. First in, first out among equals. */
   readonly priority?: number;
   /** Tasks of one group share the slots fairly with those of other groups of the same priority. */
   readonly group?: string;
+  /** How permission requests are answered; the pool's `permissions` when absent. A callback may stand beside the task instead, in the options of `run()`. */
   readonly permissions?: PermissionPolicy;
+  /** Whether an answer without text and without a tool result fails the task (`ANSWER_EMPTY`). Default `refuse`. */
+  readonly emptyAnswer?: 'allow' | 'refuse';
   /** Carried into the result untouched. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** A file for a prompt: exactly one of `path` and `url`. */
+export interface TaskFile {
+  /** Relative to the directory of the task, or absolute. */
+  readonly path?: string;
+  /** `file:`, `data:` or whatever the model's provider takes. */
+  readonly url?: string;
+  /** Media type; guessed from the name when absent, `text/plain` when that says nothing. */
+  readonly mime?: string;
+}
+
+/** What stands beside a task: handles and callbacks, which are no JSON. */
+export interface TaskOptions {
+  readonly signal?: AbortSignal;
+  /** In place of the task's own `permissions`. */
+  readonly permissions?: PermissionPolicy;
 }
 
 /** The closed set of outcomes; decided once a task. */
@@ -76,8 +101,6 @@ export interface TaskAttempt {
   readonly message_id: string;
   /** `interrupted`: the server had the prompt, and the answer broke off. `never_started`: the server never had it. */
   readonly outcome: 'interrupted' | 'never_started';
-  /** The files were taken back to before the try. */
-  readonly reverted: boolean;
 }
 
 /** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */

@@ -3,6 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
+/** Entries of core that a browser can load. */
+const browserSafe = new Set(['@opencode-manager/core/policy', '@opencode-manager/core/protocol']);
 const runtimeImport = /^(?:import|export)\s+(?!type\b)(?:[^'"]*?from\s+)?['"]([^'"]+)['"]/gm;
 
 /** Every module that a file pulls in at run time; packages are named, files followed. */
@@ -12,7 +14,7 @@ function importsOf(file: string, seen = new Set<string>()): Set<string> {
   const source = readFileSync(file, 'utf8');
   for (const [, specifier = ''] of source.matchAll(runtimeImport)) {
     if (specifier.startsWith('.')) importsOf(resolve(dirname(file), specifier), seen);
-    else if (specifier === '@opencode-manager/core/protocol') importsOf(fileURLToPath(import.meta.resolve(specifier)), seen);
+    else if (browserSafe.has(specifier)) importsOf(fileURLToPath(import.meta.resolve(specifier)), seen);
     else seen.add(specifier);
   }
   return seen;

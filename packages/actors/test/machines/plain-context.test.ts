@@ -47,7 +47,7 @@ test('the context of a pool stays small, however many tasks wait', () => {
     ],
     assigned: [...Array.from({ length: 12 }, (_, index) => `task-${index + 1}`), 'and 188 more'],
   });
-  expect(contextChanges(before, after).map(({ path }) => path)).toEqual(['queued', 'active', 'waiting', 'assigned']);
+  expect(contextChanges(before, after).map(({ path }) => path)).toEqual(['providers', 'queued', 'active', 'waiting', 'assigned']);
 });
 
 test('steps name the effects that were carried out', () => {
@@ -88,9 +88,8 @@ test('steps are read as plain JSON, from which every context can be built; nothi
     type: 'stream.gap',
     transitions: ['session.active.submitting|stream.gap|0'],
     changes: [
-      { path: 'streamLive', before: true, after: false },
-      { path: 'turn.stale', before: false, after: true },
-      { path: 'turn.readPending', before: false, after: true },
+      { path: 'liveSinceMs', before: 0, after: null },
+      { path: 'turn.followedSinceMs', before: 0, after: null },
       { path: 'turn.gaps', before: 0, after: 1 },
     ],
   });

@@ -1,4 +1,4 @@
-import { createActor } from 'xstate';
+import { createActor, SimulatedClock } from 'xstate';
 import { describe, expect, test } from 'vitest';
 import {
   serverMachine,
@@ -14,21 +14,34 @@ import { generatedPaths, replay } from '../support/edges.ts';
 const error = { name: 'OpencodeManagerError', code: 'SERVER_EXITED', message: 'gone' } as const;
 const memory = { maxBytes: 1000, minAgeMs: 100 };
 
+/** A server actor on a simulated clock that notes the effects it asks for. */
 function startServer(input: ServerInput = { memory }) {
-  let starts = 0;
-  const machine = serverMachine.provide({ actions: { startNext: () => void (starts += 1) } });
-  const actor = createActor(machine, { input }).start();
+  const clock = new SimulatedClock();
+  const effects: string[] = [];
+  const note = (name: string) => (_: unknown, params: object) => void effects.push(`${name} ${Object.values(params)[0]}`);
+  const machine = serverMachine.provide({
+    actions: {
+      startNext: (_, { generation }) => void effects.push(`start ${generation}`),
+      relaunch: note('relaunch'),
+      reopenStream: note('reopen'),
+      retire: note('retire'),
+      loseRetiring: note('lost retiring'),
+      tellAway: note('away'),
+      tellGivenUp: note('given up'),
+      tellRestarted: note('restarted'),
+      tellRotated: note('rotated'),
+      tellRotationFailed: () => void effects.push('rotation failed'),
+    },
+  });
+  const actor = createActor(machine, { input, clock }).start();
   const send = (...events: ServerMachineEvent[]) => {
     for (const event of events) actor.send(event);
     return actor.getSnapshot();
   };
-  return {
-    send,
-    get starts() {
-      return starts;
-    },
-  };
+  return { send, clock, effects, snapshot: () => actor.getSnapshot() };
 }
+
+const lost = (atMs = 0, more: object = {}): ServerMachineEvent => ({ type: 'server.lost', error, atMs, jitter: 0, ...more });
 
 describe('memory', () => {
   test('a server above its limit is replaced, and retires', () => {
@@ -37,7 +50,7 @@ describe('memory', () => {
     expect(server.send({ type: 'server.memory', rssBytes: 1000, atMs: 200 }).value).toBe('ready');
     const rotating = server.send({ type: 'server.memory', rssBytes: 1001, atMs: 200 });
     expect(rotating).toMatchObject({ value: 'rotating', context: { rotationReason: 'memory', rssBytes: 1001, generation: 1 } });
-    expect(server.starts).toBe(1);
+    expect(server.effects).toEqual(['start 2']);
     expect(server.send({ type: 'server.ready', atMs: 300 })).toMatchObject({
       value: 'ready',
       context: { generation: 2, sinceMs: 300, rotations: 1, retiring: [1], rssBytes: null, rotationReason: null },
@@ -69,41 +82,168 @@ test('a replacement that is wished for while another generation retires waits fo
     value: 'rotating',
     context: { rotationReason: 'quarantine' },
   });
-  expect(server.starts).toBe(2);
+  expect(server.effects).toEqual(['start 2', 'rotated 2', 'start 3']);
 });
 
-test('a server that is lost while the next one comes up is restarted, not retired', () => {
-  const server = startServer();
-  server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'quarantine' });
-  expect(server.send({ type: 'server.lost', error })).toMatchObject({ value: 'restarting', context: { error, rotationReason: null } });
-  expect(server.send({ type: 'server.ready', atMs: 1 })).toMatchObject({
-    value: 'ready',
-    context: { generation: 2, restarts: 1, rotations: 0, retiring: [], error: null },
+describe('a loss', () => {
+  test('brings another server after a wait that grows, within the budget', () => {
+    const server = startServer({ restartLimits: { maxRestarts: 2, windowMs: 1000, backoffMs: [100, 500] } });
+    server.send({ type: 'server.ready', atMs: 0 });
+    expect(server.send(lost()).value).toBe('restarting');
+    server.clock.increment(99);
+    expect(server.effects).toEqual(['away 1']);
+    server.clock.increment(1);
+    expect(server.effects).toEqual(['away 1', 'relaunch 2']);
+    server.send(lost(200));
+    server.clock.increment(500);
+    expect(server.effects.slice(2)).toEqual(['relaunch 2']);
+    expect(server.send({ type: 'server.ready', generation: 2, atMs: 900 })).toMatchObject({
+      value: 'ready',
+      context: { generation: 2, restarts: 2, rotations: 0, retiring: [], error: null },
+    });
+    expect(server.effects.at(-1)).toBe('restarted 2');
+    const failed = server.send(lost(900));
+    expect(failed).toMatchObject({ value: 'failed', context: { restarts: 2, error: { code: 'RESTART_BUDGET_SPENT', cause: error } } });
+    expect(server.effects.at(-1)).toBe('given up 2');
+  });
+
+  test.each([
+    ['somebody stopped it', {}, { isExpected: true }],
+    ['none may be started', { mayStart: false }, {}],
+  ] as const)('is for good when %s', (_what, input, more) => {
+    const server = startServer(input);
+    expect(server.send({ type: 'server.ready', atMs: 0 }, lost(0, more))).toMatchObject({ value: 'failed', context: { error } });
+  });
+
+  test('while the next server comes up beside it: that one takes its place', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'quarantine' });
+    expect(server.send(lost())).toMatchObject({ value: 'succeeding', context: { error, rotationReason: null, restarts: 1 } });
+    server.clock.increment(10_000);
+    expect(server.effects).toEqual(['start 2', 'away 1']);
+    expect(server.send({ type: 'server.ready', atMs: 1 })).toMatchObject({ value: 'ready', context: { generation: 2, retiring: [] } });
+  });
+
+  test('while the next server comes up and fails: another one is started', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'asked' }, lost());
+    expect(server.send({ type: 'rotation.failed', error, atMs: 1 }).value).toBe('restarting');
+    server.clock.increment(1000);
+    expect(server.effects.at(-1)).toBe('relaunch 2');
+  });
+
+  test('is given up when the pool stops meanwhile', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, lost());
+    expect(server.send({ type: 'restarts.forbidden' }).value).toBe('failed');
+    server.clock.increment(10_000);
+    expect(server.effects).toEqual(['away 1', 'given up 1']);
+  });
+
+  test('of one that retires leaves the present one alone; a late notice of one that is gone changes nothing', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'asked' }, { type: 'server.ready', atMs: 1 });
+    expect(server.send(lost(1, { generation: 1 })).value).toBe('ready');
+    expect(server.effects).toEqual(['start 2', 'rotated 2', 'lost retiring 1']);
+    server.send({ type: 'generation.unused', generation: 1 });
+    server.clock.increment(1000);
+    server.send({ type: 'generation.retired', generation: 1 });
+    expect(server.send(lost(2, { generation: 1 }))).toMatchObject({ value: 'ready', context: { retiring: [] } });
+    expect(server.effects).toHaveLength(3);
   });
 });
 
+test('one that retires ends a moment after its last turn', () => {
+  const server = startServer();
+  server.send({ type: 'server.ready', atMs: 0 }, { type: 'rotation.wanted', reason: 'asked' }, { type: 'server.ready', atMs: 1 });
+  server.send({ type: 'generation.unused', generation: 1 }, { type: 'generation.unused', generation: 2 });
+  server.clock.increment(499);
+  expect(server.effects).not.toContain('retire 1');
+  server.clock.increment(1);
+  expect(server.effects.at(-1)).toBe('retire 1');
+});
+
+test('a turn that nothing ends replaces its server, unless that one retires already', () => {
+  const server = startServer();
+  server.send({ type: 'server.ready', atMs: 0 });
+  expect(server.send({ type: 'turn.quarantined', generation: 1 }).value).toBe('rotating');
+  server.send({ type: 'server.ready', atMs: 1 });
+  expect(server.send({ type: 'turn.quarantined', generation: 1 })).toMatchObject({ value: 'ready', context: { rotationReason: null } });
+});
+
+describe('silence', () => {
+  const unanswered = (startedAtMs: number, lastRecordAtMs: number | null = null): ServerMachineEvent => ({
+    type: 'probe.unanswered',
+    generation: 1,
+    startedAtMs,
+    lastRecordAtMs,
+    output: 'tail',
+    atMs: startedAtMs + 50,
+  });
+
+  test('of so many probes in a row makes a server lost', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, unanswered(100), unanswered(200));
+    expect(server.snapshot().value).toBe('ready');
+    expect(server.send(unanswered(300))).toMatchObject({
+      value: 'restarting',
+      context: { error: { code: 'SERVER_UNRESPONSIVE', output: 'tail', details: { silentMs: 250 } } },
+    });
+  });
+
+  test('counts anew after an answer, and after a byte on the event stream', () => {
+    const server = startServer();
+    server.send({ type: 'server.ready', atMs: 0 }, unanswered(100), unanswered(200), { type: 'probe.answered', generation: 1 });
+    server.send(unanswered(300), unanswered(400), unanswered(500, 450), unanswered(600, 450));
+    expect(server.snapshot().value).toBe('ready');
+    expect(server.send(unanswered(700, 450)).value).toBe('restarting');
+  });
+});
+
+test('a failed event stream is opened anew within the restart limits; then its server is lost', () => {
+  const server = startServer();
+  const failed = (atMs: number): ServerMachineEvent => ({ type: 'stream.failed', generation: 1, error, atMs });
+  server.send({ type: 'server.ready', atMs: 0 }, failed(1), failed(2), failed(3));
+  expect(server.effects).toEqual(['reopen 1', 'reopen 1', 'reopen 1']);
+  expect(server.send(failed(4)).value).toBe('restarting');
+});
+
 test('a generated path takes every transition', () => {
+  const probe = { type: 'probe.unanswered', startedAtMs: 0, lastRecordAtMs: null, output: '', atMs: 0 } as const;
   const alphabet: ServerMachineEvent[] = [
     { type: 'server.ready', atMs: 0 },
-    { type: 'server.lost', error },
-    { type: 'server.given_up', error },
+    lost(),
+    lost(0, { generation: 1 }),
     { type: 'server.memory', rssBytes: 1, atMs: 500 },
     { type: 'server.memory', rssBytes: 2000, atMs: 500 },
+    { type: 'probe.answered', generation: 1 },
+    { ...probe, generation: 1 },
+    { type: 'stream.failed', error, atMs: 0, generation: 1 },
+    { type: 'turn.quarantined' },
     { type: 'rotation.wanted', reason: 'asked' },
     { type: 'rotation.failed', error, atMs: 0 },
+    { type: 'generation.unused', generation: 1 },
+    { type: 'generation.due', generation: 1 },
     { type: 'generation.retired', generation: 1 },
+    { type: 'restarts.forbidden' },
     { type: 'server.stop' },
+    { type: 'xstate.after.restartDelay.server.restarting' } as unknown as ServerMachineEvent,
   ];
   const coverage = new TransitionCoverage(serverMachine);
-  const input = { memory };
-  const kindOf = ({ value, context }: { readonly value: unknown; readonly context: ServerContext }) =>
-    `${String(value)} ${context.rotationReason} ${context.retiring.length}`;
+  const input = { memory, restartLimits: { maxRestarts: 2 }, maxStrikes: 2 };
+  const kindOf = ({ value, context }: { readonly value: unknown; readonly context: ServerContext }) => {
+    const { rotationReason, retiring, restarts, mayStart, watched } = context;
+    const first = watched[0];
+    const noted = first && [first.generation, first.strikes, first.streamRestarts.length, first.ending];
+    return JSON.stringify([value, rotationReason === null, retiring, Math.min(restarts, 2), mayStart, noted]);
+  };
   const paths = generatedPaths(serverMachine, {
     input,
     events: () => alphabet,
     kindOf,
     everyEdge: true,
-    stopWhen: (state: { readonly context: ServerContext }) => state.context.generation > 3,
+    stopWhen: (state: { readonly value: unknown; readonly context: ServerContext }) =>
+      state.value === 'stopped' || state.context.generation > 2 || state.context.restarts > 2,
   });
   for (const path of paths) replay(serverMachine, input, path, coverage.inspect);
   console.info(`server machine: ${coverage.taken} of ${coverage.total} transitions taken by ${paths.length} generated paths`);

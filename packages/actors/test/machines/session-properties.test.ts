@@ -10,9 +10,9 @@ const runs = 1000;
 /** What the server does in one good turn, in its own order. */
 function goodTurn(random: Random): Step[] {
   const steps: Step[] = [
-    (s) => s.send({ type: 'turn.accepted' }),
+    (s) => s.send({ type: 'turn.accepted', source: 'events' }),
     (s) => s.send({ type: 'session.busy' }),
-    (s) => s.send({ type: 'message.started', id: 'msg_11' }),
+    (s) => s.start('msg_11'),
   ];
   if (random.chance(0.4)) {
     const ask = { id: 'per_1', kind: 'permission', sessionId: 'ses_root' } as const;
@@ -23,7 +23,7 @@ function goodTurn(random: Random): Step[] {
   }
   if (random.chance(0.4))
     steps.push(
-      (s) => s.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 5000 } }),
+      (s) => s.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 6000 } }),
       (s) => s.send({ type: 'session.busy' }),
     );
   if (random.chance(0.5)) {
@@ -35,7 +35,7 @@ function goodTurn(random: Random): Step[] {
       );
     steps.push(
       (s) => s.send({ type: 'session.busy' }),
-      (s) => s.send({ type: 'message.started', id: 'msg_12' }),
+      (s) => s.start('msg_12'),
     );
   }
   steps.push(
@@ -58,12 +58,13 @@ function disturb(steps: readonly Step[], random: Random): Step[] {
 
 /** Answers every read with the truth: after the last step the server is idle and holds the final answer. */
 function answerReads(session: SessionUnderTest, answered: number, over: boolean): number {
-  const reads = session.effects.filter((effect) => effect === 'read').length;
+  const reads = session.requests.length;
   for (let index = answered; index < reads && session.turn; index += 1) {
-    session.snapshotRead(
-      over
-        ? { final: { id: 'msg_12', finish: 'stop', empty: false } }
-        : { status: 'busy', asks: session.turn.openAsks, busyChildren: session.turn.busyChildren },
+    const { openAsks, newestMessageId, final, children } = session.turn;
+    const newest = newestMessageId === null ? {} : { newest: { id: newestMessageId, ...final } };
+    const busy = Object.keys(children).filter((id) => children[id]!.busy);
+    session.read(
+      over ? { newest: { id: 'msg_12', finish: 'stop' }, quiet: ['ses_child'] } : { ...newest, status: 'busy', asks: openAsks, busy },
     );
   }
   return reads;
@@ -71,16 +72,16 @@ function answerReads(session: SessionUnderTest, answered: number, over: boolean)
 
 function play(seed: number, steps: readonly Step[], random: Random): SessionUnderTest {
   const session = startSession();
-  session.submit(1, 'prompt', 600_000);
+  session.submit(1, 'prompt', { timeoutMs: 600_000 });
   let answered = 0;
   for (const step of steps) {
-    session.clock.increment(random.below(random.chance(0.1) ? 400 : 20));
+    session.pass(random.below(random.chance(0.1) ? 400 : 20));
     step(session);
     answered = answerReads(session, answered, false);
   }
   // Long after the last event every turn has come to its end, by a proof or by a limit.
   for (let round = 1; session.finished.length === 0 && round < 200; round += 1) {
-    session.clock.increment(50 * round);
+    session.pass(50 * round);
     answered = answerReads(session, answered, true);
   }
   expect(session.finished.length, `seed ${seed}`).toBe(1);
@@ -104,8 +105,8 @@ test('with gaps, aborts and failures thrown in, a turn still ends exactly once, 
     (s) => s.send({ type: 'turn.abort' }),
     (s) => s.send({ type: 'turn.unknown', error }),
     (s) => s.send({ type: 'session.errored', error: { kind: 'provider', name: 'APIError', message: 'x' } }),
-    (s) => s.send({ type: 'turn.runaway', reason: 'x' }),
-    (s) => s.send({ type: 'progress' }),
+    (s) => s.send({ type: 'loop.seen', loop: { emptySteps: 5, repetitions: 0, period: 1 } }),
+    (s) => s.hear(),
     (s) => s.send({ type: 'session.deleted' }),
     (s) => s.send({ type: 'server.exited', error }),
   ];
@@ -126,14 +127,18 @@ test('a stale idle of the last turn never ends the next, whenever it comes', () 
     const random = seededRandom(seed + 2_000_000);
     const session = startSession();
     session.submit(1);
-    for (const step of goodTurn(random)) step(session);
+    for (const step of goodTurn(random)) {
+      session.pass();
+      step(session);
+    }
+    expect(session.finished.length, `seed ${seed}`).toBe(1);
     session.submit(2);
-    const steps: Step[] = [(s) => s.send({ type: 'turn.accepted' })];
+    const steps: Step[] = [(s) => s.send({ type: 'turn.accepted', source: 'events' })];
     steps.splice(
       random.below(2),
       0,
       (s) => s.send({ type: 'session.idle' }),
-      (s) => s.final('msg_05', 'stop'),
+      (s) => s.final('msg_05', 'stop', { parentId: 'msg_04' }),
     );
     for (const step of steps) step(session);
     expect(session.finished.length, `seed ${seed}`).toBe(1);

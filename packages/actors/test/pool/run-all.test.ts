@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { runAll } from '../../src/pool/run-all.ts';
-import type { AbortSource } from '../../src/pool/shared-signal.ts';
 import type { Task, TaskResult } from '../../src/index.ts';
 
 /** A runner whose tasks end when they are told to. */
@@ -10,27 +9,27 @@ function manualRunner() {
   return {
     open,
     aborted,
-    run: (task: Task, signal: AbortSource): Promise<TaskResult> => {
+    begin: (task: Task) => {
       const id = task.id!;
       const settled = Promise.withResolvers<TaskResult>();
       open.set(id, settled);
-      const end = (outcome: string) => settled.resolve({ id, outcome } as TaskResult);
-      signal.addEventListener('abort', () => {
+      const abort = () => {
         aborted.push(id);
-        end('aborted');
-      });
-      return settled.promise;
+        settled.resolve({ id, outcome: 'aborted' } as TaskResult);
+      };
+      return { result: settled.promise, abort };
     },
     end: (id: string) => open.get(id)!.resolve({ id, outcome: 'succeeded' } as TaskResult),
   };
 }
 
+const batch = (slots: number, signal?: AbortSignal) => ({ slots, signal, onClosing: () => () => {} });
 const tasks = (...ids: string[]): Task[] => ids.map((id) => ({ id, prompt: 'x' }));
 
 describe('runAll', () => {
   test('a consumer that is slow does not keep slots idle, up to as many results as slots', async () => {
     const runner = manualRunner();
-    const results = runAll(runner.run, tasks('a', 'b', 'c', 'd', 'e'), 2, undefined);
+    const results = runAll(runner.begin, tasks('a', 'b', 'c', 'd', 'e'), batch(2));
     const first = results.next();
     await expect.poll(() => [...runner.open.keys()]).toEqual(['a', 'b']);
     runner.end('a');
@@ -43,7 +42,7 @@ describe('runAll', () => {
     // Two results wait: no task is taken until one of them is.
     expect((await results.next()).value).toMatchObject({ id: 'b' });
     await expect.poll(() => [...runner.open.keys()]).toEqual(['a', 'b', 'c', 'd', 'e']);
-    await results.return(undefined);
+    await results.return!();
     expect(runner.aborted.filter((id) => id >= 'd')).toEqual(['d', 'e']);
   });
 
@@ -55,7 +54,7 @@ describe('runAll', () => {
       await more.promise;
       yield* tasks('b');
     }
-    const results = runAll(runner.run, source(), 4, undefined);
+    const results = runAll(runner.begin, source(), batch(4));
     const first = results.next();
     await expect.poll(() => runner.open.size).toBe(1);
     runner.end('a');
@@ -74,14 +73,14 @@ describe('runAll', () => {
       yield* tasks('a');
       throw new Error('the file ended early');
     }
-    await expect(runAll(runner.run, source(), 2, undefined).next()).rejects.toThrow('the file ended early');
+    await expect(runAll(runner.begin, source(), batch(2)).next()).rejects.toThrow('the file ended early');
     expect(runner.aborted).toEqual(['a']);
   });
 
   test('an abort ends the run with the results of what was in flight', async () => {
     const runner = manualRunner();
     const caller = new AbortController();
-    const results = runAll(runner.run, tasks('a', 'b', 'c'), 2, caller.signal);
+    const results = runAll(runner.begin, tasks('a', 'b', 'c'), batch(2, caller.signal));
     const first = results.next();
     await expect.poll(() => runner.open.size).toBe(2);
     caller.abort();
@@ -89,5 +88,43 @@ describe('runAll', () => {
     expect(outcomes).toMatchObject([{ outcome: 'aborted' }, { outcome: 'aborted' }]);
     expect((await results.next()).done).toBe(true);
     expect(runner.open.size).toBe(2);
+  });
+
+  test('a source that waits for ever does not hold back the end, after an abort, a stop or when the loop is left', async () => {
+    const waiting = () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<IteratorResult<Task>>(() => {}) }) });
+    const caller = new AbortController();
+    const aborted = runAll(manualRunner().begin, waiting(), batch(2, caller.signal));
+    const first = aborted.next();
+    caller.abort();
+    expect(await first).toEqual({ done: true, value: undefined });
+
+    let close = () => {};
+    const onClosing = (listener: () => void) => {
+      close = listener;
+      return () => {};
+    };
+    const stopped = runAll(manualRunner().begin, waiting(), { slots: 2, signal: undefined, onClosing });
+    const second = stopped.next();
+    close();
+    expect(await second).toEqual({ done: true, value: undefined });
+
+    const left = runAll(manualRunner().begin, waiting(), batch(2));
+    const third = left.next();
+    expect(await left.return!()).toEqual({ done: true, value: undefined });
+    expect(await third).toEqual({ done: true, value: undefined });
+  });
+
+  test('leaving while next() waits aborts what is in flight', async () => {
+    const runner = manualRunner();
+    const results = runAll(runner.begin, tasks('a', 'b'), batch(2));
+    const next = results.next();
+    await expect.poll(() => runner.open.size).toBe(2);
+    await results.return!();
+    expect(runner.aborted).toEqual(['a', 'b']);
+    expect((await next).value).toMatchObject({ outcome: 'aborted' });
+  });
+
+  test('what is no iterable is refused', () => {
+    expect(() => runAll(manualRunner().begin, undefined as never, batch(2))).toThrow('no iterable of tasks');
   });
 });

@@ -61,7 +61,7 @@ test('a permission, a question and a sub-agent that are open when the server is 
     { ...again, id: 'child', output: 'Parent is done.', asks: [], tool_calls: 1 },
   ]);
   // Each was asked once a try: what was open when the server died is not shown again.
-  expect(asked.map(({ taskId }) => taskId).toSorted()).toEqual(['permission', 'permission', 'question', 'question']);
+  expect(asked.map(({ taskId = '' }) => taskId).toSorted()).toEqual(['permission', 'permission', 'question', 'question']);
   expect(new Set(asked.map(({ id }) => id)).size).toBe(4);
   const { permissions, questions, status } = await pool.server.snapshot(bench.workspace.path);
   expect({ permissions, questions, status }).toEqual({ permissions: [], questions: [], status: {} });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Ask, PermissionPolicy, SessionPool, SessionPoolOptions } from '../../src/index.ts';
+import type { Ask, SessionPool, SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { recordPaths, untilPath } from '../support/watch.ts';
@@ -30,7 +30,6 @@ beforeAll(async () => {
         when: { user: 'remove for the parent' },
         reply: [bash('rm -f child.txt'), { text: 'Child is done.', usage: { inputTokens: 100, outputTokens: 10 } }],
       },
-      { when: { user: 'remove two' }, reply: [bash('rm -f one.txt && mv two.txt three.txt'), 'Went on.'] },
       { when: { user: 'remove' }, reply: [bash('rm -f one.txt'), 'Went on.'] },
       { when: { user: 'ask me' }, reply: [{ toolCalls: [question] }, 'Thank you.'] },
       {
@@ -38,7 +37,7 @@ beforeAll(async () => {
         reply: [{ toolCalls: [subtask] }, { text: 'Parent is done.', usage: { inputTokens: 50, outputTokens: 5 } }],
       },
     ],
-    { profile: 'interactive', opencodeConfig: { permission: { bash: { '*': 'allow', 'rm *': 'ask', 'mv *': 'ask' } } } },
+    { profile: 'interactive', opencodeConfig: { permission: { bash: { '*': 'allow', 'rm *': 'ask' } } } },
   );
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
@@ -59,7 +58,7 @@ describe('permission asks', () => {
         permission: 'bash',
         patterns: ['rm -f one.txt'],
         answer: 'denied',
-        rule: allowRule,
+        rules: [allowRule],
       },
     ]);
   });
@@ -72,30 +71,6 @@ describe('permission asks', () => {
     }
     const denied = await pool.run({ prompt: 'remove', permissions: 'deny' });
     expect(denied.asks.map(({ answer }) => answer)).toEqual(['denied']);
-  });
-
-  test.each<{ name: string; rules: PermissionPolicy; prompt: string; answer: string }>([
-    {
-      name: 'the first matching rule wins',
-      rules: [
-        { permission: 'bash', pattern: 'rm -f *', action: 'allow' },
-        { permission: '*', action: 'deny' },
-      ],
-      prompt: 'remove',
-      answer: 'allowed',
-    },
-    { name: 'what no rule matches is denied', rules: [{ permission: 'edit', action: 'allow' }], prompt: 'remove', answer: 'denied' },
-    {
-      name: 'each of several patterns must be allowed',
-      rules: [{ permission: 'bash', pattern: 'rm *', action: 'allow' }],
-      prompt: 'remove two',
-      answer: 'denied',
-    },
-  ])('rules: $name', async ({ rules, prompt, answer }) => {
-    await using pool = await openPool({ permissions: rules });
-    const result = await pool.run({ prompt });
-    expect(result.asks.map((ask) => ask.answer)).toEqual([answer]);
-    expect(result.outcome).toBe('succeeded');
   });
 
   test('a callback decides with the facts; one that throws denies', async () => {
@@ -122,22 +97,12 @@ describe('permission asks', () => {
   test('an escalated ask that nobody answers ends as needs_input', async () => {
     await using pool = await openPool({ permissions: [{ permission: '*', action: 'escalate' }], askTimeoutMs: 800 });
     const result = await pool.run({ prompt: 'remove' });
-    expect(result).toMatchObject({ outcome: 'needs_input', error: { code: 'INPUT_NEEDED', details: { rule: allowRule } } });
-    expect(result.asks).toMatchObject([{ answer: 'unanswered', rule: allowRule }]);
-  });
-
-  test('an escalated ask can be answered by another client', async () => {
-    await using pool = await openPool({ permissions: () => ({ action: 'escalate' }) });
-    const running = pool.run({ prompt: 'remove' });
-    await untilPath(pool, 'active.awaitingInput');
-    const { permissions } = await bench.server.snapshot(bench.workspace.path);
-    const open = permissions.find(({ sessionID }) => sessionID === pool.snapshot().sessions[0]?.sessionId);
-    await bench.server.answerPermission(open!.id, bench.workspace.path, { reply: 'once' });
-    expect(await running).toMatchObject({ outcome: 'succeeded', asks: [{ answer: 'allowed' }] });
+    expect(result).toMatchObject({ outcome: 'needs_input', error: { code: 'INPUT_NEEDED', details: { rules: [allowRule] } } });
+    expect(result.asks).toMatchObject([{ answer: 'unanswered', rules: [allowRule] }]);
   });
 });
 
-test('an ask that is open over a gap of the stream can still be answered', async () => {
+test('an ask that is open over a gap of the stream can still be answered by another client', async () => {
   await using pool = await openPool({ permissions: () => ({ action: 'escalate' }) });
   const running = pool.run({ prompt: 'remove' });
   await untilPath(pool, 'active.awaitingInput');
@@ -173,12 +138,11 @@ describe('questions', () => {
       output: 'Thank you.',
       asks: [{ kind: 'question', answer: 'answered' }],
     });
-    expect(questions).toEqual([[{ question: 'Which one?', options: ['A', 'B'] }]]);
-  });
-
-  test('an escalated question runs into the deadline', async () => {
-    await using pool = await openPool({ permissions: () => ({ action: 'escalate' }), askTimeoutMs: 500 });
-    expect(await pool.run({ prompt: 'ask me' })).toMatchObject({ outcome: 'needs_input', asks: [{ answer: 'unanswered' }] });
+    const choices = [
+      { label: 'A', description: 'first' },
+      { label: 'B', description: 'second' },
+    ];
+    expect(questions).toMatchObject([[{ question: 'Which one?', header: 'Choice', options: ['A', 'B'], choices }]]);
   });
 });
 

@@ -186,6 +186,7 @@ describe('the life of a pool', () => {
       'active.submitting',
       'task.started',
       'active.running',
+      'active.settling',
       'idle',
       'task.finished',
     ]);

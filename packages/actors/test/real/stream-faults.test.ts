@@ -59,12 +59,12 @@ function heardDelta(pool: SessionPool): Promise<void> {
 }
 
 describe('the event stream', () => {
-  test.each(['rst', 'fin', 'end'] as const)('breaks in the middle of an answer (%s): the turn ends right, with a gap', async (how) => {
+  test('breaks in the middle of an answer: the turn ends right, with a gap', async () => {
     await using pool = await openPool();
     const heard = heardDelta(pool);
     const task = pool.run({ prompt: 'count' });
     await heard;
-    proxy.dropStreams(how);
+    proxy.dropStreams('rst');
     expect(await task).toMatchObject(counted);
     expect(bench.model.turnCalls).toHaveLength(1);
   });
@@ -83,9 +83,7 @@ describe('the event stream', () => {
 
   test.each<[string, NetworkFault]>([
     ['is cut in the middle of an event', { type: 'drop', at: { insideEvent: 'word7' } }],
-    ['breaks just before the final message', { type: 'drop', at: { beforeEvent: '"finish":"stop"' } }],
     ['breaks just before the session is idle', { type: 'drop', at: { beforeEvent: '"status":{"type":"idle"}' } }],
-    ['breaks just after the session is idle', { type: 'drop', at: { afterEvent: '"status":{"type":"idle"}' } }],
   ])('%s: nothing of the turn is lost', async (_what, fault) => {
     await using pool = await openPool(fault);
     const { gaps, ...result } = await pool.run({ prompt: 'count' });
@@ -107,8 +105,8 @@ describe('the event stream', () => {
     expect(proxy.faults.length).toBeGreaterThan(20);
   });
 
-  test.each(['rst', 'fin'] as const)('breaks exactly when a permission is asked (%s): the ask is found and answered', async (how) => {
-    await using pool = await openPool({ type: 'drop', at: { beforeEvent: '"permission.asked"' }, how });
+  test('breaks exactly when a permission is asked: the ask is found and answered', async () => {
+    await using pool = await openPool({ type: 'drop', at: { beforeEvent: '"permission.asked"' }, how: 'fin' });
     expect(await pool.run({ prompt: 'ask first' })).toMatchObject({
       outcome: 'succeeded',
       output: 'went on',

@@ -14,8 +14,6 @@ import { TurnObserver } from '../../src/session/turn-observer.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const limits = { emptyMessages: 5, sameToolCalls: 3 };
-
 function assistant(id: string, change: Partial<AssistantMessage> = {}): AssistantMessageFacts {
   return messageFacts({
     id,
@@ -59,7 +57,7 @@ const wireBash = (messageID: string, id: string, command: string, status: 'runni
 
 const bash = (...of: Parameters<typeof wireBash>) => partFacts(wireBash(...of));
 
-const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ messageId: 'msg_10', kind }, limits);
+const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ messageId: 'msg_10', kind });
 
 describe('what belongs to the turn', () => {
   test('what a try said that broke off is no part of the answer, in whatever order its parts come again', () => {
@@ -71,7 +69,7 @@ describe('what belongs to the turn', () => {
     for (const part of parts.concat(parts)) observer.part(part);
     expect(observer.summary().output).toBe('The answer.');
     observer.part(stepStart('prt_5'));
-    expect(observer.message(assistant('msg_11', { finish: 'stop' }), true).finalised).toMatchObject({ empty: true });
+    expect(observer.message(assistant('msg_11', { finish: 'stop' }), true).finalised).toMatchObject({ hasText: false });
   });
 
   test('an answer to an earlier message does not; one to a later message of opencode itself does', () => {
@@ -79,7 +77,7 @@ describe('what belongs to the turn', () => {
     expect(observer.message(assistant('msg_06', { parentID: 'msg_05', finish: 'stop' }), true)).toEqual({});
     // After a compaction opencode goes on under a user message of its own.
     expect(observer.message(assistant('msg_13', { parentID: 'msg_12', finish: 'stop' }), true)).toEqual({
-      finalised: { id: 'msg_13', finish: 'stop', empty: true },
+      finalised: { id: 'msg_13', parentId: 'msg_12', finish: 'stop', hasText: false, hasToolResult: false },
     });
   });
 
@@ -130,49 +128,78 @@ describe('text', () => {
   });
 });
 
-describe('emptiness', () => {
-  test('no text is empty, unless a tool of the turn gave a result', () => {
+describe('what a message says of the answer', () => {
+  test('starts once, and has its end with its parent, its reason and its error', () => {
     const observer = observe();
-    expect(observer.message(assistant('msg_11', { finish: 'stop' }), true).finalised?.empty).toBe(true);
-    observer.message(assistant('msg_12', { finish: 'tool-calls' }), true);
-    observer.part(bash('msg_12', 'prt_1', 'ls'));
-    expect(observer.message(assistant('msg_13', { finish: 'stop' }), true).finalised?.empty).toBe(false);
+    const open = assistant('msg_11', { time: { created: 1 } });
+    expect(observer.message(open, true)).toEqual({ started: { id: 'msg_11', parentId: 'msg_10' } });
+    expect(observer.message(open, true)).toEqual({});
+    const error = { name: 'APIError', data: { message: 'no', isRetryable: false } } as never;
+    expect(observer.message(assistant('msg_11', { error }), true).finalised).toMatchObject({
+      id: 'msg_11',
+      parentId: 'msg_10',
+      error: { kind: 'provider', name: 'APIError' },
+    });
+  });
+
+  test('text is of the newest message, a result of any tool of the turn', () => {
+    const observer = observe();
+    const endOf = (id: string) => observer.message(assistant(id, { finish: 'stop' }), true).finalised;
+    expect(endOf('msg_11')).toMatchObject({ hasText: false, hasToolResult: false });
+    observer.part(text('msg_11', 'Said.', 2));
+    expect(endOf('msg_11')).toMatchObject({ hasText: true, hasToolResult: false });
+    observer.part(bash('msg_11', 'prt_1', 'ls', 'running'));
+    expect(endOf('msg_12')).toMatchObject({ hasText: false, hasToolResult: false });
+    observer.part(bash('msg_11', 'prt_1', 'ls'));
+    expect(endOf('msg_13')).toMatchObject({ hasText: false, hasToolResult: true });
   });
 });
 
-describe('runaway', () => {
-  test('five completed answers in a row without finish, tool or error, each counted once', () => {
+describe('steps and calls that lead nowhere', () => {
+  test('five ended messages in a row with neither a call nor an end, each counted once', () => {
     const observer = observe();
-    for (const id of ['msg_11', 'msg_12', 'msg_13', 'msg_14'])
-      for (let times = 0; times < 3; times += 1) observer.message(assistant(id, { finish: 'unknown' }), true);
-    expect(observer.runaway).toBeUndefined();
-    observer.message(assistant('msg_15'), true);
-    expect(observer.runaway).toContain('5 answers in a row');
+    const ids = ['msg_11', 'msg_12', 'msg_13', 'msg_14', 'msg_15'];
+    for (const [index, id] of ids.entries()) {
+      for (let times = 0; times < 3; times += 1) observer.message(assistant(id, index === 4 ? {} : { finish: 'unknown' }), true);
+      expect(observer.loop.emptySteps).toBe(index + 1);
+    }
   });
 
-  test('an answer with a finish starts the count anew', () => {
+  test.each<{ what: string; end: Partial<AssistantMessage>; withCall?: boolean; emptySteps: number }>([
+    { what: 'a finish reason', end: { finish: 'stop' }, emptySteps: 0 },
+    { what: 'an error', end: { error: { name: 'APIError', data: {} } as never }, emptySteps: 0 },
+    { what: 'a call', end: { finish: 'tool-calls' }, withCall: true, emptySteps: 0 },
+    { what: 'the reason of calls, without a call', end: { finish: 'tool-calls' }, emptySteps: 3 },
+  ])('after $what the count is $emptySteps', ({ end, withCall = false, emptySteps }) => {
     const observer = observe();
-    const ids = Array.from({ length: 9 }, (_, index) => `msg_${11 + index}`);
-    for (const [index, id] of ids.entries()) observer.message(assistant(id, index === 4 ? { finish: 'tool-calls' } : {}), true);
-    expect(observer.runaway).toBeUndefined();
+    for (const id of ['msg_11', 'msg_12']) observer.message(assistant(id, { finish: 'unknown' }), true);
+    observer.message(assistant('msg_13', { time: { created: 1 } }), true);
+    if (withCall) observer.part(bash('msg_13', 'prt_1', 'ls'));
+    observer.message(assistant('msg_13', end), true);
+    expect(observer.loop.emptySteps).toBe(emptySteps);
   });
 
-  test('identical tool calls in a row; a different one starts anew, an update of the same part is no call', () => {
+  test('steps of sub-agents do not count, and their calls neither', () => {
+    const observer = observe();
+    for (let index = 11; index < 30; index += 1) {
+      observer.message(assistant(`msg_${index}`, { finish: 'unknown' }), false);
+      observer.part(bash(`msg_${index}`, `prt_${index}`, 'ls'));
+    }
+    expect(observer.loop).toMatchObject({ emptySteps: 0, repetitions: 0 });
+  });
+
+  test('calls with equal inputs and results, by events and by a read; a call without its result is none', () => {
     const observer = observe();
     observer.message(assistant('msg_11', { time: { created: 1 } }), true);
-    for (const [id, command] of [
-      ['prt_1', 'ls'],
-      ['prt_2', 'ls'],
-      ['prt_3', 'pwd'],
-      ['prt_4', 'ls'],
-      ['prt_5', 'ls'],
-    ] as const) {
-      observer.part(bash('msg_11', id, command, 'running'));
-      observer.part(bash('msg_11', id, command));
+    for (const id of ['prt_1', 'prt_2', 'prt_3']) {
+      observer.part(bash('msg_11', id, 'ls', 'running'));
+      observer.part(bash('msg_11', id, 'ls'));
     }
-    expect(observer.runaway).toBeUndefined();
-    observer.part(bash('msg_11', 'prt_6', 'ls', 'running'));
-    expect(observer.runaway).toBe('3 identical tool calls in a row');
+    observer.part(bash('msg_11', 'prt_4', 'ls', 'running'));
+    expect(observer.loop).toMatchObject({ repetitions: 3, period: 1 });
+    const message = assistant('msg_11', { finish: 'tool-calls' });
+    observer.history([{ message, parts: ['prt_3', 'prt_4', 'prt_5'].map((id) => bash('msg_11', id, 'ls')) }]);
+    expect(observer.loop).toMatchObject({ repetitions: 5, period: 1 });
   });
 });
 
@@ -183,18 +210,42 @@ describe('history', () => {
     { message: newest, parts: [text(newest.id, 'Done.', 3)] },
   ];
 
-  test('gives the final answer, and can be read again and again', () => {
+  test('gives the newest answer with its end, and can be read again and again', () => {
     const observer = observe();
+    const final = { id: 'msg_12', parentId: 'msg_10', finish: 'stop', hasText: true, hasToolResult: true };
     for (let times = 0; times < 3; times += 1) {
       const read = observer.history(history(assistant('msg_12', { finish: 'stop' })));
-      expect(read).toEqual({ found: true, final: { id: 'msg_12', finish: 'stop', empty: false } });
+      expect(read).toEqual({ found: true, newest: { id: 'msg_12', final }, changed: times === 0 });
     }
     expect(observer.summary()).toMatchObject({ output: 'Done.', toolCalls: 1, usage: { output_tokens: 2 } });
   });
 
-  test('has no final answer while the newest message is unfinished, and says when ours is not there', () => {
-    expect(observe().history(history(assistant('msg_12', { time: { created: 1 } }))).final).toBeNull();
-    expect(observe().history([])).toEqual({ found: false, final: null });
+  test('has no end while the newest message has none, and says when ours is not there', () => {
+    const open = assistant('msg_12', { time: { created: 1 } });
+    expect(observe().history(history(open))).toMatchObject({ found: true, newest: { id: 'msg_12', final: null } });
+    expect(observe().history([])).toEqual({ found: false, newest: null, changed: false });
+    const ours = history(open).slice(0, 1);
+    expect(observe().history(ours)).toEqual({ found: true, newest: null, changed: false });
+  });
+
+  test('does not give an answer to an earlier message', () => {
+    const earlier = { message: assistant('msg_05', { parentID: 'msg_04', finish: 'stop' }), parts: [] };
+    expect(observe().history([earlier])).toEqual({ found: false, newest: null, changed: false });
+  });
+
+  test.each<{ what: string; message?: Partial<AssistantMessage>; parts: PartFacts[]; changed: boolean }>([
+    { what: 'nothing new', parts: [bash('msg_11', 'prt_1', 'ls', 'running')], changed: false },
+    { what: 'more text', parts: [text('msg_11', 'Half', 2)], changed: true },
+    { what: 'another tool', parts: [bash('msg_11', 'prt_2', 'ls', 'running')], changed: true },
+    { what: 'the result of a tool', parts: [bash('msg_11', 'prt_1', 'ls')], changed: true },
+    { what: 'the end of the message', message: { time: { created: 1, completed: 2 } }, parts: [], changed: true },
+  ])('with $what: changed is $changed', ({ message = { time: { created: 1 } }, parts, changed }) => {
+    const observer = observe();
+    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    observer.part(bash('msg_11', 'prt_1', 'ls', 'running'));
+    const read = [{ message: assistant('msg_11', message), parts }];
+    expect(observer.history(read).changed).toBe(changed);
+    expect(observer.history(read).changed).toBe(false);
   });
 });
 

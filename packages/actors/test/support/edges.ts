@@ -13,6 +13,8 @@ interface Exploration {
   /** Which states count as one. */
   readonly kindOf: (snapshot: never) => string;
   readonly stopWhen?: (snapshot: never) => boolean;
+  /** What of a state tells two steps apart; its value, unless given. */
+  readonly stepOf?: (snapshot: never) => unknown;
   /** For small graphs: a path for every edge, not one for each kind of step. */
   readonly everyEdge?: boolean;
 }
@@ -28,7 +30,7 @@ interface Visited {
  */
 export function generatedPaths(
   machine: AnyStateMachine,
-  { input, events, kindOf, stopWhen, everyEdge = false }: Exploration,
+  { input, events, kindOf, stopWhen, stepOf = ({ value }: Visited['state']) => value, everyEdge = false }: Exploration,
 ): EventObject[][] {
   const options = { input, events, serializeState: kindOf, stopWhen, limit: 1_000_000 };
   const graph = getAdjacencyMap(machine, options as never) as unknown as Record<string, Visited>;
@@ -40,7 +42,7 @@ export function generatedPaths(
       const to = kindOf(state as never);
       const edge = { from, event, to };
       if (!arrivals.has(to)) arrivals.set(to, edge);
-      const kind = JSON.stringify(everyEdge ? [from, event] : [graph[from]!.state.value, event, state.value]);
+      const kind = JSON.stringify(everyEdge ? [from, event] : [stepOf(graph[from]!.state as never), event, stepOf(state as never)]);
       if (!steps.has(kind)) steps.set(kind, edge);
     }
   }

@@ -1,3 +1,4 @@
+import { assertOffered, type WantedTurn } from '@opencode-manager/actors';
 import { OpencodeManagerError, readJsonc, type Catalogue, type ServerConfig } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
 
@@ -75,50 +76,38 @@ function providerOf(model: string): string {
 }
 
 /**
- * Compares what the tasks name with what the running server offers, before the first prompt.
+ * Compares what the tasks name with what the running server offers, before the first prompt. The pool refuses each such task, too:
+ * here nothing is begun.
  * @throws OpencodeManagerError `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN`
  */
 export function refuseUnknownNames(catalogue: Catalogue, tasks: readonly NamedTask[], choice: ModelChoice): void {
   for (const task of tasks) {
-    if (task.shell === undefined) refuseUnknownModel(catalogue, task, choice);
-    const agent = task.agent ?? choice.agent;
-    if (agent !== undefined && !catalogue.agents.includes(agent)) {
-      throw new OpencodeManagerError(
-        'AGENT_UNKNOWN',
-        `Task ${task.id}: there is no agent ${JSON.stringify(agent)}. There are: ${listed(catalogue.agents)}.`,
-        { details: { agent } },
-      );
-    }
-    const command = task.command?.trim().replace(/^\//, '').split(/\s/)[0];
-    if (command !== undefined && !catalogue.commands.includes(command)) {
-      throw new OpencodeManagerError(
-        'COMMAND_UNKNOWN',
-        `Task ${task.id}: there is no command ${JSON.stringify(command)}. There are: ${listed(catalogue.commands)}.`,
-        {
-          details: { command },
-        },
-      );
+    try {
+      assertOffered(catalogue, wantedBy(task, choice));
+    } catch (error) {
+      throw toldOf(task, error as OpencodeManagerError);
     }
   }
 }
 
-function refuseUnknownModel(catalogue: Catalogue, task: NamedTask, choice: ModelChoice): void {
-  const model = task.model ?? choice.model ?? catalogue.defaultModel;
-  if (model === undefined || catalogue.models.includes(model)) return;
-  const provider = providerOf(model);
-  const siblings = catalogue.models.filter((other) => providerOf(other) === provider);
-  const advice =
-    siblings.length > 0
-      ? `Provider ${provider} has: ${listed(siblings)}.`
-      : `Provider ${provider} is not usable here: it has no credentials, or does not exist. Pass its key with --pass-env (for example --pass-env ${provider.toUpperCase().replaceAll(/\W/g, '_')}_API_KEY), or name an --auth-file.`;
-  throw new OpencodeManagerError('MODEL_UNKNOWN', `Task ${task.id}: the model ${model} cannot be used. ${advice} Nothing was sent.`, {
-    details: { model, models: catalogue.models.slice(0, 50) },
-  });
+function wantedBy({ model, agent, command, shell }: NamedTask, choice: ModelChoice): WantedTurn {
+  const names = { model: model ?? choice.model, agent: agent ?? choice.agent, command: command?.trim().replace(/^\//, '').split(/\s/)[0] };
+  const kind = shell !== undefined ? 'shell' : command !== undefined ? 'command' : 'prompt';
+  return {
+    kind,
+    ...(names.model !== undefined && { model: names.model }),
+    ...(names.agent !== undefined && { agent: names.agent }),
+    ...(names.command !== undefined && { command: names.command }),
+  };
 }
 
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 12).join(', ');
-  return names.length === 0 ? 'none' : names.length > 12 ? `${shown} and ${names.length - 12} more` : shown;
+/** Says which task it is, and how the command line gives a provider what it lacks. */
+function toldOf({ id }: NamedTask, { code, message, details }: OpencodeManagerError): OpencodeManagerError {
+  const model = typeof details['model'] === 'string' ? details['model'] : undefined;
+  const provider = model === undefined || details['providerKnown'] === true ? undefined : providerOf(model);
+  const key = provider === undefined ? '' : `${provider.toUpperCase().replaceAll(/\W/g, '_')}_API_KEY`;
+  const advice = provider === undefined ? '' : ` Pass its key with --pass-env (for example --pass-env ${key}), or name an --auth-file.`;
+  return new OpencodeManagerError(code, `Task ${id}: ${message}${advice}`, { details });
 }
 
 function isMap(value: unknown): value is Json {

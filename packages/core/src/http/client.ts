@@ -55,7 +55,7 @@ export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'a
 }
 
 /** Sends one request through a dispatcher; see {@link HttpClient.call}. */
-export async function send<Response>(
+async function send<Response>(
   agent: Agent,
   { url, authorization }: Pick<ServerCredentials, 'url' | 'authorization'>,
   request: RequestSpec<Response>,

@@ -40,8 +40,8 @@ interface Problem {
 export function parsePermissionPolicy(value: unknown, field: string, code: ErrorCode = 'CONFIG_INVALID'): PermissionPolicy {
   const problem = problemOf(value);
   if (!problem) return value as PermissionPolicy;
-  const at = [field, ...problem.path].join('.');
-  throw new OpencodeManagerError(code, `${at}: ${problem.message}.`, { details: { field: at } });
+  const place = [field, ...problem.path].join('.');
+  throw new OpencodeManagerError(code, `${place}: ${problem.message}.`, { details: { field: place } });
 }
 
 function problemOf(value: unknown): Problem | undefined {

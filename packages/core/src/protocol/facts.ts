@@ -102,5 +102,6 @@ export type StatusFacts = Readonly<Record<string, 'busy' | ProviderRetry>>;
 /** A read of a directory's volatile state: several answers, each true at a time of its own. */
 export interface DirectoryFacts {
   readonly status: Reading<StatusFacts>;
-  readonly asks: Reading<readonly AskFacts[]>;
+  /** null when the server could not list them. */
+  readonly asks: Reading<readonly AskFacts[]> | null;
 }

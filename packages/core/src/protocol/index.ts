@@ -41,7 +41,7 @@ export type {
   UserMessageFacts,
 } from './facts.ts';
 export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
-export { decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
+export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export {
   requests,
@@ -59,6 +59,7 @@ export {
   belongsToTurn,
   createMessageIds,
   finalAnswer,
+  isFinalReason,
   judgeFinish,
   proofSignals,
   proveTurnEnd,

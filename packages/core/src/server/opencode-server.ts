@@ -65,7 +65,7 @@ export function createOpencodeServer({
       const answer = await client.call(requests.health(), { timeoutMs: healthTimeoutMs, ...options });
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
-    ...createServerSessions(client, config, effective),
+    ...createServerSessions({ client, config, effective, stateDir }),
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {

@@ -2,10 +2,12 @@ import { realDirectory, type EffectiveConfig, type ResolvedConfig } from '../con
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
 import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
+import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
+import { joinRead, rememberReads } from './shared-reads.ts';
 import { createSnapshotReader } from './snapshots.ts';
 import type { OpencodeServer } from './types.ts';
 
@@ -30,7 +32,14 @@ export type ServerSessions = Pick<
 /** opencode lists 100 sessions when no limit is given. */
 const listLimit = 100_000;
 
-export function createServerSessions(client: HttpClient, config: ResolvedConfig, effective: EffectiveConfig): ServerSessions {
+export interface SessionsParts {
+  readonly client: HttpClient;
+  readonly config: ResolvedConfig;
+  readonly effective: EffectiveConfig;
+  readonly stateDir: string;
+}
+
+export function createServerSessions({ client, config, effective, stateDir }: SessionsParts): ServerSessions {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client);
   // What a directory offers differs from another only where its own configuration counts.
@@ -40,10 +49,15 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: SessionContext = {
     snapshots: effective.snapshots,
+    stateDir,
     messageIds: createMessageIds(),
     snapshot: (directory, options) => snapshots.read(directory, options),
     catalogue,
-    sessionOf: (id, directory) => createSession(context, operationsOf(id, directory)),
+    operationsOf,
+    parentOf: createParentReader(client),
+    projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
+    ...answers(client),
+    sessionOf: (id, directory, permissions) => createSession(context, operationsOf(id, directory), permissions),
   };
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
@@ -53,8 +67,9 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
   };
   return {
     async createSession(options) {
+      if (options?.permissions !== undefined) parsePermissionPolicy(options.permissions, 'permissions');
       const { id, directory } = await create(options);
-      return context.sessionOf(id, directory);
+      return context.sessionOf(id, directory, options?.permissions);
     },
     async createOperations(options) {
       const { id, directory } = await create(options);
@@ -84,6 +99,15 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
   };
 }
 
+/** A session's parent never changes, so it is asked for once. */
+function createParentReader(client: HttpClient): SessionContext['parentOf'] {
+  const read = rememberReads(async (key) => {
+    const [id, directory] = JSON.parse(key) as [string, string];
+    return (await client.call(requests.getSession(id, directory))).parentID;
+  });
+  return (id, directory, options) => joinRead(read(JSON.stringify([id, directory])), `The parent of session ${id}`, options);
+}
+
 function answers(client: HttpClient): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
   return {
     async answerPermission(requestId, directory, answer, options) {
@@ -109,9 +133,10 @@ function lookUps(
   }
   return {
     listSessions: ({ directory = config.directory, ...call } = {}) => client.call(requests.listSessions(directory, listLimit), call),
-    async getSession(id, { directory, ...call } = {}) {
+    async getSession(id, { directory, permissions, ...call } = {}) {
+      if (permissions !== undefined) parsePermissionPolicy(permissions, 'permissions');
       const info = await find(id, directory, call);
-      return context.sessionOf(info.id, info.directory);
+      return context.sessionOf(info.id, info.directory, permissions);
     },
     async deleteSession(id, { directory, ...call } = {}) {
       const info = await find(id, directory, call);
@@ -133,7 +158,7 @@ function checkDirectory({ projectConfig }: ResolvedConfig, wanted: string): stri
 }
 
 async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
-  const { title, permission, directory: wanted = config.directory, ...call } = options;
+  const { title, permission, permissions: _policy, directory: wanted = config.directory, ...call } = options;
   // Again for each session: an agent may have written a plugin meanwhile, and other directories were never looked at.
   const directory = checkDirectory(config, wanted);
   const body = { ...(title !== undefined && { title }), ...(permission && { permission }) };

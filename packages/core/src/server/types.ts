@@ -80,8 +80,8 @@ export interface OpencodeServer extends AsyncDisposable {
   createSession(options?: CreateSessionOptions): Promise<Session>;
   /** All sessions of a directory (the server's own when absent), sub-agent sessions included; not cut at opencode's 100. */
   listSessions(options?: CallOptions & { readonly directory?: string }): Promise<SessionInfo[]>;
-  /** @throws `NOT_FOUND` */
-  getSession(id: string, options?: CallOptions & { readonly directory?: string }): Promise<Session>;
+  /** `permissions` is the policy of turns that name none. @throws `NOT_FOUND`, `CONFIG_INVALID` */
+  getSession(id: string, options?: CallOptions & Pick<CreateSessionOptions, 'directory' | 'permissions'>): Promise<Session>;
   deleteSession(id: string, options?: CallOptions & { readonly directory?: string }): Promise<void>;
   /** Aborts every busy session of the directories in use; resolves with their number when all are idle. */
   abortAll(options?: CallOptions): Promise<number>;
@@ -108,7 +108,9 @@ export interface OpencodeServer extends AsyncDisposable {
    * does nothing, while a session of the directory is busy. See to it that no turn begins there meanwhile: opencode would abort it.
    */
   disposeDirectory(directory: string, options?: CallOptions): Promise<boolean>;
+  /** Answers a permission request that a policy left open (`escalate`); `getState()` and `snapshot()` list them. @throws `NOT_FOUND` */
   answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  /** Answers a question that a policy left open. @throws `NOT_FOUND` */
   answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 
   /**

@@ -1,22 +1,37 @@
-import type { CallOptions } from '../http/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import {
-  belongsToTurn,
-  decodeTurnError,
-  finalAnswer,
-  proveTurnEnd,
-  type AssistantMessage,
-  type MessageWithParts,
-  type ToolPart,
-  type TurnProof,
-} from '../protocol/index.ts';
-import type { DirectorySnapshot, SessionOperations, TokenUsage, TurnResult } from './types.ts';
+import type { CallOptions } from '../http/index.ts';
+import { askOfPermission, askOfQuestion, type Ask, type PermissionPolicy } from '../policy/index.ts';
+import { finalAnswer, proveTurnEnd, type AssistantMessage, type MessageWithParts, type TurnProof } from '../protocol/index.ts';
+import { AskDesk, type AskContext } from './ask-desk.ts';
+import { descendantsOf, isInFamily, type FamilyContext } from './family.ts';
+import { pause } from './pause.ts';
+import { turnResult } from './turn-result.ts';
+import type { DirectorySnapshot, SessionOperations, TurnRequest, TurnResult } from './types.ts';
+
+/** What waiting for a turn needs of the server. */
+export interface WatchContext extends AskContext, FamilyContext {
+  snapshot(directory: string, options?: CallOptions): Promise<DirectorySnapshot>;
+  /** How long an idle session may have no answer to our message, in milliseconds; 30 s when absent. */
+  readonly silenceMs?: number;
+}
+
+/** What became of the request that sent the turn. */
+export interface Submission {
+  /** The server has answered: a prompt was accepted, a command or a shell line is over. */
+  answered: boolean;
+  /** The server refused it. */
+  error?: unknown;
+}
 
 export interface TurnWatch {
   readonly operations: SessionOperations;
-  readonly readSnapshot: (options?: CallOptions) => Promise<DirectorySnapshot>;
   readonly messageId: string;
+  readonly kind: TurnRequest['kind'];
+  readonly emptyAnswer: 'allow' | 'refuse';
+  readonly permissions: PermissionPolicy;
+  readonly submission: Submission;
   readonly startedAtMs: number;
+  readonly abortRequested: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -26,118 +41,142 @@ const pollMs = { first: 40, longest: 500, growth: 1.4 } as const;
 /** Newest messages that are read while waiting; a turn with more steps is read whole at its end. */
 const recentMessages = 20;
 
+/** A prompt was seen to begin 2.7 s after it was accepted: an idle session without an answer says nothing before that. */
+const defaultSilenceMs = 30_000;
+
 /**
- * Reads the server's state until a turn is proven over. Sessions of one directory share the reads of status and asks.
- * A session whose status is absent is idle; messages are read only then, so a long turn costs one small read a poll.
+ * Reads the server's state until a turn is proven over, and answers its asks meanwhile. Sessions of one directory share the
+ * reads of status and asks. A session whose status is absent is idle; messages are read only then, so a long turn costs one
+ * small read a poll.
  */
-export async function awaitTurn(watch: TurnWatch): Promise<TurnResult> {
-  const { operations, signal } = watch;
+export async function awaitTurn(context: WatchContext, watch: TurnWatch): Promise<TurnResult> {
+  const desk = new AskDesk(context, watch.permissions, watch.operations.directory);
+  try {
+    return await follow(context, watch, desk);
+  } finally {
+    desk.close();
+  }
+}
+
+async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): Promise<TurnResult> {
+  const { operations, signal, submission } = watch;
+  let silentSinceMs: number | undefined;
   for (let waitMs: number = pollMs.first; ; waitMs = Math.min(pollMs.longest, waitMs * pollMs.growth)) {
-    const snapshot = await watch.readSnapshot({ signal });
-    if (snapshot.status[operations.id] === undefined) {
-      const proven = await proveFromSnapshots(watch, snapshot);
-      if (proven) return turnResult(watch, await operations.messages({}, { signal }), proven);
+    if (submission.error !== undefined) throw submission.error;
+    const snapshot = await context.snapshot(operations.directory, { signal });
+    for (const ask of await openAsks(context, operations, snapshot, signal)) desk.see(ask);
+    desk.assertWorking();
+    const idle = snapshot.status[operations.id] === undefined;
+    const messages = idle ? await operations.messages({ limit: recentMessages }, { signal }) : [];
+    const answer = finalAnswer(
+      messages.map(({ info }) => info),
+      watch.messageId,
+    );
+    if (answer) {
+      const result = await endOf(context, watch, desk, answer);
+      if (result) return result;
     }
+    // A command may work on its template before its message is there; its request answers at the end.
+    const silent = idle && !answer && submission.answered;
+    silentSinceMs = silent ? (silentSinceMs ?? snapshot.sentAtMs.status) : undefined;
+    const silenceMs = context.silenceMs ?? defaultSilenceMs;
+    if (silentSinceMs !== undefined && Date.now() - silentSinceMs >= silenceMs) throw noAnswer(watch, messages, silenceMs);
     await pause(waitMs, signal);
   }
 }
 
-async function proveFromSnapshots(
-  { operations, readSnapshot, messageId, signal }: TurnWatch,
-  before: DirectorySnapshot,
-): Promise<TurnProof | undefined> {
-  const messages = await operations.messages({ limit: recentMessages }, { signal });
-  const answer = finalAnswer(
-    messages.map(({ info }) => info),
+/** Asks of the session and its sub-agents. opencode keeps those of aborted turns; nobody waits for them in an idle session. */
+async function openAsks(
+  context: FamilyContext,
+  root: SessionOperations,
+  { status, permissions, questions }: DirectorySnapshot,
+  signal: AbortSignal,
+): Promise<Ask[]> {
+  const asks = [
+    ...permissions.map((request) => askOfPermission(request, root.directory)),
+    ...questions.map((request) => askOfQuestion(request, root.directory)),
+  ].filter(({ sessionId }) => status[sessionId] !== undefined);
+  const ours = await Promise.all(asks.map(({ sessionId }) => isInFamily(context, root, sessionId, { signal })));
+  return asks.filter((_, index) => ours[index]);
+}
+
+/** The result when the turn is proven over, now that its final message was seen; undefined while something is missing. */
+async function endOf(context: WatchContext, watch: TurnWatch, desk: AskDesk, answer: AssistantMessage): Promise<TurnResult | undefined> {
+  const { operations, messageId, signal } = watch;
+  const proof = await prove(context, watch, answer);
+  if (!proof) return undefined;
+  const messages = await operations.messages({}, { signal });
+  const infos = messages.map(({ info }) => info);
+  // A step that began and ended meanwhile has left a newer message, which has to be proven itself.
+  if (finalAnswer(infos, messageId)?.id !== answer.id) return undefined;
+  const { kind, emptyAnswer, startedAtMs } = watch;
+  return turnResult({
     messageId,
-  );
-  if (!answer) return undefined;
-  const children = await operations.children({ signal });
-  // Idle must be read after the final message was: before it, the session may have been between two steps.
-  const after = await readSnapshot({ signal });
-  const family = new Set([operations.id, ...children.map(({ id }) => id)]);
-  const atMs = Date.now();
-  const seen = { atMs, source: 'snapshot' } as const;
-  const asks = [...after.permissions, ...after.questions].some(({ sessionID }) => family.has(sessionID));
+    kind,
+    emptyAnswer,
+    startedAtMs,
+    messages,
+    proof,
+    answerId: answer.id,
+    asks: desk.records(),
+    rejectedQuestion: desk.rejectedQuestion,
+    abortRequested: watch.abortRequested(),
+  });
+}
+
+async function prove(
+  context: WatchContext,
+  { operations, messageId, signal }: TurnWatch,
+  answer: AssistantMessage,
+): Promise<TurnProof | undefined> {
+  const seenAtMs = Date.now();
+  const descendants = await descendantsOf(context, operations, { signal });
+  // Idle must be read after the final message was seen: before it, the session may have been between two steps.
+  const directories = [...new Set([operations.directory, ...descendants.map(({ directory }) => directory)])];
+  const reads = await Promise.all(directories.map((directory) => context.snapshot(directory, { signal })));
+  const busy = new Set(reads.flatMap(({ status }) => Object.keys(status)));
+  const seen = (part: keyof DirectorySnapshot['sentAtMs']) =>
+    ({ atMs: Math.min(...reads.map(({ sentAtMs }) => sentAtMs[part])), source: 'snapshot' }) as const;
+  const family = new Set([operations.id, ...descendants.map(({ id }) => id)]);
+  const askers = reads.flatMap((read) => askersOf(read));
   const end = proveTurnEnd({
     messageId,
     finalMessage: {
       id: answer.id,
-      atMs: before.startedAtMs,
+      atMs: seenAtMs,
       source: 'snapshot',
       failed: answer.error !== undefined,
       ...(answer.finish !== undefined && { finish: answer.finish }),
     },
-    ...(after.status[operations.id] === undefined && { idle: seen }),
-    ...(children.every(({ id }) => after.status[id] === undefined) && { childrenQuiet: seen }),
-    ...(!asks && { noPendingAsk: seen }),
+    ...(!busy.has(operations.id) && { idle: seen('status') }),
+    ...(descendants.every(({ id }) => !busy.has(id)) && { childrenQuiet: seen('status') }),
+    ...(!askers.some((id) => family.has(id) && busy.has(id)) && { noPendingAsk: seen('permissions') }),
   });
   return end.over ? end.proof : undefined;
 }
 
-function turnResult({ messageId, startedAtMs }: TurnWatch, messages: readonly MessageWithParts[], proof: TurnProof): TurnResult {
-  const answers = messages.filter(({ info }) => info.role === 'assistant' && belongsToTurn(info, messageId));
-  const infos = answers.map(({ info }) => info as AssistantMessage);
-  const final = infos.at(-1)!;
-  if (final.error) throw turnFailed(final);
-  return {
-    messageId,
-    answerId: final.id,
-    text: textOf(answers.at(-1)!),
-    messages: answers,
-    usage: sumUsage(infos),
-    costUsd: infos.reduce((sum, { cost }) => sum + cost, 0),
-    durationMs: Date.now() - startedAtMs,
-    proof,
-  };
-}
+const askersOf = ({ permissions, questions }: DirectorySnapshot): string[] =>
+  [...permissions, ...questions].map(({ sessionID }) => sessionID);
 
-function turnFailed({ error, id }: AssistantMessage): OpencodeManagerError {
-  const decoded = decodeTurnError(error);
-  const code = decoded.name === 'MessageAbortedError' ? 'TURN_ABORTED' : 'TURN_FAILED';
-  return new OpencodeManagerError(code, `The turn ended with ${decoded.name}: ${decoded.message}`, {
-    details: { ...decoded, answerId: id },
-  });
-}
-
-/**
- * What the model said, or for a shell line, which asks no model, what the line printed. A provider is asked again within
- * the same message: what a stream said that broke off stands before the last `step-start`, and is no part of the answer.
- */
-function textOf({ parts }: MessageWithParts): string {
-  const lastTry = parts.slice(parts.findLastIndex(({ type }) => type === 'step-start') + 1);
-  const said = lastTry.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
-  return said !== '' || parts.length !== 1 ? said : parts.map((part) => (part.type === 'tool' ? printed(part) : '')).join('');
-}
-
-function printed({ state }: ToolPart): string {
-  if (state.status === 'completed') return state.output;
-  return state.status === 'error' ? state.error : '';
-}
-
-/** Tokens of several assistant messages. */
-function sumUsage(messages: readonly Pick<AssistantMessage, 'tokens'>[]): TokenUsage {
-  const sum = (pick: (tokens: AssistantMessage['tokens']) => number) => messages.reduce((total, { tokens }) => total + pick(tokens), 0);
-  return {
-    input: sum(({ input }) => input),
-    output: sum(({ output }) => output),
-    reasoning: sum(({ reasoning }) => reasoning),
-    cacheRead: sum(({ cache }) => cache.read),
-    cacheWrite: sum(({ cache }) => cache.write),
-  };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+function noAnswer(
+  { messageId, abortRequested }: TurnWatch,
+  messages: readonly MessageWithParts[],
+  silenceMs: number,
+): OpencodeManagerError {
+  const details = { messageId };
+  if (abortRequested()) {
+    return new OpencodeManagerError('TURN_ABORTED', 'The turn was aborted before it had an answer.', { details });
+  }
+  const arrived = messages.some(({ info }) => info.id === messageId || (info.role === 'assistant' && info.parentID >= messageId));
+  return arrived
+    ? new OpencodeManagerError(
+        'TURN_INTERRUPTED',
+        `The session has been idle for ${silenceMs} ms with our message and without a finished answer to it. Nobody here aborted the turn: look at the server's log, then run it again.`,
+        { details },
+      )
+    : new OpencodeManagerError(
+        'TURN_FAILED',
+        `The session has been idle for ${silenceMs} ms and our message never appeared in it, although the server took it. Read the session's messages before you send it again.`,
+        { details },
+      );
 }

@@ -1,6 +1,7 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import { repositoryRoot } from '../isolation/index.ts';
+import type { MessageWithParts } from '../protocol/index.ts';
 import type { Catalogue } from '../server/types.ts';
 import type { SessionOperations, TurnOptions } from './types.ts';
 
@@ -29,6 +30,14 @@ export function assertKnown(
   assertIn('COMMAND_UNKNOWN', 'command', command, known.commands);
 }
 
+/** @throws `CONFIG_INVALID` */
+export function assertEmptyAnswer(value: unknown): void {
+  if (value === undefined || value === 'allow' || value === 'refuse') return;
+  throw new OpencodeManagerError('CONFIG_INVALID', `emptyAnswer: must be 'allow' or 'refuse'; received ${JSON.stringify(value)}.`, {
+    details: { field: 'emptyAnswer' },
+  });
+}
+
 /** @throws `SNAPSHOTS_OFF` */
 export function assertSnapshots(snapshots: boolean): void {
   if (snapshots) return;
@@ -38,9 +47,10 @@ export function assertSnapshots(snapshots: boolean): void {
   );
 }
 
-/** @throws `REVERT_OUTSIDE_GIT` */
-export function assertInsideGit(directory: string): void {
-  if (repositoryRoot(directory) !== undefined) return;
+/** The root of the worktree. @throws `REVERT_OUTSIDE_GIT` */
+export function assertInsideGit(directory: string): string {
+  const root = repositoryRoot(directory);
+  if (root !== undefined) return root;
   throw new OpencodeManagerError(
     'REVERT_OUTSIDE_GIT',
     `directory: ${directory} is not in a git repository, so opencode would restore no files. Nothing was changed.`,
@@ -48,10 +58,14 @@ export function assertInsideGit(directory: string): void {
   );
 }
 
-/** @throws `MESSAGE_UNKNOWN` */
-export async function assertMessage(operations: SessionOperations, messageId: string, options: CallOptions | undefined): Promise<void> {
+/** The messages of the session. @throws `MESSAGE_UNKNOWN` */
+export async function assertMessage(
+  operations: SessionOperations,
+  messageId: string,
+  options: CallOptions | undefined,
+): Promise<readonly MessageWithParts[]> {
   const messages = await operations.messages({}, options);
-  if (messages.some(({ info }) => info.id === messageId)) return;
+  if (messages.some(({ info }) => info.id === messageId)) return messages;
   throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${operations.id} has no message ${messageId}. Take an id from messages().`, {
     details: { sessionId: operations.id, messageId },
   });

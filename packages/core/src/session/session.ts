@@ -1,16 +1,20 @@
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
+import type { PermissionPolicy } from '../policy/index.ts';
 import type { MessageWithParts } from '../protocol/index.ts';
 import { assertInsideGit, assertKnown, assertMessage, assertSnapshots } from './checks.ts';
+import { isInFamily } from './family.ts';
+import { pause } from './pause.ts';
+import { assertRevertSafe, type RevertContext } from './revert-conflicts.ts';
 import { assertText, promptParts } from './turn-request.ts';
 import { createTurnRunner, type TurnContext, type TurnRunner } from './turn-runner.ts';
-import type { DirectorySnapshot, Session, SessionOperations, SessionState } from './types.ts';
+import type { DirectorySnapshot, RevertOptions, Session, SessionOperations, SessionState } from './types.ts';
 
 /** What a session needs of its server. */
-export interface SessionContext extends TurnContext {
+export interface SessionContext extends TurnContext, RevertContext {
   readonly snapshots: boolean;
   /** The session object of another session of this server (a fork). */
-  sessionOf(id: string, directory: string): Session;
+  sessionOf(id: string, directory: string, permissions?: PermissionPolicy): Session;
 }
 
 /** How long an abort may take until the session is idle, in milliseconds; a tool that ignores SIGTERM needs three seconds. */
@@ -19,14 +23,14 @@ const abortTimeoutMs = 6000;
 /** Wait between two looks at an aborted session, in milliseconds. */
 const abortPollMs = 50;
 
-/** One session with its queue; see {@link Session}. */
-export function createSession(context: SessionContext, operations: SessionOperations): Session {
-  const turns = createTurnRunner(context, operations);
+/** One session with its queue; see {@link Session}. `permissions` is the policy of turns that name none. */
+export function createSession(context: SessionContext, operations: SessionOperations, permissions?: PermissionPolicy): Session {
+  const turns = createTurnRunner(context, operations, permissions);
   return {
     id: operations.id,
     directory: operations.directory,
     ...turnMethods(turns),
-    ...historyMethods(context, operations, turns),
+    ...historyMethods(context, operations, turns, permissions),
     ...lifeMethods(context, operations, turns),
     todos: (options) => operations.todos(options),
     children: (options) => operations.children(options),
@@ -51,25 +55,25 @@ function turnMethods(turns: TurnRunner): Pick<Session, 'prompt' | 'promptAsync' 
 
 type HistoryMethod = 'revertMessage' | 'unrevert' | 'fork' | 'messages' | 'unread' | 'diff' | 'summarize';
 
-function historyMethods(context: SessionContext, operations: SessionOperations, turns: TurnRunner): Pick<Session, HistoryMethod> {
+function historyMethods(
+  context: SessionContext,
+  operations: SessionOperations,
+  turns: TurnRunner,
+  permissions: PermissionPolicy | undefined,
+): Pick<Session, HistoryMethod> {
   const unreadOf = createCursor();
   return {
-    revertMessage: (messageId, options) =>
-      turns.whenQuiet(async () => {
-        assertSnapshots(context.snapshots);
-        assertInsideGit(operations.directory);
-        await assertMessage(operations, messageId, options);
-        await operations.revert(messageId, options);
-      }, options?.signal),
+    revertMessage: (messageId, options = {}) =>
+      turns.whenQuiet((call) => revert(context, operations, messageId, { ...options, ...call }), options),
     unrevert: (options) =>
-      turns.whenQuiet(async () => {
+      turns.whenQuiet(async (call) => {
         assertSnapshots(context.snapshots);
-        await operations.unrevert(options);
-      }, options?.signal),
+        await operations.unrevert(call);
+      }, options),
     async fork(messageId, options) {
       if (messageId !== undefined) await assertMessage(operations, messageId, options);
       const { id, directory } = await operations.fork(messageId, options);
-      return context.sessionOf(id, directory);
+      return context.sessionOf(id, directory, permissions);
     },
     messages: (query, options) => operations.messages(query, options),
     unread: async (options) => unreadOf(await operations.messages({}, options)),
@@ -81,9 +85,22 @@ function historyMethods(context: SessionContext, operations: SessionOperations, 
     },
     async summarize(model, options) {
       assertKnown(await context.catalogue(operations.directory, options), { model });
-      await turns.whenQuiet(() => operations.summarize(model, options), options?.signal);
+      await turns.whenQuiet((call) => operations.summarize(model, call), options);
     },
   };
+}
+
+async function revert(
+  context: SessionContext,
+  operations: SessionOperations,
+  messageId: string,
+  { force = false, ...call }: RevertOptions,
+): Promise<void> {
+  assertSnapshots(context.snapshots);
+  const worktree = assertInsideGit(operations.directory);
+  const messages = await assertMessage(operations, messageId, call);
+  if (!force) await assertRevertSafe(context, { operations, messageId, messages, worktree }, call);
+  await operations.revert(messageId, call);
 }
 
 type LifeMethod = 'abort' | 'rename' | 'getState' | 'isAlive' | 'delete';
@@ -92,12 +109,13 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
   const { id, directory } = operations;
 
   async function abort(options: CallOptions = {}): Promise<void> {
-    const untilMs = Date.now() + abortTimeoutMs;
+    turns.noteAbort();
     await operations.abort(options);
-    while (Date.now() < untilMs) {
+    const untilMs = performance.now() + abortTimeoutMs;
+    while (performance.now() < untilMs) {
       const { status } = await context.snapshot(directory, options);
       if (status[id] === undefined) return;
-      await new Promise((resolve) => setTimeout(resolve, abortPollMs));
+      await pause(abortPollMs, options.signal);
     }
     throw new OpencodeManagerError(
       'ABORT_UNCONFIRMED',
@@ -111,7 +129,14 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
     async rename(title, options) {
       await operations.rename(title, options);
     },
-    getState: async (options) => stateOf(id, await context.snapshot(directory, options), turns.waiting),
+    async getState(options) {
+      const snapshot = await context.snapshot(directory, options);
+      const asking = new Set([...snapshot.permissions, ...snapshot.questions].map(({ sessionID }) => sessionID));
+      const inFamily = await Promise.all(
+        [...asking].map(async (asker) => ((await isInFamily(context, operations, asker, options)) ? asker : '')),
+      );
+      return stateOf(id, new Set(inFamily), snapshot, turns.waiting);
+    },
     isAlive: (options) =>
       operations.info(options).then(
         () => true,
@@ -138,13 +163,18 @@ function createCursor(): (messages: readonly MessageWithParts[]) => MessageWithP
   };
 }
 
-function stateOf(id: string, { status, permissions, questions }: DirectorySnapshot, queued: number): SessionState {
+function stateOf(
+  id: string,
+  family: ReadonlySet<string>,
+  { status, permissions, questions }: DirectorySnapshot,
+  queued: number,
+): SessionState {
   const now = status[id] ?? { type: 'idle' as const };
   return {
     status: now.type,
     ...(now.type === 'retry' && { retry: { attempt: now.attempt, message: now.message, nextAtMs: now.next } }),
-    pendingPermissions: permissions.filter(({ sessionID }) => sessionID === id),
-    pendingQuestions: questions.filter(({ sessionID }) => sessionID === id),
+    pendingPermissions: permissions.filter(({ sessionID }) => family.has(sessionID)),
+    pendingQuestions: questions.filter(({ sessionID }) => family.has(sessionID)),
     queued,
   };
 }

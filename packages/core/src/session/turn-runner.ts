@@ -1,16 +1,18 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
+import type { PermissionPolicy } from '../policy/index.ts';
+import { parsePermissionPolicy } from '../policy/schema.ts';
 import type { MessageIds } from '../protocol/index.ts';
 import type { Catalogue } from '../server/types.ts';
-import { awaitTurn } from './await-turn.ts';
-import { assertKnown } from './checks.ts';
-import { createTurnQueue } from './turn-queue.ts';
-import type { DirectorySnapshot, PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
+import { awaitTurn, type Submission, type WatchContext } from './await-turn.ts';
+import { assertEmptyAnswer, assertKnown } from './checks.ts';
+import { pause } from './pause.ts';
+import { createTurnQueue, type TurnQueue } from './turn-queue.ts';
+import type { PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
 
 /** What running turns needs of the server. */
-export interface TurnContext {
+export interface TurnContext extends WatchContext {
   readonly messageIds: MessageIds;
-  snapshot(directory: string, options?: CallOptions): Promise<DirectorySnapshot>;
   catalogue(directory: string, options?: CallOptions): Promise<Catalogue>;
 }
 
@@ -28,38 +30,105 @@ export interface TurnRunner {
   run(draft: TurnDraft, options: TurnCallOptions): Promise<TurnResult>;
   /** Queues a turn; resolves when the server has accepted it. */
   accept(draft: TurnDraft, options: TurnCallOptions): Promise<{ readonly messageId: string }>;
-  /** Runs a job when no turn of ours is in flight. */
-  whenQuiet<Result>(job: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result>;
+  /** Runs a job when no turn of ours is in flight, with what is left of the caller's deadline. */
+  whenQuiet<Result>(job: (options: CallOptions) => Promise<Result>, options: CallOptions | undefined): Promise<Result>;
+  /** The session is being aborted: what the turn in flight leaves is to be called so. */
+  noteAbort(): void;
 }
 
-export function createTurnRunner(context: TurnContext, operations: SessionOperations): TurnRunner {
+/** Wait between two looks at a session whose last turn was given up while it ran, in milliseconds. */
+const idlePollMs = 100;
+
+export function createTurnRunner(context: TurnContext, operations: SessionOperations, permissions: PermissionPolicy = 'deny'): TurnRunner {
   const queue = createTurnQueue();
+  let inFlight: { aborted: boolean } | undefined;
+  let maybeBusy = false;
+
+  async function runTurn(draft: TurnDraft, options: TurnCallOptions, deadline: Deadline, onAccepted: (messageId: string) => void) {
+    const { signal } = deadline;
+    // A turn that nobody waits for any more may still run, and opencode would merge this one into it.
+    if (maybeBusy) await untilIdle(context, operations, signal);
+    const turn = await turnOf(context, operations.directory, draft, { ...options, signal });
+    const flight = { aborted: false };
+    inFlight = flight;
+    maybeBusy = true;
+    deadline.sent = true;
+    try {
+      const startedAtMs = Date.now();
+      const submission = await start(operations, turn, signal);
+      onAccepted(turn.messageId);
+      const result = await awaitTurn(context, {
+        operations,
+        submission,
+        startedAtMs,
+        signal,
+        messageId: turn.messageId,
+        kind: turn.kind,
+        emptyAnswer: options.emptyAnswer ?? 'refuse',
+        permissions: options.permissions ?? permissions,
+        abortRequested: () => flight.aborted,
+      });
+      maybeBusy = false;
+      return result;
+    } finally {
+      inFlight = undefined;
+    }
+  }
 
   function run(draft: TurnDraft, options: TurnCallOptions, onAccepted: (messageId: string) => void = () => undefined): Promise<TurnResult> {
-    return withTurnDeadline(options, (signal) =>
-      queue.run(async () => {
-        const turn = await turnOf(context, operations.directory, draft, { ...options, signal });
-        const startedAtMs = Date.now();
-        const { refused } = await start(operations, turn, signal);
-        onAccepted(turn.messageId);
-        const readSnapshot = (call?: CallOptions) => context.snapshot(operations.directory, call);
-        return Promise.race([awaitTurn({ operations, readSnapshot, messageId: turn.messageId, startedAtMs, signal }), refused]);
-      }, signal),
-    );
+    if (options.permissions !== undefined) parsePermissionPolicy(options.permissions, 'permissions');
+    assertEmptyAnswer(options.emptyAnswer);
+    return withTurnDeadline(options, (deadline) => queue.run(() => runTurn(draft, options, deadline, onAccepted), deadline.signal));
   }
 
   return {
     get waiting() {
       return queue.waiting;
     },
-    run: (draft, options) => run(draft, options),
-    accept(draft, options) {
+    run: async (draft, options) => run(draft, options),
+    async accept(draft, options) {
       const accepted = Promise.withResolvers<{ messageId: string }>();
       run(draft, options, (messageId) => accepted.resolve({ messageId })).catch(accepted.reject);
       return accepted.promise;
     },
-    whenQuiet: (job, signal) => queue.run(job, signal),
+    whenQuiet: (job, options) => whenQuiet(queue, job, options),
+    noteAbort() {
+      if (inFlight) inFlight.aborted = true;
+    },
   };
+}
+
+async function untilIdle(context: TurnContext, { id, directory }: SessionOperations, signal: AbortSignal): Promise<void> {
+  while ((await context.snapshot(directory, { signal })).status[id] !== undefined) await pause(idlePollMs, signal);
+}
+
+/** The time in the queue counts: a caller who waits 100 ms at most waits no longer because a turn is in flight. */
+async function whenQuiet<Result>(
+  queue: TurnQueue,
+  job: (options: CallOptions) => Promise<Result>,
+  { timeoutMs, signal }: CallOptions = {},
+): Promise<Result> {
+  const untilMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  const deadline = timeoutMs === undefined || !Number.isFinite(timeoutMs) ? undefined : AbortSignal.timeout(timeoutMs);
+  const waits = AbortSignal.any([deadline, signal].filter((one) => one !== undefined));
+  let began = false;
+  const begin = () => {
+    began = true;
+    return job({ ...(signal && { signal }), ...(untilMs !== undefined && { timeoutMs: Math.max(1, untilMs - performance.now()) }) });
+  };
+  try {
+    return await queue.run(begin, waits);
+  } catch (error) {
+    if (began || !waits.aborted) throw error;
+    throw signal?.aborted
+      ? new OpencodeManagerError('REQUEST_ABORTED', 'The caller aborted the call while it waited for a turn in flight. Nothing was sent.', {
+          cause: error,
+        })
+      : new OpencodeManagerError('REQUEST_TIMEOUT', `A turn was in flight for all of ${timeoutMs} ms. Nothing was sent.`, {
+          details: { timeoutMs },
+          cause: error,
+        });
+  }
 }
 
 async function turnOf(context: TurnContext, directory: string, draft: TurnDraft, options: TurnCallOptions): Promise<TurnRequest> {
@@ -77,37 +146,51 @@ async function turnOf(context: TurnContext, directory: string, draft: TurnDraft,
   };
 }
 
-/**
- * Sends a turn and gives a promise that rejects when the server refuses it. A command or shell line answers only at its
- * end, so its answer is not waited for.
- */
-async function start(operations: SessionOperations, turn: TurnRequest, signal: AbortSignal): Promise<{ readonly refused: Promise<never> }> {
-  const refused = Promise.withResolvers<never>();
-  refused.promise.catch(() => undefined);
-  const sent = operations.submit(turn, { signal });
-  if (turn.kind === 'prompt') await sent;
-  else sent.catch(refused.reject);
-  return { refused: refused.promise };
+/** Sends a turn. A command or shell line answers only at its end, so its answer is not waited for here. */
+async function start(operations: SessionOperations, turn: TurnRequest, signal: AbortSignal): Promise<Submission> {
+  const submission: Submission = { answered: false };
+  const sent = operations.submit(turn, { signal }).then(
+    () => void (submission.answered = true),
+    (error: unknown) => {
+      submission.error = error;
+    },
+  );
+  if (turn.kind === 'prompt') {
+    await sent;
+    if (submission.error !== undefined) throw submission.error;
+  }
+  return submission;
+}
+
+interface Deadline {
+  /** Ends the turn's wait at its deadline, or when the caller wants so. */
+  readonly signal: AbortSignal;
+  /** The turn has left the queue and went to the server. */
+  sent: boolean;
 }
 
 /** Gives a job the signal that ends it at its deadline or with the caller's signal, and names which of them it was. */
 async function withTurnDeadline<Result>(
   { timeoutMs, signal: caller }: TurnCallOptions,
-  job: (signal: AbortSignal) => Promise<Result>,
+  job: (deadline: Deadline) => Promise<Result>,
 ): Promise<Result> {
-  const deadline = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([deadline, caller].filter((one) => one !== undefined));
+  const timeout = timeoutMs === undefined || !Number.isFinite(timeoutMs) ? undefined : AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.any([timeout, caller].filter((one) => one !== undefined));
+  const deadline: Deadline = { signal, sent: false };
   try {
-    return await job(signal);
+    return await job(deadline);
   } catch (error) {
-    if (deadline?.aborted) {
-      throw new OpencodeManagerError('TURN_TIMEOUT', `The turn was not over within ${timeoutMs} ms; it goes on until it is aborted.`, {
-        details: { timeoutMs },
+    const { sent } = deadline;
+    const rest = sent ? 'the turn goes on until it is aborted' : 'it had not begun, and nothing was sent';
+    if (timeout?.aborted && !(caller?.aborted && signal.reason === caller.reason)) {
+      throw new OpencodeManagerError('TURN_TIMEOUT', `The turn was not over within ${timeoutMs} ms; ${rest}.`, {
+        details: { timeoutMs, sent },
         cause: error,
       });
     }
     if (!caller?.aborted) throw error;
-    throw new OpencodeManagerError('REQUEST_ABORTED', 'The caller aborted the wait for a turn; the turn goes on until it is aborted.', {
+    throw new OpencodeManagerError('REQUEST_ABORTED', `The caller aborted the wait for a turn; ${rest}.`, {
+      details: { sent },
       cause: error,
     });
   }

@@ -1,4 +1,5 @@
 import type { CallOptions } from '../http/index.ts';
+import type { PermissionPolicy, PermissionPolicyRule } from '../policy/index.ts';
 import type {
   AgentPartInput,
   FilePartInput,
@@ -53,17 +54,49 @@ export interface TurnResult {
   readonly answerId: string;
   /** Text of the final assistant message; for a shell line what it printed. */
   readonly text: string;
+  /** opencode's finish reason of the final message; none for a shell line. */
+  readonly finish?: string;
+  /** What is odd about the end, for example a finish reason that is not known. */
+  readonly note?: string;
   /** Every assistant message of the turn with its parts, oldest first. */
   readonly messages: readonly MessageWithParts[];
   readonly usage: TokenUsage;
   /** As opencode computed it from the model's price; 0 also when no price is known. */
   readonly costUsd: number;
   readonly durationMs: number;
+  /** Permission requests and questions of the turn, sub-agents' included, and what became of each. */
+  readonly asks: readonly TurnAsk[];
   /** Which signals proved the end. */
   readonly proof: TurnProof;
 }
 
+/**
+ * A permission request or a question of a turn, and how it was answered. One that somebody else answered between two reads of the
+ * server's state is not listed.
+ */
+export interface TurnAsk {
+  readonly kind: 'permission' | 'question';
+  /** The session that asked: the turn's own or one of its sub-agents'. */
+  readonly sessionId: string;
+  readonly permission?: string;
+  readonly patterns?: readonly string[];
+  /** `escalated`: left to somebody else. `unanswered`: somebody else was faster, or the turn was over first. */
+  readonly answer: 'allowed' | 'denied' | 'answered' | 'escalated' | 'unanswered';
+  /** Why the policy could not decide, for example what a callback threw. */
+  readonly reason?: string;
+  /** Rules that would allow it, when it was not allowed. */
+  readonly rules?: readonly PermissionPolicyRule[];
+}
+
 export interface TurnCallOptions extends TurnOptions {
+  /**
+   * How permission requests and questions of this turn and its sub-agents are answered, each `once`; the session's policy when absent.
+   * With `'escalate'` they stay open: see {@link Session.getState} for what is asked, and answer with `server.answerPermission` or
+   * `server.answerQuestion`.
+   */
+  readonly permissions?: PermissionPolicy;
+  /** Whether a turn that ends without text is good (`allow`), as work whose result is in files may. Default `refuse`: `ANSWER_EMPTY`. */
+  readonly emptyAnswer?: 'allow' | 'refuse';
   /** Deadline for the whole turn in milliseconds, waiting in the queue included; none when absent. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -74,7 +107,9 @@ export interface SessionState {
   readonly status: SessionStatus['type'];
   /** Present while opencode waits before it asks the provider again; `nextAtMs` is milliseconds since the epoch. */
   readonly retry?: { readonly attempt: number; readonly message: string; readonly nextAtMs: number };
+  /** Open permission requests of the session and its sub-agents. */
   readonly pendingPermissions: readonly PermissionRequest[];
+  /** Open questions of the session and its sub-agents. */
   readonly pendingQuestions: readonly QuestionRequest[];
   /** Turns of this session that wait in our own queue. */
   readonly queued: number;
@@ -132,8 +167,15 @@ export interface CreateSessionOptions extends CallOptions {
   readonly title?: string;
   /** Absolute path of an existing directory; the server's own when absent. */
   readonly directory?: string;
-  /** Permission rules of this session alone, over those of the configuration. */
+  /** opencode's own permission rules for this session alone, over those of the configuration: what it asks about at all. */
   readonly permission?: PermissionRuleset;
+  /** How what it asks about is answered in the session's turns; each turn may say otherwise. Default `deny`. */
+  readonly permissions?: PermissionPolicy;
+}
+
+export interface RevertOptions extends CallOptions {
+  /** Revert although work of others is taken back too. */
+  readonly force?: boolean;
 }
 
 /**
@@ -153,8 +195,9 @@ export interface Session {
   readonly directory: string;
   /**
    * Runs one turn to its proven end.
-   * @throws `PROMPT_INVALID`, `MODEL_UNKNOWN`, `AGENT_UNKNOWN` before anything is sent; `TURN_FAILED`, `TURN_TIMEOUT`,
-   * `TURN_ABORTED` after.
+   * @throws `CONFIG_INVALID`, `PROMPT_INVALID`, `MODEL_UNKNOWN`, `AGENT_UNKNOWN` before anything is sent; `TURN_FAILED`, `TURN_TIMEOUT`,
+   * `TURN_ABORTED`, `TURN_INTERRUPTED`, `INPUT_NEEDED`, `ANSWER_EMPTY`, `ANSWER_TRUNCATED`, `ANSWER_FILTERED` after
+   * (docs/outcomes.md says which finish reason gives which).
    */
   prompt(prompt: string | readonly PromptPart[], options?: TurnCallOptions): Promise<TurnResult>;
   /** Queues a turn and resolves with the id of its user message as soon as the server has accepted it. */
@@ -164,11 +207,14 @@ export interface Session {
   /** Runs a shell line in the session's directory, as `!line` in the TUI does; no model is asked. */
   executeShell(command: string, options?: TurnCallOptions): Promise<TurnResult>;
   /**
-   * Takes the session, and the files, back to before a message. Waits for queued turns first.
-   * @throws `SNAPSHOTS_OFF`, `REVERT_OUTSIDE_GIT`, `MESSAGE_UNKNOWN`, `SESSION_BUSY`
+   * Takes the session, and the files, back to before a message. Waits for queued turns first. opencode takes back every file
+   * that changed in the worktree while a step ran, whoever changed it. So without `force` it is refused when another session had a
+   * turn in that worktree since, or when one of those files was changed since; the details name `sessions` and `files`. Changes
+   * that a person or program made while a step ran cannot be told from the session's own.
+   * @throws `SNAPSHOTS_OFF`, `REVERT_OUTSIDE_GIT`, `MESSAGE_UNKNOWN`, `REVERT_CONFLICT`, `SESSION_BUSY`
    */
-  revertMessage(messageId: string, options?: CallOptions): Promise<void>;
-  /** Takes the last revert back. @throws `SNAPSHOTS_OFF`, `SESSION_BUSY` */
+  revertMessage(messageId: string, options?: RevertOptions): Promise<void>;
+  /** Takes the last revert back: all files of the worktree become what they were before it. @throws `SNAPSHOTS_OFF`, `SESSION_BUSY` */
   unrevert(options?: CallOptions): Promise<void>;
   /** Aborts the turn in flight and resolves when the session is idle. @throws `ABORT_UNCONFIRMED` */
   abort(options?: CallOptions): Promise<void>;

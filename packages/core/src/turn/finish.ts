@@ -21,6 +21,11 @@ export interface FinishVerdict {
   readonly note?: string;
 }
 
+/** Whether a message with this finish reason ends its turn: after tool calls, or without any reason, another step follows. */
+export function isFinalReason(finish: string | undefined): boolean {
+  return finish !== undefined && finish !== 'tool-calls';
+}
+
 /**
  * What a turn's end means, by the finish reason of its final message. The one table of the project (docs/outcomes.md is
  * generated from it). Pure, for machines and hosts alike. An error of the message is judged before, elsewhere.
@@ -33,11 +38,10 @@ export function judgeFinish(facts: FinishFacts): FinishVerdict {
   const { finish, kind } = facts;
   // A shell line asks no model, so it has no reason.
   if (kind === 'shell') return { outcome: 'succeeded' };
+  if (finish === undefined || !isFinalReason(finish)) {
+    return interrupted(`The turn ended without an answer (finish ${finish === undefined ? 'missing' : `"${finish}"`}).`);
+  }
   switch (finish) {
-    case undefined:
-      return interrupted('The turn ended without a finish reason.');
-    case 'tool-calls':
-      return interrupted('The turn ended after tool calls (finish "tool-calls"), before the model answered.');
     case 'length':
       return failed('ANSWER_TRUNCATED', 'The answer was cut off at the limit of output tokens (finish "length").');
     case 'content-filter':

@@ -1,4 +1,4 @@
-export { judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
+export { isFinalReason, judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
 export {
   answersTurn,
   belongsToTurn,

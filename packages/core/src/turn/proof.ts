@@ -1,4 +1,5 @@
 import type { AssistantMessage } from '../protocol/types.ts';
+import { isFinalReason } from './finish.ts';
 
 /** Where a signal was seen: on the event stream, or by reading the server's state. */
 export type SignalSource = 'events' | 'snapshot';
@@ -69,8 +70,7 @@ export function proveTurnEnd(evidence: TurnEvidence): TurnEnd {
 function idleCounts({ finalMessage, idle }: TurnEvidence): boolean {
   if (!finalMessage || !idle) return idle !== undefined;
   if (idle.atMs < finalMessage.atMs) return false;
-  const conclusive = finalMessage.failed || (finalMessage.finish !== undefined && finalMessage.finish !== 'tool-calls');
-  return conclusive || idle.source === 'snapshot';
+  return finalMessage.failed || isFinalReason(finalMessage.finish) || idle.source === 'snapshot';
 }
 
 /**

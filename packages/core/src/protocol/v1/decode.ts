@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../errors/codes.ts';
 import type { EventPlane, ServerEvent, ServerEventData, ServerEventType, TurnError } from '../events.ts';
 import type { Message, Part, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, SnapshotFileDiff, Todo } from '../types.ts';
 
@@ -120,4 +121,15 @@ export function decodeTurnError(error: unknown): TurnError {
     ...(typeof data?.['statusCode'] === 'number' && { statusCode: data['statusCode'] }),
     ...(typeof data?.['isRetryable'] === 'boolean' && { retryable: data['isRetryable'] }),
   };
+}
+
+const codeOfErrorName: Readonly<Record<string, ErrorCode>> = {
+  MessageAbortedError: 'TURN_ABORTED',
+  ContentFilterError: 'ANSWER_FILTERED',
+  MessageOutputLengthError: 'ANSWER_TRUNCATED',
+};
+
+/** The code that an error of a turn's final message stands for; a finish reason is judged by `judgeFinish`. */
+export function codeOfTurnError({ name }: Pick<TurnError, 'name'>): ErrorCode {
+  return (Object.hasOwn(codeOfErrorName, name) && codeOfErrorName[name]) || 'TURN_FAILED';
 }

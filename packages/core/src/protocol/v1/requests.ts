@@ -107,6 +107,9 @@ export const requests = {
     json<SessionInfo>('POST', '/session', directory, body),
   /** opencode lists 100 sessions when no limit is given. */
   listSessions: (directory: string, limit: number) => json<SessionInfo[]>('GET', '/session', directory, undefined, { limit }),
+  /** Sessions of all directories of a project, its other worktrees and clones included. */
+  listProjectSessions: (directory: string, limit: number) =>
+    json<SessionInfo[]>('GET', '/session', directory, undefined, { limit, scope: 'project' }),
   getSession: (id: string, directory: string) => json<SessionInfo>('GET', session(id), directory),
   updateSession: (id: string, directory: string, body: { title?: string }) => json<SessionInfo>('PATCH', session(id), directory, body),
   deleteSession: (id: string, directory: string) => json<boolean>('DELETE', session(id), directory),

@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decideAsk } from '../../src/policy/permission-policy.ts';
-import { matchesWildcard } from '../../src/policy/wildcard.ts';
-import type { Ask, PermissionPolicy } from '../../src/index.ts';
+import { decideAsk, matchesWildcard, type Ask, type PermissionPolicy } from '../../src/policy/index.ts';
 
 const ask = (permission: string, ...patterns: string[]): Ask => ({
   kind: 'permission',

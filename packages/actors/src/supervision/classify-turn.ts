@@ -1,4 +1,4 @@
-import type { AssistantMessageFacts, MessageHistory } from '@opencode-manager/core/protocol';
+import { isFinalReason, type AssistantMessageFacts, type MessageHistory } from '@opencode-manager/core/protocol';
 
 /**
  * What became of a turn whose server was lost. `finished`: its answer stands, whoever was there to see it.
@@ -18,15 +18,6 @@ export function classifyTurn(history: readonly MessageHistory[], turn: LostTurn)
   const newest = newestAnswer(history, turn.messageId);
   if (newest) return isFinal(newest.message, turn.kind) ? 'finished' : 'interrupted';
   return history.some(({ message }) => message.id === turn.messageId) ? 'interrupted' : 'never_started';
-}
-
-/**
- * Whether a step of the turn broke off after it had called a tool. opencode notes the files that a step changed when the
- * step ends, so a revert does not know what such a tool did.
- */
-export function hasUnfinishedTools(history: readonly MessageHistory[], messageId: string): boolean {
-  const newest = newestAnswer(history, messageId);
-  return newest !== undefined && !newest.message.completed && newest.parts.some(({ type }) => type === 'tool');
 }
 
 type Answer = MessageHistory & { readonly message: AssistantMessageFacts };
@@ -49,5 +40,5 @@ function isAnswer(one: MessageHistory): one is Answer {
 function isFinal({ completed, finish, error }: AssistantMessageFacts, kind: LostTurn['kind']): boolean {
   if (!completed || error?.kind === 'aborted') return false;
   if (error || kind === 'shell') return true;
-  return finish !== undefined && finish !== 'tool-calls' && finish !== 'unknown';
+  return isFinalReason(finish);
 }

@@ -1,6 +1,6 @@
 import { historyFacts, type AssistantMessage, type MessageWithParts } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
-import { classifyTurn, hasUnfinishedTools } from '../../src/recovery/index.ts';
+import { classifyTurn } from '../../src/supervision/index.ts';
 
 const ours = { messageId: 'msg_10', kind: 'prompt' } as const;
 const user = (id: string) => ({ info: { id, role: 'user' }, parts: [] }) as unknown as MessageWithParts;
@@ -54,11 +54,4 @@ describe('the fate of a turn', () => {
     expect(classifyTurn(facts([user('msg_10'), answer('msg_11', {})]), { ...ours, kind: 'shell' })).toBe('finished');
     expect(classifyTurn(facts([user('msg_10'), answer('msg_11', 'open')]), { ...ours, kind: 'shell' })).toBe('interrupted');
   });
-});
-
-test('a step that broke off with a tool may have changed files that no revert knows of', () => {
-  const tool = [{ type: 'tool', state: {} }];
-  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', 'open', 'msg_10', tool)]), 'msg_10')).toBe(true);
-  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', 'open')]), 'msg_10')).toBe(false);
-  expect(hasUnfinishedTools(facts([user('msg_10'), answer('msg_11', { finish: 'tool-calls' }, 'msg_10', tool)]), 'msg_10')).toBe(false);
 });

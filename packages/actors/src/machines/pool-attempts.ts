@@ -1,0 +1,189 @@
+import type { SerializedError } from '@opencode-manager/core';
+import { get } from './bucket-set.ts';
+import { unshift } from './chunk-queue.ts';
+import { holdBack, isInfrastructureFault, isLasting } from './infrastructure-hold.ts';
+import {
+  backoffOf,
+  endHolder,
+  freeSlot,
+  hold,
+  recentRestarts,
+  requeue,
+  step,
+  withoutSlot,
+  type End,
+  type EventOf,
+} from './pool-schedule.ts';
+import { changeGate, idIn, pauseProvider, resumeDue, type ProviderPause } from './provider-gate.ts';
+import type { Holder, PoolContext, TaskStep } from './pool.types.ts';
+import { failure } from './turn-verdict.ts';
+
+/** How an attempt came to its end: with its turn, or before it. */
+type AttemptEnd = EventOf<'turn.ended'> | EventOf<'attempt.failed'>;
+
+/** What the pool does about the end of an attempt. */
+type Consequence = 'over' | 'lost' | 'crashed' | 'fault';
+
+/** After these another attempt may help: the cause lies in the server or the connection, not in the task. */
+const passing: ReadonlySet<string> = new Set(['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'SERVER_ERROR', 'SESSION_ACTOR_FAILED']);
+
+const lossCodes: ReadonlySet<string> = new Set(['SERVER_EXITED', 'SERVER_UNRESPONSIVE']);
+
+/** Reads what the end of an attempt means. What the server may still work on, and what a caller wants no more of, is over. */
+export function consequenceOf({ context, event }: { readonly context: PoolContext; readonly event: AttemptEnd }): Consequence {
+  const holder = get(context.holders, event.taskId);
+  const ended = event.type === 'turn.ended';
+  if (!holder || holder.abortReason !== null || (ended && event.quarantined)) return 'over';
+  const code = event.error?.code ?? '';
+  if (lossCodes.has(code) && (!ended || event.outcome === 'interrupted')) return 'lost';
+  if (isInfrastructureFault(event.error) && !(ended && event.sent)) return isLasting(context.infrastructure) ? 'over' : 'fault';
+  const broke = ended ? event.outcome === 'interrupted' && code === 'SESSION_ACTOR_FAILED' : passing.has(code);
+  return broke && holder.sessionId === undefined ? 'crashed' : 'over';
+}
+
+/** Whether the budget allows one more restart of a task. */
+export function mayRestart({ restartTimes, restartLimits }: PoolContext, atMs: number): boolean {
+  return recentRestarts(restartTimes, restartLimits.windowMs, atMs).length < restartLimits.maxRestarts;
+}
+
+/** Ends a task with its attempt. */
+export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
+  const holder = get(context.holders, event.taskId);
+  if (!holder) return context;
+  const ended = endHolder(context, holder, endOf(holder, event));
+  const isFault = isInfrastructureFault(event.error);
+  const held = isFault ? { ...ended, infrastructure: holdBack(ended.infrastructure, event.atMs) } : ended;
+  if (event.type !== 'turn.ended' || event.outcome !== 'quota_exhausted') return held;
+  return pause(held, holder.provider ?? null, { atMs: event.atMs, untilMs: event.resetAtMs ?? 0, isRateLimit: true });
+}
+
+function endOf(holder: Holder, event: AttemptEnd): End {
+  const { error } = event;
+  if (event.type === 'attempt.failed') {
+    if (holder.abortReason !== null) return aborted(holder);
+    if (lossCodes.has(error!.code)) return { outcome: 'server_lost', error };
+    return { outcome: holder.sessionId !== undefined && passing.has(error!.code) ? 'interrupted' : 'failed', error };
+  }
+  // What broke off with its server was to be aborted: that is how it ends.
+  const broke = lossCodes.has(error?.code ?? '') && event.outcome === 'interrupted';
+  if (broke && holder.abortReason !== null) return aborted(holder);
+  return { outcome: event.outcome, error };
+}
+
+/** A task that was to be aborted, and whose turn did not get to its own end. */
+function aborted({ abortReason, step: at, attempts, interruptions }: Holder): End {
+  const mayBeSent = at === 'judge' || at === 'resume' || attempts > 1 || interruptions > 0;
+  const message = `${abortReason ?? 'The task was aborted.'} ${mayBeSent ? 'Its turn had been sent before.' : 'Nothing was sent.'}`;
+  return { outcome: 'aborted', error: failure('TURN_ABORTED', message) };
+}
+
+/** Frees the slot of a task whose session was lost, and notes that it will be tried again after a wait. */
+export function planRestart(context: PoolContext, { taskId, atMs, jitter }: AttemptEnd): PoolContext {
+  const holder = get(context.holders, taskId);
+  if (!holder) return context;
+  const { windowMs, backoffMs } = context.restartLimits;
+  const recent = recentRestarts(context.restartTimes, windowMs, atMs);
+  return {
+    ...freeSlot(context, holder),
+    restarts: context.restarts + 1,
+    restartTimes: [...recent, atMs],
+    retrying: [...context.retrying, withoutSlot(holder)],
+    retryDelayMs: backoffOf(backoffMs, recent.length, jitter),
+  };
+}
+
+/** Puts a task back whose wait is over. */
+export function restart(context: PoolContext, taskId: string): PoolContext {
+  const task = context.retrying.find((one) => one.taskId === taskId);
+  if (!task) return context;
+  return requeue(
+    { ...context, retrying: context.retrying.filter((one) => one !== task), nextOrder: context.nextOrder + 1 },
+    {
+      ...task,
+      order: context.nextOrder,
+    },
+  );
+}
+
+/** Gives a task up whose restart budget is spent. */
+export function giveUp(context: PoolContext, { taskId, error }: AttemptEnd): PoolContext {
+  const holder = get(context.holders, taskId);
+  if (!holder) return context;
+  const { maxRestarts, windowMs } = context.restartLimits;
+  const message = `The task's session was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${error?.message}`;
+  const spent: SerializedError = { ...failure('RESTART_BUDGET_SPENT', message), ...(error && { cause: error }) };
+  return endHolder(context, holder, { outcome: 'failed', error: spent });
+}
+
+/** Puts a task back that was certainly not sent, before all others, and holds new turns back for a while. */
+export function putBack(context: PoolContext, { taskId, atMs }: AttemptEnd): PoolContext {
+  const holder = get(context.holders, taskId);
+  if (!holder) return context;
+  const task = { ...withoutSlot(holder), ...unbegun(holder) };
+  return { ...requeue(freeSlot(context, holder), task, unshift), infrastructure: holdBack(context.infrastructure, atMs) };
+}
+
+/** Where the server of an attempt is: there is another one, one comes, or none comes. */
+export type ServerPresence = 'here' | 'away' | 'gone';
+
+/** A server was lost under an attempt: what is left to do is done on the next one. */
+export function goOnElsewhere(context: PoolContext, event: AttemptEnd, presence: ServerPresence): PoolContext {
+  const holder = get(context.holders, event.taskId);
+  if (!holder) return context;
+  if (presence === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error ?? event.error });
+  const sent = event.type === 'turn.ended';
+  const next = sent ? 'judge' : holder.step;
+  const known: Holder = { ...holder, ...(sent ? { error: event.error } : unbegun(holder)) };
+  // A server that was replaced before: the next one is there already. Else its loss is about to be told.
+  const isReplaced = presence === 'here' && (event.generation ?? context.generation) < context.generation;
+  return isReplaced ? step(context, known, next) : hold(context, known, next);
+}
+
+/** An attempt that was not sent does not count. */
+function unbegun({ step: at, attempts }: Holder): Pick<Holder, 'attempts'> {
+  return { attempts: at === 'judge' || at === 'resume' ? attempts : attempts - 1 };
+}
+
+/** What is left to do of a task whose turn was judged. */
+export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judged'>, presence: ServerPresence): PoolContext {
+  const holder = get(context.holders, taskId);
+  if (!holder) return context;
+  if (holder.abortReason !== null) return endHolder(context, holder, aborted(holder));
+  if (presence === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
+  if (fate === 'interrupted' && !mayRepeat(context, holder))
+    return endHolder(context, holder, { outcome: 'interrupted', error: holder.error });
+  const next = ({ finished: 'resume', never_started: 'repeat', interrupted: 'retry' } as const satisfies Record<string, TaskStep>)[fate];
+  const judged = { ...holder, interruptions: holder.interruptions + (fate === 'interrupted' ? 1 : 0) };
+  return presence === 'here' ? step(context, judged, next) : hold(context, judged, next);
+}
+
+/** A leased session belongs to somebody who has its history in mind; and what takes its server with it each time must end some day. */
+function mayRepeat({ retriesInterrupted, restartLimits }: PoolContext, { sessionId, interruptions }: Holder): boolean {
+  return retriesInterrupted && sessionId === undefined && interruptions < restartLimits.maxRestarts;
+}
+
+/** Holds new turns of a provider back while it wants a pause. */
+export function pause(context: PoolContext, provider: string | null, asked: ProviderPause): PoolContext {
+  const { providers, maxSessions, longestPauseMs } = context;
+  const told = { ...asked, untilMs: Math.min(asked.untilMs, asked.atMs + longestPauseMs) };
+  // One that is named for the first time may be the only one, which stands for those that are not known.
+  const known = provider === null ? providers : changeGate(providers, provider, maxSessions, (gate) => gate);
+  return { ...context, providers: changeGate(known, idIn(known, provider), maxSessions, (gate) => pauseProvider(gate, told)) };
+}
+
+/** Ends the pauses whose time has come. */
+export function endPauses(context: PoolContext, atMs: number): PoolContext {
+  const { heldUntilMs } = context.infrastructure;
+  const isOver = heldUntilMs !== null && heldUntilMs <= atMs;
+  return {
+    ...context,
+    providers: resumeDue(context.providers, atMs),
+    infrastructure: isOver ? { ...context.infrastructure, heldUntilMs: null } : context.infrastructure,
+  };
+}
+
+/** When the first pause ends; null when nothing is held back. */
+export function nextPauseEnd({ providers, infrastructure }: PoolContext): number | null {
+  const ends = [...providers, infrastructure].map(({ heldUntilMs }) => heldUntilMs).filter((end) => end !== null);
+  return ends.length > 0 ? Math.min(...ends) : null;
+}

@@ -1,1 +1,0 @@
-export { decideAsk } from '@opencode-manager/core/policy';

@@ -1,1 +1,0 @@
-export { matchesWildcard } from '@opencode-manager/core/policy';

@@ -1,0 +1,143 @@
+import type { MessageIds } from '@opencode-manager/core/protocol';
+import type { PromptPart, TurnRequest } from '@opencode-manager/core';
+import type { Place } from '../machines/index.ts';
+import type { ServerPort } from '../ports/index.ts';
+import type { SessionHost } from '../session/session-host.ts';
+import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
+import type { PermissionPolicy, Task, TaskAttempt, TaskFile, TaskResult } from './types.ts';
+
+/** A task as it is kept: plain JSON. */
+export type StoredTask = Omit<Task, 'permissions'>;
+
+/** An attempt whose turn was sent, or was to be; what is left of it is found by its ids. */
+export interface LastTurn {
+  readonly attempt: number;
+  readonly sessionId: string;
+  readonly directory: string;
+  readonly plan: TurnPlan;
+  readonly report: TurnReport;
+}
+
+/** One task on its way through the pool, with what its result will say. What becomes of it next, the pool machine knows. */
+export interface LiveTask {
+  readonly id: string;
+  readonly task: StoredTask;
+  readonly policy: PermissionPolicy;
+  readonly place: Place;
+  readonly queuedAtMs: number;
+  readonly settled: PromiseWithResolvers<TaskResult>;
+  /** The leased session that it is for; any session otherwise. */
+  readonly leased: SessionHost | undefined;
+  attempt: number;
+  startedAtMs: number | undefined;
+  sessionId: string | undefined;
+  messageId: string | undefined;
+  directory: string | undefined;
+  /** The directory that is kept for it; see `DirectoryUse`. */
+  enteredDirectory: string | undefined;
+  /** Its newest turn, once that has ended. */
+  last: LastTurn | undefined;
+  /** Attempts that a lost server ended. */
+  readonly earlier: TaskAttempt[];
+  /** An attempt broke off: what it had done to files may still be there. */
+  halfChanged: boolean;
+  /** Ends the calls of the step that it takes. */
+  calls: AbortController | undefined;
+  stopListening: () => void;
+}
+
+export interface LiveTaskOptions {
+  readonly id: string;
+  readonly task: Task;
+  readonly policy: PermissionPolicy;
+  readonly model: string | undefined;
+  readonly queuedAtMs: number;
+  readonly leased: SessionHost | undefined;
+}
+
+/** A task that was just taken in. */
+export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: LiveTaskOptions): LiveTask {
+  const { permissions: _beside, ...stored } = task;
+  const named = task.shell === undefined ? (task.model ?? model) : undefined;
+  return {
+    id,
+    task: stored,
+    policy,
+    place: {
+      taskId: id,
+      priority: task.priority ?? 0,
+      group: task.group ?? '',
+      ...(leased && { sessionId: leased.id }),
+      ...(named !== undefined && { provider: named.slice(0, named.indexOf('/')) }),
+    },
+    queuedAtMs,
+    settled: Promise.withResolvers(),
+    leased,
+    attempt: 0,
+    startedAtMs: undefined,
+    sessionId: leased?.id,
+    messageId: undefined,
+    directory: leased?.directory,
+    enteredDirectory: undefined,
+    last: undefined,
+    earlier: [],
+    halfChanged: false,
+    calls: undefined,
+    stopListening: () => {},
+  };
+}
+
+interface TurnDefaults {
+  readonly model: string | undefined;
+  readonly agent: string | undefined;
+}
+
+/** The turn that a task asks for in a directory of a server. */
+export function turnRequestOf(
+  task: StoredTask,
+  { directory, server }: { readonly directory: string; readonly server: Pick<ServerPort, 'fileUrl'> },
+  messageIds: MessageIds,
+  defaults: TurnDefaults,
+): TurnRequest {
+  const model = task.model ?? defaults.model;
+  const agent = task.agent ?? defaults.agent;
+  const choices = { messageId: messageIds.next(), ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) };
+  if (task.shell !== undefined) return { ...choices, kind: 'shell', command: task.shell };
+  if (task.command !== undefined) return { ...choices, kind: 'command', ...commandOf(task.command) };
+  return {
+    ...choices,
+    kind: 'prompt',
+    parts: [{ type: 'text', text: task.prompt ?? '' }, ...(task.files ?? []).map((file) => filePart(file, (path) => server.fileUrl(directory, path)))],
+    ...(task.system !== undefined && { system: task.system }),
+  };
+}
+
+/** `"/review src/"` and `"review src/"` both are the command `review` with the arguments `src/`. */
+function commandOf(line: string): { readonly name: string; readonly arguments: string } {
+  const trimmed = line.trim().replace(/^\//, '');
+  const space = trimmed.search(/\s/);
+  return space === -1 ? { name: trimmed, arguments: '' } : { name: trimmed.slice(0, space), arguments: trimmed.slice(space).trim() };
+}
+
+/** What opencode hands to a model as it is; anything else it reads as text. */
+const mediaTypes: Readonly<Record<string, string>> = {
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.gif': 'image/gif',
+  '.webp': 'image/webp',
+  '.svg': 'image/svg+xml',
+  '.pdf': 'application/pdf',
+};
+
+function filePart({ path, url, mime }: TaskFile, urlOf: (path: string) => string): PromptPart {
+  const target = url ?? urlOf(path ?? '');
+  const declared = /^data:([^;,]+)/.exec(target)?.[1];
+  const name = new URL(target).pathname;
+  return {
+    type: 'file',
+    url: target,
+    mime: mime ?? declared ?? mediaTypes[/\.[^./]+$/.exec(name)?.[0].toLowerCase() ?? ''] ?? 'text/plain',
+    ...(declared === undefined && { filename: decodeURIComponent(name.slice(name.lastIndexOf('/') + 1)) }),
+  };
+}

@@ -1,0 +1,62 @@
+import type { Catalogue } from '@opencode-manager/core';
+import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
+
+/** What a turn names, or leaves to the configuration. */
+export interface WantedTurn {
+  readonly kind: 'prompt' | 'command' | 'shell';
+  readonly model?: string;
+  readonly agent?: string;
+  /** Name of the command. */
+  readonly command?: string;
+}
+
+/**
+ * Compares what a turn needs with what a server offers, before anything is sent: opencode accepts a turn with an unknown model and
+ * fails it later, and one for which no provider can be used stays without an answer.
+ * @throws OpencodeManagerError `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN`
+ * @example
+ * assertOffered(await server.catalogue(), { kind: 'prompt', model: 'anthropic/claude-sonnet-5' })
+ * @public
+ */
+export function assertOffered({ models, agents, commands, defaultModel }: Catalogue, wanted: WantedTurn): void {
+  const { kind, agent, command } = wanted;
+  if (kind !== 'shell') {
+    if (models.length === 0 && wanted.model === undefined) throw noProvider();
+    // An agent and a command may have a model of their own.
+    const model = wanted.model ?? (agent === undefined && kind === 'prompt' ? defaultModel : undefined);
+    if (model !== undefined && !models.includes(model)) throw unknownModel(model, models);
+  }
+  if (agent !== undefined && !agents.includes(agent)) throw unknown('AGENT_UNKNOWN', 'agent', agent, agents);
+  if (command !== undefined && !commands.includes(command)) throw unknown('COMMAND_UNKNOWN', 'command', command, commands);
+}
+
+function noProvider(): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'MODEL_UNKNOWN',
+    'No provider can be used here, so no model answers: the configuration names none, or none has credentials. Nothing was sent.',
+    { details: { field: 'model', models: [] } },
+  );
+}
+
+function unknownModel(model: string, models: readonly string[]): OpencodeManagerError {
+  const provider = model.split('/')[0]!;
+  const siblings = models.filter((other) => other.startsWith(`${provider}/`));
+  const advice =
+    siblings.length > 0
+      ? `Provider ${provider} has: ${listed(siblings)}.`
+      : `Provider ${provider} is not usable here: it has no credentials, or does not exist.`;
+  return new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} cannot be used. ${advice} Nothing was sent.`, {
+    details: { field: 'model', model, models: models.slice(0, 50), providerKnown: siblings.length > 0 },
+  });
+}
+
+function unknown(code: ErrorCode, field: string, value: string, known: readonly string[]): OpencodeManagerError {
+  return new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed(known)}. Nothing was sent.`, {
+    details: { field, value, [field]: value },
+  });
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 20).join(', ') || 'none';
+  return names.length > 20 ? `${shown}, and ${names.length - 20} more` : shown;
+}

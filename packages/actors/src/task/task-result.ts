@@ -1,0 +1,99 @@
+import type { TurnProof } from '@opencode-manager/core';
+import { isServerLoss } from '../session/failures.ts';
+import type { EndedTask } from '../machines/index.ts';
+import type { LiveTask, LastTurn } from './live-task.ts';
+import type { TaskResult, Usage } from './types.ts';
+
+const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
+
+export interface ResultContext {
+  readonly now: number;
+  /** Directory of tasks that name none. */
+  readonly directory: string;
+  readonly model: string | undefined;
+}
+
+/** The result of a task, by what became of it and by what its newest attempt left. */
+export function resultOf(live: LiveTask, end: EndedTask, context: ResultContext): TaskResult {
+  const { last } = live;
+  return last?.attempt === live.attempt ? resultOfTurn(live, last, end, context) : resultWithoutTurn(live, end, context);
+}
+
+function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
+  const { finished, summary, asks, startedAtMs, endedAtMs } = report;
+  const brokeOff = isServerLoss(finished) || (finished.quarantined && outcome === 'interrupted');
+  return {
+    ...frameOf(live, context),
+    outcome,
+    message_id: finished.messageId,
+    model: summary.model ?? modelOf(live, context),
+    output: summary.output,
+    usage: summary.usage,
+    cost_usd: summary.costUsd,
+    duration_ms: Math.round(endedAtMs - startedAtMs),
+    queued_ms: Math.round(startedAtMs - live.queuedAtMs),
+    proof: wholeTimes(finished.proof),
+    asks,
+    gaps: finished.gaps,
+    retries: finished.retries,
+    tool_calls: summary.toolCalls,
+    error,
+    ...lossesOf({ ...live, halfChanged: live.halfChanged || brokeOff }),
+    ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
+  };
+}
+
+/** Refused before it was sent, or ended while it waited. */
+function resultWithoutTurn(live: LiveTask, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
+  const startedAtMs = live.startedAtMs ?? context.now;
+  return {
+    ...frameOf(live, context),
+    outcome,
+    message_id: live.messageId ?? null,
+    model: modelOf(live, context),
+    output: '',
+    usage: noUsage,
+    cost_usd: 0,
+    duration_ms: Math.round(context.now - startedAtMs),
+    queued_ms: Math.round(startedAtMs - live.queuedAtMs),
+    proof: null,
+    asks: [],
+    gaps: 0,
+    retries: 0,
+    tool_calls: 0,
+    error,
+    ...lossesOf(live),
+  };
+}
+
+/** Times inside are finer than a millisecond, so that no two are the same; results have whole ones. */
+function wholeTimes(proof: TurnProof | null): TurnProof | null {
+  if (!proof) return null;
+  const whole = Object.entries(proof).map(([signal, { atMs, source }]) => [signal, { atMs: Math.floor(atMs), source }]);
+  return Object.fromEntries(whole) as TurnProof;
+}
+
+function lossesOf({
+  earlier,
+  halfChanged,
+}: Pick<LiveTask, 'earlier' | 'halfChanged'>): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {
+  return { ...(earlier.length > 0 && { attempts: [...earlier] }), ...(halfChanged && { workspace_may_be_half_changed: true }) };
+}
+
+function frameOf(
+  live: LiveTask,
+  { directory }: ResultContext,
+): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata'> {
+  return {
+    schema_version: 1,
+    id: live.id,
+    attempt: live.attempt,
+    session_id: live.sessionId ?? null,
+    directory: live.directory ?? live.task.directory ?? directory,
+    metadata: live.task.metadata ?? {},
+  };
+}
+
+function modelOf({ task }: LiveTask, { model }: ResultContext): string | null {
+  return task.shell === undefined ? (task.model ?? model ?? null) : null;
+}

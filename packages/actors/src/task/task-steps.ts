@@ -1,0 +1,232 @@
+import type { TurnRequest } from '@opencode-manager/core';
+import { isManagerError, toManagerError } from '@opencode-manager/core/errors';
+import type { MessageIds } from '@opencode-manager/core/protocol';
+import { isInfrastructureFault, type Assignment, type PoolMachineEvent } from '../machines/index.ts';
+import type { DirectoryUse } from '../pool/directory-use.ts';
+import type { SessionStore } from '../pool/session-store.ts';
+import type { PoolSettings } from '../pool/settings.ts';
+import type { Clock, ServerPort } from '../ports/index.ts';
+import type { SessionHost } from '../session/session-host.ts';
+import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
+import { classifyTurn, type ServerSupervisor, type TurnFate } from '../supervision/index.ts';
+import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
+import { assertOffered } from './preflight.ts';
+
+export interface TaskStepsOptions {
+  readonly supervisor: ServerSupervisor;
+  readonly sessions: SessionStore;
+  readonly directories: DirectoryUse;
+  readonly settings: PoolSettings;
+  readonly messageIds: MessageIds;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onStarted: (live: LiveTask, host: SessionHost) => void;
+}
+
+type Fact = Extract<PoolMachineEvent, { type: 'turn.ended' | 'attempt.failed' | 'turn.judged' }>;
+
+/** Carries out the steps that the pool machine assigns to tasks, and gives what came of each as a fact. Never rejects. */
+export class TaskSteps {
+  readonly #options: TaskStepsOptions;
+
+  constructor(options: TaskStepsOptions) {
+    this.#options = options;
+  }
+
+  async take(live: LiveTask, assignment: Assignment): Promise<Fact> {
+    const { supervisor, clock, random } = this.#options;
+    const { generation } = supervisor.context;
+    live.calls = new AbortController();
+    live.attempt = assignment.attempt;
+    try {
+      return await this.#take(live, assignment, live.calls.signal);
+    } catch (error) {
+      const facts = { taskId: live.id, generation, atMs: clock.now(), jitter: 2 * random() - 1 };
+      return { type: 'attempt.failed', error: toManagerError(error).toJSON(), ...facts };
+    } finally {
+      live.calls = undefined;
+    }
+  }
+
+  /** The task is over: nothing is kept for it any more. */
+  leave(live: LiveTask): void {
+    const { enteredDirectory } = live;
+    live.enteredDirectory = undefined;
+    if (enteredDirectory !== undefined) this.#options.directories.leave(enteredDirectory);
+    const host = live.sessionId === undefined ? undefined : this.#options.sessions.registry.get(live.sessionId);
+    if (host) this.#options.sessions.rest(host);
+  }
+
+  #take(live: LiveTask, { step }: Assignment, signal: AbortSignal): Promise<Fact> {
+    const { last } = live;
+    if (step === 'judge' && last) return this.#judge(live, last, signal);
+    if (step === 'resume' && last) return this.#resume(live, last);
+    if (last && step === 'repeat') return this.#repeat(live, last, signal);
+    if (last && step === 'retry') this.#leaveBehind(live, last);
+    live.last = undefined;
+    return this.#begin(live, live.leased, signal, step === 'retry');
+  }
+
+  /** Reads what a turn left whose server was lost: its messages tell what became of it. */
+  async #judge(live: LiveTask, { sessionId, directory, plan }: LastTurn, signal: AbortSignal): Promise<Fact> {
+    const session = this.#options.supervisor.server.session(sessionId, directory);
+    let fate: TurnFate;
+    try {
+      fate = classifyTurn(await session.history({ signal }), plan.request);
+    } catch (error) {
+      // A session that went with the state directory: what became of its turn cannot be told any more.
+      if (!isManagerError(error, 'NOT_FOUND')) throw error;
+      fate = 'interrupted';
+    }
+    return { type: 'turn.judged', taskId: live.id, fate };
+  }
+
+  async #resume(live: LiveTask, last: LastTurn): Promise<Fact> {
+    const { supervisor } = this.#options;
+    const host = this.#hostOf(last);
+    const on = { server: host.server, generation: supervisor.context.generation };
+    return this.#conclude(live, host, { ...on, plan: last.plan, report: await host.resume(last.plan) });
+  }
+
+  #repeat(live: LiveTask, last: LastTurn, signal: AbortSignal): Promise<Fact> {
+    live.last = undefined;
+    live.earlier.push({ ...attemptOf(last), outcome: 'never_started' });
+    return this.#begin(live, this.#hostOf(last), signal);
+  }
+
+  #leaveBehind(live: LiveTask, last: LastTurn): void {
+    live.earlier.push({ ...attemptOf(last), outcome: 'interrupted' });
+    live.halfChanged = true;
+    const host = this.#options.sessions.registry.get(last.sessionId);
+    if (host) this.#options.sessions.rest(host);
+  }
+
+  /** The session of an earlier turn, on the present server. */
+  #hostOf({ sessionId, directory }: LastTurn): SessionHost {
+    const { sessions, supervisor } = this.#options;
+    const { server } = supervisor;
+    const host = sessions.registry.get(sessionId) ?? sessions.adopt(server, server.session(sessionId, directory));
+    sessions.reattach(host, server);
+    return host;
+  }
+
+  /** Sends the turn of a task, in the session given, else in one found for it. */
+  async #begin(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh = false): Promise<Fact> {
+    const { supervisor, settings, messageIds, sessions } = this.#options;
+    const { server } = supervisor;
+    const directory = known?.directory ?? this.#directoryOf(live, server);
+    live.directory = directory;
+    await this.#enter(live, directory);
+    const request = turnRequestOf(live.task, { directory, server }, messageIds, settings);
+    await this.#check(server, directory, request, signal);
+    signal.throwIfAborted();
+    const title = live.task.title ?? live.id;
+    const host =
+      known ?? (await (fresh ? sessions.create(server, directory, title, signal) : sessions.sessionFor(server, directory, title, signal)));
+    live.sessionId = host.id;
+    try {
+      signal.throwIfAborted();
+      supervisor.assertThere();
+    } catch (error) {
+      sessions.rest(host);
+      throw error;
+    }
+    return this.#send(live, host, request);
+  }
+
+  async #enter(live: LiveTask, directory: string): Promise<void> {
+    const { directories } = this.#options;
+    if (live.enteredDirectory === directory) return;
+    if (live.enteredDirectory !== undefined) directories.leave(live.enteredDirectory);
+    live.enteredDirectory = directory;
+    await directories.enter(directory);
+  }
+
+  /** The server looks at the directory of a session that it makes; what is known to be a real path need not be looked at twice. */
+  #directoryOf({ task }: LiveTask, server: ServerPort): string {
+    if (task.directory === undefined && !this.#options.settings.reuse) return server.directory;
+    return server.realDirectory(task.directory ?? server.directory);
+  }
+
+  async #check(server: ServerPort, directory: string, request: TurnRequest, signal: AbortSignal): Promise<void> {
+    const { kind, model, agent } = request;
+    const command = kind === 'command' ? request.name : undefined;
+    const names = {
+      kind,
+      ...(model !== undefined && { model }),
+      ...(agent !== undefined && { agent }),
+      ...(command !== undefined && { command }),
+    };
+    if (model !== undefined || agent !== undefined || command !== undefined)
+      return assertOffered(await server.catalogue(directory, { signal }), names);
+    if (kind === 'shell') return;
+    // What the server's own directory offers, it offers everywhere; only a directory with a configuration of its own may offer more.
+    const offered = await server.catalogue(server.directory, { signal }).catch(() => undefined);
+    signal.throwIfAborted();
+    if (!offered) return;
+    try {
+      assertOffered(offered, names);
+    } catch (error) {
+      if (directory === server.directory) throw error;
+      assertOffered(await server.catalogue(directory, { signal }), names);
+    }
+  }
+
+  async #send(live: LiveTask, host: SessionHost, checked: TurnRequest): Promise<Fact> {
+    const { supervisor, sessions, messageIds, clock, onStarted } = this.#options;
+    // The messages of a session are told apart by their ids, which grow in the order of sending.
+    const request = { ...checked, messageId: messageIds.next() };
+    sessions.reattach(host, supervisor.server);
+    live.startedAtMs = clock.now();
+    const plan: TurnPlan = {
+      taskId: live.id,
+      request,
+      timeoutMs: this.#timeoutOf(live, live.startedAtMs),
+      policy: live.policy,
+      emptyAnswer: live.task.emptyAnswer ?? 'refuse',
+    };
+    // Noted now: a session goes over to the next server as soon as its turn is over.
+    const on = { server: host.server, generation: supervisor.context.generation };
+    const turn = host.run(plan);
+    // Present unless the session takes no turn: then nothing was sent.
+    live.messageId = host.turn?.messageId;
+    onStarted(live, host);
+    return this.#conclude(live, host, { ...on, plan, report: await turn });
+  }
+
+  /** A deadline for a leased session counts from the time at which the turn was asked for. */
+  #timeoutOf({ task, leased, queuedAtMs }: LiveTask, nowMs: number): number | null {
+    if (task.timeoutMs === undefined) return this.#options.settings.taskTimeoutMs;
+    return leased ? Math.max(1, Math.round(task.timeoutMs - (nowMs - queuedAtMs))) : task.timeoutMs;
+  }
+
+  async #conclude(live: LiveTask, host: SessionHost, { server, generation, plan, report }: TurnOnServer): Promise<Fact> {
+    const { clock, random } = this.#options;
+    const { outcome, error, quarantined, resetAtMs, finalMessageId } = report.finished;
+    live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
+    return {
+      type: 'turn.ended',
+      taskId: live.id,
+      outcome,
+      // A full disk shows in a turn as a failure of opencode's database.
+      error: outcome === 'failed' && error ? await server.explain(error) : error,
+      quarantined,
+      sent: finalMessageId !== null || !isInfrastructureFault(error),
+      resetAtMs,
+      generation,
+      atMs: clock.now(),
+      jitter: 2 * random() - 1,
+    };
+  }
+}
+
+interface TurnOnServer {
+  readonly server: ServerPort;
+  readonly generation: number;
+  readonly plan: TurnPlan;
+  readonly report: TurnReport;
+}
+
+function attemptOf({ attempt, sessionId, plan }: LastTurn) {
+  return { attempt, session_id: sessionId, message_id: plan.request.messageId };
+}

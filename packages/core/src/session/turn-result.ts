@@ -1,0 +1,113 @@
+import { OpencodeManagerError, type ErrorCode, type ErrorDetails } from '../errors/index.ts';
+import {
+  belongsToTurn,
+  codeOfTurnError,
+  decodeTurnError,
+  judgeFinish,
+  type AssistantMessage,
+  type MessageWithParts,
+  type ToolPart,
+  type TurnProof,
+} from '../protocol/index.ts';
+import type { TokenUsage, TurnAsk, TurnRequest, TurnResult } from './types.ts';
+
+/** A turn that is proven over, with all that is known of it. */
+export interface EndedTurn {
+  readonly messageId: string;
+  readonly kind: TurnRequest['kind'];
+  readonly emptyAnswer: 'allow' | 'refuse';
+  readonly startedAtMs: number;
+  readonly messages: readonly MessageWithParts[];
+  /** Id of the message with which the end was proven. */
+  readonly answerId: string;
+  readonly proof: TurnProof;
+  readonly asks: readonly TurnAsk[];
+  /** The policy rejected a question of the turn. */
+  readonly rejectedQuestion: boolean;
+  /** Somebody here aborted the session meanwhile. */
+  readonly abortRequested: boolean;
+}
+
+/** The result of a turn. @throws the code that its end stands for: see {@link judgeFinish} */
+export function turnResult(turn: EndedTurn): TurnResult {
+  const answers = turn.messages.filter(({ info }) => info.role === 'assistant' && belongsToTurn(info, turn.messageId));
+  const infos = answers.map(({ info }) => info as AssistantMessage);
+  const final = answers.find(({ info }) => info.id === turn.answerId)!;
+  const text = textOf(final);
+  const info = final.info as AssistantMessage;
+  const note = judge(turn, info, text, answers);
+  return {
+    messageId: turn.messageId,
+    answerId: info.id,
+    text,
+    ...(info.finish !== undefined && { finish: info.finish }),
+    ...(note !== undefined && { note }),
+    messages: answers,
+    usage: sumUsage(infos),
+    costUsd: infos.reduce((sum, { cost }) => sum + cost, 0),
+    durationMs: Date.now() - turn.startedAtMs,
+    asks: turn.asks,
+    proof: turn.proof,
+  };
+}
+
+/** Gives what is odd about a good end. */
+function judge(
+  turn: EndedTurn,
+  { error, finish }: AssistantMessage,
+  text: string,
+  answers: readonly MessageWithParts[],
+): string | undefined {
+  if (error) throw failureOfMessage(turn, error);
+  const hasToolResult = answers.some(({ parts }) => parts.some((part) => part.type === 'tool' && hasResult(part)));
+  const { kind, emptyAnswer } = turn;
+  const { code, note } = judgeFinish({ finish, hasText: text.trim() !== '', hasToolResult, kind, emptyAnswer });
+  if (code === undefined) return note;
+  if (code !== 'TURN_INTERRUPTED') throw failure(turn, code, note ?? '', { finish });
+  // An abort while opencode waits for the provider leaves no error in the message.
+  if (turn.abortRequested) throw failure(turn, 'TURN_ABORTED', 'The turn was aborted.', { finish });
+  if (turn.rejectedQuestion) {
+    throw failure(turn, 'INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.', { finish });
+  }
+  throw failure(turn, code, note ?? '', { finish });
+}
+
+function failureOfMessage(turn: EndedTurn, error: NonNullable<AssistantMessage['error']>): OpencodeManagerError {
+  const decoded = decodeTurnError(error);
+  return failure(turn, codeOfTurnError(decoded), `The turn ended with ${decoded.name}: ${decoded.message}`, { ...decoded });
+}
+
+function failure({ messageId, answerId, asks }: EndedTurn, code: ErrorCode, message: string, details: ErrorDetails): OpencodeManagerError {
+  return new OpencodeManagerError(code, message, {
+    details: { ...details, messageId, answerId, ...(asks.length > 0 && { asks }) },
+  });
+}
+
+const hasResult = ({ state }: ToolPart): boolean => state.status === 'completed' || state.status === 'error';
+
+/**
+ * What the model said, or for a shell line, which asks no model, what the line printed. A provider is asked again within
+ * the same message: what a stream said that broke off stands before the last `step-start`, and is no part of the answer.
+ */
+function textOf({ parts }: MessageWithParts): string {
+  const lastTry = parts.slice(parts.findLastIndex(({ type }) => type === 'step-start') + 1);
+  const said = lastTry.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
+  return said !== '' || parts.length !== 1 ? said : parts.map((part) => (part.type === 'tool' ? printed(part) : '')).join('');
+}
+
+function printed({ state }: ToolPart): string {
+  if (state.status === 'completed') return state.output;
+  return state.status === 'error' ? state.error : '';
+}
+
+/** Tokens of several assistant messages. */
+function sumUsage(messages: readonly Pick<AssistantMessage, 'tokens'>[]): TokenUsage {
+  const sum = (pick: (tokens: AssistantMessage['tokens']) => number) => messages.reduce((total, { tokens }) => total + pick(tokens), 0);
+  return {
+    input: sum(({ input }) => input),
+    output: sum(({ output }) => output),
+    reasoning: sum(({ reasoning }) => reasoning),
+    cacheRead: sum(({ cache }) => cache.read),
+    cacheWrite: sum(({ cache }) => cache.write),
+  };
+}
