@@ -2,8 +2,6 @@
 export type {
   AskAnswer,
   Clock,
-  LaunchPort,
-  OpenStreamPort,
   PoolPorts,
   PortCall,
   ServerPort,

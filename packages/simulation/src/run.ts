@@ -41,7 +41,7 @@ const quietMs = 600_000;
 const lingerMs = 150_000;
 
 /** Options of the pool, as a plan has them. */
-export function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
+function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
   const { maxSessions, sessions, taskTimeoutMs, onInterrupted, maxBytes, maxIdleDirectories } = pool;
   return {
     server: { directory: '/srv/main' },
@@ -92,7 +92,7 @@ class WorldRun {
     );
     if (!(await this.#until(() => this.pool !== undefined || failure !== undefined, 'createPool'))) return;
     // A pool whose server does not start at all says so; that is a result too.
-    if (!this.pool) return void this.#world.tell('user', `createPool: ${(failure as Error).message}`);
+    if (!this.pool) return this.#world.tell('user', `createPool: ${(failure as Error).message}`);
     this.users = new Users(this.#world, this.pool);
     await this.#live(this.users, this.#world.points);
   }

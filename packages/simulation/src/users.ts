@@ -23,7 +23,7 @@ interface Lease {
 const textOf = (key: string, { script }: TaskPlan): string => `${key} ${script}`;
 
 /** The task of a plan as a caller of the pool writes it. */
-export function taskOf(key: string, plan: TaskPlan): Task {
+function taskOf(key: string, plan: TaskPlan): Task {
   const { kind = 'prompt', provider, directory, timeoutMs, priority, group, emptyAnswer } = plan;
   const text = textOf(key, plan);
   return {
@@ -99,7 +99,8 @@ export class Users {
     const begun = new Promise((resolve) => resolve(begin()));
     begun.then(
       (value) => end(isResult(value) ? { result: value } : {}),
-      (error: unknown) => end({ error: { code: (error as { code?: string }).code ?? 'UNKNOWN', message: (error as Error)?.message ?? String(error) } }),
+      (error: unknown) =>
+        end({ error: { code: (error as { code?: string }).code ?? 'UNKNOWN', message: (error as Error)?.message ?? String(error) } }),
     );
   }
 

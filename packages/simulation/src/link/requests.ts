@@ -32,7 +32,12 @@ export class Requests {
   }
 
   /** One request. `handle` runs on the server, at an instant of its own, and may throw. */
-  send<Answer>(process: Process, label: string, handle: Handler<Answer>, { timeoutMs = defaultTimeoutMs, signal, isSafe }: RequestOptions = {}): Promise<Answer> {
+  send<Answer>(
+    process: Process,
+    label: string,
+    handle: Handler<Answer>,
+    { timeoutMs = defaultTimeoutMs, signal, isSafe }: RequestOptions = {},
+  ): Promise<Answer> {
     const request = new Request<Answer>(this.#world, process, label, this.#journey(label, isSafe === true));
     return request.run(handle, timeoutMs, signal);
   }
@@ -48,7 +53,13 @@ export class Requests {
     let backMs = chance.between(...delayMs) + (isSlow ? chance.between(1000, slowMs) : 0);
     if (this.#slow && this.#slow.untilMs > queue.nowMs) backMs += this.#slow.delayMs;
     if (backMs > 1000) count('answer-slow');
-    const fates = { lostRequest, lostAnswer, brokenAnswer, refusal, none: Math.max(0, 1 - lostRequest - lostAnswer - brokenAnswer - refusal) };
+    const fates = {
+      lostRequest,
+      lostAnswer,
+      brokenAnswer,
+      refusal,
+      none: Math.max(0, 1 - lostRequest - lostAnswer - brokenAnswer - refusal),
+    };
     return { thereMs, backMs, fate: isSafe ? 'none' : chance.weighted(fates) };
   }
 }

@@ -1,4 +1,4 @@
-import type { Catalogue, OpencodeServer, ServerExit } from '@opencode-manager/core';
+import type { Catalogue, OpencodeServer } from '@opencode-manager/core';
 import type { AskFacts, DirectoryFacts, StatusFacts } from '@opencode-manager/core/protocol';
 import type { Process } from '../opencode/process.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
@@ -36,7 +36,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     version: '1.18.33',
     directory: directories[0],
     snapshots: link.world.plan.pool.snapshots ?? false,
-    exited: process.exited.promise as Promise<ServerExit>,
+    exited: process.exited.promise,
     output: () => `output of ${process.name}`,
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
     realDirectory: (directory) => existing(link.world, directory),

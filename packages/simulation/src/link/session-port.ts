@@ -33,10 +33,13 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
     abort() {
       world.ledger.abortsSent.push({ sessionId: id, atMs: world.queue.nowMs });
       world.tell('manager', `aborts ${id}`);
-      return call('abort', () => {
+      // Of a session that is idle or unknown it does nothing, and is answered all the same (A5).
+      const end = (answer: () => void) => {
         world.hit('abort');
         process.turnOf(id)?.abort();
-      });
+        answer();
+      };
+      return requests.send<void>(process, `${id} abort`, end);
     },
     history: (options) => call<MessageHistory[]>('history', (session) => world.storage.history(session), options),
     children: (options) => call('children', () => world.storage.childrenOf(id).map((child) => ({ id: child.id, directory })), options),
@@ -51,12 +54,16 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
       await settle(link, id, options);
       await call('delete', (session) => process.delete(session), options);
     },
-    exists: (options) =>
-      call('exists', () => true, options).catch(() => false),
+    exists: (options) => call('exists', () => true, options).catch(() => false),
   };
 }
 
-function submit({ world, requests, process }: SessionLink, find: () => StoredSession, { id, request }: { id: string; request: TurnRequest }, options: PortCall = {}): Promise<void> {
+function submit(
+  { world, requests, process }: SessionLink,
+  find: () => StoredSession,
+  { id, request }: { id: string; request: TurnRequest },
+  options: PortCall = {},
+): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
   const { task, script } = read(world, request);
   world.ledger.sent.push({ task, messageId, sessionId: id, atMs: world.queue.nowMs });

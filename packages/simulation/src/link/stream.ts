@@ -8,6 +8,9 @@ import type { SerializedError, StreamNotice, StreamPort } from '../ports.ts';
 const watchdogMs = 25_000;
 const heartbeatMs = 10_000;
 
+/** Deadline of a wait for the stream, in milliseconds; as the event monitor has it. */
+const readyTimeoutMs = 30_000;
+
 /** Wait before another connection, in milliseconds. */
 const reconnectMs = [100, 200, 400, 800, 1600, 3200, 5000] as const;
 
@@ -31,7 +34,7 @@ export class SimulatedStream implements StreamPort, Listener {
   readonly #world: Surroundings;
   readonly #followers = new Map<string, Set<(fact: SessionFact) => void>>();
   readonly #watchers = new Set<(notice: StreamNotice) => void>();
-  readonly #ready = Promise.withResolvers<void>();
+  readonly #waits = new Set<PromiseWithResolvers<void>>();
   readonly #chance;
   #underway: Sent[] = [];
   /** Stored facts that a gap has swallowed. */
@@ -52,7 +55,6 @@ export class SimulatedStream implements StreamPort, Listener {
     this.#world = world;
     this.process = process;
     this.#chance = world.random.of(`stream ${process.number}`);
-    this.#ready.promise.catch(() => undefined);
     process.listeners.add(this);
     this.#connectSoon(this.#chance.between(40, 200));
   }
@@ -70,11 +72,20 @@ export class SimulatedStream implements StreamPort, Listener {
   }
 
   ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    if (!signal) return this.#ready.promise;
-    const given = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => given.reject(signal.reason as Error), { once: true });
-    void this.#ready.promise.then(given.resolve, given.reject);
-    return given.promise;
+    if (this.state === 'live') return Promise.resolve();
+    const { queue, error } = this.#world;
+    const wait = Promise.withResolvers<void>();
+    const onAbort = () => wait.reject(error('REQUEST_ABORTED', 'The wait for the event stream was aborted by the caller.'));
+    const onDeadline = () => wait.reject(error('STREAM_UNAVAILABLE', `The event stream was not live within ${readyTimeoutMs} ms.`));
+    const deadline = queue.after(readyTimeoutMs, 'stream is overdue', onDeadline, { background: false });
+    this.#waits.add(wait);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return wait.promise.finally(() => {
+      queue.cancel(deadline);
+      signal?.removeEventListener('abort', onAbort);
+      this.#waits.delete(wait);
+    });
   }
 
   follow({ id }: { readonly id: string }, listener: (fact: SessionFact) => void): () => void {
@@ -100,7 +111,7 @@ export class SimulatedStream implements StreamPort, Listener {
 
   close(): Promise<void> {
     this.#end('closed');
-    this.#ready.reject(this.#world.error('MONITOR_CLOSED', 'The stream was closed.'));
+    for (const wait of this.#waits) wait.reject(this.#world.error('MONITOR_CLOSED', 'The stream was closed.'));
     return Promise.resolve();
   }
 
@@ -158,8 +169,13 @@ export class SimulatedStream implements StreamPort, Listener {
     this.#world.count('stream-failed');
     this.#goDark();
     this.#end('failed');
-    const error = { name: 'OpencodeManagerError', code: 'STREAM_WORKER_LOST', message: 'The stream was lost too often.' } as SerializedError;
+    const error = {
+      name: 'OpencodeManagerError',
+      code: 'STREAM_WORKER_LOST',
+      message: 'The stream was lost too often.',
+    } as SerializedError;
     this.#tellWatchers({ type: 'stream.failed', error });
+    for (const wait of this.#waits) wait.reject(this.#world.error('STREAM_UNAVAILABLE', error.message));
   }
 
   #send(told: Told): void {
@@ -193,7 +209,8 @@ export class SimulatedStream implements StreamPort, Listener {
 
   /** Of what was not delivered, messages, parts and sessions come again: they are stored. */
   #miss(told: Told): void {
-    const isStored = 'notice' in told ? told.notice.type === 'session.created' : ['message', 'part', 'session.deleted'].includes(told.fact.type);
+    const isStored =
+      'notice' in told ? told.notice.type === 'session.created' : ['message', 'part', 'session.deleted'].includes(told.fact.type);
     if (isStored) this.#missed.push(told);
   }
 
@@ -245,7 +262,7 @@ export class SimulatedStream implements StreamPort, Listener {
     this.#missed = [];
     for (const told of missed) this.#hand(told);
     this.#tellWatchers({ type: 'stream.live', generation: this.#generation });
-    this.#ready.resolve();
+    for (const wait of this.#waits) wait.resolve();
   }
 
   #end(state: 'closed' | 'failed'): void {

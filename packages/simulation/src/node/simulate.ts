@@ -1,8 +1,11 @@
-import { drawPlan, type Profile } from '../plan/draw.ts';
+import { faultKinds } from '../fault-kinds.ts';
 import { kindOf } from '../oracle/judge.ts';
+import { drawPlan, type Profile } from '../plan/draw.ts';
 import { shrink } from '../plan/shrink.ts';
 import type { Plan } from '../plan/types.ts';
 import type { WorldReport } from '../run.ts';
+import { runCrowd, type BatchReport } from './crowd.ts';
+import { drawMutants } from './mutants.ts';
 import { runInNode } from './run-in-node.ts';
 
 export interface SimulateOptions {
@@ -13,7 +16,7 @@ export interface SimulateOptions {
   readonly plan: Plan | undefined;
   /** Prints the history of each world. */
   readonly trace: boolean;
-  /** Goes on after a failure, and counts failures by their kind. */
+  /** Goes on after a failure, and counts failures and faults by their kind. */
   readonly table: boolean;
   readonly mutants: boolean;
 }
@@ -23,36 +26,63 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 /** The command `pnpm simulate`. Gives the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
   if (options.plan) return show(await runInNode(options.plan));
+  if (options.mutants) return tryMutants(options);
+  if (options.trace) return trace(options);
   const beganAt = performance.now();
-  const kinds = new Map<string, number[]>();
-  let failed = 0;
-  for (let seed = options.from; seed < options.from + options.seeds; seed += 1) {
-    const report = await runInNode(drawPlan(seed, options.profile));
-    if (options.trace) print(report.history.join('\n'));
-    if (report.violations.length === 0) continue;
-    failed += 1;
-    if (!options.table) return showShrunk(report);
-    for (const kind of new Set(report.violations.map(kindOf))) kinds.set(kind, [...(kinds.get(kind) ?? []), seed]);
+  const { from, seeds, profile, table } = options;
+  const report = await runCrowd({ from, seeds, profile, untilFailure: !table });
+  const perSecond = report.worlds / ((performance.now() - beganAt) / 1000);
+  print(`${report.worlds} worlds, ${report.failures.length} failed, ${perSecond.toFixed(0)} worlds a second`);
+  for (const seed of report.different) print(`Seed ${seed} gave two histories.`);
+  if (table) showTable(report);
+  else if (report.failures[0]) return showShrunk(await runInNode(drawPlan(report.failures[0].seed, profile)));
+  return report.failures.length + report.different.length > 0 ? 1 : 0;
+}
+
+async function trace({ from, seeds, profile }: SimulateOptions): Promise<number> {
+  let status = 0;
+  for (let seed = from; seed < from + seeds; seed += 1) status = Math.max(status, show(await runInNode(drawPlan(seed, profile))));
+  return status;
+}
+
+/** Failures by kind, the most frequent first; then in how many worlds each fault happened. */
+function showTable({ failures, faults, worlds }: BatchReport): void {
+  const seeds = Map.groupBy(
+    failures.flatMap(({ seed, kinds }) => kinds.map((kind) => ({ seed, kind }))),
+    ({ kind }) => kind,
+  );
+  const byCount = [...seeds].toSorted(([, a], [, b]) => b.length - a.length);
+  for (const [kind, found] of byCount) {
+    const first = found.slice(0, 5).map(({ seed }) => seed);
+    print(`${String(found.length).padStart(5)}  ${kind}  (seeds ${first.join(', ')})`);
   }
-  const seconds = (performance.now() - beganAt) / 1000;
-  print(`${options.seeds} worlds, ${failed} failed, ${(options.seeds / seconds).toFixed(0)} worlds a second`);
-  const byCount = [...kinds].toSorted(([, a], [, b]) => b.length - a.length);
-  for (const [kind, seeds] of byCount) print(`${String(seeds.length).padStart(5)}  ${kind}  (seeds ${seeds.slice(0, 5).join(', ')})`);
-  return failed > 0 ? 1 : 0;
+  for (const { id } of faultKinds) print(`${((100 * (faults[id] ?? 0)) / worlds).toFixed(1).padStart(5)} %  ${id}`);
 }
 
 function show({ history, violations, digest }: WorldReport): number {
   print(history.join('\n'));
-  print(violations.length === 0 ? `No violation (${digest}).` : '');
+  if (violations.length === 0) print(`No promise was broken (${digest}).`);
   for (const { rule, text } of violations) print(`${rule}: ${text}`);
   return violations.length > 0 ? 1 : 0;
 }
 
-/** The smallest world found that breaks the same promise, its plan and its history. */
+/** The smallest world found that breaks the same promise in the same way, its plan and its history. */
 async function showShrunk(report: WorldReport): Promise<number> {
-  const rule = report.violations[0]!.rule;
-  print(`Seed ${report.plan.seed} (${report.plan.profile}) fails: ${rule}. It is made smaller.`);
-  const least = await shrink(report.plan, async (plan) => (await runInNode(plan)).violations.some((one) => one.rule === rule));
+  const kind = kindOf(report.violations[0]!);
+  print(`Seed ${report.plan.seed} (${report.plan.profile}) breaks a promise: ${kind}\nIt is made smaller.`);
+  const least = await shrink(report.plan, async (plan) => (await runInNode(plan)).violations.some((one) => kindOf(one) === kind));
   print(`The plan, for --plan FILE:\n${JSON.stringify(least)}`);
   return show(await runInNode(least));
+}
+
+/** Runs worlds against each mutant until one fails. */
+async function tryMutants({ from, seeds, profile }: SimulateOptions): Promise<number> {
+  let survived = 0;
+  for (const [mutant, { place }] of drawMutants().entries()) {
+    const { failures, worlds } = await runCrowd({ from, seeds, profile, mutant, untilFailure: true });
+    if (failures.length === 0) survived += 1;
+    print(failures[0] ? `found     ${place}: seed ${failures[0].seed}, ${failures[0].kinds[0]}` : `survived  ${place}: ${worlds} worlds`);
+  }
+  print(`${survived} survived.`);
+  return survived > 0 ? 1 : 0;
 }

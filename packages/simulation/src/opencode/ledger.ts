@@ -10,6 +10,8 @@ export interface LedgerTurn {
   readonly deliveredAtMs: number;
   /** How often the server got it. */
   deliveries: number;
+  /** Its id sorts before a message that the session had. */
+  readonly isOutOfOrder: boolean;
   begunAtMs?: number;
   endedAtMs?: number;
   /** When its last message was written: from then on its answer stands, whatever becomes of the process. */

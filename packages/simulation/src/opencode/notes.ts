@@ -4,7 +4,7 @@ import type { Surroundings } from './surroundings.ts';
 /** What counts as which fault, of what a model or a provider does. */
 export function noteFinish({ count }: Surroundings, { finish, tools }: StepScript, text: string): void {
   if (finish === 'length') count('finish-length');
-  else if (finish !== 'stop' && finish !== 'tool-calls') count('finish-odd');
+  else if (finish !== null && finish !== 'stop' && finish !== 'tool-calls') count('finish-odd');
   if (text === '' && !tools?.length) count('answer-empty');
 }
 

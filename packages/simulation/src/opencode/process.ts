@@ -5,7 +5,8 @@ import { Asks } from './asks.ts';
 import type { LedgerTurn } from './ledger.ts';
 import type { StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
-import { Turn, type TurnHome } from './turn.ts';
+import { Turn } from './turn.ts';
+import type { TurnHome } from './turn-home.ts';
 
 export interface Exit {
   readonly exitCode: number | undefined;
@@ -61,8 +62,7 @@ export class Process implements TurnHome {
   /** Sessions of a directory that are not idle. */
   statusOf(directory: string): StatusFacts {
     const status: Record<string, StatusFacts[string]> = {};
-    for (const turn of this.#turns.values())
-      if (turn.status && turn.session.directory === directory) status[turn.session.id] = turn.status;
+    for (const turn of this.#turns.values()) if (turn.status && turn.session.directory === directory) status[turn.session.id] = turn.status;
     return status;
   }
 
@@ -163,10 +163,22 @@ export class Process implements TurnHome {
     this.emit(session, { type: 'message', message });
   }
 
-  #record({ id: sessionId, rootId }: StoredSession, { task, messageId, provider }: PromptRequest): LedgerTurn {
+  #record({ id: sessionId, rootId, messages }: StoredSession, { task, messageId, provider }: PromptRequest): LedgerTurn {
     const { queue, ledger } = this.#world;
     const times = { deliveredAtMs: queue.nowMs, activeAtMs: queue.nowMs };
-    const record: LedgerTurn = { task, sessionId, rootId, messageId, provider, ...times, deliveries: 1, retries: 0, aborts: [] };
+    const isOutOfOrder = messages.some(({ message }) => message.id > messageId);
+    const record: LedgerTurn = {
+      task,
+      sessionId,
+      rootId,
+      messageId,
+      provider,
+      isOutOfOrder,
+      ...times,
+      deliveries: 1,
+      retries: 0,
+      aborts: [],
+    };
     ledger.turns.push(record);
     return record;
   }

@@ -1,3 +1,4 @@
+import type { LedgerTurn } from './ledger.ts';
 import type { MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
 
 export interface StoredMessage {
@@ -45,4 +46,15 @@ export class Storage {
 export function textOf({ parts }: Pick<StoredMessage, 'parts'>): string {
   const lastTry = parts.findLastIndex(({ type }) => type === 'step');
   return parts.map((part, index) => (part.type === 'text' && index > lastTry ? part.text : '')).join('');
+}
+
+/** An assistant message of which nothing is written yet. */
+export function newAnswer(
+  id: string,
+  { sessionId, provider }: Pick<LedgerTurn, 'sessionId' | 'provider'>,
+  parentId: string,
+): StoredMessage {
+  const tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 };
+  const from = { providerId: provider, model: `${provider}/one` };
+  return { message: { role: 'assistant', id, sessionId, parentId, completed: false, ...from, tokens, costUsd: 0 }, parts: [] };
 }

@@ -1,20 +1,18 @@
-import type { AssistantMessageFacts, MessageFacts, PartFacts, ProviderRetry, SessionFact, TurnError } from '@opencode-manager/core/protocol';
+import type {
+  AssistantMessageFacts,
+  MessageFacts,
+  PartFacts,
+  ProviderRetry,
+  SessionFact,
+  TurnError,
+} from '@opencode-manager/core/protocol';
 import type { StepScript, ToolScript, TurnScript } from '../plan/types.ts';
 import type { AskAnswer } from '../ports.ts';
 import type { LedgerTurn } from './ledger.ts';
 import { noteFinish, noteLoop, noteRefusal } from './notes.ts';
-import { textOf, type StoredMessage, type StoredSession } from './storage.ts';
+import { newAnswer, textOf, type StoredMessage, type StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
-
-/** What a turn needs of the process that runs it. */
-export interface TurnHome {
-  readonly name: string;
-  readonly asks: import('./asks.ts').Asks;
-  emit(session: StoredSession, fact: SessionFact): void;
-  beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn;
-  /** No turn of the session runs any more. */
-  ended(turn: Turn): void;
-}
+import type { TurnHome } from './turn-home.ts';
 
 /** opencode asks a provider again so often (A5). */
 const mostRetries = 5;
@@ -48,7 +46,12 @@ export class Turn {
   constructor(
     world: Surroundings,
     home: TurnHome,
-    { session, record, script, onEnd }: { session: StoredSession; record: LedgerTurn; script: TurnScript; onEnd?: (output: string) => void },
+    {
+      session,
+      record,
+      script,
+      onEnd,
+    }: { session: StoredSession; record: LedgerTurn; script: TurnScript; onEnd?: (output: string) => void },
   ) {
     this.#world = world;
     this.#home = home;
@@ -155,20 +158,7 @@ export class Turn {
   }
 
   #newMessage(): StoredMessage {
-    const model = `${this.record.provider}/one`;
-    const tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 };
-    const message: AssistantMessageFacts = {
-      role: 'assistant',
-      id: this.#world.messageId(),
-      sessionId: this.session.id,
-      parentId: this.#parentId,
-      completed: false,
-      providerId: this.record.provider,
-      model,
-      tokens,
-      costUsd: 0,
-    };
-    this.#message = { message, parts: [] };
+    this.#message = newAnswer(this.#world.messageId(), this.record, this.#parentId);
     this.session.messages.push(this.#message);
     return this.#message;
   }

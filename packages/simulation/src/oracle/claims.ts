@@ -44,9 +44,11 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
     if (atMs < begunAtMs) claim(`${name} was seen at ${since(world, atMs)}, before the turn began.`);
     if (atMs > endedAtMs + 1) claim(`${name} was seen at ${since(world, atMs)}, after the result was told.`);
   }
-  if (proof.session_idle.atMs < idleAtMs) claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
+  if (proof.session_idle.atMs < idleAtMs)
+    claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
   const busyChild = childrenOf(world, turn, proof.children_quiet.atMs).find(
-    ({ begunAtMs: fromMs, endedAtMs: toMs = Infinity }) => fromMs !== undefined && fromMs <= proof.children_quiet.atMs && toMs > proof.children_quiet.atMs,
+    ({ begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
+      fromMs !== undefined && fromMs <= proof.children_quiet.atMs && toMs > proof.children_quiet.atMs,
   );
   if (busyChild) claim(`children_quiet was seen while ${busyChild.sessionId} was busy.`);
   const open = asksOf(world.ledger.asks, turn).find(

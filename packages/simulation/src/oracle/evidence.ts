@@ -29,21 +29,28 @@ export function childrenOf(world: World, turn: LedgerTurn, untilMs: number): Led
 
 /** The turn of the same session that came after. */
 export function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
-  return ledger.turns.find((other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other.how !== 'merged');
+  return ledger.turns.find(
+    (other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other.how !== 'merged',
+  );
 }
 
 export type Answer = StoredMessage & { readonly message: AssistantMessageFacts };
 
-/** The assistant messages of a turn, as they stand now. */
+/** The assistant messages of a turn, as they stand now: those between its prompt and the next one, whatever their ids. */
 export function answersOf(world: World, turn: LedgerTurn): Answer[] {
-  const next = nextOf(world, turn);
   const { messages = [] } = world.storage.sessions.get(turn.sessionId) ?? {};
-  return messages.filter(
-    (stored): stored is Answer =>
-      stored.message.role === 'assistant' &&
-      stored.message.parentId >= turn.messageId &&
-      (next === undefined || stored.message.parentId < next.messageId),
-  );
+  const prompts = new Set(world.ledger.turns.filter(({ how }) => how !== 'merged').map(({ messageId }) => messageId));
+  const answers: Answer[] = [];
+  let owner: string | undefined;
+  for (const stored of messages) {
+    if (prompts.has(stored.message.id)) owner = stored.message.id;
+    if (owner === turn.messageId && isAnswer(stored)) answers.push(stored);
+  }
+  return answers;
+}
+
+function isAnswer(stored: StoredMessage): stored is Answer {
+  return stored.message.role === 'assistant';
 }
 
 /** Milliseconds since the start, for reports. */

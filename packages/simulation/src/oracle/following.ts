@@ -6,19 +6,22 @@ import type { Evidence, Report } from './judge.ts';
 const abortWithinMs = 35_000;
 
 /** A prompt reaches the server at most once an attempt. */
-export function judgeDelivery({ world }: Evidence, { task, result }: Told, report: Report): void {
+export function judgeDelivery({ world }: Evidence, { task }: Told, report: Report): void {
   const bad = (text: string) => report('sent-once', `${task}: ${text}`);
   const sent = world.ledger.sent.filter((one) => one.task === task);
   const ids = new Set(sent.map(({ messageId }) => messageId));
   if (ids.size < sent.length) bad('a prompt was sent twice under one id.');
-  for (const turn of world.ledger.turnsOf(task)) if (turn.deliveries > 1) bad(`${turn.messageId} was delivered ${turn.deliveries} times.`);
+  for (const turn of world.ledger.turnsOf(task)) {
+    if (turn.deliveries > 1) bad(`${turn.messageId} was delivered ${turn.deliveries} times.`);
+    // Its answers could not be told from those before (A6: ids must sort ascending).
+    if (turn.isOutOfOrder) bad(`${turn.messageId} sorts before a message that its session had.`);
+  }
   for (const id of ids) {
     const earlier = world.ledger.turnOf(id);
     // Another attempt while one may still run would work twice in one directory.
     const later = earlier && sent.find((one) => one.messageId !== id && one.atMs > earlier.deliveredAtMs && isRunning(earlier, one.atMs));
     if (later) bad(`${later.messageId} was sent while ${id} was still at work.`);
   }
-  void result;
 }
 
 /** Whether a turn is at work, or may begin still. */
@@ -42,6 +45,9 @@ export function judgeFollowing(evidence: Evidence, told: Told, report: Report): 
     );
     const isShort = endMs <= fromMs + 5000 && one.how !== 'finished';
     if (isAborted || isShort || one.how === 'died' || wasTroubled(world, fromMs, untilMs)) continue;
-    report('nothing-unfollowed', `${task}: told as ${told.result.outcome} at ${since(world, toldAtMs)}; ${one.sessionId} was at work from ${since(world, one.begunAtMs)} to ${since(world, endMs)}, and nobody aborted it.`);
+    report(
+      'nothing-unfollowed',
+      `${task}: told as ${told.result.outcome} at ${since(world, toldAtMs)}; ${one.sessionId} was at work from ${since(world, one.begunAtMs)} to ${since(world, endMs)}, and nobody aborted it.`,
+    );
   }
 }

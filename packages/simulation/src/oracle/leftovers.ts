@@ -1,7 +1,7 @@
 import type { Evidence, Report } from './judge.ts';
 
 /** After `stop()` nothing is left: no slot, no timer, no listener, no stream, no server. */
-export function judgeLeftovers({ world, pool, users, stopped }: Evidence, report: Report): void {
+export function judgeLeftovers({ world, pool, stopped }: Evidence, report: Report): void {
   if (!stopped || !pool) return;
   const left = (text: string) => report('all-given-back', text);
   const { active, queued } = pool.snapshot();
@@ -13,5 +13,4 @@ export function judgeLeftovers({ world, pool, users, stopped }: Evidence, report
     if (stream.state !== 'closed' && stream.state !== 'failed') left(`stream ${index + 1} is still ${stream.state}.`);
   }
   for (const { name, state } of world.processes) if (state !== 'ended') left(`${name} still runs.`);
-  void users;
 }

@@ -19,7 +19,9 @@ export function judgeLimits(evidence: Evidence, told: Told, report: Report): voi
   const { ledger } = world;
   const open = ledger.asks.find(
     ({ rootId, openedAtMs, closedAtMs = toldAtMs, staleAtMs = toldAtMs }) =>
-      rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs && Math.min(closedAtMs, staleAtMs, toldAtMs) - openedAtMs > askMs + slackMs,
+      rootId === turn.sessionId &&
+      openedAtMs >= turn.deliveredAtMs &&
+      Math.min(closedAtMs, staleAtMs, toldAtMs) - openedAtMs > askMs + slackMs,
   );
   if (open) return late(`${open.id} was open since ${since(world, open.openedAtMs)}.`);
   const newest = Math.max(turn.activeAtMs, ...childrenOf(world, turn, toldAtMs).map(activeAt(toldAtMs)));

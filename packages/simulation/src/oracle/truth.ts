@@ -15,12 +15,14 @@ export function judgeEnd(evidence: Evidence, told: Told, report: Report): void {
     return bad(`succeeded at ${since(world, endedAtMs)}, and its turn has not ended well (${turn.how ?? 'runs'}).`);
   if (turn.how === 'merged') return bad('succeeded, and its prompt was merged into another turn.');
   for (const child of childrenOf(world, turn, endedAtMs))
-    if (child.endedAtMs === undefined ? child.how !== 'never' : child.endedAtMs > endedAtMs) bad(`succeeded while its sub-agent ${child.sessionId} was still at work.`);
+    if (child.endedAtMs === undefined ? child.how !== 'never' : child.endedAtMs > endedAtMs)
+      bad(`succeeded while its sub-agent ${child.sessionId} was still at work.`);
   const final = answersOf(world, turn).at(-1);
   if (!final) return bad('succeeded, and the server has no answer.');
   if (plan?.kind === 'shell') return judgeShell(final, result.output, bad);
   const text = textOf(final);
-  if (final.message.finish !== 'stop' || final.message.error) bad(`succeeded, and its last message ended with ${final.message.finish ?? 'no reason'}.`);
+  if (final.message.finish !== 'stop' || final.message.error)
+    bad(`succeeded, and its last message ended with ${final.message.finish ?? 'no reason'}.`);
   if (text.trim() === '' && !plan?.emptyAnswer) bad('succeeded, and its last message has no text.');
   if (result.output !== text) bad(`told ${JSON.stringify(result.output)}; the server has ${JSON.stringify(text)}.`);
 }

@@ -13,7 +13,12 @@ export const calmLink: LinkPlan = {
 };
 
 /** A step that says something and stops. */
-export const answer = (text = 'done', more: Partial<StepScript> = {}): StepScript => ({ thinkMs: 50, text: [text], finish: 'stop', ...more });
+export const answer = (text = 'done', more: Partial<StepScript> = {}): StepScript => ({
+  thinkMs: 50,
+  text: [text],
+  finish: 'stop',
+  ...more,
+});
 
 /** A turn of one good step. */
 export const plainTurn = (more: Partial<TurnScript> = {}): TurnScript => ({ beginMs: 20, steps: [answer()], ...more });

@@ -50,7 +50,8 @@ function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When
   const { directory, ...turn } = task;
   const begin: Action = { do: 'lease', when, key: lease, how: random.chance(0.8) ? 'create' : 'idle', ...(directory && { directory }) };
   const atMs = 'atMs' in when ? when.atMs : 0;
-  const later = (most: number): When => (random.chance(0.3) ? drawWhen(random, 2000) : { atMs: atMs + Math.round(random.between(1, most)) });
+  const later = (most: number): When =>
+    random.chance(0.3) ? drawWhen(random, 2000) : { atMs: atMs + Math.round(random.between(1, most)) };
   const prompts = Array.from({ length: random.whole(1, 3) }, (_, index): Action => {
     const own = index === 0 ? turn : { ...turn, script: random.whole(0, scripts.length - 1) };
     return { do: 'prompt', when: later(3000), lease, key: `${lease}.${index}`, task: own };
@@ -64,8 +65,16 @@ function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When
 }
 
 function drawRunAll(random: Randomness, scripts: readonly TurnScript[]): Action {
-  const tasks = Array.from({ length: random.whole(2, 5) }, (_, index) => drawTask(random.of(`${index}`), random.whole(0, scripts.length - 1), scripts));
-  return { do: 'runAll', when: { atMs: 3000 + random.whole(0, 1000) }, key: 'A', tasks, ...(random.chance(0.4) && { leaveAfter: random.whole(1, 2) }) };
+  const tasks = Array.from({ length: random.whole(2, 5) }, (_, index) =>
+    drawTask(random.of(`${index}`), random.whole(0, scripts.length - 1), scripts),
+  );
+  return {
+    do: 'runAll',
+    when: { atMs: 3000 + random.whole(0, 1000) },
+    key: 'A',
+    tasks,
+    ...(random.chance(0.4) && { leaveAfter: random.whole(1, 2) }),
+  };
 }
 
 /** A moment: half of them right after something happened. */

@@ -28,10 +28,15 @@ export function drawFaults(random: Randomness, [least, most]: readonly [number, 
 function drawFault(random: Randomness): Fault[] {
   const when = drawWhen(random, 4000);
   const what = random.weighted(kinds);
-  if (what === 'cut' || what === 'silence') return [{ what: 'cut', when, silent: what === 'silence', forMs: random.pick([0, 300, 2000, 30_000, 600_000]) }];
+  if (what === 'cut' || what === 'silence')
+    return [{ what: 'cut', when, silent: what === 'silence', forMs: random.pick([0, 300, 2000, 30_000, 600_000]) }];
   if (what === 'lag') return [{ what, when, lagMs: random.whole(1100, 4700), forMs: random.whole(1000, 20_000) }];
   if (what === 'slow') return [{ what, when, delayMs: random.whole(1000, 4000), forMs: random.whole(1000, 20_000) }];
   // A start that fails needs one: the server dies, too.
-  if (what === 'startFails') return [{ what, when, times: random.pick([1, 1, 2, 5]) }, { what: 'kill', when }];
+  if (what === 'startFails')
+    return [
+      { what, when, times: random.pick([1, 1, 2, 5]) },
+      { what: 'kill', when },
+    ];
   return [{ what, when }];
 }

@@ -90,7 +90,8 @@ const refusal = (random: Randomness, more: Partial<RefusalScript>): Partial<Step
   };
 };
 
-const ask = (random: Randomness) => ({ kind: 'permission', permission: random.pick(['bash', 'edit']), pattern: `echo ${random.whole(1, 99)}` }) as const;
+const ask = (random: Randomness) =>
+  ({ kind: 'permission', permission: random.pick(['bash', 'edit']), pattern: `echo ${random.whole(1, 99)}` }) as const;
 
 const withoutCalls = (finish: string | null): StepScript => ({ thinkMs: 30, text: [], finish });
 
@@ -120,14 +121,26 @@ const change: Readonly<Record<Oddity, Change>> = {
   hangs: (turn) => withLast(turn, { hangs: true }),
   toolHangs: (turn, random) => withTool(turn, random, { hangs: true }),
   asks: (turn, random) => withTool(turn, random, { ask: ask(random) }),
-  question: (turn, random) => withTool(turn, random, { tool: 'question', ask: { kind: 'question', permission: 'question', pattern: 'Which one?' } }),
+  question: (turn, random) =>
+    withTool(turn, random, { tool: 'question', ask: { kind: 'question', permission: 'question', pattern: 'Which one?' } }),
   child: (turn, random) => withTool(turn, random, { tool: 'task', child: drawPlainTurn(random) }),
   nested: (turn, random) =>
-    withTool(turn, random, { tool: 'task', child: withTool(drawPlainTurn(random), random, { tool: 'task', child: drawPlainTurn(random) }) }),
-  childAsks: (turn, random) => withTool(turn, random, { tool: 'task', child: withTool(drawPlainTurn(random), random, { ask: ask(random) }) }),
+    withTool(turn, random, {
+      tool: 'task',
+      child: withTool(drawPlainTurn(random), random, { tool: 'task', child: drawPlainTurn(random) }),
+    }),
+  childAsks: (turn, random) =>
+    withTool(turn, random, { tool: 'task', child: withTool(drawPlainTurn(random), random, { ask: ask(random) }) }),
   childOutlives: (turn, random) =>
-    withTool(turn, random, { tool: 'task', background: true, child: withTool(drawPlainTurn(random), random, { forMs: random.whole(300, 9000) }) }),
-  compaction: (turn) => ({ ...turn, steps: turn.steps.map((step, index) => (index === turn.steps.length - 1 ? { ...step, compacts: true } : step)) }),
+    withTool(turn, random, {
+      tool: 'task',
+      background: true,
+      child: withTool(drawPlainTurn(random), random, { forMs: random.whole(300, 9000) }),
+    }),
+  compaction: (turn) => ({
+    ...turn,
+    steps: turn.steps.map((step, index) => (index === turn.steps.length - 1 ? { ...step, compacts: true } : step)),
+  }),
   slowAbort: (turn, random) => withTool(turn, random, { ignoresAbort: 'slow', forMs: random.whole(2000, 15_000) }),
   deafAbort: (turn, random) => withTool(turn, random, { ignoresAbort: random.pick(['tools', 'never']), forMs: random.whole(2000, 90_000) }),
 };

@@ -5,7 +5,7 @@ function* smaller(plan: Plan): Generator<Plan> {
   for (const list of ['actions', 'faults'] as const) {
     const items: readonly unknown[] = plan[list];
     for (let size = Math.ceil(items.length / 2); size >= 1; size = Math.floor(size / 2))
-      for (let from = 0; from < items.length; from += size) yield { ...plan, [list]: items.toSpliced(from, size) } as Plan;
+      for (let from = 0; from < items.length; from += size) yield { ...plan, [list]: items.toSpliced(from, size) };
   }
   yield* calmerLinks(plan);
   yield* plainerPools(plan);
@@ -29,7 +29,8 @@ function* plainerPools(plan: Plan): Generator<Plan> {
 function* shorterScripts(plan: Plan): Generator<Plan> {
   for (const [index, script] of plan.scripts.entries()) {
     const put = (shorter: TurnScript): Plan => ({ ...plan, scripts: plan.scripts.with(index, shorter) });
-    for (let at = 0; at < script.steps.length; at += 1) if (script.steps.length > 1) yield put({ ...script, steps: script.steps.toSpliced(at, 1) });
+    for (let at = 0; at < script.steps.length; at += 1)
+      if (script.steps.length > 1) yield put({ ...script, steps: script.steps.toSpliced(at, 1) });
     for (const key of ['idle', 'loopsTo', 'unknownModel', 'neverBegins'] as const) if (key in script) yield put(without(script, key));
     if (script.beginMs > 20) yield put({ ...script, beginMs: 20 });
     for (const [at, step] of script.steps.entries())
@@ -49,7 +50,7 @@ function without<Item extends object>(item: Item, key: keyof Item): Item {
 export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>, mostWorlds = 600): Promise<Plan> {
   let least = plan;
   let tried = 0;
-  for (let found = true; found && tried < mostWorlds; ) {
+  for (let found = true; found && tried < mostWorlds;) {
     found = false;
     for (const candidate of smaller(least)) {
       if ((tried += 1) > mostWorlds) break;

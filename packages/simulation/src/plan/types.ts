@@ -45,11 +45,22 @@ export interface LinkPlan {
 }
 
 /** A moment: a time since the start, or a while after the nth time that something happens on the server. */
-export type When =
-  | { readonly atMs: number }
-  | { readonly point: Point; readonly nth: number; readonly afterMs: number };
+export type When = { readonly atMs: number } | { readonly point: Point; readonly nth: number; readonly afterMs: number };
 
-export const points = ['accepted', 'begun', 'step', 'tool', 'ask', 'child', 'final', 'ended', 'created', 'abort', 'told', 'launched'] as const;
+export const points = [
+  'accepted',
+  'begun',
+  'step',
+  'tool',
+  'ask',
+  'child',
+  'final',
+  'ended',
+  'created',
+  'abort',
+  'told',
+  'launched',
+] as const;
 export type Point = (typeof points)[number];
 
 export interface AskScript {
@@ -133,7 +144,7 @@ export type Action = { readonly when: When } & (
   | { readonly do: 'lease'; readonly key: string; readonly how: 'create' | 'idle'; readonly directory?: string }
   /** One turn of a leased session. */
   | { readonly do: 'prompt'; readonly lease: string; readonly key: string; readonly task: TaskPlan }
-  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive' | 'fork'; readonly lease: string }
+  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive'; readonly lease: string }
   | { readonly do: 'runAll'; readonly key: string; readonly tasks: readonly TaskPlan[]; readonly leaveAfter?: number }
   | { readonly do: 'drain' | 'stop' | 'rotate' | 'cleanup' }
 );

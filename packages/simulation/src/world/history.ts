@@ -18,6 +18,9 @@ export class History {
   }
 
   digest(): string {
-    return this.#lines.reduce((hash, line) => hashOf(line, hash), 0x811c9dc5).toString(16).padStart(8, '0');
+    return this.#lines
+      .reduce((hash, line) => hashOf(line, hash), 0x811c9dc5)
+      .toString(16)
+      .padStart(8, '0');
   }
 }

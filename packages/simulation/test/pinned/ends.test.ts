@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { answer, calmLink, plainTurn, type Action, type TaskPlan, type ToolScript, type TurnScript } from '../../src/index.ts';
 import { runPinned } from '../support/pinned.ts';
 
-const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({ do: 'run', when: { atMs }, key, task: { script: 0, ...task } });
+const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({
+  do: 'run',
+  when: { atMs },
+  key,
+  task: { script: 0, ...task },
+});
 
 const tool = (more: Partial<ToolScript> = {}): ToolScript => ({ tool: 'bash', input: 'ls', output: 'a b', forMs: 20, ...more });
 
@@ -17,12 +22,15 @@ describe('the end of a turn', () => {
   });
 
   it('is not proven by an idle that was read before the turn began', async () => {
-    const steps = [answer('', { text: [], thinkMs: 1, tools: [tool({ forMs: 130 })], finish: 'tool-calls' }), answer('done', { thinkMs: 5000 })];
+    const steps = [
+      answer('', { text: [], thinkMs: 1, tools: [tool({ forMs: 130 })], finish: 'tool-calls' }),
+      answer('done', { thinkMs: 5000 }),
+    ];
     const { broken, task } = await runPinned({
       link: { ...calmLink, delayMs: [100, 100] },
       scripts: [plainTurn({ beginMs: 275, steps })],
       actions: [run('T0', 3000)],
-      faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 1, afterMs: 120 } }],
+      faults: [{ what: 'cut', silent: false, forMs: 3000, when: { point: 'accepted', nth: 1, afterMs: 120 } }],
     });
     expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
     expect(broken).toEqual([]);
@@ -43,12 +51,14 @@ describe('the end of a turn', () => {
   });
 
   it('is not the end of the turn before, in the same session', async () => {
-    const compacting = plainTurn({ steps: [answer('', { text: [], tools: [tool()], finish: 'tool-calls' }), answer('first', { thinkMs: 300, compacts: true })] });
+    const compacting = plainTurn({
+      steps: [answer('', { text: [], tools: [tool()], finish: 'tool-calls' }), answer('first', { thinkMs: 10, compacts: true })],
+    });
     const { broken, task } = await runPinned({
       pool: { maxSessions: 2, permissions: 'allow', sessions: 'reuse' },
       link: { ...calmLink, delayMs: [50, 50] },
       scripts: [compacting, plainTurn({ beginMs: 3000, steps: [answer('second')] })],
-      actions: [run('T0', 3000), { do: 'run', key: 'T1', task: { script: 1 }, when: { point: 'step', nth: 2, afterMs: 240 } }],
+      actions: [run('T0', 3000), { do: 'run', key: 'T1', task: { script: 1 }, when: { point: 'tool', nth: 1, afterMs: 15 } }],
       faults: [{ what: 'cut', silent: false, forMs: 0, when: { point: 'accepted', nth: 2, afterMs: 80 } }],
     });
     expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'first' });
@@ -124,7 +134,8 @@ describe('a model that says nothing more', () => {
 });
 
 describe('a loop', () => {
-  const step = (input: string, output = 'same') => answer('', { text: [], thinkMs: 20, tools: [tool({ input, output })], finish: 'tool-calls' });
+  const step = (input: string, output = 'same') =>
+    answer('', { text: [], thinkMs: 20, tools: [tool({ input, output })], finish: 'tool-calls' });
 
   it.each([
     ['of steps that stop for tools and call none', [answer('', { text: [], finish: 'tool-calls' })], 0, 0],

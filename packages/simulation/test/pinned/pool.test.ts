@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { answer, plainTurn, type Action, type TaskPlan } from '../../src/index.ts';
 import { runPinned } from '../support/pinned.ts';
 
-const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({ do: 'run', when: { atMs }, key, task: { script: 0, ...task } });
+const run = (key: string, atMs: number, task: Partial<TaskPlan> = {}): Action => ({
+  do: 'run',
+  when: { atMs },
+  key,
+  task: { script: 0, ...task },
+});
 
 const slow = plainTurn({ steps: [answer('done', { thinkMs: 5000 })] });
 

@@ -15,7 +15,7 @@ export interface PinnedReport {
   readonly report: WorldReport;
   /** Broken promises, one line each. */
   readonly broken: readonly string[];
-  task(key: string): ToldTask;
+  readonly task: (key: string) => ToldTask;
 }
 
 /** Runs a plan that is given by what differs from one in which nothing happens. */

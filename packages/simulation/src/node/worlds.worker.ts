@@ -1,0 +1,38 @@
+import { parentPort } from 'node:worker_threads';
+import { kindOf } from '../oracle/judge.ts';
+import { drawPlan } from '../plan/draw.ts';
+import type { Batch, BatchReport } from './crowd.ts';
+import { applyMutant, drawMutants } from './mutants.ts';
+import { runInNode } from './run-in-node.ts';
+
+const port = parentPort!;
+
+/** Every so many worlds one is run twice: the same seed gives the same history. */
+const twiceEvery = 20;
+
+async function run({ from, to, profile, mutant, untilFailure }: Batch): Promise<BatchReport> {
+  const report: BatchReport = { from, worlds: 0, faults: {}, failures: [], different: [] };
+  const restore = mutant === undefined ? () => undefined : applyMutant(drawMutants()[mutant]!);
+  try {
+    for (let seed = from; seed < to; seed += 1) {
+      const plan = drawPlan(seed, profile);
+      const world = await runInNode(plan);
+      report.worlds += 1;
+      for (const fault of world.faults.keys()) report.faults[fault] = (report.faults[fault] ?? 0) + 1;
+      if (seed % twiceEvery === 0 && (await runInNode(plan)).digest !== world.digest) report.different.push(seed);
+      if (world.violations.length === 0) continue;
+      report.failures.push({ seed, kinds: [...new Set(world.violations.map(kindOf))] });
+      if (untilFailure) break;
+    }
+  } finally {
+    restore();
+  }
+  return report;
+}
+
+port.on('message', (batch: Batch) => {
+  run(batch).then(
+    (report) => port.postMessage(report),
+    (error: unknown) => port.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});

@@ -1,0 +1,15 @@
+import type { SessionFact } from '@opencode-manager/core/protocol';
+import type { TurnScript } from '../plan/types.ts';
+import type { Asks } from './asks.ts';
+import type { StoredSession } from './storage.ts';
+import type { Turn } from './turn.ts';
+
+/** What a turn needs of the process that runs it. */
+export interface TurnHome {
+  readonly name: string;
+  readonly asks: Asks;
+  emit(session: StoredSession, fact: SessionFact): void;
+  beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn;
+  /** No turn of the session runs any more. */
+  ended(turn: Turn): void;
+}
