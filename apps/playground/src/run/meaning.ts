@@ -95,8 +95,10 @@ const errorTypes: ReadonlySet<string> = new Set([
 const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'dead.gone', 'dead.quarantined', 'failed']);
 
 /** What stands out about a record: by its type, and by where it led. */
-export function tagsOf({ actor, type, path, tags = [] }: RunRecord): readonly RecordTag[] {
-  if (errorTypes.has(type) || (path !== undefined && badPaths.has(path))) return [...tags, 'error'];
+export function tagsOf({ actor, type, path, payload, tags = [] }: RunRecord): readonly RecordTag[] {
+  // A server that was stopped is lost, and nobody is surprised.
+  const isExpected = (payload as { readonly isExpected?: boolean } | null | undefined)?.isExpected === true;
+  if ((errorTypes.has(type) && !isExpected) || (path !== undefined && badPaths.has(path))) return [...tags, 'error'];
   if (type === 'ask.opened' || type === 'ask.closed') return [...tags, 'ask'];
   // The stream's own: every session hears of it too.
   return type === 'stream.gap' && actor === 'stream' ? [...tags, 'gap'] : tags;

@@ -14,6 +14,8 @@ export class Recorder {
   readonly #reader = new StepReader();
   readonly #actors = new Map<string, MachineStep['ref']>();
   #seq = 0;
+  /** The stream that became live last: those of servers that retire beside it are of no interest. */
+  #stream: StreamPort | undefined;
   #generation = 0;
   #gaps = 0;
   /** Set around what the user sends: nobody else would be known to have sent it. */
@@ -41,11 +43,15 @@ export class Recorder {
 
   stream(stream: StreamPort): void {
     stream.watch((notice) => {
-      if (notice.type === 'stream.live') this.#generation += 1;
-      else if (notice.type === 'stream.gap') this.#gaps += 1;
-      if (notice.type === 'stream.live') this.#tellStream(notice.type, 'live');
-      else if (notice.type === 'stream.gap') this.#tellStream(notice.type, 'reconnecting', { reason: notice.reason });
-      else if (notice.type === 'stream.failed') this.#tellStream(notice.type, 'failed', { message: notice.error.message });
+      if (notice.type === 'stream.live') {
+        this.#stream = stream;
+        this.#generation += 1;
+        this.#tellStream(notice.type, 'live');
+      } else if (stream !== this.#stream) return;
+      else if (notice.type === 'stream.gap') {
+        this.#gaps += 1;
+        this.#tellStream(notice.type, 'reconnecting', { reason: notice.reason });
+      } else if (notice.type === 'stream.failed') this.#tellStream(notice.type, 'failed', { message: notice.error.message });
     });
   }
 
