@@ -32,13 +32,15 @@ describe.each(scenarios.filter(({ id }) => id !== 'crowd'))('the scenario "$titl
     for (const record of records) builder.apply(record);
     const { sessions, pool: poolView, server } = builder.view();
     const snapshot = pool.snapshot();
-    const shown = [...sessions.values()].filter(({ ended }) => !ended).map((view) => ({ sessionId: view.id, path: view.path, turns: view.turns }));
+    const shown = [...sessions.values()]
+      .filter(({ ended }) => !ended)
+      .map((view) => ({ sessionId: view.id, path: view.path, turns: view.turns }));
     expect(shown).toEqual(snapshot.sessions.map(({ sessionId, path, turns }) => ({ sessionId, path, turns })));
     expect(poolView).toMatchObject({ path: snapshot.state, context: { finished: snapshot.finished, outcomes: snapshot.outcomes } });
     const { state, generation, rotations, retiring } = snapshot.server;
     expect(server).toMatchObject({ path: state, context: { generation, rotations, retiring } });
     expect(records.map(({ seq }) => seq)).toEqual(records.map((_, index) => index + 1));
-    expect(run.captions.map(({ text }) => text).toSorted()).toEqual(run.scenario.beats.map(({ text }) => text).toSorted());
+    expect(new Set(run.captions.map(({ text }) => text))).toEqual(new Set(run.scenario.beats.map(({ text }) => text)));
   });
 });
 
@@ -102,7 +104,12 @@ describe('the simulated pool', () => {
     for (const type of ['session.busy', 'message.started', 'message.finalised', 'session.idle']) {
       const context = new ViewBuilder();
       for (const record of records) context.apply(record);
-      sendTo(run, sessionId, type, templateOf(sessionId, type, { nowMs: run.nowMs, context: context.view().sessions.get(sessionId)?.context }));
+      sendTo(
+        run,
+        sessionId,
+        type,
+        templateOf(sessionId, type, { nowMs: run.nowMs, context: context.view().sessions.get(sessionId)?.context }),
+      );
       await run.pass(10);
     }
     expect(path()).toBe('idle');

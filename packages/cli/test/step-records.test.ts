@@ -47,7 +47,7 @@ describe('the tap between a pool and its pages', () => {
       transitions: ['t'],
       effects: [],
       context: {},
-    ref: { send: () => undefined },
+      ref: { send: () => undefined },
     };
   };
 

@@ -34,10 +34,13 @@ export class Pump {
 
   async #pass(ms: number, isOver: () => boolean): Promise<void> {
     const { queue } = this.#world;
-    let hasPassed = false;
     await this.#drain();
-    const end = queue.after(ms, 'the time has passed', () => void (hasPassed = true), { background: true });
-    while (!hasPassed && !isOver() && queue.step()) await this.#drain();
+    const end = queue.after(ms, 'the time has passed', () => undefined, { background: true });
+    while (!isOver()) {
+      const event = queue.step();
+      await this.#drain();
+      if (event === end) return;
+    }
     queue.cancel(end);
   }
 }

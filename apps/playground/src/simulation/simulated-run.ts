@@ -194,12 +194,12 @@ export class SimulatedRun {
 
   /** A server that takes no new sessions while that is set. */
   #refusing(port: ServerPort): ServerPort {
-    const { createSession, relaunch, startSuccessor } = port;
+    const own = { ...port };
     const refusal = () => new OpencodeManagerError('CONNECTION_LOST', 'The connection was lost before an answer came.');
     return Object.assign(port, {
-      createSession: (options) => (this.#adversity.refuseSessions ? Promise.reject(refusal()) : createSession(options)),
-      relaunch: async () => this.#refusing(await relaunch()),
-      startSuccessor: async () => this.#refusing(await startSuccessor()),
+      createSession: (options) => (this.#adversity.refuseSessions ? Promise.reject(refusal()) : own.createSession(options)),
+      relaunch: async () => this.#refusing(await own.relaunch()),
+      startSuccessor: async () => this.#refusing(await own.startSuccessor()),
     } satisfies Partial<ServerPort>);
   }
 
@@ -243,7 +243,10 @@ export class SimulatedRun {
   #onRecord(record: RunRecord, tell: (record: RunRecord) => void): void {
     tell(record);
     const { path, actor } = record;
-    const due = path === undefined ? undefined : this.#waiting.find(({ when }) => 'path' in when && when.path === path && (when.actor ?? actor) === actor);
+    const due =
+      path === undefined
+        ? undefined
+        : this.#waiting.find(({ when }) => 'path' in when && when.path === path && (when.actor ?? actor) === actor);
     if (!due) return;
     this.#waiting = this.#waiting.filter((beat) => beat !== due);
     this.#play(due);

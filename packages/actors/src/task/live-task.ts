@@ -107,7 +107,10 @@ export function turnRequestOf(
   return {
     ...choices,
     kind: 'prompt',
-    parts: [{ type: 'text', text: task.prompt ?? '' }, ...(task.files ?? []).map((file) => filePart(file, (path) => server.fileUrl(directory, path)))],
+    parts: [
+      { type: 'text', text: task.prompt ?? '' },
+      ...(task.files ?? []).map((file) => filePart(file, (path) => server.fileUrl(directory, path))),
+    ],
     ...(task.system !== undefined && { system: task.system }),
   };
 }
