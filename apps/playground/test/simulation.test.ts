@@ -225,6 +225,18 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await expect.poll(() => page().locator('[data-testid=chart] > g').getAttribute('transform'), { timeout: 20_000 }).toBe(before);
   });
 
+  it('runs where the browser has no AsyncDisposableStack', async () => {
+    const other = await browsing.context.newPage();
+    await other.addInitScript(() => {
+      Reflect.deleteProperty(globalThis, 'AsyncDisposableStack');
+      Reflect.deleteProperty(globalThis, 'DisposableStack');
+    });
+    await using served = new Ocm(['playground', '--simulate', '--json']);
+    await other.goto(await served.pageUrl());
+    await expect.poll(() => other.getByTestId('pool-state').textContent(), { timeout: 20_000 }).toBe('pool running');
+    await other.close();
+  });
+
   it('fits the width of a phone', async () => {
     await page().setViewportSize({ width: 390, height: 844 });
     await expect.poll(() => page().evaluate(() => document.documentElement.scrollWidth), { timeout: 20_000 }).toBeLessThanOrEqual(390);

@@ -135,7 +135,7 @@ export const scenarios: readonly Scenario[] = [
     beats: [
       { when: { atMs: 0 }, text: 'Four turns run.' },
       {
-        when: { atMs: 900 },
+        when: { atMs: 500 },
         text: 'The stream is cut: every session reconciles, because events alone prove nothing now.',
         act: (run) => run.cutStream(),
       },

@@ -175,7 +175,7 @@ function Breaker({ gate: { id, heldUntilMs, limit }, maxSessions, atMs }: Breake
   const limited = limit < maxSessions;
   return (
     <p className="breaker" data-testid="breaker" data-held={held} data-limited={limited}>
-      <span className="muted">{id ?? 'provider'}</span>
+      <span className="muted">provider{id != null && ` ${id}`}</span>
       <span>
         {held ? `held ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {limit} at once
       </span>
