@@ -23,10 +23,23 @@ function chartLayouts(): Plugin {
   };
 }
 
+/** The simulation runs hosts that were written for Node. What needs Node of it must not come along: it would be empty here. */
+function withoutNode(): Plugin {
+  return {
+    name: 'without-node',
+    generateBundle(_options, bundle) {
+      for (const chunk of Object.values(bundle)) {
+        const found = chunk.type === 'chunk' && Object.keys(chunk.modules).find((id) => /__vite-browser-external|^node:/.test(id));
+        if (found) this.error(`The page would need Node: ${found} is part of ${chunk.fileName}.`);
+      }
+    },
+  };
+}
+
 export default defineConfig({
   base: './',
   resolve: { conditions: ['@opencode-manager/source', 'module', 'browser', 'production'] },
-  plugins: [chartLayouts()],
+  plugins: [chartLayouts(), withoutNode()],
   worker: { format: 'es' },
   // Everything comes from files of the page's own origin: its content security policy allows nothing else.
   build: { target: 'es2024', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000, reportCompressedSize: false },

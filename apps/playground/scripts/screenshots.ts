@@ -62,13 +62,15 @@ async function crowd(page: Page): Promise<void> {
   await tab(page, 'Session');
   await tab(page, 'Faults');
   await page.getByTestId('scenario').selectOption('crowd');
+  // The first turns have begun: those that come from now on differ.
+  await page.locator('.outcomes').getByText('succeeded').waitFor({ timeout: 120_000 });
   await fault(/Permission asks/).check();
-  await page.locator('.cell[data-path="active.awaitingInput"]').nth(90).waitFor({ timeout: 60_000 });
+  await page.locator('.cell[data-path="active.awaitingInput"]').nth(60).waitFor({ timeout: 120_000 });
   await fault(/Permission asks/).uncheck();
   await fault(/Sub-agents/).check();
-  await page.locator('.cell[data-path="active.waitingOnChildren"]').nth(60).waitFor({ timeout: 60_000 });
+  await page.locator('.cell[data-path="active.waitingOnChildren"]').nth(60).waitFor({ timeout: 120_000 });
   await fault(/429 storm/).check();
-  await page.locator('.cell[data-path="active.backingOff"]').nth(3).waitFor({ timeout: 60_000 });
+  await page.locator('.cell[data-path="active.backingOff"]').nth(3).waitFor({ timeout: 120_000 });
   await page.getByTestId('play').click();
   await page.locator('.cell[data-path="active.running"]').first().click();
   await page.getByRole('checkbox', { name: /Coverage/ }).check();

@@ -1,3 +1,5 @@
+// oxlint-disable-next-line import/no-unassigned-import -- it has to come first
+import './app/browser-gaps.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Controller } from './app/controller.ts';

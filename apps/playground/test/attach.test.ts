@@ -131,7 +131,7 @@ describe('a page for a running ocm serve', { timeout: 3 * turnMs }, () => {
     await expect.poll(() => page().getByRole('alert').textContent(), { timeout: turnMs }).toContain('This payload cannot be sent: prompt');
     await page().getByRole('button', { name: 'Dismiss' }).click();
     await page().locator('.others summary').click();
-    expect(await page().locator('.others').getByRole('button', { name: 'slot.freed' }).isDisabled()).toBe(true);
+    expect(await page().locator('.others').getByRole('button', { name: 'turn.ended' }).isDisabled()).toBe(true);
   });
 
   it('rotates the server, and shows a killed one come back', async () => {
@@ -147,7 +147,7 @@ describe('a page for a running ocm serve', { timeout: 3 * turnMs }, () => {
     await expect.poll(() => stateOf('pool'), { timeout: turnMs }).toBe('pool running');
     await expect.poll(() => page().locator('.pip[data-used="true"]').count(), { timeout: turnMs }).toBe(1);
     await filterLog('server.lost');
-    await expect.poll(logCount, { timeout: turnMs }).toBe(1);
+    await expect.poll(logCount, { timeout: turnMs }).toBeGreaterThan(0);
     await filterLog('');
   });
 

@@ -2,9 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { scenarios } from '../src/simulation/scenarios.ts';
-import { World } from '../src/simulation/world.ts';
 import { formatTrace, parseTrace, type RunRecord } from '../src/trace/format.ts';
+import { play } from './support/play.ts';
 import { openBrowser, type Browsing } from './support/browser.ts';
 import { Ocm } from './support/ocm.ts';
 
@@ -13,22 +12,11 @@ let file: string;
 let records: readonly RunRecord[];
 let browsing: Browsing;
 
-/** The records of a scenario, without a page. */
-function recordsOf(id: string, untilMs: number): RunRecord[] {
-  const found: RunRecord[] = [];
-  const scenario = scenarios.find((one) => one.id === id)!;
-  const world = new World({ maxSessions: scenario.maxSessions, onRecord: (record) => found.push(record) });
-  scenario.setUp(world);
-  world.clock.advanceTo(untilMs);
-  world.dispose();
-  return found;
-}
-
 beforeAll(async () => {
   browsing = await openBrowser();
   directory = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
   file = join(directory, 'trace.jsonl');
-  records = recordsOf('quota', 4000);
+  ({ records } = await play('quota', 4000));
   const header = { format: 'opencode-manager-trace', version: 1, title: 'Three quotas', source: 'simulation', content: true } as const;
   await writeFile(file, formatTrace({ header, records }));
 }, 120_000);

@@ -1,8 +1,8 @@
 /**
  * The hosts of the machines, for worlds of one's own: a pool that is given time, chance, servers and events.
- * `@opencode-manager/simulation` runs the real pool this way.
+ * `@opencode-manager/simulation` runs the real pool this way. Nothing here needs Node: a bundler leaves out what does.
  */
-export { createPool } from './pool/create-session-pool.ts';
+export { createPool } from './pool/create-pool.ts';
 export type {
   AskAnswer,
   Clock,

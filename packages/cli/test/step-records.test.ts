@@ -47,6 +47,7 @@ describe('the tap between a pool and its pages', () => {
       transitions: ['t'],
       effects: [],
       context: {},
+      ref: { send: () => undefined },
     };
   };
 

@@ -1,5 +1,5 @@
 export { faultKinds, type FaultId, type FaultKind } from './fault-kinds.ts';
-export type { Action, Fault, LinkPlan, Plan, PoolPlan, StepScript, TaskPlan, ToolScript, TurnScript, When } from './plan/types.ts';
+export type { Action, Fault, LinkPlan, Plan, Point, PoolPlan, StepScript, TaskPlan, ToolScript, TurnScript, When } from './plan/types.ts';
 export { drawPlan, profiles, type Profile } from './plan/draw.ts';
 export { shrink } from './plan/shrink.ts';
 export { runWorld, type RunOptions, type WorldReport } from './run.ts';

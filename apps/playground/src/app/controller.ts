@@ -3,6 +3,7 @@ import { RunStore } from '../run/store.ts';
 import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/format.ts';
 import type { ActorKind } from '../run/meaning.ts';
 import { ask, enter } from './access.ts';
+import { simulatedDoors } from '../simulation/doors.ts';
 import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
 import { Playback } from './playback.ts';
 import { Simulation } from './simulation.ts';
@@ -77,7 +78,8 @@ export class Controller {
 
   simulate(scenarioId: string): void {
     this.#leave();
-    this.#set({ info: { mode: 'simulation', title: 'Simulation', control: true, content: true }, link: null, notice: null, charts });
+    const info = { mode: 'simulation', title: 'Simulation', control: true, content: true, doors: simulatedDoors } as const;
+    this.#set({ info, link: null, notice: null, charts });
     if (!this.simulation) {
       this.store.clear();
       this.simulation = new Simulation(this.store, () => this.#changed());
@@ -119,9 +121,7 @@ export class Controller {
 
   /** Sends an event to an actor: of the simulation, or of the live run when that is allowed. */
   async send(actor: string, type: string, payload: Json): Promise<void> {
-    if (this.simulation) return this.simulation.send(actor, { type, ...(payload as object) });
-    const problem = await postCommand({ actor, type, payload });
-    this.notify(problem ?? null);
+    this.notify((this.simulation ? this.#simulate(actor, type, payload) : await postCommand({ actor, type, payload })) ?? null);
   }
 
   choose(choice: Partial<Choice>): void {
@@ -130,6 +130,16 @@ export class Controller {
 
   notify(notice: string | null): void {
     this.#set({ notice });
+  }
+
+  /** What the simulated run refuses, as a live one would. */
+  #simulate(actor: string, type: string, payload: Json): string | undefined {
+    try {
+      this.simulation?.send(actor, type, payload);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   #openLive(info: RunInfo): void {

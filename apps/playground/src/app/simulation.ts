@@ -1,46 +1,48 @@
-import type { EventObject } from 'xstate';
+import { sendTo } from '../simulation/doors.ts';
+import { createDrain } from '../simulation/pump.ts';
 import { scenarios, type Scenario } from '../simulation/scenarios.ts';
-import type { Weather } from '../simulation/server.ts';
-import { World } from '../simulation/world.ts';
+import { SimulatedRun, type Adversity } from '../simulation/simulated-run.ts';
 import type { RunStore } from '../run/store.ts';
+import type { Json } from '../trace/format.ts';
 
 /** A frame that took longer than this was one in which the page slept. */
 const longestFrameMs = 250;
 
-/** Timers fired in one frame at most: the page stays responsive, and simulated time falls behind. */
-const timersPerFrame = 1200;
+/**
+ * Work of one frame, in milliseconds. It takes as long as the page itself needs between two pieces of work, within these bounds:
+ * the page stays responsive, and simulated time falls behind.
+ */
+const workOfFrameMs = { least: 14, most: 60 } as const;
 
 /** Beyond this, a step would leap to a deadline that nobody waits for. */
 const longestStepMs = 600_000;
 
-export type Fault = 'dropStream' | 'killServer' | 'rotateServer' | 'refuseSessions' | keyof Weather;
+export type Fault = 'cutStream' | 'killServer' | 'rotateServer' | keyof Adversity;
 
 /** Runs a scenario against the time of the page: play, pause, speed, step. */
 export class Simulation {
   readonly #store: RunStore;
   readonly #onChange: () => void;
-  #world: World;
-  #scenario: Scenario;
+  readonly #drain = createDrain();
+  #run: SimulatedRun;
+  #opening = Promise.resolve();
   #playing = false;
-  #frame: number | undefined;
-  #lastFrameMs = 0;
-  /** Parts of a millisecond that frames left over: the simulated clock counts whole ones. */
-  #restMs = 0;
+  /** Counts the times that it was set going: frames of an earlier time are over. */
+  #plays = 0;
   speed = 1;
 
   constructor(store: RunStore, onChange: () => void) {
     this.#store = store;
     this.#onChange = onChange;
-    this.#scenario = scenarios[0]!;
-    this.#world = this.#build();
+    this.#run = this.#build('');
   }
 
   get scenario(): Scenario {
-    return this.#scenario;
+    return this.#run.scenario;
   }
 
-  get world(): World {
-    return this.#world;
+  get run(): SimulatedRun {
+    return this.#run;
   }
 
   get playing(): boolean {
@@ -48,30 +50,28 @@ export class Simulation {
   }
 
   get nowMs(): number {
-    return this.#world.clock.now();
+    return this.#run.nowMs;
   }
 
-  /** Starts a scenario from its beginning. */
-  start(id: string): void {
+  /** Starts a scenario from its beginning. The world of the one before is left as it is: nothing moves it any more. */
+  start(scenarioId: string): void {
     this.pause();
-    this.#world.dispose();
-    this.#scenario = scenarios.find((one) => one.id === id) ?? this.#scenario;
     this.#store.clear();
-    this.#world = this.#build();
+    this.#run = this.#build(scenarioId);
+    this.#opening = this.#run.open();
     this.play();
   }
 
   play(): void {
     if (this.#playing) return;
     this.#playing = true;
-    this.#lastFrameMs = performance.now();
-    this.#frame = requestAnimationFrame(this.#tick);
+    this.#plays += 1;
+    void this.#follow(this.#plays);
     this.#onChange();
   }
 
   pause(): void {
     this.#playing = false;
-    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     this.#onChange();
   }
 
@@ -80,55 +80,59 @@ export class Simulation {
     this.#onChange();
   }
 
-  /** To the next thing that is due. */
+  /** To the next thing that anybody is told. */
   step(): void {
     this.pause();
-    const { clock } = this.#world;
-    const due = clock.nextDueMs;
-    if (due !== undefined && due - clock.now() <= longestStepMs) clock.advanceTo(due);
-    this.#onChange();
+    void this.#opening.then(() => this.#run.step(longestStepMs)).then(this.#onChange);
   }
 
-  /** Lets simulated time pass at once. */
-  advance(ms: number): void {
-    this.#world.clock.advanceTo(this.nowMs + ms, 100_000);
-    this.#onChange();
-  }
-
-  send(actorId: string, event: EventObject): void {
-    this.#world.send(actorId, event);
+  /** Throws what the simulated run refuses. */
+  send(actor: string, type: string, payload: Json): void {
+    sendTo(this.#run, actor, type, payload);
     this.#onChange();
   }
 
   isOn(fault: Fault): boolean {
-    if (fault === 'dropStream' || fault === 'rotateServer') return false;
-    if (fault === 'killServer') return !this.#world.server.alive;
-    return fault === 'refuseSessions' ? this.#world.refuseSessions : this.#world.weather[fault];
+    if (fault === 'killServer') return this.#run.world.current === undefined;
+    return fault === 'cutStream' || fault === 'rotateServer' ? false : this.#run.isOn(fault);
   }
 
   toggle(fault: Fault): void {
-    if (fault === 'dropStream') this.#world.dropStream();
-    else if (fault === 'killServer') this.#world.killServer();
-    else if (fault === 'rotateServer') this.#world.life.rotate('asked');
-    else if (fault === 'refuseSessions') this.#world.refuseSessions = !this.#world.refuseSessions;
-    else this.#world.setWeather(fault, !this.#world.weather[fault]);
+    if (fault === 'cutStream' || fault === 'killServer' || fault === 'rotateServer') this.#run[fault]();
+    else this.#run.set(fault, !this.#run.isOn(fault));
     this.#onChange();
   }
 
-  #build(): World {
-    const world = new World({ maxSessions: this.#scenario.maxSessions, onRecord: (record) => this.#store.append(record) });
-    this.#scenario.setUp(world);
-    return world;
+  #build(scenarioId: string): SimulatedRun {
+    const scenario = scenarios.find(({ id }) => id === scenarioId) ?? scenarios[0]!;
+    const run: SimulatedRun = new SimulatedRun({
+      scenario,
+      drain: this.#drain,
+      // One that was left may be in the middle of an event.
+      onRecord: (record) => void (this.#isCurrent(run) && this.#store.append(record)),
+    });
+    return run;
   }
 
-  #tick = (atMs: number): void => {
-    if (!this.#playing) return;
-    const passedMs = Math.min(longestFrameMs, Math.max(0, atMs - this.#lastFrameMs));
-    this.#lastFrameMs = atMs;
-    const advanceMs = passedMs * this.speed + this.#restMs;
-    this.#restMs = advanceMs % 1;
-    this.#world.clock.advanceTo(this.nowMs + Math.floor(advanceMs), timersPerFrame);
-    this.#onChange();
-    this.#frame = requestAnimationFrame(this.#tick);
-  };
+  #isCurrent(run: SimulatedRun): boolean {
+    return this.#run === run;
+  }
+
+  /** Moves the world by what has passed on the page, frame by frame. */
+  async #follow(play: number): Promise<void> {
+    await this.#opening;
+    let lastMs = performance.now();
+    let restedSinceMs = lastMs;
+    while (this.#playing && play === this.#plays) {
+      const nowMs = await new Promise<number>((resolve) => requestAnimationFrame(resolve));
+      if (!this.#playing || play !== this.#plays) return;
+      const passedMs = Math.min(longestFrameMs, Math.max(0, nowMs - lastMs));
+      lastMs = nowMs;
+      const beginMs = performance.now();
+      const workMs = Math.min(workOfFrameMs.most, Math.max(workOfFrameMs.least, beginMs - restedSinceMs));
+      await this.#run.pass(passedMs * this.speed, () => performance.now() > beginMs + workMs);
+      restedSinceMs = performance.now();
+      this.#onChange();
+    }
+  }
 }

@@ -33,8 +33,18 @@ export interface CardRow {
   readonly transitions: readonly ChartTransition[];
 }
 
-/** The rows of a state: what leads away, then what stays, then what runs on entry. */
+/** Longer rows are cut: one long list of actions must not make a whole chart small. */
+const longestText = 72;
+
+/** The rows of a state: what runs on entry, what leads away, then what stays. */
 export function cardRows(model: ChartModel, node: ChartNode): CardRow[] {
+  return wholeRows(model, node).map(({ text, transitions }) => ({
+    text: text.length > longestText ? `${text.slice(0, longestText - 1)}…` : text,
+    transitions,
+  }));
+}
+
+function wholeRows(model: ChartModel, node: ChartNode): CardRow[] {
   const own = model.transitions.filter(({ source }) => source === node.id);
   const leaving = own.filter(({ target }) => target !== undefined);
   const rows = leaving.map((one) => ({ text: `${what(one)} → ${shortName(model, one.target!)}`, transitions: [one] }));
@@ -137,7 +147,8 @@ function elkNode(model: ChartModel, node: ChartNode): ElkNode {
     layoutOptions: {
       'elk.padding': `[top=${top},left=18,bottom=18,right=18]`,
       'elk.nodeSize.constraints': 'MINIMUM_SIZE',
-      'elk.nodeSize.minimum': `(${sizeOf(model, node).width},0)`,
+      // The engine lays a chart out from left to right and turns it then; it does not turn this.
+      'elk.nodeSize.minimum': `(0,${sizeOf(model, node).width})`,
       ...spacing,
     },
   };

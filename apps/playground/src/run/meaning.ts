@@ -21,7 +21,17 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     by: {
       pool: ['turn.submit', 'turn.resume', 'turn.abort', 'session.recover', 'server.exited', 'server.interrupted'],
       server: ['turn.accepted', 'turn.refused', 'turn.unknown', 'snapshot.read', 'question.described'],
-      session: ['turn.runaway', 'turn.silent', 'submit.overdue', 'session.failed'],
+      session: [
+        'loop.seen',
+        'progress',
+        'submit.overdue',
+        'stall.due',
+        'step.due',
+        'ask.due',
+        'abort.again',
+        'quarantine.due',
+        'session.failed',
+      ],
     },
   },
   pool: {
@@ -57,6 +67,7 @@ export function routeOf({ actor, type, from, to }: RunRecord): Route {
 const requests: ReadonlySet<string> = new Set([
   'submitTurn',
   'requestAbort',
+  'abortChild',
   'requestSnapshot',
   'endTools',
   'relaunch',
@@ -81,11 +92,13 @@ const errorTypes: ReadonlySet<string> = new Set([
   'session.failed',
   'attempt.failed',
 ]);
-const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'failed']);
+const badPaths: ReadonlySet<string> = new Set(['error', 'dead', 'dead.gone', 'dead.quarantined', 'failed']);
 
 /** What stands out about a record: by its type, and by where it led. */
-export function tagsOf({ actor, type, path, tags = [] }: RunRecord): readonly RecordTag[] {
-  if (errorTypes.has(type) || (path !== undefined && badPaths.has(path))) return [...tags, 'error'];
+export function tagsOf({ actor, type, path, payload, tags = [] }: RunRecord): readonly RecordTag[] {
+  // A server that was stopped is lost, and nobody is surprised.
+  const isExpected = (payload as { readonly isExpected?: boolean } | null | undefined)?.isExpected === true;
+  if ((errorTypes.has(type) && !isExpected) || (path !== undefined && badPaths.has(path))) return [...tags, 'error'];
   if (type === 'ask.opened' || type === 'ask.closed') return [...tags, 'ask'];
   // The stream's own: every session hears of it too.
   return type === 'stream.gap' && actor === 'stream' ? [...tags, 'gap'] : tags;

@@ -20,7 +20,7 @@ export interface Change {
  */
 export interface RunRecord {
   readonly seq: number;
-  /** Milliseconds: since the epoch in a live run, since the start in a simulated one. */
+  /** Milliseconds since the epoch, by the clock of the run: a simulated one has its own. */
   readonly atMs: number;
   /** `pool`, `server`, `stream`, or the id of a session. */
   readonly actor: string;
@@ -56,7 +56,7 @@ export interface RunInfo {
   readonly control: boolean;
   /** Prompts and model text are part of the records. */
   readonly content: boolean;
-  /** Events that a live run can be told, as `session turn.abort`; absent in a simulation, which takes them all. */
+  /** Events that the run can be told, as `session turn.abort`. A simulated session takes the facts of its server, too. */
   readonly doors?: readonly string[];
 }
 

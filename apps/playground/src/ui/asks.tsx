@@ -10,7 +10,7 @@ interface OpenAsk {
   readonly patterns?: readonly string[];
 }
 
-/** Asks of a live session that wait for an answer. `always` is never offered: it would count for every session. */
+/** Asks of a session that wait for an answer. `always` is never offered: it would count for every session. */
 export function Asks({ actor }: { readonly actor: ActorView }) {
   const context = actor.context as { turn?: { openAsks?: readonly OpenAsk[] } | null } | undefined;
   const asks = context?.turn?.openAsks ?? [];

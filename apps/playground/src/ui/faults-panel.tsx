@@ -2,13 +2,13 @@ import type { Fault } from '../app/simulation.ts';
 import { useChosen, useController, useMoment, usePage } from './hooks.ts';
 
 const weather: readonly { readonly id: Fault; readonly label: string; readonly what: string }[] = [
-  { id: 'rateLimited', label: '429 storm', what: 'The provider answers 429 to every turn.' },
+  { id: 'rateLimited', label: '429 storm', what: 'The provider answers 429 to every new turn.' },
   { id: 'quotaSpent', label: 'Quota spent', what: 'With the storm: the second wait is a day long.' },
-  { id: 'slow', label: 'Slow model', what: 'Answers take six times as long.' },
+  { id: 'slow', label: 'Slow model', what: 'New turns take six times as long.' },
   { id: 'asks', label: 'Permission asks', what: 'Every new turn asks for a permission.' },
   { id: 'subAgents', label: 'Sub-agents', what: 'Every new turn hands work to a sub-agent.' },
-  { id: 'neverIdle', label: 'Never idle', what: 'The server never says that a session is idle.' },
-  { id: 'deafToAborts', label: 'Deaf to aborts', what: 'Aborts have no effect and no answer.' },
+  { id: 'neverIdle', label: 'Never idle', what: 'No event says that a session is idle; its reads do.' },
+  { id: 'deafToAborts', label: 'Deaf to aborts', what: 'No abort ends a tool of a new turn.' },
   { id: 'refuseSessions', label: 'Refuse sessions', what: 'New sessions fail: the restart budget pays.' },
   { id: 'failingStarts', label: 'Failing starts', what: 'A server that is to take the place of another ends at its start.' },
   { id: 'growingMemory', label: 'Growing memory', what: "The server's memory grows until another one takes its place." },
@@ -26,13 +26,13 @@ function SimulatedFaults() {
   const chosen = useChosen();
   usePage();
   if (!simulation) return null;
-  const { world } = simulation;
+  const { run } = simulation;
   const isSession = chosen !== undefined && chosen.id !== 'pool' && chosen.id !== 'server';
   return (
     <fieldset className="faults" disabled={!following}>
       <legend className="visually-hidden">Faults</legend>
       <div className="actions">
-        <button type="button" onClick={() => simulation.toggle('dropStream')}>
+        <button type="button" onClick={() => simulation.toggle('cutStream')}>
           Drop the stream
         </button>
         <button type="button" className="danger" onClick={() => simulation.toggle('killServer')} disabled={simulation.isOn('killServer')}>
@@ -43,18 +43,18 @@ function SimulatedFaults() {
         </button>
         <button
           type="button"
-          onClick={() => chosen && simulation.send(chosen.id, { type: 'turn.abort', reason: 'Aborted on the page.' } as never)}
+          onClick={() => chosen && simulation.send(chosen.id, 'turn.abort', { reason: 'Aborted on the page.' })}
           disabled={!isSession}
         >
           Abort the chosen turn
         </button>
-        <button type="button" onClick={() => world.answerAsks()}>
+        <button type="button" onClick={() => run.answerAsks()}>
           Answer all asks
         </button>
-        <button type="button" onClick={() => world.queueTasks(1)}>
+        <button type="button" onClick={() => run.queueTasks(1)}>
           Queue a task
         </button>
-        <button type="button" onClick={() => world.queueTasks(10)}>
+        <button type="button" onClick={() => run.queueTasks(10)}>
           Queue ten tasks
         </button>
       </div>

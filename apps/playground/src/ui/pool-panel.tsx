@@ -1,10 +1,30 @@
-import { tightest, type PoolContext, type ServerContext } from '@opencode-manager/actors/machines';
+import type { ServerContext } from '@opencode-manager/actors/machines';
 import type { ActorView } from '../run/view.ts';
 import { formatBytes, formatDuration, tone } from './format.ts';
 import { useCalmMoment, useController, usePage } from './hooks.ts';
 
-/** The contexts of the machines as records hold them; one that came late or was recorded by another version may lack parts. */
-type PoolNumbers = Partial<Omit<PoolContext, 'retrying'>> & { readonly retrying?: readonly unknown[] };
+/** The context of the pool's machine as records hold it; one that came late or was recorded by another version may lack parts. */
+interface PoolNumbers {
+  readonly maxSessions?: number;
+  readonly active?: number;
+  readonly queued?: number;
+  readonly finished?: number;
+  readonly outcomes?: Readonly<Record<string, number>>;
+  readonly retrying?: readonly unknown[];
+  readonly restartLimits?: { readonly maxRestarts: number; readonly windowMs: number };
+  readonly restartTimes?: readonly number[];
+  /** Of a recording from before each provider had its own. */
+  readonly provider?: Gate;
+  readonly providers?: readonly Gate[];
+}
+
+/** What one provider allows of the pool. */
+interface Gate {
+  readonly id?: string | null;
+  readonly limit: number;
+  readonly heldUntilMs: number | null;
+}
+
 type ServerNumbers = Partial<ServerContext>;
 type StreamNumbers = { readonly generation?: number; readonly gaps?: number };
 
@@ -13,6 +33,8 @@ export function PoolPanel() {
   const { view } = useCalmMoment();
   const numbers = (view.pool?.context ?? {}) as PoolNumbers;
   const stream = (view.stream?.context ?? {}) as StreamNumbers;
+  const server = (view.server?.context ?? {}) as ServerNumbers;
+  const gates = numbers.providers ?? (numbers.provider ? [numbers.provider] : []);
   return (
     <section className="panel pool-panel" aria-labelledby="pool-title">
       <h2 id="pool-title">Pool</h2>
@@ -24,7 +46,7 @@ export function PoolPanel() {
           {stream.generation !== undefined && ` · generation ${stream.generation}`}
         </span>
       </div>
-      <ServerLine context={view.server?.context as ServerNumbers | undefined} />
+      <ServerLine context={server} />
       <Slots active={numbers.active ?? 0} slots={numbers.maxSessions ?? 0} />
       <dl className="numbers">
         <Figure name="queued" value={numbers.queued} />
@@ -32,8 +54,10 @@ export function PoolPanel() {
         <Figure name="gaps" value={stream.gaps} />
         <Figure name="to retry" value={numbers.retrying?.length} />
       </dl>
-      <Budgets numbers={numbers} server={view.server?.context as ServerNumbers | undefined} atMs={view.atMs} />
-      <Breaker numbers={numbers} atMs={view.atMs} />
+      <Budgets numbers={numbers} server={server} atMs={view.atMs} />
+      {gates.map((gate) => (
+        <Breaker key={gate.id ?? ''} gate={gate} maxSessions={numbers.maxSessions ?? 0} atMs={view.atMs} />
+      ))}
       <Outcomes outcomes={numbers.outcomes ?? {}} />
     </section>
   );
@@ -56,8 +80,8 @@ function ActorButton({ id, actor }: { readonly id: 'pool' | 'server'; readonly a
   );
 }
 
-function ServerLine({ context }: { readonly context: Partial<ServerContext> | undefined }) {
-  if (context?.generation === undefined) return null;
+function ServerLine({ context }: { readonly context: ServerNumbers }) {
+  if (context.generation === undefined) return null;
   const { generation, restarts = 0, rotations = 0, retiring = [], rssBytes, memory } = context;
   const parts = [
     `generation ${generation}`,
@@ -139,17 +163,21 @@ function Budget({ name, used, of, windowMs }: BudgetProps) {
   );
 }
 
-/** What the provider allows of the pool. */
-function Breaker({ numbers: { providers, maxSessions }, atMs }: Moments) {
-  const provider = tightest(providers ?? [], maxSessions ?? 0);
-  const heldMs = provider.heldUntilMs === null ? 0 : provider.heldUntilMs - atMs;
-  const held = provider.heldUntilMs !== null;
-  const limited = provider.limit < (maxSessions ?? 0);
+interface BreakerProps {
+  readonly gate: Gate;
+  readonly maxSessions: number;
+  readonly atMs: number;
+}
+
+function Breaker({ gate: { id, heldUntilMs, limit }, maxSessions, atMs }: BreakerProps) {
+  const held = heldUntilMs !== null;
+  const heldMs = held ? heldUntilMs - atMs : 0;
+  const limited = limit < maxSessions;
   return (
     <p className="breaker" data-testid="breaker" data-held={held} data-limited={limited}>
-      <span className="muted">provider</span>
+      <span className="muted">provider{id != null && ` ${id}`}</span>
       <span>
-        {held ? `held ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {provider.limit} at once
+        {held ? `held ${formatDuration(Math.max(0, heldMs))}` : 'open'} · {limit} at once
       </span>
     </p>
   );

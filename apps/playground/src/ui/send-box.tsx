@@ -20,7 +20,7 @@ export function SendBox() {
       <p className="actor-line">
         To <b>{shortId(actor.id)}</b>, in <b data-testid="chosen-path">{actor.path}</b>
       </p>
-      {info.mode === 'live' && <Asks actor={actor} />}
+      {info.mode !== 'trace' && <Asks actor={actor} />}
       {events.length === 0 && (
         <p className="empty">{actor.ended ? 'The pool has let it go.' : 'This state takes no events: it is final.'}</p>
       )}
@@ -54,7 +54,7 @@ function Sender({ actor, events, info, disabled }: SenderProps) {
     if (!chosen) setType('');
   }, [chosen]);
   const choose = (event: EnabledEvent) => {
-    const input = { nowMs: nowOf(controller), context: actor.context, isLive: info.mode === 'live' };
+    const input = { nowMs: nowOf(controller), context: actor.context };
     setType(event.type);
     setText(JSON.stringify(event.isDelay ? {} : templateOf(actor.id, event.type, input), null, 2));
   };
@@ -81,7 +81,7 @@ interface EventButtonsProps extends SenderProps {
 
 /** What cannot be sent is shown all the same: it may come, from somebody else. */
 function EventButtons({ actor, events, info, disabled, chosen, onChoose }: EventButtonsProps) {
-  const others = info.mode === 'live' && info.control ? events.filter((event) => refusalOf(info, actor, event) !== undefined) : [];
+  const others = info.mode !== 'trace' && info.control ? events.filter((event) => refusalOf(info, actor, event) !== undefined) : [];
   const open = events.filter((event) => !others.includes(event));
   const button = (event: EnabledEvent) => (
     <button
@@ -116,12 +116,16 @@ function EventButtons({ actor, events, info, disabled, chosen, onChoose }: Event
   );
 }
 
+/** A turn is begun by who holds the session. */
+const poolAlone: ReadonlySet<string> = new Set(['turn.resume', 'session.recover']);
+
 /** Why an event cannot be sent from here; undefined when it can. */
 function refusalOf({ mode, control, doors = [] }: RunInfo, actor: ActorView, { type, isDelay }: EnabledEvent): string | undefined {
-  if (mode === 'simulation') return undefined;
   if (mode === 'trace' || !control) return 'Not from here.';
-  if (isDelay) return 'Timers of the machine:';
   if (doors.includes(`${kindOf(actor.id)} ${type}`)) return undefined;
+  const isSimulated = mode === 'simulation';
+  if (isDelay) return isSimulated ? undefined : 'Timers of the machine:';
+  if (isSimulated && kindOf(actor.id) === 'session' && !poolAlone.has(type)) return undefined;
   const { from } = routeOf({ seq: 0, atMs: 0, actor: actor.id, type });
   if (from === 'worker') return "Told by the server's event stream:";
   if (from === 'server') return 'Told by the server itself, or by the answer of a request:';

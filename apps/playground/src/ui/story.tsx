@@ -6,9 +6,9 @@ export function Story() {
   usePage();
   const { view, following } = useMoment();
   if (!simulation) return null;
-  const { scenario } = simulation;
+  const { scenario, run } = simulation;
   const atMs = following ? simulation.nowMs : view.atMs;
-  const caption = scenario.captions.findLast((one) => one.atMs <= atMs);
+  const caption = run.captions.findLast((one) => one.atMs <= atMs);
   return (
     <div className="story">
       <h2>{scenario.title}</h2>

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { World } from '../../src/simulation/world.ts';
+import { scenarios } from '../../src/simulation/scenarios.ts';
+import { SimulatedRun } from '../../src/simulation/simulated-run.ts';
 import type { RunRecord } from '../../src/trace/format.ts';
 import { Ocm } from './ocm.ts';
 
@@ -17,27 +18,35 @@ export interface Load extends AsyncDisposable {
 
 export async function startLoad(sessions: number): Promise<Load> {
   const waiting: RunRecord[] = [];
-  const world = new World({ maxSessions: sessions, onRecord: (record) => waiting.push(record) });
-  world.queueTasks(1_000_000 / 50);
+  const run = new SimulatedRun({
+    scenario: { ...scenarios.find(({ id }) => id === 'crowd')!, maxSessions: sessions, tasks: 20_000 },
+    onRecord: (record) => waiting.push(record),
+    drain: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+  await run.open();
   const process = new Ocm([], {}, server);
   const url = await process.pageUrl();
   let rate = 0;
   let sent = 0;
   let due = 0;
   let lastMs = performance.now();
+  let filling = Promise.resolve();
+  const fill = async (count: number) => {
+    while (waiting.length < count) await run.pass(everyMs, () => waiting.length >= count);
+  };
   const tell = () => {
     const nowMs = performance.now();
-    if (rate === 0) {
-      lastMs = nowMs;
-      return;
-    }
-    due += (rate * (nowMs - lastMs)) / 1000;
+    const passedMs = nowMs - lastMs;
     lastMs = nowMs;
-    while (waiting.length < due - sent && world.clock.nextDueMs !== undefined) world.clock.advanceTo(world.clock.nextDueMs);
+    if (rate === 0) return;
+    due += (rate * passedMs) / 1000;
     const now = waiting.splice(0, Math.max(0, Math.floor(due) - sent));
     sent += now.length;
     process.child.stdin!.write(now.map((record) => `${JSON.stringify({ ...record, atMs: Date.now() })}\n`).join(''));
+    filling = filling.then(() => fill(rate));
   };
+  // Records for some seconds are made beforehand, and more while the page reads.
+  await fill(60_000);
   const timer = setInterval(tell, everyMs);
   return {
     url,
@@ -47,7 +56,7 @@ export async function startLoad(sessions: number): Promise<Load> {
     setRate: (eventsPerSecond) => void (rate = eventsPerSecond),
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      world.dispose();
+      await filling;
       process.child.stdin!.end();
       await process[Symbol.asyncDispose]();
     },

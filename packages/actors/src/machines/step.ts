@@ -1,4 +1,12 @@
-import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode, AnyTransitionDefinition, EventObject, InspectionEvent } from 'xstate';
+import type {
+  AnyActorRef,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  AnyStateNode,
+  AnyTransitionDefinition,
+  EventObject,
+  InspectionEvent,
+} from 'xstate';
 
 /**
  * One event that a machine took (or ignored), with what came of it.
@@ -22,6 +30,8 @@ export interface MachineStep {
   readonly effects: readonly string[];
   /** The machine's memory afterwards: the very object, not a copy. It is never changed in place. */
   readonly context: unknown;
+  /** The actor itself, for tools that try machines out: what it is sent here, its host knows nothing of. */
+  readonly ref: Pick<AnyActorRef, 'send'>;
 }
 
 export interface StepInspectorOptions {
@@ -61,7 +71,8 @@ export function stepInspector({ machine, actor, now, onStep, onEvent }: StepInsp
       const path = statePath(value);
       const before = from;
       from = path;
-      onStep({ machine: machine.id, actor, atMs: now(), event: event.event, from: before, path, transitions, effects, context });
+      const ref = event.actorRef as AnyActorRef;
+      onStep({ machine: machine.id, actor, atMs: now(), event: event.event, from: before, path, transitions, effects, context, ref });
       transitions = [];
       effects = [];
     }

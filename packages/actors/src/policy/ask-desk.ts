@@ -1,4 +1,4 @@
-import { isManagerError } from '@opencode-manager/core';
+import { isManagerError } from '@opencode-manager/core/errors';
 import { decideAsk, rulesFor, type AskDecision, type PermissionPolicy } from '@opencode-manager/core/policy';
 import type { AskFacts } from '@opencode-manager/core/protocol';
 import type { AskAnswer, ServerPort } from '../ports/index.ts';

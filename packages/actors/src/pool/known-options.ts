@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { closest } from 'fastest-levenshtein';
 import type { SessionPoolOptions } from './types.ts';
 

@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type CallOptions, type Session, type SessionState } from '@opencode-manager/core';
+import type { CallOptions, Session, SessionState } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { SessionHost } from '../session/session-host.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import type { LeasedPromptOptions, LeasedTurnOptions, PooledSession } from './types.ts';

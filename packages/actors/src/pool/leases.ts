@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type CallOptions } from '@opencode-manager/core';
+import type { CallOptions } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { EndedTask, PoolMachineEvent } from '../machines/index.ts';
 import type { Clock } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';

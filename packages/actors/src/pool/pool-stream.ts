@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import { MergedStream } from './merged-stream.ts';
 import type { PoolEventStream } from './types.ts';

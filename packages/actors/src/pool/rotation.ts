@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { ServerSupervisor } from '../supervision/index.ts';
 import type { PoolEvents } from './pool-events.ts';
 import type { PoolSettings } from './settings.ts';

@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { Task, TaskResult } from '../task/types.ts';
 
 /** A task that was begun. */

@@ -1,4 +1,6 @@
-import { OpencodeManagerError, parsePermissionPolicy, toManagerError, type CallOptions, type OpencodeServer } from '@opencode-manager/core';
+import type { CallOptions, OpencodeServer } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type SnapshotFrom } from 'xstate';

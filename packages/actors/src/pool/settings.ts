@@ -1,6 +1,8 @@
-import { OpencodeManagerError, parsePermissionPolicy, type OpencodeServer, type ServerConfig } from '@opencode-manager/core';
-import { defaultRestartLimits, sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
-import { systemPorts, type PoolPorts } from '../ports/index.ts';
+import type { OpencodeServer, ServerConfig } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
+import { defaultRestartLimits, type sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
+import type { PoolPorts } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../supervision/index.ts';
 import { assertKnownOptions } from './known-options.ts';
 import type { PermissionPolicy } from '../task/types.ts';
@@ -11,8 +13,6 @@ import type { SessionPoolOptions } from './types.ts';
 export interface PoolDependencies extends PoolPorts {
   readonly machine: typeof sessionMachine;
 }
-
-export const defaultDependencies: PoolDependencies = { ...systemPorts, machine: sessionMachine };
 
 /** The options of a pool, with every default filled in. */
 export interface PoolSettings {

@@ -1,13 +1,10 @@
+import type { OpencodeServer } from '@opencode-manager/core';
+import type { EventMonitor } from '@opencode-manager/events';
 import type { Clock } from './clock.ts';
-import { systemClock } from './clock.ts';
-import { openStreamPort } from './monitor-stream.ts';
-import { launchPort } from './opencode-server.ts';
-import type { LaunchPort } from './server.ts';
-import type { OpenStreamPort } from './stream.ts';
+import type { LaunchPort, ServerPort } from './server.ts';
+import type { OpenStreamPort, StreamPort } from './stream.ts';
 
 export { growing, systemClock, type Clock } from './clock.ts';
-export { openStreamPort, streamPort } from './monitor-stream.ts';
-export { launchPort, serverPort } from './opencode-server.ts';
 export type { AskAnswer, LaunchPort, PortCall, ServerPort, SessionPort } from './server.ts';
 export type { OpenStreamPort, StreamNotice, StreamPort } from './stream.ts';
 
@@ -18,7 +15,7 @@ export interface PoolPorts {
   readonly random: () => number;
   readonly launch: LaunchPort;
   readonly openStream: OpenStreamPort;
+  /** A server and an event monitor of the caller's own, as hosts see them; a world that has neither leaves these out. */
+  readonly adoptServer?: (server: OpencodeServer) => ServerPort;
+  readonly adoptMonitor?: (monitor: EventMonitor) => StreamPort;
 }
-
-/** The real world. */
-export const systemPorts: PoolPorts = { clock: systemClock, random: Math.random, launch: launchPort, openStream: openStreamPort };

@@ -1,4 +1,6 @@
 import { realpathSync, statSync, type Stats } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import {
   explainFullDisk,
   launchServer,
@@ -44,6 +46,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     },
     realDirectory,
     checkDirectory: (directory) => server.checkDirectory(directory),
+    fileUrl: (directory, path) => pathToFileURL(resolve(directory, path)).href,
     catalogue: (directory, options) => server.catalogue(directory, options),
     disposeDirectory: (directory) => server.disposeDirectory(directory),
     async answer({ kind, id, directory }, answer, options) {

@@ -47,6 +47,8 @@ export interface ServerPort {
   realDirectory(directory: string): string;
   /** The real path of a directory in which sessions may work. @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED` */
   checkDirectory(directory: string): Promise<string>;
+  /** The URL of a file that a task names; a relative path counts from the directory. */
+  fileUrl(directory: string, path: string): string;
   catalogue(directory: string, options?: PortCall): Promise<Catalogue>;
   /** False while a session of the directory is busy. */
   disposeDirectory(directory: string): Promise<boolean>;

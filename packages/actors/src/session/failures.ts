@@ -1,4 +1,4 @@
-import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import type { FinishedTurn } from '../machines/index.ts';
 
 /** Whether a turn has no end of its own yet, because its server was lost. */

@@ -1,4 +1,4 @@
-import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core';
+import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
 
 /** After these it is unknown whether the server acted: the history is read back, and nothing is sent again. */
 const unknownOutcome: ReadonlySet<ErrorCode> = new Set([

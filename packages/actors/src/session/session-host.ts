@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { AskFacts, ProviderRetry, SessionFact } from '@opencode-manager/core/protocol';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
 import {

@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type SerializedError, type ServerExit } from '@opencode-manager/core';
+import type { ServerExit } from '@opencode-manager/core';
+import { OpencodeManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import type { Clock, OpenStreamPort, ServerPort, StreamNotice, StreamPort } from '../ports/index.ts';
 import { HealthProbe, type HealthCheck } from './health-probe.ts';
 

@@ -1,4 +1,4 @@
-import { isManagerError } from '@opencode-manager/core';
+import { isManagerError } from '@opencode-manager/core/errors';
 import type { Clock, ServerPort, StreamPort } from '../ports/index.ts';
 
 /** When a server that runs and does not answer counts as lost. A busy server has needed more than 2 s for an answer. */

@@ -1,4 +1,4 @@
-import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
 import {
   serverMachine,

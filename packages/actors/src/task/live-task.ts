@@ -1,8 +1,7 @@
-import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import type { PromptPart, TurnRequest } from '@opencode-manager/core';
 import type { Place } from '../machines/index.ts';
+import type { ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import type { PermissionPolicy, Task, TaskAttempt, TaskFile, TaskResult } from './types.ts';
@@ -88,12 +87,17 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: 
   };
 }
 
-/** The turn that a task asks for. */
+interface TurnDefaults {
+  readonly model: string | undefined;
+  readonly agent: string | undefined;
+}
+
+/** The turn that a task asks for in a directory of a server. */
 export function turnRequestOf(
   task: StoredTask,
-  directory: string,
+  { directory, server }: { readonly directory: string; readonly server: Pick<ServerPort, 'fileUrl'> },
   messageIds: MessageIds,
-  defaults: { readonly model: string | undefined; readonly agent: string | undefined },
+  defaults: TurnDefaults,
 ): TurnRequest {
   const model = task.model ?? defaults.model;
   const agent = task.agent ?? defaults.agent;
@@ -103,7 +107,10 @@ export function turnRequestOf(
   return {
     ...choices,
     kind: 'prompt',
-    parts: [{ type: 'text', text: task.prompt ?? '' }, ...(task.files ?? []).map((file) => filePart(file, directory))],
+    parts: [
+      { type: 'text', text: task.prompt ?? '' },
+      ...(task.files ?? []).map((file) => filePart(file, (path) => server.fileUrl(directory, path))),
+    ],
     ...(task.system !== undefined && { system: task.system }),
   };
 }
@@ -126,14 +133,14 @@ const mediaTypes: Readonly<Record<string, string>> = {
   '.pdf': 'application/pdf',
 };
 
-function filePart({ path, url, mime }: TaskFile, directory: string): PromptPart {
-  const target = url ?? pathToFileURL(resolve(directory, path ?? '')).href;
+function filePart({ path, url, mime }: TaskFile, urlOf: (path: string) => string): PromptPart {
+  const target = url ?? urlOf(path ?? '');
   const declared = /^data:([^;,]+)/.exec(target)?.[1];
   const name = new URL(target).pathname;
   return {
     type: 'file',
     url: target,
-    mime: mime ?? declared ?? mediaTypes[extname(name).toLowerCase()] ?? 'text/plain',
+    mime: mime ?? declared ?? mediaTypes[/\.[^./]+$/.exec(name)?.[0].toLowerCase() ?? ''] ?? 'text/plain',
     ...(declared === undefined && { filename: decodeURIComponent(name.slice(name.lastIndexOf('/') + 1)) }),
   };
 }

@@ -1,4 +1,5 @@
-import { OpencodeManagerError, type Catalogue, type ErrorCode } from '@opencode-manager/core';
+import type { Catalogue } from '@opencode-manager/core';
+import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
 
 /** What a turn names, or leaves to the configuration. */
 export interface WantedTurn {

@@ -1,4 +1,5 @@
-import { OpencodeManagerError, permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core/policy-schema';
 import * as z from 'zod';
 import type { Task } from './types.ts';
 

@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 
 /** So many ids of finished tasks are remembered: a pool may live for ever. */
 const rememberedIds = 4096;

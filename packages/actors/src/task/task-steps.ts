@@ -1,4 +1,5 @@
-import { isManagerError, toManagerError, type TurnRequest } from '@opencode-manager/core';
+import type { TurnRequest } from '@opencode-manager/core';
+import { isManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import { isInfrastructureFault, type Assignment, type PoolMachineEvent } from '../machines/index.ts';
 import type { DirectoryUse } from '../pool/directory-use.ts';
@@ -116,7 +117,7 @@ export class TaskSteps {
     const directory = known?.directory ?? this.#directoryOf(live, server);
     live.directory = directory;
     await this.#enter(live, directory);
-    const request = turnRequestOf(live.task, directory, messageIds, settings);
+    const request = turnRequestOf(live.task, { directory, server }, messageIds, settings);
     await this.#check(server, directory, request, signal);
     signal.throwIfAborted();
     const title = live.task.title ?? live.id;

@@ -1,7 +1,7 @@
 import { OpencodeManagerError, type OpencodeServer, type SessionOperations } from '@opencode-manager/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sessionMachine } from '../../src/machines/index.ts';
-import { defaultDependencies } from '../../src/pool/settings.ts';
+import { systemPorts } from '../../src/ports/system.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createPool, createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
@@ -109,7 +109,7 @@ test('an action that throws inside an actor ends that session alone, and no erro
   });
   await using pool = await createPool(
     { server: bench.server, monitor: bench.monitor, restartBudget: { maxRestarts: 0 } },
-    { ...defaultDependencies, machine },
+    { ...systemPorts, machine },
   );
   const session = await pool.createSession();
   const lent = session.prompt('stream slowly');

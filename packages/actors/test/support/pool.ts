@@ -1,4 +1,5 @@
 import type { SessionPool, SessionPoolOptions } from '../../src/index.ts';
+import * as hosts from '../../src/pool/create-pool.ts';
 import * as source from '../../src/pool/create-session-pool.ts';
 import type { PoolDependencies } from '../../src/pool/settings.ts';
 import { recordTransitions } from './transition-record.ts';
@@ -10,7 +11,7 @@ export function createSessionPool(options: SessionPoolOptions = {}): Promise<Ses
 
 /** As {@link createSessionPool}, with time, chance and the session machine injected. */
 export function createPool(options: SessionPoolOptions, dependencies: PoolDependencies): Promise<SessionPool> {
-  return source.createPool(recorded(options), dependencies);
+  return hosts.createPool(recorded(options), dependencies);
 }
 
 function recorded(options: SessionPoolOptions): SessionPoolOptions {

@@ -41,6 +41,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
     realDirectory: (directory) => existing(link.world, directory),
     checkDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
+    fileUrl: (directory, path) => new URL(path, `file://${directory}/`).href,
     explain: (error: SerializedError) => Promise.resolve(error),
     redact: (value) => ({ value, redacted: 0 }),
     ...requestsOf(link, process),

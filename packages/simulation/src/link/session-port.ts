@@ -85,10 +85,10 @@ function submit(
 }
 
 /** What a prompt of this world says: which task it is of, and which script its model follows. */
-function read({ plan }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
+function read({ scriptOf }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
   const text = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
-  const [task = '', number = '0'] = text.split(' ');
-  const script = plan.scripts[Number(number)]!;
+  const [task = ''] = text.split(' ');
+  const script = scriptOf(text);
   return { task, script: request.kind === 'shell' ? shellScript(script, text) : script };
 }
 

@@ -1,5 +1,5 @@
 import type { FaultId } from '../fault-kinds.ts';
-import type { Plan, Point } from '../plan/types.ts';
+import type { Plan, Point, TurnScript } from '../plan/types.ts';
 import type { VirtualClock } from '../world/clock.ts';
 import type { EventQueue } from '../world/queue.ts';
 import type { Randomness } from '../world/randomness.ts';
@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly random: Randomness;
   readonly ledger: Ledger;
   readonly storage: Storage;
+  /** The turn that a model takes for a prompt. */
+  readonly scriptOf: (prompt: string) => TurnScript;
   /** Writes a line of the history. */
   readonly tell: (who: string, what: string) => void;
   /** A fault happened. */

@@ -8,7 +8,7 @@ import { Process } from '../opencode/process.ts';
 import { Storage } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
 import type { Turn } from '../opencode/turn.ts';
-import type { Fault, Plan, Point } from '../plan/types.ts';
+import type { Fault, Plan, Point, TurnScript } from '../plan/types.ts';
 import type { PoolPorts } from '../ports.ts';
 import { VirtualClock } from './clock.ts';
 import { History } from './history.ts';
@@ -27,6 +27,8 @@ type Outside = 'abortsOutside' | 'promptsOutside' | 'deletesOutside';
 export interface WorldOptions {
   /** Makes an error as the ports throw it: an `OpencodeManagerError`, where the real hosts run. */
   readonly error: (code: string, message: string) => Error;
+  /** Chooses the turn that a model takes for a prompt. Without it, prompts read `task number`: a script of the plan by its number. */
+  readonly scriptOf?: (prompt: string) => TurnScript;
 }
 
 /**
@@ -53,14 +55,16 @@ export class World implements Surroundings {
   readonly faults = new Map<FaultId, number>();
   readonly ports: PoolPorts;
   readonly error: (code: string, message: string) => Error;
+  readonly scriptOf: (prompt: string) => TurnScript;
   readonly #link: ServerLink;
   readonly #messageIds;
   #ids = 0;
   #failingStarts = 0;
 
-  constructor(plan: Plan, { error }: WorldOptions) {
+  constructor(plan: Plan, { error, scriptOf = (prompt) => plan.scripts[Number(prompt.split(' ')[1] ?? 0)]! }: WorldOptions) {
     this.plan = plan;
     this.error = error;
+    this.scriptOf = scriptOf;
     this.random = new Randomness(plan.seed);
     this.#messageIds = createMessageIds({ now: () => Math.floor(this.queue.nowMs), random: this.random.of('message ids').next });
     this.requests = new Requests(this);

@@ -1,0 +1,55 @@
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { sessionMachine } from '../machines/index.ts';
+import type { PoolPorts, ServerPort, StreamPort } from '../ports/index.ts';
+import { ExitWatch } from '../supervision/generation.ts';
+import { Pool } from './session-pool.ts';
+import { isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
+import type { SessionPool, SessionPoolOptions } from './types.ts';
+
+/** Creates a pool in the world that `ports` are; the machine of sessions may be another for a test. */
+export async function createPool(
+  options: SessionPoolOptions,
+  ports: PoolPorts & Partial<Pick<PoolDependencies, 'machine'>>,
+): Promise<SessionPool> {
+  options.signal?.throwIfAborted();
+  const dependencies: PoolDependencies = { machine: sessionMachine, ...ports };
+  const settings = settingsOf(options, () => dependencies.clock.now());
+  await using started = new AsyncDisposableStack();
+  const server = await serverOf(options, dependencies, started);
+  const stream = await streamOf(options, dependencies, server, started);
+  const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
+  if (options.signal) pool.stopWith(options.signal);
+  return pool;
+}
+
+async function serverOf(
+  { server = {} }: SessionPoolOptions,
+  { launch, adoptServer }: PoolPorts,
+  started: AsyncDisposableStack,
+): Promise<ServerPort> {
+  if (isRunningServer(server)) return adopted('server', adoptServer?.(server));
+  const launched = await launch(server);
+  started.defer(() => launched.stop());
+  return launched;
+}
+
+async function streamOf(
+  { monitor, signal }: SessionPoolOptions,
+  { openStream, adoptMonitor, clock }: PoolPorts,
+  server: ServerPort,
+  started: AsyncDisposableStack,
+): Promise<StreamPort> {
+  const opened = monitor ? adopted('monitor', adoptMonitor?.(monitor)) : openStream(server);
+  if (!monitor) started.defer(() => opened.close());
+  // No event comes of a server that is gone already.
+  await new ExitWatch(server).untilLive(opened, clock, signal);
+  if (opened.state === 'live') return opened;
+  throw new OpencodeManagerError('STREAM_UNAVAILABLE', `The event stream is ${opened.state}; a pool needs it live.`);
+}
+
+function adopted<Port>(option: string, port: Port | undefined): Port {
+  if (port) return port;
+  throw new OpencodeManagerError('CONFIG_INVALID', `${option}: this world has none of the caller's own. Leave the option out.`, {
+    details: { field: option },
+  });
+}
