@@ -38,5 +38,5 @@ export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
 export { listRuns, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
-export { explainFullDisk, usersOwnDirectories } from './isolation/index.ts';
+export { explainFullDisk, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
 export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';

@@ -10,5 +10,4 @@ export {
   writeServerFiles,
   type StateDirectory,
 } from './state-directory.ts';
-export { shareLooks } from './shared-looks.ts';
-export { refuseUntrustedWorkspace, repositoryRoot, workspaceInstructions } from './workspace.ts';
+export { createWorkspaces, gitEnvironment, type CheckOptions, type WorkspaceCheck, type Workspaces } from './workspace/index.ts';

@@ -1,7 +1,7 @@
-import { realDirectory, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
+import type { Workspaces } from '../isolation/index.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
@@ -22,6 +22,8 @@ export type ServerSessions = Pick<
   | 'snapshot'
   | 'catalogue'
   | 'checkDirectory'
+  | 'checkWorkspace'
+  | 'notes'
   | 'disposeDirectory'
   | 'answerPermission'
   | 'answerQuestion'
@@ -30,24 +32,30 @@ export type ServerSessions = Pick<
 /** opencode lists 100 sessions when no limit is given. */
 const listLimit = 100_000;
 
-export function createServerSessions(client: HttpClient, config: ResolvedConfig, effective: EffectiveConfig): ServerSessions {
+export function createServerSessions(
+  client: HttpClient,
+  config: ResolvedConfig,
+  effective: EffectiveConfig,
+  workspaces: Workspaces,
+): ServerSessions {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client);
   // What a directory offers differs from another only where its own configuration counts.
   const catalogue: SessionContext['catalogue'] = (directory, options) =>
     readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options);
-  const operationsContext = { client, sendInstructions: config.projectConfig === 'instructions' };
+  const operationsContext = { client, beginTurn: (directory: string) => workspaces.beginTurn(directory) };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: SessionContext = {
     snapshots: effective.snapshots,
     messageIds: createMessageIds(),
     snapshot: (directory, options) => snapshots.read(directory, options),
     catalogue,
+    insideGit: async (directory) => (await workspaces.project(directory)).insideGit,
     sessionOf: (id, directory) => createSession(context, operationsOf(id, directory)),
   };
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
-    const info = await requestSession(client, config, options);
+    const info = await requestSession(client, config, workspaces, options);
     directories.add(info.directory);
     return info;
   };
@@ -63,7 +71,9 @@ export function createServerSessions(client: HttpClient, config: ResolvedConfig,
     operations: (id, directory = config.directory) => operationsOf(id, directory),
     snapshot: (directory = config.directory, options) => snapshots.read(directory, options),
     catalogue: (directory = config.directory, options) => catalogue(directory, options),
-    checkDirectory: async (directory) => checkDirectory(config, directory),
+    checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
+    checkWorkspace: (directory, options) => workspaces.check(directory, options),
+    notes: () => workspaces.notes(),
     ...lookUps(client, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
@@ -120,23 +130,15 @@ function lookUps(
   };
 }
 
-const presentDirectory = shareLooks((wanted) => realDirectory(wanted, 'directory'));
-
-const trustedDirectory = shareLooks((wanted) => {
-  const directory = realDirectory(wanted, 'directory');
-  refuseUntrustedWorkspace(directory);
-  return directory;
-});
-
-function checkDirectory({ projectConfig }: ResolvedConfig, wanted: string): string {
-  return projectConfig === 'all' ? presentDirectory(wanted) : trustedDirectory(wanted);
-}
-
-async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
+async function requestSession(
+  client: HttpClient,
+  config: ResolvedConfig,
+  workspaces: Workspaces,
+  options: CreateSessionOptions = {},
+): Promise<SessionInfo> {
   const { title, permission, directory: wanted = config.directory, ...call } = options;
-  // Again for each session: an agent may have written a plugin meanwhile, and other directories were never looked at.
-  const directory = checkDirectory(config, wanted);
-  const body = { ...(title !== undefined && { title }), ...(permission && { permission }) };
+  const { directory } = await workspaces.check(wanted);
+  const body = { ...(title !== undefined && { title }), ...(permission && { permission: withGuardedRules(permission) }) };
   const info = await client.call(requests.createSession(directory, body), call);
   if (info.directory === directory) return info;
   // A server that ran a session elsewhere would change the wrong files.

@@ -2,7 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, warmUpHttp, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { copyConfigDirectory, makeDirectories, secretsOf, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import {
+  copyConfigDirectory,
+  makeDirectories,
+  secretsOf,
+  serverEnvironment,
+  writeServerFiles,
+  type Workspaces,
+} from '../isolation/index.ts';
 import { writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
 import type { BinaryInfo } from './binary.ts';
@@ -23,6 +30,8 @@ export interface LaunchPlan {
   readonly config: ResolvedConfig;
   readonly binary: BinaryInfo;
   readonly auth: string | undefined;
+  /** What is trusted in each workspace outlives an incarnation. */
+  readonly workspaces: Workspaces;
 }
 
 /** What the handle of an incarnation can do to it and to its run. */
@@ -70,6 +79,7 @@ export async function startIncarnation(
       lifecycle: lifecycleOf(run, plan, effective, incarnation),
       config: plan.config,
       effective,
+      workspaces: plan.workspaces,
       credentials,
       client: exitAwareClient(client, server, run.state.layout.root),
       process: server,

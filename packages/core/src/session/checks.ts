@@ -1,6 +1,5 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
-import { repositoryRoot } from '../isolation/index.ts';
 import type { Catalogue } from '../server/types.ts';
 import type { SessionOperations, TurnOptions } from './types.ts';
 
@@ -39,8 +38,8 @@ export function assertSnapshots(snapshots: boolean): void {
 }
 
 /** @throws `REVERT_OUTSIDE_GIT` */
-export function assertInsideGit(directory: string): void {
-  if (repositoryRoot(directory) !== undefined) return;
+export function assertInsideGit(directory: string, insideGit: boolean): void {
+  if (insideGit) return;
   throw new OpencodeManagerError(
     'REVERT_OUTSIDE_GIT',
     `directory: ${directory} is not in a git repository, so opencode would restore no files. Nothing was changed.`,

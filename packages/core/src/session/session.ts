@@ -9,6 +9,7 @@ import type { DirectorySnapshot, Session, SessionOperations, SessionState } from
 /** What a session needs of its server. */
 export interface SessionContext extends TurnContext {
   readonly snapshots: boolean;
+  insideGit(directory: string): Promise<boolean>;
   /** The session object of another session of this server (a fork). */
   sessionOf(id: string, directory: string): Session;
 }
@@ -57,7 +58,7 @@ function historyMethods(context: SessionContext, operations: SessionOperations, 
     revertMessage: (messageId, options) =>
       turns.whenQuiet(async () => {
         assertSnapshots(context.snapshots);
-        assertInsideGit(operations.directory);
+        assertInsideGit(operations.directory, await context.insideGit(operations.directory));
         await assertMessage(operations, messageId, options);
         await operations.revert(messageId, options);
       }, options?.signal),
