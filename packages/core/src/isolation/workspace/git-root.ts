@@ -14,8 +14,15 @@ export interface Project {
 /** Gives the project of a directory; asks git only when something that git would look at has changed. */
 export type ProjectReader = (directory: string) => Promise<Project>;
 
-/** git answers within milliseconds; a repository that makes it wait (a FIFO in place of a file) is taken for none. */
+/** git answers within milliseconds, unless a repository makes it wait (a FIFO in place of a file): opencode would wait for ever. */
 const gitTimeoutMs = 5000;
+
+/** git was asked in a directory and did not answer. */
+export class GitUnanswered extends Error {
+  constructor(at: string) {
+    super(`git does not answer in ${at} within ${gitTimeoutMs / 1000} s`);
+  }
+}
 
 interface Answer {
   readonly project: Project;
@@ -85,16 +92,11 @@ async function askGit(at: string, environment: NodeJS.ProcessEnv): Promise<GitAn
 
 function revParse(at: string, flags: readonly string[], env: NodeJS.ProcessEnv): Promise<string[] | undefined> {
   const options = { cwd: at, env, timeout: gitTimeoutMs, killSignal: 'SIGKILL', maxBuffer: 65_536 } as const;
-  return new Promise((settle) => {
+  return new Promise((settle, fail) => {
     const git = execFile('git', ['rev-parse', ...flags], options, (error, stdout) => {
-      settle(
-        error
-          ? undefined
-          : stdout
-              .replace(/\n$/, '')
-              .split('\n')
-              .map((path) => normalize(resolve(at, path))),
-      );
+      if (error?.killed) return fail(new GitUnanswered(at));
+      const paths = stdout.replace(/\n$/, '').split('\n');
+      settle(error ? undefined : paths.map((path) => normalize(resolve(at, path))));
     });
     git.stdin?.end();
   });

@@ -10,7 +10,9 @@ export type WorkspaceFile =
   | { readonly kind: 'large'; readonly why: string }
   /** Not a regular file, or not inside. */
   | { readonly kind: 'foreign'; readonly why: string }
-  /** The system refuses it, to opencode as to us: a link to nothing, a loop of links, no permission. */
+  /** A link to nothing. */
+  | { readonly kind: 'dangling'; readonly why: string }
+  /** The system refuses it, to opencode as to us: a loop of links, no permission. */
   | { readonly kind: 'unreachable'; readonly why: string };
 
 export interface ReadLimits {
@@ -35,7 +37,7 @@ export async function readWorkspaceFile(path: string, limits: ReadLimits): Promi
     await using file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     return await readOpened(file, real, limits.maxBytes);
   } catch (error) {
-    return { kind: 'unreachable', why: reasonOf(error) };
+    return { kind: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'dangling' : 'unreachable', why: reasonOf(error) };
   }
 }
 

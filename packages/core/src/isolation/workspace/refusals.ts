@@ -21,7 +21,7 @@ export function refusalOf(directory: string, verdict: Verdict): OpencodeManagerE
     case 'unreadable':
       return new OpencodeManagerError(
         'WORKSPACE_UNREADABLE',
-        `directory: ${verdict.what}, and opencode would load it for a turn in ${directory}. Remove it. Nothing was sent.`,
+        `directory: ${verdict.what}. opencode would read it for a turn in ${directory}, and never end that turn. Remove it. Nothing was sent.`,
         { details: { directory, found: verdict.what } },
       );
     default:

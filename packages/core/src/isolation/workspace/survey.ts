@@ -1,6 +1,6 @@
 import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ContentReader } from './content.ts';
+import type { ContentReader, FileContent } from './content.ts';
 import { orUndefined, reasonOf } from './read-file.ts';
 
 /** What opencode would load from one directory: `opencode.json(c)` and what stands below `.opencode`. */
@@ -25,8 +25,10 @@ const passedOver = new Set(['node_modules', 'plans', '.gitignore']);
 
 const configNames = ['opencode.json', 'opencode.jsonc'] as const;
 
-/** What opencode reads by itself. */
-const loaded = /\/(?:opencode\.jsonc?|(?:plugin|tool|agent|command|mode|skill)s?\/.*)$/;
+const configName = /\/opencode\.jsonc?$/;
+
+/** From where below `.opencode` it reads the rest. */
+const loaded = /\/\.opencode\/(?:plugin|tool|agent|command|mode|skill)s?\//;
 
 interface Findings {
   readonly folder: string;
@@ -107,11 +109,18 @@ async function visitFile(path: string, found: Findings): Promise<void> {
   if (!seen || seen.kind === 'missing' || !add(path, seen.print, found)) return;
   if (seen.pluginKey !== undefined) found.plugins.push(`${seen.pluginKey} in ${path}`);
   if (path === join(found.folder, 'package.json')) await visitPackages(seen.packages ?? [], found);
-  if (seen.kind === 'unreachable') found.notes.add(`${path} ${seen.why}; opencode cannot read it either`);
-  // A file that opencode reads is not waved through unseen; an asset of a skill may be large.
-  const refused = seen.kind === 'foreign' || (seen.kind === 'large' && /\/opencode\.jsonc?$/.test(path));
-  if (refused && loaded.test(path)) found.unreadable.push(`${path} ${seen.why}`);
-  else if (refused) found.notes.add(`${path} ${seen.why}; it is not compared`);
+  const why = whyUnreadable(path, seen, found);
+  if (why !== undefined) found.unreadable.push(`${path} ${why}`);
+  else if (seen.kind === 'dangling' || seen.kind === 'unreachable') found.notes.add(`${path} ${seen.why}; opencode cannot read it either`);
+  else if (seen.kind === 'foreign') found.notes.add(`${path} ${seen.why}; it is not compared`);
+}
+
+/** What was seen of opencode: with such a thing in the place of its configuration a turn never ends, and a FIFO keeps one of its few threads. */
+function whyUnreadable(path: string, { kind, why }: FileContent, { folder }: Findings): string | undefined {
+  if (kind === 'dangling') return undefined;
+  if (path === folder) return why ?? 'is not a directory';
+  if (configName.test(path)) return why;
+  return kind === 'foreign' && loaded.test(path) ? why : undefined;
 }
 
 /** What the packages of `.opencode` are: their manifests stand for them. */

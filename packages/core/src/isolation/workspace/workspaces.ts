@@ -1,7 +1,7 @@
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
 import { createContentReader } from './content.ts';
-import { createProjectReader, withParents, type Project } from './git-root.ts';
+import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
 import { createInstructionsReader, type Instructions } from './instructions.ts';
 import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
 import { unsafeParents } from './parents.ts';
@@ -61,7 +61,9 @@ export function createWorkspaces({ projectConfig, gitEnvironment }: WorkspaceOpt
 
   async function look(wanted: string, terms: Terms): Promise<WorkspaceCheck & Pick<Instructions, 'text'>> {
     const directory = await realDirectory(wanted, 'directory');
-    const project = await readProject(directory);
+    const project = await readProject(directory).catch((error: unknown) => {
+      throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
+    });
     const [seen, instructions] = await Promise.all([
       survey(directory, project),
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
