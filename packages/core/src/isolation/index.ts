@@ -10,4 +10,12 @@ export {
   writeServerFiles,
   type StateDirectory,
 } from './state-directory.ts';
-export { createWorkspaces, gitEnvironment, type CheckOptions, type WorkspaceCheck, type Workspaces } from './workspace/index.ts';
+export {
+  createWorkspaces,
+  gitEnvironment,
+  readWorkspaceFile,
+  withParents,
+  type CheckOptions,
+  type WorkspaceCheck,
+  type Workspaces,
+} from './workspace/index.ts';
