@@ -33,6 +33,8 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   STATE_DIRECTORY_UNWRITABLE: exitCodes.usage,
   STATE_DIRECTORY_FULL: exitCodes.usage,
   WORKSPACE_UNTRUSTED: exitCodes.usage,
+  WORKSPACE_CHANGED: exitCodes.usage,
+  WORKSPACE_UNREADABLE: exitCodes.usage,
   PLATFORM_UNSUPPORTED: exitCodes.usage,
   AGENT_UNKNOWN: exitCodes.usage,
   COMMAND_UNKNOWN: exitCodes.usage,
