@@ -151,6 +151,21 @@ const rows: readonly Row[] = [
     refused: untrusted('plugin in '),
   },
   {
+    name: 'a plugin key behind five thousand files',
+    put: async (p) => {
+      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+      await p.file('w/.opencode/opencode.json', '{ "plugins": { "x": {} } }');
+    },
+    refused: untrusted('plugins in '),
+  },
+  {
+    name: 'more files than are compared, which is no fault',
+    put: async (p) => {
+      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+    },
+    note: '.opencode has more than 5000 entries',
+  },
+  {
     name: '.opencode leads to plugins elsewhere',
     put: async (p) => {
       await p.plugin('elsewhere/plugins/x.js');

@@ -25,13 +25,13 @@ const passedOver = new Set(['node_modules', 'plans', '.gitignore']);
 
 const configNames = ['opencode.json', 'opencode.jsonc'] as const;
 
-const configName = /\/opencode\.jsonc?$/;
-
 /** From where below `.opencode` it reads the rest. */
 const loaded = /\/\.opencode\/(?:plugin|tool|agent|command|mode|skill)s?\//;
 
 interface Findings {
   readonly folder: string;
+  /** Where opencode looks for configuration files: beside the folder and in it. */
+  readonly configs: readonly string[];
   readonly read: ContentReader;
   readonly entries: Map<string, string>;
   readonly plugins: string[];
@@ -49,20 +49,19 @@ interface Position {
 /** Looks at one directory. Never throws. */
 export async function surveyPlace(place: string, read: ContentReader): Promise<PlaceSurvey> {
   const folder = join(place, '.opencode');
-  const found: Findings = { folder, read, entries: new Map(), plugins: [], unreadable: [], notes: new Set(), truncated: false };
-  await Promise.all([
-    ...configNames.map((name) => visitFile(join(place, name), found)),
-    // One that does not exist costs one call.
-    lstat(folder).then(
-      () => visitFolder(found),
-      () => undefined,
-    ),
-  ]);
-  return { ...found, notes: [...found.notes] };
+  const configs = [place, folder].flatMap((directory) => configNames.map((name) => join(directory, name)));
+  const found: Findings = { folder, configs, read, entries: new Map(), plugins: [], unreadable: [], notes: new Set(), truncated: false };
+  const [own] = await Promise.all([orUndefined(lstat(folder)), ...configs.slice(0, 2).map((path) => visitFile(path, found))]);
+  // Most places have none.
+  if (own) await visitFolder(found);
+  const { entries, plugins, unreadable, notes, truncated } = found;
+  return { entries, plugins, unreadable, notes: [...notes], truncated };
 }
 
 async function visitFolder(found: Findings): Promise<void> {
-  const { folder, plugins } = found;
+  const { folder, configs, plugins } = found;
+  // First what can name or be a plugin: none hides behind the bounds.
+  await Promise.all(configs.slice(2).map((path) => visitFile(path, found)));
   const files = await Promise.all(['plugin', 'plugins'].map((name) => pluginFiles(join(folder, name))));
   plugins.push(...files.flat());
   await visit({ path: folder, above: [] }, found);
@@ -107,7 +106,7 @@ async function visitDirectory({ path, above }: Position, found: Findings): Promi
 async function visitFile(path: string, found: Findings): Promise<void> {
   const seen = await found.read(path);
   if (!seen || seen.kind === 'missing' || !add(path, seen.print, found)) return;
-  if (seen.pluginKey !== undefined) found.plugins.push(`${seen.pluginKey} in ${path}`);
+  if (seen.pluginKey !== undefined && found.configs.includes(path)) found.plugins.push(`${seen.pluginKey} in ${path}`);
   if (path === join(found.folder, 'package.json')) await visitPackages(seen.packages ?? [], found);
   const why = whyUnreadable(path, seen, found);
   if (why !== undefined) found.unreadable.push(`${path} ${why}`);
@@ -116,10 +115,10 @@ async function visitFile(path: string, found: Findings): Promise<void> {
 }
 
 /** What was seen of opencode: with such a thing in the place of its configuration a turn never ends, and a FIFO keeps one of its few threads. */
-function whyUnreadable(path: string, { kind, why }: FileContent, { folder }: Findings): string | undefined {
+function whyUnreadable(path: string, { kind, why }: FileContent, { folder, configs }: Findings): string | undefined {
   if (kind === 'dangling') return undefined;
   if (path === folder) return why ?? 'is not a directory';
-  if (configName.test(path)) return why;
+  if (configs.includes(path)) return why;
   return kind === 'foreign' && loaded.test(path) ? why : undefined;
 }
 
