@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { requests } from '../src/protocol/index.ts';
 import { privateRoot } from './support/private-root.ts';
 import { startBench } from './support/server.ts';
 
-// The value comes in two pieces, so that what is looked for does not stand in the command itself.
 const shows = 'env; tr "\\0" "\\n" < /proc/$PPID/environ; tr "\\0" "\\n" < /proc/$OPENCODE_PID/environ';
+
+const apiKey = 'KEY-THAT-WAS-PASSED';
 
 test.runIf(process.platform === 'linux')(
   'nothing that the server starts or shows has its password, and the API still asks for it',
@@ -19,6 +21,7 @@ test.runIf(process.platform === 'linux')(
         { reply: 'Done.' },
       ],
       {
+        env: { SOME_KEY: apiKey },
         opencodeConfig: {
           mcp: { look: { type: 'local', command: ['/bin/sh', '-c', `env > ${seenByMcp}; exec cat`], timeout: 2000 } },
           command: { look: { template: `A command: !\`${shows}\`` } },
@@ -40,10 +43,13 @@ test.runIf(process.platform === 'linux')(
       expect(text, place).not.toContain(password);
     }
     expect(asked).toContain('A command: ');
+    // What a user passes is for the server and its tools, and is not shown in the block.
+    expect([shell.text.split(apiKey).length - 1, places.block.includes(apiKey), places.mcp.includes(apiKey)]).toEqual([1, false, true]);
 
     await server.client.call(requests.disposeAll());
     expect((await (await server.createSession()).prompt('again')).text).toBe('Done.');
     expect(await blockOf(server.pid)).not.toContain(password);
+    expect((await (await server.createSession()).executeShell('echo $SOME_KEY')).text).toContain(apiKey);
     const statusWith = async (header?: string) =>
       (await fetch(`${server.url}/session`, header === undefined ? {} : { headers: { authorization: header } })).status;
     const basic = (secret: string) => `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}`;
@@ -52,6 +58,24 @@ test.runIf(process.platform === 'linux')(
     ]);
   },
 );
+
+test.runIf(process.platform === 'linux')("a workspace's link to the environment shows no key to opencode's read tool", async () => {
+  await using bench = await startBench(
+    [
+      { when: { user: /^read/, toolResult: /./ }, reply: 'Read.' },
+      { when: { user: /^read/ }, reply: { toolCalls: [{ name: 'read', arguments: { filePath: 'sub/a.txt' } }] } },
+    ],
+    { env: { SOME_KEY: apiKey } },
+    { 'sub/a.txt': 'content of the file' },
+  );
+  await symlink('/proc/self/environ', join(bench.workspace.path, 'sub', 'AGENTS.md'));
+  expect((await (await bench.server.createSession()).prompt('read')).text).toBe('Read.');
+  const asked = JSON.stringify(bench.model.calls);
+  // opencode did follow the link.
+  expect(asked).toContain(`OPENCODE_MANAGER_RUN_ID=${bench.server.runId}`);
+  expect(asked).not.toContain(apiKey);
+  expect(asked).not.toContain(bench.server.credentials().password);
+});
 
 function blockOf(pid: number): Promise<string> {
   return readFile(`/proc/${pid}/environ`, 'latin1');
