@@ -466,6 +466,8 @@ describe('what an agent writes is not loaded by a later turn', () => {
       await place.directory(deed.directory ?? 'w');
       await deed.before?.(place);
       const session = await bench.server.createSession({ directory: place.at(deed.directory ?? 'w'), permission: anywhere });
+      // opencode looks for plugins in the background of the first turn (docs/security.md); that is over after this one.
+      expect((await session.prompt('hello')).text).toBe('Done.');
       // The turn in which it happens ends as usual.
       expect((await session.prompt(`run ${deed.command(place)}`)).text).toBe('Ran.');
       await bench.server.disposeDirectory(session.directory);
@@ -530,6 +532,7 @@ describe('what an agent writes is not loaded by a later turn', () => {
     );
     await place.plugin('planted.js');
     const session = await own.server.createSession();
+    expect((await session.prompt('hello')).text).toBe('Done.');
     expect((await session.prompt('run it')).text).toBe('Ran.');
     async function refuses(server: OpencodeServer): Promise<void> {
       await server.catalogue();
