@@ -28,6 +28,8 @@ try {
   const { version } = JSON.parse(readFileSync('packages/core/node_modules/opencode-ai/package.json', 'utf8'));
   const manifest = { private: true, type: 'module', dependencies: { ...local, 'opencode-ai': version }, overrides: local };
   writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest));
+  // A workspace outside git below a directory of everybody is refused.
+  run('git', ['init', '--quiet'], { cwd: directory });
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: directory });
   const own = { cwd: directory, env: { ...process.env, OPENCODE_BIN: '' } };
   console.log(`ocm ${run(join(directory, 'node_modules', '.bin', 'ocm'), ['--version'], own).trim()}`);

@@ -322,6 +322,23 @@ function launching(title: string, metric: string, peers: readonly string[]): Fig
   return { title, metric, unit: 'ms', digits: 0, better: 'lower', ours: 'launchServer', peers };
 }
 
+const workspace: Benchmark = {
+  name: 'workspace',
+  about:
+    'The check of a workspace before each turn, when nothing has changed since the turn before: where the repository begins, what opencode would load there, and the AGENTS.md files that are sent.',
+  file: 'packages/core/bench/workspace.ts',
+  variants: ['a repository', 'four directories below its root', 'with 100 commands'],
+  points: only({ turns: 500, atOnce: 100 }),
+  rounds: 5,
+  sources: true,
+  figures: [checking('A turn waits for the check of its workspace', 'turnMs'), checking('Its main-thread CPU', 'mainThreadMsPerTurn')],
+};
+
+function checking(title: string, metric: string): Figure {
+  const peers = ['four directories below its root', 'with 100 commands'];
+  return { title, metric, unit: 'ms', digits: 2, better: 'lower', ours: 'a repository', peers, goal: { value: 1 } };
+}
+
 const atOnce = [1, 10, 50];
 const throughputPeers = ['undici loop', 'SDK, default server', 'opencode run'];
 
@@ -366,4 +383,15 @@ function prompted(title: string, metric: string, unit: string, count: number, go
 }
 
 /** Every benchmark of the project, in the order of the report. */
-export const benchmarks: readonly Benchmark[] = [throughput, flood, latency, sessionActor, tasks, launch, startUp, scale, memory];
+export const benchmarks: readonly Benchmark[] = [
+  throughput,
+  flood,
+  latency,
+  sessionActor,
+  tasks,
+  launch,
+  workspace,
+  startUp,
+  scale,
+  memory,
+];

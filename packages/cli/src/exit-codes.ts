@@ -35,6 +35,8 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   STATE_DIRECTORY_FULL: exitCodes.usage,
   WORKSPACE_UNTRUSTED: exitCodes.usage,
   OUTPUT_UNUSABLE: exitCodes.usage,
+  WORKSPACE_CHANGED: exitCodes.usage,
+  WORKSPACE_UNREADABLE: exitCodes.usage,
   PLATFORM_UNSUPPORTED: exitCodes.usage,
   AGENT_UNKNOWN: exitCodes.usage,
   COMMAND_UNKNOWN: exitCodes.usage,

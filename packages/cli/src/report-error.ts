@@ -42,6 +42,8 @@ const selfExplaining: ReadonlySet<string> = new Set([
   'MODEL_UNKNOWN',
   'SCRIPT_INVALID',
   'WORKSPACE_UNTRUSTED',
+  'WORKSPACE_CHANGED',
+  'WORKSPACE_UNREADABLE',
   'TURN_FAILED',
 ]);
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runHere } from './support/terminal.ts';
-import { allArguments, expectNoProcess, openBench, passwordOf, type Bench } from './support/ocm.ts';
+import { allArguments, expectNoProcess, openBench, passwordOf, recordingPasswords, type Bench } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -40,9 +40,11 @@ describe('ocm run --json', () => {
       ].join('\n'),
     );
     await writeFile(out, 'results of another run\n');
-    await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--overwrite', '--json']);
+    await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--out', out, '--overwrite', '--json'], {
+      env: await recordingPasswords(bench),
+    });
     const launch = await run.record('launch');
-    const password = await passwordOf(launch.server.pid);
+    const password = await passwordOf(bench, launch.server.pid);
     expect(await allArguments()).not.toContain(password);
     expect(await run.exit).toBe(1);
 

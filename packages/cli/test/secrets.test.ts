@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBench, passwordOf, type Bench, type Running } from './support/ocm.ts';
+import { openBench, passwordOf, recordingPasswords, type Bench, type Running } from './support/ocm.ts';
 
 /** Values as they come to a run, each by its own way. */
 const kinds = {
@@ -37,6 +37,7 @@ beforeAll(async () => {
       { when: { user: 'refuse me' }, reply: { error: { status: 401, message: `Incorrect API key provided: ${repeated}` } } },
     ],
   });
+  Object.assign(env, await recordingPasswords(bench));
   outFile = join(bench.root, 'out.jsonl');
   args = await serverArguments();
   await collectRun();
@@ -84,7 +85,7 @@ async function serverArguments(): Promise<string[]> {
   return ['--directory', bench.workspace.path, '--model', 'scripted/model', ...files];
 }
 
-const env = { SHORT_TOKEN: kinds['a passed variable by its name'] };
+const env: NodeJS.ProcessEnv = { SHORT_TOKEN: kinds['a passed variable by its name'] };
 const start = (...line: string[]): Running => bench.start(line, { env });
 
 async function collectRun(): Promise<void> {
@@ -98,7 +99,7 @@ async function collectRun(): Promise<void> {
   await writeFile(tasks, lines.map((line) => JSON.stringify({ ...line, metadata: { note: repeated } })).join('\n'));
   await using run = start('run', tasks, ...args, '--json', '--out', outFile, '--playground', '--content', '--concurrency', '1');
   const launch = await run.record('launch');
-  password = await passwordOf(launch['server'].pid);
+  password = await passwordOf(bench, launch['server'].pid);
   const { url } = await run.record('playground');
   const page = readPage(url as string);
   expect(await run.exit, run.stderr).toBe(1);

@@ -1,7 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { allArguments, expectNoProcess, openBench, passwordOf, type Bench, type Record_, type Running } from './support/ocm.ts';
+import {
+  allArguments,
+  expectNoProcess,
+  openBench,
+  passwordOf,
+  recordingPasswords,
+  type Bench,
+  type Record_,
+  type Running,
+} from './support/ocm.ts';
 
 let bench: Bench;
 let serve: Running;
@@ -18,7 +27,9 @@ beforeAll(async () => {
       { when: { user: /echo (.*)/ }, reply: 'You said {{user.1}}.' },
     ],
   });
-  serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json'], {
+    env: await recordingPasswords(bench),
+  });
   launch = await serve.record('launch');
 });
 
@@ -151,7 +162,7 @@ test('with two managers, one must be named', async () => {
 });
 
 test('the password is nowhere to be seen; SIGTERM stops all of it', async () => {
-  const password = await passwordOf(launch['server'].pid);
+  const password = await passwordOf(bench, launch['server'].pid);
   expect(await allArguments()).not.toContain(password);
   serve.signal('SIGTERM');
   expect(await serve.exit).toBe(143);

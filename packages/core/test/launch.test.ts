@@ -27,6 +27,7 @@ async function put(path: string, text: string, mode = 0o644): Promise<string> {
 /** A workspace that is a repository of its own, so that nothing above it counts. */
 async function workspace(): Promise<string> {
   await put('work/.git/HEAD', 'ref: refs/heads/main\n');
+  for (const name of ['objects', 'refs']) await mkdir(inside('work', '.git', name), { recursive: true });
   return inside('work');
 }
 

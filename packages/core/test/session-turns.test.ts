@@ -206,6 +206,7 @@ describe('a turn without an answer', () => {
       operationsOf: (of, at) => server.operations(of, at),
       parentOf: async (of, at) => (await server.operations(of, at).info()).parentID,
       projectSessions: () => server.listSessions(),
+      worktreeOf: async () => undefined,
       answerPermission: (...call) => server.answerPermission(...call),
       answerQuestion: (...call) => server.answerQuestion(...call),
       sessionOf: () => {

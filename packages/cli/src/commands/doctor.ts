@@ -16,7 +16,7 @@ import {
 } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
-import { startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
+import { environmentHolds, startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
 import { outputOf } from '../manager/index.ts';
 import type { DoctorFlags } from '../program/care-commands.ts';
 import { formatDuration, plural } from '../render/index.ts';
@@ -67,7 +67,7 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
     yield { name: 'binary', status: 'ok', detail: `opencode ${binary.version}, found by ${sourceNames[binary.source]}: ${binary.path}` };
     if (!signal.aborted) yield* selfTest(binary, signal);
   }
-  yield passwordNote;
+  yield sandboxNote;
   yield* leftovers(flags.reap === true);
 }
 
@@ -78,11 +78,11 @@ const sourceNames = {
   package: 'the installed package opencode-ai',
 } as const;
 
-const passwordNote: Finding = {
-  name: 'password',
+const sandboxNote: Finding = {
+  name: 'sandbox',
   status: 'note',
   detail:
-    "isolation is hygiene, not a sandbox: the server's password is kept from the bash and shell tools, and can still be read by command templates with shell parts, local MCP servers and your own processes through /proc",
+    'isolation is hygiene, not a sandbox: tools run as your user and can read what you can read, the memory of the server included; run untrusted work in a container or a virtual machine',
 };
 
 /** Starts a server on a scripted model, asks a tool what it sees, and checks what is left after the stop. */
@@ -103,6 +103,7 @@ async function* selfTest(binary: BinaryInfo, signal: AbortSignal): AsyncGenerato
     yield { name: 'server', status: 'ok', detail: `ready after ${formatDuration(performance.now() - startedAt)} on ${server.url}` };
     await watch.inspect(server);
     yield await toolFinding(server);
+    yield await passwordFinding(server);
     await watch.inspect(server);
   } finally {
     stopped = await stopFinding(server);
@@ -124,6 +125,15 @@ async function toolFinding(server: OpencodeServer): Promise<Finding> {
   if (answer.environment.includes(server.credentials().password))
     return { name, status: 'failed', detail: "a shell line sees the server's password" };
   return { name, status: 'ok', detail: "a shell line runs, and does not see the server's password" };
+}
+
+/** Whether the server has overwritten its password where every process of this user could read it. */
+async function passwordFinding(server: OpencodeServer): Promise<Finding> {
+  const name = 'password';
+  const shown = await environmentHolds(server.pid, server.credentials().password);
+  if (shown === undefined) return { name, status: 'unknown', detail: 'not checked: the environment of the server cannot be read here' };
+  if (shown) return { name, status: 'failed', detail: `the server still shows its password in /proc/${server.pid}/environ` };
+  return { name, status: 'ok', detail: `the server has overwritten its password in /proc/${server.pid}/environ` };
 }
 
 async function stopFinding(server: OpencodeServer): Promise<Finding> {

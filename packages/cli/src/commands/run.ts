@@ -18,7 +18,7 @@ import { launchRecord, openManager, tellServers, type Manager } from '../manager
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import { checkPageFlags, keepPage, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
-import { createProgress, type Progress } from '../render/index.ts';
+import { createProgress, printable, type Progress } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
@@ -119,6 +119,7 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
 async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
   try {
     await refuseUntrustedDirectories(server, plan.tasks);
+    for (const note of server.notes()) progress.note(printable(note));
     refuseUnknownNames(await server.catalogue(), plan.tasks, plan.settings);
   } catch (error) {
     return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };

@@ -5,6 +5,7 @@ import { launchRecord, openManager, tellServers, type Manager } from '../manager
 import { checkPageFlags, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
+import { printable } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
@@ -53,6 +54,7 @@ async function serveUntilStopped({ terminal, flags, signals, support }: ServeCon
   try {
     if (flags.json) terminal.record(launchRecord(manager));
     else describe(terminal, manager);
+    for (const note of manager.server.notes()) terminal.notice(printable(note));
     tellServers(manager.pool, { notice: terminal.notice, ...(flags.json && { record: terminal.record }) });
     const page = { terminal, title: 'ocm serve', json: flags.json === true, note: terminal.notice };
     await using _page = await openPage(manager, support, flags, page);

@@ -30,6 +30,12 @@ export async function placesInEnvironment(pid: number): Promise<ReadonlyMap<stri
   return new Map(entries.filter(([name]) => (placeVariables as readonly string[]).includes(name)));
 }
 
+/** Whether the environment of a process holds a text, as the system reports it; undefined when it cannot be read. */
+export async function environmentHolds(pid: number, text: string): Promise<boolean | undefined> {
+  const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => undefined);
+  return environment?.includes(text);
+}
+
 /**
  * Variables that name a place outside `root`. The server must have all of them (`complete`); a tool may run without
  * some, and then has nothing to lead it outside.

@@ -122,10 +122,17 @@ export async function expectNoProcess(runId: string): Promise<void> {
   expect(await findMarkedProcesses(runId)).toEqual([]);
 }
 
-/** The server's password, as only the same user can read it. */
-export async function passwordOf(serverPid: number): Promise<string> {
-  const environment = await readFile(`/proc/${serverPid}/environ`, 'utf8');
-  return /OPENCODE_SERVER_PASSWORD=([^\0]+)/.exec(environment)![1]!;
+/** The password that a server was started with; it overwrites its own. For one that was started with `recordingPasswords`. */
+export function passwordOf({ root }: Bench, serverPid: number): Promise<string> {
+  return readFile(join(root, `password-${serverPid}`), 'utf8');
+}
+
+/** Environment in which `ocm` starts opencode through a script that notes the password. */
+export async function recordingPasswords({ root, env }: Bench): Promise<NodeJS.ProcessEnv> {
+  const script = join(root, 'opencode-that-tells');
+  const lines = ['#!/bin/sh', `[ "$1" = serve ] && printf %s "$OPENCODE_SERVER_PASSWORD" > '${root}'/password-$$`];
+  await writeFile(script, [...lines, `exec '${env['OPENCODE_BIN']}' "$@"`, ''].join('\n'), { mode: 0o755 });
+  return { OPENCODE_BIN: script };
 }
 
 /** The arguments of every process of this machine that can be read. */

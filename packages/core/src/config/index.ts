@@ -9,4 +9,5 @@ export {
   type EffectiveConfig,
   type OpencodeConfig,
 } from './opencode-config.ts';
+export { withGuardedRules } from './guarded-edits.ts';
 export { needsModelCatalogue } from './model-catalogue.ts';

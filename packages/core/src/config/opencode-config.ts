@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { withGuardedEdits } from './guarded-edits.ts';
 import type { ResolvedConfig } from './resolve.ts';
 
 /** opencode's own configuration, as far as this project looks into it. */
@@ -76,7 +77,7 @@ export async function effectiveConfig(
   const providers =
     config.enabledProviders ?? listOfStrings(merged['enabled_providers']) ?? providersOf([...modelsOf(merged), ...modelsInFiles]);
   return {
-    config: { ...merged, username: runId, autoupdate: false, share: 'disabled', enabled_providers: providers },
+    config: withGuardedEdits({ ...merged, username: runId, autoupdate: false, share: 'disabled', enabled_providers: providers }),
     providers,
     model,
     snapshots: merged['snapshot'] !== false,

@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
@@ -22,14 +22,14 @@ export interface ResolvedConfig extends Omit<
 }
 
 /** @throws OpencodeManagerError `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING` */
-export function resolveConfig(config: ServerConfig): ResolvedConfig {
+export async function resolveConfig(config: ServerConfig): Promise<ResolvedConfig> {
   const { signal, redactor = new Redactor(), ...fields } = config;
   const parsed = parseServerConfig(fields);
   return {
     ...parsed,
     ...(signal && { signal }),
     redactor,
-    directory: realDirectory(parsed.directory ?? currentDirectory('directory'), 'directory'),
+    directory: await realDirectory(parsed.directory ?? currentDirectory('directory'), 'directory'),
     hostname: parsed.hostname ?? '127.0.0.1',
     port: parsed.port ?? 0,
     profile: parsed.profile ?? 'batch',
@@ -89,10 +89,10 @@ function currentDirectory(option: string): string {
 }
 
 /** The real path of an existing directory. @throws `DIRECTORY_MISSING` naming the option */
-export function realDirectory(path: string, option: string): string {
+export async function realDirectory(path: string, option: string): Promise<string> {
   try {
-    const real = realpathSync.native(absolute(path, option));
-    if (statSync(real).isDirectory()) return real;
+    const real = await realpath(absolute(path, option));
+    if ((await stat(real)).isDirectory()) return real;
     throw new OpencodeManagerError('DIRECTORY_MISSING', `${option}: ${path} is not a directory.`, { details: { option, path } });
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;

@@ -53,8 +53,19 @@ export const errorCatalogue = {
     remedy: 'Put a directory that has sh on PATH.',
   },
   WORKSPACE_UNTRUSTED: {
-    meaning: 'The workspace carries opencode plugins, which would run as code inside the server.',
-    remedy: "Remove them, or set projectConfig to 'all' when you trust this workspace.",
+    meaning:
+      'The workspace carries opencode plugins, which would run as code inside the server; or it lies outside git below a directory into which others can write such plugins.',
+    remedy: "Remove them, or set projectConfig to 'all' when you trust this workspace; outside git, run git init in it.",
+  },
+  WORKSPACE_CHANGED: {
+    meaning: 'What opencode would load as code or configuration in the workspace has changed since its first use; nothing was sent.',
+    remedy:
+      'Look at the files that the message names. Put them back, or accept them with checkWorkspace(directory, { acceptChanges: true }).',
+  },
+  WORKSPACE_UNREADABLE: {
+    meaning:
+      'The workspace holds a file that opencode would load and that is no regular file (a FIFO, a device), or its file system does not answer; nothing was sent.',
+    remedy: 'Remove the file that the message names, or check the file system.',
   },
   PLATFORM_UNSUPPORTED: { meaning: 'This operating system is not supported.', remedy: 'Use Linux or macOS (on Windows: WSL 2).' },
   // The binary and the process

@@ -12,5 +12,12 @@ export {
   writeServerFiles,
   type StateDirectory,
 } from './state-directory.ts';
-export { shareLooks } from './shared-looks.ts';
-export { refuseUntrustedWorkspace, repositoryRoot, workspaceInstructions } from './workspace.ts';
+export {
+  createWorkspaces,
+  gitEnvironment,
+  readWorkspaceFile,
+  withParents,
+  type CheckOptions,
+  type WorkspaceCheck,
+  type Workspaces,
+} from './workspace/index.ts';

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { sessionMarkerVariable } from '../process/table.ts';
 import { userHome, userId } from '../process/user.ts';
-import { engineAllocatorVariable } from './engine-allocator.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { markName, recognise, writeMark } from './mark.ts';
+import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
 
 /** Every place in a state directory that something else knows of. */
 export interface StateLayout {
@@ -249,22 +248,6 @@ async function modelsOfMarkdown(directory: string): Promise<string[]> {
     return model === undefined ? [] : [model];
   });
 }
-
-/**
- * A plugin of our own: tools and shell lines inherit the server's environment, and the password with it, and a model
- * could approve its own permission requests. This empties it for them, and marks what they start with their session. The choice
- * of an allocator has done its work at the server's start.
- */
-const toolEnvironmentPlugin = `export const ToolEnvironment = async () => {
-  delete process.env.${engineAllocatorVariable}
-  return {
-    "shell.env": async (input, output) => {
-      output.env.OPENCODE_SERVER_PASSWORD = ""
-      if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
-    },
-  }
-}
-`;
 
 /** Writes what the server is started with. */
 export async function writeServerFiles(

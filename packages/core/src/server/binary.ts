@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { absolute } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
+import { readWorkspaceFile, withParents } from '../isolation/index.ts';
 import { findOnPath, isExecutableFile } from '../process/find-on-path.ts';
 import { isMuslSystem } from '../process/musl.ts';
 
@@ -61,18 +62,36 @@ async function mustExist(path: string, option: string): Promise<string> {
   );
 }
 
-/** The platform package's binary below `opencode-ai`, resolved from this package or from the current directory. */
+/** The platform package's binary below `opencode-ai`, as this package finds it, then as the current directory would. */
 async function packagedBinary(): Promise<string | undefined> {
-  for (const from of [() => import.meta.url, () => join(process.cwd(), 'index.js')]) {
-    try {
-      const manifest = await realpath(createRequire(from()).resolve('opencode-ai/package.json'));
-      const found = await platformBinaryBeside(dirname(manifest));
-      if (found !== undefined) return found;
-    } catch {
-      // Not installed there; or the current directory was removed.
-    }
+  const own = await packageOfOurs();
+  const found = own === undefined ? undefined : await platformBinaryBeside(own);
+  if (found !== undefined) return found;
+  const here = currentDirectory();
+  if (here === undefined) return undefined;
+  // The current directory may be anybody's workspace: Node's own resolution would read the manifests there, and wait for a FIFO.
+  for (const place of withParents(here)) {
+    const there = await platformBinaryBeside(join(place, 'node_modules', 'opencode-ai'));
+    if (there !== undefined) return there;
   }
   return undefined;
+}
+
+/** Undefined when somebody has removed it under this process. */
+function currentDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}
+
+async function packageOfOurs(): Promise<string | undefined> {
+  try {
+    return dirname(await realpath(createRequire(import.meta.url).resolve('opencode-ai/package.json')));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -130,7 +149,9 @@ async function versionOf(path: string): Promise<string> {
 /** A platform package states its binary's version; the running server confirms it before anything is sent. */
 async function versionOfPackage(path: string): Promise<string | undefined> {
   try {
-    const manifest = JSON.parse(await readFile(join(dirname(path), '..', 'package.json'), 'utf8')) as { name?: string; version?: string };
+    const file = await readWorkspaceFile(join(dirname(path), '..', 'package.json'), { maxBytes: 1024 * 1024 });
+    if (file.kind !== 'file') return undefined;
+    const manifest = JSON.parse(file.content.toString('utf8')) as { name?: string; version?: string };
     return manifest.name?.startsWith('opencode-') === true ? manifest.version : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { explainFullDisk, prepareStateDirectory, readAuthFile, refuseUntrustedWorkspace } from '../isolation/index.ts';
+import { createWorkspaces, explainFullDisk, gitEnvironment, prepareStateDirectory, readAuthFile } from '../isolation/index.ts';
 import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
@@ -16,10 +16,11 @@ import type { OpencodeServer } from './types.ts';
  * tools and its temporary state end with this process, however it ends.
  *
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
- * `WORKSPACE_UNTRUSTED`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`, `OPENCODE_CONFIG_INVALID`,
- * `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`, `STATE_DIRECTORY_LOCKED`,
- * `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`, `PORT_IN_USE`,
- * `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
+ * `WORKSPACE_UNTRUSTED`, `WORKSPACE_UNREADABLE`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`,
+ * `OPENCODE_CONFIG_INVALID`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
+ * `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
+ * `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`,
+ * `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
  * is gone when it throws.
  *
  * @example
@@ -28,7 +29,7 @@ import type { OpencodeServer } from './types.ts';
  */
 export async function launchServer(config: ServerConfig = {}): Promise<OpencodeServer> {
   refuseUnsupportedPlatform();
-  const resolved = resolveConfig(config);
+  const resolved = await resolveConfig(config);
   try {
     return await launch(resolved);
   } catch (error) {
@@ -38,7 +39,8 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
 
 async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
-  if (resolved.projectConfig !== 'all') refuseUntrustedWorkspace(resolved.directory);
+  const workspaces = createWorkspaces({ projectConfig: resolved.projectConfig, gitEnvironment: gitEnvironment(resolved) });
+  await workspaces.check(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   learnAuth(resolved.redactor, auth);
@@ -48,7 +50,7 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
     throw await explainFullDisk(error, state.layout.root);
   });
   try {
-    const plan = { config: resolved, binary, auth };
+    const plan = { config: resolved, binary, auth, workspaces };
     return await startIncarnation(run, plan, await prepareFiles(run, plan), lifecycleOf);
   } catch (error) {
     const explained = await explainFullDisk(error, state.layout.root);

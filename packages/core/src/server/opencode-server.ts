@@ -1,5 +1,6 @@
 import type { EffectiveConfig, ResolvedConfig } from '../config/index.ts';
 import type { HttpClient, ServerCredentials } from '../http/index.ts';
+import type { Workspaces } from '../isolation/index.ts';
 import { requests } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import { createServerSessions } from './server-sessions.ts';
@@ -18,6 +19,7 @@ export interface ServerParts {
   readonly lifecycle: Lifecycle;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
+  readonly workspaces: Workspaces;
   readonly credentials: ServerCredentials;
   readonly client: HttpClient;
   readonly process: ServerProcess;
@@ -34,6 +36,7 @@ export function createOpencodeServer({
   lifecycle,
   config,
   effective,
+  workspaces,
   credentials,
   client,
   process: server,
@@ -66,7 +69,7 @@ export function createOpencodeServer({
       const answer = await client.call(requests.health(), { timeoutMs: healthTimeoutMs, ...options });
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
-    ...createServerSessions({ client, config, effective, stateDir }),
+    ...createServerSessions({ client, config, effective, stateDir, workspaces }),
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {

@@ -1,7 +1,7 @@
-import { realDirectory, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import { refuseUntrustedWorkspace, shareLooks } from '../isolation/index.ts';
+import type { Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
@@ -25,6 +25,8 @@ export type ServerSessions = Pick<
   | 'snapshot'
   | 'catalogue'
   | 'checkDirectory'
+  | 'checkWorkspace'
+  | 'notes'
   | 'disposeDirectory'
   | 'answerPermission'
   | 'answerQuestion'
@@ -38,32 +40,15 @@ export interface SessionsParts {
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly stateDir: string;
+  readonly workspaces: Workspaces;
 }
 
-export function createServerSessions({ client, config, effective, stateDir }: SessionsParts): ServerSessions {
-  const snapshots = createSnapshotReader(client);
-  const readCatalogue = createCatalogueReader(client);
-  // What a directory offers differs from another only where its own configuration counts.
-  const catalogue: SessionContext['catalogue'] = (directory, options) =>
-    readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options);
-  const operationsContext = { client, sendInstructions: config.projectConfig === 'instructions' };
-  const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
-  const context: SessionContext = {
-    snapshots: effective.snapshots,
-    stateDir,
-    messageIds: createMessageIds(),
-    snapshot: (directory, options) => snapshots.read(directory, options),
-    catalogue,
-    operationsOf,
-    parentOf: createParentReader(client),
-    projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
-    ...answers(client),
-    sessionOf: (id, directory, permissions) =>
-      withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
-  };
+export function createServerSessions(parts: SessionsParts): ServerSessions {
+  const { client, config, workspaces } = parts;
+  const context = createContext(parts);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
-    const info = await requestSession(client, config, options);
+    const info = await requestSession(client, config, workspaces, options);
     directories.add(info.directory);
     return info;
   };
@@ -75,16 +60,18 @@ export function createServerSessions({ client, config, effective, stateDir }: Se
     },
     async createOperations(options) {
       const { id, directory } = await create(options);
-      return operationsOf(id, directory);
+      return context.operationsOf(id, directory);
     },
-    operations: (id, directory = config.directory) => operationsOf(id, directory),
-    snapshot: (directory = config.directory, options) => snapshots.read(directory, options),
-    catalogue: (directory = config.directory, options) => catalogue(directory, options),
-    checkDirectory: async (directory) => checkDirectory(config, directory),
+    operations: (id, directory = config.directory) => context.operationsOf(id, directory),
+    snapshot: (directory = config.directory, options) => context.snapshot(directory, options),
+    catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
+    checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
+    checkWorkspace: (directory, options) => workspaces.check(directory, options),
+    notes: () => workspaces.notes(),
     ...lookUps(client, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
-        const { status } = await snapshots.read(directory, options);
+        const { status } = await context.snapshot(directory, options);
         return Object.keys(status).map((id) => context.sessionOf(id, directory));
       });
       const busy = (await Promise.all(reads)).flat();
@@ -99,6 +86,33 @@ export function createServerSessions({ client, config, effective, stateDir }: Se
     },
     ...answers(client),
   };
+}
+
+/** What all sessions of a server share. */
+function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
+  const snapshots = createSnapshotReader(client);
+  const readCatalogue = createCatalogueReader(client);
+  const operationsContext = { client, beginTurn: (directory: string) => workspaces.beginTurn(directory) };
+  const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
+  const context: SessionContext = {
+    snapshots: effective.snapshots,
+    stateDir,
+    messageIds: createMessageIds(),
+    snapshot: (directory, options) => snapshots.read(directory, options),
+    // What a directory offers differs from another only where its own configuration counts.
+    catalogue: (directory, options) => readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options),
+    operationsOf,
+    parentOf: createParentReader(client),
+    projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
+    worktreeOf: async (directory) => {
+      const { root, insideGit } = await workspaces.project(directory);
+      return insideGit ? root : undefined;
+    },
+    ...answers(client),
+    sessionOf: (id, directory, permissions) =>
+      withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
+  };
+  return context;
 }
 
 /** A session's parent never changes, so it is asked for once. */
@@ -147,23 +161,15 @@ function lookUps(
   };
 }
 
-const presentDirectory = shareLooks((wanted) => realDirectory(wanted, 'directory'));
-
-const trustedDirectory = shareLooks((wanted) => {
-  const directory = realDirectory(wanted, 'directory');
-  refuseUntrustedWorkspace(directory);
-  return directory;
-});
-
-function checkDirectory({ projectConfig }: ResolvedConfig, wanted: string): string {
-  return projectConfig === 'all' ? presentDirectory(wanted) : trustedDirectory(wanted);
-}
-
-async function requestSession(client: HttpClient, config: ResolvedConfig, options: CreateSessionOptions = {}): Promise<SessionInfo> {
+async function requestSession(
+  client: HttpClient,
+  config: ResolvedConfig,
+  workspaces: Workspaces,
+  options: CreateSessionOptions = {},
+): Promise<SessionInfo> {
   const { title, permission, permissions: _policy, directory: wanted = config.directory, ...call } = options;
-  // Again for each session: an agent may have written a plugin meanwhile, and other directories were never looked at.
-  const directory = checkDirectory(config, wanted);
-  const body = { ...(title !== undefined && { title }), ...(permission && { permission }) };
+  const { directory } = await workspaces.check(wanted);
+  const body = { ...(title !== undefined && { title }), ...(permission && { permission: withGuardedRules(permission) }) };
   const info = await client.call(requests.createSession(directory, body), call);
   if (info.directory === directory) return info;
   // A server that ran a session elsewhere would change the wrong files.

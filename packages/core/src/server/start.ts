@@ -2,7 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { copyConfigDirectory, handedOver, makeDirectories, serverEnvironment, writeServerFiles } from '../isolation/index.ts';
+import {
+  copyConfigDirectory,
+  handedOver,
+  makeDirectories,
+  serverEnvironment,
+  writeServerFiles,
+  type Workspaces,
+} from '../isolation/index.ts';
 import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
@@ -22,6 +29,8 @@ export interface LaunchPlan {
   readonly config: ResolvedConfig;
   readonly binary: BinaryInfo;
   readonly auth: string | undefined;
+  /** What is trusted in each workspace outlives an incarnation. */
+  readonly workspaces: Workspaces;
 }
 
 /** What the handle of an incarnation can do to it and to its run. */
@@ -71,6 +80,7 @@ export async function startIncarnation(
       lifecycle: lifecycleOf(run, plan, effective, incarnation),
       config: plan.config,
       effective,
+      workspaces: plan.workspaces,
       credentials,
       client: exitAwareClient(client, server, run.state.layout.root),
       process: server,

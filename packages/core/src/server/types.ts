@@ -1,4 +1,5 @@
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
+import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
 import type { SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
@@ -103,9 +104,18 @@ export interface OpencodeServer extends AsyncDisposable {
   snapshot(directory?: string, options?: CallOptions): Promise<DirectorySnapshot>;
   /**
    * The real path of a directory in which sessions of this server may work. Nothing is sent.
-   * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`
+   * @throws as {@link OpencodeServer.checkWorkspace}
    */
   checkDirectory(directory: string): Promise<string>;
+  /**
+   * Looks at all that opencode would load as code or configuration for a turn in a directory: `opencode.json(c)` and what stands
+   * below `.opencode`, there and above it up to the root of its repository. The first look decides what is trusted; what
+   * differs from it later is refused, and accepted with `acceptChanges`. Each turn does this by itself, before anything is sent.
+   * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`, `WORKSPACE_CHANGED`, `WORKSPACE_UNREADABLE`
+   */
+  checkWorkspace(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
+  /** What was skipped in workspaces so far (a link that leads out of the repository, a file that is too large); sentences. */
+  notes(): readonly string[];
   /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
   /**

@@ -1,6 +1,5 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
-import { repositoryRoot } from '../isolation/index.ts';
 import type { MessageWithParts } from '../protocol/index.ts';
 import type { Catalogue } from '../server/types.ts';
 import type { SessionOperations, TurnOptions } from './types.ts';
@@ -48,8 +47,7 @@ export function assertSnapshots(snapshots: boolean): void {
 }
 
 /** The root of the worktree. @throws `REVERT_OUTSIDE_GIT` */
-export function assertInsideGit(directory: string): string {
-  const root = repositoryRoot(directory);
+export function assertInsideGit(directory: string, root: string | undefined): string {
   if (root !== undefined) return root;
   throw new OpencodeManagerError(
     'REVERT_OUTSIDE_GIT',

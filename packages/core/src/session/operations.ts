@@ -1,27 +1,24 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
-import { shareLooks, workspaceInstructions } from '../isolation/index.ts';
 import { requests } from '../protocol/index.ts';
 import { turnRequest, wireModel } from './turn-request.ts';
 import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
   readonly client: HttpClient;
-  /** Whether AGENTS.md files of the workspace are sent with prompts. */
-  readonly sendInstructions: boolean;
+  /** Refuses a workspace that is not trusted; gives the instructions that go with a prompt there. See `Workspaces`. */
+  readonly beginTurn: (directory: string) => Promise<string | undefined>;
 }
-
-const instructionsOf = shareLooks(workspaceInstructions);
 
 /** Deadline of a summary, which asks a model. */
 const summaryTimeoutMs = 300_000;
 
 /** Bare operations of one session; see {@link SessionOperations}. */
-export function createOperations({ client, sendInstructions }: OperationsContext, id: string, directory: string): SessionOperations {
+export function createOperations({ client, beginTurn }: OperationsContext, id: string, directory: string): SessionOperations {
   return {
     id,
     directory,
     async submit(turn, options = {}) {
-      const instructions = sendInstructions && turn.kind === 'prompt' ? instructionsOf(directory) : undefined;
+      const instructions = await beginTurn(directory);
       const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
       await client.call(turnRequest(id, directory, turn, instructions), { ...untilTurnEnds, ...options });
     },
@@ -38,6 +35,7 @@ export function createOperations({ client, sendInstructions }: OperationsContext
     unrevert: (options) => client.call(requests.unrevert(id, directory), options),
     rename: (title, options) => client.call(requests.updateSession(id, directory, { title }), options),
     async summarize(model, options) {
+      await beginTurn(directory);
       await client.call(requests.summarize(id, directory, wireModel(model)), { timeoutMs: summaryTimeoutMs, ...options });
     },
     async delete(options) {

@@ -1,7 +1,6 @@
 import { relative } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
-import { repositoryRoot } from '../isolation/index.ts';
 import type { MessageWithParts, SessionInfo } from '../protocol/index.ts';
 import { isInFamily, type FamilyContext } from './family.ts';
 import { openSnapshots } from './snapshot-repository.ts';
@@ -10,6 +9,8 @@ import type { DirectorySnapshot, SessionOperations } from './types.ts';
 export interface RevertContext extends FamilyContext {
   /** The state directory of the server, which holds the snapshots. */
   readonly stateDir: string;
+  /** Root of the worktree that a directory is in; undefined outside git. */
+  worktreeOf(directory: string): Promise<string | undefined>;
   /** Sessions of all directories of a directory's project. */
   projectSessions(directory: string, options?: CallOptions): Promise<readonly SessionInfo[]>;
   snapshot(directory: string, options?: CallOptions): Promise<DirectorySnapshot>;
@@ -70,7 +71,8 @@ async function sessionsSince(
   options?: CallOptions,
 ): Promise<SessionInfo[]> {
   const all = await context.projectSessions(operations.directory, options);
-  const there = all.filter(({ directory }) => repositoryRoot(directory) === worktree);
+  const roots = await Promise.all(all.map(({ directory }) => context.worktreeOf(directory).catch(() => undefined)));
+  const there = all.filter((_, index) => roots[index] === worktree);
   const worked = await Promise.all(
     there.map(async (info) => {
       if (info.time.updated < sinceMs || (await isInFamily(context, operations, info.id, options))) return false;

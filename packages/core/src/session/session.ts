@@ -97,7 +97,7 @@ async function revert(
   { force = false, ...call }: RevertOptions,
 ): Promise<void> {
   assertSnapshots(context.snapshots);
-  const worktree = assertInsideGit(operations.directory);
+  const worktree = assertInsideGit(operations.directory, await context.worktreeOf(operations.directory));
   const messages = await assertMessage(operations, messageId, call);
   if (!force) await assertRevertSafe(context, { operations, messageId, messages, worktree }, call);
   await operations.revert(messageId, call);

@@ -6,5 +6,6 @@ const [config, prompts] = process.argv.slice(2).map((text) => JSON.parse(text) a
 const server = await launchServer(config);
 const sessions = await Promise.all(prompts.map(() => server.createSession()));
 await Promise.all(sessions.map((session, index) => session.promptAsync(prompts[index]!)));
-process.stdout.write(`${JSON.stringify({ runId: server.runId, stateDir: server.stateDir, pid: server.pid, url: server.url })}\n`);
+const { runId, stateDir, pid, url } = server;
+process.stdout.write(`${JSON.stringify({ runId, stateDir, pid, url, password: server.credentials().password })}\n`);
 process.once('SIGUSR2', () => void server.stop().then(() => process.exit(0)));

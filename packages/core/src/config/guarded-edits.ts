@@ -1,0 +1,83 @@
+import type { PermissionRuleset } from '../protocol/index.ts';
+import type { OpencodeConfig } from './opencode-config.ts';
+
+/** One permission rule as opencode evaluates it: the last that matches decides. */
+interface Rule {
+  readonly permission: string;
+  readonly pattern: string;
+  readonly action: string;
+}
+
+/** What an edit tool is asked for below `.opencode`; paths count from the repository's root. */
+const denials = { '.opencode/*': 'deny', '*/.opencode/*': 'deny' } as const;
+
+/**
+ * Denies the edit tools everything below `.opencode`, from where opencode loads code: for the configuration's own permissions, and
+ * for each agent's that allow edits again. A configuration that speaks of `.opencode` there itself is left as it is.
+ */
+export function withGuardedEdits(config: OpencodeConfig): OpencodeConfig {
+  const result: Record<string, unknown> = { ...config, permission: guarded(config['permission'], true) };
+  for (const section of ['agent', 'mode']) {
+    const entries = config[section];
+    if (isMap(entries)) result[section] = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, withGuard(entry)]));
+  }
+  return result;
+}
+
+/** The same for the rules of one session, which count after those of the configuration. */
+export function withGuardedRules(rules: PermissionRuleset): PermissionRuleset {
+  const added = Object.entries(denials).map(([pattern, action]) => ({ permission: 'edit', pattern, action }));
+  return decidesOtherwise(rules) ? [...rules, ...added] : [...rules];
+}
+
+function withGuard(agent: unknown): unknown {
+  if (!isMap(agent)) return agent;
+  const { permission, tools } = agent;
+  // The older way to allow a tool.
+  const allowed = isMap(tools) && ['edit', 'write', 'patch', '*'].some((name) => tools[name] === true);
+  if (permission === undefined && !allowed) return agent;
+  return { ...agent, permission: guarded(permission, allowed) };
+}
+
+function guarded(permission: unknown, always: boolean): unknown {
+  if (permission !== undefined && typeof permission !== 'string' && !isMap(permission)) return permission;
+  const rules = rulesOf(permission);
+  const unmentioned = rules.every((rule) => !matches(rule.permission));
+  if (unmentioned ? !always : !decidesOtherwise(rules)) return permission;
+  const map = typeof permission === 'string' ? { '*': permission } : (permission ?? {});
+  const last = Object.keys(map).findLast(matches);
+  // Rules count in the order of their keys: those after `edit` would win over what stands in it.
+  if ('edit' in map && last !== 'edit') return { ...map, 'edit*': denials };
+  const own = map['edit'];
+  return { ...map, edit: { ...(typeof own === 'string' ? { '*': own } : (own as object | undefined)), ...denials } };
+}
+
+/** Whether edits are decided at all, by rules that neither speak of `.opencode` nor deny everything anyway. */
+function decidesOtherwise(rules: readonly Rule[]): boolean {
+  const edits = rules.filter(({ permission }) => matches(permission));
+  const last = edits.at(-1);
+  if (!last || edits.some(({ pattern }) => pattern.includes('.opencode'))) return false;
+  return !(last.pattern === '*' && last.action === 'deny');
+}
+
+function rulesOf(permission: unknown): Rule[] {
+  if (typeof permission === 'string') return [{ permission: '*', pattern: '*', action: permission }];
+  if (!isMap(permission)) return [];
+  return Object.entries(permission).flatMap(([name, value]) => {
+    const patterns = isMap(value) ? Object.entries(value) : [['*', value] as const];
+    return patterns.map(([pattern, action]) => ({ permission: name, pattern, action: String(action) }));
+  });
+}
+
+/** Whether the name of a rule, which may be a pattern, means the edit tools. */
+function matches(name: string): boolean {
+  const pattern = name
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${pattern}$`).test('edit');
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,55 @@
+import { sessionMarkerVariable } from '../process/table.ts';
+import { engineAllocatorVariable } from './engine-allocator.ts';
+
+/**
+ * A plugin of our own. Whoever has the password can approve permission requests, so that the server forgets it once it knows it: in
+ * the variables that its children inherit (tools, shell lines, MCP servers, command templates), and in the block that
+ * `/proc/PID/environ` shows, which no deletion reaches. What a user passed (API keys) is overwritten in that block too: opencode's
+ * read tool follows a workspace's link to `/proc/self/environ`. The server and its children keep using those.
+ * It also marks what a session's tools start. The choice of an allocator has done its work at the server's start. `ocm doctor`
+ * looks whether the password is gone.
+ */
+export const toolEnvironmentPlugin = `const secret = "OPENCODE_SERVER_PASSWORD"
+const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|npm_config_offline|${engineAllocatorVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
+const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"]
+const symbols = {
+  getenv: { args: ["cstring"], returns: "ptr" },
+  strlen: { args: ["ptr"], returns: "usize" },
+  memset: { args: ["ptr", "i32", "usize"], returns: "ptr" },
+}
+
+async function openLibc() {
+  const { dlopen } = await import("bun:ffi")
+  for (const library of libraries) {
+    try {
+      return dlopen(library, symbols).symbols
+    } catch {}
+  }
+}
+
+async function overwriteBlock() {
+  const libc = await openLibc()
+  if (!libc) return
+  for (const [name, text] of Object.entries(process.env)) {
+    if (ours.test(name)) continue
+    // A copy: the engine may keep no more than a view of the block.
+    const value = Buffer.from(text).toString()
+    const at = libc.getenv(Buffer.from(name + "\\0"))
+    if (at) libc.memset(at, 0, libc.strlen(at))
+    process.env[name] = value
+  }
+}
+
+export const ToolEnvironment = async () => {
+  await overwriteBlock().catch(() => {})
+  delete process.env[secret]
+  delete process.env.${engineAllocatorVariable}
+  return {
+    "shell.env": async (input, output) => {
+      // Undefined takes a variable away.
+      output.env[secret] = undefined
+      if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
+    },
+  }
+}
+`;

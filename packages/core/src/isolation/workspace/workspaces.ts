@@ -1,0 +1,125 @@
+import { realDirectory } from '../../config/index.ts';
+import { shareReads } from '../../server/shared-reads.ts';
+import { createContentReader } from './content.ts';
+import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
+import { createInstructionsReader, type Instructions } from './instructions.ts';
+import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
+import { unsafeParents } from './parents.ts';
+import { changed, refusalOf, unanswered } from './refusals.ts';
+import { surveyPlace } from './survey.ts';
+
+/** What was found when a workspace was checked. */
+export interface WorkspaceCheck {
+  /** Real path. */
+  readonly directory: string;
+  /** Where opencode stops looking for configuration on its way up; undefined outside git. */
+  readonly repository: string | undefined;
+  /** What was skipped, and with `projectConfig: 'all'` what has changed since the last check; sentences. */
+  readonly notes: readonly string[];
+}
+
+export interface CheckOptions {
+  /** Take what is there now for trusted. Plugins are refused all the same. */
+  readonly acceptChanges?: boolean;
+}
+
+export interface WorkspaceOptions {
+  readonly projectConfig: 'instructions' | 'all' | 'none';
+  /** What the server's git runs with, as far as it decides where a repository begins. */
+  readonly gitEnvironment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Knows the workspaces of one run: what is trusted in each since its first use. Nothing here reads on the main thread, waits for a
+ * FIFO, or takes longer than ten seconds.
+ */
+export interface Workspaces {
+  /**
+   * Looks at all that opencode would load as code or configuration in a workspace, and refuses a turn there when it is not trusted.
+   * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`, `WORKSPACE_CHANGED`, `WORKSPACE_UNREADABLE`
+   */
+  check(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
+  /** The same before a turn; gives the instructions that are to be sent with it. Turns that begin together share the look. */
+  beginTurn(directory: string): Promise<string | undefined>;
+  /** What opencode takes for the project of a directory. */
+  project(directory: string): Promise<Project>;
+  /** All that was skipped so far, without repetition; the newest hundred. */
+  notes(): readonly string[];
+}
+
+/** A file system that does not answer must not hold a turn for ever; milliseconds. */
+const deadlineMs = 10_000;
+
+const maxNotes = 100;
+
+export function createWorkspaces({ projectConfig, gitEnvironment }: WorkspaceOptions): Workspaces {
+  const readProject = createProjectReader(() => gitEnvironment);
+  const readContent = createContentReader();
+  const readInstructions = createInstructionsReader();
+  const trusted: Trusted = { roots: new Map(), places: new Map() };
+  const notes = new Set<string>();
+
+  async function look(wanted: string, terms: Terms): Promise<WorkspaceCheck & Pick<Instructions, 'text'>> {
+    const directory = await realDirectory(wanted, 'directory');
+    const project = await readProject(directory).catch((error: unknown) => {
+      throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
+    });
+    const [seen, instructions] = await Promise.all([
+      survey(directory, project),
+      projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
+    ]);
+    const verdict = judge(trusted, seen, terms);
+    const refusal = refusalOf(directory, verdict);
+    if (refusal) throw refusal;
+    adopt(trusted, seen);
+    const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...instructions.notes];
+    if (verdict.kind === 'accepted') told.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+    for (const note of told) tell(notes, note);
+    return { directory, repository: project.insideGit ? project.root : undefined, notes: told, text: instructions.text };
+  }
+
+  async function survey(directory: string, project: Project): Promise<Seen> {
+    const places = [...withParents(directory, project.root)];
+    const [surveys, unsafe] = await Promise.all([
+      Promise.all(places.map((place) => surveyPlace(place, readContent))),
+      project.insideGit ? [] : unsafeParents(directory),
+    ]);
+    return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+  }
+
+  const terms = { trustsAll: projectConfig === 'all', acceptsChanges: false };
+  const turns = shareReads((directory) => withDeadline(directory, look(directory, terms)));
+  return {
+    async check(wanted, { acceptChanges = false } = {}) {
+      const accepting = { ...terms, acceptsChanges: true };
+      const { text: _, ...found } = await (acceptChanges ? withDeadline(wanted, look(wanted, accepting)) : turns(wanted));
+      return found;
+    },
+    async beginTurn(directory) {
+      const { directory: real, text } = await turns(directory);
+      if (real !== directory) throw changed(directory, [`${directory} is a link to ${real} now`]);
+      return text;
+    },
+    project: readProject,
+    notes: () => [...notes],
+  };
+}
+
+const noInstructions: Instructions = { text: undefined, notes: [] };
+
+function tell(notes: Set<string>, note: string): void {
+  notes.delete(note);
+  notes.add(note);
+  if (notes.size > maxNotes) notes.delete(notes.keys().next().value!);
+}
+
+/** What is late goes on unseen: a call of a file system cannot be taken back. */
+async function withDeadline<Result>(directory: string, work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(unanswered(directory, deadlineMs)), deadlineMs);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

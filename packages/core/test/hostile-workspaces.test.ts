@@ -1,0 +1,564 @@
+import { appendFile, chmod, chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ErrorCode, OpencodeServer } from '@opencode-manager/core';
+import { createMessageIds, requests } from '../src/protocol/index.ts';
+import { failureOf } from './support/failure.ts';
+import { hostilePlace, type HostilePlace } from './support/hostile-place.ts';
+import { startBench, type Bench } from './support/server.ts';
+
+const secret = 'SECRET-OF-SOMEBODY-ELSE';
+const isRoot = process.getuid?.() === 0;
+const stranger = 65_534;
+
+/** One fault of a workspace. The workspace is `w` below the place, a repository of its own unless `bare`. */
+interface Row {
+  readonly name: string;
+  readonly bare?: boolean;
+  readonly put: (place: HostilePlace) => Promise<unknown>;
+  /** Where the session works; `w` when absent. */
+  readonly directory?: string;
+  /** Goes on while the turn begins. */
+  readonly meanwhile?: (place: HostilePlace) => Promise<unknown>;
+  /** The turn is refused so, before anything is sent; absent: it is answered. */
+  readonly refused?: { readonly code: ErrorCode; readonly saying: string };
+  /** What a note says; with none, nothing is skipped. */
+  readonly note?: string;
+  /** What the model is sent of it. */
+  readonly sent?: string;
+  readonly asRoot?: boolean;
+}
+
+const untrusted = (saying: string) => ({ code: 'WORKSPACE_UNTRUSTED', saying }) as const;
+const unreadable = (saying: string) => ({ code: 'WORKSPACE_UNREADABLE', saying }) as const;
+
+const rows: readonly Row[] = [
+  // Instructions
+  { name: 'AGENTS.md leads to the environment', put: (p) => p.link('w/AGENTS.md', '/proc/self/environ'), note: 'AGENTS.md leads out of' },
+  {
+    name: 'AGENTS.md leads to a file beside the repository',
+    put: async (p) => {
+      await p.file('secret', secret);
+      await p.link('w/AGENTS.md', '../secret');
+    },
+    note: 'AGENTS.md leads out of',
+  },
+  {
+    name: 'AGENTS.md leads out over a directory',
+    put: async (p) => {
+      await p.file('other/secret', secret);
+      await p.link('w/docs', '../other');
+      await p.link('w/AGENTS.md', 'docs/secret');
+    },
+    note: 'AGENTS.md leads out of',
+  },
+  {
+    name: 'AGENTS.md leads to a file of the repository, which is no fault',
+    put: async (p) => {
+      await p.file('w/docs/agents.md', 'INSIDE-RULES');
+      await p.link('w/AGENTS.md', 'docs/agents.md');
+    },
+    sent: 'INSIDE-RULES',
+  },
+  { name: 'AGENTS.md is a FIFO', put: (p) => p.fifo('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (FIFO)' },
+  {
+    name: 'AGENTS.md leads to a FIFO of the repository',
+    put: async (p) => {
+      await p.fifo('w/pipe');
+      await p.link('w/AGENTS.md', 'pipe');
+    },
+    note: 'AGENTS.md is not a regular file (FIFO)',
+  },
+  { name: 'AGENTS.md never ends', put: (p) => p.link('w/AGENTS.md', '/dev/zero'), note: 'AGENTS.md leads out of' },
+  { name: 'AGENTS.md is a directory', put: (p) => p.directory('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (directory)' },
+  { name: 'AGENTS.md leads to nothing', put: (p) => p.link('w/AGENTS.md', 'nothing'), note: 'AGENTS.md is a link to nothing' },
+  { name: 'AGENTS.md leads to itself', put: (p) => p.link('w/AGENTS.md', 'AGENTS.md'), note: 'AGENTS.md is a loop of links' },
+  {
+    name: 'AGENTS.md has 300 KB',
+    put: (p) => p.file('w/AGENTS.md', `LARGE-RULES ${'x'.repeat(300 * 1024)}`),
+    note: 'AGENTS.md is larger than 256 KB',
+  },
+  {
+    name: 'AGENTS.md grows while it is read',
+    put: (p) => p.file('w/AGENTS.md', 'x'.repeat(250 * 1024)),
+    meanwhile: async (p) => {
+      for (let at = 0; at < 200; at += 1) await appendFile(p.at('w/AGENTS.md'), 'y'.repeat(1024));
+    },
+  },
+  {
+    name: 'AGENTS.md is not UTF-8',
+    put: (p) => p.file('w/AGENTS.md', Buffer.concat([Buffer.from('LATIN-RULES '), Buffer.from([0xe9, 0xff])])),
+    note: 'AGENTS.md holds bytes that are not UTF-8',
+    sent: 'LATIN-RULES',
+  },
+  // What opencode itself would read
+  {
+    name: 'opencode.json is a FIFO',
+    put: (p) => p.fifo('w/opencode.json'),
+    refused: unreadable('opencode.json is not a regular file (FIFO)'),
+  },
+  {
+    name: 'opencode.json never ends',
+    put: (p) => p.link('w/opencode.json', '/dev/zero'),
+    refused: unreadable('opencode.json is not a regular file (device)'),
+  },
+  {
+    name: 'opencode.json is a directory',
+    put: (p) => p.directory('w/opencode.jsonc'),
+    refused: unreadable('opencode.jsonc is not a regular file (directory)'),
+  },
+  {
+    name: 'opencode.json is too large to look for plugins in it',
+    put: (p) => p.file('w/opencode.json', `{${' '.repeat(1024 * 1024)}"plugin":["x"]}`),
+    refused: unreadable('opencode.json is larger than 1024 KB'),
+  },
+  {
+    name: 'opencode.json leads to nothing',
+    put: (p) => p.link('w/opencode.json', 'nothing'),
+    note: 'opencode.json is a link to nothing; opencode cannot read it either',
+  },
+  {
+    name: 'a command is a FIFO',
+    put: (p) => p.fifo('w/.opencode/command/x.md'),
+    refused: unreadable('.opencode/command/x.md is not a regular file (FIFO)'),
+  },
+  { name: 'some other FIFO below .opencode', put: (p) => p.fifo('w/.opencode/pipe'), note: '.opencode/pipe is not a regular file (FIFO)' },
+  {
+    name: '.opencode leads to itself',
+    put: (p) => p.link('w/.opencode', '.opencode'),
+    refused: unreadable('.opencode is a loop of links'),
+  },
+  { name: '.opencode leads to nothing', put: (p) => p.link('w/.opencode', 'nothing'), note: '.opencode is a link to nothing' },
+  { name: '.opencode is a FIFO', put: (p) => p.fifo('w/.opencode'), refused: unreadable('.opencode is not a regular file (FIFO)') },
+  { name: '.opencode is a file', put: (p) => p.file('w/.opencode'), refused: unreadable('.opencode is not a directory') },
+  {
+    name: 'opencode.json leads to itself',
+    put: (p) => p.link('w/.opencode/opencode.json', 'opencode.json'),
+    refused: unreadable('.opencode/opencode.json is a loop of links'),
+  },
+  { name: 'links below .opencode lead back up', put: (p) => p.link('w/.opencode/command/up', '..') },
+  {
+    name: '.opencode is a thousand directories deep',
+    put: (p) => p.file(`w/.opencode/${'d/'.repeat(1000)}x.md`),
+    note: '.opencode is more than 16 directories deep',
+  },
+  // Plugins, found as opencode finds them
+  { name: 'a plugin', put: (p) => p.plugin('w/.opencode/plugin/x.js'), refused: untrusted('.opencode/plugin/x.js') },
+  {
+    name: 'a plugin key behind a byte order mark',
+    put: (p) => p.file('w/.opencode/opencode.json', '\uFEFF{ "plugin": ["x"] }'),
+    refused: untrusted('plugin in '),
+  },
+  {
+    name: 'a plugin key behind five thousand files',
+    put: async (p) => {
+      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+      await p.file('w/.opencode/opencode.json', '{ "plugins": { "x": {} } }');
+    },
+    refused: untrusted('plugins in '),
+  },
+  {
+    name: 'more files than are compared, which is no fault',
+    put: async (p) => {
+      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+    },
+    note: '.opencode has more than 5000 entries',
+  },
+  {
+    name: '.opencode leads to plugins elsewhere',
+    put: async (p) => {
+      await p.plugin('elsewhere/plugins/x.js');
+      await p.link('w/.opencode', '../elsewhere');
+    },
+    refused: untrusted('.opencode/plugins/x.js'),
+  },
+  {
+    name: 'an empty .git below a plugin',
+    put: async (p) => {
+      await p.plugin('w/.opencode/plugin/x.js');
+      await p.directory('w/sub/.git');
+    },
+    directory: 'w/sub',
+    refused: untrusted('w/.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a .git of garbage below a plugin',
+    put: async (p) => {
+      await p.plugin('w/.opencode/plugin/x.js');
+      await p.file('w/sub/.git', 'garbage');
+    },
+    directory: 'w/sub',
+    refused: untrusted('w/.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a .git that is a FIFO below a plugin',
+    put: async (p) => {
+      await p.plugin('w/.opencode/plugin/x.js');
+      await p.fifo('w/sub/.git');
+    },
+    directory: 'w/sub',
+    refused: untrusted('w/.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a .git that never ends below a plugin',
+    put: async (p) => {
+      await p.plugin('w/.opencode/plugin/x.js');
+      await p.link('w/sub/.git', '/dev/zero');
+    },
+    directory: 'w/sub',
+    refused: untrusted('w/.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a repository whose configuration is a FIFO, which git would wait for',
+    put: async (p) => {
+      await rm(p.at('w/.git/config'));
+      await p.fifo('w/.git/config');
+    },
+    refused: unreadable('git does not answer in'),
+  },
+  {
+    name: 'a .git that points to a repository with a worktree elsewhere',
+    put: async (p) => {
+      await p.repository('other');
+      await p.git('other', 'config', 'core.worktree', p.at('other'));
+      await p.plugin('w/.opencode/plugin/x.js');
+      await p.file('w/sub/.git', `gitdir: ${p.at('other/.git')}\n`);
+    },
+    directory: 'w/sub',
+    refused: untrusted('w/.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a worktree configured above the plugin',
+    put: async (p) => {
+      await p.plugin('.opencode/plugin/x.js');
+      await p.git('w', 'config', 'core.worktree', '../..');
+    },
+    refused: untrusted('.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a plugin above the repository, which is no fault',
+    put: (p) => p.plugin('.opencode/plugin/x.js'),
+  },
+  // Outside git, up to /
+  {
+    name: 'a workspace outside git below a directory of all',
+    bare: true,
+    put: (p) => p.file('w/x'),
+    refused: untrusted('can be written by everybody'),
+  },
+  {
+    name: 'a workspace outside git below a plugin',
+    bare: true,
+    put: async (p) => {
+      await p.plugin('.opencode/plugin/x.js');
+      await p.directory('w');
+    },
+    refused: untrusted('.opencode/plugin/x.js'),
+  },
+  {
+    name: 'a workspace outside git below a directory of a stranger',
+    bare: true,
+    asRoot: true,
+    put: async (p) => {
+      await p.directory('theirs/w');
+      await chown(p.at('theirs'), stranger, stranger);
+    },
+    directory: 'theirs/w',
+    refused: untrusted('theirs above it belongs to another user'),
+  },
+  {
+    name: 'a repository between the workspace and a directory of a stranger, which is no fault',
+    bare: true,
+    asRoot: true,
+    put: async (p) => {
+      await p.repository('theirs/w');
+      await chown(p.at('theirs'), stranger, stranger);
+    },
+    directory: 'theirs/w',
+  },
+  {
+    name: "a directory of a stranger's repository",
+    bare: true,
+    asRoot: true,
+    put: async (p) => {
+      await p.repository('theirs');
+      await p.plugin('theirs/.opencode/plugin/x.js');
+      await p.directory('theirs/sub');
+      for (const path of ['theirs', 'theirs/.git']) await chown(p.at(path), stranger, stranger);
+    },
+    directory: 'theirs/sub',
+    refused: untrusted('theirs/.opencode/plugin/x.js'),
+  },
+  // Ways to a workspace
+  {
+    name: 'a workspace a hundred directories deep',
+    put: (p) => p.directory(`w/${'d/'.repeat(100)}end`),
+    directory: `w/${'d/'.repeat(100)}end`,
+  },
+  {
+    name: 'a repository that is reached over a link',
+    put: async (p) => {
+      await p.plugin('.opencode/plugin/x.js');
+      await p.file('w/AGENTS.md', 'LINKED-RULES');
+      await p.link('way/to/it', '../../w');
+    },
+    directory: 'way/to/it',
+    sent: 'LINKED-RULES',
+  },
+];
+
+let bench: Bench;
+let root: string;
+
+beforeAll(async () => {
+  bench = await startBench([
+    { when: { user: /^run /, toolResult: /./ }, reply: 'Ran.' },
+    {
+      when: { user: /^run / },
+      reply: ({ user }) => ({ toolCalls: [{ name: 'bash', arguments: { command: user.slice('run '.length), description: 'run it' } }] }),
+    },
+    { when: { user: /^write /, toolResult: /./ }, reply: ({ toolResult }) => `Said: ${toolResult}` },
+    {
+      when: { user: /^write / },
+      reply: ({ user }) => ({ toolCalls: [{ name: 'write', arguments: { filePath: user.slice('write '.length), content: 'x' } }] }),
+    },
+    { reply: 'Done.' },
+  ]);
+  root = await mkdtemp(join(tmpdir(), 'opencode-manager-hostile-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+  await bench[Symbol.asyncDispose]();
+});
+
+let places = 0;
+
+/** A fresh place; the repository `w` is in it. */
+async function newPlace({ bare = false } = {}): Promise<HostilePlace> {
+  places += 1;
+  await mkdir(join(root, String(places)));
+  const place = hostilePlace(join(root, String(places), 'p'));
+  await place.directory('.');
+  if (!bare) await place.repository('w');
+  return place;
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** What the model was sent while something was done. */
+async function sentDuring(work: () => Promise<unknown>): Promise<string> {
+  const before = bench.model.calls.length;
+  await work();
+  return JSON.stringify(bench.model.calls.slice(before).map(({ messages }) => messages));
+}
+
+describe('hostile workspaces', () => {
+  for (const row of rows) {
+    test.skipIf(row.asRoot === true && !isRoot)(row.name, { timeout: 20_000 }, async () => {
+      const place = await newPlace(row);
+      await row.put(place);
+      const directory = place.at(row.directory ?? 'w');
+      const { server } = bench;
+      const notesBefore = new Set(server.notes());
+      let answer: string | undefined;
+      const sent = await sentDuring(async () => {
+        const turn = async () => (await (await server.createSession({ directory })).prompt('hello', { timeoutMs: 15_000 })).text;
+        if (row.refused) {
+          const error = await failureOf(turn());
+          expect([error.code, error.message]).toEqual([row.refused.code, expect.stringContaining(row.refused.saying)]);
+        } else [answer] = await Promise.all([turn(), row.meanwhile?.(place)]);
+      });
+      const notes = server.notes().filter((note) => !notesBefore.has(note));
+      expect(answer).toBe(row.refused ? undefined : 'Done.');
+      if (row.note === undefined) expect(row.meanwhile ? [] : notes).toEqual([]);
+      else expect(notes).toEqual([expect.stringContaining(row.note)]);
+      expect(sent).toContain(row.sent ?? '');
+      for (const never of [secret, 'LARGE-RULES', 'PATH=']) expect(sent).not.toContain(never);
+      expect(await exists(place.ran)).toBe(false);
+    });
+  }
+
+  test('the plugin of these rows would run, were nothing checked', async () => {
+    const place = await newPlace();
+    const session = await bench.server.createSession({ directory: place.at('w') });
+    await place.plugin('w/.opencode/plugin/x.js');
+    const messageID = createMessageIds().next();
+    await bench.server.client.call(
+      requests.promptAsync(session.id, session.directory, { messageID, parts: [{ type: 'text', text: 'hi' }] }),
+    );
+    await vi.waitFor(async () => expect(await exists(place.ran)).toBe(true), { timeout: 15_000 });
+    await vi.waitFor(async () => expect(await session.getState()).toMatchObject({ status: 'idle' }), { timeout: 15_000 });
+  });
+
+  test.skipIf(isRoot)('an AGENTS.md that may not be read is left out, and told', async () => {
+    const place = await newPlace();
+    await place.file('w/AGENTS.md', secret);
+    await chmod(place.at('w/AGENTS.md'), 0);
+    expect((await bench.server.checkWorkspace(place.at('w'))).notes).toEqual([expect.stringContaining('cannot be read (EACCES)')]);
+  });
+});
+
+/** What an agent does in a turn with the bash tool, in a workspace that was trusted. Works in `w`, or in `w/sub`. */
+interface Deed {
+  readonly name: string;
+  readonly before?: (place: HostilePlace) => Promise<unknown>;
+  readonly directory?: string;
+  readonly command: (place: HostilePlace) => string;
+  readonly change: string;
+}
+
+/** The plugin stands outside the workspace. */
+const anywhere = [{ permission: 'external_directory', pattern: '*', action: 'allow' as const }];
+
+const plant = (path: string) => (place: HostilePlace) => `mkdir -p $(dirname ${path}) && cp ${place.at('planted.js')} ${path}`;
+
+const deeds: readonly Deed[] = [
+  { name: 'plants a plugin', command: plant('.opencode/plugin/x.js'), change: '.opencode/plugin/x.js is new' },
+  {
+    name: 'plants a plugin above',
+    directory: 'w/sub',
+    command: plant('../.opencode/plugins/x.js'),
+    change: 'w/.opencode/plugins/x.js is new',
+  },
+  { name: 'names a plugin', command: () => `echo '{"plugin":["./x.js"]}' > opencode.json`, change: 'w/opencode.json is new' },
+  {
+    name: 'rewrites a command',
+    before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
+    command: () => 'echo "say other" > .opencode/command/x.md',
+    change: '.opencode/command/x.md has changed',
+  },
+  {
+    name: 'rewrites a command in place, with its size and time',
+    before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
+    command: () => 'touch -r .opencode/command/x.md t && printf "say hallo" > .opencode/command/x.md && touch -r t .opencode/command/x.md',
+    change: '.opencode/command/x.md has changed',
+  },
+  {
+    name: 'turns .opencode into a link',
+    before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
+    command: () => 'cp -r .opencode ../evil && rm -r .opencode && ln -s ../evil .opencode',
+    change: '.opencode has changed',
+  },
+  {
+    name: 'takes the repository away, so that what lies above counts',
+    before: (p) => p.repository('.'),
+    command: () => 'mv .git gone',
+    change: 'its repository was',
+  },
+  {
+    name: 'writes through a link that the deny rule does not know',
+    before: (p) => p.directory('w/.opencode'),
+    command: (p) => `ln -s .opencode side && ${plant('side/plugin/x.js')(p)}`,
+    change: '.opencode/plugin/x.js is new',
+  },
+];
+
+describe('what an agent writes is not loaded by a later turn', () => {
+  for (const deed of deeds) {
+    test(`an agent ${deed.name}`, async () => {
+      const place = await newPlace();
+      await place.plugin('planted.js');
+      await place.directory(deed.directory ?? 'w');
+      await deed.before?.(place);
+      const session = await bench.server.createSession({ directory: place.at(deed.directory ?? 'w'), permission: anywhere });
+      // opencode looks for plugins in the background of the first turn (docs/security.md); that is over after this one.
+      expect((await session.prompt('hello')).text).toBe('Done.');
+      // The turn in which it happens ends as usual.
+      expect((await session.prompt(`run ${deed.command(place)}`)).text).toBe('Ran.');
+      await bench.server.disposeDirectory(session.directory);
+      const sent = await sentDuring(async () => {
+        const error = await failureOf(session.prompt('hello'));
+        expect([error.code, error.message]).toEqual(['WORKSPACE_CHANGED', expect.stringContaining(deed.change)]);
+        expect((await failureOf(session.executeShell('true'))).code).toBe('WORKSPACE_CHANGED');
+        expect((await failureOf(session.executeCommand('init'))).code).toBe('WORKSPACE_CHANGED');
+        expect((await failureOf(bench.server.createSession({ directory: session.directory }))).code).toBe('WORKSPACE_CHANGED');
+      });
+      expect(sent).toBe('[]');
+      expect(await exists(place.ran)).toBe(false);
+    });
+  }
+
+  test('what is put back is trusted again; a change can be accepted, a plugin cannot', async () => {
+    const place = await newPlace();
+    const { server } = bench;
+    const session = await server.createSession({ directory: place.at('w') });
+    await session.prompt('run mkdir -p .opencode/command; echo x > .opencode/command/x.md');
+    expect((await failureOf(session.prompt('hello'))).code).toBe('WORKSPACE_CHANGED');
+    await rm(place.at('w/.opencode'), { recursive: true });
+    expect((await session.prompt('hello')).text).toBe('Done.');
+    await place.file('w/.opencode/command/y.md', 'y');
+    expect((await server.checkWorkspace(session.directory, { acceptChanges: true })).notes).toEqual([
+      expect.stringContaining('.opencode is new'),
+      expect.stringContaining('.opencode/command is new'),
+      expect.stringContaining('.opencode/command/y.md is new'),
+    ]);
+    expect((await session.prompt('hello')).text).toBe('Done.');
+    await place.plugin('w/.opencode/plugin/x.js');
+    const refusal = await failureOf(server.checkWorkspace(session.directory, { acceptChanges: true }));
+    expect([refusal.code, refusal.message]).toEqual(['WORKSPACE_UNTRUSTED', expect.stringContaining('x.js')]);
+  });
+
+  test('the edit tools are denied what lies below .opencode', async () => {
+    const place = await newPlace();
+    await place.directory('w/sub');
+    const session = await bench.server.createSession({
+      directory: place.at('w/sub'),
+      permission: [{ permission: '*', pattern: '*', action: 'allow' }],
+    });
+    for (const path of ['w/.opencode/plugin/x.js', 'w/sub/.opencode/command/x.md']) {
+      expect((await session.prompt(`write ${place.at(path)}`)).text).toContain('The user has specified a rule which prevents you');
+      expect(await exists(place.at(path))).toBe(false);
+    }
+    expect((await session.prompt(`write ${place.at('w/sub/other.md')}`)).text).toContain('Wrote file successfully');
+  });
+
+  test('nor by the next server, after a crash or beside the old one', async () => {
+    const place = await newPlace();
+    await using own = await startBench(
+      [
+        { when: { user: /^run /, toolResult: /./ }, reply: 'Ran.' },
+        {
+          when: { user: /^run / },
+          reply: { toolCalls: [{ name: 'bash', arguments: { command: plant('.opencode/plugin/x.js')(place), description: 'x' } }] },
+        },
+        { reply: 'Done.' },
+      ],
+      { directory: place.at('w'), opencodeConfig: { permission: { external_directory: 'allow' } } },
+    );
+    await place.plugin('planted.js');
+    const session = await own.server.createSession();
+    expect((await session.prompt('hello')).text).toBe('Done.');
+    expect((await session.prompt('run it')).text).toBe('Ran.');
+    async function refuses(server: OpencodeServer): Promise<void> {
+      await server.catalogue();
+      await server.listSessions();
+      expect((await failureOf((await server.getSession(session.id)).prompt('hello'))).code).toBe('WORKSPACE_CHANGED');
+      expect(await exists(place.ran)).toBe(false);
+    }
+    await own.server.disposeDirectory(place.at('w'));
+    await refuses(own.server);
+    const second = await own.server.startSuccessor();
+    await refuses(second);
+    process.kill(second.pid, 'SIGKILL');
+    await second.exited;
+    await refuses(await second.relaunch());
+  });
+
+  test("with projectConfig 'all' a change is told, and a plugin runs", async () => {
+    const place = await newPlace();
+    await using own = await startBench([{ reply: 'Done.' }], { directory: place.at('w'), projectConfig: 'all' });
+    const session = await own.server.createSession();
+    expect((await session.prompt('hello')).text).toBe('Done.');
+    expect(own.server.notes()).toEqual([]);
+    await place.plugin('w/.opencode/plugin/x.js');
+    await own.server.disposeDirectory(session.directory);
+    expect((await session.prompt('hello')).text).toBe('Done.');
+    expect(own.server.notes()).toContainEqual(expect.stringContaining('.opencode/plugin/x.js is new, and opencode may load it'));
+    await vi.waitFor(async () => expect(await exists(place.ran)).toBe(true), { timeout: 15_000 });
+  });
+});
