@@ -1,6 +1,6 @@
 // Runs all tests of all packages against the pinned opencode, then checks that they left nothing behind. The last line
 // sums up every run: "N passed, N failed".
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { markedProcesses, temporaryEntries } from './leftovers.mjs';
@@ -28,6 +28,8 @@ function testInLanes(environment) {
 if ((await turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none'])) !== 0) process.exit(1);
 const binary = await pinnedBinary();
 const scratch = mkdtempSync(join(tmpdir(), 'ocmtest-'));
+// Some tests run as another user, who has to get to what they use.
+chmodSync(scratch, 0o711);
 const temporary = join(scratch, 'tmp');
 for (const path of packages) mkdirSync(join(temporary, basename(path)), { recursive: true });
 const before = new Set(markedProcesses().map((line) => line.split(' ')[0]));

@@ -191,12 +191,13 @@ describe('FrameReader', () => {
         data: { message: 'Rate limit reached', statusCode: 429, isRetryable: true, responseBody: 'secret' },
       }),
     ).toEqual({
+      kind: 'provider',
       name: 'APIError',
       message: 'Rate limit reached',
       statusCode: 429,
       retryable: true,
     });
-    expect(decodeTurnError(undefined)).toEqual({ name: 'UnknownError', message: 'opencode gave no reason' });
+    expect(decodeTurnError(undefined)).toEqual({ kind: 'other', name: 'UnknownError', message: 'opencode gave no reason' });
   });
 });
 

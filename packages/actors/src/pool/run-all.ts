@@ -93,7 +93,6 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
   #close(aborts: boolean): void {
     if (!this.#closed) {
       this.#closed = true;
-      this.#stopListening();
       // One that waits for its next task may not answer: it is not waited for.
       void Promise.resolve(this.#source.return?.()).catch(() => undefined);
     }
@@ -109,7 +108,7 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
         const taken = this.#source.next();
         const next = 'then' in taken ? await taken : taken;
         if (this.#closed) break;
-        if (next.done) this.#finishSource();
+        if (next.done) this.#closed = true;
         else this.#start(next.value);
       }
     } catch (error) {
@@ -118,11 +117,6 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
       this.#taking = false;
       this.#settle();
     }
-  }
-
-  #finishSource(): void {
-    this.#closed = true;
-    this.#stopListening();
   }
 
   #start(task: Task): void {
@@ -151,6 +145,8 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
 
   /** Gives out what is there, and the end when nothing will come any more. */
   #settle(): void {
+    // Until then: an abort still means what is in flight when the last task was taken.
+    if (this.#closed && this.#inFlight.size === 0) this.#stopListening();
     while (this.#waiting.length > 0) {
       if (this.#failure && this.#inFlight.size === 0) {
         const { error } = this.#failure;

@@ -45,7 +45,7 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
   return {
     maxSessions: options.maxSessions ?? 6,
     reuse: options.sessions === 'reuse',
-    permissions: parsePermissionPolicy(options.permissions ?? 'deny', 'permissions'),
+    permissions: parsePermissionPolicy(options.permissions === undefined ? 'deny' : options.permissions, 'permissions'),
     model: options.model,
     agent: options.agent,
     taskTimeoutMs: options.taskTimeoutMs ?? null,

@@ -90,6 +90,17 @@ describe('runAll', () => {
     expect(runner.open.size).toBe(2);
   });
 
+  test('an abort after the last task was taken aborts what is in flight', async () => {
+    const runner = manualRunner();
+    const caller = new AbortController();
+    const results = runAll(runner.begin, tasks('a'), batch(2, caller.signal));
+    const first = results.next();
+    await expect.poll(() => runner.open.size).toBe(1);
+    caller.abort();
+    expect((await first).value).toMatchObject({ id: 'a', outcome: 'aborted' });
+    expect((await results.next()).done).toBe(true);
+  });
+
   test('a source that waits for ever does not hold back the end, after an abort, a stop or when the loop is left', async () => {
     const waiting = () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise<IteratorResult<Task>>(() => {}) }) });
     const caller = new AbortController();

@@ -4,7 +4,7 @@ import type { PayloadOptions } from './payload.ts';
 const never: ReadonlySet<string> = new Set(['output', 'cause', 'details', 'stack', 'responseBody', 'responseHeaders']);
 
 /** What an ask is about. */
-const askTexts: ReadonlySet<string> = new Set(['patterns', 'rule']);
+const askTexts: ReadonlySet<string> = new Set(['patterns', 'rules', 'reason']);
 
 /**
  * Takes out of contexts and payloads of the machines what a page may not see: without `content` the words of errors (a

@@ -44,11 +44,21 @@ interface CauseLike {
 /** The error and what it comes of, the first first. */
 function* causesOf(error: unknown, depth = 0): Generator<CauseLike> {
   if (typeof error !== 'object' || error === null || depth > 8) return;
-  const { message } = error as CauseLike;
-  yield { ...(error as CauseLike), message: typeof message === 'string' ? message : '' };
-  yield* causesOf((error as CauseLike).cause, depth + 1);
+  const { code, message, cause, errors = [] } = readableCause(error as CauseLike);
+  yield { code, message };
+  yield* causesOf(cause, depth + 1);
   // Of several addresses that were tried.
-  for (const one of (error as CauseLike).errors ?? []) yield* causesOf(one, depth + 1);
+  for (const one of errors) yield* causesOf(one, depth + 1);
+}
+
+/** Anything can be thrown, also what throws when it is read. */
+function readableCause(error: CauseLike): CauseLike {
+  try {
+    const { code, message, cause, errors } = error;
+    return { code, message: typeof message === 'string' ? message : '', cause, ...(Array.isArray(errors) && { errors }) };
+  } catch {
+    return { message: '' };
+  }
 }
 
 /** A cause that has crossed a thread or a file keeps its message alone. Messages of ours may repeat anything. */

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import type { Stats } from 'node:fs';
 import { access, lstat } from 'node:fs/promises';
 import { dirname, join, normalize, resolve } from 'node:path';
+import { exhaustionOf } from '../../errors/index.ts';
 import { isInside, orUndefined } from './read-file.ts';
 
 /** What opencode takes for the project of a directory. */
@@ -95,6 +96,8 @@ function revParse(at: string, flags: readonly string[], env: NodeJS.ProcessEnv):
   return new Promise((settle, fail) => {
     const git = execFile('git', ['rev-parse', ...flags], options, (error, stdout) => {
       if (error?.killed) return fail(new GitUnanswered(at));
+      const exhausted = exhaustionOf(error);
+      if (exhausted) return fail(exhausted);
       const paths = stdout.replace(/\n$/, '').split('\n');
       settle(error ? undefined : paths.map((path) => normalize(resolve(at, path))));
     });

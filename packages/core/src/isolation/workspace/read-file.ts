@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { sep } from 'node:path';
+import { exhaustionOf } from '../../errors/index.ts';
 
 /** What stands at a path of a workspace. */
 export type WorkspaceFile =
@@ -24,7 +25,7 @@ export interface ReadLimits {
 /**
  * Reads a file that somebody else may have made. Whatever stands there, this returns soon: a FIFO is not waited for, a device is not
  * opened, a link is followed only to a regular file (inside `inside`), and a file that grows is cut off at the limit.
- * Never throws.
+ * @throws `RESOURCES_EXHAUSTED`
  */
 export async function readWorkspaceFile(path: string, limits: ReadLimits): Promise<WorkspaceFile> {
   if ((await orUndefined(lstat(path))) === undefined) return { kind: 'missing' };
@@ -37,6 +38,7 @@ export async function readWorkspaceFile(path: string, limits: ReadLimits): Promi
     await using file = await open(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     return await readOpened(file, real, limits.maxBytes);
   } catch (error) {
+    throwIfExhausted(error);
     return { kind: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'dangling' : 'unreachable', why: reasonOf(error) };
   }
 }
@@ -101,6 +103,16 @@ function foreign(why: string): WorkspaceFile {
   return { kind: 'foreign', why };
 }
 
+/** Undefined for what is not there or cannot be reached. @throws `RESOURCES_EXHAUSTED` */
 export function orUndefined<Value>(work: Promise<Value>): Promise<Value | undefined> {
-  return work.catch(() => undefined);
+  return work.catch((error: unknown) => {
+    throwIfExhausted(error);
+    return undefined;
+  });
+}
+
+/** A machine that has no more descriptors, processes or memory says nothing about what stands at a path. */
+export function throwIfExhausted(error: unknown): void {
+  const exhausted = exhaustionOf(error);
+  if (exhausted) throw exhausted;
 }

@@ -1,7 +1,7 @@
 import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentReader, FileContent } from './content.ts';
-import { orUndefined, reasonOf } from './read-file.ts';
+import { orUndefined, reasonOf, throwIfExhausted } from './read-file.ts';
 
 /** What opencode would load from one directory: `opencode.json(c)` and what stands below `.opencode`. */
 export interface PlaceSurvey {
@@ -89,6 +89,7 @@ async function visit({ path, above }: Position, found: Findings): Promise<void> 
 
 async function visitDirectory({ path, above }: Position, found: Findings): Promise<void> {
   const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    throwIfExhausted(error);
     found.notes.add(`${path} ${reasonOf(error)}; it is not compared`);
     return [];
   });
