@@ -2,7 +2,7 @@
 import { createSessionPool } from '@opencode-manager/actors';
 
 const { binary, env, tasks, concurrency } = JSON.parse(process.argv[2]);
-await using pool = await createSessionPool({
+const pool = await createSessionPool({
   server: { binary, env, opencodeConfig: { model: 'synthetic/instant' } },
   maxSessions: concurrency,
 });
@@ -11,4 +11,5 @@ for await (const { outcome, error } of pool.runAll(work)) {
   if (outcome !== 'succeeded') throw new Error(`a task ended as ${outcome}: ${error?.message}`);
 }
 // Kilobytes on Linux and macOS.
+await pool.stop();
 console.log(process.resourceUsage().maxRSS / 1024);

@@ -117,6 +117,10 @@ export interface TaskResult {
   readonly model: string | null;
   /** Text of the final assistant message (for a shell task: the output of the line). */
   readonly output: string;
+  /** The model's own word for why it stopped (`stop`, `length`, ...; see docs/outcomes.md); null for a shell line, and where nothing ended. */
+  readonly finish: string | null;
+  /** What is odd about the end though it counts as good, in sentences; absent when nothing is. */
+  readonly notes?: readonly string[];
   /** Sub-agent sessions included. */
   readonly usage: Usage;
   /** Sub-agent sessions included. null when opencode knows no price of the model (it reports 0 then). */

@@ -53,6 +53,7 @@ describe('turns that go well', () => {
       directory: bench.workspace.path,
       model: 'scripted/model',
       output: 'hello',
+      finish: 'stop',
       usage: { input_tokens: 10, output_tokens: 2 },
       cost_usd: null,
       asks: [],

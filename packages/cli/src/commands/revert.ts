@@ -12,7 +12,11 @@ export function revert(terminal: Terminal, sessionId: string, messageId: string 
       else terminal.result(`The last revert of ${sessionId} is taken back.`);
       return exitCodes.ok;
     }
-    const done = await manager.call('revert', { sessionId, ...(messageId !== undefined && { messageId }) }, { signal });
+    const done = await manager.call(
+      'revert',
+      { sessionId, ...(messageId !== undefined && { messageId }), ...(flags.force && { force: true }) },
+      { signal },
+    );
     if (flags.json) terminal.record({ type: 'session.reverted', session_id: sessionId, message_id: done.messageId });
     else terminal.result(`${sessionId} and its files are as before ${done.messageId}. Back again: ocm revert ${sessionId} --undo`);
     return exitCodes.ok;

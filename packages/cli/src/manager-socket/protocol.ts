@@ -21,7 +21,7 @@ const parameters = {
   prompt: z.strictObject({ ...turn, text: z.string() }),
   exec: z.strictObject({ ...turn, command: z.string(), arguments: z.string().optional() }),
   shell: z.strictObject({ ...turn, line: z.string() }),
-  revert: z.strictObject({ sessionId, messageId: z.string().optional() }),
+  revert: z.strictObject({ sessionId, messageId: z.string().optional(), force: z.boolean().optional() }),
   unrevert: z.strictObject({ sessionId }),
   abort: z.strictObject({ sessionId }),
   /** Streams events as `item` lines until the client goes. */

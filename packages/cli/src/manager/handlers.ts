@@ -39,10 +39,10 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     async shell({ sessionId, line, timeoutMs }, { signal }) {
       return (await desk.open(sessionId)).executeShell(line, { signal, ...deadline(timeoutMs) });
     },
-    async revert({ sessionId, messageId }, { signal }) {
+    async revert({ sessionId, messageId, force = false }, { signal }) {
       const session = await desk.open(sessionId);
       const target = messageId ?? (await newestUserMessage(session, signal));
-      await session.revertMessage(target, { signal });
+      await session.revertMessage(target, { signal, force });
       return { sessionId, messageId: target };
     },
     async unrevert({ sessionId }, { signal }) {

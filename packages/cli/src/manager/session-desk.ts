@@ -105,6 +105,8 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     directory,
     model: modelOf(turn),
     output,
+    finish: turn.finish ?? null,
+    ...(turn.note !== undefined && { notes: [turn.note] }),
     usage: {
       input_tokens: usage.input,
       output_tokens: usage.output,

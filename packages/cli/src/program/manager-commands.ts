@@ -38,6 +38,7 @@ export interface AttachFlags extends ManagerFlag {
 
 export interface RevertFlags extends ClientFlags {
   readonly undo?: boolean;
+  readonly force?: boolean;
 }
 
 type Finish = (exitCode: ExitCode) => void;
@@ -173,7 +174,8 @@ function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     .description('Takes a session, and its files, back to before a message. Needs the profile interactive and a git repository.')
     .argument('<session>', 'id of the session')
     .argument('[message]', 'id of the message (default: the newest one of the user)')
-    .option('--undo', 'take the last revert back');
+    .option('--undo', 'take the last revert back')
+    .option('--force', 'also where that takes back work of other sessions, or changes made since');
   addManagerOption(revert);
   addJsonOption(revert);
   revert.action(async (session, message, flags) => {

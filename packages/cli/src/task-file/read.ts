@@ -56,6 +56,6 @@ export async function readPermissions(value: string): Promise<PermissionPolicy> 
   const place = issue?.path.length ? `rule ${issue.path.join('.')}: ` : '';
   throw new OpencodeManagerError(
     'USAGE',
-    `--permissions: ${value}: ${place}${issue?.message ?? 'invalid'}. Write a list of rules such as [{"permission": "bash", "pattern": "git *", "action": "allow"}].`,
+    `--permissions: ${value}: ${place}${issue?.message ?? 'invalid'}. Write a list of rules such as [{"permission": "bash", "pattern": "npm test *", "action": "allow"}].`,
   );
 }
