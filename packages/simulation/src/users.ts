@@ -10,6 +10,8 @@ export interface Call {
   readonly plan?: TaskPlan;
   readonly beganAtMs: number;
   endedAtMs?: number;
+  /** When its signal was aborted. */
+  abortedAtMs?: number;
   result?: TaskResult;
   error?: { readonly code: string; readonly message: string };
 }
@@ -73,7 +75,7 @@ export class Users {
   act(action: Action): void {
     this.#world.tell('user', JSON.stringify({ ...action, when: undefined }));
     if (action.do === 'run') this.#run(action.key, action.task);
-    else if (action.do === 'abort') this.#aborts.get(action.key)?.abort('the user changed his mind');
+    else if (action.do === 'abort') this.#abort(action.key);
     else if (action.do === 'lease') this.#lease(action);
     else if (action.do === 'runAll') this.#runAll(action);
     else if (action.do === 'drain') this.call('drain', () => this.#pool.drain());
@@ -105,16 +107,28 @@ export class Users {
   }
 
   #run(key: string, plan: TaskPlan): void {
+    const signal = this.#signalOf(key);
+    this.call(`run ${key}`, () => this.#pool.run(taskOf(key, plan), { signal }), { key, plan });
+  }
+
+  #signalOf(key: string): AbortSignal {
     const abort = new AbortController();
     this.#aborts.set(key, abort);
-    this.call(`run ${key}`, () => this.#pool.run(taskOf(key, plan), { signal: abort.signal }), { key, plan });
+    return abort.signal;
+  }
+
+  #abort(key: string): void {
+    const call = this.unsettled.find(({ name }) => name === `run ${key}` || name === `runAll ${key}`);
+    if (call) call.abortedAtMs ??= this.#world.queue.nowMs;
+    this.#aborts.get(key)?.abort('the user changed his mind');
   }
 
   #runAll({ key, tasks, leaveAfter = Infinity }: Extract<Action, { do: 'runAll' }>): void {
     const numbered = tasks.map((task, index) => taskOf(`${key}.${index}`, task));
+    const signal = this.#signalOf(key);
     const take = async () => {
       let count = 0;
-      for await (const result of this.#pool.runAll(numbered)) {
+      for await (const result of this.#pool.runAll(numbered, { signal })) {
         const index = Number(result.id.split('.')[1]);
         this.call(`result ${result.id}`, () => Promise.resolve(result), { key: result.id, plan: tasks[index]! });
         if ((count += 1) >= leaveAfter) break;

@@ -68,7 +68,7 @@ export async function runCrowd({ from, seeds, threads = 2, ...batch }: CrowdOpti
 
 function startWorker(): Worker {
   const file = new URL(`./worlds.worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
-  return new Worker(file, { execArgv: process.execArgv.filter((argument) => argument.startsWith('--conditions')) });
+  return new Worker(file);
 }
 
 function ask(worker: Worker, batch: Batch): Promise<BatchReport> {

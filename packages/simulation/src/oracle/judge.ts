@@ -2,7 +2,7 @@ import type { SessionPool } from '@opencode-manager/actors';
 import type { Users } from '../users.ts';
 import type { World } from '../world/world.ts';
 import { judgeClaims } from './claims.ts';
-import { judgeLimits } from './limits.ts';
+import { judgeAborts, judgeLimits } from './limits.ts';
 import { judgeFairness } from './fairness.ts';
 import { judgeDelivery, judgeFollowing } from './following.ts';
 import { judgeLeftovers } from './leftovers.ts';
@@ -68,6 +68,7 @@ export function judge(evidence: Evidence): Violation[] {
     judgeFollowing(evidence, told, report);
     judgeLimits(evidence, told, report);
   }
+  judgeAborts(evidence, report);
   judgeFairness(evidence, report);
   judgeLeftovers(evidence, report);
   return violations;

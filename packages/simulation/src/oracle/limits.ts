@@ -10,6 +10,17 @@ const slackMs = 150_000;
 /** A turn that has ended is told of within this, when nothing is wrong with the server. */
 const toldWithinMs = 60_000;
 
+/** An abort that nothing confirms is told after this. */
+const abortMs = 30_000;
+
+/** What was aborted is told soon, whatever the server does. */
+export function judgeAborts({ users, world }: Evidence, report: Report): void {
+  for (const { name, abortedAtMs, endedAtMs } of users?.calls ?? []) {
+    if (abortedAtMs === undefined || endedAtMs === undefined || endedAtMs - abortedAtMs <= abortMs + slackMs) continue;
+    report('within-limits', `${name} was aborted at ${since(world, abortedAtMs)} and settled at ${since(world, endedAtMs)}.`);
+  }
+}
+
 /** A turn that hangs ends within its limits, whether the stream is there or not. */
 export function judgeLimits(evidence: Evidence, told: Told, report: Report): void {
   const { world } = evidence;

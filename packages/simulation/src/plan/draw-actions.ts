@@ -16,6 +16,7 @@ export function drawActions(random: Randomness, count: number, scripts: readonly
     if (index >= leased && chance.chance(0.2)) actions.push({ do: 'abort', when: drawWhen(chance, spreadMs), key: `T${index}` });
   }
   if (random.of('all').chance(0.12)) actions.push(drawRunAll(random.of('run all'), scripts));
+  actions.push(...drawAfterthoughts(random, spreadMs, scripts));
   for (const what of ['rotate', 'drain', 'stop', 'cleanup'] as const) {
     const chance = random.of(what);
     if (chance.chance(0.08)) actions.push({ do: what, when: drawWhen(chance, spreadMs) });
@@ -75,6 +76,22 @@ function drawRunAll(random: Randomness, scripts: readonly TurnScript[]): Action 
     tasks,
     ...(random.chance(0.4) && { leaveAfter: random.whole(1, 2) }),
   };
+}
+
+/** What comes after something else has ended the work: a second abort, a task for a pool that drains, a stop beside a drain. */
+function drawAfterthoughts(random: Randomness, spreadMs: number, scripts: readonly TurnScript[]): Action[] {
+  const actions: Action[] = [];
+  const again = random.of('abort again');
+  for (const key of ['A', 'T0', 'T1']) if (again.chance(0.08)) actions.push({ do: 'abort', when: drawWhen(again, spreadMs), key });
+  const late = random.of('late');
+  if (!late.chance(0.12)) return actions;
+  const atMs = Math.round(3000 + late.between(0, spreadMs));
+  const after = (): When => ({ atMs: atMs + late.whole(1, 5000) });
+  actions.push({ do: 'drain', when: { atMs } });
+  if (late.chance(0.5)) actions.push({ do: 'run', when: after(), key: 'T90', task: drawTask(late.of('task'), 90, scripts) });
+  if (late.chance(0.4)) actions.push({ do: 'abort', when: after(), key: 'T0' });
+  if (late.chance(0.4)) actions.push({ do: 'stop', when: after() });
+  return actions;
 }
 
 /** A moment: half of them right after something happened. */
