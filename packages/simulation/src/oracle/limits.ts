@@ -12,11 +12,14 @@ const toldWithinMs = 60_000;
 
 /** An abort that nothing confirms is told after this. */
 const abortMs = 30_000;
+const wayMs = 10_000;
 
 /** What was aborted is told soon, whatever the server does. */
 export function judgeAborts({ users, world }: Evidence, report: Report): void {
   for (const { name, abortedAtMs, endedAtMs } of users?.calls ?? []) {
-    if (abortedAtMs === undefined || endedAtMs === undefined || endedAtMs - abortedAtMs <= abortMs + slackMs) continue;
+    if (abortedAtMs === undefined || endedAtMs === undefined) continue;
+    const withinMs = abortMs + (wasTroubled(world, abortedAtMs, endedAtMs) ? slackMs : wayMs);
+    if (endedAtMs - abortedAtMs <= withinMs) continue;
     report('within-limits', `${name} was aborted at ${since(world, abortedAtMs)} and settled at ${since(world, endedAtMs)}.`);
   }
 }

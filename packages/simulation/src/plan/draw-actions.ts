@@ -15,7 +15,11 @@ export function drawActions(random: Randomness, count: number, scripts: readonly
     else actions.push({ do: 'run', when, key: `T${index}`, task });
     if (index >= leased && chance.chance(0.2)) actions.push({ do: 'abort', when: drawWhen(chance, spreadMs), key: `T${index}` });
   }
-  if (random.of('all').chance(0.12)) actions.push(drawRunAll(random.of('run all'), scripts));
+  if (random.of('all').chance(0.12)) {
+    actions.push(drawRunAll(random.of('run all'), scripts));
+    const chance = random.of('abort all');
+    if (chance.chance(0.5)) actions.push({ do: 'abort', when: drawWhen(chance, 6000), key: 'A' });
+  }
   actions.push(...drawAfterthoughts(random, spreadMs, scripts));
   for (const what of ['rotate', 'drain', 'stop', 'cleanup'] as const) {
     const chance = random.of(what);
@@ -82,7 +86,7 @@ function drawRunAll(random: Randomness, scripts: readonly TurnScript[]): Action 
 function drawAfterthoughts(random: Randomness, spreadMs: number, scripts: readonly TurnScript[]): Action[] {
   const actions: Action[] = [];
   const again = random.of('abort again');
-  for (const key of ['A', 'T0', 'T1']) if (again.chance(0.08)) actions.push({ do: 'abort', when: drawWhen(again, spreadMs), key });
+  for (const key of ['T0', 'T1']) if (again.chance(0.08)) actions.push({ do: 'abort', when: drawWhen(again, spreadMs), key });
   const late = random.of('late');
   if (!late.chance(0.12)) return actions;
   const atMs = Math.round(3000 + late.between(0, spreadMs));
