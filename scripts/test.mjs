@@ -19,7 +19,7 @@ async function pinnedBinary() {
  * longest package last.
  */
 function testInLanes(environment) {
-  const lane = ['actors', 'playground', 'testing'].map((name) => `@opencode-manager/${name}`);
+  const lane = ['actors', 'playground', 'testing', 'events'].map((name) => `@opencode-manager/${name}`);
   const run = ['run', 'test', '--only', '--concurrency=1', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'];
   const lanes = [lane.map((name) => `--filter=${name}`), lane.map((name) => `--filter=!${name}`)];
   return Promise.all(lanes.map((filters) => turbo([...run, ...filters], environment)));

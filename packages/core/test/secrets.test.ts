@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -180,7 +181,7 @@ describe('on the real server', () => {
 
   test('a broken substitution, which opencode repeats with all others, tells none', async () => {
     await using root = await privateRoot();
-    await mkdir(join(root.path, 'work/.git'), { recursive: true });
+    execFileSync('git', ['init', '-q', join(root.path, 'work')]);
     const file = join(root.path, 'key');
     await writeFile(file, `${hidden.file}\n`);
     const config: ServerConfig = {

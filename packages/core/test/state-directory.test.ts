@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,7 +11,7 @@ import { privateRoot } from './support/private-root.ts';
 let root: Awaited<ReturnType<typeof privateRoot>>;
 beforeEach(async () => {
   root = await privateRoot();
-  await put('work/.git/HEAD', 'ref: refs/heads/main\n');
+  execFileSync('git', ['init', '-q', inside('work')]);
 });
 afterEach(async () => {
   await root[Symbol.asyncDispose]();
