@@ -8,7 +8,7 @@ import { until, untilPath } from '../support/watch.ts';
 const subtask = { name: 'task', arguments: { description: 'sub', prompt: 'work for the parent', subagent_type: 'general' } };
 
 /** All are in flight at once when the first answer takes longer than the server needs to begin the last: 10 a second is slow. */
-const counts = [5, 20, 50];
+const counts = [20, 50];
 
 let bench: Bench;
 beforeAll(async () => {
@@ -70,13 +70,13 @@ describe('order', () => {
     expect(new Set(results.map(({ session_id }) => session_id)).size).toBe(1);
   });
 
-  test('prompts to three sessions in 100 random interleavings are each answered in order, with their own reply', async () => {
+  test('prompts to three sessions in 40 random interleavings are each answered in order, with their own reply', async () => {
     await using pool = await openPool({ maxSessions: 3 });
     const random = seededRandom(42);
     const sessions = await Promise.all([0, 1, 2].map((index) => pool.createSession(`lane ${index}`)));
     const order: string[][] = [[], [], []];
     const asked: string[][] = [[], [], []];
-    const answers = Array.from({ length: 100 }, async (_, turn) => {
+    const answers = Array.from({ length: 40 }, async (_, turn) => {
       const lane = random.below(3);
       asked[lane]!.push(`${lane}-${turn}`);
       const result = await sessions[lane]!.prompt(`say ${lane}-${turn}`);
