@@ -1,4 +1,3 @@
-import type { SerializedError } from '@opencode-manager/core';
 import { get } from './bucket-set.ts';
 import { unshift } from './chunk-queue.ts';
 import { holdBack, isInfrastructureFault, isLasting } from './infrastructure-hold.ts';
@@ -30,26 +29,33 @@ const passing: ReadonlySet<string> = new Set(['REQUEST_TIMEOUT', 'CONNECTION_LOS
 const lossCodes: ReadonlySet<string> = new Set(['SERVER_EXITED', 'SERVER_UNRESPONSIVE']);
 
 /** Reads what the end of an attempt means. What the server may still work on, and what a caller wants no more of, is over. */
-export function consequenceOf({ context, event }: { readonly context: PoolContext; readonly event: AttemptEnd }): Consequence {
-  const holder = get(context.holders, event.taskId);
+function consequenceOf(context: PoolContext, holder: Holder, event: AttemptEnd): Consequence {
   const ended = event.type === 'turn.ended';
-  if (!holder || holder.abortReason !== null || (ended && event.quarantined)) return 'over';
+  if (holder.abortReason !== null || (ended && event.quarantined)) return 'over';
   const code = event.error?.code ?? '';
   if (lossCodes.has(code) && (!ended || event.outcome === 'interrupted')) return 'lost';
+  if (context.server === 'gone') return 'over';
   if (isInfrastructureFault(event.error) && !(ended && event.sent)) return isLasting(context.infrastructure) ? 'over' : 'fault';
   const broke = ended ? event.outcome === 'interrupted' && code === 'SESSION_ACTOR_FAILED' : passing.has(code);
   return broke && holder.sessionId === undefined ? 'crashed' : 'over';
 }
 
-/** Whether the budget allows one more restart of a task. */
-export function mayRestart({ restartTimes, restartLimits }: PoolContext, atMs: number): boolean {
-  return recentRestarts(restartTimes, restartLimits.windowMs, atMs).length < restartLimits.maxRestarts;
-}
-
-/** Ends a task with its attempt. */
+/** What becomes of a task whose attempt has ended: it is over, or goes on, at once or after a wait. */
 export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
   const holder = get(context.holders, event.taskId);
   if (!holder) return context;
+  return outcomes[consequenceOf(context, holder, event)](context, holder, event);
+}
+
+const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Holder, event: AttemptEnd) => PoolContext>> = {
+  over: endWithAttempt,
+  lost: goOnElsewhere,
+  crashed: tryAgain,
+  fault: putBack,
+};
+
+/** Ends a task with its attempt. */
+function endWithAttempt(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
   const ended = endHolder(context, holder, endOf(context, holder, event));
   const isFault = isInfrastructureFault(event.error);
   const held = isFault ? { ...ended, infrastructure: holdBack(ended.infrastructure, event.atMs) } : ended;
@@ -78,19 +84,23 @@ function aborted({ abortReason, step: at, attempts, interruptions }: Holder): En
   return { outcome: 'aborted', error: failure('TURN_ABORTED', message) };
 }
 
-/** Frees the slot of a task whose session was lost, and notes that it will be tried again after a wait. */
-export function planRestart(context: PoolContext, { taskId, atMs, jitter }: AttemptEnd): PoolContext {
-  const holder = get(context.holders, taskId);
-  if (!holder) return context;
-  const { windowMs, backoffMs } = context.restartLimits;
-  const recent = recentRestarts(context.restartTimes, windowMs, atMs);
+/** A task whose session was lost: a fresh one after a wait, within the budget. */
+function tryAgain(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
+  const { maxRestarts, windowMs, backoffMs } = context.restartLimits;
+  const recent = recentRestarts(context.restartTimes, windowMs, event.atMs);
+  if (recent.length >= maxRestarts) return endHolder(context, holder, budgetSpent(context, event));
   return {
     ...freeSlot(context, holder),
     restarts: context.restarts + 1,
-    restartTimes: [...recent, atMs],
+    restartTimes: [...recent, event.atMs],
     retrying: [...context.retrying, withoutSlot(holder)],
-    retryDelayMs: backoffOf(backoffMs, recent.length, jitter),
+    retryDelayMs: backoffOf(backoffMs, recent.length, event.jitter),
   };
+}
+
+function budgetSpent({ restartLimits: { maxRestarts, windowMs } }: PoolContext, { error }: AttemptEnd): End {
+  const message = `The task's session was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${error?.message}`;
+  return { outcome: 'failed', error: { ...failure('RESTART_BUDGET_SPENT', message), ...(error && { cause: error }) } };
 }
 
 /** Puts a task back whose wait is over. */
@@ -106,37 +116,20 @@ export function restart(context: PoolContext, taskId: string): PoolContext {
   );
 }
 
-/** Gives a task up whose restart budget is spent. */
-export function giveUp(context: PoolContext, { taskId, error }: AttemptEnd): PoolContext {
-  const holder = get(context.holders, taskId);
-  if (!holder) return context;
-  const { maxRestarts, windowMs } = context.restartLimits;
-  const message = `The task's session was lost, and ${maxRestarts} restarts within ${windowMs} ms are spent: ${error?.message}`;
-  const spent: SerializedError = { ...failure('RESTART_BUDGET_SPENT', message), ...(error && { cause: error }) };
-  return endHolder(context, holder, { outcome: 'failed', error: spent });
-}
-
 /** Puts a task back that was certainly not sent, before all others, and holds new turns back for a while. */
-export function putBack(context: PoolContext, { taskId, atMs }: AttemptEnd): PoolContext {
-  const holder = get(context.holders, taskId);
-  if (!holder) return context;
+function putBack(context: PoolContext, holder: Holder, { atMs }: AttemptEnd): PoolContext {
   const task = { ...withoutSlot(holder), ...unbegun(holder) };
   return { ...requeue(freeSlot(context, holder), task, unshift), infrastructure: holdBack(context.infrastructure, atMs) };
 }
 
-/** Where the server of an attempt is: there is another one, one comes, or none comes. */
-export type ServerPresence = 'here' | 'away' | 'gone';
-
 /** A server was lost under an attempt: what is left to do is done on the next one. */
-export function goOnElsewhere(context: PoolContext, event: AttemptEnd, presence: ServerPresence): PoolContext {
-  const holder = get(context.holders, event.taskId);
-  if (!holder) return context;
-  if (presence === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error ?? event.error });
+function goOnElsewhere(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
+  if (context.server === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error ?? event.error });
   const sent = event.type === 'turn.ended';
   const next = sent ? 'judge' : holder.step;
   const known: Holder = { ...holder, ...(sent ? { error: event.error } : unbegun(holder)) };
   // A server that was replaced before: the next one is there already. Else its loss is about to be told.
-  const isReplaced = presence === 'here' && (event.generation ?? context.generation) < context.generation;
+  const isReplaced = context.server === 'here' && (event.generation ?? context.generation) < context.generation;
   return isReplaced ? step(context, known, next) : hold(context, known, next);
 }
 
@@ -146,16 +139,16 @@ function unbegun({ step: at, attempts }: Holder): Pick<Holder, 'attempts'> {
 }
 
 /** What is left to do of a task whose turn was judged. */
-export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judged'>, presence: ServerPresence): PoolContext {
+export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judged'>): PoolContext {
   const holder = get(context.holders, taskId);
   if (!holder) return context;
   if (holder.abortReason !== null) return endHolder(context, holder, aborted(holder));
-  if (presence === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
+  if (context.server === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
   if (fate === 'interrupted' && !mayRepeat(context, holder))
     return endHolder(context, holder, { outcome: 'interrupted', error: holder.error });
   const next = ({ finished: 'resume', never_started: 'repeat', interrupted: 'retry' } as const satisfies Record<string, TaskStep>)[fate];
   const judged = { ...holder, interruptions: holder.interruptions + (fate === 'interrupted' ? 1 : 0) };
-  return presence === 'here' ? step(context, judged, next) : hold(context, judged, next);
+  return context.server === 'here' ? step(context, judged, next) : hold(context, judged, next);
 }
 
 /** A leased session belongs to somebody who has its history in mind; and what takes its server with it each time must end some day. */

@@ -47,10 +47,10 @@ function enter(context: PoolContext, task: QueuedTask, where: typeof push = push
   return { ...context, assigned: [...context.assigned, { taskId: task.taskId, step: 'change', attempt: 1 }] };
 }
 
-/** Hands free slots to the tasks whose turn it is. Costs one lane operation a slot handed out. */
+/** Hands free slots to the tasks whose turn it is, while there is a server. Costs one lane operation a slot handed out. */
 export function assignSlots(context: PoolContext): PoolContext {
   let next = context;
-  while (next.active < next.maxSessions && next.infrastructure.heldUntilMs === null) {
+  while (next.server === 'here' && next.active < next.maxSessions && next.infrastructure.heldUntilMs === null) {
     const { providers, maxSessions } = next;
     const taken = dequeue(next.waiting, (provider) => mayBegin(providers, provider, maxSessions));
     if (!taken) break;

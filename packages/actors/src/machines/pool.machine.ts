@@ -1,21 +1,7 @@
 import { assign, setup } from 'xstate';
 import { emptySet, get, members } from './bucket-set.ts';
 import { noHold } from './infrastructure-hold.ts';
-import {
-  consequenceOf,
-  endAttempt,
-  endPauses,
-  giveUp,
-  goOnElsewhere,
-  judge,
-  mayRestart,
-  nextPauseEnd,
-  pause,
-  planRestart,
-  putBack,
-  restart,
-  type ServerPresence,
-} from './pool-attempts.ts';
+import { endAttempt, endPauses, judge, nextPauseEnd, pause, restart } from './pool-attempts.ts';
 import {
   abortedBy,
   assignSlots,
@@ -50,10 +36,10 @@ type AttemptEnd = EventOf<'turn.ended'> | EventOf<'attempt.failed'>;
 
 const types = {} as { context: PoolContext; events: PoolMachineEvent; input: PoolInput };
 
-/** An action's change of what the pool remembers; what it tells the host begins anew with each. */
+/** An action's change of what the pool remembers, and free slots go round; what it tells the host begins anew with each. */
 function changing<Type extends PoolMachineEvent['type']>(change: (context: PoolContext, event: EventOf<Type>) => PoolContext) {
   return ({ context, event }: { readonly context: PoolContext; readonly event: PoolMachineEvent }): PoolContext =>
-    change(fresh(context), event as EventOf<Type>);
+    assignSlots(change(fresh(context), event as EventOf<Type>));
 }
 
 const machineSetup = setup({
@@ -66,7 +52,7 @@ const machineSetup = setup({
     takeBack: (_args, _params: { readonly sessionIds: readonly string[] }) => {},
     forbidRestarts: () => {},
     // Changes.
-    assignSlots: assign(({ context }) => assignSlots(context)),
+    beginWork: assign(changing<'pool.ready'>((context) => ({ ...context, server: 'here' }))),
     queueTask: assign(changing<'task.queued'>(queueTask)),
     refuseTask: assign(
       changing<'task.queued'>((context, place) => {
@@ -82,15 +68,7 @@ const machineSetup = setup({
     ),
     endOverdue: assign(changing<'task.overdue'>((context, event) => endWaiting(context, event, overdue(event.timeoutMs)) ?? context)),
     endAttempt: assign(changing<AttemptEnd['type']>(endAttempt)),
-    planRestart: assign(changing<AttemptEnd['type']>(planRestart)),
-    giveUp: assign(changing<AttemptEnd['type']>(giveUp)),
-    putBack: assign(changing<AttemptEnd['type']>(putBack)),
-    goOnElsewhere: assign(({ context, event }, { presence }: { presence: ServerPresence }) =>
-      goOnElsewhere(fresh(context), event as AttemptEnd, presence),
-    ),
-    judge: assign(({ context, event }, { presence }: { presence: ServerPresence }) =>
-      judge(fresh(context), event as EventOf<'turn.judged'>, presence),
-    ),
+    judge: assign(changing<'turn.judged'>(judge)),
     restart: assign(changing<'retry.due'>((context, { taskId }) => restart(context, taskId))),
     endChange: assign(changing<'change.ended'>(leaveLine)),
     releaseSession: assign(changing<'session.released'>((context, { sessionId }) => releaseSession(context, sessionId))),
@@ -100,8 +78,11 @@ const machineSetup = setup({
       changing<'provider.paused'>((context, event) => pause(context, event.provider ?? providerOf(context, event.taskId), event)),
     ),
     endPauses: assign(changing<'hold.over'>((context, { atMs }) => endPauses(context, atMs))),
+    loseServer: assign(changing<'server.away'>((context) => ({ ...context, server: 'away' }))),
     resumeHeld: assign(
-      changing<'server.recovered'>((context, { generation = context.generation + 1 }) => resumeHeld({ ...context, generation })),
+      changing<'server.recovered'>((context, { generation = context.generation + 1 }) =>
+        resumeHeld({ ...context, generation, server: 'here' }),
+      ),
     ),
     noteGeneration: assign(changing<'server.rotated'>((context, { generation }) => ({ ...context, generation }))),
     rememberDrain: assign({ draining: true }),
@@ -112,16 +93,14 @@ const machineSetup = setup({
       }),
     ),
     endUnconfirmed: assign(changing<'stop.overdue'>((context) => endAll(context, { outcome: 'aborted', error: abortUnconfirmed() }))),
-    loseServer: assign(
-      changing<'server.exited'>((context, { error }) => endAllWaiting({ ...context, error }, () => ({ outcome: 'server_lost', error }))),
+    giveServerUp: assign(
+      changing<'server.exited'>((context, { error }) =>
+        endAllWaiting({ ...context, error, server: 'gone' }, () => ({ outcome: 'server_lost', error })),
+      ),
     ),
   },
   guards: {
-    lost: ({ context, event }) => consequenceOf({ context, event: event as AttemptEnd }) === 'lost',
-    isFault: ({ context, event }) => consequenceOf({ context, event: event as AttemptEnd }) === 'fault',
-    crashed: ({ context, event }) => consequenceOf({ context, event: event as AttemptEnd }) === 'crashed',
-    mayRestart: ({ context, event }) =>
-      consequenceOf({ context, event: event as AttemptEnd }) === 'crashed' && mayRestart(context, (event as AttemptEnd).atMs),
+    takesWork: ({ context: { draining, stopping, server } }) => !draining && !stopping && server !== 'gone',
     isDraining: ({ context }) => context.draining,
     isStopping: ({ context }) => context.stopping,
     isEmpty: ({ context }) => isEmpty(context),
@@ -160,9 +139,11 @@ const scheduleHoldEndAction = machineSetup.enqueueActions(({ context, event, enq
   enqueue.raise({ type: 'hold.over', atMs: untilMs }, { id: 'hold.over', delay: Math.max(0, untilMs - event.atMs) });
 });
 
-const scheduleRetryAction = machineSetup.enqueueActions(({ context, event, enqueue }) =>
-  enqueue.raise({ type: 'retry.due', taskId: (event as AttemptEnd).taskId }, { delay: context.retryDelayMs }),
-);
+/** For a task that is tried again after a wait. */
+const scheduleRetryAction = machineSetup.enqueueActions(({ context: { retrying, retryDelayMs }, event, enqueue }) => {
+  const { taskId } = event as AttemptEnd;
+  if (retrying.some((task) => task.taskId === taskId)) enqueue.raise({ type: 'retry.due', taskId }, { delay: retryDelayMs });
+});
 
 const scheduleOverdueAction = machineSetup.enqueueActions(({ event, enqueue }) => {
   const { taskId, timeoutMs, priority, group, sessionId } = event as EventOf<'task.queued'>;
@@ -186,47 +167,12 @@ const poolSetup = machineSetup.extend({
   },
 });
 
-/** What becomes of attempts, while the server is here, away, or gone. Slots go round only while it is here. */
-const attempts = (presence: ServerPresence) => {
-  const after = presence === 'here' ? (['assignSlots', 'tell'] as const) : (['tell'] as const);
-  const elsewhere = { type: 'goOnElsewhere', params: { presence } } as const;
-  const ends = [
-    { guard: 'lost', actions: [elsewhere, 'tell'], description: 'Its server was lost: it goes on with the next one, when there is one.' },
-    ...(presence === 'gone'
-      ? []
-      : ([
-          { guard: 'isFault', actions: ['putBack', 'scheduleHoldEnd', ...after], description: 'What all turns stand on fails: hold back.' },
-          { guard: 'mayRestart', actions: ['planRestart', 'scheduleRetry', ...after], description: 'A fresh session, after a wait.' },
-          { guard: 'crashed', actions: ['giveUp', ...after], description: 'The restart budget is spent.' },
-        ] as const)),
-    { actions: ['endAttempt', 'scheduleHoldEnd', ...after] },
-  ] as const;
-  return {
-    'turn.ended': ends,
-    'attempt.failed': ends,
-    'turn.judged': { actions: [{ type: 'judge', params: { presence } }, ...after] },
-    'retry.due': { actions: ['restart', ...after] },
-  } as const;
-};
-
-/** What is asked for, and what the world says, whatever holds a slot. */
-const requests = (presence: ServerPresence) => {
-  const after = presence === 'here' ? (['assignSlots', 'tell'] as const) : (['tell'] as const);
-  return {
-    'task.cancelled': { actions: ['cancelTask', ...after] },
-    'task.overdue': { actions: ['endOverdue', ...after] },
-    'change.ended': { actions: ['endChange', ...after] },
-    'session.released': { actions: ['releaseSession', 'tell'] },
-    'session.ended': { actions: ['endSession', ...after] },
-    'session.died': { actions: ['endLine', ...after] },
-    'provider.paused': { actions: ['pause', 'scheduleHoldEnd'], description: 'No new turns of the provider until it is ready.' },
-    'hold.over': { actions: ['endPauses', 'scheduleHoldEnd', ...after] },
-  } as const;
-};
-
-const stop = { actions: ['stopWork', 'forbidRestarts', 'scheduleStopEnd', 'tell'] } as const;
-const lose = { target: 'failed', actions: ['loseServer', 'tell'] } as const;
-const away = { target: 'recovering', description: 'Another server on the same state, after a wait.' } as const;
+const lost = { target: 'failed', actions: ['giveServerUp', 'tell'] } as const;
+const away = {
+  target: 'recovering',
+  actions: ['loseServer', 'tell'],
+  description: 'Another server on the same state, after a wait.',
+} as const;
 
 /**
  * Decides which task gets a slot when, and what becomes of it: lanes by priority, groups in turn within a lane, first in, first
@@ -251,6 +197,7 @@ export const poolMachine = poolSetup.createMachine({
     retriesInterrupted: input.retriesInterrupted ?? true,
     longestPauseMs: input.longestPauseMs ?? 120_000,
     generation: 1,
+    server: 'away',
     providers: [],
     infrastructure: noHold,
     waiting: emptyLanes,
@@ -275,79 +222,48 @@ export const poolMachine = poolSetup.createMachine({
     error: null,
   }),
   initial: 'starting',
+  on: {
+    'task.queued': [
+      { guard: 'takesWork', actions: ['queueTask', 'scheduleOverdue', 'tell'] },
+      { actions: ['refuseTask', 'tell'], description: 'No new tasks any more.' },
+    ],
+    'task.cancelled': { actions: ['cancelTask', 'tell'] },
+    'task.overdue': { actions: ['endOverdue', 'tell'] },
+    'turn.ended': { actions: ['endAttempt', 'scheduleRetry', 'scheduleHoldEnd', 'tell'] },
+    'attempt.failed': { actions: ['endAttempt', 'scheduleRetry', 'scheduleHoldEnd', 'tell'] },
+    'turn.judged': { actions: ['judge', 'tell'] },
+    'retry.due': { actions: ['restart', 'tell'] },
+    'change.ended': { actions: ['endChange', 'tell'] },
+    'session.released': { actions: ['releaseSession', 'tell'] },
+    'session.ended': { actions: ['endSession', 'tell'] },
+    'session.died': { actions: ['endLine', 'tell'] },
+    'provider.paused': { actions: ['pause', 'scheduleHoldEnd', 'tell'], description: 'No new turns of the provider until it is ready.' },
+    'hold.over': { actions: ['endPauses', 'scheduleHoldEnd', 'tell'] },
+    'server.rotated': { actions: ['noteGeneration', 'tell'] },
+    'pool.drain': { actions: 'rememberDrain' },
+    'pool.stop': { target: '.draining', actions: ['stopWork', 'forbidRestarts', 'scheduleStopEnd', 'tell'] },
+    'stop.overdue': { actions: ['endUnconfirmed', 'tell'], description: 'No abort takes longer.' },
+  },
   states: {
     starting: {
       description: 'Server and event stream come up; tasks may queue.',
-      on: {
-        ...requests('away'),
-        'pool.ready': { target: 'running', actions: ['assignSlots', 'tell'] },
-        'task.queued': { actions: ['queueTask', 'scheduleOverdue', 'tell'] },
-        'pool.drain': { actions: 'rememberDrain' },
-        'pool.stop': { ...stop, target: 'draining' },
-        'server.exited': lose,
-      },
+      on: { 'pool.ready': { target: 'running', actions: ['beginWork', 'tell'] } },
     },
     running: {
       description: 'Takes tasks and runs them.',
-      on: {
-        ...requests('here'),
-        ...attempts('here'),
-        'task.queued': { actions: ['queueTask', 'scheduleOverdue', 'assignSlots', 'tell'] },
-        'pool.drain': { target: 'draining', actions: 'rememberDrain' },
-        'pool.stop': { ...stop, target: 'draining' },
-        'server.away': away,
-        'server.rotated': { actions: 'noteGeneration' },
-        'server.exited': lose,
-      },
+      always: { guard: 'isDraining', target: 'draining' },
+      on: { 'server.away': away, 'server.exited': lost },
     },
     recovering: {
       description: 'The server was lost and is started again; tasks wait, those in flight keep their slots.',
-      on: {
-        ...requests('away'),
-        ...attempts('away'),
-        'task.queued': [{ guard: 'isDraining', actions: ['refuseTask', 'tell'] }, { actions: ['queueTask', 'scheduleOverdue', 'tell'] }],
-        'server.recovered': [
-          { guard: 'isDraining', target: 'draining', actions: ['resumeHeld', 'assignSlots', 'tell'] },
-          { target: 'running', actions: ['resumeHeld', 'assignSlots', 'tell'] },
-        ],
-        'server.exited': lose,
-        'pool.drain': { actions: 'rememberDrain' },
-        'pool.stop': { ...stop, target: 'draining' },
-      },
+      on: { 'server.recovered': { target: 'running', actions: ['resumeHeld', 'tell'] }, 'server.exited': lost },
     },
     draining: {
       description: 'Takes no new tasks; what is there goes on, or is being aborted after a stop.',
       always: { guard: 'isEmpty', target: 'stopped' },
-      on: {
-        ...requests('here'),
-        ...attempts('here'),
-        'task.queued': { actions: ['refuseTask', 'tell'] },
-        'pool.stop': stop,
-        'stop.overdue': { actions: ['endUnconfirmed', 'tell'], description: 'No abort takes longer.' },
-        'server.away': [{ guard: 'isStopping', description: 'It is to end anyway.' }, away],
-        'server.recovered': { actions: ['resumeHeld', 'tell'] },
-        'server.rotated': { actions: 'noteGeneration' },
-        'server.exited': [{ guard: 'isStopping', description: 'It is to end anyway.' }, lose],
-      },
+      on: { 'server.away': away, 'server.exited': [{ guard: 'isStopping', description: 'It is to end anyway.' }, lost] },
     },
-    stopped: {
-      description: 'All is done, all slots are free.',
-      on: {
-        'task.queued': { actions: ['refuseTask', 'tell'] },
-        'session.released': { actions: ['releaseSession', 'tell'] },
-        'session.ended': { actions: ['endSession', 'tell'] },
-        'session.died': { actions: ['endLine', 'tell'] },
-      },
-    },
-    failed: {
-      description: 'The server is gone; every task ends as server_lost.',
-      on: {
-        ...requests('gone'),
-        ...attempts('gone'),
-        'task.queued': { actions: ['refuseTask', 'tell'] },
-        'pool.stop': { actions: ['stopWork', 'scheduleStopEnd', 'tell'] },
-        'stop.overdue': { actions: ['endUnconfirmed', 'tell'] },
-      },
-    },
+    stopped: { description: 'All is done, all slots are free.' },
+    failed: { description: 'The server is gone; every task ends as server_lost.' },
   },
 });

@@ -62,6 +62,8 @@ export interface PoolContext {
   readonly longestPauseMs: number;
   /** Number of the server that takes new turns. */
   readonly generation: number;
+  /** Slots go round only while it is here; `away`: one comes; `gone`: none comes. */
+  readonly server: 'here' | 'away' | 'gone';
   readonly providers: ProviderGates;
   readonly infrastructure: InfrastructureHold;
   readonly waiting: TaskLanes;

@@ -47,7 +47,7 @@ test('the context of a pool stays small, however many tasks wait', () => {
     ],
     assigned: [...Array.from({ length: 12 }, (_, index) => `task-${index + 1}`), 'and 188 more'],
   });
-  expect(contextChanges(before, after).map(({ path }) => path)).toEqual(['providers', 'queued', 'active', 'waiting', 'assigned']);
+  expect(contextChanges(before, after).map(({ path }) => path)).toEqual(['server', 'providers', 'queued', 'active', 'waiting', 'assigned']);
 });
 
 test('steps name the effects that were carried out', () => {

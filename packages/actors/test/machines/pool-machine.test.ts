@@ -597,17 +597,9 @@ const ruling: PoolMachineEvent[] = [
   { type: 'hold.over', atMs: 1000 },
 ];
 
-test('no state drops an event that carries a slot, a task or a lease', () => {
-  // Before the pool is ready no task has had a slot, and afterwards every one has ended.
-  const impossible: Readonly<Record<string, readonly PoolMachineEvent['type'][]>> = {
-    starting: ['turn.ended', 'attempt.failed', 'turn.judged', 'retry.due'],
-    stopped: ['turn.ended', 'attempt.failed', 'turn.judged', 'retry.due', 'task.cancelled', 'task.overdue', 'change.ended'],
-  };
-  const types = [...new Set(carrying.map(({ type }) => type))];
-  for (const [state, node] of Object.entries(poolMachine.states)) {
-    const dropped = types.filter((type) => !node.ownEvents.includes(type));
-    expect(dropped.toSorted(), state).toEqual((impossible[state] ?? []).toSorted());
-  }
+test('an event that carries a slot, a task or a lease is taken in every state', () => {
+  expect(poolMachine.root.ownEvents).toEqual(expect.arrayContaining([...new Set(carrying.map(({ type }) => type))]));
+  for (const node of Object.values(poolMachine.states)) expect(carrying.filter(({ type }) => node.ownEvents.includes(type))).toEqual([]);
 });
 
 test('random events in any order: each task ends once, each slot is freed, each lease comes back', () => {
