@@ -13,6 +13,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
+    mutant: { type: 'string' },
   },
 });
 
@@ -27,4 +28,5 @@ process.exitCode = await simulate({
   trace: values.trace,
   table: values.table,
   mutants: values.mutants,
+  mutant: values.mutant,
 });

@@ -14,6 +14,8 @@ export interface RunOptions extends WorldOptions {
   readonly drain: () => Promise<void>;
   /** What went wrong outside of all promises that the world knows, since the last call. */
   readonly uncaught?: () => readonly string[];
+  /** As the pool's own option. */
+  readonly inspect?: SessionPoolOptions['inspect'];
 }
 
 export interface WorldReport {
@@ -41,12 +43,13 @@ const quietMs = 600_000;
 const lingerMs = 150_000;
 
 /** Options of the pool, as a plan has them. */
-function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
+function poolOptionsOf({ pool }: Plan, world: World, { inspect }: RunOptions): SessionPoolOptions {
   const { maxSessions, sessions, taskTimeoutMs, onInterrupted, maxBytes, maxIdleDirectories } = pool;
   return {
     server: { directory: '/srv/main' },
     maxSessions,
     permissions: policyOf(pool, world),
+    ...(inspect && { inspect }),
     ...(sessions && { sessions }),
     ...(taskTimeoutMs !== undefined && { taskTimeoutMs }),
     ...(onInterrupted && { onInterrupted }),
@@ -84,7 +87,7 @@ class WorldRun {
   }
 
   async toTheEnd(): Promise<void> {
-    const opening = this.#options.createPool(poolOptionsOf(this.#world.plan, this.#world), this.#world.ports);
+    const opening = this.#options.createPool(poolOptionsOf(this.#world.plan, this.#world, this.#options), this.#world.ports);
     let failure: unknown;
     opening.then(
       (pool) => (this.pool = pool),

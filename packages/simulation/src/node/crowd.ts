@@ -2,33 +2,29 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Profile } from '../plan/draw.ts';
 
-/** Seeds from `from` up to, and without, `to`. */
 export interface Batch {
-  readonly from: number;
-  readonly to: number;
+  readonly seeds: readonly number[];
   readonly profile?: Profile | undefined;
   /** Number of a mutant, by which the machines are changed. */
   readonly mutant?: number | undefined;
   readonly untilFailure?: boolean | undefined;
+  /** Notes which states and transitions each world takes. */
+  readonly visits?: boolean | undefined;
 }
 
 export interface BatchReport {
-  readonly from: number;
   worlds: number;
   /** In how many worlds each fault happened. */
   readonly faults: Record<string, number>;
   readonly failures: { readonly seed: number; readonly kinds: readonly string[] }[];
   /** Seeds whose second run was another. */
   readonly different: number[];
+  /** Of each seed: ids of the states and transitions that its machines took. */
+  readonly visited: [seed: number, ids: ReadonlySet<string>][];
 }
 
-export interface CrowdOptions {
-  readonly from: number;
-  readonly seeds: number;
-  readonly profile?: Profile | undefined;
-  readonly mutant?: number | undefined;
-  /** Ends with the first failure. */
-  readonly untilFailure?: boolean | undefined;
+/** `untilFailure` ends with the first failure. */
+export interface CrowdOptions extends Batch {
   readonly threads?: number;
 }
 
@@ -39,31 +35,61 @@ const batchSize = 25;
 const batchTimeoutMs = 60_000;
 
 /** Runs the worlds of many seeds on several threads. */
-export async function runCrowd({ from, seeds, threads = 2, ...batch }: CrowdOptions): Promise<BatchReport> {
-  const total: BatchReport = { from, worlds: 0, faults: {}, failures: [], different: [] };
-  let next = from;
-  const end = from + seeds;
-  const isOver = () => next >= end || (batch.untilFailure === true && total.failures.length > 0);
-  const work = async () => {
+export async function runCrowd({ seeds, threads, ...batch }: CrowdOptions): Promise<BatchReport> {
+  const total = emptyReport();
+  const batches = batchesOf(seeds);
+  await onThreads(threads, async (run) => {
+    for (const some of batches) {
+      add(total, await run({ ...batch, seeds: some }));
+      if (batch.untilFailure && total.failures.length > 0) return;
+    }
+  });
+  total.failures.sort((a, b) => a.seed - b.seed);
+  return total;
+}
+
+/** Runs worlds against each mutant until one fails; `onFound` is told its seed and what failed, or nothing. */
+export async function tryMutants(
+  mutants: readonly { readonly number: number; readonly seeds: readonly number[] }[],
+  batch: Pick<Batch, 'profile'>,
+  onTried: (index: number, failure: BatchReport['failures'][number] | undefined) => void,
+): Promise<void> {
+  const left = mutants.entries();
+  await onThreads(undefined, async (run) => {
+    for (const [index, { number, seeds }] of left) {
+      let failure: BatchReport['failures'][number] | undefined;
+      for (const some of batchesOf(seeds)) {
+        [failure] = (await run({ ...batch, seeds: some, mutant: number, untilFailure: true })).failures;
+        if (failure) break;
+      }
+      onTried(index, failure);
+    }
+  });
+}
+
+/** The list is shared by those who take from it. */
+function* batchesOf(seeds: readonly number[]): Generator<readonly number[]> {
+  for (let next = 0; next < seeds.length; next += batchSize) yield seeds.slice(next, next + batchSize);
+}
+
+/** Does the same work on several threads, each of which runs batches for it. */
+async function onThreads(threads = 2, work: (run: (batch: Batch) => Promise<BatchReport>) => Promise<void>): Promise<void> {
+  const one = async () => {
     let worker = startWorker();
     try {
-      while (!isOver()) {
-        const first = next;
-        next = Math.min(end, next + batchSize);
-        const report = await ask(worker, { ...batch, from: first, to: next });
-        add(total, report);
-        if (report.worlds > 0) continue;
+      await work(async (batch) => {
+        const report = await ask(worker, batch);
+        if (report.worlds > 0 || report.failures.length === 0) return report;
         // It hangs still: another thread goes on.
         await worker.terminate();
         worker = startWorker();
-      }
+        return report;
+      });
     } finally {
       await worker.terminate();
     }
   };
-  await Promise.all(Array.from({ length: threads }, work));
-  total.failures.sort((a, b) => a.seed - b.seed);
-  return total;
+  await Promise.all(Array.from({ length: threads }, one));
 }
 
 function startWorker(): Worker {
@@ -89,14 +115,20 @@ function ask(worker: Worker, batch: Batch): Promise<BatchReport> {
   });
 }
 
-function hung({ from }: Batch): BatchReport {
+export const emptyReport = (): BatchReport => ({ worlds: 0, faults: {}, failures: [], different: [], visited: [] });
+
+/** `count` seeds, the first of them `from`. */
+export const seedsFrom = (from: number, count: number): number[] => Array.from({ length: count }, (_, index) => from + index);
+
+function hung({ seeds }: Batch): BatchReport {
   const kinds = [`the world does not come to an end within ${batchTimeoutMs} ms of real time`];
-  return { from, worlds: 0, faults: {}, failures: [{ seed: from, kinds }], different: [] };
+  return { ...emptyReport(), failures: [{ seed: seeds[0]!, kinds }] };
 }
 
-function add(total: BatchReport, { worlds, faults, failures, different }: BatchReport): void {
+function add(total: BatchReport, { worlds, faults, failures, different, visited }: BatchReport): void {
   total.worlds += worlds;
   for (const [fault, count] of Object.entries(faults)) total.faults[fault] = (total.faults[fault] ?? 0) + count;
   total.failures.push(...failures);
   total.different.push(...different);
+  total.visited.push(...visited);
 }

@@ -4,8 +4,12 @@ import { Randomness } from '../world/randomness.ts';
 
 /** One small fault in a machine: a guard negated, an action dropped, a transition removed. */
 export interface Mutant {
+  /** Among all. */
+  readonly number: number;
   /** Where, in words. */
   readonly place: string;
+  /** Id of the state or transition that a world must take for the mutant to change anything. */
+  readonly reach: string;
   readonly owner: Record<string, unknown>;
   readonly key: string;
   /** What stands there instead; undefined: nothing. */
@@ -42,42 +46,65 @@ export function drawMutants(): Mutant[] {
 
 /** Every mutant that the rules make of the machines. */
 export function allMutants(): Mutant[] {
-  return Object.entries(machines).flatMap(([name, machine]) => Array.from(ofState(machine.config as Config, name)));
+  const all = Object.entries(machines).flatMap(([name, machine]) => Array.from(ofState(machine.config as Config, name)));
+  return all.map((mutant, number) => Object.assign(mutant, { number }));
 }
 
-function* ofState(state: Config, place: string): Generator<Mutant> {
-  for (const key of ['entry', 'exit']) yield* ofActions(state, key, `${place} ${key}`);
-  yield* ofTransitions(state, 'always', `${place} always`);
+type Unnumbered = Omit<Mutant, 'number'>;
+
+function* ofState(state: Config, place: string): Generator<Unnumbered> {
+  for (const key of ['entry', 'exit']) yield* ofActions(state, key, place);
+  yield* ofTransitions(state, 'always', { place: `${place} always`, state: place, type: '' });
   for (const kind of ['on', 'after']) {
     const table = (state[kind] ?? {}) as Config;
-    for (const key of Object.keys(table)) yield* ofTransitions(table, key, `${place} ${kind} ${key}`);
+    for (const key of Object.keys(table)) {
+      const type = kind === 'on' ? key : `xstate.after.${key}.${place}`;
+      yield* ofTransitions(table, key, { place: `${place} ${kind} ${key}`, state: place, type });
+    }
   }
   for (const [name, child] of Object.entries((state['states'] ?? {}) as Config)) yield* ofState(child as Config, `${place}.${name}`);
 }
 
-function* ofActions(owner: Config, key: string, place: string): Generator<Mutant> {
+function* ofActions(owner: Config, key: string, state: string): Generator<Unnumbered> {
   const actions = listOf(owner[key]);
   for (const [index, action] of actions.entries())
-    yield { place: `${place}: without ${nameOf(action)}`, owner, key, value: actions.toSpliced(index, 1) };
+    yield { place: `${state} ${key}: without ${nameOf(action)}`, reach: state, owner, key, value: actions.toSpliced(index, 1) };
 }
 
-function* ofTransitions(owner: Config, key: string, place: string): Generator<Mutant> {
+interface Place {
+  readonly place: string;
+  readonly state: string;
+  readonly type: string;
+}
+
+function* ofTransitions(owner: Config, key: string, { place, state, type }: Place): Generator<Unnumbered> {
   const transitions = listOf(owner[key]);
   for (const [index, transition] of transitions.entries()) {
     const at = transitions.length > 1 ? `${place} (${index + 1} of ${transitions.length})` : place;
     const rest = transitions.toSpliced(index, 1);
-    yield { place: `${at}: removed`, owner, key, value: rest.length > 0 ? rest : undefined };
+    const reach = `${state}|${type}|${index}`;
+    yield { place: `${at}: removed`, reach, owner, key, value: rest.length > 0 ? rest : undefined };
     if (typeof transition !== 'object' || transition === null) continue;
-    yield* ofTransition(transition as Config, at, (changed) => ({ owner, key, value: transitions.with(index, changed) }));
+    const put = (changed: Config) => ({ owner, key, value: transitions.with(index, changed) });
+    yield* ofTransition(transition as Config, at, { state, transition: reach }, put);
   }
 }
 
-function* ofTransition(transition: Config, at: string, put: (changed: Config) => Omit<Mutant, 'place'>): Generator<Mutant> {
+/** A guard is asked wherever its state is; an action counts where its transition is taken. */
+function* ofTransition(
+  transition: Config,
+  at: string,
+  reach: { readonly state: string; readonly transition: string },
+  put: (changed: Config) => Pick<Mutant, 'owner' | 'key' | 'value'>,
+): Generator<Unnumbered> {
   const { guard } = transition;
-  if (guard !== undefined) yield { place: `${at}: not ${nameOf(guard)}`, ...put({ ...transition, guard: not(guard as never) }) };
+  if (guard !== undefined)
+    yield { place: `${at}: not ${nameOf(guard)}`, reach: reach.state, ...put({ ...transition, guard: not(guard as never) }) };
   const actions = listOf(transition['actions']);
-  for (const [index, action] of actions.entries())
-    yield { place: `${at}: without ${nameOf(action)}`, ...put({ ...transition, actions: actions.toSpliced(index, 1) }) };
+  for (const [index, action] of actions.entries()) {
+    const changed = put({ ...transition, actions: actions.toSpliced(index, 1) });
+    yield { place: `${at}: without ${nameOf(action)}`, reach: reach.transition, ...changed };
+  }
 }
 
 function listOf(value: unknown): unknown[] {

@@ -4,8 +4,8 @@ import { drawPlan, type Profile } from '../plan/draw.ts';
 import { shrink } from '../plan/shrink.ts';
 import type { Plan } from '../plan/types.ts';
 import type { WorldReport } from '../run.ts';
-import { runCrowd, type BatchReport } from './crowd.ts';
-import { drawMutants } from './mutants.ts';
+import { runCrowd, seedsFrom, tryMutants, type BatchReport } from './crowd.ts';
+import { allMutants, drawMutants, type Mutant } from './mutants.ts';
 import { runInNode } from './run-in-node.ts';
 
 export interface SimulateOptions {
@@ -18,7 +18,10 @@ export interface SimulateOptions {
   readonly trace: boolean;
   /** Goes on after a failure, and counts failures and faults by their kind. */
   readonly table: boolean;
+  /** The forty that are drawn. */
   readonly mutants: boolean;
+  /** One of the forty by its number, or every one whose place has this text. */
+  readonly mutant: string | undefined;
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -26,11 +29,11 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 /** The command `pnpm simulate`. Gives the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
   if (options.plan) return show(await runInNode(options.plan));
-  if (options.mutants) return tryMutants(options);
+  if (options.mutants || options.mutant !== undefined) return showMutants(options);
   if (options.trace) return trace(options);
   const beganAt = performance.now();
   const { from, seeds, profile, table } = options;
-  const report = await runCrowd({ from, seeds, profile, untilFailure: !table });
+  const report = await runCrowd({ seeds: seedsFrom(from, seeds), profile, untilFailure: !table });
   const perSecond = report.worlds / ((performance.now() - beganAt) / 1000);
   print(`${report.worlds} worlds, ${report.failures.length} failed, ${perSecond.toFixed(0)} worlds a second`);
   for (const seed of report.different) print(`Seed ${seed} gave two histories.`);
@@ -75,14 +78,29 @@ async function showShrunk(report: WorldReport): Promise<number> {
   return show(await runInNode(least));
 }
 
-/** Runs worlds against each mutant until one fails. */
-async function tryMutants({ from, seeds, profile }: SimulateOptions): Promise<number> {
-  let survived = 0;
-  for (const [mutant, { place }] of drawMutants().entries()) {
-    const { failures, worlds } = await runCrowd({ from, seeds, profile, mutant, untilFailure: true });
-    if (failures.length === 0) survived += 1;
-    print(failures[0] ? `found     ${place}: seed ${failures[0].seed}, ${failures[0].kinds[0]}` : `survived  ${place}: ${worlds} worlds`);
-  }
-  print(`${survived} survived.`);
-  return survived > 0 ? 1 : 0;
+function wantedMutants(wanted: string | undefined): (readonly [label: string, mutant: Mutant])[] {
+  const drawn = drawMutants().map((mutant, index) => [String(index + 1), mutant] as const);
+  if (wanted === undefined) return drawn;
+  if (/^\d+$/.test(wanted)) return drawn.filter(([label]) => label === wanted);
+  const all = allMutants().map((mutant) => ['', mutant] as const);
+  return all.filter(([, { place }]) => place.includes(wanted));
+}
+
+/** A world that never comes to the place of a mutant is as it is without it, and not run again. */
+async function showMutants({ from, seeds, profile, mutant: wanted }: SimulateOptions): Promise<number> {
+  const { visited } = await runCrowd({ seeds: seedsFrom(from, seeds), profile, visits: true });
+  const inOrder = visited.toSorted(([a], [b]) => a - b);
+  const mutants = wantedMutants(wanted).map(([label, { number, place, reach }]) => {
+    const reached = inOrder.filter(([, ids]) => ids.has(reach)).map(([seed]) => seed);
+    return { label, number, place, seeds: reached };
+  });
+  let found = 0;
+  await tryMutants(mutants, { profile }, (index, failure) => {
+    const { label, place, seeds: reached } = mutants[index]!;
+    if (failure) found += 1;
+    const end = failure ? `seed ${failure.seed}, ${failure.kinds[0]}` : `reached in ${reached.length} of ${seeds} worlds`;
+    print(`${failure ? 'found   ' : 'survived'}  ${label.padStart(2)}  ${place}: ${end}`);
+  });
+  print(`${found} of ${mutants.length} found, ${mutants.length - found} survived.`);
+  return found < mutants.length ? 1 : 0;
 }

@@ -1,22 +1,25 @@
 import { parentPort } from 'node:worker_threads';
 import { kindOf } from '../oracle/judge.ts';
 import { drawPlan } from '../plan/draw.ts';
-import type { Batch, BatchReport } from './crowd.ts';
-import { applyMutant, drawMutants } from './mutants.ts';
+import { emptyReport, type Batch, type BatchReport } from './crowd.ts';
+import { allMutants, applyMutant } from './mutants.ts';
 import { runInNode } from './run-in-node.ts';
+import { noteVisits } from './visits.ts';
 
 const port = parentPort!;
 
 /** Every so many worlds one is run twice: the same seed gives the same history. */
 const twiceEvery = 20;
 
-async function run({ from, to, profile, mutant, untilFailure }: Batch): Promise<BatchReport> {
-  const report: BatchReport = { from, worlds: 0, faults: {}, failures: [], different: [] };
-  const restore = mutant === undefined ? () => undefined : applyMutant(drawMutants()[mutant]!);
+async function run({ seeds, profile, mutant, untilFailure, visits }: Batch): Promise<BatchReport> {
+  const report = emptyReport();
+  const restore = mutant === undefined ? () => undefined : applyMutant(allMutants()[mutant]!);
   try {
-    for (let seed = from; seed < to; seed += 1) {
+    for (const seed of seeds) {
       const plan = drawPlan(seed, profile);
-      const world = await runInNode(plan);
+      const visited = new Set<string>();
+      const world = await runInNode(plan, visits ? { inspect: (step) => noteVisits(visited, step) } : {});
+      if (visits) report.visited.push([seed, visited]);
       report.worlds += 1;
       for (const fault of world.faults.keys()) report.faults[fault] = (report.faults[fault] ?? 0) + 1;
       if (seed % twiceEvery === 0 && (await runInNode(plan)).digest !== world.digest) report.different.push(seed);
