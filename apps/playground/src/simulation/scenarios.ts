@@ -167,7 +167,7 @@ export const scenarios: readonly Scenario[] = [
         text: 'It is aborted; the outcome is decided, its end is not proven. The abort is repeated.',
         act: (run) => run.abortAll(),
       },
-      { when: { path: 'active.escalating' }, text: 'No confirmation within five seconds: what its tools have started is ended.' },
+      { when: { atMs: 5900 }, text: 'No confirmation within five seconds: what its tools have started is ended.' },
       { when: { path: 'dead.quarantined' }, text: 'Still none: the session is quarantined.' },
     ],
   },

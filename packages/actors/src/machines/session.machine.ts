@@ -16,7 +16,7 @@ const answer = {
 
 const abortChild = {
   type: 'abortChildren',
-  params: ({ event }: { event: SessionMachineEvent }) => ({ ids: 'sessionId' in event ? [event.sessionId] : [] }),
+  params: ({ event }: { event: SessionMachineEvent }) => ({ ids: [(event as { readonly sessionId: string }).sessionId] }),
 } as const;
 
 const abortBusyChildren = {
@@ -58,32 +58,6 @@ const resumed = {
   description: 'The server was lost after the end of the turn.',
 } as const;
 
-/** What `aborting` and `escalating` have in common. The abort is repeated until it is confirmed, or the session quarantined. */
-const ending = {
-  always: [
-    { guard: 'abortIsConfirmedWell', target: '#session.idle', actions: ['concludeTurn', 'announceEnd'] },
-    { guard: 'abortIsConfirmed', target: '#session.error', actions: ['concludeTurn', 'announceEnd'] },
-  ],
-  on: {
-    'child.deleted': { actions: abortChild },
-    'session.busy': { actions: ['recordFact', 'requestAbort'], description: 'It has only begun now: the abort before did nothing.' },
-    'session.idle': { actions: ['recordFact', read] },
-    'child.busy': { actions: ['recordFact', abortChild] },
-    'abort.again': { actions: ['requestAbort', abortBusyChildren, read, 'scheduleAbort'], description: 'Once more, and look.' },
-    'turn.abort': { guard: 'hasNewBound', actions: ['boundAbort', 'stopQuarantineClock', 'startQuarantineClock'] },
-    'quarantine.due': {
-      target: '#session.dead.quarantined',
-      actions: ['quarantine', 'announceEnd'],
-      description: 'Unconfirmed: the session is not used again, and followed to its end.',
-    },
-    'stream.gap': { actions: 'loseStream' },
-    'stream.live': { actions: ['regainStream', read] },
-    'stall.due': {},
-    'step.due': {},
-    progress: {},
-  },
-} as const;
-
 /** States in which the events are followed; a gap makes them worth nothing until a read has closed it. */
 const reconcileAfterGap = { 'stream.gap': { target: 'reconciling', actions: 'loseStream' } } as const;
 
@@ -118,9 +92,7 @@ export const sessionMachine = sessionSetup.createMachine({
     'ask.opened': { actions: 'rememberAsk', description: "An earlier turn's." },
     'child.busy': { actions: abortChild, description: 'A sub-agent that began after the end of its turn: nobody waits for it.' },
     'session.deleted': { target: '.dead.gone' },
-    'session.failed': { target: '.dead.gone' },
     'server.exited': { target: '.dead.gone' },
-    'server.interrupted': { actions: 'loseStream' },
   },
   states: {
     idle: {
@@ -133,33 +105,29 @@ export const sessionMachine = sessionSetup.createMachine({
     active: {
       description: 'A turn in flight.',
       initial: 'submitting',
-      exit: ['stopStallClock', 'stopAskClock', 'stopStepClock', 'stopQuarantineClock', 'stopAbortClock'],
+      exit: 'stopClocks',
       on: {
         'turn.accepted': { actions: 'recordFact' },
         'session.busy': { actions: 'recordFact' },
-        'session.idle': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
+        'session.idle': { actions: ['recordFact', 'startStepClock'] },
         'session.retrying': [
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
           { actions: 'recordFact' },
         ],
-        'session.errored': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
-        'message.started': { actions: ['recordFact', 'stopStepClock'] },
-        'message.finalised': { actions: ['recordFact', 'stopStepClock', 'startStepClock'] },
+        'session.errored': { actions: ['recordFact', 'startStepClock'] },
+        'message.started': { actions: 'recordFact' },
+        'message.finalised': { actions: ['recordFact', 'startStepClock'] },
         'step.due': { guard: 'isUnfollowed', target: '.reconciling', description: 'A step ended, and no event tells what follows.' },
-        'ask.opened': { actions: ['recordFact', 'stopAskClock', 'startAskClock', answer] },
-        'ask.closed': { actions: ['recordFact', 'stopAskClock', 'startAskClock', 'stopStallClock', 'startStallClock'] },
+        'ask.opened': { actions: ['recordFact', 'startAskClock', answer] },
+        'ask.closed': { actions: ['recordFact', 'startAskClock', 'startStallClock'] },
         'ask.due': { guard: 'isAskOpen', actions: 'decideNeedsInput', description: 'Nobody answered.' },
         'child.busy': { actions: 'recordFact' },
         'child.quiet': { actions: 'recordFact' },
-        'child.deleted': { target: '.reconciling', actions: abortChild, description: 'opencode goes on with it: end it, and look.' },
+        'child.deleted': { actions: [abortChild, read], description: 'opencode goes on with it: end it, and look.' },
         'snapshot.read': [
           { guard: 'readConfirmsStall', actions: ['recordFact', 'decideStalled'], description: 'Busy, and nothing has changed.' },
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
-          {
-            guard: 'readShowsActivity',
-            actions: ['recordFact', 'clearSuspicion', 'stopStallClock', 'restartStallClock', 'stopAskClock', 'startAskClock', answer],
-          },
-          { actions: ['recordFact', 'stopAskClock', 'startAskClock', answer] },
+          { actions: ['recordFact', 'startAskClock', answer] },
         ],
         'stall.due': { actions: 'lookForProgress' },
         progress: [
@@ -170,7 +138,7 @@ export const sessionMachine = sessionSetup.createMachine({
             actions: ['suspectStall', 'startStallGrace'],
             description: 'No activity: ask the server before judging.',
           },
-          { actions: ['clearSuspicion', 'restartStallClock'] },
+          { actions: ['clearSuspicion', 'startStallClock'] },
         ],
         'loop.seen': { guard: 'isLoop', actions: 'decideRunaway' },
         'turn.refused': { target: 'error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'], description: 'Nothing was sent.' },
@@ -192,8 +160,9 @@ export const sessionMachine = sessionSetup.createMachine({
         submitting: {
           description: 'The turn is on its way; sent once.',
           entry: 'submitTurn',
-          exit: ['stopSubmissionClock', 'startStallClock'],
+          exit: 'startStallClock',
           always: [
+            abortWhenDecided,
             { guard: 'isAccepted', target: 'running' },
             { guard: 'mustBeRead', target: 'reconciling', description: 'No event will tell of it before its end.' },
           ],
@@ -203,17 +172,6 @@ export const sessionMachine = sessionSetup.createMachine({
               actions: 'recordUnknown',
               description: 'No answer: read the history back before anything else.',
             },
-            'turn.abort': { actions: ['decideAborted', 'boundAbort', 'startSubmissionClock'], description: 'Aborted once it is accepted.' },
-            'submit.overdue': { target: 'reconciling', description: 'The turn is to end, and was not accepted in time.' },
-            'stream.gap': [
-              {
-                guard: 'answersAtItsEnd',
-                target: 'reconciling',
-                actions: 'loseStream',
-                description: 'Only events would tell of it before its end.',
-              },
-              { actions: 'loseStream', description: 'The acceptance comes by the answer of the request.' },
-            ],
           },
           after: { submitTimeout: { target: 'reconciling' } },
         },
@@ -255,28 +213,32 @@ export const sessionMachine = sessionSetup.createMachine({
         reconciling: {
           description: "The server's state is read, because events alone cannot tell.",
           entry: ['expectRead', read],
-          always: [
-            abortWhenDecided,
-            ...ends,
-            givesUp,
-            { guard: 'isReconciled', target: 'running', actions: ['stopStepClock', 'startStepClock'] },
-          ],
-          on: {
-            'stream.gap': { actions: 'loseStream' },
-            'stream.live': { target: 'reconciling', reenter: true, actions: 'regainStream' },
-          },
+          always: [abortWhenDecided, ...ends, givesUp, { guard: 'isReconciled', target: 'running', actions: 'startStepClock' }],
+          on: { 'stream.live': { target: 'reconciling', reenter: true, actions: 'regainStream' } },
           after: { reconcileRetry: { target: 'reconciling', reenter: true, description: 'No conclusive read yet.' } },
         },
         aborting: {
-          description: 'The outcome is decided; the abort waits for its confirmation.',
-          entry: ['stopStallClock', 'startQuarantineClock', 'requestAbort', 'scheduleAbort'],
-          ...ending,
-          after: { abortTimeout: { target: 'escalating', description: 'Unconfirmed: end what its tools have started.' } },
-        },
-        escalating: {
-          description: 'No abort was confirmed: what its tools have started is ended, and the abort is asked for again.',
-          entry: ['endTools', 'requestAbort', read],
-          ...ending,
+          description: 'The outcome is decided; the abort is repeated until it is confirmed, or the session quarantined.',
+          entry: ['startQuarantineClock', 'requestAbort', 'scheduleAbort'],
+          always: [
+            { guard: 'abortIsConfirmedWell', target: '#session.idle', actions: ['concludeTurn', 'announceEnd'] },
+            { guard: 'abortIsConfirmed', target: '#session.error', actions: ['concludeTurn', 'announceEnd'] },
+          ],
+          on: {
+            'session.busy': {
+              actions: ['recordFact', 'requestAbort'],
+              description: 'It has only begun now: the abort before did nothing.',
+            },
+            'session.idle': { actions: ['recordFact', read] },
+            'abort.again': { actions: ['requestAbort', abortBusyChildren, read, 'scheduleAbort'], description: 'Once more, and look.' },
+            'turn.abort': { guard: 'hasNewBound', actions: ['boundAbort', 'startQuarantineClock'] },
+            'quarantine.due': {
+              target: '#session.dead.quarantined',
+              actions: ['quarantine', 'announceEnd'],
+              description: 'Unconfirmed: the session is not used again, and followed to its end.',
+            },
+          },
+          after: { abortTimeout: { actions: 'endTools', description: 'Unconfirmed: end what its tools have started.' } },
         },
       },
     },
@@ -296,12 +258,11 @@ export const sessionMachine = sessionSetup.createMachine({
         quarantined: {
           description: 'It is unknown whether the server still works on its last turn: what begins there is aborted.',
           entry: ['requestAbort', 'scheduleAbort', 'startQuarantineClock'],
-          exit: ['stopAbortClock', 'stopQuarantineClock'],
+          exit: 'stopClocks',
           on: {
             'abort.again': { actions: ['requestAbort', 'scheduleAbort'], description: 'It may begin late.' },
-            'quarantine.due': { actions: 'stopAbortClock' },
+            'quarantine.due': { actions: 'stopClocks' },
             'session.busy': { actions: 'requestAbort' },
-            'session.retrying': { actions: 'requestAbort' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },
         },

@@ -1,4 +1,4 @@
-import { assign, cancel, emit, raise, setup } from 'xstate';
+import { assign, emit, raise, setup } from 'xstate';
 import type {
   Decision,
   ReadRequest,
@@ -68,7 +68,7 @@ const decide =
     withTurn((turn, { limits }) => decideOnce(turn, decisionOf(turn, limits, event)))(context);
 
 /** What the machine decides with; pure. The effects are no-ops until a host provides them. */
-export const sessionSetup = setup({
+const decisions = setup({
   types: {
     context: {} as SessionContext,
     events: {} as SessionMachineEvent,
@@ -113,21 +113,6 @@ export const sessionSetup = setup({
     boundAbort: assign(({ context, event }) =>
       withTurn((turn) => ({ ...turn, abortWithinMs: (event as EventOf<'turn.abort'>).withinMs ?? turn.abortWithinMs }))(context),
     ),
-    // Clocks. Each is one timer with a name; the chart shows what starts it and what its end means.
-    startSubmissionClock: raise({ type: 'submit.overdue' }, { delay: 'abortTimeout', id: 'submission' }),
-    stopSubmissionClock: cancel('submission'),
-    startStallClock: raise({ type: 'stall.due' }, { delay: 'stallTimeout', id: 'stall' }),
-    restartStallClock: raise({ type: 'stall.due' }, { delay: 'stallRemainder', id: 'stall' }),
-    startStallGrace: raise({ type: 'stall.due' }, { delay: 'stallGrace', id: 'stall' }),
-    stopStallClock: cancel('stall'),
-    startStepClock: raise({ type: 'step.due' }, { delay: 'stepDelay', id: 'step' }),
-    stopStepClock: cancel('step'),
-    startAskClock: raise({ type: 'ask.due' }, { delay: 'askRemainder', id: 'ask' }),
-    stopAskClock: cancel('ask'),
-    startQuarantineClock: raise({ type: 'quarantine.due' }, { delay: 'quarantine', id: 'quarantine' }),
-    stopQuarantineClock: cancel('quarantine'),
-    scheduleAbort: raise({ type: 'abort.again' }, { delay: 'abortRetry', id: 'abort' }),
-    stopAbortClock: cancel('abort'),
     // Decisions. The first one stands.
     decideRefused: assign(decide((_turn, _limits, event) => ({ outcome: 'failed', error: (event as EventOf<'turn.refused'>).error }))),
     decideTimedOut: assign(decide((turn) => timedOut(turn))),
@@ -162,9 +147,8 @@ export const sessionSetup = setup({
       context.turn !== null && phaseOf(context.turn, context.sessionId) !== phase,
     isAccepted: ({ context }) => context.turn?.accepted === true,
     isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && turn.followedSinceMs !== null,
-    answersAtItsEnd: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt',
     mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
-    isUnfollowed: ({ context: { turn } }) => turn !== null && isUnfollowed(turn),
+    isUnfollowed: ({ context: { turn } }) => turn !== null && turn.decision === null && isUnfollowed(turn),
     isStale: ({ context }) => context.turn?.followedSinceMs === null,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
@@ -175,16 +159,13 @@ export const sessionSetup = setup({
       (event.type === 'snapshot.read' &&
         typeof event.reading.status.value === 'object' &&
         isRetryTooLong(event.reading.status.value, event.atMs, limits)),
-    isSilent: ({ context, event }) => event.type === 'progress' && isSilent(context, event),
+    isSilent: ({ context, event }) => event.type === 'progress' && context.turn?.decision === null && isSilent(context, event),
     isStalled: ({ context, event }) => event.type === 'progress' && context.turn?.stallSuspected === true && isSilent(context, event),
     readConfirmsStall: ({ context, event }) =>
       event.type === 'snapshot.read' && context.turn?.stallSuspected === true && confirmsStall(context, event.reading),
-    readShowsActivity: ({ context, event }) =>
-      event.type === 'snapshot.read' && context.turn?.stallSuspected === true && showsActivity(context, event.reading),
   },
   delays: {
     taskTimeout: ({ context }) => Math.min(context.turn?.timeoutMs ?? longestDelayMs, longestDelayMs),
-    stallTimeout: ({ context }) => context.limits.stallTimeoutMs,
     stallRemainder: ({ context, event }) => Math.min(longestDelayMs, Math.max(0, stallRemainder(context, event))),
     askRemainder: ({ context }) => Math.min(longestDelayMs, askRemainder(context)),
     stallGrace: stallGraceMs,
@@ -196,6 +177,32 @@ export const sessionSetup = setup({
     abortRetry: ({ context }) => Math.min(1000, context.limits.abortTimeoutMs / 2),
     abortTimeout: ({ context }) => context.limits.abortTimeoutMs,
     quarantine: ({ context: { turn, limits } }) => turn?.abortWithinMs ?? limits.quarantineMs,
+  },
+});
+
+/** What the end of each timer is told as. A session has one of each at most. */
+const clocks = { stall: 'stall.due', step: 'step.due', ask: 'ask.due', quarantine: 'quarantine.due', abort: 'abort.again' } as const;
+
+const clock = (
+  name: keyof typeof clocks,
+  delay: 'stallRemainder' | 'stallGrace' | 'stepDelay' | 'askRemainder' | 'quarantine' | 'abortRetry',
+) =>
+  decisions.enqueueActions(({ enqueue }) => {
+    enqueue.cancel(name);
+    enqueue.raise({ type: clocks[name] }, { delay, id: name });
+  });
+
+export const sessionSetup = decisions.extend({
+  actions: {
+    startStallClock: clock('stall', 'stallRemainder'),
+    startStallGrace: clock('stall', 'stallGrace'),
+    startStepClock: clock('step', 'stepDelay'),
+    startAskClock: clock('ask', 'askRemainder'),
+    startQuarantineClock: clock('quarantine', 'quarantine'),
+    scheduleAbort: clock('abort', 'abortRetry'),
+    stopClocks: decisions.enqueueActions(({ enqueue }) => {
+      for (const name of Object.keys(clocks)) enqueue.cancel(name);
+    }),
   },
 });
 
@@ -220,10 +227,6 @@ function isSilent(context: SessionContext, event: EventOf<'progress'>): boolean 
 function confirmsStall({ turn, limits }: SessionContext, { status, history, agoMs }: EventOf<'snapshot.read'>['reading']): boolean {
   const isBusy = status.value === 'busy' && (turn?.statusAtMs ?? 0) < status.sinceMs;
   return isBusy && turn?.openAsks.length === 0 && history?.changed === false && agoMs >= limits.stallTimeoutMs;
-}
-
-function showsActivity({ limits }: SessionContext, { history, agoMs }: EventOf<'snapshot.read'>['reading']): boolean {
-  return history?.changed === true || agoMs < limits.stallTimeoutMs;
 }
 
 /** What a read must look at: events that were followed from the start have told the rest. */

@@ -256,7 +256,6 @@ export type SessionMachineEvent =
   /** The answer to `lookForProgress`: how long ago the newest activity of the turn came. */
   | ({ readonly type: 'progress'; readonly agoMs: number } & At)
   /** Raised by the machine itself, as timers. */
-  | { readonly type: 'submit.overdue' }
   | { readonly type: 'stall.due' }
   | { readonly type: 'step.due' }
   | { readonly type: 'ask.due' }
@@ -292,5 +291,4 @@ export type TurnPhase =
   | 'waitingOnChildren'
   | 'settling'
   | 'reconciling'
-  | 'aborting'
-  | 'escalating';
+  | 'aborting';

@@ -86,7 +86,7 @@ test('steps are read as plain JSON, from which every context can be built; nothi
     actor: 'ses_1',
     atMs: 5,
     type: 'stream.gap',
-    transitions: ['session.active.submitting|stream.gap|1'],
+    transitions: ['session|stream.gap|0'],
     changes: [
       { path: 'liveSinceMs', before: 0, after: null },
       { path: 'turn.followedSinceMs', before: 0, after: null },

@@ -35,8 +35,7 @@ describe('an abort', () => {
     session.pass(4500);
     expect(abortsOf(session)).toBe(5);
     session.pass(25_000);
-    // One more when the tools are ended.
-    expect(abortsOf(session)).toBe(31);
+    expect(abortsOf(session)).toBe(30);
   });
 
   test('is asked for at once when the turn turns busy', () => {
@@ -66,7 +65,7 @@ describe('an abort', () => {
     session.pass(4999);
     expect(session.effects).not.toContain('endTools');
     session.pass(1);
-    expect(session.path).toBe('active.escalating');
+    expect(session.path).toBe('active.aborting');
     expect(session.effects).toContain('endTools');
     expect(session.effects.slice(-2)).toEqual(['abort', 'read']);
     session.read({ newest: { id: 'msg_11', error: aborted } });
@@ -123,28 +122,16 @@ describe('an abort before the turn has begun', () => {
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: false }]);
   });
 
-  test('waits for the acceptance of a turn that is on its way', () => {
+  test('does not wait for the acceptance of a turn that is on its way', () => {
     const session = startSession();
     session.submit();
     session.send({ type: 'turn.abort' });
-    expect(session.effects).toEqual(['submit']);
-    session.pass();
-    session.send({ type: 'turn.accepted', source: 'answer' });
     expect(session.path).toBe('active.aborting');
     expect(session.effects).toEqual(['submit', 'abort']);
-  });
-
-  test('does not wait longer for that acceptance than for an abort', () => {
-    const session = startSession();
-    session.submit();
-    session.send({ type: 'turn.abort' });
-    session.pass(4999);
-    expect(session.path).toBe('active.submitting');
-    session.pass(1);
-    expect(session.path).toBe('active.aborting');
+    session.pass(5000);
     session.read({ found: false });
     expect(session.finished).toEqual([]);
-    session.pass(30_000);
+    session.pass(25_000);
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true }]);
   });
 
@@ -184,7 +171,7 @@ describe('an abort that is never confirmed', () => {
     const session = startRunning({ limits: { abortTimeoutMs: 100 } });
     session.send({ type: 'turn.abort' });
     session.pass(100);
-    expect(session.path).toBe('active.escalating');
+    expect(session.path).toBe('active.aborting');
     session.pass(500);
     expect(session.path).toBe('dead.quarantined');
   });
@@ -226,14 +213,13 @@ describe('an abort that is never confirmed', () => {
     const before = abortsOf(session);
     session.send({ type: 'session.busy' });
     session.send({ type: 'child.busy', sessionId: 'ses_child' });
-    session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 50_000 } });
-    expect(abortsOf(session)).toBe(before + 2);
+    expect(abortsOf(session)).toBe(before + 1);
     expect(session.effects).toContain('abortChildren');
     session.send({ type: 'session.idle' });
     session.pass(600_000);
     expect(session.path).toBe('dead.quarantined');
     // It may begin late: the abort is repeated every second for another 30 s.
-    expect(abortsOf(session)).toBe(before + 2 + 29);
+    expect(abortsOf(session)).toBe(before + 1 + 29);
     expect(session.finished).toHaveLength(1);
   });
 

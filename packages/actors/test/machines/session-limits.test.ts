@@ -45,7 +45,7 @@ describe('a stall', () => {
     session.pass(3000);
     if (heard) session.hear();
     session.read(found);
-    expect(session.turn).toMatchObject({ stallSuspected: false, decision: null });
+    expect(session.turn).toMatchObject({ decision: null });
     expect(session.path).not.toBe('active.aborting');
   });
 

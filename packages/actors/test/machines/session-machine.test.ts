@@ -19,7 +19,7 @@ describe('the end of a session', () => {
     expect(session.path).toBe(path);
   });
 
-  test.each([{ type: 'server.exited', error } as const, { type: 'session.failed', error } as const, { type: 'session.deleted' } as const])(
+  test.each([{ type: 'server.exited', error } as const, { type: 'session.deleted' } as const])(
     'without a turn says nothing: $type',
     (event) => {
       const session = startSession();
@@ -60,13 +60,6 @@ describe('a server that is lost and comes again', () => {
     expect(session.finished[1]).toMatchObject({ outcome: 'succeeded', gaps: 1 });
     expect(session.actor.getSnapshot().context).toMatchObject({ turns: 1, resumptions: 1 });
   });
-
-  test('leaves a session at rest that hears nothing until its stream is live', () => {
-    const session = startSession();
-    session.send({ type: 'server.interrupted', error });
-    session.submit();
-    expect(session.turn?.followedSinceMs).toBeNull();
-  });
 });
 
 test('effects get what they need from the transition', () => {
@@ -91,7 +84,6 @@ test('its definition is plain JSON with states, guards, delays and eventless tra
     'settling',
     'reconciling',
     'aborting',
-    'escalating',
   ]);
   const { transitions, always } = states['settling']!;
   expect([...transitions, ...always].map(({ eventType, delay, guard, target }) => ({ eventType, delay, guard, target }))).toEqual([

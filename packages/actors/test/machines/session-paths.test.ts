@@ -61,7 +61,6 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'turn.abort' },
   { type: 'turn.abort', withinMs: 100 },
   { type: 'loop.seen', loop },
-  { type: 'submit.overdue' },
   { type: 'stall.due' },
   { type: 'step.due' },
   { type: 'ask.due' },
