@@ -13,6 +13,7 @@ import {
   noteReopening,
   planServerRestart,
   present,
+  recordMemory,
   silence,
   strike,
   watchedOf,
@@ -51,12 +52,8 @@ const machineSetup = setup({
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
     replaceLost: assign(changing<'server.ready'>((context, event) => present(context, event, true))),
-    recordMemory: assign(changing<'server.memory'>((context, { rssBytes }) => ({ ...context, rssBytes }))),
-    wantRotation: assign(({ event }) => {
-      if (event.type === 'rotation.wanted') return { rotationReason: event.reason };
-      if (event.type === 'server.memory') return { rotationReason: 'memory' as const, rssBytes: event.rssBytes };
-      return { rotationReason: 'quarantine' as const };
-    }),
+    recordMemory: assign(changing<'server.memory'>(recordMemory)),
+    wantRotation: assign(({ event }) => ({ rotationReason: event.type === 'rotation.wanted' ? event.reason : 'quarantine' })),
     // The age counts anew, so that the next try waits.
     keepPresent: assign(
       changing<'rotation.failed'>((context, { error, atMs }) => ({ ...context, error, sinceMs: atMs, rotationReason: null })),
@@ -79,12 +76,6 @@ const machineSetup = setup({
   guards: {
     // One at a time: each generation needs half a gigabyte.
     isDue: ({ context: { rotationReason, retiring, mayStart } }) => mayStart && rotationReason !== null && retiring.length === 0,
-    isTooLarge: ({ context, context: { memory, sinceMs }, event }) =>
-      isOfPresent(context, event) &&
-      event.type === 'server.memory' &&
-      memory !== null &&
-      event.rssBytes > memory.maxBytes &&
-      event.atMs - sinceMs >= memory.minAgeMs,
     isPresent: ({ context, event }) => isOfPresent(context, event),
     isRetiring: ({ context: { retiring }, event }) => 'generation' in event && retiring.includes(event.generation ?? 0),
     isUnended: ({ context, event }) =>
@@ -138,31 +129,6 @@ const lingerAction = machineSetup.enqueueActions(({ event, enqueue }) => {
 
 const serverSetup = machineSetup.extend({ actions: { raiseLost: raiseLostAction, linger: lingerAction } });
 
-/** What is true of every server that has turns, whatever the present one does. */
-const watching = {
-  'probe.answered': { actions: 'clearStrikes' },
-  'probe.unanswered': [
-    { guard: 'isSilent', actions: ['strike', 'raiseLost'], description: 'It runs and answers nothing.' },
-    { actions: 'strike' },
-  ],
-  'stream.failed': [
-    {
-      guard: 'mayReopen',
-      actions: ['noteReopening', { type: 'reopenStream', params: generationOf }],
-      description: 'Another event stream of the same server.',
-    },
-    { guard: 'isWatched', actions: 'raiseLost', description: 'Its events cannot be followed any more.' },
-  ],
-  'generation.unused': { guard: 'isUnended', actions: 'linger', description: 'It retires, and its turns are over.' },
-  'generation.due': {
-    guard: 'isUnended',
-    actions: ['markEnding', { type: 'retire', params: generationOf }],
-  },
-  'generation.retired': { guard: 'isRetiring', actions: ['forgetGeneration', { type: 'tellRetired', params: generationOf }] },
-  'restarts.forbidden': { actions: 'giveUpWaiting' },
-  'server.stop': { target: '.stopped' },
-} as const;
-
 const retiringLost = {
   guard: 'isUnended',
   actions: [
@@ -178,11 +144,43 @@ const retiringLost = {
   description: 'One that retires: its turns go on with the present one when it has ended.',
 } as const;
 
+/** What is true of every server that has turns, whatever the present one does. */
+const watching = {
+  'probe.answered': { actions: 'clearStrikes' },
+  'probe.unanswered': [
+    { guard: 'isSilent', actions: ['strike', 'raiseLost'], description: 'It runs and answers nothing.' },
+    { actions: 'strike' },
+  ],
+  'stream.failed': [
+    {
+      guard: 'mayReopen',
+      actions: ['noteReopening', { type: 'reopenStream', params: generationOf }],
+      description: 'Another event stream of the same server.',
+    },
+    { guard: 'isWatched', actions: 'raiseLost', description: 'Its events cannot be followed any more.' },
+  ],
+  'server.lost': retiringLost,
+  'generation.unused': { guard: 'isUnended', actions: 'linger', description: 'It retires, and its turns are over.' },
+  'generation.due': {
+    guard: 'isUnended',
+    actions: ['markEnding', { type: 'retire', params: generationOf }],
+  },
+  'generation.retired': { guard: 'isRetiring', actions: ['forgetGeneration', { type: 'tellRetired', params: generationOf }] },
+  'server.memory': { guard: 'isPresent', actions: 'recordMemory', description: 'It is replaced above its limit, when it is not young.' },
+  'rotation.wanted': { actions: 'wantRotation' },
+  'turn.quarantined': {
+    guard: 'isPresent',
+    actions: 'wantRotation',
+    description: 'What the turn goes on with ends with its server alone.',
+  },
+  'restarts.forbidden': { actions: 'giveUpWaiting' },
+  'server.stop': { target: '.stopped' },
+} as const;
+
 const givenUp = { target: 'failed', actions: ['giveUp', tellGivenUp] } as const;
 
 /** A lost server is started again within the budget; else nothing is left to work on. */
 const losses = [
-  retiringLost,
   {
     guard: 'mayRestart',
     target: 'restarting',
@@ -236,16 +234,6 @@ export const serverMachine = serverSetup.createMachine({
       description: 'Takes work.',
       always: { guard: 'isDue', target: 'rotating', description: 'No other generation retires any more.' },
       on: {
-        'server.memory': [
-          { guard: 'isTooLarge', actions: 'wantRotation', description: 'Above its limit, and not young.' },
-          { guard: 'isPresent', actions: 'recordMemory' },
-        ],
-        'rotation.wanted': { actions: 'wantRotation' },
-        'turn.quarantined': {
-          guard: 'isPresent',
-          actions: 'wantRotation',
-          description: 'What the turn goes on with ends with its server alone.',
-        },
         'server.lost': losses,
       },
     },
@@ -270,7 +258,6 @@ export const serverMachine = serverSetup.createMachine({
           actions: ['keepPresent', { type: 'tellRotationFailed', params: ({ event }) => ({ error: event.error }) }],
           description: 'The present one goes on.',
         },
-        'server.memory': { guard: 'isPresent', actions: 'recordMemory' },
         'server.lost': [
           {
             guard: 'mayRestart',
@@ -307,7 +294,6 @@ export const serverMachine = serverSetup.createMachine({
           ],
         },
         'server.lost': [
-          retiringLost,
           { guard: 'mayRestart', target: 'restarting', reenter: true, actions: 'planRestart', description: 'The next one was lost too.' },
           { guard: 'isPresent', ...givenUp },
         ],
@@ -318,6 +304,6 @@ export const serverMachine = serverSetup.createMachine({
       },
     },
     stopped: { type: 'final', description: 'The pool is done with it.' },
-    failed: { description: 'Lost for good.', on: { 'server.lost': retiringLost } },
+    failed: { description: 'Lost for good.' },
   },
 });
