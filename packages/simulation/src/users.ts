@@ -160,6 +160,8 @@ export class Users {
       use(`prompt ${action.key}`, (session) => session.run(task), { key: action.key, plan: action.task });
     } else if (action.do === 'abortLease') use('abort', (session) => session.abort());
     else if (action.do === 'alive') use('alive', (session) => session.isAlive());
+    // A change of nothing: what counts is its place between the turns.
+    else if (action.do === 'revert') use('revert', (session) => session.revertMessage('msg_zzzz'));
     else if (action.do === 'release') use('release', (session) => this.#end(lease, () => session.release()));
     else if (action.do === 'delete') use('delete', (session) => session.delete().then(() => this.#end(lease, () => undefined)));
   }

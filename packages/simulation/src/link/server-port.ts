@@ -68,6 +68,10 @@ function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
     health: (options) => requests.send<void>(process, `${name} health`, (answer) => answer(), { ...options, isSafe: true }),
     async createSession({ directory, ...call }) {
       const create = (answer: (id: string) => void) => {
+        if (world.isDiskFull()) {
+          world.count('disk-full');
+          throw world.error('STATE_DIRECTORY_FULL', 'The disk of the state directory is full. Nothing was sent.');
+        }
         const { id } = world.storage.create(existing(world, directory));
         world.tell(name, `${id} created`);
         world.hit('created');

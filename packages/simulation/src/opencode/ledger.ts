@@ -27,6 +27,8 @@ export interface LedgerTurn {
   /** When aborts reached the server. */
   readonly aborts: number[];
   readonly provider: string;
+  /** False when no event tells its end, or one does too early. */
+  readonly isTold: boolean;
 }
 
 export interface LedgerAsk {

@@ -163,7 +163,10 @@ export class Process implements TurnHome {
     this.emit(session, { type: 'message', message });
   }
 
-  #record({ id: sessionId, rootId, messages }: StoredSession, { task, messageId, provider }: PromptRequest): LedgerTurn {
+  #record(
+    { id: sessionId, rootId, messages }: StoredSession,
+    { task, messageId, provider, script: { idle = 'once' } }: PromptRequest,
+  ): LedgerTurn {
     const { queue, ledger } = this.#world;
     const times = { deliveredAtMs: queue.nowMs, activeAtMs: queue.nowMs };
     const isOutOfOrder = messages.some(({ message }) => message.id > messageId);
@@ -173,6 +176,7 @@ export class Process implements TurnHome {
       rootId,
       messageId,
       provider,
+      isTold: idle === 'once' || idle === 'late',
       isOutOfOrder,
       ...times,
       deliveries: 1,

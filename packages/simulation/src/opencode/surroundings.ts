@@ -22,6 +22,7 @@ export interface Surroundings {
   readonly count: (fault: FaultId) => void;
   /** Something happened that plans refer to. */
   readonly hit: (point: Point) => void;
+  readonly isDiskFull: () => boolean;
   /** A fresh id of a message, later than all before. */
   readonly messageId: () => string;
   /** A fresh id of anything else. */

@@ -1,9 +1,12 @@
 import type { Call } from '../users.ts';
 import { since, wasTroubled } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
+import { isQuick } from './promptness.ts';
 
 /** So long a free slot may go unused, in milliseconds: a few requests may have to be waited for. */
 const idleSlotMs = 35_000;
+/** The same where nothing is slow, and no provider refuses. */
+const quickSlotMs = 2000;
 
 /** A provider that refuses holds back its own tasks alone. */
 export function judgeFairness({ world, users }: Evidence, report: Report): void {
@@ -11,7 +14,8 @@ export function judgeFairness({ world, users }: Evidence, report: Report): void 
   const calls = users?.calls ?? [];
   const refusing = new Set(ledger.turns.filter(({ retries, how }) => retries > 0 || how === 'failed').map(({ provider }) => provider));
   // Tasks of a `runAll` are known by their results alone.
-  if (refusing.size === 0 || calls.some(({ name }) => name.startsWith('runAll'))) return;
+  if (world.faults.has('disk-full') || calls.some(({ name }) => name.startsWith('runAll'))) return;
+  const mostMs = refusing.size === 0 && isQuick(world) ? quickSlotMs : idleSlotMs;
   const tasks = calls.filter(({ task }) => task !== undefined);
   for (const call of tasks) {
     const { task, plan: wanted, beganAtMs, endedAtMs = world.queue.nowMs } = call;
@@ -20,7 +24,7 @@ export function judgeFairness({ world, users }: Evidence, report: Report): void 
     const isClosing = calls.some(({ name, beganAtMs: atMs }) => (name === 'drain' || name === 'stop') && atMs <= sentAtMs);
     if (isClosing || wasTroubled(world, beganAtMs, sentAtMs)) continue;
     const others = tasks.filter((other) => other !== call);
-    if (longestFree(others, beganAtMs, sentAtMs, plan.pool.maxSessions) <= idleSlotMs) continue;
+    if (longestFree(others, beganAtMs, sentAtMs, plan.pool.maxSessions) <= mostMs) continue;
     const waited = `from ${since(world, beganAtMs)} to ${since(world, sentAtMs)}`;
     report('providers-apart', `${task}: waited ${waited} beside free slots; its provider refused nothing.`);
   }

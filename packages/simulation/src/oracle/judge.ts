@@ -1,11 +1,13 @@
 import type { SessionPool } from '@opencode-manager/actors';
 import type { Users } from '../users.ts';
 import type { World } from '../world/world.ts';
+import { judgeCauses, judgeErrors } from './causes.ts';
 import { judgeClaims } from './claims.ts';
 import { judgeAborts, judgeLimits } from './limits.ts';
 import { judgeFairness } from './fairness.ts';
 import { judgeDelivery, judgeFollowing } from './following.ts';
 import { judgeLeftovers } from './leftovers.ts';
+import { judgePromptness, judgeReplacement, judgeStops } from './promptness.ts';
 import { judgeEnd } from './truth.ts';
 
 /** A promise of the pool that a world has seen broken. */
@@ -67,7 +69,12 @@ export function judge(evidence: Evidence): Violation[] {
     judgeDelivery(evidence, told, report);
     judgeFollowing(evidence, told, report);
     judgeLimits(evidence, told, report);
+    judgeCauses(evidence, told, report);
+    judgePromptness(evidence, told, report);
+    judgeReplacement(evidence, told, report);
   }
+  judgeErrors(evidence, report);
+  judgeStops(evidence, report);
   judgeAborts(evidence, report);
   judgeFairness(evidence, report);
   judgeLeftovers(evidence, report);

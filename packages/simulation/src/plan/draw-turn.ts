@@ -33,11 +33,13 @@ const oddities = {
   slowAbort: 5,
   deafAbort: 6,
 } as const;
-type Oddity = keyof typeof oddities;
+export type Oddity = keyof typeof oddities;
 
-/** A turn of a model; odd with the given chance. */
-export function drawTurn(random: Randomness, odd: number): TurnScript {
+/** A turn of a model; odd with the given chance. Of the ways that are favoured, one is taken half of the time. */
+export function drawTurn(random: Randomness, odd: number, favoured: readonly Oddity[] = []): TurnScript {
   const base = drawPlainTurn(random.of('plain'));
+  const favour = random.of('favour');
+  if (favoured.length > 0 && favour.chance(0.5)) return change[favour.pick(favoured)](base, random.of('change'));
   if (!random.of('odd').chance(odd)) return base;
   return change[random.of('which').weighted(oddities)](base, random.of('change'));
 }

@@ -2,6 +2,7 @@ import { Randomness } from '../world/randomness.ts';
 import { drawActions } from './draw-actions.ts';
 import { drawFaults } from './draw-faults.ts';
 import { drawTurn } from './draw-turn.ts';
+import { drawFocus } from './focus.ts';
 import type { LinkPlan, Plan, PoolPlan } from './types.ts';
 
 export const profiles = ['calm', 'rough', 'storm'] as const;
@@ -26,7 +27,8 @@ export function drawPlan(seed: number, wanted?: Profile): Plan {
   const { odd, faults, link } = roughness[profile];
   const count = random.of('size').chance(0.8) ? random.of('few').whole(1, 4) : random.of('many').whole(5, 30);
   const chance = random.of('scripts');
-  const scripts = Array.from({ length: Math.min(count + 2, 12) }, (_, index) => drawTurn(chance.of(`${index}`), odd));
+  const focus = drawFocus(random.of('focus'));
+  const scripts = Array.from({ length: Math.min(count + 2, 12) }, (_, index) => drawTurn(chance.of(`${index}`), odd, focus.turns));
   return {
     version: 1,
     seed,
@@ -34,8 +36,8 @@ export function drawPlan(seed: number, wanted?: Profile): Plan {
     pool: drawPool(random.of('pool')),
     link: drawLink(random.of('link'), link),
     scripts,
-    actions: drawActions(random.of('actions'), count, scripts),
-    faults: drawFaults(random.of('faults'), faults),
+    actions: [...drawActions(random.of('actions'), count, scripts), ...focus.actions],
+    faults: [...drawFaults(random.of('faults'), faults), ...focus.faults],
   };
 }
 

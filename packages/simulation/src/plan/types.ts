@@ -144,14 +144,18 @@ export type Action = { readonly when: When } & (
   | { readonly do: 'lease'; readonly key: string; readonly how: 'create' | 'idle'; readonly directory?: string }
   /** One turn of a leased session. */
   | { readonly do: 'prompt'; readonly lease: string; readonly key: string; readonly task: TaskPlan }
-  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive'; readonly lease: string }
+  | { readonly do: 'abortLease' | 'release' | 'delete' | 'alive' | 'revert'; readonly lease: string }
   | { readonly do: 'runAll'; readonly key: string; readonly tasks: readonly TaskPlan[]; readonly leaveAfter?: number }
   | { readonly do: 'drain' | 'stop' | 'rotate' | 'cleanup' }
 );
 
 /** What goes wrong with servers and streams. */
 export type Fault = { readonly when: When } & (
-  | { readonly what: 'kill' | 'wedge' | 'streamFails' | 'dispose' | 'abortsOutside' | 'promptsOutside' | 'deletesOutside' | 'grows' }
+  | { readonly what: 'kill' | 'wedge' | 'streamFails' | 'dispose' | 'grows' }
+  /** Another client does something to a session: the one at work for longest, if absent. */
+  | { readonly what: 'abortsOutside' | 'promptsOutside' | 'deletesOutside'; readonly which?: 'last' | 'idle' }
+  /** No session can be made. */
+  | { readonly what: 'diskFull'; readonly forMs: number }
   /** The stream breaks off; a silent cut is noticed by the watchdog alone. */
   | { readonly what: 'cut'; readonly silent: boolean; readonly forMs: number }
   /** Events come late. */

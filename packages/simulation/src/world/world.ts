@@ -22,6 +22,9 @@ const startMs = 1_800_000_000_000;
 /** From the start of a process to its answers, in milliseconds (A1). */
 const startupMs = [1300, 2400] as const;
 
+/** What does not come upon a process. */
+type Unstriking = 'startFails' | 'slow' | 'cut' | 'lag' | 'streamFails' | 'diskFull';
+
 type Outside = 'abortsOutside' | 'promptsOutside' | 'deletesOutside';
 
 export interface WorldOptions {
@@ -60,6 +63,7 @@ export class World implements Surroundings {
   readonly #messageIds;
   #ids = 0;
   #failingStarts = 0;
+  #fullUntilMs = 0;
 
   constructor(plan: Plan, { error, scriptOf = (prompt) => plan.scripts[Number(prompt.split(' ')[1] ?? 0)]! }: WorldOptions) {
     this.plan = plan;
@@ -103,6 +107,8 @@ export class World implements Surroundings {
 
   readonly id = (prefix: string): string => `${prefix}_${String((this.#ids += 1)).padStart(6, '0')}`;
 
+  readonly isDiskFull = (): boolean => this.#fullUntilMs > this.queue.nowMs;
+
   /** Lets something go wrong now. */
   inject(fault: Fault): void {
     this.tell('world', JSON.stringify({ ...fault, when: undefined }));
@@ -113,18 +119,20 @@ export class World implements Surroundings {
     else if (fault.what === 'cut') stream?.cut(fault);
     else if (fault.what === 'lag') stream?.delay(fault.lagMs, fault.forMs);
     else if (fault.what === 'streamFails') stream?.fail();
-    else if (process) this.#strike(process, fault.what);
+    else if (fault.what === 'diskFull') this.#fullUntilMs = this.queue.nowMs + fault.forMs;
+    else if (process) this.#strike(process, fault.what, 'which' in fault ? fault.which : undefined);
   }
 
-  #strike(process: Process, what: 'kill' | 'wedge' | 'dispose' | 'grows' | Outside): void {
-    const [turn] = process.turns;
+  #strike(process: Process, what: Exclude<Fault['what'], Unstriking>, which: 'last' | 'idle' | undefined): void {
+    const turn = process.turns.at(which === 'last' ? -1 : 0);
     if (what === 'kill') process.end({ expected: false });
     else if (what === 'wedge') process.wedge();
     else if (what === 'grows') process.rssBytes = 4e9;
     else if (turn && what === 'dispose') {
       this.count('disposed');
       process.dispose(turn.session.directory);
-    } else if (turn) this.#meddle(process, turn, what as Outside);
+    } else if (which === 'idle' && what === 'deletesOutside') this.#deleteIdle(process);
+    else if (turn) this.#meddle(process, turn, what as Outside);
   }
 
   /** Another client of the server does something to a session at work. */
@@ -134,6 +142,11 @@ export class World implements Surroundings {
       return process.prompt(turn.session, { messageId: this.messageId(), task: '', script: this.plan.scripts[0]!, provider: 'alpha' });
     this.count('abort-outside');
     turn.abort();
+  }
+
+  #deleteIdle(process: Process): void {
+    const idle = [...this.storage.sessions.values()].find(({ id, deleted }) => !deleted && !process.turnOf(id));
+    if (idle) process.delete(idle);
   }
 
   #start(): Promise<Process> {

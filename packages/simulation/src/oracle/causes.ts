@@ -1,0 +1,86 @@
+import type { TaskResult } from '@opencode-manager/actors';
+import type { Fault } from '../plan/types.ts';
+import type { Call } from '../users.ts';
+import type { World } from '../world/world.ts';
+import { since, type Told } from './evidence.ts';
+import { expectedOutcome } from './expected.ts';
+import type { Evidence, Report } from './judge.ts';
+
+/** Faults after which a turn may end in any way. Those of the event stream are not among them, nor a server that is replaced. */
+const disturbing: ReadonlySet<Fault['what']> = new Set([
+  'kill',
+  'wedge',
+  'streamFails',
+  'dispose',
+  'abortsOutside',
+  'promptsOutside',
+  'deletesOutside',
+  'startFails',
+]);
+
+/** Requests that are lost, or refused without a reason. */
+export function losesRequests({ plan: { link } }: World): boolean {
+  return link.lostRequest + link.lostAnswer + link.brokenAnswer + link.refusal > 0;
+}
+
+/** Every outcome has its cause: in what the turn does, in what somebody asked for, or in what went wrong. */
+export function judgeCauses({ world, users }: Evidence, told: Told, report: Report): void {
+  const { result, task, plan } = told;
+  const calls = users?.calls ?? [];
+  const cause = causes[result.outcome]?.(world, calls, told) ?? true;
+  if (!cause) report('results-are-true', `${task}: told as ${result.outcome}, and nothing gave cause for it.`);
+  if (!plan || isDisturbed(world) || isAborted(world, calls, told) || isAfterBadTurn(calls, told)) return;
+  const expected = expectedOutcome(world.plan, plan);
+  if (expected === undefined || result.outcome === expected || result.outcome === 'timed_out') return;
+  report('results-are-true', `${task}: told as ${result.outcome} (${result.error?.code}); its turn ${expected}, and nothing disturbed it.`);
+}
+
+const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readonly Call[], told: Told) => boolean>> = {
+  aborted: (world, calls, told) => isAborted(world, calls, told) || world.faults.has('abort-outside') || world.faults.has('disposed'),
+  timed_out: ({ plan }, _calls, { plan: task, name, beganAtMs, endedAtMs }) => {
+    const timeoutMs = task?.timeoutMs ?? plan.pool.taskTimeoutMs;
+    return timeoutMs !== undefined && (name.startsWith('result') || endedAtMs - beganAtMs >= timeoutMs - 1);
+  },
+  stalled: (_world, _calls, { name, beganAtMs, endedAtMs }) => name.startsWith('result') || endedAtMs - beganAtMs >= 300_000 - 1,
+  needs_input: ({ ledger }, _calls, { result, endedAtMs }) =>
+    ledger.asks.some(
+      ({ rootId, kind, openedAtMs }) => rootId === result.session_id && (kind === 'question' || endedAtMs - openedAtMs >= 60_000 - 1),
+    ),
+  runaway: ({ plan }, _calls, { plan: task }) => task !== undefined && plan.scripts[task.script]!.loopsTo !== undefined,
+  quota_exhausted: ({ plan }, _calls, { plan: task }) =>
+    task !== undefined && plan.scripts[task.script]!.steps.some(({ refusal }) => refusal?.statusCode === 429),
+  server_lost: ({ ledger, faults }) => ledger.losses.length > 0 || faults.has('stream-failed'),
+};
+
+function isDisturbed(world: World): boolean {
+  return losesRequests(world) || world.plan.faults.some(({ what }) => disturbing.has(what));
+}
+
+/** Somebody asked for the end of a task, before it was told. */
+function isAborted(world: World, calls: readonly Call[], { task, endedAtMs }: Told): boolean {
+  const [batch = ''] = task.split('.');
+  const names = new Set([`run ${task}`, `prompt ${task}`, `runAll ${batch}`]);
+  if (calls.some(({ name, abortedAtMs = Infinity }) => names.has(name) && abortedAtMs <= endedAtMs)) return true;
+  const left = world.plan.actions.some((action) => action.do === 'runAll' && action.key === batch && action.leaveAfter !== undefined);
+  const ends = new Set(['stop', `abort ${batch}`, `delete ${batch}`]);
+  return left || calls.some(({ name, beganAtMs }) => ends.has(name) && beganAtMs <= endedAtMs);
+}
+
+/** A leased session whose other turns did not end well is another matter. */
+function isAfterBadTurn(calls: readonly Call[], { task, name }: Told): boolean {
+  if (!name.startsWith('prompt')) return false;
+  const [lease] = task.split('.');
+  return calls.some((other) => other.task !== task && other.task?.split('.')[0] === lease && other.result?.outcome !== 'succeeded');
+}
+
+/** Calls that fail say why: the pool takes no work because somebody drained or stopped it, or because its server is lost. */
+export function judgeErrors({ world, users }: Evidence, report: Report): void {
+  const calls = users?.calls ?? [];
+  for (const { name, error, endedAtMs = Infinity } of calls) {
+    if (!error || !/^(?:run|runAll|drain|stop)\b/.test(name)) continue;
+    const isClosed = calls.some((other) => (other.name === 'drain' || other.name === 'stop') && other.beganAtMs <= endedAtMs);
+    const isRefusal = error.code === 'POOL_STOPPED' && !/^(?:drain|stop)\b/.test(name);
+    if (isRefusal && (isClosed || world.ledger.losses.length > 0 || world.faults.has('stream-failed'))) continue;
+    report('results-are-true', `${name} failed at ${since(world, endedAtMs)} with ${error.code}, for no reason.`);
+  }
+}

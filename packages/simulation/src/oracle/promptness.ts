@@ -1,0 +1,85 @@
+import type { LedgerTurn } from '../opencode/ledger.ts';
+import type { World } from '../world/world.ts';
+import { losesRequests } from './causes.ts';
+import { childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
+import type { Evidence, Report } from './judge.ts';
+
+/** What a few requests on a good link take, in milliseconds. */
+const promptMs = 900;
+
+/** Where the link is quick and loses nothing, and nothing is wrong with servers and streams, what can be done at once is done at once. */
+export function judgePromptness(evidence: Evidence, told: Told, report: Report): void {
+  const { world, users } = evidence;
+  const { task, result, endedAtMs: toldAtMs } = told;
+  const turn = turnOf(evidence, told);
+  const late = (text: string) => report('within-limits', `${task}: ${text}`);
+  if (!turn || !isQuick(world)) return;
+  const isCalm = (fromMs: number, toMs: number) => !wasTroubled(world, fromMs, toMs);
+  for (const { id, openedAtMs, closedAtMs, staleAtMs = Infinity } of world.ledger.asks.filter(({ rootId }) => rootId === turn.sessionId)) {
+    const answersAtMs = openedAtMs + answerMs(world) + promptMs;
+    const openMs = Math.min(closedAtMs ?? Infinity, staleAtMs, toldAtMs);
+    if (openedAtMs >= turn.deliveredAtMs && openMs > answersAtMs && isCalm(turn.deliveredAtMs, openMs)) late(`${id} was answered late.`);
+  }
+  const askedAtMs = users?.calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs;
+  const runs = turn.begunAtMs !== undefined && askedAtMs !== undefined && (turn.endedAtMs ?? Infinity) > askedAtMs;
+  if (runs && toldAtMs > askedAtMs) judgeAbort(world, turn, Math.max(askedAtMs, turn.begunAtMs!), late);
+  const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
+  const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed';
+  if (!isPlain || turn.isTold === false || !isCalm(turn.deliveredAtMs, toldAtMs)) return;
+  // What had ended before its abort shows with the next read.
+  const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
+  if (toldAtMs - fromMs > promptMs)
+    late(`told as ${result.outcome} at ${since(world, toldAtMs)}; it had ended (${turn.how}) at ${since(world, endedAtMs)}.`);
+}
+
+/** A turn that is to end is aborted as soon as it is at work. */
+function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text: string) => void): void {
+  const untilMs = fromMs + promptMs;
+  if ((turn.endedAtMs ?? Infinity) <= untilMs || world.queue.nowMs <= untilMs || wasTroubled(world, turn.deliveredAtMs, untilMs)) return;
+  if (!turn.aborts.some((atMs) => atMs >= fromMs - promptMs && atMs <= untilMs))
+    late(`it was to end at ${since(world, fromMs)}, and was aborted late.`);
+}
+
+export function isQuick(world: World): boolean {
+  const { link, faults } = world.plan;
+  return !losesRequests(world) && link.slow === 0 && link.delayMs[1] <= 10 && !faults.some(({ what }) => what === 'slow' || what === 'lag');
+}
+
+/** Until the policy of a pool has answered, in milliseconds; never, where it leaves an ask open. */
+function answerMs({ plan: { pool } }: World): number {
+  if (pool.permissions === 'escalate') return Infinity;
+  return typeof pool.permissions === 'number' ? pool.permissions : 0;
+}
+
+/** `stop()` ends what runs, and is over within its bound. */
+const stopMs = 11_000;
+const restMs = 15_000;
+
+export function judgeStops({ world, users }: Evidence, report: Report): void {
+  for (const { name, beganAtMs, endedAtMs } of users?.calls ?? []) {
+    if (name !== 'stop' || endedAtMs === undefined || endedAtMs - beganAtMs <= stopMs + restMs) continue;
+    report('within-limits', `stop began at ${since(world, beganAtMs)} and settled at ${since(world, endedAtMs)}.`);
+  }
+}
+
+/** A server that goes on with a turn whose result was told is replaced: the turn ends with it. */
+const replacedWithinMs = 100_000;
+
+export function judgeReplacement(evidence: Evidence, told: Told, report: Report): void {
+  const { world, users } = evidence;
+  const turn = turnOf(evidence, told);
+  const stops = (users?.calls ?? []).filter(({ name }) => name === 'stop');
+  const [stop] = stops;
+  if (!turn?.begunAtMs || !stop || stops.length > 1 || losesRequests(world)) return;
+  if (
+    turn.begunAtMs > told.endedAtMs ||
+    stop.beganAtMs - told.endedAtMs < replacedWithinMs ||
+    wasTroubled(world, told.beganAtMs, stop.beganAtMs)
+  )
+    return;
+  if ((turn.endedAtMs ?? Infinity) < stop.beganAtMs || world.faults.has('start-fails')) return;
+  report(
+    'nothing-unfollowed',
+    `${told.task}: told at ${since(world, told.endedAtMs)}, and its server went on with it until the pool was stopped.`,
+  );
+}
