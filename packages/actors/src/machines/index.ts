@@ -34,7 +34,7 @@ export type {
   TaskStep,
   TurnEnd,
 } from './pool.types.ts';
-export type { Place, QueuedTask } from './task-lanes.ts';
+export { noProvider, type Place, type QueuedTask } from './task-lanes.ts';
 export { tightest, type ProviderGate, type ProviderPause } from './provider-gate.ts';
 export { isInfrastructureFault, type InfrastructureHold } from './infrastructure-hold.ts';
 export { isRateLimit } from './turn-verdict.ts';

@@ -1,4 +1,5 @@
 import type { Outcome } from '../task/types.ts';
+import { noProvider } from './task-lanes.ts';
 
 /**
  * What one provider allows of the pool: how many turns at once, and from when on a new one may begin. It holds back new
@@ -72,13 +73,14 @@ export function idIn(gates: ProviderGates, provider: string | null): string | nu
   return only && others.length === 0 ? only.id : null;
 }
 
-/** Changes the gate of one provider, which is made with its first use. */
+/** Changes the gate of one provider, which is made with its first use; what asks no provider passes none. */
 export function changeGate(
   gates: ProviderGates,
   id: string | null,
   maxSessions: number,
   change: (gate: ProviderGate) => ProviderGate,
 ): ProviderGates {
+  if (id === noProvider) return gates;
   const at = gates.findIndex((gate) => gate.id === id);
   return at === -1 ? [...gates, change(openGate(maxSessions, id))] : gates.with(at, change(gates[at]!));
 }

@@ -1,5 +1,8 @@
 import { emptyQueue, items, push, remove, shift, type ChunkQueue } from './chunk-queue.ts';
 
+/** In the place of a provider's id: a shell line asks no model, and waits for no provider. */
+export const noProvider = '';
+
 /** Where a task waits. */
 export interface Place {
   readonly taskId: string;
@@ -9,7 +12,7 @@ export interface Place {
   readonly group: string;
   /** The leased session that the task is for: its tasks run one after the other. */
   readonly sessionId?: string;
-  /** Id of the provider that its model belongs to; absent when that is not known. */
+  /** Id of the provider that its model belongs to; absent when that is not known, {@link noProvider} when it asks none. */
   readonly provider?: string;
   /** No turn: a change of a leased session that must not meet one. It needs no slot. */
   readonly isChange?: true;

@@ -1,6 +1,6 @@
 import type { MessageIds } from '@opencode-manager/core/protocol';
 import type { PromptPart, TurnRequest } from '@opencode-manager/core';
-import type { Place } from '../machines/index.ts';
+import { noProvider, type Place } from '../machines/index.ts';
 import type { ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
@@ -58,7 +58,7 @@ export interface LiveTaskOptions {
 /** A task that was just taken in. */
 export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
-  const named = task.shell === undefined ? (task.model ?? model) : undefined;
+  const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
     id,
     task: stored,
@@ -68,7 +68,7 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: 
       priority: task.priority ?? 0,
       group: task.group ?? '',
       ...(leased && { sessionId: leased.id }),
-      ...(named !== undefined && { provider: named.slice(0, named.indexOf('/')) }),
+      ...(provider !== undefined && { provider }),
     },
     queuedAtMs,
     settled: Promise.withResolvers(),
@@ -85,6 +85,10 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: 
     calls: undefined,
     stopListening: () => {},
   };
+}
+
+function providerOf(model: string | undefined): string | undefined {
+  return model?.slice(0, model.indexOf('/'));
 }
 
 interface TurnDefaults {

@@ -95,4 +95,17 @@ describe('a provider that refuses', () => {
     expect(task('T2').tookMs).toBeGreaterThan(10_000);
     expect(broken).toEqual([]);
   });
+
+  it('holds back no shell line, which asks no provider', async () => {
+    const refused = answer('done', { refusal: { statusCode: 500, message: 'Internal server error', times: 1, afterMs: 300_000 } });
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 1, permissions: 'allow' },
+      scripts: [plainTurn({ steps: [refused] }), plainTurn()],
+      actions: [run('T0', 3000), run('T1', 4000, { script: 1, kind: 'shell' })],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'failed', code: 'TURN_FAILED' });
+    expect(task('T1')).toMatchObject({ outcome: 'succeeded' });
+    expect(task('T1').tookMs).toBeLessThan(3000);
+    expect(broken).toEqual([]);
+  });
 });
