@@ -63,7 +63,15 @@ export async function runWorld(plan: Plan, options: RunOptions): Promise<WorldRe
   const world = new World(plan, options);
   const run = new WorldRun(world, options);
   await run.toTheEnd();
-  const violations = judge({ world, users: run.users, pool: run.pool, hang: run.hang, uncaught: run.uncaught, stopped: run.stopped });
+  const violations = judge({
+    world,
+    users: run.users,
+    pool: run.pool,
+    hang: run.hang,
+    uncaught: run.uncaught,
+    stopped: run.stopped,
+    failure: run.failure,
+  });
   for (const { rule, text } of violations) world.tell('oracle', `${rule}: ${text}`);
   const { lines } = world.history;
   const simulatedMs = world.clock.elapsed();
@@ -75,6 +83,7 @@ class WorldRun {
   users: Users | undefined;
   pool: SessionPool | undefined;
   hang: string | undefined;
+  failure: unknown;
   stopped = false;
   steps = 0;
   readonly uncaught: string[] = [];
@@ -88,14 +97,13 @@ class WorldRun {
 
   async toTheEnd(): Promise<void> {
     const opening = this.#options.createPool(poolOptionsOf(this.#world.plan, this.#world, this.#options), this.#world.ports);
-    let failure: unknown;
     opening.then(
       (pool) => (this.pool = pool),
-      (error: unknown) => (failure = error),
+      (error: unknown) => (this.failure = error),
     );
-    if (!(await this.#until(() => this.pool !== undefined || failure !== undefined, 'createPool'))) return;
+    if (!(await this.#until(() => this.pool !== undefined || this.failure !== undefined, 'createPool'))) return;
     // A pool whose server does not start at all says so; that is a result too.
-    if (!this.pool) return this.#world.tell('user', `createPool: ${(failure as Error).message}`);
+    if (!this.pool) return this.#world.tell('user', `createPool: ${(this.failure as Error).message}`);
     this.users = new Users(this.#world, this.pool);
     await this.#live(this.users, this.#world.points);
   }

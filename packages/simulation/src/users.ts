@@ -52,6 +52,8 @@ export function policyOf({ permissions }: PoolPlan, world: World): PermissionPol
 /** Those who use a pool: they carry out the actions of a plan, and remember what they were told. */
 export class Users {
   readonly calls: Call[] = [];
+  /** What the pool told of its sessions. */
+  readonly phases: { readonly sessionId: string; readonly atMs: number; readonly path: string }[] = [];
   readonly #world: World;
   readonly #pool: SessionPool;
   readonly #aborts = new Map<string, AbortController>();
@@ -60,6 +62,7 @@ export class Users {
   constructor(world: World, pool: SessionPool) {
     this.#world = world;
     this.#pool = pool;
+    pool.on('session.changed', ({ session: { sessionId, path } }) => this.phases.push({ sessionId, path, atMs: world.queue.nowMs }));
     for (const action of world.plan.actions) world.points.at(action.when, action.do, () => this.act(action));
   }
 

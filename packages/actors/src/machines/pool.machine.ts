@@ -78,13 +78,13 @@ const machineSetup = setup({
       changing<'provider.paused'>((context, event) => pause(context, event.provider ?? providerOf(context, event.taskId), event)),
     ),
     endPauses: assign(changing<'hold.over'>((context, { atMs }) => endPauses(context, atMs))),
-    loseServer: assign(changing<'server.away'>((context) => ({ ...context, server: 'away' }))),
+    loseServer: assign({ server: 'away' }),
     resumeHeld: assign(
       changing<'server.recovered'>((context, { generation = context.generation + 1 }) =>
         resumeHeld({ ...context, generation, server: 'here' }),
       ),
     ),
-    noteGeneration: assign(changing<'server.rotated'>((context, { generation }) => ({ ...context, generation }))),
+    noteGeneration: assign(({ event }) => ({ generation: (event as EventOf<'server.rotated'>).generation })),
     rememberDrain: assign({ draining: true }),
     stopWork: assign(
       changing<'pool.stop'>((context) => {
@@ -119,7 +119,7 @@ function abortUnconfirmed() {
   return failure('ABORT_UNCONFIRMED', `The pool was stopped, and no end of the turn was confirmed within ${stopAbortMs} ms.`);
 }
 
-/** Tells the host what the event brought, and nothing when it brought nothing. */
+/** Tells the host what the event brought, and nothing when it brought nothing. One timer for all pauses stands at the end of the first. */
 const tellAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
   const { assigned, ended, aborting, returned } = context;
   if (ended.length > 0) enqueue({ type: 'endTasks', params: { ended } });
@@ -129,14 +129,10 @@ const tellAction = machineSetup.enqueueActions(({ context, event, enqueue }) => 
   const within = withinMs === undefined ? {} : { withinMs };
   if (aborting.length > 0) enqueue({ type: 'abortTurns', params: { aborting, ...within } });
   if (assigned.length > 0) enqueue({ type: 'startAssigned', params: { assigned } });
-});
-
-/** One timer for all pauses: it stands at the end of the first. */
-const scheduleHoldEndAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+  if (!('atMs' in event)) return;
   const untilMs = nextPauseEnd(context);
   enqueue.cancel('hold.over');
-  if (untilMs === null || !('atMs' in event)) return;
-  enqueue.raise({ type: 'hold.over', atMs: untilMs }, { id: 'hold.over', delay: Math.max(0, untilMs - event.atMs) });
+  if (untilMs !== null) enqueue.raise({ type: 'hold.over', atMs: untilMs }, { id: 'hold.over', delay: Math.max(0, untilMs - event.atMs) });
 });
 
 /** For a task that is tried again after a wait. */
@@ -160,7 +156,6 @@ const scheduleStopEndAction = machineSetup.enqueueActions(({ enqueue }) => {
 const poolSetup = machineSetup.extend({
   actions: {
     tell: tellAction,
-    scheduleHoldEnd: scheduleHoldEndAction,
     scheduleRetry: scheduleRetryAction,
     scheduleOverdue: scheduleOverdueAction,
     scheduleStopEnd: scheduleStopEndAction,
@@ -170,7 +165,7 @@ const poolSetup = machineSetup.extend({
 const lost = { target: 'failed', actions: ['giveServerUp', 'tell'] } as const;
 const away = {
   target: 'recovering',
-  actions: ['loseServer', 'tell'],
+  actions: 'loseServer',
   description: 'Another server on the same state, after a wait.',
 } as const;
 
@@ -229,17 +224,17 @@ export const poolMachine = poolSetup.createMachine({
     ],
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
     'task.overdue': { actions: ['endOverdue', 'tell'] },
-    'turn.ended': { actions: ['endAttempt', 'scheduleRetry', 'scheduleHoldEnd', 'tell'] },
-    'attempt.failed': { actions: ['endAttempt', 'scheduleRetry', 'scheduleHoldEnd', 'tell'] },
+    'turn.ended': { actions: ['endAttempt', 'scheduleRetry', 'tell'] },
+    'attempt.failed': { actions: ['endAttempt', 'scheduleRetry', 'tell'] },
     'turn.judged': { actions: ['judge', 'tell'] },
     'retry.due': { actions: ['restart', 'tell'] },
     'change.ended': { actions: ['endChange', 'tell'] },
     'session.released': { actions: ['releaseSession', 'tell'] },
     'session.ended': { actions: ['endSession', 'tell'] },
     'session.died': { actions: ['endLine', 'tell'] },
-    'provider.paused': { actions: ['pause', 'scheduleHoldEnd', 'tell'], description: 'No new turns of the provider until it is ready.' },
-    'hold.over': { actions: ['endPauses', 'scheduleHoldEnd', 'tell'] },
-    'server.rotated': { actions: ['noteGeneration', 'tell'] },
+    'provider.paused': { actions: ['pause', 'tell'], description: 'No new turns of the provider until it is ready.' },
+    'hold.over': { actions: ['endPauses', 'tell'] },
+    'server.rotated': { actions: 'noteGeneration' },
     'pool.drain': { actions: 'rememberDrain' },
     'pool.stop': { target: '.draining', actions: ['stopWork', 'forbidRestarts', 'scheduleStopEnd', 'tell'] },
     'stop.overdue': { actions: ['endUnconfirmed', 'tell'], description: 'No abort takes longer.' },

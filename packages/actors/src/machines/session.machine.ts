@@ -58,9 +58,6 @@ const resumed = {
   description: 'The server was lost after the end of the turn.',
 } as const;
 
-/** States in which the events are followed; a gap makes them worth nothing until a read has closed it. */
-const reconcileAfterGap = { 'stream.gap': { target: 'reconciling', actions: 'loseStream' } } as const;
-
 /**
  * The life of one session: `idle`, `active` (a turn in flight), `error` (the last turn failed), `dead`. Pure: effects (`submitTurn`,
  * `requestAbort`, `requestSnapshot`, `answerAsks`, `abortChildren`, `endTools`, `lookForProgress`) reach nobody until a host provides them. A turn's
@@ -123,7 +120,7 @@ export const sessionMachine = sessionSetup.createMachine({
         'ask.due': { guard: 'isAskOpen', actions: 'decideNeedsInput', description: 'Nobody answered.' },
         'child.busy': { actions: 'recordFact' },
         'child.quiet': { actions: 'recordFact' },
-        'child.deleted': { actions: [abortChild, read], description: 'opencode goes on with it: end it, and look.' },
+        'child.deleted': { actions: abortChild, description: 'opencode goes on with it.' },
         'snapshot.read': [
           { guard: 'readConfirmsStall', actions: ['recordFact', 'decideStalled'], description: 'Busy, and nothing has changed.' },
           { guard: 'retryIsTooLong', actions: ['recordFact', 'decideOnRetry'], description: 'Not worth the wait.' },
@@ -179,35 +176,28 @@ export const sessionMachine = sessionSetup.createMachine({
           description: 'The server works on it.',
           always: [
             abortWhenDecided,
-            ...ends,
-            givesUp,
-            { guard: 'isStale', target: 'reconciling', description: 'The stream has a gap that no read has closed.' },
+            { guard: phaseIs('reconciling'), target: 'reconciling', description: 'The stream has a gap that no read has closed.' },
             { guard: phaseIs('awaitingInput'), target: 'awaitingInput' },
             { guard: phaseIs('backingOff'), target: 'backingOff' },
             { guard: phaseIs('waitingOnChildren'), target: 'waitingOnChildren' },
             { guard: phaseIs('settling'), target: 'settling' },
           ],
-          on: reconcileAfterGap,
         },
         backingOff: {
           description: 'opencode waits before it asks the provider again.',
-          always: [abortWhenDecided, { guard: phaseIsNot('backingOff'), target: 'running' }],
-          on: reconcileAfterGap,
+          always: { guard: phaseIsNot('backingOff'), target: 'running' },
         },
         awaitingInput: {
           description: 'A permission request or question is open.',
-          always: [abortWhenDecided, { guard: phaseIsNot('awaitingInput'), target: 'running' }],
-          on: reconcileAfterGap,
+          always: { guard: phaseIsNot('awaitingInput'), target: 'running' },
         },
         waitingOnChildren: {
           description: 'A sub-agent session is busy.',
-          always: [abortWhenDecided, { guard: phaseIsNot('waitingOnChildren'), target: 'running' }],
-          on: reconcileAfterGap,
+          always: { guard: phaseIsNot('waitingOnChildren'), target: 'running' },
         },
         settling: {
           description: 'The session was told idle, but the proof has a hole; it usually closes within milliseconds.',
-          always: [abortWhenDecided, ...ends, givesUp, { guard: phaseIsNot('settling'), target: 'running' }],
-          on: reconcileAfterGap,
+          always: [...ends, { guard: phaseIsNot('settling'), target: 'running' }],
           after: { settleDelay: { target: 'reconciling' } },
         },
         reconciling: {
@@ -257,12 +247,10 @@ export const sessionMachine = sessionSetup.createMachine({
         gone: { description: 'Deleted, failed, or lost with its server.' },
         quarantined: {
           description: 'It is unknown whether the server still works on its last turn: what begins there is aborted.',
-          entry: ['requestAbort', 'scheduleAbort', 'startQuarantineClock'],
-          exit: 'stopClocks',
+          entry: 'requestAbort',
           on: {
-            'abort.again': { actions: ['requestAbort', 'scheduleAbort'], description: 'It may begin late.' },
-            'quarantine.due': { actions: 'stopClocks' },
-            'session.busy': { actions: 'requestAbort' },
+            'session.busy': { actions: 'requestAbort', description: 'It has begun late.' },
+            'stream.live': { actions: ['regainStream', 'requestAbort'], description: 'It may have begun meanwhile.' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },
         },

@@ -149,7 +149,6 @@ const decisions = setup({
     isReconciled: ({ context: { turn } }) => turn !== null && turn.accepted && !turn.readPending && turn.followedSinceMs !== null,
     mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
     isUnfollowed: ({ context: { turn } }) => turn !== null && turn.decision === null && isUnfollowed(turn),
-    isStale: ({ context }) => context.turn?.followedSinceMs === null,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),

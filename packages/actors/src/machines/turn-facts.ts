@@ -118,6 +118,7 @@ function followedOrRead({ followedSinceMs, lastAtMs }: Turn, read: Signal | null
 /** The state in which an accepted turn belongs, by its facts alone. */
 export function phaseOf(turn: Turn, sessionId: string): TurnPhase {
   if (turn.decision) return 'aborting';
+  if (turn.followedSinceMs === null) return 'reconciling';
   if (turn.openAsks.some((ask) => turn.idle === null || ask.sessionId !== sessionId)) return 'awaitingInput';
   if (turn.retry) return 'backingOff';
   if (busyChildrenOf(turn).length > 0) return 'waitingOnChildren';

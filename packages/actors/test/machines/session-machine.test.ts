@@ -87,16 +87,13 @@ test('its definition is plain JSON with states, guards, delays and eventless tra
   ]);
   const { transitions, always } = states['settling']!;
   expect([...transitions, ...always].map(({ eventType, delay, guard, target }) => ({ eventType, delay, guard, target }))).toEqual([
-    { eventType: 'stream.gap', target: ['#session.active.reconciling'] },
     {
       eventType: 'xstate.after.settleDelay.session.active.settling',
       delay: 'settleDelay',
       target: ['#session.active.reconciling'],
     },
-    { eventType: '', guard: { type: 'phaseIs', params: { phase: 'aborting' } }, target: ['#session.active.aborting'] },
     { eventType: '', guard: 'endsWell', target: ['#session.idle'] },
     { eventType: '', guard: 'endsBadly', target: ['#session.error'] },
-    { eventType: '', guard: 'isExhausted', target: ['#session.dead.quarantined'] },
     { eventType: '', guard: { type: 'phaseIsNot', params: { phase: 'settling' } }, target: ['#session.active.running'] },
   ]);
 });

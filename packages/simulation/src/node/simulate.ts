@@ -88,8 +88,10 @@ function wantedMutants(wanted: string | undefined): (readonly [label: string, mu
 
 /** A world that never comes to the place of a mutant is as it is without it, and not run again. */
 async function showMutants({ from, seeds, profile, mutant: wanted }: SimulateOptions): Promise<number> {
-  const { visited } = await runCrowd({ seeds: seedsFrom(from, seeds), profile, visits: true });
-  const inOrder = visited.toSorted(([a], [b]) => a - b);
+  const { visited, failures } = await runCrowd({ seeds: seedsFrom(from, seeds), profile, visits: true });
+  const failing = new Set(failures.map(({ seed }) => seed));
+  for (const { seed, kinds } of failures) print(`Seed ${seed} fails without a mutant, and is left out: ${kinds[0]}`);
+  const inOrder = visited.filter(([seed]) => !failing.has(seed)).toSorted(([a], [b]) => a - b);
   const mutants = wantedMutants(wanted).map(([label, { number, place, reach }]) => {
     const reached = inOrder.filter(([, ids]) => ids.has(reach)).map(([seed]) => seed);
     return { label, number, place, seeds: reached };

@@ -24,6 +24,10 @@ export interface LedgerTurn {
   /** opencode waits for its provider until then. */
   retryUntilMs?: number;
   retries: number;
+  /** Waits for the provider, from and to when. */
+  readonly waits: { readonly fromMs: number; toMs: number }[];
+  /** The newest sign of activity before the first abort. */
+  activeAtAbortMs?: number;
   /** When aborts reached the server. */
   readonly aborts: number[];
   readonly provider: string;

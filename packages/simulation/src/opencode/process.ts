@@ -182,6 +182,7 @@ export class Process implements TurnHome {
       deliveries: 1,
       retries: 0,
       aborts: [],
+      waits: [],
     };
     ledger.turns.push(record);
     return record;

@@ -76,6 +76,7 @@ export class Turn {
   /** Aborts what has begun; before that it does nothing (B). */
   abort(): void {
     const { queue, random, count } = this.#world;
+    this.record.activeAtAbortMs ??= this.record.activeAtMs;
     this.record.aborts.push(queue.nowMs);
     if (this.isOver || this.#isEnding) return;
     if (!this.hasBegun) return count('abort-before-begin');
@@ -182,6 +183,7 @@ export class Turn {
     const nextAtMs = this.#world.queue.nowMs + afterMs;
     this.record.retries += 1;
     this.record.retryUntilMs = nextAtMs;
+    this.record.waits.push({ fromMs: this.#world.queue.nowMs, toMs: nextAtMs });
     this.#setStatus({ attempt, message, nextAtMs });
     this.#emit({ type: 'session.retrying', retry: { attempt, message, nextAtMs } });
     this.#after(afterMs, 'asks the provider again', () => {
@@ -362,6 +364,8 @@ export class Turn {
     this.record.how = how;
     this.record.endedAtMs = this.#world.queue.nowMs;
     this.record.idleAtMs ??= this.record.endedAtMs;
+    const wait = this.record.waits.at(-1);
+    if (wait) wait.toMs = Math.min(wait.toMs, this.record.endedAtMs);
     delete this.record.retryUntilMs;
     if (this.#askId !== undefined) this.#home.asks.abandon(this.#askId);
     const isHeard = how !== 'died';

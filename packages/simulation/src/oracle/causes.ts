@@ -49,7 +49,8 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
   runaway: ({ plan }, _calls, { plan: task }) => task !== undefined && plan.scripts[task.script]!.loopsTo !== undefined,
   quota_exhausted: ({ plan }, _calls, { plan: task }) =>
     task !== undefined && plan.scripts[task.script]!.steps.some(({ refusal }) => refusal?.statusCode === 429),
-  server_lost: ({ ledger, faults }) => ledger.losses.length > 0 || faults.has('stream-failed'),
+  // Three restarts are allowed.
+  server_lost: (world) => lossesOf(world) > 3,
 };
 
 function isDisturbed(world: World): boolean {
@@ -73,14 +74,20 @@ function isAfterBadTurn(calls: readonly Call[], { task, name }: Told): boolean {
   return calls.some((other) => other.task !== task && other.task?.split('.')[0] === lease && other.result?.outcome !== 'succeeded');
 }
 
+function lossesOf({ ledger, faults }: World): number {
+  return ledger.losses.length + (faults.get('start-fails') ?? 0) + (faults.get('stream-failed') ?? 0);
+}
+
 /** Calls that fail say why: the pool takes no work because somebody drained or stopped it, or because its server is lost. */
-export function judgeErrors({ world, users }: Evidence, report: Report): void {
+export function judgeErrors({ world, users, failure }: Evidence, report: Report): void {
+  if (failure !== undefined && lossesOf(world) === 0)
+    report('results-are-true', `createPool failed with ${String(failure)}, for no reason.`);
   const calls = users?.calls ?? [];
   for (const { name, error, endedAtMs = Infinity } of calls) {
     if (!error || !/^(?:run|runAll|drain|stop)\b/.test(name)) continue;
     const isClosed = calls.some((other) => (other.name === 'drain' || other.name === 'stop') && other.beganAtMs <= endedAtMs);
     const isRefusal = error.code === 'POOL_STOPPED' && !/^(?:drain|stop)\b/.test(name);
-    if (isRefusal && (isClosed || world.ledger.losses.length > 0 || world.faults.has('stream-failed'))) continue;
+    if (isRefusal && (isClosed || lossesOf(world) > 3)) continue;
     report('results-are-true', `${name} failed at ${since(world, endedAtMs)} with ${error.code}, for no reason.`);
   }
 }

@@ -1,6 +1,6 @@
 import type { AnsweredAsk } from '@opencode-manager/actors';
 import type { LedgerAsk, LedgerTurn } from '../opencode/ledger.ts';
-import { losesRequests } from './causes.ts';
+import { isQuick } from './promptness.ts';
 import { answersOf, childrenOf, since, turnOf, wasTroubled, type Answer, type Told } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 
@@ -86,7 +86,7 @@ function isSame(told: AnsweredAsk, ask: LedgerAsk): boolean {
 function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
   if (result.retries > turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
   if (result.outcome !== 'succeeded') return;
-  const isKnown = !losesRequests(world) && !wasTroubled(world, turn.deliveredAtMs, endedAtMs);
+  const isKnown = isQuick(world) && !wasTroubled(world, turn.deliveredAtMs, endedAtMs);
   if (isKnown && result.retries !== turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
   const answers = [turn, ...childrenOf(world, turn, endedAtMs)].flatMap((one) => answersOf(world, one));
   const input = answers.reduce((sum, { message }) => sum + message.tokens.input, 0);

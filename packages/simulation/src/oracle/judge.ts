@@ -36,6 +36,8 @@ export interface Evidence {
   /** What did not settle. */
   readonly hang: string | undefined;
   readonly uncaught: readonly string[];
+  /** Why there is no pool. */
+  readonly failure: unknown;
   /** `stop()` has resolved. */
   readonly stopped: boolean;
 }

@@ -6,6 +6,8 @@ import type { Evidence, Report } from './judge.ts';
 
 /** What a few requests on a good link take, in milliseconds. */
 const promptMs = 900;
+/** An abort is one request. */
+const abortMs = 300;
 
 /** Where the link is quick and loses nothing, and nothing is wrong with servers and streams, what can be done at once is done at once. */
 export function judgePromptness(evidence: Evidence, told: Told, report: Report): void {
@@ -21,6 +23,8 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
     if (openedAtMs >= turn.deliveredAtMs && openMs > answersAtMs && isCalm(turn.deliveredAtMs, openMs)) late(`${id} was answered late.`);
   }
   const askedAtMs = users?.calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs;
+  judgeDecision(world, turn, told, late);
+  judgePhases(evidence, turn, late);
   const runs = turn.begunAtMs !== undefined && askedAtMs !== undefined && (turn.endedAtMs ?? Infinity) > askedAtMs;
   if (runs && toldAtMs > askedAtMs) judgeAbort(world, turn, Math.max(askedAtMs, turn.begunAtMs!), late);
   const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
@@ -34,10 +38,46 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
 
 /** A turn that is to end is aborted as soon as it is at work. */
 function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text: string) => void): void {
-  const untilMs = fromMs + promptMs;
+  const untilMs = fromMs + abortMs;
   if ((turn.endedAtMs ?? Infinity) <= untilMs || world.queue.nowMs <= untilMs || wasTroubled(world, turn.deliveredAtMs, untilMs)) return;
-  if (!turn.aborts.some((atMs) => atMs >= fromMs - promptMs && atMs <= untilMs))
+  if (!turn.aborts.some((atMs) => atMs >= fromMs - abortMs && atMs <= untilMs))
     late(`it was to end at ${since(world, fromMs)}, and was aborted late.`);
+}
+
+/** What ends a turn for being silent, asking or slow comes at its time. */
+function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs }: Told, late: (text: string) => void): void {
+  const [abortedAtMs = endedAtMs] = turn.aborts;
+  if (wasTroubled(world, turn.deliveredAtMs, abortedAtMs)) return;
+  const asks = world.ledger.asks.filter(({ rootId, openedAtMs }) => rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
+  const limits = {
+    stalled: (turn.activeAtAbortMs ?? Infinity) + 300_000,
+    needs_input: Math.min(...asks.map(({ openedAtMs }) => openedAtMs)) + 60_000,
+    timed_out: turn.deliveredAtMs + (plan?.timeoutMs ?? world.plan.pool.taskTimeoutMs ?? Infinity),
+  };
+  const limitMs = limits[result.outcome as keyof typeof limits] ?? Infinity;
+  if (abortedAtMs > limitMs + 5000)
+    late(`it was to end as ${result.outcome} at ${since(world, limitMs)}, and was aborted at ${since(world, abortedAtMs)}.`);
+}
+
+/** What is told of a session says what it waits for. */
+function judgePhases({ world, users }: Evidence, turn: LedgerTurn, late: (text: string) => void): void {
+  const asks = world.ledger.asks.filter(({ sessionId, openedAtMs }) => sessionId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
+  const waits = [
+    ...turn.waits.map((wait) => ({ ...wait, path: 'active.backingOff' })),
+    ...asks.map(({ openedAtMs: fromMs, closedAtMs = Infinity, staleAtMs = Infinity }) => ({
+      fromMs,
+      toMs: Math.min(closedAtMs, staleAtMs),
+      path: 'active.awaitingInput',
+    })),
+  ];
+  for (const { fromMs, toMs, path } of waits) {
+    const atMs = fromMs + abortMs;
+    const isOver = toMs <= atMs || (turn.aborts[0] ?? Infinity) <= atMs || (turn.endedAtMs ?? Infinity) <= atMs;
+    if (isOver || wasTroubled(world, turn.deliveredAtMs, atMs)) continue;
+    const told = users?.phases.findLast((one) => one.sessionId === turn.sessionId && one.atMs <= atMs)?.path;
+    if (told !== path && told !== 'active.aborting')
+      late(`its session was told to be ${told} at ${since(world, atMs)}, and it was ${path}.`);
+  }
 }
 
 export function isQuick(world: World): boolean {

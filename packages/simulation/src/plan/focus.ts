@@ -29,7 +29,7 @@ const meddle = (random: Randomness) =>
       which: random.pick(['last', 'idle'] as const),
     },
   }) as const;
-const failedStarts = (random: Randomness) => ({ fault: { what: 'startFails', times: random.pick([1, 1, 2, 5]) } as const });
+const failedStarts = (random: Randomness) => ({ fault: { what: 'startFails', times: random.pick([1, 2, 5, 5]) } as const });
 const late = (random: Randomness) => ({ action: { do: 'run', key: `T${random.whole(90, 99)}`, task: prompt } as const });
 const isLeased: readonly Around[] = [
   [1, -2500, -2400, does({ do: 'lease', key: lease, how: 'create' })],
@@ -39,15 +39,18 @@ const isLeased: readonly Around[] = [
   [0.6, 0, 6000, does({ do: 'release', lease })],
 ];
 
+const long: readonly Oddity[] = ['toolHangs', 'slowAbort', 'deafAbort', 'late', 'refused', 'childOutlives'];
+
 const focuses = {
   none: { weight: 35, events: [] },
   drain: {
-    weight: 8,
+    weight: 9,
+    turns: long,
     events: [
       ...isLeased,
       [1, 0, 0, does({ do: 'drain' })],
-      [0.5, -1500, 4000, fails({ what: 'kill' })],
-      [0.25, -1500, 0, failedStarts],
+      [0.6, -1500, 2000, fails({ what: 'kill' })],
+      [0.6, -1500, 0, failedStarts],
       [0.6, -1500, 4000, abort],
       [0.5, -200, 4000, late],
       [0.4, 100, 6000, does({ do: 'stop' })],
@@ -75,16 +78,18 @@ const focuses = {
       [0.5, 0, 8000, abort],
       [0.5, -500, 3000, cut],
       [0.4, -500, 3000, meddle],
+      [0.3, -2000, 0, fails({ what: 'lag', lagMs: 3000, forMs: 8000 })],
       [0.3, 100, 15_000, does({ do: 'stop' })],
     ],
   },
   rotation: {
-    weight: 9,
+    weight: 10,
+    turns: long,
     events: [
       [0.7, 0, 0, does({ do: 'rotate' })],
       [0.5, 0, 1000, fails({ what: 'grows' })],
       [0.6, 0, 4500, fails({ what: 'kill' })],
-      [0.4, 0, 9000, fails({ what: 'kill' })],
+      [0.5, 1500, 9000, fails({ what: 'kill', which: 'first' })],
       [0.3, -500, 2000, failedStarts],
       [0.3, 0, 4000, does({ do: 'rotate' })],
       [0.15, 0, 6000, does({ do: 'stop' })],
@@ -94,6 +99,7 @@ const focuses = {
   },
   starts: {
     weight: 8,
+    turns: long,
     events: [
       ...isLeased,
       [1, 0, 0, fails({ what: 'kill' })],

@@ -151,7 +151,9 @@ export type Action = { readonly when: When } & (
 
 /** What goes wrong with servers and streams. */
 export type Fault = { readonly when: When } & (
-  | { readonly what: 'kill' | 'wedge' | 'streamFails' | 'dispose' | 'grows' }
+  | { readonly what: 'wedge' | 'streamFails' | 'dispose' | 'grows' }
+  /** The newest server, or the one that was there before. */
+  | { readonly what: 'kill'; readonly which?: 'first' }
   /** Another client does something to a session: the one at work for longest, if absent. */
   | { readonly what: 'abortsOutside' | 'promptsOutside' | 'deletesOutside'; readonly which?: 'last' | 'idle' }
   /** No session can be made. */

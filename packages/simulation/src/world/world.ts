@@ -112,7 +112,8 @@ export class World implements Surroundings {
   /** Lets something go wrong now. */
   inject(fault: Fault): void {
     this.tell('world', JSON.stringify({ ...fault, when: undefined }));
-    const process = this.current;
+    const isOlder = fault.what === 'kill' && fault.which === 'first';
+    const process = isOlder ? this.processes.find(({ state }) => state !== 'ended') : this.current;
     const stream = this.streams.findLast(({ state }) => state === 'live');
     if (fault.what === 'startFails') this.#failingStarts = fault.times;
     else if (fault.what === 'slow') this.requests.slowDown(fault.delayMs, fault.forMs);
@@ -120,7 +121,7 @@ export class World implements Surroundings {
     else if (fault.what === 'lag') stream?.delay(fault.lagMs, fault.forMs);
     else if (fault.what === 'streamFails') stream?.fail();
     else if (fault.what === 'diskFull') this.#fullUntilMs = this.queue.nowMs + fault.forMs;
-    else if (process) this.#strike(process, fault.what, 'which' in fault ? fault.which : undefined);
+    else if (process) this.#strike(process, fault.what, 'which' in fault && fault.which !== 'first' ? fault.which : undefined);
   }
 
   #strike(process: Process, what: Exclude<Fault['what'], Unstriking>, which: 'last' | 'idle' | undefined): void {
