@@ -23,7 +23,7 @@ beforeAll(async () => {
       { when: { user: 'long limit' }, reply: rateLimit(86_400) },
       {
         when: { user: 'fall silent' },
-        reply: { text: 'word '.repeat(60), tokensPerSecond: 20, fault: 'hang-mid-stream', afterChunks: 40 },
+        reply: { text: 'word '.repeat(60), tokensPerSecond: 20, fault: 'hang-mid-stream', afterChunks: 50 },
       },
       { when: { user: 'never finish' }, reply: { text: 'x', fault: 'no-finish' } },
       { when: { user: 'loop over a tool' }, reply: [bash('true')], repeat: true },
@@ -118,13 +118,13 @@ describe('turns that fail', () => {
 
   test('the deadline of a task ends it as timed_out', async () => {
     await using pool = await openPool();
-    const result = await pool.run({ prompt: 'stream slowly', timeoutMs: 1500 });
+    const result = await pool.run({ prompt: 'stream slowly', timeoutMs: 2500 });
     expect(result).toMatchObject({ outcome: 'timed_out', error: { code: 'TURN_TIMEOUT' } });
     expect(result.output).toMatch(/^word word/);
   });
 
   test('a model that writes for longer than the limit is stalled when it falls silent, counted from its last word', async () => {
-    const stallTimeoutMs = 1500;
+    const stallTimeoutMs = 2000;
     await using pool = await openPool({ stallTimeoutMs });
     const suspectedAtMs: number[] = [];
     pool.on('session.changed', ({ session, atMs }) => session.path === 'active.reconciling' && suspectedAtMs.push(atMs));
@@ -154,6 +154,15 @@ describe('turns that fail', () => {
 });
 
 describe('abort', () => {
+  /** A machine on which a plain turn takes long (others work on it too) gets that much longer for an abort. */
+  let withinMs = 2000;
+  beforeAll(async () => {
+    await using pool = await openPool();
+    const startedAtMs = Date.now();
+    await pool.run({ prompt: 'say hello' });
+    withinMs = Math.max(withinMs, 6 * (Date.now() - startedAtMs));
+  });
+
   const phases = [
     { phase: 'during a bash tool', prompt: 'sleep long', until: 'active.running', calls: 1 },
     { phase: 'during a provider retry', prompt: 'long limit', until: 'active.backingOff', calls: 1 },
@@ -169,7 +178,7 @@ describe('abort', () => {
     caller.abort();
     const result = await running;
     expect(result).toMatchObject({ outcome: 'aborted', error: { code: 'TURN_ABORTED' } });
-    expect(Date.now() - abortedAtMs).toBeLessThan(2000);
+    expect(Date.now() - abortedAtMs).toBeLessThan(withinMs);
     // The session is as good as before.
     const [session] = pool.snapshot().sessions;
     expect(session?.path).toBe('idle');

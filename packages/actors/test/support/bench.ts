@@ -20,9 +20,10 @@ export interface Bench extends AsyncDisposable {
 export async function startBench(
   rules: Script['rules'],
   config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {},
+  script: Omit<Script, 'rules'> = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
-  const model = stack.use(await startScriptedModel({ rules }));
+  const model = stack.use(await startScriptedModel({ ...script, rules }));
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
   const server = stack.use(

@@ -13,14 +13,14 @@ const long = plainTurn({ steps: [answer('half of it', { thinkMs: 30_000 })] });
 const interrupted = [expect.objectContaining({ attempt: 1, outcome: 'interrupted' })] as unknown;
 
 describe('a turn that broke off', () => {
-  it("with onInterrupted 'fail' ends as interrupted and is not sent again; the next task runs", async () => {
+  it("with onInterrupted 'fail' ends as interrupted, with the text so far, and is not sent again; the next task runs", async () => {
     const { broken, task } = await runPinned({
       pool: { maxSessions: 1, permissions: 'allow', onInterrupted: 'fail' },
-      scripts: [long, plainTurn()],
+      scripts: [plainTurn({ steps: [answer('so far', { hangs: true })] }), plainTurn()],
       actions: [run('T0', 3000), run('T1', 3500, { script: 1 })],
       faults: [kill({ point: 'step', nth: 1, afterMs: 500 })],
     });
-    expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'SERVER_EXITED' });
+    expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'SERVER_EXITED', output: 'so far' });
     expect(task('T0').call.result).toMatchObject({ attempt: 1, workspace_may_be_half_changed: true });
     expect(task('T1')).toMatchObject({ outcome: 'succeeded', output: 'done' });
     expect(broken).toEqual([]);
