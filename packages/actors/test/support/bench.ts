@@ -16,6 +16,9 @@ export interface Bench extends AsyncDisposable {
   readonly monitor: EventMonitor;
 }
 
+/** Twice the default: others may work on the machine too. */
+const startupTimeoutMs = 60_000;
+
 /** A scripted model, a git repository, and a real server that uses both. */
 export async function startBench(
   rules: Script['rules'],
@@ -27,7 +30,12 @@ export async function startBench(
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
   const server = stack.use(
-    await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }),
+    await launchServer({
+      directory: workspace.path,
+      opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig },
+      startupTimeoutMs,
+      ...rest,
+    }),
   );
   const monitor = stack.use(EventMonitor.open(server));
   await monitor.ready();
