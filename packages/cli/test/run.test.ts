@@ -201,8 +201,8 @@ describe('exit code 2, before anything starts', () => {
   test('for bad lines, which are all listed', async () => {
     const file = join(bench.root, 'bad.jsonl');
     await writeFile(file, '{"prompt":"fine"}\n{"prompt":""}\nnot json\n');
-    await using run = bench.start(['run', file, ...base(), '--json']);
-    expect(await run.exit).toBe(2);
+    const run = await runClient(bench, 'run', file, ...base(), '--json');
+    expect(run.exitCode).toBe(2);
     expect(run.records).toEqual([
       { type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
     ]);
@@ -212,8 +212,8 @@ describe('exit code 2, before anything starts', () => {
   test('for a mistyped option in --config', async () => {
     const file = join(bench.root, 'server.jsonc');
     await writeFile(file, '{ "opencodeConfg": {}, } // a comment');
-    await using run = bench.start(['run', '--prompt', 'x', '--config', file]);
-    expect(await run.exit).toBe(2);
+    const run = await runHere('run', '--prompt', 'x', '--config', file);
+    expect(run.exitCode).toBe(2);
     expect(run.stderr).toContain('CONFIG_KEY_UNKNOWN: Option opencodeConfg does not exist. Did you mean opencodeConfig?');
   });
 
@@ -222,8 +222,8 @@ describe('exit code 2, before anything starts', () => {
     await mkdir(join(workspace, '.git'), { recursive: true });
     await mkdir(join(workspace, '.opencode', 'plugin'), { recursive: true });
     await writeFile(join(workspace, '.opencode', 'plugin', 'x.js'), 'export const X = async () => ({})');
-    await using run = bench.start(['run', '--prompt', 'x', ...base(), '--directory', workspace]);
-    expect(await run.exit).toBe(2);
+    const run = await runClient(bench, 'run', '--prompt', 'x', ...base(), '--directory', workspace);
+    expect(run.exitCode).toBe(2);
     expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
     await bench.expectNothingLeft();
   });
@@ -248,8 +248,8 @@ test("exit code 2 for a task's workspace with plugins, before the first prompt",
 
 describe('exit code 4, before the first prompt', () => {
   test('when nothing names a model', async () => {
-    await using run = bench.start(['run', '--prompt', 'x', '--directory', bench.workspace.path]);
-    expect(await run.exit).toBe(4);
+    const run = await runHere('run', '--prompt', 'x', '--directory', bench.workspace.path);
+    expect(run.exitCode).toBe(4);
     expect(run.stderr).toContain('No model is named');
   });
 
@@ -281,8 +281,8 @@ describe('exit code 5', () => {
     ['a binary that does not exist', '/nowhere/opencode', 'BINARY_NOT_FOUND'],
     ['a binary that is something else', '/bin/true', 'BINARY_UNUSABLE'],
   ])('for %s', async (_name, binary, code) => {
-    await using run = bench.start(['run', '--prompt', 'x', ...base(), '--binary', binary]);
-    expect(await run.exit).toBe(5);
+    const run = await runClient(bench, 'run', '--prompt', 'x', ...base(), '--binary', binary);
+    expect(run.exitCode).toBe(5);
     expect(run.stdout).toBe('');
     expect(run.stderr).toContain(`error ${code}: `);
     await bench.expectNothingLeft();
