@@ -16,8 +16,9 @@ export function testConfig(name: string) {
       setupFiles: [fileURLToPath(new URL('vitest.setup.ts', import.meta.url))],
       // Real servers: two cores carry one test file at a time.
       fileParallelism: false,
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
+      // Some tests start three servers, each of which may take long on a machine that others use too.
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
       // A shared machine can starve a real server for seconds; what fails twice fails.
       retry: process.env['CI'] ? 1 : 0,
       // Packages that are tested at the same time must not see each other's running managers.

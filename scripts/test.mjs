@@ -14,15 +14,20 @@ async function pinnedBinary() {
   return (await findBinary({ environment: {} })).path;
 }
 
-/**
- * Two packages are tested at a time, as many as two cores carry. The lanes take about as long as each other: left to itself, turbo begins the
- * longest package last.
- */
-function testInLanes(environment) {
-  const lane = ['actors', 'playground', 'testing', 'events'].map((name) => `@opencode-manager/${name}`);
-  const run = ['run', 'test', '--only', '--concurrency=1', '--continue', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'];
-  const lanes = [lane.map((name) => `--filter=${name}`), lane.map((name) => `--filter=!${name}`)];
-  return Promise.all(lanes.map((filters) => turbo([...run, ...filters], environment)));
+/** By how long their tests take, as last counted; one that is not named comes first. Left to itself, turbo begins the longest last. */
+const longestFirst = ['cli', 'core', 'actors', 'playground', 'events', 'testing', 'simulation', 'bench'];
+
+/** Two packages are tested at a time, as many as two cores carry: each of two lanes takes the longest that waits. */
+async function testInLanes(environment) {
+  const waiting = packages.map((path) => basename(path)).toSorted((a, b) => longestFirst.indexOf(a) - longestFirst.indexOf(b));
+  const run = ['run', 'test', '--only', '--output-logs=full', '--log-prefix=none', '--env-mode=loose'];
+  const statuses = [];
+  async function lane() {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      statuses.push(await turbo([...run, `--filter=@opencode-manager/${name}`], environment));
+  }
+  await Promise.all([lane(), lane()]);
+  return statuses;
 }
 
 if ((await turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none'])) !== 0) process.exit(1);

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBench, type Bench } from './support/ocm.ts';
+import { runHere } from './support/terminal.ts';
 
 let bench: Bench;
 let tasksFile: string;
@@ -19,15 +20,15 @@ afterEach(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-async function run(...lines: (object | string)[]) {
+async function write(...lines: (object | string)[]) {
   await writeFile(tasksFile, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
-  return runFile();
 }
 
-async function runFile() {
-  await using running = bench.start(['run', tasksFile, '--directory', bench.workspace.path, '--opencode-config', bench.configFile]);
-  const exitCode = await running.exit;
-  return { exitCode, stdout: running.stdout, stderr: running.stderr };
+const line = () => ['run', tasksFile, '--directory', bench.workspace.path, '--opencode-config', bench.configFile];
+
+async function run(...lines: (object | string)[]) {
+  await write(...lines);
+  return runHere(...line());
 }
 
 describe('a task file of garbage', () => {
@@ -58,7 +59,7 @@ describe('a task file of garbage', () => {
 describe('a prompt that cannot be sent', () => {
   test('of 50 MB: refused with its line, its field and the limit', async () => {
     await pipeline(Readable.from(fiftyMegabytes()), createWriteStream(tasksFile));
-    const { exitCode, stderr } = await runFile();
+    const { exitCode, stderr } = await runHere(...line());
     expect(exitCode).toBe(2);
     expect(stderr).toContain('line 2: prompt: is longer than 10 MB');
   });
@@ -84,11 +85,13 @@ function* fiftyMegabytes(): Generator<string> {
 describe('a name that does not exist', () => {
   // The pool's tests have the other names that it looks up; the way from there to the command is one.
   test('model: refused before any task runs', async () => {
-    const { exitCode, stderr } = await run({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', model: 'scripted/none' });
-    expect(exitCode).not.toBe(0);
-    expect(stderr).toContain('MODEL_UNKNOWN');
-    expect(stderr).toContain('scripted/none');
-    expect(stderr).toMatch(/bad|line 2/);
+    await write({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', model: 'scripted/none' });
+    // What the server has is asked for: it starts.
+    await using running = bench.start(line());
+    expect(await running.exit).not.toBe(0);
+    expect(running.stderr).toContain('MODEL_UNKNOWN');
+    expect(running.stderr).toContain('scripted/none');
+    expect(running.stderr).toMatch(/bad|line 2/);
   });
 
   test('directory: refused before any task runs', async () => {

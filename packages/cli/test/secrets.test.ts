@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBench, passwordOf, recordingPasswords, type Bench, type Running } from './support/ocm.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openBench, passwordOf, recordingPasswords, runClient, type Bench, type Running } from './support/ocm.ts';
+import { runHere } from './support/terminal.ts';
 
 /** Values as they come to a run, each by its own way. */
 const kinds = {
@@ -42,6 +43,7 @@ beforeAll(async () => {
   args = await serverArguments();
   await collectRun();
   await collectServe();
+  vi.unstubAllEnvs();
   await collectBrokenConfiguration();
 }, 240_000);
 afterAll(() => bench[Symbol.asyncDispose]());
@@ -127,9 +129,8 @@ async function collectServe(): Promise<void> {
   await serve.record('launch');
   await using events = start('events', '--json');
   const ask = async (...line: string[]) => {
-    await using client = start(...line);
-    await client.exit;
-    return client.stdout + client.stderr;
+    const { stdout, stderr } = await runClient(bench, ...line);
+    return stdout + stderr;
   };
   ways['ocm prompt --json'] = await ask('prompt', 'new', 'repeat them', '--json');
   ways['ocm prompt'] = (await ask('prompt', 'new', 'repeat them')) + (await ask('prompt', 'new', 'refuse me'));
@@ -157,14 +158,13 @@ async function collectBrokenConfiguration(): Promise<void> {
   ways['the error of a broken configuration'] = run.stdout + run.stderr;
   const list = join(bench.root, 'list.json');
   await writeFile(list, JSON.stringify({ env: Object.values(kinds).map((value) => `KEY=${value}`) }));
-  await using refused = start('run', '--prompt', 'x', '--config', list, '--json');
-  expect(await refused.exit).toBe(2);
-  ways['the error of a refused option'] = refused.stdout + refused.stderr;
-  for (const value of Object.values(kinds)) {
-    await using named = start('run', '--prompt', 'x', '--pass-env', `KEY=${value}`, '--json');
-    await using unknown = start('run', '--prompt', 'x', `--api-key=${value}`);
-    expect([await named.exit, await unknown.exit]).toEqual([2, 2]);
-    ways['the error of a refused option'] += named.stdout + named.stderr + unknown.stderr;
+  const refused = [['--config', list, '--json']];
+  for (const value of Object.values(kinds)) refused.push(['--pass-env', `KEY=${value}`, '--json'], [`--api-key=${value}`]);
+  ways['the error of a refused option'] = '';
+  for (const options of refused) {
+    const { exitCode, stdout, stderr } = await runHere('run', '--prompt', 'x', ...options);
+    expect(exitCode).toBe(2);
+    ways['the error of a refused option'] += stdout + stderr;
   }
 }
 

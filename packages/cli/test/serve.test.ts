@@ -1,12 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
   allArguments,
   expectNoProcess,
   openBench,
   passwordOf,
   recordingPasswords,
+  runClient,
   type Bench,
   type Record_,
   type Running,
@@ -15,6 +16,7 @@ import {
 let bench: Bench;
 let serve: Running;
 let launch: Record_;
+let restarted: Record_;
 
 beforeAll(async () => {
   bench = await openBench({
@@ -34,24 +36,21 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await serve[Symbol.asyncDispose]();
   await bench[Symbol.asyncDispose]();
 });
 
-async function ocm(...args: string[]) {
-  const run = bench.start(args);
-  const exitCode = await run.exit;
-  return { exitCode, stdout: run.stdout, stderr: run.stderr, run };
-}
+const ocm = (...args: string[]) => runClient(bench, ...args);
 
 async function newSession(): Promise<string> {
-  const { run, exitCode } = await ocm('prompt', 'new', 'echo hello', '--json');
+  const { records, exitCode } = await ocm('prompt', 'new', 'echo hello', '--json');
   expect(exitCode).toBe(0);
-  expect(run.records.map(({ type, outcome, output }) => ({ type, outcome, output }))).toEqual([
+  expect(records.map(({ type, outcome, output }) => ({ type, outcome, output }))).toEqual([
     { type: 'session.created', outcome: undefined, output: undefined },
     { type: 'turn.finished', outcome: 'succeeded', output: 'You said hello.' },
   ]);
-  return run.records[0]!['session_id'] as string;
+  return records[0]!['session_id'] as string;
 }
 
 test('the first record tells where the server is; the socket is for this user alone', async () => {
@@ -82,8 +81,8 @@ test('sessions are made, listed, prompted and told about', async () => {
   events.signal('SIGINT');
   expect(await events.exit).toBe(130);
 
-  const { stdout, run } = await ocm('sessions', '--json');
-  expect(run.records).toContainEqual(
+  const { stdout, records } = await ocm('sessions', '--json');
+  expect(records).toContainEqual(
     expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parentId: null }),
   );
   expect((await ocm('sessions')).stdout).toContain(id);
@@ -106,8 +105,8 @@ test('revert takes the files back, and --undo forth', async () => {
   expect(await readFile(readme, 'utf8')).toBe('# Changed\n');
   expect((await ocm('revert', id)).exitCode).toBe(0);
   expect(await readFile(readme, 'utf8')).toBe('# Bench\n');
-  const { run } = await ocm('revert', id, '--undo', '--json');
-  expect(run.records).toEqual([{ type: 'session.unreverted', session_id: id }]);
+  const { records } = await ocm('revert', id, '--undo', '--json');
+  expect(records).toEqual([{ type: 'session.unreverted', session_id: id }]);
   expect(await readFile(readme, 'utf8')).toBe('# Changed\n');
   expect(await ocm('revert', id, 'msg_unknown')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('MESSAGE_UNKNOWN') });
 });
@@ -115,7 +114,7 @@ test('revert takes the files back, and --undo forth', async () => {
 test('abort ends a turn; Ctrl-C on the client does too', async () => {
   const id = await newSession();
   const isActive = async () =>
-    (await ocm('sessions', '--json')).run.records.some((session) => session['id'] === id && session['state'] === 'active');
+    (await ocm('sessions', '--json')).records.some((session) => session['id'] === id && session['state'] === 'active');
   await using first = bench.start(['prompt', id, 'think for ever']);
   await expect.poll(isActive, { timeout: 20_000 }).toBe(true);
   expect(await ocm('abort', id)).toMatchObject({ exitCode: 0, stdout: `${id} is idle.\n` });
@@ -131,9 +130,9 @@ test('abort ends a turn; Ctrl-C on the client does too', async () => {
 
 test('errors keep their code across the socket', async () => {
   expect(await ocm('prompt', 'ses_unknown', 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('error NOT_FOUND: ') });
-  const { run, exitCode } = await ocm('abort', 'nonsense', '--json');
+  const { records, exitCode } = await ocm('abort', 'nonsense', '--json');
   expect(exitCode).toBe(1);
-  expect(run.records).toEqual([{ type: 'error', error: expect.objectContaining({ name: 'OpencodeManagerError', code: 'NOT_FOUND' }) }]);
+  expect(records).toEqual([{ type: 'error', error: expect.objectContaining({ name: 'OpencodeManagerError', code: 'NOT_FOUND' }) }]);
 });
 
 test('a manager is named by its process id; attach needs a terminal', async () => {
@@ -161,13 +160,23 @@ test('with two managers, one must be named', async () => {
   expect(await other.exit).toBe(143);
 });
 
-test('the password is nowhere to be seen; SIGTERM stops all of it', async () => {
-  const password = await passwordOf(bench, launch['server'].pid);
-  expect(await allArguments()).not.toContain(password);
+test('the manager and its clients go on after the death of their server', async () => {
+  const id = await newSession();
+  await using events = bench.start(['events', '--session', id, '--type', 'session.idle', '--json']);
+  process.kill(launch['server'].pid, 'SIGKILL');
+  restarted = await serve.record('server.restarted');
+  const { records } = await ocm('prompt', id, 'echo after', '--json');
+  expect(records.at(-1)).toMatchObject({ outcome: 'succeeded', output: 'You said after.', session_id: id });
+  await events.record('session.idle');
+});
+
+test('no password is to be seen anywhere; SIGTERM stops all of it', async () => {
+  const passwords = await Promise.all([launch, restarted].map((record) => passwordOf(bench, record['server'].pid)));
+  const told = await allArguments();
   serve.signal('SIGTERM');
   expect(await serve.exit).toBe(143);
-  expect(serve.stdout + serve.stderr).not.toContain(password);
-  expect(serve.records.map(({ type }) => type)).toEqual(['launch', 'done']);
+  for (const password of passwords) expect(told + serve.stdout + serve.stderr).not.toContain(password);
+  expect(serve.records.map(({ type }) => type)).toEqual(['launch', 'server.restarted', 'done']);
   await expectNoProcess(launch['run_id']);
   await expect(stat(launch['state_dir'])).rejects.toThrow('ENOENT');
   await bench.expectNothingLeft();

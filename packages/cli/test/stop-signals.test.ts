@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectNoProcess, openBench, type Bench, type Record_, type Running } from './support/ocm.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { expectNoProcess, openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -15,6 +15,9 @@ beforeAll(async () => {
       { when: { user: 'long' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
     ],
   });
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
@@ -165,15 +168,7 @@ test('a running batch answers the clients of its socket', async () => {
   const launch = await run.record('launch');
   await run.record('task.started', ({ id }) => id === 'prompt-2');
   await run.record('task.finished', ({ id }) => id === 'prompt-1');
-  const answers = async (...line: string[]) => {
-    const client = bench.start(line);
-    return {
-      exitCode: await client.exit,
-      stdout: client.stdout,
-      stderr: client.stderr,
-      records: line.includes('--json') ? client.records : [],
-    };
-  };
+  const answers = (...line: string[]) => runClient(bench, ...line);
   const { records } = await answers('sessions', '--json');
   expect(Object.fromEntries(records.map(({ title, state, turns }) => [title, { state, turns }]))).toEqual({
     'prompt-1': { state: 'idle', turns: 1 },

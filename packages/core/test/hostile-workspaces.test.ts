@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ErrorCode, OpencodeServer } from '@opencode-manager/core';
 import { createMessageIds, requests } from '../src/protocol/index.ts';
 import { failureOf } from './support/failure.ts';
-import { hostilePlace, type HostilePlace } from './support/hostile-place.ts';
+import { hostilePlace, pluginThatLeaves, type HostilePlace } from './support/hostile-place.ts';
 import { startBench, type Bench } from './support/server.ts';
 
 const secret = 'SECRET-OF-SOMEBODY-ELSE';
@@ -549,12 +549,14 @@ describe('what an agent writes is not loaded by a later turn', () => {
     await refuses(await second.relaunch());
   });
 
-  test("with projectConfig 'all' a change is told, and a plugin runs", async () => {
+  test("with projectConfig 'all' a workspace with a plugin starts, a change is told, and plugins run", async () => {
     const place = await newPlace();
+    await place.file('w/.opencode/plugin/first.js', pluginThatLeaves(`${place.ran}-first`));
     await using own = await startBench([{ reply: 'Done.' }], { directory: place.at('w'), projectConfig: 'all' });
     const session = await own.server.createSession();
     expect((await session.prompt('hello')).text).toBe('Done.');
     expect(own.server.notes()).toEqual([]);
+    await vi.waitFor(async () => expect(await exists(`${place.ran}-first`)).toBe(true), { timeout: 15_000 });
     await place.plugin('w/.opencode/plugin/x.js');
     await own.server.disposeDirectory(session.directory);
     expect((await session.prompt('hello')).text).toBe('Done.');

@@ -7,7 +7,6 @@ import { expect, test, vi } from 'vitest';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { isMuslSystem } from '../src/process/musl.ts';
 import { privateRoot } from './support/private-root.ts';
-import { startBench } from './support/server.ts';
 
 const decoy = 'DECOY-TEXT';
 
@@ -162,18 +161,4 @@ test("decoys in the user's home, XDG directories and above the workspace are nei
   expect(await fingerprint(root.path, decoys)).toEqual(before);
   const left = (await filesBelow(root.path)).filter((path) => !filesBefore.has(path) && !path.startsWith(workspace.path));
   expect(left).toEqual([]);
-});
-
-test("opencode's grep tool works with no ripgrep on PATH and no network", async () => {
-  await using bench = await startBench(
-    [
-      { when: { user: /find it/, toolResult: /needle-in-file/ }, reply: 'Found.' },
-      { when: { user: /find it/, toolResult: /./ }, reply: 'Not found.' },
-      { when: { user: /find it/ }, reply: { toolCalls: [{ name: 'grep', arguments: { pattern: 'needle' } }] } },
-    ],
-    {},
-    { 'hay.txt': 'a needle-in-file\n' },
-  );
-  const session = await bench.server.createSession();
-  expect((await session.prompt('find it')).text).toBe('Found.');
 });

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBinary, findMarkedProcesses, launchServer, type ServerConfig } from '@opencode-manager/core';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
@@ -201,41 +201,6 @@ describe('starts that go on', () => {
     await using server = await launchServer({ directory: await workspace(), binary });
     expect((await readFile(attempts, 'utf8')).trim().split('\n')).toHaveLength(2);
     expect((await server.health()).version).toBe('1.18.33');
-  });
-
-  test('a workspace with plugins starts when it is trusted, and its plugin runs', async () => {
-    await put(
-      'work/.opencode/plugin/mark.js',
-      `import { writeFileSync } from 'node:fs'\nexport const Mark = async () => { writeFileSync(${JSON.stringify(inside('ran'))}, '') ; return {} }`,
-    );
-    await using server = await launchServer({ directory: await workspace(), projectConfig: 'all' });
-    await server.createSession();
-    await vi.waitFor(async () => expect((await stat(inside('ran'))).isFile()).toBe(true), { timeout: 20_000, interval: 100 });
-  });
-
-  test('a configuration directory is copied, not used in place; what it refers to is found from where it was', async () => {
-    await put('given/opencode.json', JSON.stringify({ command: { told: { template: '{file:./words.txt}' } } }));
-    await put('given/words.txt', 'from a file beside the configuration');
-    await put('given/command/hello.md', '---\ndescription: says hello\n---\nsay hello $1\n');
-    await put('given/agent/careful.md', '---\ndescription: works with care\nmode: primary\nmodel: other/model\n---\nBe careful.\n');
-    const before = (await readdir(inside('given'), { recursive: true })).toSorted();
-    await using server = await launchServer({
-      directory: await workspace(),
-      opencodeConfigDir: inside('given'),
-      opencodeConfig: { model: 'scripted/model' },
-    });
-    const known = await server.catalogue();
-    expect(known.commands).toEqual(expect.arrayContaining(['hello', 'told']));
-    expect(known.agents).toContain('careful');
-    const config = await server.client.call<{ enabled_providers: string[]; command: Record<string, { template: string }> }>({
-      method: 'GET',
-      path: '/config',
-      query: { directory: server.directory },
-      answer: 'json',
-    });
-    expect(config.command['told']?.template).toBe('from a file beside the configuration');
-    expect(config.enabled_providers.toSorted()).toEqual(['other', 'scripted']);
-    expect((await readdir(inside('given'), { recursive: true })).toSorted()).toEqual(before);
   });
 });
 

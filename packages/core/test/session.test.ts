@@ -16,6 +16,9 @@ const rules = [
   { when: { user: /say (\w+)/ }, reply: 'I say {{user.1}}.' },
   { when: { user: /refuse/ }, reply: { error: { status: 400, message: 'this model refuses' } } },
   { when: { user: /instructions/ }, reply: 'Read.' },
+  { when: { user: /find it/, toolResult: /needle-in-file/ }, reply: 'Found.' },
+  { when: { user: /find it/, toolResult: /./ }, reply: 'Not found.' },
+  { when: { user: /find it/ }, reply: { toolCalls: [{ name: 'grep', arguments: { pattern: 'needle' } }] } },
 ];
 
 let bench: Bench;
@@ -23,7 +26,12 @@ beforeAll(async () => {
   bench = await startBench(
     rules,
     { profile: 'interactive', opencodeConfig: { command: { shout: { template: 'say $1', description: 'repeats a word' } } } },
-    { 'readme.txt': 'first\n', 'AGENTS.md': 'Always be brief, says the root.\n', 'sub/AGENTS.md': 'The sub directory says hello.\n' },
+    {
+      'readme.txt': 'first\n',
+      'hay.txt': 'a needle-in-file\n',
+      'AGENTS.md': 'Always be brief, says the root.\n',
+      'sub/AGENTS.md': 'The sub directory says hello.\n',
+    },
   );
 });
 afterAll(async () => {
@@ -91,6 +99,11 @@ describe('turns', () => {
     expect(systemOf('instructions of root')).toContain('says the root');
     expect(systemOf('instructions of root')).not.toContain('sub directory says');
     expect(systemOf('instructions of sub')).toMatch(/says the root.*sub directory says/s);
+  });
+
+  test("opencode's grep tool works with no ripgrep on PATH and no network", async () => {
+    const session = await bench.server.createSession();
+    expect((await session.prompt('find it')).text).toBe('Found.');
   });
 
   test("a provider's refusal is TURN_FAILED with its status", async () => {

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
@@ -26,26 +26,45 @@ describe('no installation of packages is tried', () => {
     await expect(stat(join(stateDir, 'home', '.npm'))).rejects.toThrow(/ENOENT/);
   });
 
-  test('packages of a configuration directory stay, and its plugins use them', async () => {
+  test('a configuration directory is copied with its packages, which its plugins use; what it refers to is found from where it was', async () => {
     await using given = await temporaryWorkspace({
       git: false,
       files: {
+        'opencode.json': JSON.stringify({ command: { told: { template: '{file:./words.txt}' } } }),
+        'words.txt': 'from a file beside the configuration',
+        'command/hello.md': '---\ndescription: says hello\n---\nsay hello $1\n',
+        'agent/careful.md': '---\ndescription: works with care\nmode: primary\nmodel: other/model\n---\nBe careful.\n',
         'package.json': JSON.stringify({ dependencies: { greeting: '1.0.0' } }),
         'node_modules/greeting/package.json': JSON.stringify({ name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' }),
         'node_modules/greeting/index.js': "export const greeting = 'good day'\n",
         'plugin/greet.js': greetingPlugin,
       },
     });
+    const before = (await readdir(given.path, { recursive: true })).toSorted();
     await using own = await startBench(
       [
         { when: { toolResult: /./ }, reply: 'Greeted.' },
         { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
       ],
-      { opencodeConfigDir: given.path },
+      // Without a list of its own, so that the one that is made counts.
+      { opencodeConfigDir: given.path, opencodeConfig: { enabled_providers: undefined } },
     );
     const session = await own.server.createSession();
     expect((await session.prompt('greet')).text).toBe('Greeted.');
     expect(JSON.stringify(own.model.calls)).toContain('said: good day');
+
+    const known = await own.server.catalogue();
+    expect(known.commands).toEqual(expect.arrayContaining(['hello', 'told']));
+    expect(known.agents).toContain('careful');
+    const config = await own.server.client.call<{ enabled_providers: string[]; command: Record<string, { template: string }> }>({
+      method: 'GET',
+      path: '/config',
+      query: { directory: own.server.directory },
+      answer: 'json',
+    });
+    expect(config.command['told']?.template).toBe('from a file beside the configuration');
+    expect(config.enabled_providers.toSorted()).toEqual(['other', 'scripted']);
+    expect((await readdir(given.path, { recursive: true })).toSorted()).toEqual(before);
   });
 });
 

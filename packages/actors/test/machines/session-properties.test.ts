@@ -5,7 +5,7 @@ import { startSession, type SessionUnderTest } from '../support/session-actor.ts
 
 type Step = (session: SessionUnderTest) => void;
 
-const runs = 1000;
+const runs = 400;
 
 /** What the server does in one good turn, in its own order. */
 function goodTurn(random: Random): Step[] {

@@ -11,7 +11,7 @@ const broken = (user: string) => ({
 
 let bench: Bench;
 beforeAll(async () => {
-  bench = await startBench([
+  const rules = [
     {
       name: 'refused',
       when: { user: 'go' },
@@ -22,7 +22,19 @@ beforeAll(async () => {
     broken('pool'),
     broken('session'),
     { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
-  ]);
+    {
+      when: { user: 'fill the context' },
+      reply: [
+        {
+          toolCalls: [{ name: 'bash', arguments: { command: 'echo x', description: 'x' } }],
+          usage: { inputTokens: 60_000, outputTokens: 10 },
+        },
+        'too early',
+      ],
+    },
+    { reply: 'All done after the summary.' },
+  ];
+  bench = await startBench(rules, {}, { model: { contextTokens: 50_000, outputTokens: 4000 } });
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
@@ -57,4 +69,12 @@ test('an answer that breaks off is asked for again: the result holds the second 
   expect(result).toMatchObject({ outcome: 'succeeded', output: 'Hello, pool.', retries: 1, attempt: 1 });
   expect(turn.text).toBe('Hello, session.');
   expect(bench.model.turnCalls.map(({ outcome }) => outcome).toSorted()).toEqual(['completed', 'completed', 'cut', 'cut']);
+});
+
+test('a turn that opencode compacts half-way goes on, and its last answer is the result', async () => {
+  bench.model.reset();
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+  const result = await pool.run({ prompt: 'fill the context' });
+  expect(result).toMatchObject({ outcome: 'succeeded', output: 'All done after the summary.' });
+  expect(bench.model.calls.some(({ purpose }) => purpose === 'summary')).toBe(true);
 });

@@ -1,9 +1,8 @@
 import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import { findMarkedProcesses } from '@opencode-manager/core';
-import { expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { PoolEvent, SessionPool } from '../../src/index.ts';
-import { startBench } from '../support/bench.ts';
-import { createSessionPool } from '../support/pool.ts';
+import { startSuccession, type Succession } from '../support/succession.ts';
 import { until } from '../support/watch.ts';
 
 const rules = [
@@ -17,7 +16,11 @@ const rules = [
   },
 ];
 
-const asking = { opencodeConfig: { permission: { bash: 'ask' } } };
+let servers: Succession;
+beforeAll(async () => {
+  servers = await startSuccession({ opencodeConfig: { permission: { bash: 'ask' } } });
+});
+afterAll(() => servers?.[Symbol.asyncDispose]());
 
 /** A policy that answers when the test says so: until then the turn is in flight. */
 function heldPolicy() {
@@ -49,11 +52,8 @@ const awaiting = (count: number) => (snapshot: ReturnType<SessionPool['snapshot'
   snapshot.sessions.filter(({ path }) => path === 'active.awaitingInput').length === count;
 
 test('a server that has grown too large is replaced: it finishes its turns, new ones run on the next', async () => {
-  await using bench = await startBench(rules, asking);
   const gate = heldPolicy();
-  await using pool = await createSessionPool({
-    server: bench.server,
-    recovery: true,
+  await using pool = await servers.openPool(rules, {
     permissions: gate.policy,
     // Every server is larger than this; the age keeps the next one in peace while the old one still has a turn.
     serverMemory: { maxBytes: 50e6, checkMs: 100, minAgeMs: 2000 },
@@ -84,40 +84,7 @@ test('a server that has grown too large is replaced: it finishes its turns, new 
   expect(exists(oldPid)).toBe(false);
   expect(events.types.slice(0, 3)).toEqual(['server.rotating', 'server.rotated', 'server.retired']);
   expect(pool.server.url).not.toBe(oldUrl);
-  expect(bench.model.turnCalls.filter(({ rule }) => rule === 'ask')).toHaveLength(1);
-});
-
-test('when a server dies that retires, its turn goes on with the next; when the present one dies, the other is left alone', async () => {
-  await using bench = await startBench(rules, asking);
-  const gate = heldPolicy();
-  await using pool = await createSessionPool({
-    server: bench.server,
-    recovery: true,
-    permissions: gate.policy,
-    restartBudget: { backoffMs: [10] },
-  });
-  const events = serverEvents(pool);
-  const first = pool.server.pid;
-  const older = pool.run({ id: 'older', prompt: 'ask older' });
-  await until(pool, awaiting(1), 30_000);
-  await pool.rotateServer();
-  const second = pool.server.pid;
-  const newer = pool.run({ id: 'newer', prompt: 'ask newer' });
-  await until(pool, awaiting(2), 30_000);
-
-  process.kill(second, 'SIGKILL');
-  await events.next('server.restarted');
-  expect(exists(first)).toBe(true);
-  expect(pool.snapshot()).toMatchObject({ server: { generation: 3, rotations: 1, retiring: [1] }, serverRestarts: 1 });
-  process.kill(first, 'SIGKILL');
-  gate.open();
-  await events.next('server.retired');
-  const results = await Promise.all([older, newer]);
-  expect(results).toMatchObject([
-    { id: 'older', outcome: 'succeeded', attempt: 2, attempts: [{ outcome: 'interrupted' }] },
-    { id: 'newer', outcome: 'succeeded', attempt: 2, attempts: [{ outcome: 'interrupted' }] },
-  ]);
-  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1 });
+  expect(servers.bench.model.turnCalls.filter(({ rule }) => rule === 'ask')).toHaveLength(1);
 });
 
 /** The real server, to which the aborts of one session are never sent. */
@@ -133,12 +100,10 @@ function deafToAborts(server: OpencodeServer, title: string): OpencodeServer {
 }
 
 test('an abort that nothing confirms takes the processes of the tools, then the session, then the server', async () => {
-  await using bench = await startBench(rules, asking);
-  const server = deafToAborts(bench.server, 'deaf');
+  const server = deafToAborts(await servers.current(), 'deaf');
   const gate = heldPolicy();
-  await using pool = await createSessionPool({
+  await using pool = await servers.openPool(rules, {
     server,
-    recovery: true,
     abortTimeoutMs: 1000,
     permissions: ({ taskId }) => (taskId === 'neighbour' ? gate.policy() : { action: 'allow' }),
   });

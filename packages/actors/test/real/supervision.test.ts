@@ -126,20 +126,6 @@ test('an action that throws inside an actor ends that session alone, and no erro
   await expect.poll(async () => (await bench.server.snapshot(bench.workspace.path)).status, { timeout: 5000 }).toEqual({});
 });
 
-test('when the server dies, every task ends as server_lost and the pool says so', async () => {
-  await using own = await startBench([{ reply: { text: 'word '.repeat(400), tokensPerSecond: 20 } }]);
-  await using pool = await createSessionPool({ server: own.server, monitor: own.monitor, maxSessions: 2 });
-  const running = Array.from({ length: 4 }, () => pool.run({ prompt: 'go' }));
-  await until(pool, ({ sessions }) => sessions.filter(({ path }) => path === 'active.running').length === 2);
-  process.kill(own.server.pid, 'SIGKILL');
-  const results = await Promise.all(running);
-  expect(results.map(({ outcome, error }) => ({ outcome, code: error?.code }))).toEqual(
-    results.map(() => ({ outcome: 'server_lost', code: 'SERVER_EXITED' })),
-  );
-  expect(pool.snapshot()).toMatchObject({ state: 'failed', queued: 0, active: 0, outcomes: { server_lost: 4 } });
-  await expect(pool.run({ prompt: 'go' })).rejects.toMatchObject({ code: 'POOL_STOPPED' });
-});
-
 test('a pool that launches its own server stops it with itself', async () => {
   const { pid, stateDir } = await (async () => {
     await using pool = await createSessionPool({
@@ -151,4 +137,18 @@ test('a pool that launches its own server stops it with itself', async () => {
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   const { existsSync } = await import('node:fs');
   expect(existsSync(stateDir)).toBe(false);
+});
+
+// The last one: the server is gone then.
+test('when the server dies, every task ends as server_lost and the pool says so', async () => {
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxSessions: 2 });
+  const running = Array.from({ length: 4 }, () => pool.run({ prompt: 'stream slowly' }));
+  await until(pool, ({ sessions }) => sessions.filter(({ path }) => path === 'active.running').length === 2);
+  process.kill(bench.server.pid, 'SIGKILL');
+  const results = await Promise.all(running);
+  expect(results.map(({ outcome, error }) => ({ outcome, code: error?.code }))).toEqual(
+    results.map(() => ({ outcome: 'server_lost', code: 'SERVER_EXITED' })),
+  );
+  expect(pool.snapshot()).toMatchObject({ state: 'failed', queued: 0, active: 0, outcomes: { server_lost: 4 } });
+  await expect(pool.run({ prompt: 'go' })).rejects.toMatchObject({ code: 'POOL_STOPPED' });
 });

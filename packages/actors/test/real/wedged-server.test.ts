@@ -25,34 +25,15 @@ function counting(server: OpencodeServer, onProbe: () => Promise<void>): Opencod
   };
 }
 
-test('a server that accepts and never answers is killed and started again; its turns go on', async () => {
-  await using bench = await startBench(rules);
-  await using pool = await createSessionPool({ server: bench.server, recovery: true, health });
-  const task = pool.run({ prompt: 'begin' });
-  await bench.model.waitForCalls(1, { rule: 'slow' });
-  const { pid, exited } = bench.server;
-  process.kill(pid, 'SIGSTOP');
-  const stoppedAtMs = Date.now();
-  const recovering = new Promise<number>((resolve) => void pool.on('pool.changed', ({ atMs }) => resolve(atMs)));
-  expect((await recovering) - stoppedAtMs).toBeGreaterThan(health.strikes * health.timeoutMs - 500);
-  expect(await exited).toMatchObject({ signal: 'SIGKILL', expected: true });
-  expect(await task).toMatchObject({
-    outcome: 'succeeded',
-    output: 'begun',
-    attempt: 2,
-    attempts: [{ attempt: 1, outcome: 'interrupted' }],
-  });
-  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1 });
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench(rules);
 });
+afterAll(() => bench?.[Symbol.asyncDispose]());
 
 describe('a server that works', () => {
-  let bench: Bench;
-  beforeAll(async () => {
-    bench = await startBench(rules);
-  });
   // A test that fails must not leave it stopped to the next.
   afterEach(() => void process.kill(bench.server.pid, 'SIGCONT'));
-  afterAll(() => bench?.[Symbol.asyncDispose]());
 
   test('is left alone when it answers late', async () => {
     let probes = 0;
@@ -78,4 +59,24 @@ describe('a server that works', () => {
     expect(await pool.run({ prompt: 'talk' })).toMatchObject({ outcome: 'succeeded', attempt: 1 });
     expect(pool.snapshot()).toMatchObject({ serverRestarts: 0 });
   });
+});
+
+// The last one: another server takes the place of the bench's.
+test('a server that accepts and never answers is killed and started again; its turns go on', async () => {
+  await using pool = await createSessionPool({ server: bench.server, recovery: true, health });
+  const task = pool.run({ prompt: 'begin' });
+  await bench.model.waitForCalls(1, { rule: 'slow' });
+  const { pid, exited } = bench.server;
+  process.kill(pid, 'SIGSTOP');
+  const stoppedAtMs = Date.now();
+  const recovering = new Promise<number>((resolve) => void pool.on('pool.changed', ({ atMs }) => resolve(atMs)));
+  expect((await recovering) - stoppedAtMs).toBeGreaterThan(health.strikes * health.timeoutMs - 500);
+  expect(await exited).toMatchObject({ signal: 'SIGKILL', expected: true });
+  expect(await task).toMatchObject({
+    outcome: 'succeeded',
+    output: 'begun',
+    attempt: 2,
+    attempts: [{ attempt: 1, outcome: 'interrupted' }],
+  });
+  expect(pool.snapshot()).toMatchObject({ state: 'running', serverRestarts: 1 });
 });

@@ -16,17 +16,26 @@ export interface Bench extends AsyncDisposable {
   readonly monitor: EventMonitor;
 }
 
+/** Twice the default: others may work on the machine too. */
+const startupTimeoutMs = 60_000;
+
 /** A scripted model, a git repository, and a real server that uses both. */
 export async function startBench(
   rules: Script['rules'],
   config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {},
+  script: Omit<Script, 'rules'> = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
-  const model = stack.use(await startScriptedModel({ rules }));
+  const model = stack.use(await startScriptedModel({ ...script, rules }));
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
   const server = stack.use(
-    await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }),
+    await launchServer({
+      directory: workspace.path,
+      opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig },
+      startupTimeoutMs,
+      ...rest,
+    }),
   );
   const monitor = stack.use(EventMonitor.open(server));
   await monitor.ready();

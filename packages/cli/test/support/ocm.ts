@@ -13,6 +13,7 @@ import {
   type TemporaryWorkspace,
 } from '@opencode-manager/testing';
 import { expect, vi } from 'vitest';
+import { runHere, type CapturedRun } from './terminal.ts';
 
 const bin = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
 
@@ -69,6 +70,11 @@ export async function openBench(script: Script = {}): Promise<Bench> {
   };
 }
 
+function recordsIn(text: string): Record_[] {
+  const lines = text.split('\n');
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as Record_);
+}
+
 /** A running `ocm`. Its standard input is a pipe that is never written and never closed. */
 export class Running implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -90,8 +96,7 @@ export class Running implements AsyncDisposable {
 
   /** The records so far; fails when stdout holds anything else. */
   get records(): Record_[] {
-    const lines = this.stdout.split('\n');
-    return lines.slice(0, -1).map((line) => JSON.parse(line) as Record_);
+    return recordsIn(this.stdout);
   }
 
   /** Waits for a record. */
@@ -115,6 +120,13 @@ export class Running implements AsyncDisposable {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
     await this.exit;
   }
+}
+
+/** A command line that ends by itself, run in this process: node's own start is most of what a client of a manager costs. */
+export async function runClient({ env }: Bench, ...args: string[]): Promise<CapturedRun & { readonly records: Record_[] }> {
+  vi.stubEnv('TMPDIR', env['TMPDIR']);
+  const run = await runHere(...args);
+  return { ...run, records: args.includes('--json') ? recordsIn(run.stdout) : [] };
 }
 
 /** Fails when a process with the mark of the run is left. */

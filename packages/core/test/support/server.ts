@@ -13,6 +13,9 @@ export interface Bench extends AsyncDisposable {
   readonly server: OpencodeServer;
 }
 
+/** Twice the default: others may work on the machine too. */
+const startupTimeoutMs = 60_000;
+
 /** A scripted model, a git repository, and a real server that uses both. */
 export async function startBench(
   rules: Script['rules'],
@@ -27,6 +30,7 @@ export async function startBench(
     await launchServer({
       directory: workspace.path,
       opencodeConfig: { ...model.opencodeConfig(), ...(opencodeConfig as object | undefined) },
+      startupTimeoutMs,
       ...rest,
     }),
   );
