@@ -203,7 +203,10 @@ export const sessionMachine = sessionSetup.createMachine({
               actions: 'recordUnknown',
               description: 'No answer: read the history back before anything else.',
             },
-            'turn.abort': { actions: ['decideAborted', 'boundAbort', 'startSubmissionClock'], description: 'Aborted once it is accepted.' },
+            'turn.abort': {
+              actions: ['decideAborted', 'boundAbort', 'stopSubmissionClock', 'startSubmissionClock'],
+              description: 'Aborted once it is accepted.',
+            },
             'submit.overdue': { target: 'reconciling', description: 'The turn is to end, and was not accepted in time.' },
             'stream.gap': [
               {

@@ -148,10 +148,10 @@ describe('an abort before the turn has begun', () => {
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true }]);
   });
 
-  test('leaves nothing behind that could touch the next turn', () => {
+  test.each([1, 2])('asked for %i times leaves nothing behind that could touch the next turn', (times) => {
     const session = startSession();
     session.submit();
-    session.send({ type: 'turn.abort' });
+    for (let asked = 0; asked < times; asked += 1) session.send({ type: 'turn.abort' });
     session.pass();
     session.start('msg_11');
     session.final('msg_11', null, { error: aborted });
