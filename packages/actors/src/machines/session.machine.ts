@@ -308,6 +308,7 @@ export const sessionMachine = sessionSetup.createMachine({
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },
         },
+            'session.deleted': { description: 'opencode goes on with what it has taken: the abort is still repeated.' },
       },
     },
   },

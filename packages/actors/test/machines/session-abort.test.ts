@@ -237,6 +237,15 @@ describe('an abort that is never confirmed', () => {
     expect(session.finished).toHaveLength(1);
   });
 
+  test('aborts what begins in a session that was deleted, too', () => {
+    const session = startRunning();
+    for (let times = 0; times < 2; times += 1) session.send({ type: 'session.deleted' });
+    const before = abortsOf(session);
+    session.send({ type: 'session.busy' });
+    expect(abortsOf(session)).toBe(before + 1);
+    expect(session.path).toBe('dead.quarantined');
+  });
+
   test.each([{ type: 'server.interrupted', error: lost } as const, { type: 'server.exited', error: lost } as const])(
     'ends with its server: $type',
     (event) => {
