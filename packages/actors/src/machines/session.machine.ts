@@ -150,7 +150,10 @@ export const sessionMachine = sessionSetup.createMachine({
         'ask.closed': { actions: ['recordFact', 'stopAskClock', 'startAskClock', 'stopStallClock', 'startStallClock'] },
         'ask.due': { guard: 'isAskOpen', actions: 'decideNeedsInput', description: 'Nobody answered.' },
         'child.busy': { actions: 'recordFact' },
-        'child.quiet': { actions: 'recordFact' },
+        'child.quiet': [
+          { guard: 'leavesAsk', target: '.reconciling', actions: 'recordFact', description: 'Nobody waits for its ask any more: look.' },
+          { actions: 'recordFact' },
+        ],
         'child.deleted': { target: '.reconciling', actions: abortChild, description: 'opencode goes on with it: end it, and look.' },
         'snapshot.read': [
           { guard: 'readConfirmsStall', actions: ['recordFact', 'decideStalled'], description: 'Busy, and nothing has changed.' },
@@ -305,10 +308,10 @@ export const sessionMachine = sessionSetup.createMachine({
             'quarantine.due': { actions: 'stopAbortClock' },
             'session.busy': { actions: 'requestAbort' },
             'session.retrying': { actions: 'requestAbort' },
+            'session.deleted': { description: 'opencode goes on with what it has taken: the abort is still repeated.' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },
         },
-            'session.deleted': { description: 'opencode goes on with what it has taken: the abort is still repeated.' },
       },
     },
   },

@@ -168,6 +168,8 @@ export const sessionSetup = setup({
     isStale: ({ context }) => context.turn?.followedSinceMs === null,
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
+    leavesAsk: ({ context: { turn }, event }) =>
+      event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
     hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
     retryIsTooLong: ({ context: { limits }, event }) =>
