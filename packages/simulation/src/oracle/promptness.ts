@@ -70,6 +70,8 @@ function judgeRest({ users }: Evidence, { result, endedAtMs }: Told, late: (text
 function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text: string) => void): void {
   const untilMs = fromMs + abortMs;
   if ((turn.endedAtMs ?? Infinity) <= untilMs || world.queue.nowMs <= untilMs || wasTroubled(world, turn.deliveredAtMs, untilMs)) return;
+  // What somebody else wants of a turn that is being aborted comes with the next abort.
+  if (turn.aborts.some((atMs) => atMs >= turn.begunAtMs! && atMs < fromMs)) return;
   if (!turn.aborts.some((atMs) => atMs >= fromMs - abortMs && atMs <= untilMs))
     late(`it was to end at ${since(world, fromMs)}, and was aborted late.`);
 }
@@ -91,6 +93,8 @@ function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs
 
 /** What is told of a session says what it waits for. */
 function judgePhases({ world, users }: Evidence, turn: LedgerTurn, late: (text: string) => void): void {
+  // An idle of the turn before says that a session is idle, whatever it does.
+  if (world.faults.has('idle-late-again')) return;
   const asks = world.ledger.asks.filter(({ sessionId, openedAtMs }) => sessionId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
   const waits = [
     ...turn.waits.map((wait) => ({ ...wait, path: 'active.backingOff' })),
