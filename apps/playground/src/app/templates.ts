@@ -13,7 +13,7 @@ interface KnownTurn {
   readonly messageId?: string;
   readonly newestMessageId?: string | null;
   readonly openAsks?: readonly { readonly id: string }[];
-  readonly lastRetry?: { readonly attempt: number } | null;
+  readonly retries?: readonly { readonly attempt: number }[];
   readonly children?: Readonly<Record<string, { readonly busy: boolean }>>;
 }
 
@@ -41,7 +41,7 @@ const facts: Templates<SessionMachineEvent['type']> = {
   'session.idle': at,
   'session.retrying': (input) => ({
     retry: {
-      attempt: (turnOf(input).lastRetry?.attempt ?? 0) + 1,
+      attempt: (turnOf(input).retries?.at(-1)?.attempt ?? 0) + 1,
       message: 'Too Many Requests (429)',
       nextAtMs: Math.round(input.nowMs) + 4000,
     },

@@ -119,7 +119,10 @@ export const sessionMachine = sessionSetup.createMachine({
         'ask.closed': { actions: ['recordFact', 'startAskClock', 'startStallClock'] },
         'ask.due': { guard: 'isAskOpen', actions: 'decideNeedsInput', description: 'Nobody answered.' },
         'child.busy': { actions: 'recordFact' },
-        'child.quiet': { actions: 'recordFact' },
+        'child.quiet': [
+          { guard: 'leavesAsk', target: '.reconciling', actions: 'recordFact', description: 'Nobody waits for its ask any more: look.' },
+          { actions: 'recordFact' },
+        ],
         'child.deleted': { actions: abortChild, description: 'opencode goes on with it.' },
         'snapshot.read': [
           { guard: 'readConfirmsStall', actions: ['recordFact', 'decideStalled'], description: 'Busy, and nothing has changed.' },
@@ -250,6 +253,7 @@ export const sessionMachine = sessionSetup.createMachine({
           entry: 'requestAbort',
           on: {
             'session.busy': { actions: 'requestAbort', description: 'It has begun late.' },
+            'session.deleted': { description: 'opencode goes on with what it has taken.' },
             'stream.live': { actions: ['regainStream', 'requestAbort'], description: 'It may have begun meanwhile.' },
             'server.interrupted': { target: 'gone', description: 'What still ran ended with its server.' },
           },

@@ -151,6 +151,8 @@ const decisions = setup({
     isUnfollowed: ({ context: { turn } }) => turn !== null && turn.decision === null && isUnfollowed(turn),
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
+    leavesAsk: ({ context: { turn }, event }) =>
+      event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
     hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
     retryIsTooLong: ({ context: { limits }, event }) =>

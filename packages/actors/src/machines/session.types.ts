@@ -120,8 +120,8 @@ export interface Turn {
   /** A question was rejected by policy; opencode ends the turn then. */
   readonly questionRejected: boolean;
   readonly retry: ProviderRetry | null;
-  readonly lastRetry: ProviderRetry | null;
-  readonly retries: number;
+  /** Each wait for the provider that was told or read, as it came to be known. */
+  readonly retries: readonly ProviderRetry[];
   /** What the stream reported of the session, and when. */
   readonly sessionError: (TurnError & At) | null;
   /** Bound of the wait for an abort's confirmation, where its caller gave one. */

@@ -112,7 +112,8 @@ function verdictOfError(error: TurnError, turn: Turn): Decision {
   const details = { name: error.name, ...(error.statusCode !== undefined && { statusCode: error.statusCode }) };
   if (error.statusCode === 429 || (error.kind === 'provider' && quotaWords.test(error.message))) {
     // The time that the last retry named, unless it is over and the quota still spent.
-    const resetAtMs = turn.lastRetry && turn.lastRetry.nextAtMs > turn.lastAtMs ? turn.lastRetry.nextAtMs : undefined;
+    const latestMs = Math.max(0, ...turn.retries.map(({ nextAtMs }) => nextAtMs));
+    const resetAtMs = latestMs > turn.lastAtMs ? latestMs : undefined;
     return {
       outcome: 'quota_exhausted',
       error: failure('QUOTA_EXHAUSTED', error.message, details),
@@ -139,7 +140,7 @@ export function finishTurn(turn: Turn, proof: TurnProof | null, quarantined: boo
     finish: turn.final?.finish ?? null,
     notes: note === undefined ? [] : [note],
     finalMessageId: turn.final?.id ?? null,
-    retries: turn.retries,
+    retries: turn.retries.length,
     gaps: turn.gaps,
     resetAtMs: resetAtMs ?? null,
     quarantined,

@@ -33,8 +33,7 @@ export function freshTurn(
     asksRead: null,
     questionRejected: false,
     retry: null,
-    lastRetry: null,
-    retries: 0,
+    retries: [],
     sessionError: null,
     abortWithinMs: null,
     followedSinceMs: liveSinceMs === null ? null : atMs,
@@ -49,10 +48,10 @@ export function freshTurn(
 /** What the turn did again: nothing that was seen of an end stands any more. */
 export const running = { idle: null, idleSinceMs: null, inconclusiveReads: 0 } as const;
 
-/** opencode tells of one retry several times. */
+/** opencode tells of one retry several times, and its events may come after reads that have shown later ones. */
 export function recordRetry(turn: Turn, retry: NonNullable<Turn['retry']>): Turn {
-  const repeated = turn.lastRetry?.attempt === retry.attempt && turn.lastRetry.nextAtMs === retry.nextAtMs;
-  return { ...turn, ...running, retry, lastRetry: retry, retries: turn.retries + (repeated ? 0 : 1) };
+  const isKnown = turn.retries.some(({ attempt, nextAtMs }) => attempt === retry.attempt && nextAtMs === retry.nextAtMs);
+  return { ...turn, ...running, retry, retries: isKnown ? turn.retries : [...turn.retries, retry] };
 }
 
 export function busyChildrenOf({ children }: Turn): string[] {

@@ -135,10 +135,10 @@ describe('an abort before the turn has begun', () => {
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true }]);
   });
 
-  test('leaves nothing behind that could touch the next turn', () => {
+  test.each([1, 2])('asked for %i times leaves nothing behind that could touch the next turn', (times) => {
     const session = startSession();
     session.submit();
-    session.send({ type: 'turn.abort' });
+    for (let asked = 0; asked < times; asked += 1) session.send({ type: 'turn.abort' });
     session.pass();
     session.start('msg_11');
     session.final('msg_11', null, { error: aborted });
@@ -224,6 +224,15 @@ describe('an abort that is never confirmed', () => {
     session.send({ type: 'stream.live' });
     expect(abortsOf(session)).toBe(before + 2);
     expect(session.finished).toHaveLength(1);
+  });
+
+  test('aborts what begins in a session that was deleted, too', () => {
+    const session = startRunning();
+    for (let times = 0; times < 2; times += 1) session.send({ type: 'session.deleted' });
+    const before = abortsOf(session);
+    session.send({ type: 'session.busy' });
+    expect(abortsOf(session)).toBe(before + 1);
+    expect(session.path).toBe('dead.quarantined');
   });
 
   test.each([{ type: 'server.interrupted', error: lost } as const, { type: 'server.exited', error: lost } as const])(

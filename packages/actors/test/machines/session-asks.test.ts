@@ -59,6 +59,27 @@ describe('an ask', () => {
   });
 });
 
+describe('an ask of a sub-agent that is told quiet', () => {
+  test('is looked at: nobody waits for it any more', () => {
+    const session = startRunning();
+    session.send({ type: 'ask.opened', ask: childAsk });
+    session.pass();
+    session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    expect(session.path).toBe('active.reconciling');
+    session.read({ newest: { id: 'msg_11' }, status: 'busy', quiet: ['ses_child'], asks: [childAsk] });
+    expect(session.path).toBe('active.running');
+    expect(session.turn?.openAsks).toEqual([]);
+  });
+
+  test('is left alone while the turn is aborted', () => {
+    const session = startRunning();
+    session.send({ type: 'ask.opened', ask: childAsk });
+    session.send({ type: 'turn.abort' });
+    session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    expect(session.path).toBe('active.aborting');
+  });
+});
+
 describe('the deadline of asks', () => {
   test('ends the turn as needs_input, and names the rules that would have allowed it', () => {
     const session = startRunning({ limits: { askTimeoutMs: 5000 } });

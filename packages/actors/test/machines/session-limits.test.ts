@@ -149,7 +149,14 @@ describe('a provider retry', () => {
     expect(session.path).toBe('active.backingOff');
     session.send({ type: 'session.busy' });
     expect(session.path).toBe('active.running');
-    expect(session.turn).toMatchObject({ retries: 1, retry: null });
+    expect(session.turn).toMatchObject({ retries: [{ attempt: 1 }], retry: null });
+  });
+
+  test('that is read before the events of earlier ones come is counted once, as they are', () => {
+    const session = startRunning();
+    session.read({ newest: { id: 'msg_11' }, status: { attempt: 3, message: 'Rate limit reached', nextAtMs: 5000 } });
+    for (const attempt of [1, 2, 3]) session.send(retry(attempt, 2000 + 1000 * attempt));
+    expect(session.turn?.retries.map(({ attempt }) => attempt)).toEqual([3, 1, 2]);
   });
 
   test('that is long is quota_exhausted, with its time', () => {

@@ -1,4 +1,5 @@
 import type { LedgerTurn } from '../opencode/ledger.ts';
+import type { Call } from '../users.ts';
 import type { World } from '../world/world.ts';
 import { losesRequests } from './causes.ts';
 import { childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
@@ -6,6 +7,10 @@ import type { Evidence, Report } from './judge.ts';
 
 /** What a few requests on a good link take, in milliseconds. */
 const promptMs = 900;
+/** A gap of the event stream is closed by a read within this time after its end. */
+const closedAfterMs = 6000;
+/** An abort that is lost is sent again, until the turn has ended. */
+const lostAbortMs = 10_000;
 /** An abort is one request. */
 const abortMs = 300;
 
@@ -15,7 +20,9 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   const { task, result, endedAtMs: toldAtMs } = told;
   const turn = turnOf(evidence, told);
   const late = (text: string) => report('within-limits', `${task}: ${text}`);
-  if (!turn || !isQuick(world)) return;
+  if (!turn) return;
+  judgeLostAborts(world, turn, told, users?.calls ?? [], late);
+  if (!isQuick(world)) return;
   const isCalm = (fromMs: number, toMs: number) => !wasTroubled(world, fromMs, toMs);
   for (const { id, openedAtMs, closedAtMs, staleAtMs = Infinity } of world.ledger.asks.filter(({ rootId }) => rootId === turn.sessionId)) {
     const answersAtMs = openedAtMs + answerMs(world) + promptMs;
@@ -29,17 +36,42 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   if (runs && toldAtMs > askedAtMs) judgeAbort(world, turn, Math.max(askedAtMs, turn.begunAtMs!), late);
   const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
   const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed';
-  if (!isPlain || turn.isTold === false || !isCalm(turn.deliveredAtMs, toldAtMs)) return;
+  if (!isPlain || turn.isTold === false || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
+  judgeRest(evidence, told, late);
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
   if (toldAtMs - fromMs > promptMs)
     late(`told as ${result.outcome} at ${since(world, toldAtMs)}; it had ended (${turn.how}) at ${since(world, endedAtMs)}.`);
 }
 
+function judgeLostAborts(
+  { plan, ledger }: World,
+  turn: LedgerTurn,
+  { task, plan: wanted }: Told,
+  calls: readonly Call[],
+  late: (text: string) => void,
+): void {
+  const askedAtMs = calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs;
+  const isDeaf = wanted === undefined || JSON.stringify(plan.scripts[wanted.script]).includes('ignoresAbort');
+  if (askedAtMs === undefined || turn.begunAtMs === undefined || isDeaf || ledger.losses.length > 0) return;
+  const fromMs = Math.max(askedAtMs, turn.begunAtMs);
+  if ((turn.endedAtMs ?? Infinity) > fromMs + lostAbortMs) late('it was to end, and worked on.');
+}
+
+/** A session whose turn ended well, or as it was to, is idle; else it says that the turn failed. */
+function judgeRest({ users }: Evidence, { result, endedAtMs }: Told, late: (text: string) => void): void {
+  const isRest = ({ path }: { path: string }) => path === 'idle' || path === 'error' || path.startsWith('dead');
+  const told = users?.phases.findLast((one) => one.sessionId === result.session_id && one.atMs <= endedAtMs && isRest(one));
+  const expected = result.outcome === 'succeeded' || result.outcome === 'aborted' ? 'idle' : 'error';
+  if (told && !told.path.startsWith('dead') && told.path !== expected) late(`told as ${result.outcome}, and its session is ${told.path}.`);
+}
+
 /** A turn that is to end is aborted as soon as it is at work. */
 function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text: string) => void): void {
   const untilMs = fromMs + abortMs;
   if ((turn.endedAtMs ?? Infinity) <= untilMs || world.queue.nowMs <= untilMs || wasTroubled(world, turn.deliveredAtMs, untilMs)) return;
+  // What somebody else wants of a turn that is being aborted comes with the next abort.
+  if (turn.aborts.some((atMs) => atMs >= turn.begunAtMs! && atMs < fromMs)) return;
   if (!turn.aborts.some((atMs) => atMs >= fromMs - abortMs && atMs <= untilMs))
     late(`it was to end at ${since(world, fromMs)}, and was aborted late.`);
 }
@@ -61,6 +93,8 @@ function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs
 
 /** What is told of a session says what it waits for. */
 function judgePhases({ world, users }: Evidence, turn: LedgerTurn, late: (text: string) => void): void {
+  // An idle of the turn before says that a session is idle, whatever it does.
+  if (world.faults.has('idle-late-again')) return;
   const asks = world.ledger.asks.filter(({ sessionId, openedAtMs }) => sessionId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
   const waits = [
     ...turn.waits.map((wait) => ({ ...wait, path: 'active.backingOff' })),

@@ -148,6 +148,17 @@ describe('a loop', () => {
     expect(task('T0').call.result!.tool_calls).toBeGreaterThanOrEqual(least);
     expect(task('T0').call.result!.tool_calls).toBeLessThanOrEqual(most);
     expect(broken).toEqual([]);
+    it('of a sub-agent that somebody aborts does not hold up its turn', async () => {
+      const child = plainTurn({ steps: asking(20).steps });
+      const { broken, task } = await runPinned({
+        pool: { maxSessions: 1, permissions: 30_000 },
+        scripts: [withTool({ child })],
+        actions: [run('T0', 3000)],
+        faults: [{ what: 'abortsOutside', when: { point: 'ask', nth: 1, afterMs: 200 } }],
+      });
+      expect(task('T0').tookMs).toBeLessThan(5000);
+      expect(broken).toEqual([]);
+    });
   });
 
   it('of equal calls whose results change is none', async () => {

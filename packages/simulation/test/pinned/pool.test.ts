@@ -61,6 +61,18 @@ describe('an abort', () => {
   });
 });
 
+describe('a session that is deleted twice before its turn begins', () => {
+  it('is followed until the turn has ended', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ beginMs: 100, steps: [answer('done', { thinkMs: 4000 })] })],
+      actions: [run('T0', 3000)],
+      faults: [20, 40].map((afterMs) => ({ what: 'deletesOutside', when: { point: 'accepted', nth: 1, afterMs } })),
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'TURN_INTERRUPTED' });
+    expect(broken).toEqual([]);
+  });
+});
+
 describe('a prompt of which nothing comes', () => {
   it('is interrupted after a gap, and not sent again', async () => {
     const { broken, task } = await runPinned({
