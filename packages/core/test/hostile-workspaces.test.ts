@@ -153,7 +153,7 @@ const rows: readonly Row[] = [
   {
     name: 'a plugin key behind five thousand files',
     put: async (p) => {
-      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+      p.files('w/.opencode/a', 5100);
       await p.file('w/.opencode/opencode.json', '{ "plugins": { "x": {} } }');
     },
     refused: untrusted('plugins in '),
@@ -161,7 +161,7 @@ const rows: readonly Row[] = [
   {
     name: 'more files than are compared, which is no fault',
     put: async (p) => {
-      for (let at = 0; at < 5100; at += 1) await p.file(`w/.opencode/a/${at}`);
+      p.files('w/.opencode/a', 5100);
     },
     note: '.opencode has more than 5000 entries',
   },
