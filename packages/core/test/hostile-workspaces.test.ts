@@ -359,7 +359,7 @@ async function sentDuring(work: () => Promise<unknown>): Promise<string> {
 
 describe('hostile workspaces', () => {
   for (const row of rows) {
-    test.skipIf(row.asRoot === true && !isRoot)(row.name, { timeout: 20_000 }, async () => {
+    test.skipIf(row.asRoot === true && !isRoot)(row.name, { timeout: 60_000 }, async () => {
       const place = await newPlace(row);
       await row.put(place);
       const directory = place.at(row.directory ?? 'w');
@@ -367,7 +367,7 @@ describe('hostile workspaces', () => {
       const notesBefore = new Set(server.notes());
       let answer: string | undefined;
       const sent = await sentDuring(async () => {
-        const turn = async () => (await (await server.createSession({ directory })).prompt('hello', { timeoutMs: 15_000 })).text;
+        const turn = async () => (await (await server.createSession({ directory })).prompt('hello', { timeoutMs: 45_000 })).text;
         if (row.refused) {
           const error = await failureOf(turn());
           expect([error.code, error.message]).toEqual([row.refused.code, expect.stringContaining(row.refused.saying)]);
