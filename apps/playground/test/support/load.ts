@@ -46,7 +46,7 @@ export async function startLoad(sessions: number): Promise<Load> {
     filling = filling.then(() => fill(rate));
   };
   // Records for some seconds are made beforehand, and more while the page reads.
-  await fill(60_000);
+  await fill(30_000);
   const timer = setInterval(tell, everyMs);
   return {
     url,

@@ -107,7 +107,7 @@ export class Running implements AsyncDisposable {
         if (!found) throw new Error(`no record ${type} yet; stdout: ${this.stdout.slice(-500)}; stderr: ${this.stderr.slice(-1500)}`);
         return found;
       },
-      { timeout: 45_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
   }
 

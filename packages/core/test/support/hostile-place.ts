@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -8,6 +9,8 @@ export interface HostilePlace {
   at(path: string): string;
   file(path: string, content?: string | Buffer): Promise<void>;
   directory(path: string): Promise<void>;
+  /** A directory with so many empty files. */
+  files(path: string, count: number): void;
   link(path: string, target: string): Promise<void>;
   fifo(path: string): Promise<void>;
   /** A repository as `git init` makes it. */
@@ -37,6 +40,10 @@ export function hostilePlace(path: string): HostilePlace {
     at,
     file,
     git,
+    files(inner, count) {
+      mkdirSync(at(inner), { recursive: true });
+      for (let name = 0; name < count; name += 1) writeFileSync(join(at(inner), String(name)), '');
+    },
     async directory(inner) {
       await mkdir(at(inner), { recursive: true });
     },
