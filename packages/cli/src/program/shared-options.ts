@@ -15,6 +15,8 @@ export interface ServerFlags {
   readonly allowOauth?: boolean;
   readonly passEnv?: string[];
   readonly passProviderKeys?: boolean;
+  readonly toolHome?: string;
+  readonly git?: string;
   readonly startupTimeout?: string;
 }
 
@@ -74,6 +76,18 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .option('--allow-oauth', 'accept OAuth entries in it (the original is logged out when the copy refreshes)')
     .option('--pass-env <name>', 'a variable that the server gets, such as ANTHROPIC_API_KEY; repeat it for more', collect)
     .option('--pass-provider-keys', 'pass every variable that is well known as a provider key')
+    .addOption(
+      new Option('--tool-home <which>', 'home of tools, shell lines and MCP servers: private, or yours with its credentials').choices([
+        'private',
+        'user',
+      ]),
+    )
+    .addOption(
+      new Option('--git <whose>', 'git configuration of tools: user (your name, filters, trusted directories) or private (none)').choices([
+        'user',
+        'private',
+      ]),
+    )
     .option('--startup-timeout <duration>', 'deadline of the start (default: 30s)');
 }
 

@@ -7,7 +7,12 @@ import {
   handedOver,
   makeDirectories,
   serverEnvironment,
+  toolEnvironment,
+  toolPath,
+  userGitFiles,
+  withToolEnvironment,
   writeServerFiles,
+  type GitValues,
   type Workspaces,
 } from '../isolation/index.ts';
 import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
@@ -29,6 +34,7 @@ export interface LaunchPlan {
   readonly config: ResolvedConfig;
   readonly binary: BinaryInfo;
   readonly auth: string | undefined;
+  readonly git: GitValues;
   /** What is trusted in each workspace outlives an incarnation. */
   readonly workspaces: Workspaces;
 }
@@ -43,12 +49,22 @@ export async function restoreState({ state, lock }: Run): Promise<void> {
 }
 
 /** Writes what the server reads at its start; gives the configuration that it is to run with. */
-export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
+export async function prepareFiles(run: Run, { config, auth, git }: LaunchPlan): Promise<EffectiveConfig> {
   const { layout } = run.state;
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
-  const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  const tools = toolEnvironment(config, layout);
+  const given = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  const effective = { ...given, config: withToolEnvironment(given.config, tools) };
   await learnConfig(config.redactor, effective.config, { ...process.env, ...config.env });
-  await writeServerFiles(layout, effective.config, auth, config.directory);
+  await writeServerFiles(layout, {
+    config: effective.config,
+    auth,
+    workspace: config.directory,
+    tools,
+    git,
+    path: toolPath(config),
+    gitFiles: userGitFiles(),
+  });
   return effective;
 }
 
