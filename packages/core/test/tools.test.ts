@@ -24,6 +24,8 @@ const gitConfig = `[user]
 	directory = *
 `;
 
+const proxyPassword = 'pass-of-the-proxy';
+
 const home = {
   '.gitconfig': gitConfig,
   'more.gitconfig': '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n\trequired = true\n',
@@ -38,8 +40,19 @@ const programs = {
   rustup: '#!/bin/sh\ncat "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml"\necho "cargo home ${CARGO_HOME:-$HOME/.cargo}"\n',
   pyenv: '#!/bin/sh\ncat "${PYENV_ROOT:-$HOME/.pyenv}/version"\n',
   'git-lfs': '#!/bin/sh\ncase $1 in clean) echo "version lfs"; cat > /dev/null ;; *) cat ;; esac\n',
+  'demo-format': '#!/bin/sh\necho "formatted in $HOME with $PYENV_ROOT" > "$1"\n',
   'of-the-user': '#!/bin/sh\necho found\n',
 };
+
+/** The custom tool of opencode's documentation. */
+const customTool = `import { tool } from "@opencode-ai/plugin"
+import { z } from "zod"
+export default tool({
+  description: "Greets",
+  args: { name: tool.schema.string().describe("Who"), times: z.number().optional() },
+  async execute(args) { return "hello " + args.name },
+})
+`;
 
 /** One line that prints what each of the ways to run a program sees. */
 const look = 'echo "$HOME|$XDG_CONFIG_HOME|$GIT_CONFIG_GLOBAL|$npm_config_offline|$OPENCODE_CONFIG|$BASH_ENV"; of-the-user';
@@ -48,7 +61,17 @@ describe('in a private home', () => {
   let machine: UserMachine;
   let privateHome: string;
   beforeAll(async () => {
-    machine = await userMachine({ home, programs, files: { '.gitattributes': '*.bin filter=lfs\n', 'a.bin': 'binary\n' } });
+    machine = await userMachine({
+      home,
+      programs,
+      files: { '.gitattributes': '*.bin filter=lfs\n', 'a.bin': 'binary\n' },
+      given: { 'tool/greet.ts': customTool },
+      env: { HTTP_PROXY: 'http://127.0.0.1:9', https_proxy: `http://user:${proxyPassword}@127.0.0.1:9`, SSL_CERT_DIR: '/etc/ssl/certs' },
+      config: ({ root }) => ({
+        opencodeConfigDir: join(root, 'given'),
+        opencodeConfig: { formatter: { demo: { command: ['demo-format', '$FILE'], extensions: ['.fmt'] } } },
+      }),
+    });
     privateHome = join(machine.server.stateDir, 'tools', 'home');
   });
   afterAll(() => machine[Symbol.asyncDispose]());
@@ -111,6 +134,29 @@ describe('in a private home', () => {
     expect(await machine.tool('git rev-parse --show-toplevel', directory)).toBe(directory);
   });
 
+  test('a custom tool that imports @opencode-ai/plugin', async () => {
+    const session = await machine.server.createSession();
+    expect((await session.prompt('greet Ada')).text).toBe('printed\nhello Ada');
+    expect(machine.server.launch.npm).toEqual({ online: false, packages: [] });
+  });
+
+  test('a formatter of the configuration', async () => {
+    const session = await machine.server.createSession({ permissions: 'allow' });
+    expect((await session.prompt('write new.fmt')).text).toBe('Written.');
+    expect(await machine.workspace.read('new.fmt')).toBe(`formatted in ${privateHome} with ${machine.home}/.pyenv\n`);
+  });
+
+  test('a proxy passes with loopback as an exception, and one with a user part does not', async () => {
+    const line = 'echo "$HTTP_PROXY|$https_proxy|$NO_PROXY|$SSL_CERT_DIR"';
+    const expected = 'http://127.0.0.1:9||127.0.0.1,localhost,::1|/etc/ssl/certs';
+    expect([await machine.tool(line), await machine.shell(line), await machine.template(line)]).toEqual([expected, expected, expected]);
+    expect((await machine.mcp())['HTTP_PROXY']).toBe('http://127.0.0.1:9');
+    const { launch } = machine.server;
+    expect(launch.network).toMatchObject({ passed: expect.arrayContaining(['HTTP_PROXY', 'SSL_CERT_DIR']), withheld: ['https_proxy'] });
+    expect(machine.server.notes()).toEqual([expect.stringContaining('https_proxy is not passed')]);
+    expect(JSON.stringify([launch, machine.model.calls])).not.toContain(proxyPassword);
+  });
+
   test("no credential of the user's home is in the home of tools", async () => {
     expect(await machine.tool('cat ~/.npmrc ~/.cargo/credentials.toml 2>&1 | grep -c SECRET')).toBe('0');
   });
@@ -120,8 +166,8 @@ test("with toolHome 'user', programs see the user's home, XDG directories and gi
   await using machine = await userMachine({
     home,
     programs,
-    env: { XDG_CONFIG_HOME: '/xdg/config' },
-    config: { toolHome: 'user' },
+    env: { XDG_CONFIG_HOME: '/xdg/config', https_proxy: `http://user:${proxyPassword}@127.0.0.1:9` },
+    config: { toolHome: 'user', passEnv: ['https_proxy'] },
   });
   const expected = `${machine.home}|/xdg/config||||\nfound`;
   expect(await machine.tool(look)).toBe(expected);
@@ -131,6 +177,9 @@ test("with toolHome 'user', programs see the user's home, XDG directories and gi
   expect(await machine.tool('git config core.sshCommand; git config user.name')).toBe('leak\nAda User');
   const { HOME, XDG_CONFIG_HOME, XDG_DATA_HOME, GIT_CONFIG_GLOBAL } = await machine.mcp();
   expect([HOME, XDG_CONFIG_HOME, XDG_DATA_HOME]).toEqual([machine.home, '/xdg/config', join(machine.home, '.local', 'share')]);
+  // A proxy that is named passes with its user part, and is known as a secret.
+  expect(await machine.tool('echo ${#https_proxy}')).toBe(String(`http://user:${proxyPassword}@127.0.0.1:9`.length));
+  expect(machine.server.redactor.text(`at ${proxyPassword}`)).toBe('at [redacted]');
   expect(await readFile(GIT_CONFIG_GLOBAL!, 'utf8')).toContain(join(machine.home, '.gitconfig'));
 });
 

@@ -17,6 +17,8 @@ export interface ServerFlags {
   readonly passProviderKeys?: boolean;
   readonly toolHome?: string;
   readonly git?: string;
+  readonly offline?: boolean;
+  readonly strict?: boolean;
   readonly startupTimeout?: string;
 }
 
@@ -88,7 +90,9 @@ export function addServerOptions(command: CommandUnknownOpts): void {
         'private',
       ]),
     )
-    .option('--startup-timeout <duration>', 'deadline of the start (default: 30s)');
+    .option('--offline', 'refuse a configuration whose plugins, providers or MCP servers would have to be fetched')
+    .option('--strict', 'a configured plugin or package that is missing after the start is an error')
+    .option('--startup-timeout <duration>', 'deadline of the start (default: 30s, 2m with packages to install)');
 }
 
 export function addJsonOption(command: CommandUnknownOpts): void {

@@ -9,7 +9,7 @@ import { serverConfigSchema, type ServerConfig } from './schema.ts';
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
 export interface ResolvedConfig extends Omit<
   ServerConfig,
-  'directory' | 'profile' | 'projectConfig' | 'toolHome' | 'git' | 'startupTimeoutMs' | 'hostname' | 'port' | 'redactor'
+  'directory' | 'profile' | 'projectConfig' | 'toolHome' | 'git' | 'hostname' | 'port' | 'redactor'
 > {
   /** Real path. */
   readonly directory: string;
@@ -19,7 +19,6 @@ export interface ResolvedConfig extends Omit<
   readonly projectConfig: 'instructions' | 'all' | 'none';
   readonly toolHome: 'private' | 'user';
   readonly git: 'user' | 'private';
-  readonly startupTimeoutMs: number;
   readonly redactor: Redactor;
 }
 
@@ -38,7 +37,6 @@ export async function resolveConfig(config: ServerConfig): Promise<ResolvedConfi
     projectConfig: parsed.projectConfig ?? 'instructions',
     toolHome: parsed.toolHome ?? 'private',
     git: parsed.git ?? 'user',
-    startupTimeoutMs: parsed.startupTimeoutMs ?? 30_000,
     ...absolutePaths(parsed),
   };
 }

@@ -1,6 +1,7 @@
 export { readAuthFile } from './auth-file.ts';
 export { handedOver, serverEnvironment, toolPath } from './environment.ts';
 export { networkVariables, type NetworkVariables } from './network-variables.ts';
+export { describeNeed, letInstall, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
 export { writeServerFiles, type ServerFiles } from './server-files.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';

@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJsonc, type OpencodeConfig } from '../config/index.ts';
+import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
 import type { StateLayout } from './state-directory.ts';
 import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
 import { gitConfigText, templateShellText, toolShellText, trustedDirectories, zshProfileText } from './tools/index.ts';
@@ -13,6 +14,7 @@ export interface ServerFiles {
   readonly workspace: string;
   readonly tools: ToolEnvironment;
   readonly git: GitValues;
+  readonly needed: readonly NeededPackage[];
   /** PATH of tools. */
   readonly path: string;
   /** Where the user's own git configuration stands, in the order in which git reads it. */
@@ -40,7 +42,9 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   ] as const;
   // One after the other: what fails leaves nothing under way behind.
   for (const [file, text] of files) await writeFile(file, text, { mode: 0o600 });
+  await seedPluginPackage(layout.opencodeConfig);
   await declareInstalled(layout.opencodeConfig);
+  await letInstall(layout, given.needed);
   if (auth === undefined) await rm(layout.authFile, { force: true });
   else await writeFile(layout.authFile, auth, { mode: 0o600 });
 }
@@ -52,16 +56,16 @@ const identity: readonly GitValue[] = [
 ];
 
 /**
- * Says that the packages of a configuration directory are installed. For every directory that it serves, opencode loads npm
- * and installs `@opencode-ai/plugin` there, and where plugins exist (ours does) it waits for that. The server is offline, so
- * the installation always failed, after 0.5 s. Packages that a user handed over are left as they are.
+ * Says that the packages of a configuration directory are installed: opencode compares its manifest, and `@opencode-ai/plugin`, with its
+ * lock, and installs what is missing there, at every start and for every directory that it serves.
  */
 async function declareInstalled(directory: string): Promise<void> {
-  const modules = join(directory, 'node_modules');
-  if ((await readdir(modules).catch(() => [])).length > 0) return;
   const manifest = await readJsonc(join(directory, 'package.json'), 'opencodeConfigDir').catch((): OpencodeConfig => ({}));
+  const lock = await readJsonc(join(directory, 'package-lock.json'), 'opencodeConfigDir').catch((): OpencodeConfig => ({
+    lockfileVersion: 3,
+  }));
   const kinds = ['dependencies', 'devDependencies', 'peerDependencies', 'optionalDependencies'];
   const dependencies = Object.assign({ '@opencode-ai/plugin': '*' }, ...kinds.map((kind) => manifest[kind])) as Record<string, string>;
-  await mkdir(modules, { recursive: true, mode: 0o700 });
-  await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages: { '': { dependencies } } }));
+  const packages = { ...(lock['packages'] as object | undefined), '': { dependencies } };
+  await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ ...lock, packages }));
 }

@@ -27,6 +27,10 @@ export interface UserMachine extends AsyncDisposable {
 export interface MachineOptions {
   /** Files of the home, by path below it; a script when it begins with `#!`. */
   readonly home?: Readonly<Record<string, string>>;
+  /** Files of `root/given`, for an `opencodeConfigDir`. */
+  readonly given?: Readonly<Record<string, string>>;
+  /** Providers beside the scripted one. */
+  readonly providers?: Readonly<Record<string, object>>;
   /** Programs on PATH. */
   readonly programs?: Readonly<Record<string, string>>;
   /** Files of the workspace. */
@@ -42,12 +46,19 @@ const rules = [
     when: { user: { matches: '^run ([\\s\\S]+)$' } },
     reply: { toolCalls: [{ name: 'bash', arguments: { command: '{{user.1}}', description: 'run' } }] },
   },
+  { when: { user: { matches: '^greet ' }, toolResult: '' }, reply: 'printed\n{{toolResult}}' },
+  { when: { user: { matches: '^greet (.+)$' } }, reply: { toolCalls: [{ name: 'greet', arguments: { name: '{{user.1}}' } }] } },
+  { when: { user: { matches: '^write ' }, toolResult: '' }, reply: 'Written.' },
+  {
+    when: { user: { matches: '^write (.+)$' } },
+    reply: { toolCalls: [{ name: 'write', arguments: { filePath: '{{user.1}}', content: 'as the model wrote it\n' } }] },
+  },
   { when: { user: { matches: '^printed' } }, reply: '{{user}}' },
 ];
 
 /** What the machine that runs the tests may say of itself. */
 const variables =
-  'XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR GIT_CONFIG_GLOBAL RUSTUP_HOME NVM_DIR PYENV_ROOT CARGO_HOME'.split(
+  'XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_STATE_HOME XDG_RUNTIME_DIR GIT_CONFIG_GLOBAL RUSTUP_HOME NVM_DIR PYENV_ROOT CARGO_HOME HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy'.split(
     ' ',
   );
 
@@ -58,6 +69,7 @@ export async function userMachine(options: MachineOptions = {}): Promise<UserMac
   const [home, bin] = [join(root, 'home'), join(root, 'bin')];
   await writeFiles(home, options.home ?? {});
   await writeFiles(bin, options.programs ?? {});
+  await writeFiles(join(root, 'given'), options.given ?? {});
   stack.defer(() => void vi.unstubAllEnvs());
   for (const name of variables) vi.stubEnv(name, undefined);
   const own = { HOME: home, SHELL: '/bin/bash', PATH: `${bin}:${process.env['PATH'] ?? ''}`, GIT_CONFIG_NOSYSTEM: '1', ...options.env };
@@ -66,11 +78,15 @@ export async function userMachine(options: MachineOptions = {}): Promise<UserMac
   const workspace = stack.use(await temporaryWorkspace({ files: options.files ?? { 'readme.txt': 'first\n' } }));
   const seenByMcp = join(root, 'mcp');
   const { opencodeConfig, ...rest } = typeof options.config === 'function' ? options.config({ root, home }) : (options.config ?? {});
+  const scripted = model.opencodeConfig();
+  const providers = { ...scripted.provider, ...options.providers };
   const server = stack.use(
     await launchServer({
       directory: workspace.path,
       opencodeConfig: {
-        ...model.opencodeConfig(),
+        ...scripted,
+        provider: providers,
+        enabled_providers: Object.keys(providers),
         command: { printed: { template: 'printed\n!`$ARGUMENTS`' } },
         mcp: { look: { type: 'local', command: ['/bin/sh', '-c', `env -0 > ${seenByMcp}`] } },
         ...(opencodeConfig as object | undefined),
