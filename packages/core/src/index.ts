@@ -12,6 +12,7 @@ export { Redactor } from './secrets/index.ts';
 export { serverConfigJsonSchema, serverConfigSchema, type ServerConfig } from './config/index.ts';
 export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';
+export type { LaunchedPackage, LaunchReport } from './server/launch-report.ts';
 export type { Catalogue, OpencodeServer, PermissionAnswer, QuestionAnswer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
 export type {
   CreateSessionOptions,

@@ -98,7 +98,7 @@ test("decoys in the user's home, XDG directories and above the workspace are nei
     [
       '--conditions=@opencode-manager/source',
       fileURLToPath(new URL('support/manager.ts', import.meta.url)),
-      JSON.stringify({ directory: workspace.path, opencodeConfig: model.opencodeConfig(), env: { GIVEN: 'yes' } }),
+      JSON.stringify({ directory: workspace.path, opencodeConfig: model.opencodeConfig(), env: { GIVEN: 'yes' }, git: 'private' }),
       JSON.stringify(['look around']),
     ],
     {

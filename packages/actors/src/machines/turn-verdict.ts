@@ -120,7 +120,8 @@ function verdictOfError(error: TurnError, turn: Turn): Decision {
       ...(resetAtMs !== undefined && { resetAtMs }),
     };
   }
-  return { outcome: 'failed', error: failure('TURN_FAILED', error.message, details) };
+  const code = error.name === 'ProviderInitError' ? 'PACKAGE_UNAVAILABLE' : 'TURN_FAILED';
+  return { outcome: 'failed', error: failure(code, error.message, details) };
 }
 
 /** Outcomes after which the session is as good as before. */

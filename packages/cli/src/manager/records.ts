@@ -1,3 +1,4 @@
+import type { LaunchedPackage } from '@opencode-manager/core';
 import type { Manager } from './open.ts';
 
 /** First record of `ocm run --json` and `ocm serve --json`. */
@@ -11,6 +12,15 @@ export interface LaunchRecord {
   readonly state_dir: string;
   readonly directory: string;
   readonly profile: 'batch' | 'interactive';
+  readonly tool_home: 'private' | 'user';
+  /** Keys of the user's git configuration that tools have. */
+  readonly git: { readonly source: 'user' | 'private'; readonly keys: readonly string[] };
+  /** Names of the variables of proxies and certificates that were passed, and of proxies that were not. */
+  readonly network: { readonly passed: readonly string[]; readonly withheld: readonly string[] };
+  /** Whether opencode's own npm may fetch, and for what. */
+  readonly npm: { readonly online: boolean; readonly packages: readonly LaunchedPackage[] };
+  /** What failed or was left out at the start; sentences. */
+  readonly notes: readonly string[];
   readonly concurrency: number;
   /** null when the socket could not be opened. */
   readonly socket: string | null;
@@ -26,6 +36,11 @@ export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {
     state_dir: server.stateDir,
     directory: server.directory,
     profile: server.profile,
+    tool_home: server.launch.toolHome,
+    git: server.launch.git,
+    network: server.launch.network,
+    npm: server.launch.npm,
+    notes: server.launch.notes,
     concurrency: pool.snapshot().maxSessions,
     socket: socket?.path ?? null,
   };

@@ -26,6 +26,10 @@ function fromFlags(flags: ServerFlags): Record<string, unknown> {
     allowOAuth: flags.allowOauth,
     passEnv: flags.passEnv,
     passProviderKeys: flags.passProviderKeys,
+    toolHome: flags.toolHome,
+    git: flags.git,
+    offline: flags.offline,
+    strict: flags.strict,
     startupTimeoutMs: flags.startupTimeout === undefined ? undefined : parseDuration(flags.startupTimeout, '--startup-timeout'),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

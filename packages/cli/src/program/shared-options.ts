@@ -15,6 +15,10 @@ export interface ServerFlags {
   readonly allowOauth?: boolean;
   readonly passEnv?: string[];
   readonly passProviderKeys?: boolean;
+  readonly toolHome?: string;
+  readonly git?: string;
+  readonly offline?: boolean;
+  readonly strict?: boolean;
   readonly startupTimeout?: string;
 }
 
@@ -74,7 +78,21 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .option('--allow-oauth', 'accept OAuth entries in it (the original is logged out when the copy refreshes)')
     .option('--pass-env <name>', 'a variable that the server gets, such as ANTHROPIC_API_KEY; repeat it for more', collect)
     .option('--pass-provider-keys', 'pass every variable that is well known as a provider key')
-    .option('--startup-timeout <duration>', 'deadline of the start (default: 30s)');
+    .addOption(
+      new Option('--tool-home <which>', 'home of tools, shell lines and MCP servers: private, or yours with its credentials').choices([
+        'private',
+        'user',
+      ]),
+    )
+    .addOption(
+      new Option('--git <whose>', 'git configuration of tools: user (your name, filters, trusted directories) or private (none)').choices([
+        'user',
+        'private',
+      ]),
+    )
+    .option('--offline', 'refuse a configuration whose plugins, providers or MCP servers would have to be fetched')
+    .option('--strict', 'a configured plugin or package that is missing after the start is an error')
+    .option('--startup-timeout <duration>', 'deadline of the start (default: 30s, 2m with packages to install)');
 }
 
 export function addJsonOption(command: CommandUnknownOpts): void {

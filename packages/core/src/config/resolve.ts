@@ -9,7 +9,7 @@ import { serverConfigSchema, type ServerConfig } from './schema.ts';
 /** A {@link ServerConfig} that was validated, with its defaults in place and its paths absolute. */
 export interface ResolvedConfig extends Omit<
   ServerConfig,
-  'directory' | 'profile' | 'projectConfig' | 'startupTimeoutMs' | 'hostname' | 'port' | 'redactor'
+  'directory' | 'profile' | 'projectConfig' | 'toolHome' | 'git' | 'hostname' | 'port' | 'redactor'
 > {
   /** Real path. */
   readonly directory: string;
@@ -17,7 +17,8 @@ export interface ResolvedConfig extends Omit<
   readonly port: number;
   readonly profile: 'batch' | 'interactive';
   readonly projectConfig: 'instructions' | 'all' | 'none';
-  readonly startupTimeoutMs: number;
+  readonly toolHome: 'private' | 'user';
+  readonly git: 'user' | 'private';
   readonly redactor: Redactor;
 }
 
@@ -34,7 +35,8 @@ export async function resolveConfig(config: ServerConfig): Promise<ResolvedConfi
     port: parsed.port ?? 0,
     profile: parsed.profile ?? 'batch',
     projectConfig: parsed.projectConfig ?? 'instructions',
-    startupTimeoutMs: parsed.startupTimeoutMs ?? 30_000,
+    toolHome: parsed.toolHome ?? 'private',
+    git: parsed.git ?? 'user',
     ...absolutePaths(parsed),
   };
 }

@@ -69,12 +69,34 @@ export const serverConfigSchema = z
       .describe(
         "What of the workspace's own configuration counts: its AGENTS.md files (default), everything (its plugins run as code in the server), or nothing.",
       ),
+    toolHome: z
+      .enum(['private', 'user'])
+      .optional()
+      .describe(
+        "The home that tools, shell lines, MCP servers and formatters see: a private one in the state (default), in which rustup, nvm, pyenv and the like find the user's installations; or the user's own with its credentials, and the user's XDG variables.",
+      ),
+    git: z
+      .enum(['user', 'private'])
+      .optional()
+      .describe(
+        "user (default): the git of tools has the user's name, address, filters (LFS), trusted directories, core.autocrlf, init.defaultBranch and url.*.insteadOf. private: nothing of the user's git configuration is read.",
+      ),
+    offline: z
+      .boolean()
+      .optional()
+      .describe(
+        'Refuse, before the start, a configuration whose plugins, providers or MCP servers would have to be fetched. Default: false.',
+      ),
+    strict: z
+      .boolean()
+      .optional()
+      .describe('A configured plugin or package that is missing after the start is an error. Default: false, it is a note.'),
     startupTimeoutMs: z
       .int()
       .min(1000)
       .max(maxStartupMs)
       .optional()
-      .describe('Deadline of the whole start, in milliseconds. Default: 30000.'),
+      .describe('Deadline of the whole start, in milliseconds. Default: 30000, or 120000 when opencode has packages to install.'),
   })
   .describe('Options of an isolated opencode server.');
 

@@ -52,6 +52,12 @@ export const errorCatalogue = {
     meaning: 'No POSIX shell was found; one cleans up after a manager that is killed.',
     remedy: 'Put a directory that has sh on PATH.',
   },
+  PACKAGE_UNAVAILABLE: {
+    meaning:
+      'A plugin, a package of a provider or what an MCP server runs has to be fetched, and could not be, or was not allowed to be (offline).',
+    remedy:
+      'Look at the registry and the network of the server (npm_config_registry, proxies), or install it beforehand and name its path.',
+  },
   WORKSPACE_UNTRUSTED: {
     meaning:
       'The workspace carries opencode plugins, which would run as code inside the server; or it lies outside git below a directory into which others can write such plugins.',

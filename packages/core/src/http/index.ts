@@ -1,1 +1,2 @@
+export { readEventRecords } from './event-records.ts';
 export { createHttpClient, defaultTimeoutMs, type CallOptions, type HttpClient, type ServerCredentials } from './client.ts';

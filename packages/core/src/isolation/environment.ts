@@ -1,9 +1,12 @@
-import { delimiter, dirname } from 'node:path';
+import { basename, delimiter, dirname, isAbsolute } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { findOnPath, findShell } from '../process/find-on-path.ts';
+import { findOnPath, findShell, isExecutableFile } from '../process/find-on-path.ts';
 import { runMarkerVariable, serverMarkerVariable } from '../process/table.ts';
+import { userHome } from '../process/user.ts';
 import { engineAllocator } from './engine-allocator.ts';
+import { networkVariables } from './network-variables.ts';
+import { userPlaces } from './tools/index.ts';
 import type { StateLayout } from './state-directory.ts';
 
 /** Variables of this process that the server gets without being asked for: tools must be found, times be right. */
@@ -62,10 +65,13 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
   refuseReserved(Object.keys(config.env ?? {}), 'env');
   refuseReserved(config.passEnv ?? [], 'passEnv');
   const passed = [...alwaysPassed, ...handedOver(input)];
-  const path = config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
+  const path = toolPath(config, source);
+  const home = source['HOME'] || userHome();
   return {
     LANG: 'C.UTF-8',
-    SHELL: (await findShell(['bash', 'sh'], path)) ?? '/bin/sh',
+    SHELL: await shellOf(source, path),
+    ...networkVariables(source, handedOver(input)).variables,
+    ...(await userPlaces(source, home, config.toolHome)),
     ...pick(
       source,
       passed.filter((name) => !reserved.test(name)),
@@ -81,7 +87,7 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     ...opencodeSwitches(input),
     ...(await engineAllocator()),
     ...(await searchVariables(path)),
-    npm_config_offline: 'true',
+    BASH_ENV: layout.templateShellFile,
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: layout.gitConfigFile,
     GIT_ATTR_NOSYSTEM: '1',
@@ -89,6 +95,21 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     [runMarkerVariable]: input.runId,
     [serverMarkerVariable]: input.serverId,
   };
+}
+
+/** PATH as the user has it. */
+export function toolPath(config: Pick<ResolvedConfig, 'env'>, source: NodeJS.ProcessEnv = process.env): string {
+  return config.env?.['PATH'] ?? source['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
+}
+
+/** Shells that opencode runs lines with; a service's user may have something else (`nologin`). */
+const usableShell = /^(bash|zsh|ksh|dash|sh|fish|nu)$/;
+
+/** The user's shell: opencode runs its tools' lines with it. */
+async function shellOf(source: NodeJS.ProcessEnv, path: string): Promise<string> {
+  const own = source['SHELL'];
+  if (own !== undefined && isAbsolute(own) && usableShell.test(basename(own)) && (await isExecutableFile(own))) return own;
+  return (await findShell(['bash', 'sh'], path)) ?? '/bin/sh';
 }
 
 /** Names of the variables that the server gets because somebody wished it; their values may be secrets. */

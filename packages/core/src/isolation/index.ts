@@ -1,5 +1,8 @@
 export { readAuthFile } from './auth-file.ts';
-export { handedOver, serverEnvironment } from './environment.ts';
+export { handedOver, serverEnvironment, toolPath } from './environment.ts';
+export { networkVariables, type NetworkVariables } from './network-variables.ts';
+export { describeNeed, letInstall, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
+export { writeServerFiles, type ServerFiles } from './server-files.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState } from './mark.ts';
@@ -9,9 +12,17 @@ export {
   makeDirectories,
   prepareStateDirectory,
   usersOwnDirectories,
-  writeServerFiles,
   type StateDirectory,
 } from './state-directory.ts';
+export {
+  readGitValues,
+  toolEnvironment,
+  trustedDirectories,
+  userGitFiles,
+  withToolEnvironment,
+  type GitValues,
+  type ToolEnvironment,
+} from './tools/index.ts';
 export {
   createWorkspaces,
   gitEnvironment,

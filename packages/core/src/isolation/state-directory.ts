@@ -1,4 +1,4 @@
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
@@ -6,7 +6,6 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { markName, recognise, writeMark } from './mark.ts';
-import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
 
 /** Every place in a state directory that something else knows of. */
 export interface StateLayout {
@@ -24,6 +23,15 @@ export interface StateLayout {
   readonly configFile: string;
   readonly authFile: string;
   readonly gitConfigFile: string;
+  /** The home that tools see, unless they see the user's. */
+  readonly toolHome: string;
+  readonly toolGitConfigFile: string;
+  /** Includes the user's own global configuration, for programs that cannot do without a name for it. */
+  readonly includingGitConfigFile: string;
+  /** What bash reads before a tool's line. */
+  readonly toolShellFile: string;
+  /** What bash reads before a shell part of a command template. */
+  readonly templateShellFile: string;
   /** A catalogue of models without entries. */
   readonly noModelsFile: string;
   readonly lockFile: string;
@@ -40,6 +48,7 @@ export interface StateDirectory {
 function layoutOf(root: string): StateLayout {
   const config = join(root, 'config');
   const data = join(root, 'data');
+  const tools = join(root, 'tools');
   return {
     root,
     home: join(root, 'home'),
@@ -54,6 +63,11 @@ function layoutOf(root: string): StateLayout {
     configFile: join(root, 'opencode.json'),
     authFile: join(data, 'opencode', 'auth.json'),
     gitConfigFile: join(root, 'gitconfig'),
+    toolHome: join(tools, 'home'),
+    toolGitConfigFile: join(tools, 'gitconfig'),
+    includingGitConfigFile: join(tools, 'gitconfig-of-user'),
+    toolShellFile: join(tools, 'shell.sh'),
+    templateShellFile: join(tools, 'template.sh'),
     noModelsFile: join(root, 'no-models.json'),
     lockFile: join(root, 'manager.lock'),
   };
@@ -108,10 +122,10 @@ async function unusable(error: unknown, stateDir: string, root: string | undefin
 
 /** Makes what is missing: at the first start, and when somebody has removed it under a server that is started again. */
 export async function makeDirectories(layout: StateLayout): Promise<void> {
-  const { root, home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile } = layout;
+  const { root, home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile, toolHome } = layout;
   await mkdir(root, { recursive: true, mode: 0o700 });
   await writeMark(root);
-  for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile)]) {
+  for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile), toolHome]) {
     await mkdir(path, { recursive: true, mode: 0o700 });
   }
 }
@@ -247,46 +261,4 @@ async function modelsOfMarkdown(directory: string): Promise<string[]> {
     const model = /^model:\s*["']?([^\s"']+)/m.exec(frontMatter)?.[1];
     return model === undefined ? [] : [model];
   });
-}
-
-/** Writes what the server is started with. */
-export async function writeServerFiles(
-  layout: StateLayout,
-  config: OpencodeConfig,
-  auth: string | undefined,
-  workspace: string,
-): Promise<void> {
-  const plugins = join(layout.opencodeConfig, 'plugin');
-  await mkdir(plugins, { recursive: true, mode: 0o700 });
-  const files = [
-    [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin],
-    [layout.configFile, JSON.stringify(config, null, 2)],
-    [layout.gitConfigFile, gitConfig(workspace)],
-    [layout.noModelsFile, '{}'],
-  ] as const;
-  // One after the other: what fails leaves nothing under way behind.
-  for (const [path, text] of files) await writeFile(path, text, { mode: 0o600 });
-  await declareInstalled(layout.opencodeConfig);
-  if (auth === undefined) await rm(layout.authFile, { force: true });
-  else await writeFile(layout.authFile, auth, { mode: 0o600 });
-}
-
-/**
- * Says that the packages of a configuration directory are installed. For every directory that it serves, opencode loads npm
- * and installs `@opencode-ai/plugin` there, and where plugins exist (ours does) it waits for that. The server is offline, so
- * the installation always failed, after 0.5 s. Packages that a user handed over are left as they are.
- */
-async function declareInstalled(directory: string): Promise<void> {
-  const modules = join(directory, 'node_modules');
-  if ((await readdir(modules).catch(() => [])).length > 0) return;
-  const manifest = await readJsonc(join(directory, 'package.json'), 'opencodeConfigDir').catch((): OpencodeConfig => ({}));
-  const kinds = ['dependencies', 'devDependencies', 'peerDependencies', 'optionalDependencies'];
-  const dependencies = Object.assign({ '@opencode-ai/plugin': '*' }, ...kinds.map((kind) => manifest[kind])) as Record<string, string>;
-  await mkdir(modules, { recursive: true, mode: 0o700 });
-  await writeFile(join(directory, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages: { '': { dependencies } } }));
-}
-
-/** The user's own git configuration is out of reach: agents need a name to commit under, and leave to work in the workspace. */
-function gitConfig(workspace: string): string {
-  return `[user]\n\tname = opencode\n\temail = opencode@localhost\n[safe]\n\tdirectory = ${JSON.stringify(workspace)}\n`;
 }

@@ -1,16 +1,18 @@
 import { sessionMarkerVariable } from '../process/table.ts';
 import { engineAllocatorVariable } from './engine-allocator.ts';
+import type { ToolEnvironment } from './tools/index.ts';
 
 /**
  * A plugin of our own. Whoever has the password can approve permission requests, so that the server forgets it once it knows it: in
  * the variables that its children inherit (tools, shell lines, MCP servers, command templates), and in the block that
  * `/proc/PID/environ` shows, which no deletion reaches. What a user passed (API keys) is overwritten in that block too: opencode's
  * read tool follows a workspace's link to `/proc/self/environ`. The server and its children keep using those.
- * It also marks what a session's tools start. The choice of an allocator has done its work at the server's start. `ocm doctor`
+ * Tools and shell lines get an environment of their own in place of what isolates the server (docs/isolation.md), and the mark of their session. The choice of an allocator has done its work at the server's start. `ocm doctor`
  * looks whether the password is gone.
  */
-export const toolEnvironmentPlugin = `const secret = "OPENCODE_SERVER_PASSWORD"
-const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|npm_config_offline|${engineAllocatorVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
+export const toolEnvironmentPlugin = ({ shell }: ToolEnvironment): string => `const tools = ${JSON.stringify(shell)}
+const secret = "OPENCODE_SERVER_PASSWORD"
+const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|BASH_ENV|${engineAllocatorVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
 const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"]
 const symbols = {
   getenv: { args: ["cstring"], returns: "ptr" },
@@ -47,6 +49,7 @@ export const ToolEnvironment = async () => {
   return {
     "shell.env": async (input, output) => {
       // Undefined takes a variable away.
+      for (const [name, value] of Object.entries(tools)) output.env[name] = value ?? undefined
       output.env[secret] = undefined
       if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
     },

@@ -13,6 +13,8 @@ export interface ConfirmInput {
   readonly deadlineAtMs: number;
   readonly output: () => string;
   readonly redactor: Redactor;
+  /** opencode has packages to install when it meets the directory: the deadline of the whole start alone counts. */
+  readonly installs: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -75,7 +77,8 @@ function mismatch(field: string, written: unknown, received: unknown): OpencodeM
 }
 
 async function probe<Response>(input: ConfirmInput, phase: keyof typeof phaseLimitsMs, request: RequestSpec<Response>): Promise<Response> {
-  const deadlineAtMs = Math.min(input.deadlineAtMs, Date.now() + phaseLimitsMs[phase]);
+  const limitMs = input.installs ? Number.POSITIVE_INFINITY : phaseLimitsMs[phase];
+  const deadlineAtMs = Math.min(input.deadlineAtMs, Date.now() + limitMs);
   for (;;) {
     const remainingMs = deadlineAtMs - Date.now();
     if (remainingMs <= 0) {

@@ -1,6 +1,14 @@
 import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { createWorkspaces, explainFullDisk, gitEnvironment, prepareStateDirectory, readAuthFile } from '../isolation/index.ts';
+import {
+  createWorkspaces,
+  explainFullDisk,
+  gitEnvironment,
+  prepareStateDirectory,
+  readAuthFile,
+  readGitValues,
+  trustedDirectories,
+} from '../isolation/index.ts';
 import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
@@ -39,7 +47,9 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
 
 async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
-  const workspaces = createWorkspaces({ projectConfig: resolved.projectConfig, gitEnvironment: gitEnvironment(resolved) });
+  const git = await readGitValues(resolved.git);
+  const environment = gitEnvironment(resolved, trustedDirectories(git));
+  const workspaces = createWorkspaces({ projectConfig: resolved.projectConfig, gitEnvironment: environment });
   await workspaces.check(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
@@ -50,7 +60,7 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
     throw await explainFullDisk(error, state.layout.root);
   });
   try {
-    const plan = { config: resolved, binary, auth, workspaces };
+    const plan = { config: resolved, binary, auth, git, workspaces };
     return await startIncarnation(run, plan, await prepareFiles(run, plan), lifecycleOf);
   } catch (error) {
     const explained = await explainFullDisk(error, state.layout.root);

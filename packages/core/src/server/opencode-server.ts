@@ -3,6 +3,7 @@ import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import type { Workspaces } from '../isolation/index.ts';
 import { requests } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
+import type { LaunchReport } from './launch-report.ts';
 import { createServerSessions } from './server-sessions.ts';
 import type { OpencodeServer, StopReport } from './types.ts';
 
@@ -19,6 +20,7 @@ export interface ServerParts {
   readonly lifecycle: Lifecycle;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
+  readonly launch: LaunchReport;
   readonly workspaces: Workspaces;
   readonly credentials: ServerCredentials;
   readonly client: HttpClient;
@@ -36,6 +38,7 @@ export function createOpencodeServer({
   lifecycle,
   config,
   effective,
+  launch,
   workspaces,
   credentials,
   client,
@@ -59,6 +62,7 @@ export function createOpencodeServer({
     runId,
     profile: config.profile,
     snapshots: effective.snapshots,
+    launch,
     client,
     redactor: config.redactor,
     exited: server.exited,
@@ -70,6 +74,7 @@ export function createOpencodeServer({
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
     ...createServerSessions({ client, config, effective, stateDir, workspaces }),
+    notes: () => [...launch.notes, ...workspaces.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {

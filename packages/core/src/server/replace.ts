@@ -1,9 +1,8 @@
-import type { EffectiveConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { residentBytes, sessionMark, sweepProcesses } from '../process/table.ts';
 import type { Lifecycle } from './opencode-server.ts';
 import { endRun, type Incarnation, type Run } from './run.ts';
-import { prepareFiles, refuseAborted, restoreState, startIncarnation, type LaunchPlan } from './start.ts';
+import { prepareFiles, refuseAborted, restoreState, startIncarnation, type LaunchPlan, type PreparedFiles } from './start.ts';
 import { clearIncarnation, endIncarnation } from './stop.ts';
 import type { OpencodeServer } from './types.ts';
 
@@ -11,7 +10,7 @@ import type { OpencodeServer } from './types.ts';
 const toolsSweepMs = 1000;
 
 /** The part of a server's handle that is about processes. */
-export function lifecycleOf(run: Run, plan: LaunchPlan, effective: EffectiveConfig, incarnation: Incarnation): Lifecycle {
+export function lifecycleOf(run: Run, plan: LaunchPlan, prepared: PreparedFiles, incarnation: Incarnation): Lifecycle {
   return {
     stop: () => endRun(run),
     relaunch: () =>
@@ -22,7 +21,7 @@ export function lifecycleOf(run: Run, plan: LaunchPlan, effective: EffectiveConf
     startSuccessor: () =>
       redacted(
         plan,
-        replacing(run, incarnation, (stopped) => startBeside(run, plan, effective, stopped)),
+        replacing(run, incarnation, (stopped) => startBeside(run, plan, prepared, stopped)),
       ),
     retire: () => (incarnation.retiring ??= endIncarnation(run, incarnation)),
     residentBytes: () => residentBytes(incarnation.process.pid),
@@ -65,8 +64,8 @@ async function startInPlace(run: Run, plan: LaunchPlan, previous: Incarnation, s
 }
 
 /** Starts the next incarnation while the present one works: what that one reads is left as it is. */
-async function startBeside(run: Run, plan: LaunchPlan, effective: EffectiveConfig, stopped: AbortSignal): Promise<OpencodeServer> {
-  return startIncarnation(run, plan, effective, lifecycleOf, either(plan.config.signal, stopped));
+async function startBeside(run: Run, plan: LaunchPlan, prepared: PreparedFiles, stopped: AbortSignal): Promise<OpencodeServer> {
+  return startIncarnation(run, plan, prepared, lifecycleOf, either(plan.config.signal, stopped));
 }
 
 function either(callers: AbortSignal | undefined, stopped: AbortSignal): AbortSignal {

@@ -26,7 +26,6 @@ export type ServerSessions = Pick<
   | 'catalogue'
   | 'checkDirectory'
   | 'checkWorkspace'
-  | 'notes'
   | 'disposeDirectory'
   | 'answerPermission'
   | 'answerQuestion'
@@ -67,7 +66,6 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
     checkWorkspace: (directory, options) => workspaces.check(directory, options),
-    notes: () => workspaces.notes(),
     ...lookUps(client, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {

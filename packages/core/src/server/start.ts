@@ -6,14 +6,23 @@ import {
   copyConfigDirectory,
   handedOver,
   makeDirectories,
+  neededPackages,
+  refuseOffline,
   serverEnvironment,
+  toolEnvironment,
+  toolPath,
+  userGitFiles,
+  withToolEnvironment,
   writeServerFiles,
+  type GitValues,
+  type NeededPackage,
   type Workspaces,
 } from '../isolation/index.ts';
 import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
+import { hasToInstall, meetDirectory } from './meet-directory.ts';
 import { createOpencodeServer, type Lifecycle } from './opencode-server.ts';
 import { freePort, portInUse } from './port.ts';
 import { registerRun, type Incarnation, type Run } from './run.ts';
@@ -24,17 +33,26 @@ import type { OpencodeServer } from './types.ts';
 /** A port that we picked can be taken before the server binds it; so many ports are tried. */
 const portAttempts = 4;
 
+/** Deadline of a start that names none, in milliseconds: of an ordinary one, and of one that installs packages. */
+const startupMs = { plain: 30_000, installing: 120_000 } as const;
+
 /** What each incarnation of a run's server is started from. */
 export interface LaunchPlan {
   readonly config: ResolvedConfig;
   readonly binary: BinaryInfo;
   readonly auth: string | undefined;
+  readonly git: GitValues;
   /** What is trusted in each workspace outlives an incarnation. */
   readonly workspaces: Workspaces;
 }
 
+/** What the files of a run say. */
+export interface PreparedFiles extends EffectiveConfig {
+  readonly needed: readonly NeededPackage[];
+}
+
 /** What the handle of an incarnation can do to it and to its run. */
-export type LifecycleOf = (run: Run, plan: LaunchPlan, effective: EffectiveConfig, incarnation: Incarnation) => Lifecycle;
+export type LifecycleOf = (run: Run, plan: LaunchPlan, prepared: PreparedFiles, incarnation: Incarnation) => Lifecycle;
 
 /** Makes good what somebody has removed from the state of a run whose server is started again. @throws `STATE_DIRECTORY_LOCKED` */
 export async function restoreState({ state, lock }: Run): Promise<void> {
@@ -42,44 +60,60 @@ export async function restoreState({ state, lock }: Run): Promise<void> {
   await lock.retake();
 }
 
-/** Writes what the server reads at its start; gives the configuration that it is to run with. */
-export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
+/** Writes what the server reads at its start; gives the configuration that it is to run with. @throws `PACKAGE_UNAVAILABLE` */
+export async function prepareFiles(run: Run, { config, auth, git }: LaunchPlan): Promise<PreparedFiles> {
   const { layout } = run.state;
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
-  const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  const tools = toolEnvironment(config, layout);
+  const given = await effectiveConfig(config, run.runId, copied.config, copied.models);
+  const effective = { ...given, config: withToolEnvironment(given.config, tools) };
   await learnConfig(config.redactor, effective.config, { ...process.env, ...config.env });
-  await writeServerFiles(layout, effective.config, auth, config.directory);
-  return effective;
+  const needed = await neededPackages(effective.config, effective.providers, layout.opencodeConfig);
+  if (config.offline) await refuseOffline(layout, needed);
+  await writeServerFiles(layout, {
+    config: effective.config,
+    auth,
+    workspace: config.directory,
+    tools,
+    git,
+    needed,
+    path: toolPath(config),
+    gitFiles: userGitFiles(),
+  });
+  return { ...effective, needed };
 }
 
 /** Starts one incarnation and gives its handle when it answers with our configuration. What did not come up is gone when it throws. */
 export async function startIncarnation(
   run: Run,
   plan: LaunchPlan,
-  effective: EffectiveConfig,
+  prepared: PreparedFiles,
   lifecycleOf: LifecycleOf,
   signal = plan.config.signal,
 ): Promise<OpencodeServer> {
-  const { binary } = plan;
   const config = { ...plan.config, ...(signal && { signal }) };
-  const deadlineAtMs = Date.now() + config.startupTimeoutMs;
+  const installs = await hasToInstall(run, prepared);
+  const deadlineAtMs = Date.now() + (config.startupTimeoutMs ?? startupMs[installs ? 'installing' : 'plain']);
   const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
   learnLogin(config.redactor, login);
-  const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, effective, login, deadlineAtMs);
+  const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, prepared, login, deadlineAtMs);
   try {
     const credentials = credentialsOf(url, login);
     const client = createHttpClient(credentials, config.redactor);
     incarnation.client = client;
     const { process: server } = incarnation;
-    const version = await confirm({ client, config, effective, binary, server, deadlineAtMs });
+    const confirmation = { client, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
+    const met = await meetDirectory({ run, plan, prepared, client, credentials }, () => confirm(confirmation));
+    const { confirmed: version, launch } = met;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
     run.newest = incarnation;
     return createOpencodeServer({
       runId: run.runId,
       stateDir: run.state.layout.root,
-      lifecycle: lifecycleOf(run, plan, effective, incarnation),
+      lifecycle: lifecycleOf(run, plan, prepared, incarnation),
       config: plan.config,
-      effective,
+      effective: prepared,
+      launch,
       workspaces: plan.workspaces,
       credentials,
       client: exitAwareClient(client, server, run.state.layout.root),
@@ -141,9 +175,10 @@ interface Confirmation {
   readonly binary: BinaryInfo;
   readonly server: ServerProcess;
   readonly deadlineAtMs: number;
+  readonly installs: boolean;
 }
 
-async function confirm({ client, config, effective, binary, server, deadlineAtMs }: Confirmation): Promise<string> {
+async function confirm({ client, config, effective, binary, server, deadlineAtMs, installs }: Confirmation): Promise<string> {
   const died = server.exited.then(() => {
     throw new OpencodeManagerError('SERVER_START_FAILED', 'Phase configuration: the server ended while its configuration was read back.', {
       details: { phase: 'configuration' },
@@ -158,6 +193,7 @@ async function confirm({ client, config, effective, binary, server, deadlineAtMs
       effective,
       expectedVersion: binary.version,
       deadlineAtMs,
+      installs,
       output: () => server.output(),
       redactor: config.redactor,
       ...(config.signal && { signal: config.signal }),

@@ -2,6 +2,7 @@ import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.t
 import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
 import type { SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
+import type { LaunchReport } from './launch-report.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
 
 /** How the server's process ended. */
@@ -70,6 +71,8 @@ export interface OpencodeServer extends AsyncDisposable {
   readonly profile: 'batch' | 'interactive';
   /** False when the configuration turns snapshots off: nothing can be reverted then. */
   readonly snapshots: boolean;
+  /** What it uses of the user's own machine, and what was fetched for it. */
+  readonly launch: LaunchReport;
   readonly client: HttpClient;
   /**
    * Knows the secrets of this server by value: its password, the keys of its configuration and auth file, the variables that were passed.
@@ -114,7 +117,7 @@ export interface OpencodeServer extends AsyncDisposable {
    * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`, `WORKSPACE_CHANGED`, `WORKSPACE_UNREADABLE`
    */
   checkWorkspace(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
-  /** What was skipped in workspaces so far (a link that leads out of the repository, a file that is too large); sentences. */
+  /** What failed or was left out at the start (a plugin, a proxy), and what was skipped in workspaces so far; sentences. */
   notes(): readonly string[];
   /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;

@@ -114,10 +114,15 @@ const errorKinds: Readonly<Record<string, TurnError['kind']>> = {
 /** opencode's error union (`{name, data}`) reduced to what an outcome needs. */
 export function decodeTurnError(error: unknown): TurnError {
   const { name, data } = (error ?? {}) as { name?: string; data?: Record<string, unknown> };
+  const message = typeof data?.['message'] === 'string' ? data['message'] : 'opencode gave no reason';
+  // All that it says of a package that could not be installed or loaded.
+  if (message.startsWith('Failed to initialize provider: ')) {
+    return { kind: 'other', name: 'ProviderInitError', message: `${message}. Its package could not be installed, loaded or set up.` };
+  }
   return {
     kind: errorKinds[name ?? ''] ?? 'other',
     name: name ?? 'UnknownError',
-    message: typeof data?.['message'] === 'string' ? data['message'] : 'opencode gave no reason',
+    message,
     ...(typeof data?.['statusCode'] === 'number' && { statusCode: data['statusCode'] }),
     ...(typeof data?.['isRetryable'] === 'boolean' && { retryable: data['isRetryable'] }),
   };
@@ -127,6 +132,7 @@ const codeOfErrorName: Readonly<Record<string, ErrorCode>> = {
   MessageAbortedError: 'TURN_ABORTED',
   ContentFilterError: 'ANSWER_FILTERED',
   MessageOutputLengthError: 'ANSWER_TRUNCATED',
+  ProviderInitError: 'PACKAGE_UNAVAILABLE',
 };
 
 /** The code that an error of a turn's final message stands for; a finish reason is judged by `judgeFinish`. */

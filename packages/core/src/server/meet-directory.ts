@@ -1,0 +1,65 @@
+import { OpencodeManagerError } from '../errors/index.ts';
+import type { HttpClient, ServerCredentials } from '../http/index.ts';
+import { describeNeed, handedOver, networkVariables, wasInstalled, type NeededPackage } from '../isolation/index.ts';
+import { launchReport, type LaunchedPackage, type LaunchReport } from './launch-report.ts';
+import { watchPlugins } from './plugin-failures.ts';
+import type { Run } from './run.ts';
+import type { LaunchPlan, PreparedFiles } from './start.ts';
+
+export interface FirstMeeting {
+  readonly run: Run;
+  readonly plan: Pick<LaunchPlan, 'config' | 'git'>;
+  readonly prepared: PreparedFiles;
+  readonly client: HttpClient;
+  readonly credentials: ServerCredentials;
+}
+
+/**
+ * The first request makes opencode meet its directory: it installs and loads plugins then, and says on its stream alone which of them fail.
+ * @throws `PACKAGE_UNAVAILABLE` with `strict`, and what `confirm` throws
+ */
+export async function meetDirectory<Confirmed>(
+  { run, plan: { config, git }, prepared, client, credentials }: FirstMeeting,
+  confirm: () => Promise<Confirmed>,
+): Promise<{ readonly confirmed: Confirmed; readonly launch: LaunchReport }> {
+  const { config: written, needed, referencedVariables } = prepared;
+  const plugins: unknown = written['plugin'];
+  const watch = Array.isArray(plugins) && plugins.length > 0 ? await watchPlugins(credentials) : undefined;
+  try {
+    const confirmed = await confirm();
+    const said = (await watch?.hear(client, config.directory)) ?? [];
+    const packages = await Promise.all(needed.map((each) => launchedPackage(run, each)));
+    const failures = failuresOf(packages, said);
+    if (config.strict === true && failures.length > 0) throw unavailable(failures, packages);
+    const network = networkVariables(process.env, handedOver({ config, referencedVariables }));
+    return { confirmed, launch: launchReport({ config, git, network, packages, failures }) };
+  } finally {
+    await watch?.stop();
+  }
+}
+
+/** Whether opencode has something to install when it meets the directory. */
+export async function hasToInstall({ state }: Run, { needed }: PreparedFiles): Promise<boolean> {
+  const installs = needed.filter(isInstalledAtStart);
+  const present = await Promise.all(installs.map((each) => wasInstalled(state.layout, each)));
+  return present.includes(false);
+}
+
+const isInstalledAtStart = ({ kind }: NeededPackage): boolean => kind === 'plugin' || kind === 'config_directory';
+
+async function launchedPackage({ state }: Run, needed: NeededPackage): Promise<LaunchedPackage> {
+  if (await wasInstalled(state.layout, needed)) return { ...needed, status: 'installed' };
+  return { ...needed, status: isInstalledAtStart(needed) ? 'failed' : 'unknown' };
+}
+
+/** What opencode said, and the packages that are missing without a word of it. */
+function failuresOf(packages: readonly LaunchedPackage[], said: readonly string[]): string[] {
+  const silent = packages.filter(({ status, package: spec }) => status === 'failed' && !said.some((text) => text.includes(spec)));
+  return [...said, ...silent.map((each) => `${describeNeed(each)} was not installed. Look at the registry and the network of the server.`)];
+}
+
+function unavailable(failures: readonly string[], packages: readonly LaunchedPackage[]): OpencodeManagerError {
+  return new OpencodeManagerError('PACKAGE_UNAVAILABLE', `Option strict: ${failures.join(' ')} Nothing was sent.`, {
+    details: { failures, packages: packages.filter(({ status }) => status === 'failed') },
+  });
+}
