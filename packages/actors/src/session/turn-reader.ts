@@ -33,26 +33,29 @@ async function asked<Answer>(ask: (options: PortCall) => Promise<Answer>, signal
 }
 
 /**
- * Reads what the server knows of a turn. The history first, then status and asks of the directory, which other sessions share: an idle that
- * counts for the end was read after the final message was seen.
+ * Reads what the server knows of a turn. The history first, then its sub-agents, then status and asks of the directory, which other sessions
+ * share: an idle that counts for the end was read after the final message was seen.
  */
 export async function readTurn(target: ReadTarget, request: ReadRequest): Promise<Omit<TurnReading, 'agoMs'>> {
   const { session, server, clock, messageId, observer, signal } = target;
-  if (request.descendants) await adoptDescendants(target, session);
   const sinceMs = clock.now();
   const messages = request.history ? await asked((options) => session.history(options), signal) : null;
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
+  // What the turn has begun before its final message is there now.
+  const wholeSinceMs = request.descendants ? clock.now() : null;
+  if (request.descendants) await adoptDescendants(target, session);
+  const unbegun = await findUnbegun(target, request);
   const askedMs = clock.now();
   const read = await asked((options) => server.read(session.directory, options), signal);
   const status = notBefore(askedMs, read.status);
   const asks = read.asks && notBefore(askedMs, read.asks);
   // After a gap, and when the session is idle: events may be late with what they did, and what is quiet now has said all.
-  if (request.descendants || status.value[session.id] === undefined) await readChildren(target);
+  if (request.descendants || status.value[session.id] === undefined) await readChildren(target, target.children);
   return {
     messageId,
     history,
     status: { sinceMs: status.sinceMs, value: status.value[session.id] ?? 'idle' },
-    children: childrenOf(target, status),
+    children: { ...childrenOf(target, status, unbegun), wholeSinceMs },
     asks: asks && { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
   };
 }
@@ -71,17 +74,33 @@ async function adoptDescendants(target: ReadTarget, parent: SessionPort): Promis
   }
 }
 
-/** Tokens and tool calls of sub-agents. */
-async function readChildren({ children, session: { directory }, server, observer, signal }: ReadTarget): Promise<void> {
+/** Sub-agents that had not begun before the status was asked for: an idle says nothing of them. */
+async function findUnbegun(target: ReadTarget, { descendants }: ReadRequest): Promise<ReadonlySet<string>> {
+  const { children, observer } = target;
+  const mayBe = [...children].filter((id) => (descendants ? !observer.hasBegun(id) : observer.isUnbegun(id)));
+  await readChildren(target, mayBe);
+  return new Set(mayBe.filter((id) => observer.isUnbegun(id)));
+}
+
+/** Prompts, tokens and tool calls of sub-agents. */
+async function readChildren(
+  { session: { directory }, server, observer, signal }: Omit<ReadTarget, 'children'>,
+  children: Iterable<string>,
+): Promise<void> {
   for (const child of children) {
     const session = server.session(child, directory);
     observer.childHistory(await asked((options) => session.history(options), signal));
   }
 }
 
-function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts['status']): TurnReading['children'] {
-  const ids = [...children];
-  return { sinceMs, busy: ids.filter((id) => value[id] !== undefined), quiet: ids.filter((id) => value[id] === undefined) };
+function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts['status'], unbegun: ReadonlySet<string>) {
+  const idle = [...children].filter((id) => value[id] === undefined);
+  return {
+    sinceMs,
+    busy: [...children].filter((id) => value[id] !== undefined),
+    quiet: idle.filter((id) => !unbegun.has(id)),
+    unbegun: idle.filter((id) => unbegun.has(id)),
+  };
 }
 
 function listedAsks({ session, children, onAsk }: ReadTarget, { sinceMs, value }: NonNullable<DirectoryFacts['asks']>): readonly OpenAsk[] {

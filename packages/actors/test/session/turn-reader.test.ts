@@ -51,3 +51,13 @@ test('a request without an answer is sent once more; one that was refused is not
   const refused = targetOf(() => late('SERVER_ERROR'));
   await expect(readTurn(refused, { history: true, descendants: false })).rejects.toMatchObject({ code: 'SERVER_ERROR' });
 });
+
+test('a sub-agent that has its prompt alone when the status is asked for has not begun', async () => {
+  const target = targetOf(
+    () => Promise.resolve([]),
+    () => Promise.resolve([{ message: { role: 'user', id: 'msg_21', sessionId: 'ses_child' }, parts: [] }]),
+  );
+  target.observer.message({ role: 'user', id: 'msg_21', sessionId: 'ses_child' }, false);
+  const { children } = await readTurn(target, { history: false, descendants: false });
+  expect(children).toMatchObject({ busy: [], quiet: [], unbegun: ['ses_child'] });
+});
