@@ -109,10 +109,13 @@ function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
   return idleSinceMs !== null && newestReadAtMs !== null && newestReadAtMs > idleSinceMs;
 }
 
-/** Nothing was told by events that were followed without a gap, or nothing was read. */
-function followedOrRead({ followedSinceMs, lastAtMs }: Turn, read: Signal | null): Signal | undefined {
-  if (followedSinceMs !== null) return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
-  return read ?? undefined;
+/**
+ * Nothing was told by events that were followed without a gap, or nothing was read. Events that did not tell of the final message are
+ * behind: what they say of the rest of the turn is not known yet either.
+ */
+function followedOrRead({ followedSinceMs, lastAtMs, final }: Turn, read: Signal | null): Signal | undefined {
+  if (followedSinceMs !== null && final?.source === 'events') return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
+  return read && (read.sinceMs ?? read.atMs) > (final?.atMs ?? 0) ? read : undefined;
 }
 
 /** The state in which an accepted turn belongs, by its facts alone. */

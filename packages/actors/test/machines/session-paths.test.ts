@@ -39,7 +39,7 @@ function read(of: Found = {}): SessionMachineEvent {
       messageId: 'msg_10',
       history: { sinceMs, seenAtMs: sinceMs, found, newest, changed },
       status: { sinceMs: sinceMs + 1, value: status },
-      children: { sinceMs, busy: [], quiet: [] },
+      children: { sinceMs, busy: [], quiet: [], unbegun: [], wholeSinceMs: sinceMs },
       asks: { sinceMs, listed: [] },
       agoMs: 9000,
     },
