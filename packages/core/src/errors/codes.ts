@@ -67,7 +67,10 @@ export const errorCatalogue = {
       'The workspace holds a file that opencode would load and that is no regular file (a FIFO, a device), or its file system does not answer; nothing was sent.',
     remedy: 'Remove the file that the message names, or check the file system.',
   },
-  PLATFORM_UNSUPPORTED: { meaning: 'This operating system is not supported.', remedy: 'Use Linux or macOS (on Windows: WSL 2).' },
+  PLATFORM_UNSUPPORTED: {
+    meaning: 'This operating system or this version of Node is not supported.',
+    remedy: 'Use Linux or macOS (on Windows: WSL 2), and Node 22.19 or newer.',
+  },
   // The binary and the process
   BINARY_NOT_FOUND: {
     meaning: 'No opencode binary was found, or the one that was named does not exist.',
