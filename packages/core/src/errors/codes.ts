@@ -172,6 +172,10 @@ export const errorCatalogue = {
     meaning: 'The turn stopped without an answer, and nobody here aborted it.',
     remedy: 'Run the task again; look at the server for a restart or another client.',
   },
+  SHELL_FAILED: {
+    meaning: 'A shell line ended with another exit code than 0, or with none: its syntax is wrong, or its shell was ended.',
+    remedy: 'Read what the line printed. Append || true to a line whose failure does not matter.',
+  },
   QUOTA_EXHAUSTED: {
     meaning: 'The provider refuses work until a quota is free again.',
     remedy: 'Run the task again after reset_at, or with another model.',
