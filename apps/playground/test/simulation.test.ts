@@ -227,7 +227,7 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await expect.poll(() => page().locator('[data-testid=chart] > g').getAttribute('transform'), { timeout: 20_000 }).toBe(before);
   });
 
-  it('runs where the browser has no AsyncDisposableStack', async () => {
+  it('runs where the browser has no disposable stacks', async () => {
     const other = await browsing.context.newPage();
     await other.addInitScript(() => {
       Reflect.deleteProperty(globalThis, 'AsyncDisposableStack');

@@ -1,10 +1,14 @@
 import { createSessionPool } from '@opencode-manager/actors';
 
-await using pool = await createSessionPool({
+const pool = await createSessionPool({
   server: { directory: '.', opencodeConfig: './opencode.json', passProviderKeys: true },
   maxSessions: 8,
 });
-const files = ['src/cart.ts', 'src/money.ts', 'src/stock.ts'];
-for await (const { id, outcome, output } of pool.runAll(files.map((file) => ({ id: file, prompt: `Review ${file}` })))) {
-  console.log(id, outcome, output);
+try {
+  const files = ['src/cart.ts', 'src/money.ts', 'src/stock.ts'];
+  for await (const { id, outcome, output } of pool.runAll(files.map((file) => ({ id: file, prompt: `Review ${file}` })))) {
+    console.log(id, outcome, output);
+  }
+} finally {
+  await pool.stop();
 }

@@ -13,6 +13,12 @@ const catalogue: Catalogue = {
 describe('what the running server does not offer is refused before the first prompt', () => {
   test.each<[string, NamedTask, string, string]>([
     ['a model of a known provider', { id: 'a', prompt: 'x', model: 'anthropic/huge' }, 'MODEL_UNKNOWN', 'anthropic/large, anthropic/small'],
+    [
+      'a mistyped model, the nearest first',
+      { id: 'a', prompt: 'x', model: 'anthropic/larg' },
+      'MODEL_UNKNOWN',
+      'Did you mean anthropic/large? Provider anthropic has: anthropic/large, anthropic/small.',
+    ],
     ['a provider without its key', { id: 'a', prompt: 'x', model: 'some-where/m' }, 'MODEL_UNKNOWN', '--pass-env SOME_WHERE_API_KEY'],
     ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', 'agent: nobody is unknown. Known: build, plan.'],
     ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', 'command: publish is unknown. Known: review.'],

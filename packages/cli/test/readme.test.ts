@@ -33,7 +33,10 @@ afterAll(async () => {
 });
 
 const runExample = (file: string) =>
-  execa(process.execPath, ['--conditions=@opencode-manager/source', path(file)], { cwd: workspace.path });
+  execa(process.execPath, ['--conditions=@opencode-manager/source', path(file)], {
+    cwd: workspace.path,
+    env: { ANTHROPIC_API_KEY: 'a-key-that-nobody-uses' },
+  });
 
 test("the README's library example is the file that runs here", async () => {
   expect(blocks(await read('README.md'), 'ts')).toEqual([await read('packages/actors/examples/quick-start.ts')]);

@@ -246,6 +246,20 @@ test("exit code 2 for a task's workspace with plugins, before the first prompt",
   await bench.expectNothingLeft();
 });
 
+test('exit code 2 at once for a variable to pass that is not set, with the name that is', async () => {
+  await using run = bench.start(['run', '--prompt', 'x', ...base(), '--pass-env', 'ANTROPIC_API_KEY'], {
+    env: { ANTHROPIC_API_KEY: 'a-secret' },
+  });
+  expect(await run.exit).toBe(2);
+  expect(run.stderr).toContain(
+    'error CONFIG_INVALID: Option passEnv (--pass-env): ANTROPIC_API_KEY is not set in the environment of this process. Did you mean ANTHROPIC_API_KEY?',
+  );
+  expect(run.stderr).not.toContain('a-secret');
+  // No server was started.
+  expect(run.stderr).not.toContain('opencode 1.');
+  await bench.expectNothingLeft();
+});
+
 describe('exit code 4, before the first prompt', () => {
   test('when nothing names a model', async () => {
     const run = await runHere('run', '--prompt', 'x', '--directory', bench.workspace.path);

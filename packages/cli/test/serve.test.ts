@@ -92,6 +92,11 @@ test('sessions are made, listed, prompted and told about', async () => {
 test('a shell line and a command run in a session', async () => {
   const shell = await ocm('shell', 'new', 'pwd', '--', '-P');
   expect({ exitCode: shell.exitCode, stdout: shell.stdout }).toEqual({ exitCode: 0, stdout: `${bench.workspace.path}\n` });
+  const failed = await ocm('shell', 'new', 'exit 3');
+  expect({ exitCode: failed.exitCode, stderr: failed.stderr }).toEqual({
+    exitCode: 1,
+    stderr: expect.stringContaining('SHELL_FAILED: The shell line ended with exit code 3.'),
+  });
   const id = /session (ses_\w+)/.exec(shell.stderr)![1]!;
   const command = await ocm('exec', id, 'nonsense', 'a');
   expect(command.exitCode).toBe(1);

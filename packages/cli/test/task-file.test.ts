@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
-import { maxPromptBytes, parseDuration, parseTasks } from '../src/task-file/index.ts';
+import { maxPromptBytes, parseDuration, parseTasks, readSource } from '../src/task-file/index.ts';
 
 const options = { source: 'tasks.jsonl', baseDirectory: '/base' };
 
@@ -70,6 +71,54 @@ describe('a good task file', () => {
     expect(parsed).toEqual({ tasks: [{ id: 'a', prompt: 'p' }], ignoredFields: ['repo', 'base_commit'] });
   });
 
+  // One row of each, shortened. What is no field of a task is left out.
+  test.each<[string, object, object]>([
+    [
+      'MBPP',
+      { task_id: 11, prompt: 'Write a function.', code: 'def f(x):\n  return x', test_list: ['assert f(1) == 1'] },
+      { id: '11', prompt: 'Write a function.' },
+    ],
+    [
+      'HumanEval',
+      { task_id: 'HumanEval/0', prompt: 'def f():', canonical_solution: '  pass', test: 'check(f)', entry_point: 'f' },
+      { id: 'HumanEval/0', prompt: 'def f():' },
+    ],
+    ['Alpaca', { instruction: 'Sort these words.', input: 'b a', output: 'a b' }, { id: 'task-1', prompt: 'Sort these words.\n\nb a' }],
+    ['Alpaca without input', { instruction: 'Name a colour.', input: '', output: 'Red' }, { id: 'task-1', prompt: 'Name a colour.' }],
+    [
+      'SWE-bench',
+      {
+        instance_id: 'a__a-1',
+        problem_statement: 'It fails.',
+        repo: 'a/a',
+        base_commit: 'abc',
+        version: '4.3',
+        FAIL_TO_PASS: '[]',
+        hints_text: '',
+      },
+      { id: 'a__a-1', prompt: 'It fails.' },
+    ],
+    [
+      'columns near a field whose values would not do there, or that the line has',
+      {
+        prompt: 'p',
+        mode: 'train',
+        models: ['a'],
+        file: 'src/a.ts',
+        comment: 'easy',
+        title: 'T',
+        titles: 'x',
+        ids: 'y',
+        id: 'i',
+        table: 't',
+      },
+      { id: 'i', prompt: 'p', title: 'T' },
+    ],
+    ['results of a run', { prompt: 'p', max_cost: null, retries: [], budget: 12, seed: 4, cost: 0.1 }, { id: 'task-1', prompt: 'p' }],
+  ])('takes rows of %s', (_name, line, task) => {
+    expect(parse(line).tasks).toEqual([task]);
+  });
+
   test('keeps generated ids apart from written ones', () => {
     expect(parse({ id: 'task-2', prompt: 'a' }, { prompt: 'b' }).tasks.map(({ id }) => id)).toEqual(['task-2', 'task-2-2']);
   });
@@ -88,6 +137,33 @@ describe('a bad task file', () => {
     ['two names for the id', { id: 'a', custom_id: 'b', prompt: 'c' }, 'line 2: id: given twice, as id and as custom_id'],
     ['a mistyped field', { prompt: 'a', tiemout: '5s' }, 'line 2: tiemout: there is no such field. Did you mean timeout?'],
     ['a mistyped prompt', { promt: 'a' }, 'line 2: promt: there is no such field. Did you mean prompt?'],
+    [
+      'a limit of costs',
+      { prompt: 'a', max_cost: 0.5 },
+      'line 2: max_cost: is not supported, and without it the task would be another one. There is no limit of costs',
+    ],
+    [
+      'repeats',
+      { prompt: 'a', retries: 3 },
+      'line 2: retries: is not supported, and without it the task would be another one. A task that failed is not repeated',
+    ],
+    ['a temperature', { prompt: 'a', temperature: 0 }, 'line 2: temperature: is not supported'],
+    ['a limit of steps', { prompt: 'a', maxTurns: 4 }, 'line 2: maxTurns: is not supported'],
+    ['a time in another unit', { prompt: 'a', timeoutMs: 5000 }, 'Write "timeout": "90s".'],
+    ['a directory by another name', { prompt: 'a', cwd: 'x' }, 'Write "directory".'],
+    ['another order', { prompt: 'a', depends_on: ['b'] }, 'Tasks do not wait for each other'],
+    ['a model by a near name', { prompt: 'a', modle: 'x/y' }, 'line 2: modle: there is no such field. Did you mean model?'],
+    [
+      'a row of the batch API of OpenAI',
+      { custom_id: 'r', method: 'POST', url: '/v1/chat/completions', body: { model: 'm', messages: [{ role: 'user', content: 'hi' }] } },
+      "line 2: prompt: is missing. This is a row of a chat API; opencode takes one prompt. Convert the file, for example with: jq -c '{id: (.custom_id // .id), prompt: .body.messages[-1].content}'",
+    ],
+    ['a conversation', { messages: [] }, 'prompt: .messages[-1].content'],
+    [
+      'a prompt by a name of its own',
+      { question: 'What?', answer: 'That.' },
+      `line 2: prompt: is missing. Rename the column that holds it (question, answer), for example with: jq -c '.prompt = ."question"'`,
+    ],
     ['a duration without a unit', { prompt: 'a', timeout: '90' }, 'line 2: timeout: "90" is not a usable duration'],
     ['a number as duration', { prompt: 'a', timeout: 90 }, 'line 2: timeout: must be a duration such as "90s"'],
     ['a model without provider', { prompt: 'a', model: 'sonnet' }, 'line 2: model: must be written provider/model'],
@@ -121,6 +197,28 @@ describe('a bad task file', () => {
 
   test('is refused when it is empty', () => {
     expect(errorOf('', '  ').code).toBe('TASK_INVALID');
+  });
+});
+
+describe('a file that is no UTF-8', () => {
+  const latin1 = Buffer.from('{"prompt": "�"}\n{"prompt": "ä"}\n{"prompt": "x', 'utf8');
+  test.each<[string, Buffer, string]>([
+    [
+      'Latin-1',
+      Buffer.concat([latin1, Buffer.from([0xe9, 0x22, 0x7d])]),
+      'byte 48 is 0xe9 (line 3). Convert it, for example with: iconv -f latin1',
+    ],
+    ['a cut character', Buffer.from('{"prompt": "ä"}').subarray(0, 13), 'byte 12 is 0xc3 (line 1)'],
+    ['UTF-16', Buffer.from('﻿{"prompt": "a"}', 'utf16le'), 'byte 0 is 0xff (line 1). Convert it, for example with: iconv -f utf16'],
+  ])('is refused with the place of the byte: %s', async (_name, bytes, message) => {
+    await expect(readSource('-', Readable.from([bytes]))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test('a replacement character of its own is no fault', async () => {
+    expect(await readSource('-', Readable.from([latin1]))).toBe(latin1.toString());
   });
 });
 

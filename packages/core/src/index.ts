@@ -1,3 +1,5 @@
+// oxlint-disable-next-line import/no-unassigned-import -- it has to come first
+import './node-version.ts';
 export {
   errorCatalogue,
   isInfrastructureFault,

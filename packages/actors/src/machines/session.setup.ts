@@ -233,7 +233,9 @@ function confirmsStall({ turn, limits }: SessionContext, { status, history, agoM
 /** What a read must look at: events that were followed from the start have told the rest. */
 export function readRequestOf({ turn }: SessionContext): ReadRequest {
   const followed = turn !== null && turn.followedSinceMs !== null;
-  const history = !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
+  // No event tells the exit code of a shell line.
+  const isUnjudged = turn?.kind === 'shell' && turn.final?.exitCode === undefined;
+  const history = isUnjudged || !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
   const isTold = followed && turn.gaps === 0 && turn.final?.source === 'events' && busyChildrenOf(turn).length === 0;
   return { history, descendants: !isTold };
 }

@@ -62,6 +62,8 @@ export interface FinalFacts {
   readonly hasText: boolean;
   /** A tool of the turn gave a result. */
   readonly hasToolResult: boolean;
+  /** Of a shell line: null when it left none, absent until it was read. */
+  readonly exitCode?: number | null;
 }
 
 /** The newest assistant message of the turn, once it has ended; `atMs` is when that was seen. */

@@ -94,9 +94,10 @@ const questionRejected: Decision = {
   error: failure('INPUT_NEEDED', 'The turn asked a question, which the policy rejected; opencode ends the turn then.'),
 };
 
-function verdictOfFinish({ kind, emptyAnswer }: Turn, { finish, hasText, hasToolResult }: FinalMessage): Decision {
-  const { outcome, code, note } = judgeFinish({ finish, hasText, hasToolResult, kind, emptyAnswer });
-  if (code !== undefined) return { outcome, error: failure(code, note ?? code) };
+function verdictOfFinish({ kind, emptyAnswer }: Turn, { finish, hasText, hasToolResult, exitCode }: FinalMessage): Decision {
+  const facts = { finish, hasText, hasToolResult, kind, emptyAnswer, ...(exitCode !== undefined && { exitCode }) };
+  const { outcome, code, note } = judgeFinish(facts);
+  if (code !== undefined) return { outcome, error: failure(code, note ?? code, code === 'SHELL_FAILED' ? { exitCode } : undefined) };
   return { outcome, error: null, ...(note !== undefined && { note }) };
 }
 

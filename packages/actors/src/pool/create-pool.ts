@@ -2,6 +2,7 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { sessionMachine } from '../machines/index.ts';
 import type { PoolPorts, ServerPort, StreamPort } from '../ports/index.ts';
 import { ExitWatch } from '../supervision/generation.ts';
+import { Owned } from './owned.ts';
 import { Pool } from './session-pool.ts';
 import { isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
@@ -14,22 +15,24 @@ export async function createPool(
   options.signal?.throwIfAborted();
   const dependencies: PoolDependencies = { machine: sessionMachine, ...ports };
   const settings = settingsOf(options, () => dependencies.clock.now());
-  await using started = new AsyncDisposableStack();
-  const server = await serverOf(options, dependencies, started);
-  const stream = await streamOf(options, dependencies, server, started);
-  const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
-  if (options.signal) pool.stopWith(options.signal);
-  return pool;
+  const owned = new Owned();
+  try {
+    const server = await serverOf(options, dependencies, owned);
+    const stream = await streamOf(options, dependencies, server, owned);
+    const pool = new Pool({ server, stream, settings, dependencies, owned });
+    if (options.signal) pool.stopWith(options.signal);
+    return pool;
+  } catch (error) {
+    // Why there is no pool is what the caller must know.
+    await owned.close().catch(() => undefined);
+    throw error;
+  }
 }
 
-async function serverOf(
-  { server = {} }: SessionPoolOptions,
-  { launch, adoptServer }: PoolPorts,
-  started: AsyncDisposableStack,
-): Promise<ServerPort> {
+async function serverOf({ server = {} }: SessionPoolOptions, { launch, adoptServer }: PoolPorts, owned: Owned): Promise<ServerPort> {
   if (isRunningServer(server)) return adopted('server', adoptServer?.(server));
   const launched = await launch(server);
-  started.defer(() => launched.stop());
+  owned.defer(() => launched.stop());
   return launched;
 }
 
@@ -37,10 +40,10 @@ async function streamOf(
   { monitor, signal }: SessionPoolOptions,
   { openStream, adoptMonitor, clock }: PoolPorts,
   server: ServerPort,
-  started: AsyncDisposableStack,
+  owned: Owned,
 ): Promise<StreamPort> {
   const opened = monitor ? adopted('monitor', adoptMonitor?.(monitor)) : openStream(server);
-  if (!monitor) started.defer(() => opened.close());
+  if (!monitor) owned.defer(() => opened.close());
   // No event comes of a server that is gone already.
   await new ExitWatch(server).untilLive(opened, clock, signal);
   if (opened.state === 'live') return opened;

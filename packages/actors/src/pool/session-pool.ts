@@ -24,6 +24,7 @@ import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import { DirectoryUse } from './directory-use.ts';
 import { createLeasedSession } from './leased-session.ts';
 import { Leases } from './leases.ts';
+import type { Owned } from './owned.ts';
 import { PoolEvents } from './pool-events.ts';
 import { poolSnapshotOf } from './pool-snapshot.ts';
 import { PoolStream } from './pool-stream.ts';
@@ -41,7 +42,7 @@ export interface PoolParts {
   readonly settings: PoolSettings;
   readonly dependencies: PoolDependencies;
   /** What the pool opened itself, and closes. */
-  readonly owned: AsyncDisposableStack;
+  readonly owned: Owned;
 }
 
 /**
@@ -51,7 +52,7 @@ export interface PoolParts {
 export class Pool implements SessionPool {
   readonly #settings: PoolSettings;
   readonly #dependencies: PoolDependencies;
-  readonly #owned: AsyncDisposableStack;
+  readonly #owned: Owned;
   readonly #events: PoolEvents;
   readonly #tasks = new Map<string, LiveTask>();
   readonly #ids = new TaskIds();
@@ -201,7 +202,7 @@ export class Pool implements SessionPool {
     this.#stream.end();
     this.#sessions.dispose();
     this.#actor.stop();
-    await this.#owned.disposeAsync();
+    await this.#owned.close();
     this.#events.clear();
   }
 

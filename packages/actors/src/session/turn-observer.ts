@@ -10,6 +10,7 @@ type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
 interface ToolCall {
   readonly hasResult: boolean;
   readonly output: string;
+  readonly exitCode?: number | null;
 }
 
 interface ObservedMessage {
@@ -32,6 +33,8 @@ export interface TurnSummary {
   readonly costUsd: number | null;
   readonly model: string | null;
   readonly toolCalls: number;
+  /** Of a shell line, where it is known. */
+  readonly exitCode?: number | null;
 }
 
 /**
@@ -88,7 +91,14 @@ export class TurnObserver {
     if (part.type === 'text') recordText(message, part);
     if (part.type === 'step' && part.id > message.tryId) message.tryId = part.id;
     if (part.type === 'tool') {
-      message.tools.set(part.id, { hasResult: hasResult(part), output: this.#isShell ? part.output : '' });
+      const known = message.tools.get(part.id)?.exitCode;
+      // Only a read tells it.
+      const { exitCode = known } = part;
+      message.tools.set(part.id, {
+        hasResult: hasResult(part),
+        output: this.#isShell ? part.output : '',
+        ...(this.#isShell && exitCode !== undefined && { exitCode }),
+      });
       if (message.isRoot) this.#cycles.add(part);
     }
   }
@@ -154,17 +164,20 @@ export class TurnObserver {
     const usage = sumUsage(messages);
     const used = usage.input_tokens + usage.output_tokens > 0;
     const newest = this.#newestRoot();
+    const exitCode = newest && exitCodeIn(newest);
     return {
       output: this.#isShell ? this.#shellOutput() : this.#answerText(),
       usage,
       costUsd: costUsd === 0 && used ? null : costUsd,
       model: newest && !this.#isShell ? newest.info.model : null,
       toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
+      ...(exitCode !== undefined && { exitCode }),
     };
   }
 
   #finalOf(info: AssistantMessageFacts): FinalFacts {
     const message = this.#messages.get(info.id);
+    const exitCode = message && exitCodeIn(message);
     return {
       id: info.id,
       parentId: info.parentId,
@@ -172,6 +185,7 @@ export class TurnObserver {
       hasToolResult: [...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some((call) => call.hasResult)),
       ...(info.finish !== undefined && { finish: info.finish }),
       ...(info.error && { error: info.error }),
+      ...(exitCode !== undefined && { exitCode }),
     };
   }
 
@@ -216,6 +230,10 @@ const hasResult = ({ status }: ToolFacts): boolean => status === 'completed' || 
 /** What the last try said: the text of a stream that broke off before it is no part of the answer. */
 function textOf({ texts, tryId }: ObservedMessage): string {
   return [...texts].map(([partId, text]) => (partId > tryId ? text : '')).join('');
+}
+
+function exitCodeIn({ tools }: ObservedMessage): number | null | undefined {
+  return [...tools.values()].map(({ exitCode }) => exitCode).find((code) => code !== undefined);
 }
 
 function sumUsage(messages: readonly ObservedMessage[]): Usage {

@@ -1,5 +1,5 @@
 import type { Catalogue } from '@opencode-manager/core';
-import { OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
+import { byNearness, didYouMean, OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
 
 /** What a turn names, or leaves to the configuration. */
 export interface WantedTurn {
@@ -43,8 +43,8 @@ function unknownModel(model: string, models: readonly string[]): OpencodeManager
   const siblings = models.filter((other) => other.startsWith(`${provider}/`));
   const advice =
     siblings.length > 0
-      ? `Provider ${provider} has: ${listed(siblings)}.`
-      : `Provider ${provider} is not usable here: it has no credentials, or does not exist.`;
+      ? `${didYouMean(model, siblings)}Provider ${provider} has: ${listed(byNearness(model, siblings))}.`
+      : `${didYouMean(model, models)}Provider ${provider} is not usable here: it has no credentials, or does not exist.`;
   return new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} cannot be used. ${advice} Nothing was sent.`, {
     details: { field: 'model', model, models: models.slice(0, 50), providerKnown: siblings.length > 0 },
   });

@@ -29,6 +29,7 @@ function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: 
     model: summary.model ?? modelOf(live, context),
     output: summary.output,
     finish: finished.finish,
+    ...(summary.exitCode !== undefined && { exit_code: summary.exitCode }),
     ...(finished.notes.length > 0 && { notes: finished.notes }),
     usage: summary.usage,
     cost_usd: summary.costUsd,

@@ -119,6 +119,8 @@ export interface TaskResult {
   readonly output: string;
   /** The model's own word for why it stopped (`stop`, `length`, ...; see docs/outcomes.md); null for a shell line, and where nothing ended. */
   readonly finish: string | null;
+  /** Of a shell task that ended: null when the line left none (its syntax is wrong, or its shell was ended). Absent for other tasks. */
+  readonly exit_code?: number | null;
   /** What is odd about the end though it counts as good, in sentences; absent when nothing is. */
   readonly notes?: readonly string[];
   /** Sub-agent sessions included. */

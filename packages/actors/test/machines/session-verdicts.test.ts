@@ -84,9 +84,22 @@ describe('how a turn that ended by itself is judged', () => {
     session.send({ type: 'session.idle' });
     expect(session.path).toBe('active.settling');
     session.pass(0);
-    expect(session.requests).toEqual([{ history: false, descendants: false }]);
-    session.read({ newest: null });
-    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+    expect(session.requests).toEqual([{ history: true, descendants: false }]);
+    session.read({ newest: { id: 'msg_11', ended: true, hasText: false, exitCode: 0 } });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded', error: null }]);
+  });
+
+  test.each([
+    [3, 'The shell line ended with exit code 3.'],
+    [null, 'The shell line left no exit code: its syntax is wrong, or its shell was ended.'],
+  ])('a shell line with the exit code %s has failed', (exitCode, message) => {
+    const session = startRunning({}, { kind: 'shell' });
+    session.final('msg_11', null, { hasText: false });
+    session.pass();
+    session.send({ type: 'session.idle' });
+    session.pass(0);
+    session.read({ newest: { id: 'msg_11', ended: true, hasText: false, exitCode } });
+    expect(session.finished).toMatchObject([{ outcome: 'failed', error: { code: 'SHELL_FAILED', message, details: { exitCode } } }]);
   });
 
   test('a quota names the time of the last retry, unless that is over', () => {

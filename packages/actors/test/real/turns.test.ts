@@ -87,7 +87,29 @@ describe('turns that go well', () => {
   test('a command of the configuration and a shell line are turns too', async () => {
     await using pool = await openPool();
     expect(await pool.run({ command: '/review src/' })).toMatchObject({ outcome: 'succeeded', output: 'Reviewed src/.' });
-    expect(await pool.run({ shell: 'cat readme.txt' })).toMatchObject({ outcome: 'succeeded', output: 'first\n', model: null });
+    expect(await pool.run({ shell: 'cat readme.txt' })).toMatchObject({
+      outcome: 'succeeded',
+      output: 'first\n',
+      model: null,
+      exit_code: 0,
+    });
+  });
+
+  test('a shell line that fails is a failed task with its exit code, and events show the line as it was written', async () => {
+    await using pool = await openPool();
+    const lines: unknown[] = [];
+    pool.events.on({ type: 'part.updated' }, (event) => {
+      if (event.type === 'part.updated' && event.data.part.type === 'tool') lines.push(event.data.part.state.input['command']);
+    });
+    const shell = 'echo \'it is\' "$((40 + 2))"\nexit 3';
+    expect(await pool.run({ shell })).toMatchObject({
+      outcome: 'failed',
+      output: 'it is 42\n',
+      exit_code: 3,
+      error: { code: 'SHELL_FAILED', message: 'The shell line ended with exit code 3.', details: { exitCode: 3 } },
+    });
+    expect(new Set(lines)).toEqual(new Set([shell]));
+    expect(await pool.run({ shell: 'if' })).toMatchObject({ outcome: 'failed', exit_code: null, error: { code: 'SHELL_FAILED' } });
   });
 
   test('a provider retry is seen and waited for', async () => {

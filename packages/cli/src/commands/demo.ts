@@ -45,11 +45,11 @@ export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCo
   using signals = listenForStop({
     onStep: (step) => progress.note(step === 'drain' ? 'Finishing the tasks that run; again aborts them.' : 'Stopping.'),
   });
-  await using pages = new AsyncDisposableStack();
+  await using shown = new ShownPage();
   const watch = await startIsolationWatch();
   let run: DemoRun;
   try {
-    run = await runDemo({ terminal, flags, progress, signals, watch, pages });
+    run = await runDemo({ terminal, flags, progress, signals, watch, shown });
   } catch (error) {
     if (signals.exitCode === undefined || (isManagerError(error) && error.code !== 'REQUEST_ABORTED')) throw error;
     return signals.exitCode;
@@ -68,11 +68,19 @@ interface DemoContext {
   readonly progress: Progress;
   readonly signals: StopSignals;
   readonly watch: IsolationWatch;
-  /** Outlives the run: its page may be looked at afterwards. */
-  readonly pages: AsyncDisposableStack;
+  readonly shown: ShownPage;
 }
 
-async function runDemo({ terminal, flags, progress, signals, watch, pages }: DemoContext): Promise<DemoRun> {
+/** Outlives the run: the page may be looked at afterwards. */
+class ShownPage implements AsyncDisposable {
+  page: PageServer | undefined;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page?.[Symbol.asyncDispose]();
+  }
+}
+
+async function runDemo({ terminal, flags, progress, signals, watch, shown }: DemoContext): Promise<DemoRun> {
   const startedAt = performance.now();
   await using workspace = await temporaryWorkspace({ files: demoWorkspaceFiles });
   await using configDirectory = await temporaryWorkspace({ files: demoConfigFiles, git: false });
@@ -97,18 +105,17 @@ async function runDemo({ terminal, flags, progress, signals, watch, pages }: Dem
   let stop: StopReport | undefined;
   try {
     announce(terminal, flags, manager, progress);
-    const page = await openPage(manager, support, flags, {
+    shown.page = await openPage(manager, support, flags, {
       terminal,
       title: 'ocm demo',
       json: flags.json === true,
       note: (line) => progress.note(line),
     });
-    if (page) pages.use(page);
     const listener = demoListener(terminal, flags, progress);
     const end = await inspectWhile(watch, manager.server, () => executeBatch({ pool: manager.pool, tasks: demoTasks, signals, listener }));
     const changedFiles = await workspace.changedFiles();
     stop = await manager.stop();
-    return { end, changedFiles, server: manager.server, stop, durationMs: performance.now() - startedAt, page };
+    return { end, changedFiles, server: manager.server, stop, durationMs: performance.now() - startedAt, page: shown.page };
   } finally {
     if (!stop) await manager.stop();
   }

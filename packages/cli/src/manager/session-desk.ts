@@ -1,5 +1,6 @@
 import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResult } from '@opencode-manager/core';
+import { judgeFinish } from '@opencode-manager/core/protocol';
 import { outputOf } from './turn-output.ts';
 
 /** What clients of the socket do with a session. */
@@ -93,12 +94,13 @@ function outsideThePool(session: Session): DeskSession {
 function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult {
   const { usage } = turn;
   const output = outputOf(turn);
+  const failure = failureOf(turn);
   const tools = turn.messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'tool').length;
   return {
     schema_version: 1,
     id: turn.messageId,
     // A shell line may print nothing; a model that says and does nothing has not succeeded.
-    outcome: output === '' && tools === 0 ? 'failed' : 'succeeded',
+    outcome: failure || (output === '' && tools === 0) ? 'failed' : 'succeeded',
     attempt: 1,
     session_id: id,
     message_id: turn.messageId,
@@ -106,6 +108,7 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     model: modelOf(turn),
     output,
     finish: turn.finish ?? null,
+    ...(turn.exitCode !== undefined && { exit_code: turn.exitCode }),
     ...(turn.note !== undefined && { notes: [turn.note] }),
     usage: {
       input_tokens: usage.input,
@@ -123,9 +126,17 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     gaps: 0,
     retries: 0,
     tool_calls: tools,
-    error: null,
+    error: failure?.toJSON() ?? null,
     metadata: {},
   };
+}
+
+/** core's own session resolves for a shell line that fails; other failures reject. */
+function failureOf({ exitCode }: TurnResult): OpencodeManagerError | undefined {
+  if (exitCode === undefined) return undefined;
+  const facts = { kind: 'shell', finish: undefined, hasText: false, hasToolResult: false, emptyAnswer: 'allow' } as const;
+  const { code, note = '' } = judgeFinish({ ...facts, exitCode });
+  return code && new OpencodeManagerError(code, note, { details: { exitCode } });
 }
 
 function modelOf({ messages }: TurnResult): string | null {

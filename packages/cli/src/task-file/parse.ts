@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Task } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import { distance } from 'fastest-levenshtein';
 import { parseDuration } from './duration.ts';
-import { aliases, taskLineSchema, type TaskLine } from './schema.ts';
+import { missingPrompt, problemOf, withoutAliases } from './fields.ts';
+import { taskLineSchema, type TaskLine } from './schema.ts';
 
 /** A task with its id decided and its paths absolute. */
 export type NamedTask = Task & { readonly id: string };
@@ -69,15 +69,14 @@ function parseLine(content: string, options: ParseOptions, ignored: Set<string>,
   const value = parseObject(content, report);
   if (!value) return undefined;
   const fields = withoutAliases(value, report);
-  const known = Object.keys(taskLineSchema.shape);
-  for (const key of Object.keys(fields)) {
-    if (known.includes(key)) continue;
-    const meant = known.find((name) => !(name in fields) && distance(key.toLowerCase(), name) <= (name.length > 4 ? 2 : 1));
-    if (meant) report(`${key}: there is no such field. Did you mean ${meant}?`);
-    else ignored.add(key);
+  for (const [key, entry] of Object.entries(fields)) {
+    if (key in taskLineSchema.shape) continue;
+    const problem = problemOf(key, entry, fields);
+    if (problem === undefined) ignored.add(key);
+    else report(problem);
   }
   const result = taskLineSchema.safeParse(fields);
-  if (result.success) return toTask(result.data, options, report);
+  if (result.success) return kindsOf(result.data) === 0 ? report(missingPrompt(fields)) : toTask(result.data, options, report);
   for (const issue of result.error.issues) report(`${issue.path.join('.')}: ${issue.message}`);
   return undefined;
 }
@@ -93,25 +92,8 @@ function parseObject(content: string, report: Report): Record<string, unknown> |
   return undefined;
 }
 
-/** Replaces other tools' names by ours. A line that says the same thing under two names is refused: either could be meant. */
-function withoutAliases(value: Record<string, unknown>, report: Report): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  const origin: Record<string, string> = {};
-  // A prompt written as null or left out leaves room for a command or a shell line.
-  for (const [key, entry] of Object.entries(value)) {
-    if (entry === null) continue;
-    const field = aliases[key] ?? key;
-    if (origin[field] !== undefined) report(`${field}: given twice, as ${origin[field]} and as ${key}`);
-    origin[field] = key;
-    fields[field] = entry;
-  }
-  return fields;
-}
-
 function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): Task | undefined {
-  const kinds = [line.prompt, line.command, line.shell].filter((value) => value !== undefined).length;
-  if (kinds === 0) return report('prompt: is missing');
-  if (kinds > 1) return report('a task has exactly one of prompt, command and shell');
+  if (kindsOf(line) > 1) return report('a task has exactly one of prompt, command and shell');
   try {
     const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as Task;
     return {
@@ -122,6 +104,11 @@ function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions
   } catch (error) {
     return report((error as Error).message);
   }
+}
+
+/** How many kinds of work a line names. */
+function kindsOf({ prompt, command, shell }: Pick<TaskLine, 'prompt' | 'command' | 'shell'>): number {
+  return [prompt, command, shell].filter((value) => value !== undefined).length;
 }
 
 function badLines(problems: readonly Problem[], source: string): OpencodeManagerError {

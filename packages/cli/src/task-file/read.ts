@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { isUtf8 } from 'node:buffer';
+import { buffer } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import type { PermissionPolicy } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
@@ -12,14 +13,15 @@ import { permissionRuleSchema } from './schema.ts';
  * @throws OpencodeManagerError `USAGE`
  */
 export async function readSource(path: string, stdin: Readable): Promise<string> {
-  if (path === '-') return await text(stdin);
+  if (path === '-') return decode(await buffer(stdin), 'FILE', 'standard input');
   return await readText(path, 'FILE');
 }
 
 /** @throws OpencodeManagerError `USAGE` naming the option */
 async function readText(path: string, option: string): Promise<string> {
+  let bytes: Buffer;
   try {
-    return await readFile(path, 'utf8');
+    bytes = await readFile(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const reason = code === 'ENOENT' ? 'does not exist' : code === 'EISDIR' ? 'is a directory' : `cannot be read (${code})`;
@@ -28,6 +30,31 @@ async function readText(path: string, option: string): Promise<string> {
       cause: error,
     });
   }
+  return decode(bytes, option, path);
+}
+
+/** @throws OpencodeManagerError `USAGE` with the place of the first byte that is no UTF-8 */
+function decode(bytes: Buffer, option: string, path: string): string {
+  if (isUtf8(bytes)) return bytes.toString();
+  const offset = firstBadByte(bytes);
+  const line = bytes.subarray(0, offset).toString().split('\n').length;
+  const encoding = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) ? 'utf16' : 'latin1';
+  throw new OpencodeManagerError(
+    'USAGE',
+    `${option}: ${path} is not UTF-8: byte ${offset} is 0x${bytes[offset]!.toString(16)} (line ${line}). Convert it, for example with: iconv -f ${encoding} -t utf8`,
+    { details: { option, path, offset, line } },
+  );
+}
+
+/** Where a replacement character was put in, and is not the file's own. */
+function firstBadByte(bytes: Buffer): number {
+  let offset = 0;
+  for (const before of bytes.toString().split('\uFFFD')) {
+    offset += Buffer.byteLength(before);
+    if (!bytes.subarray(offset, offset + 3).equals(Buffer.from('\uFFFD'))) return offset;
+    offset += 3;
+  }
+  return offset;
 }
 
 /** The value of a JSON or JSONC file. @throws OpencodeManagerError `USAGE` with line and column */

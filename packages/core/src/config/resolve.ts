@@ -2,7 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import type * as z from 'zod';
-import { currentDirectoryGone, OpencodeManagerError } from '../errors/index.ts';
+import { currentDirectoryGone, didYouMean, OpencodeManagerError } from '../errors/index.ts';
 import { Redactor } from '../secrets/index.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
@@ -26,6 +26,7 @@ export interface ResolvedConfig extends Omit<
 export async function resolveConfig(config: ServerConfig): Promise<ResolvedConfig> {
   const { signal, redactor = new Redactor(), ...fields } = config;
   const parsed = parseServerConfig(fields);
+  refuseUnsetVariables(parsed);
   return {
     ...parsed,
     ...(signal && { signal }),
@@ -64,6 +65,18 @@ function unknownKey(key: string): OpencodeManagerError {
   return new OpencodeManagerError('CONFIG_KEY_UNKNOWN', `Option ${key} does not exist. Did you mean ${nearest}?`, {
     details: { option: key, nearest },
   });
+}
+
+/** A name that passes nothing is a mistake, of which a provider without its key would tell much later. */
+function refuseUnsetVariables({ passEnv = [], env = {} }: z.output<typeof serverConfigSchema>): void {
+  const unset = passEnv.find((name) => process.env[name] === undefined && env[name] === undefined);
+  if (unset === undefined) return;
+  const hint = didYouMean(unset, Object.keys(process.env));
+  throw new OpencodeManagerError(
+    'CONFIG_INVALID',
+    `Option passEnv (--pass-env): ${unset} is not set in the environment of this process. ${hint}Set and export it, or leave the name out. Nothing was started.`,
+    { details: { option: 'passEnv', variable: unset } },
+  );
 }
 
 function absolutePaths(parsed: z.output<typeof serverConfigSchema>): Partial<ResolvedConfig> {

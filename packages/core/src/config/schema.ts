@@ -51,7 +51,9 @@ export const serverConfigSchema = z
     passEnv: z
       .array(z.string().regex(/^[^=]+$/, 'must be the name of a variable, without a value'))
       .optional()
-      .describe("Names of variables of this process that the server gets, for example ['ANTHROPIC_API_KEY']."),
+      .describe(
+        "Names of variables of this process that the server gets, for example ['ANTHROPIC_API_KEY']. One that is not set is refused.",
+      ),
     passProviderKeys: z.boolean().optional().describe('Pass every variable that is well known as a provider key. Default: false.'),
     env: z
       .record(z.string(), z.string())

@@ -73,7 +73,10 @@ export const errorCatalogue = {
       'The workspace holds a file that opencode would load and that is no regular file (a FIFO, a device), or its file system does not answer; nothing was sent.',
     remedy: 'Remove the file that the message names, or check the file system.',
   },
-  PLATFORM_UNSUPPORTED: { meaning: 'This operating system is not supported.', remedy: 'Use Linux or macOS (on Windows: WSL 2).' },
+  PLATFORM_UNSUPPORTED: {
+    meaning: 'This operating system or this version of Node is not supported.',
+    remedy: 'Use Linux or macOS (on Windows: WSL 2), and Node 22.19 or newer.',
+  },
   // The binary and the process
   BINARY_NOT_FOUND: {
     meaning: 'No opencode binary was found, or the one that was named does not exist.',
@@ -174,6 +177,10 @@ export const errorCatalogue = {
   TURN_INTERRUPTED: {
     meaning: 'The turn stopped without an answer, and nobody here aborted it.',
     remedy: 'Run the task again; look at the server for a restart or another client.',
+  },
+  SHELL_FAILED: {
+    meaning: 'A shell line ended with another exit code than 0, or with none: its syntax is wrong, or its shell was ended.',
+    remedy: 'Read what the line printed. Append || true to a line whose failure does not matter.',
   },
   QUOTA_EXHAUSTED: {
     meaning: 'The provider refuses work until a quota is free again.',

@@ -1,4 +1,5 @@
 export { errorCatalogue, type ErrorCode } from './codes.ts';
 export { isManagerError, OpencodeManagerError, type ErrorDetails, type SerializedError } from './error.ts';
+export { byNearness, didYouMean } from './nearest.ts';
 export { exhaustionOf, isInfrastructureFault, systemFaultOf } from './infrastructure.ts';
 export { currentDirectoryGone, toManagerError } from './to-manager-error.ts';

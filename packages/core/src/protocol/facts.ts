@@ -65,6 +65,8 @@ export type PartFacts = { readonly id: string; readonly messageId: string } &
         readonly input: unknown;
         /** What it printed so far, or why it failed. */
         readonly output: string;
+        /** Of a shell line that ended, where it is known: null when it left none. */
+        readonly exitCode?: number | null;
       }
     | { readonly type: 'other' }
   );

@@ -43,6 +43,7 @@ export type {
 export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
 export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
+export { carriedShellLine, carryShellLine, exitCodeFile, exitCodeOf, withExitCodes } from './v1/shell-line.ts';
 export {
   requests,
   type MessageWithParts,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
@@ -5,7 +6,7 @@ import type { Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
-import { createOperations, createSession, type SessionContext } from '../session/index.ts';
+import { createExitCodes, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
@@ -90,7 +91,11 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
 function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client);
-  const operationsContext = { client, beginTurn: (directory: string) => workspaces.beginTurn(directory) };
+  const operationsContext = {
+    client,
+    beginTurn: (directory: string) => workspaces.beginTurn(directory),
+    exitCodes: createExitCodes(join(stateDir, 'run')),
+  };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: SessionContext = {
     snapshots: effective.snapshots,

@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { byNearness, didYouMean, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import type { MessageWithParts } from '../protocol/index.ts';
 import type { Catalogue } from '../server/types.ts';
@@ -12,11 +12,15 @@ function assertIn(
   known: readonly string[],
 ): void {
   if (value === undefined || known.includes(value)) return;
-  const listed = known.slice(0, 20).join(', ') || 'none';
+  const listed = byNearness(value, known).slice(0, 20).join(', ') || 'none';
   const more = known.length > 20 ? `, and ${known.length - 20} more` : '';
-  throw new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed}${more}. Nothing was sent.`, {
-    details: { field, value },
-  });
+  throw new OpencodeManagerError(
+    code,
+    `${field}: ${value} is unknown. ${didYouMean(value, known)}Known: ${listed}${more}. Nothing was sent.`,
+    {
+      details: { field, value },
+    },
+  );
 }
 
 /** opencode accepts a turn with an unknown model or agent and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN` */

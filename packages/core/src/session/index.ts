@@ -1,2 +1,3 @@
+export { createExitCodes } from './exit-codes.ts';
 export { createOperations } from './operations.ts';
 export { createSession, type SessionContext } from './session.ts';

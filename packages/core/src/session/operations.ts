@@ -1,5 +1,6 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
-import { requests } from '../protocol/index.ts';
+import { requests, withExitCodes } from '../protocol/index.ts';
+import type { ExitCodes } from './exit-codes.ts';
 import { turnRequest, wireModel } from './turn-request.ts';
 import type { SessionOperations } from './types.ts';
 
@@ -7,26 +8,28 @@ export interface OperationsContext {
   readonly client: HttpClient;
   /** Refuses a workspace that is not trusted; gives the instructions that go with a prompt there. See `Workspaces`. */
   readonly beginTurn: (directory: string) => Promise<string | undefined>;
+  readonly exitCodes: ExitCodes;
 }
 
 /** Deadline of a summary, which asks a model. */
 const summaryTimeoutMs = 300_000;
 
 /** Bare operations of one session; see {@link SessionOperations}. */
-export function createOperations({ client, beginTurn }: OperationsContext, id: string, directory: string): SessionOperations {
+export function createOperations({ client, beginTurn, exitCodes }: OperationsContext, id: string, directory: string): SessionOperations {
   return {
     id,
     directory,
     async submit(turn, options = {}) {
       const instructions = await beginTurn(directory);
       const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-      await client.call(turnRequest(id, directory, turn, instructions), { ...untilTurnEnds, ...options });
+      await client.call(turnRequest(id, directory, turn, { instructions, exitCodes }), { ...untilTurnEnds, ...options });
     },
     async abort(options) {
       await client.call(requests.abort(id, directory), options);
     },
     info: (options) => client.call(requests.getSession(id, directory), options),
-    messages: (query = {}, options) => client.call(requests.messages(id, directory, query.limit), options),
+    messages: async (query = {}, options) =>
+      withExitCodes(await client.call(requests.messages(id, directory, query.limit), options), (messageId) => exitCodes.read(messageId)),
     children: (options) => client.call(requests.children(id, directory), options),
     todos: (options) => client.call(requests.todos(id, directory), options),
     diff: (messageId, options) => client.call(requests.diff(id, directory, messageId), options),

@@ -1,5 +1,6 @@
 import { OpencodeManagerError } from '../errors/index.ts';
-import { requests, type RequestSpec, type WireModel } from '../protocol/index.ts';
+import { carryShellLine, requests, type RequestSpec, type WireModel } from '../protocol/index.ts';
+import type { ExitCodes } from './exit-codes.ts';
 import type { PromptPart, TurnRequest } from './types.ts';
 
 /** Largest text of one prompt, in characters. opencode has taken 16 MB; more is a mistake in the caller. */
@@ -33,8 +34,15 @@ export function wireModel(model: string): WireModel {
   });
 }
 
-/** The request that starts a turn. `instructions` (of the workspace) reach prompts alone: other turns have no such field. */
-export function turnRequest(id: string, directory: string, turn: TurnRequest, instructions: string | undefined): RequestSpec {
+/** What a request takes from the server, besides the turn itself. */
+export interface RequestContext {
+  /** Of the workspace; they reach prompts alone: other turns have no such field. */
+  readonly instructions: string | undefined;
+  readonly exitCodes: ExitCodes;
+}
+
+/** The request that starts a turn. */
+export function turnRequest(id: string, directory: string, turn: TurnRequest, { instructions, exitCodes }: RequestContext): RequestSpec {
   const { messageId: messageID, agent, model } = turn;
   if (turn.kind === 'prompt') {
     const system = [instructions, turn.system].filter((text) => text !== undefined).join('\n\n');
@@ -57,7 +65,7 @@ export function turnRequest(id: string, directory: string, turn: TurnRequest, in
   }
   return requests.shell(id, directory, {
     messageID,
-    command: turn.command,
+    command: carryShellLine(turn.command, exitCodes.fileOf(messageID)),
     agent: agent ?? 'build',
     ...(model !== undefined && { model: wireModel(model) }),
   });

@@ -56,6 +56,8 @@ export interface TurnResult {
   readonly text: string;
   /** opencode's finish reason of the final message; none for a shell line. */
   readonly finish?: string;
+  /** Of a shell line; null when it left none: its syntax is wrong, or its shell was ended. Absent for other turns. */
+  readonly exitCode?: number | null;
   /** What is odd about the end, for example a finish reason that is not known. */
   readonly note?: string;
   /** Every assistant message of the turn with its parts, oldest first. */
@@ -204,7 +206,10 @@ export interface Session {
   promptAsync(prompt: string | readonly PromptPart[], options?: TurnCallOptions): Promise<{ readonly messageId: string }>;
   /** Runs a command of the configuration (`/name arguments` in the TUI). @throws also `COMMAND_UNKNOWN` */
   executeCommand(name: string, args?: string, options?: TurnCallOptions): Promise<TurnResult>;
-  /** Runs a shell line in the session's directory, as `!line` in the TUI does; no model is asked. */
+  /**
+   * Runs a shell line in the session's directory, as `!line` in the TUI does; no model is asked. Resolves for a line that fails, too: read
+   * `exitCode`.
+   */
   executeShell(command: string, options?: TurnCallOptions): Promise<TurnResult>;
   /**
    * Takes the session, and the files, back to before a message. Waits for queued turns first. opencode takes back every file

@@ -9,6 +9,8 @@ export interface FinishFacts {
   /** A tool of the turn gave a result. */
   readonly hasToolResult: boolean;
   readonly kind: 'prompt' | 'command' | 'shell';
+  /** Of a shell line; null when it left none, absent when none is known. */
+  readonly exitCode?: number | null;
   /** Whether an answer without text is good: work whose result is in files may end so. */
   readonly emptyAnswer: 'allow' | 'refuse';
 }
@@ -37,7 +39,7 @@ export function isFinalReason(finish: string | undefined): boolean {
 export function judgeFinish(facts: FinishFacts): FinishVerdict {
   const { finish, kind } = facts;
   // A shell line asks no model, so it has no reason.
-  if (kind === 'shell') return { outcome: 'succeeded' };
+  if (kind === 'shell') return judgeShell(facts);
   if (finish === undefined || !isFinalReason(finish)) {
     return interrupted(`The turn ended without an answer (finish ${finish === undefined ? 'missing' : `"${finish}"`}).`);
   }
@@ -51,6 +53,12 @@ export function judgeFinish(facts: FinishFacts): FinishVerdict {
     default:
       return judgeAnswer(facts, finish);
   }
+}
+
+function judgeShell({ exitCode }: FinishFacts): FinishVerdict {
+  if (exitCode === undefined || exitCode === 0) return { outcome: 'succeeded' };
+  if (exitCode !== null) return failed('SHELL_FAILED', `The shell line ended with exit code ${exitCode}.`);
+  return failed('SHELL_FAILED', 'The shell line left no exit code: its syntax is wrong, or its shell was ended.');
 }
 
 function judgeAnswer({ hasText, hasToolResult, emptyAnswer }: FinishFacts, finish: string): FinishVerdict {

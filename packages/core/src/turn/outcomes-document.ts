@@ -20,7 +20,7 @@ export function outcomesDocument(): string {
 
 A turn that ended without an error is judged by the finish reason of its final assistant message and by whether that message has
 text. Other reasons than these are judged like \`other\`. An error of the message counts before this table. A shell line asks no model and has no
-reason: when it ended, it succeeded.
+reason: it succeeded when its exit code is 0, and failed otherwise (\`SHELL_FAILED\`).
 
 \`emptyAnswer: 'allow'\` is for work whose result is in files: an answer without text is good then.
 

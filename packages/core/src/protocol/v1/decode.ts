@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../errors/codes.ts';
 import type { EventPlane, ServerEvent, ServerEventData, ServerEventType, TurnError } from '../events.ts';
 import type { Message, Part, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, SnapshotFileDiff, Todo } from '../types.ts';
+import { withUsersLine } from './shell-line.ts';
 
 /** One entry of `POST /sync/history`: a durable event as it was stored. */
 export interface WireHistoryEntry {
@@ -47,7 +48,7 @@ const decoders: { readonly [wireType: string]: Decoder } = {
   'question.rejected': decoderOf('question.replied', (p) => ({ requestId: String(p['requestID']), rejected: true })),
   'message.updated': decoderOf('message.updated', (p) => ({ message: p['info'] as Message })),
   'message.removed': decoderOf('message.removed', (p) => ({ messageId: String(p['messageID']) })),
-  'message.part.updated': decoderOf('part.updated', (p) => ({ part: p['part'] as Part })),
+  'message.part.updated': decoderOf('part.updated', (p) => ({ part: withUsersLine(p['part'] as Part) })),
   'message.part.removed': decoderOf('part.removed', (p) => ({ messageId: String(p['messageID']), partId: String(p['partID']) })),
   'message.part.delta': decoderOf('part.delta', (p) => ({
     messageId: String(p['messageID']),

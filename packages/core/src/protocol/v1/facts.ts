@@ -4,6 +4,7 @@ import { askOfPermission, askOfQuestion } from '../../policy/asks.ts';
 import type { Message, Part, SessionStatus, ToolPart } from '../types.ts';
 import { decodeTurnError } from './decode.ts';
 import type { MessageWithParts } from './requests.ts';
+import { exitCodeOf } from './shell-line.ts';
 
 /** A message of the wire, in this project's words. */
 export function messageFacts(message: Message): MessageFacts {
@@ -36,7 +37,10 @@ export function partFacts(part: Part): PartFacts {
   if (part.type === 'text' && !part.synthetic && !part.ignored)
     return { id, messageId, type: 'text', text: part.text, ended: part.time?.end !== undefined };
   if (part.type === 'step-start') return { id, messageId, type: 'step' };
-  if (part.type === 'tool') return { id, messageId, type: 'tool', tool: part.tool, ...toolState(part) };
+  if (part.type === 'tool') {
+    const exitCode = exitCodeOf(part);
+    return { id, messageId, type: 'tool', tool: part.tool, ...toolState(part), ...(exitCode !== undefined && { exitCode }) };
+  }
   return { id, messageId, type: 'other' };
 }
 

@@ -1,0 +1,104 @@
+import { distance } from 'fastest-levenshtein';
+import { aliases, taskLineSchema } from './schema.ts';
+
+type Line = Readonly<Record<string, unknown>>;
+
+const known = Object.keys(taskLineSchema.shape) as (keyof typeof taskLineSchema.shape)[];
+const kinds: readonly string[] = ['prompt', 'command', 'shell'];
+
+/** Replaces other tools' names by ours. A line that says the same thing under two names is refused: either could be meant. */
+export function withoutAliases(line: Line, report: (problem: string) => void): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  const origin: Record<string, string> = {};
+  for (const [key, entry] of Object.entries(joinInput(line))) {
+    // A prompt written as null or left out leaves room for a command or a shell line.
+    if (entry === null) continue;
+    const field = aliases[key] ?? key;
+    if (origin[field] !== undefined) report(`${field}: given twice, as ${origin[field]} and as ${key}`);
+    origin[field] = key;
+    fields[field] = entry;
+  }
+  return fields;
+}
+
+/** Alpaca and its descendants: `input` is what the instruction is about, and often empty. */
+function joinInput(line: Line): Line {
+  const { instruction, input, ...rest } = line;
+  if (typeof instruction !== 'string' || typeof input !== 'string') return line;
+  return { ...rest, instruction: input.trim() === '' ? instruction : `${instruction}\n\n${input}` };
+}
+
+/** What is wrong with a field that is no field of a task; undefined for a column of a data set, which is left out. */
+export function problemOf(key: string, value: unknown, line: Line): string | undefined {
+  const meant = known.find((name) => isMeant(name, key, value, line));
+  if (meant !== undefined) return `${key}: there is no such field. Did you mean ${meant}?`;
+  const wish = wishes.find(({ names, fits }) => names.test(key) && fits(value));
+  return wish && `${key}: is not supported, and without it the task would be another one. ${wish.advice}`;
+}
+
+/** A name that is mistyped: the line lacks the right one, and the value would do there. */
+function isMeant(name: (typeof known)[number], key: string, value: unknown, line: Line): boolean {
+  if (name in line || (kinds.includes(name) && kinds.some((kind) => kind in line))) return false;
+  return isNear(key.toLowerCase(), name) && taskLineSchema.shape[name].safeParse(value).success;
+}
+
+function isNear(key: string, name: string): boolean {
+  const differing = distance(key, name);
+  // Two other letters in a short name make another word: code and model, file and title.
+  return differing === 1 || (differing === 2 && ((key[0] === name[0] && name.length > 5) || sorted(key) === sorted(name)));
+}
+
+const sorted = (text: string): string => text.split('').toSorted().join('');
+
+const isNumber = (value: unknown): boolean => typeof value === 'number' || (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value));
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
+
+/** What people write into a task and nothing here carries out. */
+const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown) => boolean; readonly advice: string }[] = [
+  {
+    names: /^(max_?(cost|budget)(_?usd)?|cost_?limit(_?usd)?|budget_?usd)$/i,
+    fits: isNumber,
+    advice: 'There is no limit of costs: limit the time with "timeout", or the budget at the provider.',
+  },
+  {
+    names: /^(max_?)?retr(y|ies)$|^max_?attempts$/i,
+    fits: (value) => isNumber(value) || value === true,
+    advice: 'A task that failed is not repeated: run the failed ones again from the results.',
+  },
+  {
+    names: /^max_?(turns|steps|iterations|tool_?calls)$/i,
+    fits: isNumber,
+    advice: 'Set "steps" of an agent in the opencode configuration, and name it in "agent".',
+  },
+  {
+    names: /^(temperature|top_?p|max_?(output_?|completion_?)?tokens|reasoning_?effort)$/i,
+    fits: (value) => isNumber(value) || isText(value),
+    advice: 'Set it for the model or an agent in the opencode configuration.',
+  },
+  {
+    names: /^(timeout_?(ms|s|secs?|seconds|minutes)|time_?limit|deadline)$/i,
+    fits: (value) => isNumber(value) || isText(value),
+    advice: 'Write "timeout": "90s".',
+  },
+  { names: /^(cwd|work(ing)?_?dir(ectory)?)$/i, fits: isText, advice: 'Write "directory".' },
+  {
+    names: /^(depends_?on|run_?after)$/i,
+    fits: (value) => isText(value) || Array.isArray(value),
+    advice: 'Tasks do not wait for each other: run two files, one after the other.',
+  },
+];
+
+/** Why a line has no prompt, where its shape tells. */
+export function missingPrompt(line: Line): string {
+  if (Array.isArray(line['messages'])) return chatRow('.messages');
+  const { body } = line;
+  if (typeof body === 'object' && body !== null && 'messages' in body) return chatRow('.body.messages');
+  const columns = Object.keys(line).filter((key) => !(key in taskLineSchema.shape) && isText(line[key]));
+  if (columns.length === 0) return 'prompt: is missing';
+  const example = `jq -c '.prompt = .${JSON.stringify(columns[0])}'`;
+  return `prompt: is missing. Rename the column that holds it (${columns.slice(0, 5).join(', ')}), for example with: ${example}`;
+}
+
+function chatRow(messages: string): string {
+  return `prompt: is missing. This is a row of a chat API; opencode takes one prompt. Convert the file, for example with: jq -c '{id: (.custom_id // .id), prompt: ${messages}[-1].content}'`;
+}

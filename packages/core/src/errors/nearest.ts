@@ -1,0 +1,25 @@
+import { distance } from 'fastest-levenshtein';
+
+/**
+ * Names in the order of their nearness to one that does not exist, the nearest first.
+ *
+ * @example
+ * byNearness('claude-sonet-5', ['claude-opus-5', 'claude-sonnet-5'])[0] // 'claude-sonnet-5'
+ */
+export function byNearness(wanted: string, names: readonly string[]): string[] {
+  const far = new Map(names.map((name) => [name, distance(wanted.toLowerCase(), name.toLowerCase())]));
+  return names.toSorted((a, b) => far.get(a)! - far.get(b)!);
+}
+
+/** The name that was likely meant: a fifth of its letters may differ, one at least. Undefined when none is that near. */
+export function likelyName(wanted: string, names: readonly string[]): string | undefined {
+  const [nearest] = byNearness(wanted, names);
+  if (nearest === undefined) return undefined;
+  return distance(wanted.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 5)) ? nearest : undefined;
+}
+
+/** `Did you mean X? `, or nothing. */
+export function didYouMean(wanted: string, names: readonly string[]): string {
+  const name = likelyName(wanted, names);
+  return name === undefined ? '' : `Did you mean ${name}? `;
+}
