@@ -118,6 +118,7 @@ export function present(
     rssBytes: null,
     error: null,
     rotationReason: null,
+    replacedForMemory: !lost && context.rotationReason === 'memory',
     ...(before > 0 && !lost && { rotations: context.rotations + 1, retiring: [...retiring, before] }),
     watched: [...watched, newlyWatched(generation)],
   };

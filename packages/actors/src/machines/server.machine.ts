@@ -1,6 +1,7 @@
 import type { SerializedError } from '@opencode-manager/core';
 import { assign, setup } from 'xstate';
 import { defaultRestartLimits } from './pool.machine.ts';
+import { holdForMemory, isHeld, isTooLarge, mostBytesOf, noteMemory } from './server-memory.ts';
 import type { RotationReason, ServerContext, ServerInput, ServerMachineEvent } from './server.types.ts';
 import {
   clearStrikes,
@@ -48,10 +49,12 @@ const machineSetup = setup({
     tellRotated: (_args, _params: { readonly generation: number }) => {},
     tellRetired: (_args, _params: { readonly generation: number }) => {},
     tellRotationFailed: (_args, _params: { readonly error: SerializedError }) => {},
+    tellMemoryHeld: (_args, _params: { readonly rssBytes: number; readonly maxBytes: number; readonly untilMs: number }) => {},
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
     replaceLost: assign(changing<'server.ready'>((context, event) => present(context, event, true))),
-    recordMemory: assign(changing<'server.memory'>((context, { rssBytes }) => ({ ...context, rssBytes }))),
+    recordMemory: assign(changing<'server.memory'>(noteMemory)),
+    holdForMemory: assign(changing<'server.memory'>(holdForMemory)),
     wantRotation: assign(({ event }) => {
       if (event.type === 'rotation.wanted') return { rotationReason: event.reason };
       if (event.type === 'server.memory') return { rotationReason: 'memory' as const, rssBytes: event.rssBytes };
@@ -79,12 +82,10 @@ const machineSetup = setup({
   guards: {
     // One at a time: each generation needs half a gigabyte.
     isDue: ({ context: { rotationReason, retiring, mayStart } }) => mayStart && rotationReason !== null && retiring.length === 0,
-    isTooLarge: ({ context, context: { memory, sinceMs }, event }) =>
-      isOfPresent(context, event) &&
-      event.type === 'server.memory' &&
-      memory !== null &&
-      event.rssBytes > memory.maxBytes &&
-      event.atMs - sinceMs >= memory.minAgeMs,
+    isTooLarge: ({ context, event }) =>
+      event.type === 'server.memory' && isOfPresent(context, event) && isTooLarge(context, event) && !isHeld(context, event),
+    freedNothing: ({ context, event }) =>
+      event.type === 'server.memory' && isOfPresent(context, event) && context.replacedForMemory && isTooLarge(context, event),
     isPresent: ({ context, event }) => isOfPresent(context, event),
     isRetiring: ({ context: { retiring }, event }) => 'generation' in event && retiring.includes(event.generation ?? 0),
     isUnended: ({ context, event }) =>
@@ -121,6 +122,14 @@ const tellAway = {
 const tellGivenUp = {
   type: 'tellGivenUp',
   params: ({ context }: { context: ServerContext }) => ({ generation: context.generation, error: errorOf(context) }),
+} as const;
+
+const tellMemoryHeld = {
+  type: 'tellMemoryHeld',
+  params: ({ context: { memory, memoryHeldUntilMs }, event }: { context: ServerContext; event: ServerMachineEvent }) => {
+    const { rssBytes, directories } = event as ServerEventOf<'server.memory'>;
+    return { rssBytes, maxBytes: mostBytesOf(memory!, directories), untilMs: memoryHeldUntilMs! };
+  },
 } as const;
 
 const raiseLostAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
@@ -222,6 +231,8 @@ export const serverMachine = serverSetup.createMachine({
     watched: [],
     memory: input.memory ?? null,
     rssBytes: null,
+    replacedForMemory: false,
+    memoryHeldUntilMs: null,
     maxStrikes: input.maxStrikes ?? 3,
     error: null,
   }),
@@ -237,6 +248,11 @@ export const serverMachine = serverSetup.createMachine({
       always: { guard: 'isDue', target: 'rotating', description: 'No other generation retires any more.' },
       on: {
         'server.memory': [
+          {
+            guard: 'freedNothing',
+            actions: ['holdForMemory', tellMemoryHeld],
+            description: 'Above its limit as the one was whose place it took: another one would be, too. None for ten minutes.',
+          },
           { guard: 'isTooLarge', actions: 'wantRotation', description: 'Above its limit, and not young.' },
           { guard: 'isPresent', actions: 'recordMemory' },
         ],

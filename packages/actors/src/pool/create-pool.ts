@@ -3,7 +3,7 @@ import { sessionMachine } from '../machines/index.ts';
 import type { PoolPorts, ServerPort, StreamPort } from '../ports/index.ts';
 import { ExitWatch } from '../supervision/generation.ts';
 import { Pool } from './session-pool.ts';
-import { isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
+import { isRunningServer, memoryCheckOf, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
 
 /** Creates a pool in the world that `ports` are; the machine of sessions may be another for a test. */
@@ -15,9 +15,12 @@ export async function createPool(
   const dependencies: PoolDependencies = { machine: sessionMachine, ...ports };
   const settings = settingsOf(options, () => dependencies.clock.now());
   await using started = new AsyncDisposableStack();
-  const server = await serverOf(options, dependencies, started);
+  const [server, memory] = await Promise.all([
+    serverOf(options, dependencies, started),
+    memoryCheckOf(options, settings.recovers, dependencies),
+  ]);
   const stream = await streamOf(options, dependencies, server, started);
-  const pool = new Pool({ server, stream, settings, dependencies, owned: started.move() });
+  const pool = new Pool({ server, stream, settings: { ...settings, memory }, dependencies, owned: started.move() });
   if (options.signal) pool.stopWith(options.signal);
   return pool;
 }
