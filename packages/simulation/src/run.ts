@@ -1,6 +1,7 @@
 import type { SessionPool, SessionPoolOptions } from '@opencode-manager/actors';
 import type { FaultId } from './fault-kinds.ts';
 import { judge, type Violation } from './oracle/judge.ts';
+import { mostAnswerBytes } from './plan/defaults.ts';
 import type { Plan } from './plan/types.ts';
 import type { PoolPorts } from './ports.ts';
 import { policyOf, Users, type Call } from './users.ts';
@@ -46,6 +47,7 @@ function poolOptionsOf({ pool }: Plan, world: World): SessionPoolOptions {
   return {
     server: { directory: '/srv/main' },
     maxSessions,
+    maxAnswerBytes: mostAnswerBytes,
     permissions: policyOf(pool, world),
     ...(sessions && { sessions }),
     ...(taskTimeoutMs !== undefined && { taskTimeoutMs }),

@@ -23,6 +23,7 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
       server: ['turn.accepted', 'turn.refused', 'turn.unknown', 'snapshot.read', 'question.described'],
       session: [
         'loop.seen',
+        'answer.oversized',
         'progress',
         'submit.overdue',
         'stall.due',

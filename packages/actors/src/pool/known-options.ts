@@ -41,6 +41,7 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   abortTimeoutMs: [isNumber, 'a number'],
   runawayEmptyMessages: [isNumber, 'a number'],
   runawaySameToolCalls: [isNumber, 'a number'],
+  maxAnswerBytes: [isNumber, 'a number'],
 };
 
 const inner: Readonly<Record<string, Readonly<Record<string, readonly [Check, string]>>>> = {

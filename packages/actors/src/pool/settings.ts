@@ -57,6 +57,7 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Omit
       abortTimeoutMs,
       runawayEmptySteps: options.runawayEmptyMessages,
       runawayRepetitions: options.runawaySameToolCalls,
+      maxAnswerBytes: options.maxAnswerBytes,
     }),
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,
@@ -79,6 +80,7 @@ const limitNames = [
   'abortTimeoutMs',
   'runawayEmptyMessages',
   'runawaySameToolCalls',
+  'maxAnswerBytes',
 ] as const satisfies readonly (keyof SessionPoolOptions)[];
 
 /** Zero is a limit for waits and retries; slots, deadlines and breakers need at least one. */

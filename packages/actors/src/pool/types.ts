@@ -22,6 +22,11 @@ export interface TurnLimits {
   readonly runawayEmptyMessages?: number;
   /** Identical tool calls in a row (same tool, same input) that count as a runaway. Default 20. */
   readonly runawaySameToolCalls?: number;
+  /**
+   * Bytes of text and reasoning (UTF-8) that a turn may say, its sub-agents included; above it the turn is aborted and fails with
+   * `ANSWER_TOO_LARGE`. The server keeps several copies of an answer in memory. Default 16,000,000.
+   */
+  readonly maxAnswerBytes?: number;
 }
 
 export interface RestartBudget {

@@ -227,6 +227,6 @@ interface TurnOnServer {
   readonly report: TurnReport;
 }
 
-function attemptOf({ attempt, sessionId, plan }: LastTurn) {
-  return { attempt, session_id: sessionId, message_id: plan.request.messageId };
+function attemptOf({ attempt, sessionId, plan, report }: LastTurn) {
+  return { attempt, session_id: sessionId, message_id: plan.request.messageId, model_calls: report.summary.modelCalls };
 }

@@ -122,10 +122,16 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     asks: [],
     gaps: 0,
     retries: 0,
+    model_calls: callsOf(turn),
     tool_calls: tools,
     error: null,
     metadata: {},
   };
+}
+
+/** Calls that began to answer: one that failed before leaves nothing in a message. */
+function callsOf({ messages }: TurnResult): number {
+  return messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'step-start').length;
 }
 
 function modelOf({ messages }: TurnResult): string | null {

@@ -6,6 +6,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { markName, recognise, writeMark } from './mark.ts';
+import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
 
 /** Every place in a state directory that something else knows of. */
@@ -260,6 +261,7 @@ export async function writeServerFiles(
   await mkdir(plugins, { recursive: true, mode: 0o700 });
   const files = [
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin],
+    [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
     [layout.configFile, JSON.stringify(config, null, 2)],
     [layout.gitConfigFile, gitConfig(workspace)],
     [layout.noModelsFile, '{}'],

@@ -24,6 +24,11 @@ export interface LedgerTurn {
   /** opencode waits for its provider until then. */
   retryUntilMs?: number;
   retries: number;
+  /** How often the provider was asked, sub-agents apart. */
+  modelCalls: number;
+  /** Bytes that the model has said, sub-agents apart; and since when that is more than a turn may say. */
+  saidBytes: number;
+  oversizedAtMs?: number;
   /** When aborts reached the server. */
   readonly aborts: number[];
   readonly provider: string;

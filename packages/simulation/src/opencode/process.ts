@@ -177,6 +177,8 @@ export class Process implements TurnHome {
       ...times,
       deliveries: 1,
       retries: 0,
+      modelCalls: 0,
+      saidBytes: 0,
       aborts: [],
     };
     ledger.turns.push(record);

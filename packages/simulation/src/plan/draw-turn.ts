@@ -37,7 +37,8 @@ type Oddity = keyof typeof oddities;
 
 /** A turn of a model; odd with the given chance. */
 export function drawTurn(random: Randomness, odd: number): TurnScript {
-  const base = drawPlainTurn(random.of('plain'));
+  const plain = drawPlainTurn(random.of('plain'));
+  const base = random.of('floods').chance(0.04) ? withLast(plain, flood(random.of('flood'))) : plain;
   if (!random.of('odd').chance(odd)) return base;
   return change[random.of('which').weighted(oddities)](base, random.of('change'));
 }
@@ -89,6 +90,9 @@ const refusal = (random: Randomness, more: Partial<RefusalScript>): Partial<Step
     },
   };
 };
+
+/** More than a turn may say, or somewhat less; then the model stops, or says nothing more. */
+const flood = (random: Randomness): Partial<StepScript> => ({ flood: random.whole(20, 80), ...(random.chance(0.4) && { hangs: true }) });
 
 const ask = (random: Randomness) =>
   ({ kind: 'permission', permission: random.pick(['bash', 'edit']), pattern: `echo ${random.whole(1, 99)}` }) as const;
