@@ -58,5 +58,5 @@ export { describeForeign, type ProcessOrigin, type RecordedProcess } from './pro
 export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
-export { explainFullDisk, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
+export { explainFullDisk, realWorkspace, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
 export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';

@@ -16,6 +16,7 @@ export {
   createWorkspaces,
   gitEnvironment,
   readWorkspaceFile,
+  realWorkspace,
   withParents,
   type CheckOptions,
   type WorkspaceCheck,
