@@ -59,7 +59,7 @@ export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers
 export { listForeignRuns, listRuns, managerOf, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
 export { describeForeign, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';
 export { userHome } from './process/user.ts';
-export { memoryBudget, readMemoryLimit, type MemoryLimit } from './process/memory-budget.ts';
+export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
-export { explainFullDisk, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
+export { explainFullDisk, realWorkspace, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
 export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';

@@ -5,16 +5,13 @@ import { memoryBudget, readMemoryLimit } from '@opencode-manager/core';
 import { privateRoot } from './support/private-root.ts';
 
 test.each([
-  // limit, directories, budget: all in bytes
-  [2e9, 0, 1.4e9],
-  [2e9, 5, 1.6e9],
-  [2e9, 100, 1.7e9],
-  [64e9, 0, 6e9],
-  [64e9, 16, 6.64e9],
-  [7e9, 100, 5.95e9],
-  [1e9, 0, 0.7e9],
-])('of %d bytes, with %d directories in use, a server may take %d', (limitBytes, liveDirectories, budget) => {
-  expect(memoryBudget({ limitBytes, liveDirectories })).toBe(budget);
+  // limit, budget, bound: all in bytes
+  [1e9, 0.7e9, 0.85e9],
+  [2e9, 1.4e9, 1.7e9],
+  [7e9, 4.9e9, 5.95e9],
+  [64e9, 6e9, 54.4e9],
+])('of %d bytes, a server may take %d, and never more than %d', (bytes, maxBytes, mostBytes) => {
+  expect(memoryBudget({ bytes })).toEqual({ maxBytes, perDirectoryBytes: 40e6, mostBytes });
 });
 
 const v2 = '30 24 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n';

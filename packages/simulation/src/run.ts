@@ -1,6 +1,7 @@
 import type { SessionPool, SessionPoolOptions } from '@opencode-manager/actors';
 import type { FaultId } from './fault-kinds.ts';
 import { judge, type Violation } from './oracle/judge.ts';
+import { mostAnswerBytes } from './plan/defaults.ts';
 import type { Plan } from './plan/types.ts';
 import type { PoolPorts } from './ports.ts';
 import { policyOf, Users, type Call } from './users.ts';
@@ -48,6 +49,7 @@ function poolOptionsOf({ pool }: Plan, world: World, { inspect }: RunOptions): S
   return {
     server: { directory: '/srv/main' },
     maxSessions,
+    maxAnswerBytes: mostAnswerBytes,
     permissions: policyOf(pool, world),
     ...(inspect && { inspect }),
     ...(sessions && { sessions }),

@@ -36,6 +36,7 @@ const facts: Templates<SessionMachineEvent['type']> = {
   'turn.refused': () => error('BAD_REQUEST', 'The server refused the turn.'),
   'turn.unknown': () => error('CONNECTION_LOST', 'The connection was lost before an answer came.'),
   'turn.abort': () => ({ reason: 'Asked for on the page.' }),
+  'answer.oversized': () => ({ bytes: 100_000_000 }),
   'loop.seen': () => ({ loop: { emptySteps: 0, repetitions: 20, period: 1 } }),
   'session.busy': at,
   'session.idle': at,

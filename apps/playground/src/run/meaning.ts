@@ -21,7 +21,17 @@ const senders: Readonly<Record<ActorKind, { readonly others: Lane; readonly by: 
     by: {
       pool: ['turn.submit', 'turn.resume', 'turn.abort', 'session.recover', 'server.exited', 'server.interrupted'],
       server: ['turn.accepted', 'turn.refused', 'turn.unknown', 'snapshot.read', 'question.described'],
-      session: ['loop.seen', 'progress', 'stall.due', 'step.due', 'ask.due', 'abort.again', 'quarantine.due', 'session.failed'],
+      session: [
+        'loop.seen',
+        'answer.oversized',
+        'progress',
+        'stall.due',
+        'step.due',
+        'ask.due',
+        'abort.again',
+        'quarantine.due',
+        'session.failed',
+      ],
     },
   },
   pool: {

@@ -104,13 +104,6 @@ export function giveServerUp(context: ServerContext, cause: SerializedError, isE
   return { ...base, error: spent };
 }
 
-/** Notes the memory of the present server. One that is too large, and not young, is to be replaced. */
-export function recordMemory(context: ServerContext, { rssBytes, atMs }: ServerEventOf<'server.memory'>): ServerContext {
-  const { memory, sinceMs, rotationReason } = context;
-  const isTooLarge = memory !== null && rssBytes > memory.maxBytes && atMs - sinceMs >= memory.minAgeMs;
-  return { ...context, rssBytes, rotationReason: isTooLarge ? 'memory' : rotationReason };
-}
-
 /** A server takes the work; the one before it retires, unless it is lost. */
 export function present(
   context: ServerContext,
@@ -125,6 +118,7 @@ export function present(
     rssBytes: null,
     error: null,
     rotationReason: null,
+    replacedForMemory: !lost && context.rotationReason === 'memory',
     ...(before > 0 && !lost && { rotations: context.rotations + 1, retiring: [...retiring, before] }),
     watched: [...watched, newlyWatched(generation)],
   };

@@ -1,6 +1,7 @@
 import type { SerializedError } from '@opencode-manager/core';
 import { assign, setup } from 'xstate';
 import { defaultRestartLimits } from './pool.machine.ts';
+import { holdForMemory, isTooLarge, mostBytesOf, recordMemory } from './server-memory.ts';
 import type { RotationReason, ServerContext, ServerInput, ServerMachineEvent } from './server.types.ts';
 import {
   clearStrikes,
@@ -13,7 +14,6 @@ import {
   noteReopening,
   planServerRestart,
   present,
-  recordMemory,
   silence,
   strike,
   watchedOf,
@@ -49,10 +49,12 @@ const machineSetup = setup({
     tellRotated: (_args, _params: { readonly generation: number }) => {},
     tellRetired: (_args, _params: { readonly generation: number }) => {},
     tellRotationFailed: (_args, _params: { readonly error: SerializedError }) => {},
+    tellMemoryHeld: (_args, _params: { readonly rssBytes: number; readonly maxBytes: number; readonly untilMs: number }) => {},
     // Changes.
     begin: assign(changing<'server.ready'>((context, event) => present(context, event, false))),
     replaceLost: assign(changing<'server.ready'>((context, event) => present(context, event, true))),
     recordMemory: assign(changing<'server.memory'>(recordMemory)),
+    holdForMemory: assign(changing<'server.memory'>(holdForMemory)),
     wantRotation: assign(({ event }) => ({ rotationReason: event.type === 'rotation.wanted' ? event.reason : 'quarantine' })),
     // The age counts anew, so that the next try waits.
     keepPresent: assign(
@@ -76,6 +78,8 @@ const machineSetup = setup({
   guards: {
     // One at a time: each generation needs half a gigabyte.
     isDue: ({ context: { rotationReason, retiring, mayStart } }) => mayStart && rotationReason !== null && retiring.length === 0,
+    freedNothing: ({ context, event }) =>
+      event.type === 'server.memory' && isOfPresent(context, event) && context.replacedForMemory && isTooLarge(context, event),
     isPresent: ({ context, event }) => isOfPresent(context, event),
     isRetiring: ({ context: { retiring }, event }) => 'generation' in event && retiring.includes(event.generation ?? 0),
     isUnended: ({ context, event }) =>
@@ -112,6 +116,14 @@ const tellAway = {
 const tellGivenUp = {
   type: 'tellGivenUp',
   params: ({ context }: { context: ServerContext }) => ({ generation: context.generation, error: errorOf(context) }),
+} as const;
+
+const tellMemoryHeld = {
+  type: 'tellMemoryHeld',
+  params: ({ context: { memory, memoryHeldUntilMs }, event }: { context: ServerContext; event: ServerMachineEvent }) => {
+    const { rssBytes, directories } = event as ServerEventOf<'server.memory'>;
+    return { rssBytes, maxBytes: mostBytesOf(memory!, directories), untilMs: memoryHeldUntilMs! };
+  },
 } as const;
 
 const raiseLostAction = machineSetup.enqueueActions(({ context, event, enqueue }) => {
@@ -166,7 +178,14 @@ const watching = {
     actions: ['markEnding', { type: 'retire', params: generationOf }],
   },
   'generation.retired': { guard: 'isRetiring', actions: ['forgetGeneration', { type: 'tellRetired', params: generationOf }] },
-  'server.memory': { guard: 'isPresent', actions: 'recordMemory', description: 'It is replaced above its limit, when it is not young.' },
+  'server.memory': [
+    {
+      guard: 'freedNothing',
+      actions: ['holdForMemory', tellMemoryHeld],
+      description: 'Above its limit as the one was whose place it took: another one would be, too. None for ten minutes.',
+    },
+    { guard: 'isPresent', actions: 'recordMemory', description: 'It is replaced above its limit, when it is not young.' },
+  ],
   'rotation.wanted': { actions: 'wantRotation' },
   'turn.quarantined': {
     guard: 'isPresent',
@@ -220,6 +239,8 @@ export const serverMachine = serverSetup.createMachine({
     watched: [],
     memory: input.memory ?? null,
     rssBytes: null,
+    replacedForMemory: false,
+    memoryHeldUntilMs: null,
     maxStrikes: input.maxStrikes ?? 3,
     error: null,
   }),

@@ -8,6 +8,10 @@ export type RotationReason = 'memory' | 'quarantine' | 'asked';
 export interface MemoryLimit {
   /** Resident memory of the server's process, in bytes, above which it is replaced. */
   readonly maxBytes: number;
+  /** Bytes that it may have more for each directory that it holds. Default 0. */
+  readonly perDirectoryBytes?: number;
+  /** Never more than this, however many directories it holds; no bound when absent. */
+  readonly mostBytes?: number;
   /** A server that is younger than this is left alone, in milliseconds: a limit that every server exceeds must not keep them starting. */
   readonly minAgeMs: number;
 }
@@ -47,6 +51,10 @@ export interface ServerContext {
   readonly memory: MemoryLimit | null;
   /** Last reading of the present generation. */
   readonly rssBytes: number | null;
+  /** The present generation came in the place of one that was too large, and is still too young to say whether that helped. */
+  readonly replacedForMemory: boolean;
+  /** No server is replaced for its memory before this, in milliseconds since the epoch: the last time freed nothing. */
+  readonly memoryHeldUntilMs: number | null;
   /** Probes in a row without an answer that make a server lost. */
   readonly maxStrikes: number;
   /** Why the newest server was lost, or could not be replaced. */
@@ -77,7 +85,8 @@ export type ServerMachineEvent =
   | ({ readonly type: 'server.ready' } & At & Of)
   /** A server ended, answers nothing, or did not start. `isExpected`: somebody stopped it, and wants none in its place. */
   | ({ readonly type: 'server.lost'; readonly error: SerializedError; readonly jitter?: number; readonly isExpected?: boolean } & At & Of)
-  | ({ readonly type: 'server.memory'; readonly rssBytes: number } & At & Of)
+  /** `directories`: how many it holds. */
+  | ({ readonly type: 'server.memory'; readonly rssBytes: number; readonly directories?: number } & At & Of)
   /** It answered a probe, or its event stream brought something. */
   | ({ readonly type: 'probe.answered' } & Of)
   /** No answer came. `startedAtMs`: of the probe; `lastRecordAtMs`: when the newest byte came on the event stream. */

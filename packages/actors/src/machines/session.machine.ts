@@ -141,6 +141,7 @@ export const sessionMachine = sessionSetup.createMachine({
           { actions: ['clearSuspicion', 'startStallClock'] },
         ],
         'loop.seen': { guard: 'isLoop', actions: 'decideRunaway' },
+        'answer.oversized': { guard: 'isOversized', actions: 'decideOversized', description: 'The server keeps all of it in memory.' },
         'turn.refused': { target: 'error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'], description: 'Nothing was sent.' },
         'turn.unknown': { actions: 'recordUnknown' },
         'turn.abort': { actions: ['decideAborted', 'boundAbort'] },

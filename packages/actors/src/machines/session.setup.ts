@@ -21,6 +21,7 @@ import {
   inputNeeded,
   isLoop,
   isRetryTooLong,
+  oversized,
   ranAway,
   retryRefused,
   stalled,
@@ -45,6 +46,7 @@ export const defaultSessionLimits: SessionLimits = {
   unfinishedTimeoutMs: 5000,
   runawayEmptySteps: 5,
   runawayRepetitions: 10,
+  maxAnswerBytes: 16_000_000,
 };
 
 /** Timers overflow above this (about 24.8 days). */
@@ -119,6 +121,7 @@ const decisions = setup({
     decideStalled: assign(decide((_turn, limits) => stalled(limits))),
     decideAborted: assign(decide((_turn, _limits, event) => abortedBy((event as EventOf<'turn.abort'>).reason))),
     decideRunaway: assign(decide((_turn, limits, event) => ranAway((event as EventOf<'loop.seen'>).loop, limits))),
+    decideOversized: assign(decide((_turn, limits, event) => oversized((event as EventOf<'answer.oversized'>).bytes, limits))),
     decideOnRetry: assign(decide((turn, limits) => retryRefused(turn.retry!, turn.lastAtMs, limits))),
     decideNeedsInput: assign(decide((turn, limits) => inputNeeded(turn.openAsks[0]!, limits))),
     decideServerLost: assign(
@@ -154,6 +157,7 @@ const decisions = setup({
     leavesAsk: ({ context: { turn }, event }) =>
       event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
+    isOversized: ({ context, event }) => event.type === 'answer.oversized' && event.bytes > context.limits.maxAnswerBytes,
     hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
     retryIsTooLong: ({ context: { limits }, event }) =>
       (event.type === 'session.retrying' && isRetryTooLong(event.retry, event.atMs, limits)) ||

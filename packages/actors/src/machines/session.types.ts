@@ -38,6 +38,8 @@ export interface SessionLimits {
   readonly unfinishedTimeoutMs: number;
   /** Steps in a row with neither a tool call nor an end that make a runaway. */
   readonly runawayEmptySteps: number;
+  /** UTF-8 bytes of text and reasoning that a turn may say, its sub-agents included. */
+  readonly maxAnswerBytes: number;
   /** Whole repetitions of a cycle of tool calls, with equal inputs and equal results, that make a runaway. */
   readonly runawayRepetitions: number;
 }
@@ -263,6 +265,8 @@ export type SessionMachineEvent =
   /** `withinMs` bounds the wait for its confirmation, in place of `quarantineMs`. */
   | { readonly type: 'turn.abort'; readonly reason?: string; readonly withinMs?: number }
   | { readonly type: 'loop.seen'; readonly loop: LoopFacts }
+  /** The turn has said more than it may, in bytes; told once. */
+  | { readonly type: 'answer.oversized'; readonly bytes: number }
   /** The answer to `lookForProgress`: how long ago the newest activity of the turn came. */
   | ({ readonly type: 'progress'; readonly agoMs: number } & At)
   /** Raised by the machine itself, as timers. */

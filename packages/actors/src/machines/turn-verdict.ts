@@ -46,6 +46,14 @@ export function ranAway({ emptySteps, repetitions, period }: LoopFacts, { runawa
   return { outcome: 'runaway', error: failure('TURN_RUNAWAY', `The turn was stopped as a runaway: ${reason}.`) };
 }
 
+export const oversized = (bytes: number, { maxAnswerBytes }: SessionLimits): Decision => ({
+  outcome: 'failed',
+  error: failure(
+    'ANSWER_TOO_LARGE',
+    `The turn was stopped: it had said ${bytes} bytes (text and reasoning), more than maxAnswerBytes (${maxAnswerBytes}). Let the model write to a file, or ask for less in one turn.`,
+  ),
+});
+
 export function inputNeeded(ask: OpenAsk, { askTimeoutMs }: SessionLimits): Decision {
   if (ask.kind === 'question') {
     return { outcome: 'needs_input', error: failure('INPUT_NEEDED', `A question was open for ${askTimeoutMs} ms and nobody answered it.`) };

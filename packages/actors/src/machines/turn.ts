@@ -40,7 +40,8 @@ export function freshTurn(
     readPending: false,
     stallSuspected: false,
     inconclusiveReads: 0,
-    gaps: 0,
+    // One that begins in a gap has that one.
+    gaps: liveSinceMs === null ? 1 : 0,
     decision: null,
   };
 }

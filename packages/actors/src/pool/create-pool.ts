@@ -4,7 +4,7 @@ import type { PoolPorts, ServerPort, StreamPort } from '../ports/index.ts';
 import { ExitWatch } from '../supervision/generation.ts';
 import { Owned } from './owned.ts';
 import { Pool } from './session-pool.ts';
-import { isRunningServer, settingsOf, type PoolDependencies } from './settings.ts';
+import { isRunningServer, memoryCheckOf, settingsOf, type PoolDependencies } from './settings.ts';
 import type { SessionPool, SessionPoolOptions } from './types.ts';
 
 /** Creates a pool in the world that `ports` are; the machine of sessions may be another for a test. */
@@ -17,9 +17,10 @@ export async function createPool(
   const settings = settingsOf(options, () => dependencies.clock.now());
   const owned = new Owned();
   try {
+    const memory = await memoryCheckOf(options, settings.recovers, dependencies);
     const server = await serverOf(options, dependencies, owned);
     const stream = await streamOf(options, dependencies, server, owned);
-    const pool = new Pool({ server, stream, settings, dependencies, owned });
+    const pool = new Pool({ server, stream, settings: { ...settings, memory }, dependencies, owned });
     if (options.signal) pool.stopWith(options.signal);
     return pool;
   } catch (error) {

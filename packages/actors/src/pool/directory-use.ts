@@ -25,6 +25,13 @@ export class DirectoryUse {
     this.#server = options.server();
   }
 
+  /** How many directories the server of the moment holds: its own, those in use, and those that were used last. */
+  get size(): number {
+    const server = this.#options.server();
+    const idle = server === this.#server ? this.#idle.size : 0;
+    return this.#uses.size + idle + (this.#uses.has(server.directory) ? 0 : 1);
+  }
+
   /** From now on the server keeps the directory. Resolves when it does not forget it any more: a turn that began before would end. */
   async enter(directory: string): Promise<void> {
     this.#uses.set(directory, (this.#uses.get(directory) ?? 0) + 1);

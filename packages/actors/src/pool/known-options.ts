@@ -29,7 +29,7 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   recovery: [isFlag, 'true or false'],
   onInterrupted: [isOneOf('retry', 'fail'), '"retry" or "fail"'],
   health: [isObject, 'an object'],
-  serverMemory: [isObject, 'an object'],
+  serverMemory: [(value) => value === false || isObject(value), 'false or an object'],
   maxIdleDirectories: [isNumber, 'a number'],
   inspect: [isFunction, 'a function'],
   signal: [isObject, 'an AbortSignal'],
@@ -41,6 +41,7 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   abortTimeoutMs: [isNumber, 'a number'],
   runawayEmptyMessages: [isNumber, 'a number'],
   runawaySameToolCalls: [isNumber, 'a number'],
+  maxAnswerBytes: [isNumber, 'a number'],
 };
 
 const inner: Readonly<Record<string, Readonly<Record<string, readonly [Check, string]>>>> = {
@@ -58,7 +59,7 @@ export function assertKnownOptions(given: SessionPoolOptions): void {
   assertFields('', given, options);
   for (const [name, fields] of Object.entries(inner)) {
     const value = given[name as keyof SessionPoolOptions];
-    if (value !== undefined) assertFields(`${name}.`, value as object, fields);
+    if (value !== undefined && value !== false) assertFields(`${name}.`, value as object, fields);
   }
 }
 

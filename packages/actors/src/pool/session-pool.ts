@@ -75,7 +75,8 @@ export class Pool implements SessionPool {
     this.#owned = owned;
     this.#events = new PoolEvents(() => Math.floor(clock.now()));
     this.#sessions = new SessionStore({ settings, dependencies, streams });
-    this.#supervisor = new ServerSupervisor({ ...settings, server, stream, openStream, clock, random, streams });
+    const liveDirectories = () => this.#directories.size;
+    this.#supervisor = new ServerSupervisor({ ...settings, server, stream, openStream, clock, random, streams, liveDirectories });
     this.#stream = new PoolStream(() => this.#supervisor.streams.map(({ handle }) => handle));
     this.#directories = new DirectoryUse({ server: () => this.#supervisor.server, maxIdle: settings.maxIdleDirectories });
     this.#steps = new TaskSteps({

@@ -34,11 +34,11 @@ export interface PoolSettings {
 }
 
 /** @throws `CONFIG_KEY_UNKNOWN` for an option that there is not, `CONFIG_INVALID` for a value that an option cannot have */
-export function settingsOf(options: SessionPoolOptions, now: () => number): PoolSettings {
+export function settingsOf(options: SessionPoolOptions, now: () => number): Omit<PoolSettings, 'memory'> {
   assertKnownOptions(options);
   assertLimits(options);
   assertWholeNumbers('health', options.health ?? {});
-  assertWholeNumbers('serverMemory', options.serverMemory ?? {});
+  assertWholeNumbers('serverMemory', options.serverMemory || {});
   const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
   if (options.serverMemory && !recovers) throw mayNotRotate();
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
@@ -57,12 +57,12 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Pool
       abortTimeoutMs,
       runawayEmptySteps: options.runawayEmptyMessages,
       runawayRepetitions: options.runawaySameToolCalls,
+      maxAnswerBytes: options.maxAnswerBytes,
     }),
     restartLimits: { ...defaultRestartLimits, ...withoutUndefined(options.restartBudget ?? {}) },
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
     retriesInterrupted: options.onInterrupted !== 'fail',
-    memory: memoryCheckOf(options),
     // Who may not replace a server may not make it forget anything either.
     maxIdleDirectories: recovers ? (options.maxIdleDirectories ?? 16) : Infinity,
     inspection: inspectionOf(options.inspect, now),
@@ -80,6 +80,7 @@ const limitNames = [
   'abortTimeoutMs',
   'runawayEmptyMessages',
   'runawaySameToolCalls',
+  'maxAnswerBytes',
 ] as const satisfies readonly (keyof SessionPoolOptions)[];
 
 /** Zero is a limit for waits and retries; slots, deadlines and breakers need at least one. */
@@ -108,9 +109,16 @@ function assertWholeNumbers(option: string, numbers: object): void {
   }
 }
 
-function memoryCheckOf({ serverMemory }: SessionPoolOptions): MemoryCheck {
-  const { maxBytes, checkMs = 5000, minAgeMs = 30_000 } = serverMemory ?? {};
-  return { limit: maxBytes === undefined ? null : { maxBytes, minAgeMs }, checkMs };
+/** When a server is too large. Without a number of the caller's own that depends on what the machine or the container has. */
+export async function memoryCheckOf(
+  { serverMemory = {} }: SessionPoolOptions,
+  recovers: boolean,
+  { memoryBudget }: PoolPorts,
+): Promise<MemoryCheck> {
+  const { maxBytes, checkMs = 5000, minAgeMs = 30_000 } = serverMemory || {};
+  if (!serverMemory || !recovers) return { limit: null, checkMs };
+  const budget = maxBytes === undefined ? await memoryBudget?.() : { maxBytes };
+  return { limit: budget ? { ...budget, minAgeMs } : null, checkMs };
 }
 
 function mayNotRotate(): OpencodeManagerError {

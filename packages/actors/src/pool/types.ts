@@ -22,6 +22,11 @@ export interface TurnLimits {
   readonly runawayEmptyMessages?: number;
   /** Identical tool calls in a row (same tool, same input) that count as a runaway. Default 20. */
   readonly runawaySameToolCalls?: number;
+  /**
+   * Bytes of text and reasoning (UTF-8) that a turn may say, its sub-agents included; above it the turn is aborted and fails with
+   * `ANSWER_TOO_LARGE`. The server keeps several copies of an answer in memory. Default 16,000,000.
+   */
+  readonly maxAnswerBytes?: number;
 }
 
 export interface RestartBudget {
@@ -61,11 +66,17 @@ export interface SessionPoolOptions extends TurnLimits {
   readonly health?: Partial<HealthCheck>;
   /**
    * When the server's process uses more resident memory than `maxBytes`, it is replaced while it runs, with `recovery`: a new
-   * generation takes new turns, the old one finishes its own and ends. Read every `checkMs` (default 5,000); a generation
-   * younger than `minAgeMs` (default 30,000) is left alone. Its tools do not count. An idle server needs about 350 MB, one
-   * that works in a directory 500 and more.
+   * generation takes new turns, the old one finishes its own and ends. On by default with `recovery`; `false` turns it off.
+   *
+   * `maxBytes`: default 6 GB or 70 % of the memory limit (of the control group; of the machine where none is set), whichever is less, and
+   * 40 MB for each directory that the server holds (its own, those in use, those of `maxIdleDirectories`); never above 85 %
+   * of the limit, which is read once, when the pool is created. A number of your own counts as it is.
+   *
+   * Read every `checkMs` (default 5,000); a generation younger than `minAgeMs` (default 30,000) is left alone. When the next generation
+   * is above the limit at that age too, `server.memory_held` says so, and none is replaced for its memory for 10 minutes. Tools
+   * do not count. Measured: 380 MB idle, 420 with one directory, 500 with eight, 700 with seventeen.
    */
-  readonly serverMemory?: { readonly maxBytes: number; readonly checkMs?: number; readonly minAgeMs?: number };
+  readonly serverMemory?: false | { readonly maxBytes?: number; readonly checkMs?: number; readonly minAgeMs?: number };
   /**
    * Directories without a turn or a leased session that the server keeps, besides its own; those that were used longest ago are
    * given up (`OpencodeServer.disposeDirectory`), with `recovery`. For tasks that each have a worktree of their own. Default 16.
@@ -168,6 +179,11 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
     }
   /** The next generation did not come up; the present one goes on. */
   | { readonly type: 'server.rotation_failed'; readonly error: SerializedError }
+  /**
+   * A server was replaced for its memory, and the next one is above its limit (`maxBytes`) too: none is replaced for that before `untilMs`
+   * (milliseconds since the epoch). Once in ten minutes at most.
+   */
+  | { readonly type: 'server.memory_held'; readonly rssBytes: number; readonly maxBytes: number; readonly untilMs: number }
   /** A generation that was replaced has finished its turns and ended. */
   | { readonly type: 'server.retired'; readonly generation: number }
 );

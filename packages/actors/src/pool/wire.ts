@@ -91,6 +91,7 @@ function serverListener({ actor, supervisor, sessions, directories, events, stre
       events.emit({ type: 'server.rotated', server: facts(), generation });
     },
     onRotationFailed: (error) => events.emit({ type: 'server.rotation_failed', error }),
+    onMemoryHeld: (rssBytes, maxBytes, untilMs) => events.emit({ type: 'server.memory_held', rssBytes, maxBytes, untilMs }),
     onRetiringLost: (server, error) => tellSessions(server, 'server.interrupted', error),
     onRetired: (generation) => events.emit({ type: 'server.retired', generation }),
     onGone(server) {

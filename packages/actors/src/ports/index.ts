@@ -1,4 +1,4 @@
-import type { OpencodeServer } from '@opencode-manager/core';
+import type { MemoryBudget, OpencodeServer } from '@opencode-manager/core';
 import type { EventMonitor } from '@opencode-manager/events';
 import type { Clock } from './clock.ts';
 import type { LaunchPort, ServerPort } from './server.ts';
@@ -15,6 +15,8 @@ export interface PoolPorts {
   readonly random: () => number;
   readonly launch: LaunchPort;
   readonly openStream: OpenStreamPort;
+  /** How much memory a server may take here; a world that has no such limit leaves it out. */
+  readonly memoryBudget?: () => Promise<MemoryBudget>;
   /** A server and an event monitor of the caller's own, as hosts see them; a world that has neither leaves these out. */
   readonly adoptServer?: (server: OpencodeServer) => ServerPort;
   readonly adoptMonitor?: (monitor: EventMonitor) => StreamPort;

@@ -1,10 +1,10 @@
-import { realpathSync, statSync, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   explainFullDisk,
   launchServer,
   OpencodeManagerError,
+  realWorkspace,
   toManagerError,
   type OpencodeServer,
   type PermissionAnswer,
@@ -44,7 +44,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
         asks: permissionsUnreadable === undefined ? { value: asks, sinceMs: Math.max(calledAtMs, asksSinceMs) } : null,
       };
     },
-    realDirectory,
+    realDirectory: realWorkspace,
     checkDirectory: (directory) => server.checkDirectory(directory),
     fileUrl: (directory, path) => pathToFileURL(resolve(directory, path)).href,
     catalogue: (directory, options) => server.catalogue(directory, options),
@@ -101,22 +101,4 @@ function permissionAnswer(answer: AskAnswer): PermissionAnswer {
   if (answer.type === 'allow') return { reply: 'once' };
   const message = answer.type === 'deny' ? answer.message : undefined;
   return { reply: 'reject', ...(message !== undefined && { message }) };
-}
-
-function realDirectory(directory: string): string {
-  const found = lookAt(directory);
-  if (found?.isDirectory()) return realpathSync.native(directory);
-  throw new OpencodeManagerError(
-    'DIRECTORY_MISSING',
-    `directory: ${directory} ${found ? 'is not a directory' : 'does not exist'}. Nothing was sent.`,
-    { details: { field: 'directory', value: directory } },
-  );
-}
-
-function lookAt(path: string): Stats | undefined {
-  try {
-    return statSync(path);
-  } catch {
-    return undefined;
-  }
 }

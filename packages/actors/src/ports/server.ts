@@ -43,8 +43,8 @@ export interface ServerPort {
   session(id: string, directory: string): SessionPort;
   /** Reads the status and the open asks of a directory, after the call; shared by those who ask at the same time. */
   read(directory: string, options?: PortCall): Promise<DirectoryFacts>;
-  /** The real path of a directory; looks at nothing else. @throws `DIRECTORY_MISSING` */
-  realDirectory(directory: string): string;
+  /** The real path of a directory; looks at nothing else. @throws `DIRECTORY_MISSING`, `WORKSPACE_UNREADABLE` */
+  realDirectory(directory: string): Promise<string>;
   /** The real path of a directory in which sessions may work. @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED` */
   checkDirectory(directory: string): Promise<string>;
   /** The URL of a file that a task names; a relative path counts from the directory. */

@@ -1,3 +1,4 @@
+import { memoryBudget, readMemoryLimit } from '@opencode-manager/core';
 import { systemClock } from './clock.ts';
 import type { PoolPorts } from './index.ts';
 import { openStreamPort, streamPort } from './monitor-stream.ts';
@@ -9,6 +10,7 @@ export const systemPorts = {
   random: Math.random,
   launch: launchPort,
   openStream: openStreamPort,
+  memoryBudget: async () => memoryBudget(await readMemoryLimit()),
   adoptServer: serverPort,
   adoptMonitor: streamPort,
 } as const satisfies PoolPorts;

@@ -28,11 +28,14 @@ type Translators = { readonly [Type in SessionFact['type']]: (sink: EventSink, f
 const translators: Translators = {
   'session.deleted': (sink, _fact, { isRoot, sessionId, atMs }) =>
     sink.send(isRoot ? { type: 'session.deleted' } : { type: 'child.deleted', sessionId, atMs }),
-  'session.busy': (sink, _fact, { isRoot, sessionId, atMs }) =>
-    sink.send(isRoot ? { type: 'session.busy', atMs } : { type: 'child.busy', sessionId, atMs }),
+  'session.busy': (sink, _fact, { isRoot, sessionId, atMs }) => {
+    sink.turn?.observer.status(sessionId, 'busy', atMs);
+    sink.send(isRoot ? { type: 'session.busy', atMs } : { type: 'child.busy', sessionId, atMs });
+  },
   'session.idle': (sink, _fact, { isRoot, sessionId, atMs }) =>
     sink.send(isRoot ? { type: 'session.idle', atMs } : { type: 'child.quiet', sessionId, atMs }),
   'session.retrying': (sink, { retry }, { isRoot, sessionId, atMs }) => {
+    sink.turn?.observer.status(sessionId, retry, atMs);
     sink.onRetry(retry, sink.turn?.observer.providerOf(sessionId) ?? null);
     sink.send(isRoot ? { type: 'session.retrying', retry, atMs } : { type: 'child.busy', sessionId, atMs });
   },
@@ -44,11 +47,15 @@ const translators: Translators = {
     const observer = sink.turn?.observer;
     if (!observer) return;
     observer.part(part);
+    tellExcess(sink, observer);
     if (part.type === 'tool' && observer.loop.repetitions > 1) sink.send({ type: 'loop.seen', loop: observer.loop });
     sink.onActivity();
   },
   delta: (sink, { messageId, partId, field, delta }) => {
-    sink.turn?.observer.delta(messageId, partId, field, delta);
+    const observer = sink.turn?.observer;
+    if (!observer) return;
+    observer.delta(messageId, partId, field, delta);
+    tellExcess(sink, observer);
     sink.onActivity();
   },
   'ask.opened': (sink, { ask }, { atMs }) => {
@@ -62,6 +69,12 @@ const translators: Translators = {
 export function translateFact(sink: EventSink, sessionId: string, fact: SessionFact, atMs: number): void {
   const translate = translators[fact.type] as (sink: EventSink, fact: SessionFact, told: Told) => void;
   translate(sink, fact, { sessionId, isRoot: sessionId === sink.id, atMs });
+}
+
+/** Deltas stay outside the machine: it hears of their sum, once, when that is more than a turn may say. */
+export function tellExcess(sink: Pick<EventSink, 'send'>, observer: TurnObserver): void {
+  const bytes = observer.takeExcess();
+  if (bytes !== undefined) sink.send({ type: 'answer.oversized', bytes });
 }
 
 function translateMessage(sink: EventSink, { message }: { readonly message: MessageFacts }, { isRoot, atMs }: Told): void {

@@ -16,7 +16,7 @@ import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import { actorFailed, serialize } from './failures.ts';
 import { wasRefused } from './refusals.ts';
-import { translateFact, type EventSink } from './session-events.ts';
+import { tellExcess, translateFact, type EventSink } from './session-events.ts';
 import { openTurn, type TurnInFlight, type TurnPlan, type TurnReport } from './turn-in-flight.ts';
 import type { TurnObserver } from './turn-observer.ts';
 import { readTurn } from './turn-reader.ts';
@@ -251,7 +251,8 @@ export class SessionHost implements EventSink {
       policy,
       onClosed: (id, { rejectedQuestion }) => this.#tell(turn, { type: 'ask.closed', id, rejectedQuestion, atMs: clock.now() }),
     });
-    const turn = openTurn(plan, desk, { startedAtMs: atMs, activeAtMs: clock.elapsed() });
+    const { maxAnswerBytes } = this.#actor.getSnapshot().context.limits;
+    const turn = openTurn(plan, desk, { startedAtMs: atMs, activeAtMs: clock.elapsed(), maxAnswerBytes });
     this.#turn = turn;
     const { messageId, kind } = request;
     this.send({ type, taskId, messageId, kind, timeoutMs, ...(emptyAnswer !== undefined && { emptyAnswer }), atMs });
@@ -269,6 +270,7 @@ export class SessionHost implements EventSink {
       if (reading.history?.changed) turn.activeAtMs = clock.elapsed();
       const { value } = reading.status;
       if (typeof value === 'object') this.onRetry(value, turn.observer.providerOf(this.id) ?? null);
+      if (this.#turn === turn) tellExcess(this, turn.observer);
       this.#tell(turn, { type: 'snapshot.read', reading: { ...reading, agoMs: clock.elapsed() - turn.activeAtMs }, atMs: clock.now() });
       const { loop } = turn.observer;
       if (loop.repetitions > 1 || loop.emptySteps > 0) this.#tell(turn, { type: 'loop.seen', loop });

@@ -42,12 +42,12 @@ export interface TurnInFlight {
 export function openTurn(
   plan: TurnPlan,
   desk: AskDesk,
-  { startedAtMs, activeAtMs }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'>,
+  { startedAtMs, activeAtMs, maxAnswerBytes }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'> & { readonly maxAnswerBytes: number },
 ): TurnInFlight {
   const { messageId, kind } = plan.request;
   return {
     plan,
-    observer: new TurnObserver({ messageId, kind }),
+    observer: new TurnObserver({ messageId, kind, maxAnswerBytes }),
     desk,
     startedAtMs,
     calls: new AbortController(),

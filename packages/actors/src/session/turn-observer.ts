@@ -1,8 +1,10 @@
-import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
+import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts, ProviderRetry } from '@opencode-manager/core/protocol';
 import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
 import type { FinalFacts, LoopFacts, TurnReading } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
+import { AnswerSize } from './answer-size.ts';
 import { CallCycles } from './call-cycles.ts';
+import { ModelCalls } from './model-calls.ts';
 
 type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
 
@@ -33,6 +35,7 @@ export interface TurnSummary {
   readonly costUsd: number | null;
   readonly model: string | null;
   readonly toolCalls: number;
+  readonly modelCalls: number;
   /** Of a shell line, where it is known. */
   readonly exitCode?: number | null;
 }
@@ -48,11 +51,24 @@ export class TurnObserver {
   /** Sub-agent sessions that were given a prompt. */
   readonly #prompted = new Set<string>();
   readonly #cycles = new CallCycles();
+  readonly #size = new AnswerSize();
+  readonly #calls = new ModelCalls();
+  readonly #maxAnswerBytes: number;
+  #excessWasTaken = false;
   #emptySteps = 0;
 
-  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell' }) {
+  /** `maxAnswerBytes`: of {@link takeExcess}; no bound when absent. */
+  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell'; readonly maxAnswerBytes?: number }) {
     this.#messageId = turn.messageId;
     this.#isShell = turn.kind === 'shell';
+    this.#maxAnswerBytes = turn.maxAnswerBytes ?? Infinity;
+  }
+
+  /** How much the turn has said, once, when that is more than it may. */
+  takeExcess(): number | undefined {
+    if (this.#excessWasTaken || this.#size.bytes <= this.#maxAnswerBytes) return undefined;
+    this.#excessWasTaken = true;
+    return this.#size.bytes;
   }
 
   /** How the turn goes round in circles, as far as its steps and tool calls tell. */
@@ -79,6 +95,7 @@ export class TurnObserver {
     // A read may have told more than an event that comes late.
     if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
+    if (!this.#isShell) this.#calls.message(info);
     if (!isRoot) return {};
     if (!info.completed) return known ? {} : { started: { id: info.id, parentId: info.parentId } };
     this.#countEmpty(message);
@@ -89,7 +106,11 @@ export class TurnObserver {
     const message = this.#messages.get(part.messageId);
     if (!message) return;
     if (part.type === 'text') recordText(message, part);
-    if (part.type === 'step' && part.id > message.tryId) message.tryId = part.id;
+    if (part.type === 'text' || part.type === 'reasoning') this.#size.setPart(part.id, part.text, part.ended);
+    if (part.type === 'step') {
+      this.#calls.step(part.messageId, part.id);
+      if (part.id > message.tryId) message.tryId = part.id;
+    }
     if (part.type === 'tool') {
       const known = message.tools.get(part.id)?.exitCode;
       // Only a read tells it.
@@ -105,8 +126,15 @@ export class TurnObserver {
 
   delta(messageId: string, partId: string, field: string, delta: string): void {
     const message = this.#messages.get(messageId);
-    if (!message || field !== 'text' || !message.texts.has(partId)) return;
-    message.texts.set(partId, message.texts.get(partId) + delta);
+    if (!message || field !== 'text') return;
+    this.#size.addDelta(partId, delta);
+    if (message.texts.has(partId)) message.texts.set(partId, message.texts.get(partId) + delta);
+  }
+
+  /** What a session of the turn was told, or read, to do: at work, or waiting for its provider. */
+  status(sessionId: string, status: 'busy' | ProviderRetry, atMs: number): void {
+    if (status === 'busy') this.#calls.busy(sessionId, atMs);
+    else this.#calls.retrying(sessionId, status.attempt, atMs);
   }
 
   /** Takes the session's history as it was read. Gives the turn's newest answer, and whether the read told anything new. */
@@ -171,6 +199,7 @@ export class TurnObserver {
       costUsd: costUsd === 0 && used ? null : costUsd,
       model: newest && !this.#isShell ? newest.info.model : null,
       toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
+      modelCalls: this.#calls.count,
       ...(exitCode !== undefined && { exitCode }),
     };
   }

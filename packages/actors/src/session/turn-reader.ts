@@ -51,6 +51,10 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
   const asks = read.asks && notBefore(askedMs, read.asks);
   // After a gap, and when the session is idle: events may be late with what they did, and what is quiet now has said all.
   if (request.descendants || status.value[session.id] === undefined) await readChildren(target, target.children);
+  for (const id of [session.id, ...target.children]) {
+    const one = status.value[id];
+    if (one !== undefined) observer.status(id, one, status.sinceMs);
+  }
   return {
     messageId,
     history,

@@ -31,6 +31,8 @@ export interface SupervisorOptions {
   /** When a server that does not answer counts as lost; never, when absent. */
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
+  /** How many directories the present server holds. */
+  readonly liveDirectories: () => number;
   readonly inspection: Inspection;
   /** Where the event stream of each server is found. */
   readonly streams: Map<ServerPort, StreamPort>;
@@ -50,6 +52,8 @@ export interface SupervisorListener {
   /** Another server takes work now; the one before it retires. */
   onRotated(generation: number): void;
   onRotationFailed(error: SerializedError): void;
+  /** A server was replaced for its memory, and the next one is above the limit too. */
+  onMemoryHeld(rssBytes: number, maxBytes: number, untilMs: number): void;
   /** A server that retires was lost, and what was left of it has ended. */
   onRetiringLost(server: ServerPort, error: SerializedError): void;
   onRetired(generation: number): void;
@@ -189,6 +193,8 @@ export class ServerSupervisor {
         tellRotated: (_, { generation }) => void this.#outbox.push((one) => one.onRotated(generation)),
         tellRetired: (_, { generation }) => void this.#outbox.push((one) => one.onRetired(generation)),
         tellRotationFailed: (_, { error }) => void this.#outbox.push((one) => one.onRotationFailed(error)),
+        tellMemoryHeld: (_, { rssBytes, maxBytes, untilMs }) =>
+          void this.#outbox.push((one) => one.onMemoryHeld(rssBytes, maxBytes, untilMs)),
       },
     });
   }
@@ -218,7 +224,14 @@ export class ServerSupervisor {
     return {
       onNotice: (generation, notice) => this.#onNotice(generation, notice),
       onExit: ({ number }, error, isExpected) => this.#send({ type: 'server.lost', generation: number, error, isExpected, ...this.#now() }),
-      onMemory: ({ number }, rssBytes) => this.#send({ type: 'server.memory', generation: number, rssBytes, ...this.#now() }),
+      onMemory: ({ number }, rssBytes) =>
+        this.#send({
+          type: 'server.memory',
+          generation: number,
+          rssBytes,
+          directories: this.#options.liveDirectories(),
+          ...this.#now(),
+        }),
       onAnswered: ({ number }) => this.#send({ type: 'probe.answered', generation: number }),
       onUnanswered: ({ number, server }, startedAtMs, lastRecordAtMs) =>
         this.#send({

@@ -114,7 +114,8 @@ export class TaskSteps {
   async #begin(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh = false): Promise<Fact> {
     const { supervisor, settings, messageIds, sessions } = this.#options;
     const { server } = supervisor;
-    const directory = known?.directory ?? this.#directoryOf(live, server);
+    const directory = known?.directory ?? (await this.#directoryOf(live, server));
+    signal.throwIfAborted();
     live.directory = directory;
     await this.#enter(live, directory);
     const request = turnRequestOf(live.task, { directory, server }, messageIds, settings);
@@ -143,7 +144,7 @@ export class TaskSteps {
   }
 
   /** The server looks at the directory of a session that it makes; what is known to be a real path need not be looked at twice. */
-  #directoryOf({ task }: LiveTask, server: ServerPort): string {
+  async #directoryOf({ task }: LiveTask, server: ServerPort): Promise<string> {
     if (task.directory === undefined && !this.#options.settings.reuse) return server.directory;
     return server.realDirectory(task.directory ?? server.directory);
   }
@@ -227,6 +228,6 @@ interface TurnOnServer {
   readonly report: TurnReport;
 }
 
-function attemptOf({ attempt, sessionId, plan }: LastTurn) {
-  return { attempt, session_id: sessionId, message_id: plan.request.messageId };
+function attemptOf({ attempt, sessionId, plan, report }: LastTurn) {
+  return { attempt, session_id: sessionId, message_id: plan.request.messageId, model_calls: report.summary.modelCalls };
 }

@@ -101,6 +101,8 @@ export interface TaskAttempt {
   readonly message_id: string;
   /** `interrupted`: the server had the prompt, and the answer broke off. `never_started`: the server never had it. */
   readonly outcome: 'interrupted' | 'never_started';
+  /** Calls of the model that were seen of it; a result of the whole task counts its newest attempt alone. */
+  readonly model_calls: number;
 }
 
 /** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */
@@ -134,10 +136,16 @@ export interface TaskResult {
   /** Each of the four signals with the time it was seen and where; null when the end was not proven. */
   readonly proof: TurnProof | null;
   readonly asks: readonly AnsweredAsk[];
-  /** Gaps of the event stream during the turn. */
+  /** Gaps of the event stream during the turn; one that it began in counts. */
   readonly gaps: number;
   /** Provider retries that were seen during the turn. */
   readonly retries: number;
+  /**
+   * Calls of the model during the turn (of the newest attempt): sub-agents, failed calls that were repeated, and summaries included; titles are
+   * not. Exact when `gaps` is 0 (an abort may come between a step and its call, which counts then); else at least so many: a call that
+   * failed during a gap leaves nothing that could be read.
+   */
+  readonly model_calls: number;
   /** Tool calls during the turn. */
   readonly tool_calls: number;
   readonly error: SerializedError | null;

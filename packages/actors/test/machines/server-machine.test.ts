@@ -32,6 +32,7 @@ function startServer(input: ServerInput = { memory }) {
       tellRotated: note('rotated'),
       tellRetired: note('retired'),
       tellRotationFailed: () => void effects.push('rotation failed'),
+      tellMemoryHeld: (_, { rssBytes, maxBytes, untilMs }) => void effects.push(`memory held: ${rssBytes} of ${maxBytes} until ${untilMs}`),
     },
   });
   const actor = createActor(machine, { input, clock }).start();
@@ -66,6 +67,47 @@ describe('memory', () => {
     server.send({ type: 'server.memory', rssBytes: 2000, atMs: 100 }, { type: 'rotation.failed', error, atMs: 150 });
     expect(server.send({ type: 'server.memory', rssBytes: 2000, atMs: 200 })).toMatchObject({ value: 'ready', context: { error } });
     expect(server.send({ type: 'server.memory', rssBytes: 2000, atMs: 250 }).value).toBe('rotating');
+  });
+
+  test.each([
+    // directories, limit
+    [0, 1000],
+    [4, 1160],
+    [5, 1200],
+    [100, 1200],
+  ])('with %d directories the limit is %d', (directories, limit) => {
+    const server = startServer({ memory: { ...memory, perDirectoryBytes: 40, mostBytes: 1200 } });
+    server.send({ type: 'server.ready', atMs: 0 });
+    expect(server.send({ type: 'server.memory', rssBytes: limit, directories, atMs: 100 }).value).toBe('ready');
+    expect(server.send({ type: 'server.memory', rssBytes: limit + 1, directories, atMs: 100 }).value).toBe('rotating');
+  });
+
+  test('a replacement that frees nothing is told once, and is the only one for ten minutes', () => {
+    const server = startServer();
+    const tooLarge = (atMs: number): ServerMachineEvent => ({ type: 'server.memory', rssBytes: 2000, atMs });
+    server.send({ type: 'server.ready', atMs: 0 }, tooLarge(100), { type: 'server.ready', atMs: 200 });
+    server.send({ type: 'generation.retired', generation: 1 }, tooLarge(250));
+    expect(server.effects).toEqual(['start 2', 'rotated 2', 'retired 1']);
+    server.send(tooLarge(300), tooLarge(301), tooLarge(600_299));
+    expect(server.snapshot()).toMatchObject({ value: 'ready', context: { memoryHeldUntilMs: 600_300, rssBytes: 2000 } });
+    expect(server.effects.slice(3)).toEqual(['memory held: 2000 of 1000 until 600300']);
+    // For another reason it is replaced all the same.
+    expect(server.send({ type: 'rotation.wanted', reason: 'asked' }, { type: 'server.ready', atMs: 600_299 }).value).toBe('ready');
+    server.send({ type: 'generation.retired', generation: 2 }, tooLarge(600_300));
+    expect(server.send(tooLarge(600_399)).value).toBe('rotating');
+    server.send({ type: 'server.ready', atMs: 700_000 }, { type: 'generation.retired', generation: 3 });
+    expect(server.send(tooLarge(700_100))).toMatchObject({ value: 'ready', context: { memoryHeldUntilMs: 1_300_100 } });
+  });
+
+  test('a server that grows again after its replacement has helped is replaced again', () => {
+    const server = startServer();
+    const reads = (rssBytes: number, atMs: number): ServerMachineEvent => ({ type: 'server.memory', rssBytes, atMs });
+    server.send({ type: 'server.ready', atMs: 0 }, reads(2000, 100), { type: 'server.ready', atMs: 200 });
+    server.send({ type: 'generation.retired', generation: 1 });
+    // Too young to say anything.
+    expect(server.send(reads(500, 299)).context.replacedForMemory).toBe(true);
+    expect(server.send(reads(900, 300)).context.replacedForMemory).toBe(false);
+    expect(server.send(reads(1001, 301))).toMatchObject({ value: 'rotating', context: { memoryHeldUntilMs: null } });
   });
 
   test('without a limit nothing is too large', () => {
@@ -233,10 +275,10 @@ test('a generated path takes every transition', () => {
   const coverage = new TransitionCoverage(serverMachine);
   const input = { memory, restartLimits: { maxRestarts: 2 }, maxStrikes: 2 };
   const kindOf = ({ value, context }: { readonly value: unknown; readonly context: ServerContext }) => {
-    const { rotationReason, retiring, restarts, mayStart, watched } = context;
+    const { rotationReason, retiring, restarts, mayStart, watched, replacedForMemory } = context;
     const first = watched[0];
     const noted = first && [first.generation, first.strikes, first.streamRestarts.length, first.ending];
-    return JSON.stringify([value, rotationReason === null, retiring, Math.min(restarts, 2), mayStart, noted]);
+    return JSON.stringify([value, rotationReason, replacedForMemory, retiring, Math.min(restarts, 2), mayStart, noted]);
   };
   const paths = generatedPaths(serverMachine, {
     input,

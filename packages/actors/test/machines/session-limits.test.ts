@@ -213,6 +213,17 @@ describe('a turn that goes round in circles', () => {
   });
 });
 
+test('a turn that says more than it may is aborted, and fails', () => {
+  const session = startRunning({ limits: { maxAnswerBytes: 1000 } });
+  session.send({ type: 'answer.oversized', bytes: 1000 });
+  expect(session.turn?.decision).toBeNull();
+  session.send({ type: 'answer.oversized', bytes: 1001 });
+  expect(session.path).toBe('active.aborting');
+  const { outcome, error } = session.turn?.decision ?? {};
+  expect([outcome, error?.code]).toEqual(['failed', 'ANSWER_TOO_LARGE']);
+  expect(error?.message).toContain('1001 bytes (text and reasoning), more than maxAnswerBytes (1000)');
+});
+
 describe('the acceptance of a turn', () => {
   const late = { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' } as const;
 

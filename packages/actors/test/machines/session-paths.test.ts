@@ -61,6 +61,7 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'turn.abort' },
   { type: 'turn.abort', withinMs: 100 },
   { type: 'loop.seen', loop },
+  { type: 'answer.oversized', bytes: 1e9 },
   { type: 'stall.due' },
   { type: 'step.due' },
   { type: 'ask.due' },

@@ -260,6 +260,6 @@ test('a gap while a sub-agent works loses none of its tokens', async () => {
   await untilPath(pool, 'active.waitingOnChildren');
   bench.monitor.reconnect();
   const { input_tokens, output_tokens } = (await running).usage;
-  expect(await running).toMatchObject({ outcome: 'succeeded', output: 'Both done.', tool_calls: 1, gaps: 1 });
+  expect(await running).toMatchObject({ outcome: 'succeeded', output: 'Both done.', tool_calls: 1, model_calls: 3, gaps: 1 });
   expect({ input_tokens, output_tokens }).toEqual({ input_tokens: 130, output_tokens: 27 });
 });

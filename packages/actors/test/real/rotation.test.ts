@@ -1,7 +1,9 @@
 import type { OpencodeServer, SessionOperations } from '@opencode-manager/core';
-import { findMarkedProcesses } from '@opencode-manager/core';
+import { findMarkedProcesses, memoryBudget, readMemoryLimit } from '@opencode-manager/core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { PoolEvent, SessionPool } from '../../src/index.ts';
+import type { PoolEvent, SessionPool, SessionPoolOptions } from '../../src/index.ts';
+import type { ServerContext } from '../../src/machines/index.ts';
+import { createSessionPool } from '../support/pool.ts';
 import { startSuccession, type Succession } from '../support/succession.ts';
 import { until } from '../support/watch.ts';
 
@@ -59,6 +61,10 @@ test('a server that has grown too large is replaced: it finishes its turns, new 
     serverMemory: { maxBytes: 50e6, checkMs: 100, minAgeMs: 2000 },
   });
   const events = serverEvents(pool);
+  const held = { rssBytes: 0, maxBytes: 0, forMs: 0 };
+  pool.on('server.memory_held', ({ rssBytes, maxBytes, untilMs, atMs }) =>
+    Object.assign(held, { rssBytes, maxBytes, forMs: Math.round((untilMs - atMs) / 1000) * 1000 }),
+  );
   const idle: string[] = [];
   pool.events.on({ type: 'session.idle' }, ({ sessionId = '' }) => idle.push(sessionId));
   const lent = await pool.createSession();
@@ -82,9 +88,32 @@ test('a server that has grown too large is replaced: it finishes its turns, new 
   expect(idle).toEqual(expect.arrayContaining([lent.id, fresh.session_id, late.session_id]));
   await events.next('server.retired');
   expect(exists(oldPid)).toBe(false);
-  expect(events.types.slice(0, 3)).toEqual(['server.rotating', 'server.rotated', 'server.retired']);
   expect(pool.server.url).not.toBe(oldUrl);
   expect(servers.bench.model.turnCalls.filter(({ rule }) => rule === 'ask')).toHaveLength(1);
+  // Nor is the next one any smaller: that is told once, and nothing is started for it.
+  await events.next('server.memory_held');
+  expect(held).toEqual({ ...held, maxBytes: 50e6, forMs: 600_000 });
+  expect(held.rssBytes).toBeGreaterThan(100e6);
+  await pool.run({ prompt: 'say four' });
+  await until(pool, ({ server: { rssBytes } }) => rssBytes !== null && rssBytes !== held.rssBytes, 10_000);
+  expect(pool.snapshot().server).toMatchObject({ state: 'ready', generation: 2 });
+  expect(events.types.toSorted()).toEqual(['server.memory_held', 'server.retired', 'server.rotated', 'server.rotating']);
+});
+
+test('the limit is on by default, by what the machine has; who may not start servers has none', async () => {
+  const server = await servers.current();
+  const memory: unknown[] = [];
+  const steps: SessionPoolOptions = {
+    inspect: ({ machine, context }) => void (machine === 'server' && memory.push((context as ServerContext).memory)),
+  };
+  const budget = memoryBudget(await readMemoryLimit());
+  await (await createSessionPool({ ...steps, server, recovery: true })).stop();
+  expect(memory.splice(0)[0]).toEqual({ ...budget, minAgeMs: 30_000 });
+  await (await createSessionPool({ ...steps, server, recovery: true, serverMemory: { minAgeMs: 5 } })).stop();
+  expect(memory.splice(0)[0]).toEqual({ ...budget, minAgeMs: 5 });
+  await (await createSessionPool({ ...steps, server, recovery: true, serverMemory: false })).stop();
+  await (await createSessionPool({ ...steps, server })).stop();
+  expect(new Set(memory)).toEqual(new Set([null]));
 });
 
 /** The real server, to which the aborts of one session are never sent. */

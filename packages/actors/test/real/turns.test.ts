@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process';
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionPool, SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
@@ -138,6 +142,20 @@ describe('turns that fail', () => {
   ])('$code is known before anything is sent', async ({ task, code }) => {
     await using pool = await openPool();
     expect(await pool.run(task)).toMatchObject({ outcome: 'failed', session_id: null, message_id: null, error: { code } });
+  });
+
+  test('a directory is looked at without blocking: a link leads to its real path, a FIFO is refused at once', async () => {
+    await using pool = await openPool();
+    const link = join(bench.workspace.path, 'link');
+    await symlink(bench.workspace.path, link);
+    const fifo = join(bench.workspace.path, 'fifo');
+    await promisify(execFile)('mkfifo', [fifo]);
+    expect(await pool.run({ prompt: 'say hello', directory: link })).toMatchObject({
+      outcome: 'succeeded',
+      directory: bench.workspace.path,
+    });
+    const { error, session_id } = await pool.run({ prompt: 'say hello', directory: fifo });
+    expect([session_id, error?.code, error?.message]).toEqual([null, 'DIRECTORY_MISSING', `directory: ${fifo} is not a directory.`]);
   });
 
   test('a wait beyond the cap is a spent quota, with the time of its end', async () => {

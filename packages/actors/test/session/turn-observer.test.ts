@@ -94,7 +94,85 @@ describe('what belongs to the turn', () => {
       costUsd: 0.75,
       model: 'scripted/model',
       toolCalls: 1,
+      modelCalls: 2,
     });
+  });
+});
+
+describe('calls of the model', () => {
+  const step = (id: string, messageID = 'msg_11') => partFacts({ id, sessionID: 'ses_root', messageID, type: 'step-start' });
+  const retry = (attempt: number) => ({ attempt, message: 'no', nextAtMs: 0 });
+  const open = { time: { created: 1 } };
+  const called = (...facts: readonly ((observer: TurnObserver) => unknown)[]) => {
+    const observer = observe();
+    observer.message(assistant('msg_11', open), true);
+    for (const fact of facts) fact(observer);
+    return observer.summary().modelCalls;
+  };
+
+  test.each<[string, number, ((observer: TurnObserver) => unknown)[]]>([
+    ['that has not answered yet', 1, []],
+    ['that answers, told twice', 1, [(one) => one.part(step('prt_1')), (one) => one.part(step('prt_1'))]],
+    ['refused, and the wait is not over', 1, [(one) => one.status('ses_root', retry(1), 1)]],
+    ['refused twice, and called again', 3, [(one) => one.status('ses_root', retry(2), 1), (one) => one.status('ses_root', 'busy', 2)]],
+    ['refused, and the busy that followed was lost', 2, [(one) => one.status('ses_root', retry(1), 1), (one) => one.part(step('prt_1'))]],
+    ['broken off, as a read shows it', 2, [(one) => one.part(step('prt_1')), (one) => one.part(step('prt_2'))]],
+    [
+      'refused; a read from before says busy',
+      1,
+      [(one) => one.status('ses_root', retry(1), 5), (one) => one.status('ses_root', 'busy', 4)],
+    ],
+    ['of two steps', 2, [(one) => one.part(step('prt_1')), (one) => one.message(assistant('msg_12', open), true)]],
+    [
+      'of two steps, each refused once',
+      4,
+      [
+        (one) => one.status('ses_root', retry(1), 1),
+        (one) => one.message(assistant('msg_12', open), true),
+        (one) => one.status('ses_root', retry(1), 2),
+        (one) => one.status('ses_root', 'busy', 3),
+      ],
+    ],
+  ])('one %s: %d', (_what, count, facts) => {
+    expect(called(...facts)).toBe(count);
+  });
+
+  test('a shell line makes none', () => {
+    const observer = observe('shell');
+    observer.message(assistant('msg_11'), true);
+    expect(observer.summary().modelCalls).toBe(0);
+  });
+});
+
+describe('the size of an answer', () => {
+  const limited = () => {
+    const observer = new TurnObserver({ messageId: 'msg_10', kind: 'prompt', maxAnswerBytes: 10 });
+    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    return observer;
+  };
+
+  test('counts text and reasoning in UTF-8, and is told once', () => {
+    const observer = limited();
+    observer.part(text('msg_11', ''));
+    observer.delta('msg_11', 'prt_msg_11', 'text', 'aä€');
+    expect(observer.takeExcess()).toBeUndefined();
+    observer.delta('msg_11', 'prt_thought', 'text', '😀');
+    expect(observer.takeExcess()).toBeUndefined();
+    observer.delta('msg_11', 'prt_thought', 'text', '!');
+    expect(observer.takeExcess()).toBe(Buffer.byteLength('aä€😀!'));
+    observer.delta('msg_11', 'prt_thought', 'text', '!');
+    expect(observer.takeExcess()).toBeUndefined();
+  });
+
+  test('counts a part once, whatever of it comes again, and what its deltas lost when it ends', () => {
+    const observer = limited();
+    observer.delta('msg_11', 'prt_msg_11', 'text', '123456789');
+    observer.part(text('msg_11', '123'));
+    observer.part(text('msg_11', '123456789', 2));
+    observer.part(text('msg_11', '123456789', 2));
+    expect(observer.takeExcess()).toBeUndefined();
+    observer.part(text('msg_11', '12345678901', 2));
+    expect(observer.takeExcess()).toBe(11);
   });
 });
 

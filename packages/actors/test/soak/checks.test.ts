@@ -8,7 +8,7 @@ import type { TaskResult } from '../../src/index.ts';
 const task: PlannedTask = { id: 't1', kind: 'bash', prompt: 'soak t1', answer: 'All of it.', toolSeconds: 0 };
 const proof = {} as TaskResult['proof'];
 const good = { id: 't1', outcome: 'succeeded', output: 'All of it.', attempt: 1, session_id: 'ses_1', proof } as TaskResult;
-const earlier = { attempt: 1, session_id: 'ses_1', message_id: 'msg_1', outcome: 'interrupted', reverted: false } as const;
+const earlier = { attempt: 1, session_id: 'ses_1', message_id: 'msg_1', outcome: 'interrupted', model_calls: 1 } as const;
 
 const call = (fields: Partial<RecordedCall> & { readonly startedAtMs: number; readonly after?: 'tool' }): RecordedCall =>
   ({ user: 'soak t1', sessionId: 'ses_1', outcome: 'completed', messages: [{ role: fields.after ?? 'user' }], ...fields }) as RecordedCall;

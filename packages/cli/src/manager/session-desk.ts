@@ -125,6 +125,7 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     asks: [],
     gaps: 0,
     retries: 0,
+    model_calls: callsOf(turn),
     tool_calls: tools,
     error: failure?.toJSON() ?? null,
     metadata: {},
@@ -137,6 +138,11 @@ function failureOf({ exitCode }: TurnResult): OpencodeManagerError | undefined {
   const facts = { kind: 'shell', finish: undefined, hasText: false, hasToolResult: false, emptyAnswer: 'allow' } as const;
   const { code, note = '' } = judgeFinish({ ...facts, exitCode });
   return code && new OpencodeManagerError(code, note, { details: { exitCode } });
+}
+
+/** Calls that began to answer: one that failed before leaves nothing in a message. */
+function callsOf({ messages }: TurnResult): number {
+  return messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'step-start').length;
 }
 
 function modelOf({ messages }: TurnResult): string | null {

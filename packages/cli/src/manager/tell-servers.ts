@@ -28,6 +28,8 @@ function lineOf(event: PoolEvent): string | undefined {
       return `New turns run on ${event.server.url}; the server before finishes its own.`;
     case 'server.rotation_failed':
       return `No other opencode server could be started, this one goes on: ${event.error.message}`;
+    case 'server.memory_held':
+      return `The opencode server uses ${formatBytes(event.rssBytes)} again, above its limit of ${formatBytes(event.maxBytes)}: another one would, too. None is started for that for 10 minutes.`;
     default:
       return undefined;
   }

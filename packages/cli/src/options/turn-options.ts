@@ -21,12 +21,16 @@ export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
     ...(flags.model !== undefined && { model: checkModelName(flags.model) }),
     ...(flags.agent !== undefined && { agent: flags.agent }),
     ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
-    ...(flags.maxServerMemory !== undefined && { serverMemory: { maxBytes: parseSize(flags.maxServerMemory, '--max-server-memory') } }),
+    ...(flags.maxServerMemory !== undefined && { serverMemory: serverMemoryOf(flags.maxServerMemory) }),
     ...(flags.maxIdleDirectories !== undefined && {
       maxIdleDirectories: parseCount(flags.maxIdleDirectories, '--max-idle-directories', { min: 0, max: 1_000_000 }),
     }),
     ...(flags.permissions !== undefined && { permissions: await readPermissions(flags.permissions) }),
   };
+}
+
+function serverMemoryOf(size: string): NonNullable<SessionPoolOptions['serverMemory']> {
+  return size === 'off' ? false : { maxBytes: parseSize(size, '--max-server-memory') };
 }
 
 function checkModelName(model: string): string {

@@ -28,7 +28,7 @@ export function noteOf(event: ServerEvent, options: PayloadOptions): Json | unde
 
 /** A result without what the model said. */
 export function resultOf(result: TaskResult): Json {
-  const { id, outcome, attempt, duration_ms, queued_ms, proof, gaps, retries, tool_calls, usage, error, asks } = result;
+  const { id, outcome, attempt, duration_ms, queued_ms, proof, gaps, retries, model_calls, tool_calls, usage, error, asks } = result;
   const code = error?.code ?? null;
   const told = {
     task: id,
@@ -39,6 +39,7 @@ export function resultOf(result: TaskResult): Json {
     proof,
     gaps,
     retries,
+    model_calls,
     tool_calls,
     usage,
     asks: asks.length,

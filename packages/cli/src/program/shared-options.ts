@@ -50,7 +50,10 @@ export function addTurnOptions(command: CommandUnknownOpts): void {
     .option('--agent <name>', 'agent of tasks that name none')
     .option('--timeout <duration>', 'deadline of each turn, such as 90s or 5m')
     .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)')
-    .option('--max-server-memory <size>', 'replace the server when its process grows above this, such as 2GiB; its turns finish first')
+    .option(
+      '--max-server-memory <size>',
+      'replace the server when its process grows above this, such as 2GiB; its turns finish first; off: never (default: 6 GB or 70 % of the memory there is)',
+    )
     .option('--max-idle-directories <n>', 'directories without a turn that the server keeps besides its own (default: 16)');
 }
 

@@ -202,6 +202,10 @@ export const errorCatalogue = {
     meaning: "The provider's content filter ended the answer.",
     remedy: 'Read what the session has so far; change the prompt, or use another model.',
   },
+  ANSWER_TOO_LARGE: {
+    meaning: 'The model said more in one turn than maxAnswerBytes allows (text and reasoning); the turn was aborted.',
+    remedy: 'Let it write to a file, or ask for less in one turn; raise maxAnswerBytes where the server has the memory.',
+  },
   SESSION_ACTOR_FAILED: {
     meaning: 'The actor of a session failed; the session is not used again.',
     remedy: 'Read the cause; report it with the version.',

@@ -27,6 +27,7 @@ export {
   createWorkspaces,
   gitEnvironment,
   readWorkspaceFile,
+  realWorkspace,
   withParents,
   type CheckOptions,
   type WorkspaceCheck,

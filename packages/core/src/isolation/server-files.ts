@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJsonc, type OpencodeConfig } from '../config/index.ts';
+import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
 import type { StateLayout } from './state-directory.ts';
 import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
@@ -29,6 +30,7 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   const trusted = [...trustedDirectories(git), workspace].map((directory): GitValue => ['safe.directory', directory]);
   const files = [
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools)],
+    [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
     [layout.configFile, JSON.stringify(config, null, 2)],
     [layout.gitConfigFile, gitConfigText([...identity, ...trusted])],
     [layout.noModelsFile, '{}'],

@@ -19,18 +19,30 @@ const perDirectory = 40e6;
 /** Share of the limit that a server may take, and the share that it never may, whatever the number of directories. */
 const shares = { server: 0.7, most: 0.85 } as const;
 
+/** At how much resident memory a server is best replaced. In bytes. */
+export interface MemoryBudget {
+  /** Of a server that holds no directory. */
+  readonly maxBytes: number;
+  /** More for each directory that it holds. */
+  readonly perDirectoryBytes: number;
+  /** Never more than this, however many directories: the kernel ends the whole container at its limit. */
+  readonly mostBytes: number;
+}
+
 /**
- * The resident memory at which a server is best replaced, in bytes: 6 GB or 70 % of the limit, whichever is less, and 40 MB for each directory
- * that is in use; never more than 85 % of the limit, since the kernel ends the whole container there. Pure.
+ * The resident memory at which a server is best replaced: 6 GB or 70 % of the limit, whichever is less, and 40 MB for each directory that
+ * it holds; never more than 85 % of the limit. Pure.
  *
  * @example
- * const { bytes } = await readMemoryLimit()
- * const serverMemory = { maxBytes: memoryBudget({ limitBytes: bytes, liveDirectories: 12 }) }
+ * const { maxBytes } = memoryBudget(await readMemoryLimit())
  * @public
  */
-export function memoryBudget({ limitBytes, liveDirectories }: { readonly limitBytes: number; readonly liveDirectories: number }): number {
-  const wanted = Math.min(largestServer, shares.server * limitBytes) + perDirectory * liveDirectories;
-  return Math.floor(Math.min(wanted, shares.most * limitBytes));
+export function memoryBudget({ bytes }: Pick<MemoryLimit, 'bytes'>): MemoryBudget {
+  return {
+    maxBytes: Math.floor(Math.min(largestServer, shares.server * bytes)),
+    perDirectoryBytes: perDirectory,
+    mostBytes: Math.floor(shares.most * bytes),
+  };
 }
 
 /**

@@ -53,9 +53,10 @@ export interface AssistantMessageFacts {
 
 /** A part of a message as it stands: the same part is told again each time it changes. */
 export type PartFacts = { readonly id: string; readonly messageId: string } &
-  /** What the model says. `ended` is false while the deltas are ahead of it. */
+  /** What the model says, or thinks. `ended` is false while the deltas are ahead of it. */
   (
     | { readonly type: 'text'; readonly text: string; readonly ended: boolean }
+    | { readonly type: 'reasoning'; readonly text: string; readonly ended: boolean }
     /** The provider is asked, or asked again within the same message. */
     | { readonly type: 'step' }
     | {

@@ -39,7 +39,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     exited: process.exited.promise,
     output: () => `output of ${process.name}`,
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
-    realDirectory: (directory) => existing(link.world, directory),
+    realDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
     checkDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
     fileUrl: (directory, path) => new URL(path, `file://${directory}/`).href,
     explain: (error: SerializedError) => Promise.resolve(error),

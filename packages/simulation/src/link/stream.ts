@@ -119,7 +119,8 @@ export class SimulatedStream implements StreamPort, Listener {
 
   fact(session: StoredSession, fact: SessionFact): void {
     this.#send({ session, fact });
-    if (this.#chance.chance(this.#world.plan.link.doubled)) {
+    // What is not stored comes once.
+    if (this.#chance.chance(this.#world.plan.link.doubled) && fact.type !== 'delta') {
       this.#world.count('event-doubled');
       this.#send({ session, fact });
     }

@@ -28,6 +28,11 @@ export interface LedgerTurn {
   readonly waits: { readonly fromMs: number; toMs: number }[];
   /** The newest sign of activity before the first abort. */
   activeAtAbortMs?: number;
+  /** How often the provider was asked, sub-agents apart. */
+  modelCalls: number;
+  /** Bytes that the model has said, sub-agents apart; and since when that is more than a turn may say. */
+  saidBytes: number;
+  oversizedAtMs?: number;
   /** When aborts reached the server. */
   readonly aborts: number[];
   readonly provider: string;

@@ -1,4 +1,6 @@
+import { mostAnswerBytes } from '../plan/defaults.ts';
 import type { RefusalScript, StepScript } from '../plan/types.ts';
+import type { LedgerTurn } from './ledger.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What counts as which fault, of what a model or a provider does. */
@@ -18,4 +20,18 @@ export function noteLoop({ count }: Surroundings, { finish, tools }: StepScript,
   if (!isLoop) return;
   if (tools?.length) count('tool-loop');
   else count(finish === null ? 'finish-missing-loop' : 'finish-tool-calls-loop');
+}
+
+const floodPiece = 'and so on '.repeat(10);
+
+/** What a step says, piece by piece. */
+export function piecesOf({ text, flood = 0 }: StepScript): string[] {
+  return [...text, ...Array.from({ length: flood }, () => floodPiece)];
+}
+
+export function noteSaid({ queue, count }: Surroundings, record: LedgerTurn, { length }: string): void {
+  record.saidBytes += length;
+  if (record.saidBytes <= mostAnswerBytes || record.oversizedAtMs !== undefined) return;
+  record.oversizedAtMs = queue.nowMs;
+  count('answer-oversized');
 }

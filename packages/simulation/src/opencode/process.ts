@@ -181,6 +181,8 @@ export class Process implements TurnHome {
       ...times,
       deliveries: 1,
       retries: 0,
+      modelCalls: 0,
+      saidBytes: 0,
       aborts: [],
       waits: [],
     };

@@ -1,6 +1,7 @@
 import type { SessionFact } from '@opencode-manager/core/protocol';
 import type { TurnScript } from '../plan/types.ts';
 import type { Asks } from './asks.ts';
+import type { LedgerTurn } from './ledger.ts';
 import type { StoredSession } from './storage.ts';
 import type { Turn } from './turn.ts';
 
@@ -12,4 +13,12 @@ export interface TurnHome {
   beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn;
   /** No turn of the session runs any more. */
   ended(turn: Turn): void;
+}
+
+/** What a turn is made of. */
+export interface TurnOptions {
+  readonly session: StoredSession;
+  readonly record: LedgerTurn;
+  readonly script: TurnScript;
+  readonly onEnd?: (output: string) => void;
 }

@@ -9,10 +9,10 @@ import type {
 import type { StepScript, ToolScript, TurnScript } from '../plan/types.ts';
 import type { AskAnswer } from '../ports.ts';
 import type { LedgerTurn } from './ledger.ts';
-import { noteFinish, noteLoop, noteRefusal } from './notes.ts';
+import { noteFinish, noteLoop, noteRefusal, noteSaid, piecesOf } from './notes.ts';
 import { newAnswer, textOf, type StoredMessage, type StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
-import type { TurnHome } from './turn-home.ts';
+import type { TurnHome, TurnOptions } from './turn-home.ts';
 
 /** opencode asks a provider again so often (A5). */
 const mostRetries = 5;
@@ -43,16 +43,7 @@ export class Turn {
   /** Its last message is written; it is idle soon. */
   #isEnding = false;
 
-  constructor(
-    world: Surroundings,
-    home: TurnHome,
-    {
-      session,
-      record,
-      script,
-      onEnd,
-    }: { session: StoredSession; record: LedgerTurn; script: TurnScript; onEnd?: (output: string) => void },
-  ) {
+  constructor(world: Surroundings, home: TurnHome, { session, record, script, onEnd }: TurnOptions) {
     this.#world = world;
     this.#home = home;
     this.#script = script;
@@ -145,7 +136,6 @@ export class Turn {
     const message = this.#newMessage();
     this.#world.hit('step');
     this.#emit({ type: 'message', message: message.message });
-    this.#part({ id: this.#world.id('prt'), messageId: message.message.id, type: 'step' });
     this.#try(step, index, 0);
   }
 
@@ -167,6 +157,7 @@ export class Turn {
   /** Asks the provider; one that refuses is asked again after a wait. */
   #try(step: StepScript, index: number, refused: number): void {
     const { refusal } = step;
+    this.record.modelCalls += 1;
     if (refusal && refused < refusal.times) return this.#wait(step, index, refused + 1);
     this.#after(step.thinkMs, 'thinks', () => this.#say(step, index));
   }
@@ -179,7 +170,10 @@ export class Turn {
       this.#world.count('retry-spent');
       return this.#fail({ kind: 'provider', name: 'APIError', message, statusCode, retryable: true });
     }
-    if (brokenText !== undefined) this.#text(brokenText, false);
+    if (brokenText !== undefined) {
+      this.#beginAnswer();
+      this.#text(brokenText, false);
+    }
     const nextAtMs = this.#world.queue.nowMs + afterMs;
     this.record.retries += 1;
     this.record.retryUntilMs = nextAtMs;
@@ -189,19 +183,26 @@ export class Turn {
     this.#after(afterMs, 'asks the provider again', () => {
       this.#setStatus('busy');
       this.#emit({ type: 'session.busy' });
-      this.#part({ id: this.#world.id('prt'), messageId: this.#message!.message.id, type: 'step' });
       this.#try(step, index, attempt);
     });
   }
 
+  /** The provider has taken the call: its answer begins. */
+  #beginAnswer(): void {
+    this.#part({ id: this.#world.id('prt'), messageId: this.#message!.message.id, type: 'step' });
+  }
+
   #say(step: StepScript, index: number): void {
-    const [first, ...more] = step.text;
+    this.#beginAnswer();
+    const pieces = piecesOf(step);
+    const [first, ...more] = pieces;
     if (first === undefined) return this.#afterText(step, index);
-    const part = this.#text(first, step.text.length === 1 && !step.hangs);
+    const part = this.#text(first, pieces.length === 1 && !step.hangs);
     const next = (said: string, left: readonly string[]): void => {
       const [delta, ...rest] = left;
       if (delta === undefined) return this.#afterText(step, index);
       this.#after(5, 'says', () => {
+        noteSaid(this.#world, this.record, delta);
         this.#emit({ type: 'delta', messageId: part.messageId, partId: part.id, field: 'text', delta });
         const text = said + delta;
         if (rest.length === 0 && !step.hangs) this.#part({ ...part, text, ended: true });
@@ -213,6 +214,7 @@ export class Turn {
 
   #text(text: string, ended: boolean): Extract<PartFacts, { type: 'text' }> {
     const part = { id: this.#world.id('prt'), messageId: this.#message!.message.id, type: 'text', text, ended } as const;
+    noteSaid(this.#world, this.record, text);
     this.#part(part);
     return part;
   }

@@ -1,7 +1,9 @@
 import type { AnsweredAsk } from '@opencode-manager/actors';
 import type { LedgerAsk, LedgerTurn } from '../opencode/ledger.ts';
-import { isQuick } from './promptness.ts';
+import { mostAnswerBytes } from '../plan/defaults.ts';
+import type { World } from '../world/world.ts';
 import { answersOf, childrenOf, since, turnOf, wasTroubled, type Answer, type Told } from './evidence.ts';
+import { isQuick } from './promptness.ts';
 import type { Evidence, Report } from './judge.ts';
 
 /** Each statement of a result is true. */
@@ -14,6 +16,8 @@ export function judgeClaims(evidence: Evidence, told: Told, report: Report): voi
   if (!turn) return;
   judgeProof(evidence, told, turn, claim);
   judgeSums(evidence, told, turn, claim);
+  judgeCalls(evidence, told, turn, claim);
+  judgeSize(evidence, told, turn, claim);
 }
 
 type Claim = (text: string) => void;
@@ -95,4 +99,22 @@ function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledge
     claim(`it counts ${result.usage.input_tokens} and ${result.usage.output_tokens} tokens; there were ${input} and ${output}.`);
   const calls = answers.reduce((sum, { parts }) => sum + parts.filter(({ type }) => type === 'tool').length, 0);
   if (result.tool_calls !== calls) claim(`it counts ${result.tool_calls} tool calls; there were ${calls}.`);
+}
+
+/** Calls of the model: all of them while the events were followed, else at least those that left something. */
+function judgeCalls({ world }: Evidence, { result, plan, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
+  const calls = plan?.kind === 'shell' ? 0 : sumOf(world, turn, endedAtMs, ({ modelCalls }) => modelCalls);
+  const isExact = result.outcome === 'succeeded' && result.gaps === 0;
+  if (result.model_calls > calls || (isExact && result.model_calls < calls))
+    claim(`it counts ${result.model_calls} calls of the model; there were ${calls}.`);
+}
+
+function judgeSize({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
+  const said = sumOf(world, turn, endedAtMs, ({ saidBytes }) => saidBytes);
+  if (result.error?.code === 'ANSWER_TOO_LARGE' && said <= mostAnswerBytes) claim(`it is said to be too large, and had ${said} bytes.`);
+  if (result.outcome === 'succeeded' && said > mostAnswerBytes) claim(`it succeeded with ${said} bytes, more than it may say.`);
+}
+
+function sumOf(world: World, turn: LedgerTurn, untilMs: number, of: (turn: LedgerTurn) => number): number {
+  return [turn, ...childrenOf(world, turn, untilMs)].reduce((sum, one) => sum + of(one), 0);
 }

@@ -32,6 +32,9 @@ export function judgeLimits(evidence: Evidence, told: Told, report: Report): voi
   const turn = turnOf(evidence, told);
   if (!turn || turn.how === 'died') return;
   const { ledger } = world;
+  const { oversizedAtMs = Infinity } = turn;
+  if (toldAtMs - oversizedAtMs > abortMs + wayMs && !wasTroubled(world, turn.deliveredAtMs, toldAtMs))
+    return late(`it had said too much since ${since(world, oversizedAtMs)}.`);
   const open = ledger.asks.find(
     ({ rootId, openedAtMs, closedAtMs = toldAtMs, staleAtMs = toldAtMs }) =>
       rootId === turn.sessionId &&

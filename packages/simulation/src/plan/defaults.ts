@@ -1,5 +1,8 @@
 import type { LinkPlan, Plan, StepScript, TurnScript } from './types.ts';
 
+/** What a turn may say in a simulated world, in bytes: a hundred times what plain turns say. */
+export const mostAnswerBytes = 4000;
+
 /** A link on which nothing goes wrong. */
 export const calmLink: LinkPlan = {
   delayMs: [2, 6],

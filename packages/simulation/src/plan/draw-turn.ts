@@ -37,7 +37,8 @@ export type Oddity = keyof typeof oddities;
 
 /** A turn of a model; odd with the given chance. Of the ways that are favoured, one is taken half of the time. */
 export function drawTurn(random: Randomness, odd: number, favoured: readonly Oddity[] = []): TurnScript {
-  const base = drawPlainTurn(random.of('plain'));
+  const plain = drawPlainTurn(random.of('plain'));
+  const base = random.of('floods').chance(0.04) ? withLast(plain, flood(random.of('flood'))) : plain;
   const favour = random.of('favour');
   if (favoured.length > 0 && favour.chance(0.5)) return change[favour.pick(favoured)](base, random.of('change'));
   if (!random.of('odd').chance(odd)) return base;
@@ -91,6 +92,9 @@ const refusal = (random: Randomness, more: Partial<RefusalScript>): Partial<Step
     },
   };
 };
+
+/** More than a turn may say, or somewhat less; then the model stops, or says nothing more. */
+const flood = (random: Randomness): Partial<StepScript> => ({ flood: random.whole(20, 80), ...(random.chance(0.4) && { hangs: true }) });
 
 const ask = (random: Randomness) =>
   ({ kind: 'permission', permission: random.pick(['bash', 'edit']), pattern: `echo ${random.whole(1, 99)}` }) as const;

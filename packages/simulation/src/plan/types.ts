@@ -99,6 +99,8 @@ export interface StepScript {
   readonly thinkMs: number;
   /** At most three pieces of text. */
   readonly text: readonly string[];
+  /** So many further pieces, of 100 bytes each. */
+  readonly flood?: number;
   readonly tools?: readonly ToolScript[];
   readonly refusal?: RefusalScript;
   /** opencode's finish reason; null when the stream ends without one. */

@@ -1,4 +1,4 @@
 export { gitEnvironment } from './git-environment.ts';
 export { withParents } from './git-root.ts';
 export { readWorkspaceFile } from './read-file.ts';
-export { createWorkspaces, type CheckOptions, type WorkspaceCheck, type Workspaces } from './workspaces.ts';
+export { createWorkspaces, realWorkspace, type CheckOptions, type WorkspaceCheck, type Workspaces } from './workspaces.ts';

@@ -113,6 +113,14 @@ function tell(notes: Set<string>, note: string): void {
   if (notes.size > maxNotes) notes.delete(notes.keys().next().value!);
 }
 
+/**
+ * The real path of a directory that a task names; looks at nothing else.
+ * @throws `DIRECTORY_MISSING`; `WORKSPACE_UNREADABLE` when its file system does not answer within 10 s
+ */
+export function realWorkspace(directory: string): Promise<string> {
+  return withDeadline(directory, realDirectory(directory, 'directory'));
+}
+
 /** What is late goes on unseen: a call of a file system cannot be taken back. */
 async function withDeadline<Result>(directory: string, work: Promise<Result>): Promise<Result> {
   const late = Promise.withResolvers<never>();

@@ -36,6 +36,7 @@ export function partFacts(part: Part): PartFacts {
   const { id, messageID: messageId } = part;
   if (part.type === 'text' && !part.synthetic && !part.ignored)
     return { id, messageId, type: 'text', text: part.text, ended: part.time?.end !== undefined };
+  if (part.type === 'reasoning') return { id, messageId, type: 'reasoning', text: part.text, ended: part.time.end !== undefined };
   if (part.type === 'step-start') return { id, messageId, type: 'step' };
   if (part.type === 'tool') {
     const exitCode = exitCodeOf(part);

@@ -1,0 +1,116 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBench, type Bench } from '../support/bench.ts';
+import { createSessionPool } from '../support/pool.ts';
+
+const bash = { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'run it' } }] };
+const subAgent = { toolCalls: [{ name: 'task', arguments: { description: 'look', prompt: 'child work', subagent_type: 'general' } }] };
+const rateLimit = (retryAfterMs: number) => ({ error: { status: 429, message: 'Rate limit reached', retryAfterMs } });
+
+/** Thirty million bytes, faster than opencode works them off. */
+const flood = { chunks: Array.from({ length: 1875 }, () => 'and so on '.repeat(1600)) };
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench(
+    [
+      { when: { user: 'plain' }, reply: 'Hello.' },
+      { when: { user: 'tool' }, reply: [bash, bash, 'Used.'] },
+      { when: { user: 'limit' }, reply: rateLimit(200), times: 2 },
+      { when: { user: 'limit' }, reply: 'Allowed.' },
+      { when: { user: 'break' }, reply: { text: 'This breaks off in the middle.', fault: 'cut-mid-stream' }, times: 1 },
+      { when: { user: 'break' }, reply: 'Whole.' },
+      { when: { user: 'agent' }, reply: [subAgent, 'Both done.'] },
+      { when: { user: 'child work' }, reply: rateLimit(200), times: 1 },
+      { when: { user: 'child work' }, reply: [bash, 'Found.'] },
+      { when: { user: 'loop' }, reply: { text: 'x', fault: 'no-finish' } },
+      { when: { user: 'refused' }, reply: { error: { status: 401, message: 'no' } } },
+      { when: { user: 'waits' }, reply: rateLimit(60_000) },
+      { when: { user: 'flood' }, reply: flood },
+      { when: { user: 'think' }, reply: { reasoning: 'hm '.repeat(6000), text: 'Thought.', tokensPerSecond: 2000 } },
+    ],
+    { opencodeConfig: { permission: 'allow' } },
+  );
+});
+afterAll(() => bench?.[Symbol.asyncDispose]());
+
+describe('calls of the model', () => {
+  test.each([
+    ['plain', 'succeeded', 1],
+    ['tool', 'succeeded', 3],
+    ['limit', 'succeeded', 3],
+    ['break', 'succeeded', 2],
+    ['agent', 'succeeded', 5],
+    ['refused', 'failed', 1],
+  ])('%s: %s after %d', async (prompt, outcome, calls) => {
+    bench.model.reset();
+    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, permissions: 'allow' });
+    const result = await pool.run({ prompt });
+    expect(result).toMatchObject({ outcome, gaps: 0, model_calls: calls });
+    expect(bench.model.turnCalls).toHaveLength(calls);
+  });
+
+  test('an abort may come between a step and its call: that call counts', async () => {
+    bench.model.reset();
+    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+    const { outcome, model_calls: counted } = await pool.run({ prompt: 'loop' });
+    const called = bench.model.turnCalls.length;
+    expect(outcome).toBe('runaway');
+    expect([called, called + 1]).toContain(counted);
+  });
+
+  test('an abort during the wait for a provider leaves the next call out; a shell line makes none', async () => {
+    bench.model.reset();
+    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+    expect(await pool.run({ shell: 'true' })).toMatchObject({ outcome: 'succeeded', model_calls: 0 });
+    const abort = new AbortController();
+    const waiting = pool.run({ prompt: 'waits' }, { signal: abort.signal });
+    await expect.poll(() => pool.snapshot().sessions.some(({ path }) => path === 'active.backingOff'), { timeout: 20_000 }).toBe(true);
+    abort.abort();
+    expect(await waiting).toMatchObject({ outcome: 'aborted', retries: 1, model_calls: 1 });
+    expect(bench.model.turnCalls).toHaveLength(1);
+  });
+});
+
+describe('an answer that is too large', () => {
+  test('is cut off; meanwhile the server works for others, and its memory stays bounded', { timeout: 120_000 }, async () => {
+    bench.model.reset();
+    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxAnswerBytes: 2e6 });
+    const before = await bench.server.residentBytes();
+    let most = before;
+    const over = new AbortController();
+    const watching = (async () => {
+      while (!over.signal.aborted) {
+        most = Math.max(most, await bench.server.residentBytes());
+        await wait(50);
+      }
+    })();
+    const order: string[] = [];
+    const run = async (prompt: string) => {
+      const result = await pool.run({ prompt });
+      order.push(prompt);
+      return result;
+    };
+    const flooding = run('flood');
+    await expect.poll(() => bench.model.turnCalls.length, { timeout: 30_000 }).toBe(1);
+    expect(await run('plain')).toMatchObject({ outcome: 'succeeded', output: 'Hello.' });
+    const result = await flooding;
+    over.abort();
+    await watching;
+    console.info(`the server took ${Math.round((most - before) / 1e6)} MB more, in ${result.duration_ms} ms`);
+    expect(result).toMatchObject({ outcome: 'failed', error: { code: 'ANSWER_TOO_LARGE' }, model_calls: 1, attempt: 1 });
+    const said = Buffer.byteLength(result.output);
+    expect(said).toBeGreaterThan(2e6);
+    expect(said).toBeLessThan(6e6);
+    expect(order).toEqual(['plain', 'flood']);
+    expect(most - before).toBeLessThan(500e6);
+  });
+
+  test('reasoning counts, and the limit is the pool’s', async () => {
+    await using small = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxAnswerBytes: 6000 });
+    expect(await small.run({ prompt: 'think' })).toMatchObject({ outcome: 'failed', error: { code: 'ANSWER_TOO_LARGE' }, output: '' });
+    await using large = await createSessionPool({ server: bench.server, monitor: bench.monitor, maxAnswerBytes: 30_000 });
+    expect(await large.run({ prompt: 'think' })).toMatchObject({ outcome: 'succeeded', output: 'Thought.' });
+    await expect(createSessionPool({ server: bench.server, maxAnswerBytes: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+});
