@@ -6,6 +6,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { markName, recognise, writeMark } from './mark.ts';
+import { listedAsksPlugin } from './listed-asks-plugin.ts';
 import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
 
@@ -262,6 +263,7 @@ export async function writeServerFiles(
   const files = [
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin],
     [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
+    [join(plugins, 'opencode-manager-listed-asks.js'), listedAsksPlugin],
     [layout.configFile, JSON.stringify(config, null, 2)],
     [layout.gitConfigFile, gitConfig(workspace)],
     [layout.noModelsFile, '{}'],
