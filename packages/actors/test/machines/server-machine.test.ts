@@ -304,7 +304,7 @@ test('each step is told with its transitions, ignored events included', () => {
     ['xstate.init', null, 'starting', []],
     ['server.ready', 'starting', 'ready', ['server.starting|server.ready|0']],
     ['rotation.failed', 'ready', 'ready', []],
-    ['server.memory', 'ready', 'rotating', ['server|server.memory|0', 'server.ready||0']],
+    ['server.memory', 'ready', 'rotating', ['server|server.memory|1', 'server.ready||0']],
   ]);
   expect(steps.at(-1)).toMatchObject({ machine: 'server', actor: 'server', atMs: 7, context: { rssBytes: 2000 } });
   expect(steps.at(-1)?.context).toBe(actor.getSnapshot().context);

@@ -5,6 +5,7 @@ import { createSessionPool } from '../support/pool.ts';
 import { recordPaths, untilPath } from '../support/watch.ts';
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
+const call = (name: string, args: object) => ({ toolCalls: [{ name, arguments: { ...args } }] });
 const question = {
   name: 'question',
   arguments: {
@@ -31,13 +32,19 @@ beforeAll(async () => {
         reply: [bash('rm -f child.txt'), { text: 'Child is done.', usage: { inputTokens: 100, outputTokens: 10 } }],
       },
       { when: { user: 'remove' }, reply: [bash('rm -f one.txt'), 'Went on.'] },
+      { when: { user: 'use glob' }, reply: [call('glob', { pattern: '*.txt' }), 'Used.'] },
+      { when: { user: 'use grep' }, reply: [call('grep', { pattern: 'first' }), 'Used.'] },
+      { when: { user: 'use webfetch' }, reply: [call('webfetch', { url: 'http://127.0.0.1:9/', format: 'text' }), 'Used.'] },
       { when: { user: 'ask me' }, reply: [{ toolCalls: [question] }, 'Thank you.'] },
       {
         when: { user: 'delegate' },
         reply: [{ toolCalls: [subtask] }, { text: 'Parent is done.', usage: { inputTokens: 50, outputTokens: 5 } }],
       },
     ],
-    { profile: 'interactive', opencodeConfig: { permission: { bash: { '*': 'allow', 'rm *': 'ask' } } } },
+    {
+      profile: 'interactive',
+      opencodeConfig: { permission: { bash: { '*': 'allow', 'rm *': 'ask' }, glob: 'ask', grep: 'ask', webfetch: 'ask' } },
+    },
   );
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
@@ -101,6 +108,34 @@ describe('permission asks', () => {
     expect(result.asks).toMatchObject([{ answer: 'unanswered', rules: [allowRule] }]);
   });
 });
+
+test.each([['glob'], ['grep'], ['webfetch']])(
+  'a request of %s, one of whose fields has no value, is listed with all others',
+  async (tool) => {
+    const held = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    await using pool = await openPool({
+      permissions: async () => {
+        asked.resolve();
+        await held.promise;
+        return { action: 'allow' };
+      },
+    });
+    const [used, removed] = [pool.run({ prompt: `use ${tool}` }), pool.run({ prompt: 'remove' })];
+    await asked.promise;
+    const open = async () => {
+      const { permissions, permissionsUnreadable } = await bench.server.snapshot(bench.workspace.path);
+      // Aborted turns of other tests have left theirs.
+      const ours = new Set(pool.snapshot().sessions.map(({ sessionId }) => sessionId));
+      const listed = permissions.filter(({ sessionID }) => ours.has(sessionID)).map(({ permission }) => permission);
+      return [permissionsUnreadable, listed.toSorted()];
+    };
+    await expect.poll(open, { timeout: 20_000 }).toEqual([undefined, ['bash', tool].toSorted()]);
+    held.resolve();
+    expect(await used).toMatchObject({ outcome: 'succeeded', output: 'Used.', asks: [{ permission: tool, answer: 'allowed' }] });
+    expect(await removed).toMatchObject({ outcome: 'succeeded' });
+  },
+);
 
 test('an ask that is open over a gap of the stream can still be answered by another client', async () => {
   await using pool = await openPool({ permissions: () => ({ action: 'escalate' }) });

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJsonc, type OpencodeConfig } from '../config/index.ts';
+import { listedAsksPlugin } from './listed-asks-plugin.ts';
 import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
 import type { StateLayout } from './state-directory.ts';
@@ -31,6 +32,7 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   const files = [
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools)],
     [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
+    [join(plugins, 'opencode-manager-listed-asks.js'), listedAsksPlugin],
     [layout.configFile, JSON.stringify(config, null, 2)],
     [layout.gitConfigFile, gitConfigText([...identity, ...trusted])],
     [layout.noModelsFile, '{}'],

@@ -40,8 +40,8 @@ async function timed<Answer>(send: () => Promise<Answer>): Promise<{ readonly se
 }
 
 /**
- * opencode 1.18 answers 400 for the whole directory while one request holds a field that is undefined: `webfetch` without
- * `timeout`, `glob` and `grep` without `path`. The sessions of the directory must not fail for it.
+ * opencode 1.18 answers 400 for the whole directory while one request holds a field that is undefined. A plugin of ours takes such
+ * fields out when the request is told; until then, and for what it does not see, the sessions of the directory must not fail for it.
  */
 async function readPermissions(
   client: HttpClient,

@@ -2,7 +2,7 @@ import type { AnsweredAsk } from '@opencode-manager/actors';
 import type { LedgerAsk, LedgerTurn } from '../opencode/ledger.ts';
 import { mostAnswerBytes } from '../plan/defaults.ts';
 import type { World } from '../world/world.ts';
-import { answersOf, childrenOf, since, turnOf, wasTroubled, type Answer, type Told } from './evidence.ts';
+import { answersOf, childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
 import { isQuick } from './promptness.ts';
 import type { Evidence, Report } from './judge.ts';
 
