@@ -71,7 +71,7 @@ function readingOf(input: TemplateInput): Json {
       messageId: turnOf(input).messageId ?? '',
       history: null,
       status: { sinceMs, value: 'idle' },
-      children: { sinceMs, busy: [], quiet: [] },
+      children: { sinceMs, busy: [], quiet: [], unbegun: [], wholeSinceMs: sinceMs },
       asks: { sinceMs, listed: [] },
       agoMs: 0,
     },

@@ -13,7 +13,7 @@ import type {
 } from './session.types.ts';
 import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDelayOf } from './turn-end.ts';
 import { phaseOf, recordFact } from './turn-facts.ts';
-import { freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
+import { busyChildrenOf, freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
 import {
   abortedBy,
   decideOnce,
@@ -155,8 +155,8 @@ const decisions = setup({
       event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
     hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
-    retryIsTooLong: ({ context: { limits }, event }) =>
-      (event.type === 'session.retrying' && isRetryTooLong(event.retry, event.atMs, limits)) ||
+    retryIsTooLong: ({ context: { limits, turn }, event }) =>
+      (event.type === 'session.retrying' && turn?.acceptedByEvents === true && isRetryTooLong(event.retry, event.atMs, limits)) ||
       (event.type === 'snapshot.read' &&
         typeof event.reading.status.value === 'object' &&
         isRetryTooLong(event.reading.status.value, event.atMs, limits)),
@@ -234,5 +234,6 @@ function confirmsStall({ turn, limits }: SessionContext, { status, history, agoM
 export function readRequestOf({ turn }: SessionContext): ReadRequest {
   const followed = turn !== null && turn.followedSinceMs !== null;
   const history = !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
-  return { history, descendants: !followed || turn.gaps > 0 };
+  const isTold = followed && turn.gaps === 0 && turn.final?.source === 'events' && busyChildrenOf(turn).length === 0;
+  return { history, descendants: !isTold };
 }

@@ -112,7 +112,7 @@ export interface Turn {
   /** First of the reads in a row that said idle while the turn has no end, or one after which a step may follow. */
   readonly idleSinceMs: number | null;
   readonly children: Readonly<Record<string, ChildState>>;
-  /** The newest read of them since the last gap. */
+  /** The newest read of all of them since the last gap. */
   readonly childrenRead: Signal | null;
   readonly openAsks: readonly OpenAsk[];
   readonly closedAsks: readonly string[];
@@ -199,7 +199,15 @@ export interface TurnReading {
   } | null;
   readonly status: { readonly sinceMs: number; readonly value: 'idle' | 'busy' | ProviderRetry };
   /** Every known sub-agent session. */
-  readonly children: { readonly sinceMs: number; readonly busy: readonly string[]; readonly quiet: readonly string[] };
+  readonly children: {
+    readonly sinceMs: number;
+    readonly busy: readonly string[];
+    readonly quiet: readonly string[];
+    /** Idle, with a prompt of this turn and no answer to it: they may begin still. */
+    readonly unbegun: readonly string[];
+    /** Since when sub-agents that no event told of were looked for; null when they were not. */
+    readonly wholeSinceMs: number | null;
+  };
   /** null when the server could not list them. */
   readonly asks: { readonly sinceMs: number; readonly listed: readonly OpenAsk[] } | null;
   /** How long ago the newest activity of the turn came, by events or by what was read. */

@@ -10,8 +10,9 @@ const recorders: Recorders = {
   'turn.accepted': (turn, { source }) => ({ ...turn, accepted: true, acceptedByEvents: turn.acceptedByEvents || source === 'events' }),
   'session.busy': (turn, { atMs }) => ({ ...turn, ...running, busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs, retry: null }),
   'session.idle': recordIdle,
-  'session.retrying': (turn, { retry, atMs }) => ({ ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs }),
-  // One that comes before the stream told of our message is an earlier turn's.
+  // What comes before the stream told of our message is an earlier turn's; so it is with errors.
+  'session.retrying': (turn, { retry, atMs }) =>
+    turn.acceptedByEvents ? { ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs } : turn,
   'session.errored': (turn, { error, atMs }) =>
     turn.acceptedByEvents && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
   'message.started': recordStarted,
@@ -109,10 +110,13 @@ function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
   return idleSinceMs !== null && newestReadAtMs !== null && newestReadAtMs > idleSinceMs;
 }
 
-/** Nothing was told by events that were followed without a gap, or nothing was read. */
-function followedOrRead({ followedSinceMs, lastAtMs }: Turn, read: Signal | null): Signal | undefined {
-  if (followedSinceMs !== null) return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
-  return read ?? undefined;
+/**
+ * Nothing was told by events that were followed without a gap, or nothing was read. Events that did not tell of the final message are
+ * behind: what they say of the rest of the turn is not known yet either.
+ */
+function followedOrRead({ followedSinceMs, lastAtMs, final }: Turn, read: Signal | null): Signal | undefined {
+  if (followedSinceMs !== null && final?.source === 'events') return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
+  return read && (read.sinceMs ?? read.atMs) > (final?.atMs ?? 0) ? read : undefined;
 }
 
 /** The state in which an accepted turn belongs, by its facts alone. */

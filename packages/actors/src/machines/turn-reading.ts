@@ -8,7 +8,7 @@ import type { ChildState, FinalMessage, OpenAsk, SessionContext, Turn, TurnReadi
 export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, context: SessionContext): Turn {
   if (reading.messageId !== turn.messageId) return turn;
   const known = mergeHistory({ ...turn, readPending: false }, reading);
-  const surroundings = mergeAsks(mergeChildren(known, reading, atMs), reading, atMs, context);
+  const surroundings = mergeAsks(mergeChildren(known, reading, atMs, context), reading, atMs, context);
   const merged = mergeStatus(surroundings, reading, atMs);
   return { ...closeGap(merged, reading, context), lastAtMs: Math.max(merged.lastAtMs, atMs) };
 }
@@ -32,12 +32,21 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   return { ...begun, final, ...(known === null && { idleSinceMs: null }) };
 }
 
-function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnReading, atMs: number): Turn {
+function mergeChildren(turn: Turn, { children: read }: TurnReading, atMs: number, { limits }: SessionContext): Turn {
+  const { sinceMs, busy, quiet, unbegun, wholeSinceMs } = read;
   const children: Record<string, ChildState> = { ...turn.children };
   const told = (id: string) => (turn.children[id]?.atMs ?? 0) >= sinceMs;
   for (const id of busy) if (!told(id)) children[id] = { busy: true, atMs: sinceMs };
   for (const id of quiet) if (!told(id)) children[id] = { busy: false, atMs: sinceMs };
-  return { ...turn, children, childrenRead: { atMs, source: 'snapshot', sinceMs } };
+  for (const id of unbegun) if (!told(id)) children[id] = unbegunChild(turn.children[id], sinceMs, limits.unbegunTimeoutMs);
+  return { ...turn, children, ...(wholeSinceMs !== null && { childrenRead: { atMs, source: 'snapshot', sinceMs: wholeSinceMs } }) };
+}
+
+/** It counts as busy for as long as it may begin still; what was told quiet once has begun, and ended. */
+function unbegunChild(known: ChildState | undefined, sinceMs: number, patienceMs: number): ChildState {
+  if (known?.busy === false) return known;
+  const fromMs = known?.atMs ?? sinceMs;
+  return sinceMs - fromMs < patienceMs ? { busy: true, atMs: fromMs } : { busy: false, atMs: sinceMs };
 }
 
 /**
@@ -46,6 +55,7 @@ function mergeChildren(turn: Turn, { children: { sinceMs, busy, quiet } }: TurnR
 function mergeAsks(turn: Turn, reading: TurnReading, atMs: number, { sessionId, pastAsks }: SessionContext): Turn {
   if (!reading.asks) return turn;
   const { sinceMs, listed } = reading.asks;
+  const { wholeSinceMs } = reading.children;
   const ids = new Set(listed.map(({ id }) => id));
   const waits = (ask: OpenAsk) => ask.atMs >= reading.status.sinceMs || !isReadIdle(turn, ask.sessionId, sessionId, reading);
   const known = turn.openAsks.filter((ask) => ask.atMs >= sinceMs || ids.has(ask.id)).filter(waits);
@@ -56,7 +66,8 @@ function mergeAsks(turn: Turn, reading: TurnReading, atMs: number, { sessionId, 
     ...turn,
     openAsks: found.length === 0 && gone.length === 0 ? turn.openAsks : [...known, ...found],
     closedAsks: gone.length === 0 ? turn.closedAsks : [...turn.closedAsks, ...gone.map(({ id }) => id)],
-    asksRead: { atMs, source: 'snapshot', sinceMs },
+    // Those of a sub-agent that nobody knows are not among them.
+    ...(wholeSinceMs !== null && { asksRead: { atMs, source: 'snapshot', sinceMs: wholeSinceMs } }),
   };
 }
 

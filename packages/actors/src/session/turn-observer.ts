@@ -42,6 +42,8 @@ export class TurnObserver {
   readonly #messageId: string;
   readonly #isShell: boolean;
   readonly #messages = new Map<string, ObservedMessage>();
+  /** Sub-agent sessions that were given a prompt. */
+  readonly #prompted = new Set<string>();
   readonly #cycles = new CallCycles();
   #emptySteps = 0;
 
@@ -64,7 +66,11 @@ export class TurnObserver {
     readonly finalised?: FinalFacts;
   } {
     // Ids grow with time, whatever their session: what answers an earlier message is an earlier turn's, a sub-agent's too.
-    if (info.role !== 'assistant' || !answersTurn(info, this.#messageId)) return {};
+    if (info.role === 'user') {
+      if (!isRoot && info.id > this.#messageId) this.#prompted.add(info.sessionId);
+      return {};
+    }
+    if (!answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
     // A read may have told more than an event that comes late.
@@ -122,10 +128,19 @@ export class TurnObserver {
   /** Takes the history of a sub-agent; what it did in earlier turns is not of this one. */
   childHistory(messages: readonly MessageHistory[]): void {
     for (const { message, parts } of messages) {
-      if (message.role !== 'assistant' || !answersTurn(message, this.#messageId)) continue;
       this.message(message, false);
       for (const part of parts) this.part(part);
     }
+  }
+
+  /** Whether a sub-agent has answered in this turn. */
+  hasBegun(sessionId: string): boolean {
+    return [...this.#messages.values()].some(({ info }) => info.sessionId === sessionId);
+  }
+
+  /** Whether a sub-agent has a prompt of this turn and has not begun to answer. */
+  isUnbegun(sessionId: string): boolean {
+    return this.#prompted.has(sessionId) && !this.hasBegun(sessionId);
   }
 
   /** Provider of a session's newest message. */

@@ -1,6 +1,7 @@
+import { isManagerError } from '@opencode-manager/core/errors';
 import type { AskFacts, DirectoryFacts, Reading } from '@opencode-manager/core/protocol';
 import type { OpenAsk, ReadRequest, TurnReading } from '../machines/index.ts';
-import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
+import type { Clock, PortCall, ServerPort, SessionPort } from '../ports/index.ts';
 import type { TurnObserver } from './turn-observer.ts';
 
 /** The turn that is read, and who learns of what the read finds. */
@@ -18,27 +19,43 @@ export interface ReadTarget {
   readonly signal: AbortSignal;
 }
 
+/** Deadline of a request that is repeated, in milliseconds. A busy server has needed more than 2 s for an answer. */
+const firstTimeoutMs = 5000;
+
+/** One request of a read. It changes nothing: without an answer it is sent once more, with the client's own deadline. */
+async function asked<Answer>(ask: (options: PortCall) => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  try {
+    return await ask({ signal, timeoutMs: firstTimeoutMs });
+  } catch (error) {
+    if (!isManagerError(error, 'REQUEST_TIMEOUT')) throw error;
+    return ask({ signal });
+  }
+}
+
 /**
- * Reads what the server knows of a turn. The history first, then status and asks of the directory, which other sessions share: an idle that
- * counts for the end was read after the final message was seen.
+ * Reads what the server knows of a turn. The history first, then its sub-agents, then status and asks of the directory, which other sessions
+ * share: an idle that counts for the end was read after the final message was seen.
  */
 export async function readTurn(target: ReadTarget, request: ReadRequest): Promise<Omit<TurnReading, 'agoMs'>> {
   const { session, server, clock, messageId, observer, signal } = target;
-  if (request.descendants) await adoptDescendants(target, session);
   const sinceMs = clock.now();
-  const messages = request.history ? await session.history({ signal }) : null;
+  const messages = request.history ? await asked((options) => session.history(options), signal) : null;
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
+  // What the turn has begun before its final message is there now.
+  const wholeSinceMs = request.descendants ? clock.now() : null;
+  if (request.descendants) await adoptDescendants(target, session);
+  const unbegun = await findUnbegun(target, request);
   const askedMs = clock.now();
-  const read = await server.read(session.directory, { signal });
+  const read = await asked((options) => server.read(session.directory, options), signal);
   const status = notBefore(askedMs, read.status);
   const asks = read.asks && notBefore(askedMs, read.asks);
   // After a gap, and when the session is idle: events may be late with what they did, and what is quiet now has said all.
-  if (request.descendants || status.value[session.id] === undefined) await readChildren(target);
+  if (request.descendants || status.value[session.id] === undefined) await readChildren(target, target.children);
   return {
     messageId,
     history,
     status: { sinceMs: status.sinceMs, value: status.value[session.id] ?? 'idle' },
-    children: childrenOf(target, status),
+    children: { ...childrenOf(target, status, unbegun), wholeSinceMs },
     asks: asks && { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
   };
 }
@@ -51,20 +68,39 @@ function notBefore<Value>(askedMs: number, { value, sinceMs }: Reading<Value>): 
 /** Sub-agents that no event told of. */
 async function adoptDescendants(target: ReadTarget, parent: SessionPort): Promise<void> {
   const { server, adoptChild, signal } = target;
-  for (const { id, directory } of await parent.children({ signal })) {
+  for (const { id, directory } of await asked((options) => parent.children(options), signal)) {
     adoptChild(id);
     await adoptDescendants(target, server.session(id, directory));
   }
 }
 
-/** Tokens and tool calls of sub-agents. */
-async function readChildren({ children, session: { directory }, server, observer, signal }: ReadTarget): Promise<void> {
-  for (const child of children) observer.childHistory(await server.session(child, directory).history({ signal }));
+/** Sub-agents that had not begun before the status was asked for: an idle says nothing of them. */
+async function findUnbegun(target: ReadTarget, { descendants }: ReadRequest): Promise<ReadonlySet<string>> {
+  const { children, observer } = target;
+  const mayBe = [...children].filter((id) => (descendants ? !observer.hasBegun(id) : observer.isUnbegun(id)));
+  await readChildren(target, mayBe);
+  return new Set(mayBe.filter((id) => observer.isUnbegun(id)));
 }
 
-function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts['status']): TurnReading['children'] {
-  const ids = [...children];
-  return { sinceMs, busy: ids.filter((id) => value[id] !== undefined), quiet: ids.filter((id) => value[id] === undefined) };
+/** Prompts, tokens and tool calls of sub-agents. */
+async function readChildren(
+  { session: { directory }, server, observer, signal }: Omit<ReadTarget, 'children'>,
+  children: Iterable<string>,
+): Promise<void> {
+  for (const child of children) {
+    const session = server.session(child, directory);
+    observer.childHistory(await asked((options) => session.history(options), signal));
+  }
+}
+
+function childrenOf({ children }: ReadTarget, { sinceMs, value }: DirectoryFacts['status'], unbegun: ReadonlySet<string>) {
+  const idle = [...children].filter((id) => value[id] === undefined);
+  return {
+    sinceMs,
+    busy: [...children].filter((id) => value[id] !== undefined),
+    quiet: idle.filter((id) => !unbegun.has(id)),
+    unbegun: idle.filter((id) => unbegun.has(id)),
+  };
 }
 
 function listedAsks({ session, children, onAsk }: ReadTarget, { sinceMs, value }: NonNullable<DirectoryFacts['asks']>): readonly OpenAsk[] {

@@ -8,7 +8,7 @@ describe('a stall', () => {
     const session = startRunning({ limits: { stallTimeoutMs: 3000 } });
     session.pass(3000);
     expect(session.path).toBe('active.reconciling');
-    expect(session.requests).toEqual([{ history: true, descendants: false }]);
+    expect(session.requests).toEqual([{ history: true, descendants: true }]);
     expect(session.turn).toMatchObject({ stallSuspected: true, decision: null });
     session.read(hung);
     expect(session.turn?.decision?.outcome).toBe('stalled');

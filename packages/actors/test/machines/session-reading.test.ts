@@ -73,6 +73,27 @@ describe('a read that began before an event', () => {
     expect({ a: children['ses_a']?.busy, b: children['ses_b']?.busy, c: children['ses_c']?.busy }).toEqual({ a: true, b: false, c: true });
   });
 
+  test('does not take a sub-agent for quiet that may begin still, for thirty seconds', () => {
+    const session = startRunning();
+    const unbegun = { newest: { id: 'msg_11', finish: 'stop' }, unbegun: ['ses_child'] };
+    session.send({ type: 'child.busy', sessionId: 'ses_child' });
+    session.read(unbegun);
+    session.pass(29_000);
+    session.read(unbegun);
+    expect(session.path).toBe('active.waitingOnChildren');
+    session.pass(1000);
+    session.read(unbegun);
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  test('does not take a sub-agent for unbegun that the events have told quiet', () => {
+    const session = startRunning();
+    session.send({ type: 'child.busy', sessionId: 'ses_child' });
+    session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, unbegun: ['ses_child'] });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
   test('for an earlier turn tells nothing of this one', () => {
     const session = startRunning();
     const answer = session.beginRead();
@@ -169,6 +190,22 @@ describe('an idle that was read', () => {
     session.read({ newest: { id: 'msg_11', finish: 'tool-calls' } });
     session.read({ newest: { id: 'msg_11', finish: 'tool-calls' } });
     expect(session.finished).toMatchObject([{ outcome: 'interrupted', finish: 'tool-calls', error: { code: 'TURN_INTERRUPTED' } }]);
+  });
+});
+
+describe('a final message that was only read', () => {
+  test('shows that the events are behind: sub-agents and asks are believed by a read of all of them', () => {
+    const session = startRunning();
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, descendants: false });
+    expect(session.finished).toEqual([]);
+    session.pass(1000);
+    expect(session.requests.at(-1)).toMatchObject({ descendants: true });
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, busy: ['ses_child'] });
+    expect(session.path).toBe('active.waitingOnChildren');
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, quiet: ['ses_child'] });
+    expect(session.finished).toMatchObject([
+      { outcome: 'succeeded', proof: { children_quiet: { source: 'snapshot' }, no_pending_ask: { source: 'snapshot' } } },
+    ]);
   });
 });
 

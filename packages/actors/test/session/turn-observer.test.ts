@@ -257,6 +257,16 @@ test("a sub-agent's history counts what it did in this turn, once", () => {
   expect(observer.summary()).toMatchObject({ toolCalls: 1, usage: { output_tokens: 1 }, output: '' });
 });
 
+test('a sub-agent has not begun while it has a prompt of this turn and no answer', () => {
+  const observer = observe();
+  const prompt = (id: string, sessionId: string) => observer.message({ role: 'user', id, sessionId }, false);
+  prompt('msg_05', 'ses_old');
+  prompt('msg_21', 'ses_child');
+  expect(['ses_old', 'ses_child', 'ses_other'].map((id) => observer.isUnbegun(id))).toEqual([false, true, false]);
+  observer.message(assistant('msg_22', { sessionID: 'ses_child', parentID: 'msg_21' }), false);
+  expect(observer.isUnbegun('ses_child')).toBe(false);
+});
+
 test('a cost of zero for used tokens is unknown; without tokens it is zero', () => {
   const observer = observe();
   expect(observer.summary().costUsd).toBe(0);

@@ -28,6 +28,8 @@ export interface Found {
   readonly status?: 'idle' | 'busy' | ProviderRetry;
   readonly busy?: readonly string[];
   readonly quiet?: readonly string[];
+  readonly unbegun?: readonly string[];
+  readonly descendants?: boolean;
   readonly asks?: readonly Ask[];
 }
 
@@ -120,7 +122,17 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
       const sinceMs = clock.now();
       session.pass();
       const thenMs = clock.now();
-      return ({ newest, found = true, changed = false, status = 'idle', busy = [], quiet = [], asks = [] } = {}) => {
+      return ({
+        newest,
+        found = true,
+        changed = false,
+        status = 'idle',
+        busy = [],
+        quiet = [],
+        unbegun = [],
+        descendants = true,
+        asks = [],
+      } = {}) => {
         if (changed) activeAtMs = clock.now();
         const answer = newest ? newestOf(newest, messageId) : null;
         const history = newest === null ? null : { sinceMs, seenAtMs: sinceMs, found, newest: answer, changed };
@@ -130,7 +142,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
             messageId,
             history,
             status: { sinceMs: thenMs, value: status },
-            children: { sinceMs: thenMs, busy, quiet },
+            children: { sinceMs: thenMs, busy, quiet, unbegun, wholeSinceMs: descendants ? thenMs : null },
             asks: { sinceMs: thenMs, listed: asks.map((ask) => ({ ...ask, atMs: thenMs })) },
             agoMs: clock.now() - activeAtMs,
           },

@@ -95,6 +95,8 @@ export class TrueTurn {
         sinceMs,
         busy: known && child === 'busy' ? ['ses_child'] : [],
         quiet: known && child !== 'busy' ? ['ses_child'] : [],
+        unbegun: [],
+        wholeSinceMs: sinceMs,
       },
       asks: { sinceMs, listed: this.at(asks).asks.map((ask) => Object.assign({ atMs: sinceMs }, ask)) },
       agoMs: 0,

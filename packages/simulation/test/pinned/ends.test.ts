@@ -68,6 +68,49 @@ describe('the end of a turn', () => {
   });
 });
 
+describe('the quiet of sub-agents', () => {
+  const background = (child: TurnScript, forMs = 20) => withTool({ background: true, child, forMs });
+  const slowChild = (beginMs: number) =>
+    plainTurn({ beginMs, steps: [answer('', { text: [], tools: [tool({ forMs: 4000 })] }), answer()] });
+
+  it('is not proven by an idle that was read before they began', async () => {
+    const { broken, task } = await runPinned({
+      link: { ...calmLink, delayMs: [30, 30] },
+      scripts: [background(slowChild(165), 1000)],
+      actions: [run('T0', 3000), { do: 'abort', key: 'T0', when: { point: 'child', nth: 1, afterMs: 20 } }],
+      faults: [{ what: 'lag', lagMs: 2000, forMs: 1000, when: { point: 'ended', nth: 1, afterMs: 0 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted', code: 'TURN_ABORTED' });
+    expect(broken).toEqual([]);
+  });
+
+  it('is not proven by a stream that brings nothing any more, and tells of none', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [background(slowChild(20))],
+      actions: [run('T0', 3000), { do: 'abort', key: 'T0', when: { point: 'ended', nth: 1, afterMs: 200 } }],
+      faults: [{ what: 'cut', silent: true, forMs: 30_000, when: { point: 'child', nth: 1, afterMs: 0 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted', code: 'TURN_ABORTED' });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('retries', () => {
+  it('are counted once, when reads have shown later ones before their events come', async () => {
+    const refusal = { statusCode: 500, message: 'Internal server error', times: 6, afterMs: 1000 };
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ beginMs: 3000 }), plainTurn({ steps: [answer('done', { refusal })] })],
+      actions: [run('T0', 3000), run('T1', 3700, { script: 1 })],
+      faults: [
+        { what: 'lag', when: { atMs: 3200 }, lagMs: 3000, forMs: 20_000 },
+        { what: 'dispose', when: { atMs: 3500 } },
+      ],
+    });
+    expect(task('T1').call.result).toMatchObject({ outcome: 'failed', retries: 5 });
+    expect(broken).toEqual([]);
+  });
+});
+
 describe('an answer', () => {
   it.each([
     ['length', 'failed', 'ANSWER_TRUNCATED'],
@@ -104,6 +147,18 @@ describe('an ask', () => {
     });
     expect(task('T0')).toMatchObject({ outcome: 'needs_input', code: 'INPUT_NEEDED' });
     expect(task('T0').tookMs).toBeLessThan(90_000);
+    expect(broken).toEqual([]);
+  });
+
+  it('of a sub-agent that somebody aborts does not hold up its turn', async () => {
+    const child = plainTurn({ steps: asking(20).steps });
+    const { broken, task } = await runPinned({
+      pool: { maxSessions: 1, permissions: 30_000 },
+      scripts: [withTool({ child })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'abortsOutside', when: { point: 'ask', nth: 1, afterMs: 200 } }],
+    });
+    expect(task('T0').tookMs).toBeLessThan(5000);
     expect(broken).toEqual([]);
   });
 
@@ -148,17 +203,6 @@ describe('a loop', () => {
     expect(task('T0').call.result!.tool_calls).toBeGreaterThanOrEqual(least);
     expect(task('T0').call.result!.tool_calls).toBeLessThanOrEqual(most);
     expect(broken).toEqual([]);
-    it('of a sub-agent that somebody aborts does not hold up its turn', async () => {
-      const child = plainTurn({ steps: asking(20).steps });
-      const { broken, task } = await runPinned({
-        pool: { maxSessions: 1, permissions: 30_000 },
-        scripts: [withTool({ child })],
-        actions: [run('T0', 3000)],
-        faults: [{ what: 'abortsOutside', when: { point: 'ask', nth: 1, afterMs: 200 } }],
-      });
-      expect(task('T0').tookMs).toBeLessThan(5000);
-      expect(broken).toEqual([]);
-    });
   });
 
   it('of equal calls whose results change is none', async () => {

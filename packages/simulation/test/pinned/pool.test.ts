@@ -64,8 +64,12 @@ describe('an abort', () => {
 describe('a session that is deleted twice before its turn begins', () => {
   it('is followed until the turn has ended', async () => {
     const { broken, task } = await runPinned({
-      scripts: [plainTurn({ beginMs: 100, steps: [answer('done', { thinkMs: 4000 })] })],
-      actions: [run('T0', 3000)],
+      scripts: [
+        plainTurn({ beginMs: 100, steps: [answer('done', { thinkMs: 4000 })] }),
+        plainTurn({ steps: [answer('done', { thinkMs: 60_000 })] }),
+      ],
+      // The other task keeps the server.
+      actions: [run('T0', 3000), run('T1', 3010, { script: 1 })],
       faults: [20, 40].map((afterMs) => ({ what: 'deletesOutside', when: { point: 'accepted', nth: 1, afterMs } })),
     });
     expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'TURN_INTERRUPTED' });
