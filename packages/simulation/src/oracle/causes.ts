@@ -92,7 +92,7 @@ function lossesOf({ ledger, faults }: World): number {
 /** Calls that fail say why: the pool takes no work because somebody drained or stopped it, or because its server is lost. */
 export function judgeErrors({ world, users, failure }: Evidence, report: Report): void {
   if (failure !== undefined && lossesOf(world) === 0)
-    report('results-are-true', `createPool failed with ${String(failure)}, for no reason.`);
+    report('results-are-true', `createPool failed with ${failure instanceof Error ? failure.message : 'no error'}, for no reason.`);
   const calls = users?.calls ?? [];
   for (const { name, error, endedAtMs = Infinity } of calls) {
     if (!error || !/^(?:run|runAll|drain|stop)\b/.test(name)) continue;

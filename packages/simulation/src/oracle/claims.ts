@@ -1,7 +1,7 @@
 import type { AnsweredAsk } from '@opencode-manager/actors';
 import type { LedgerAsk, LedgerTurn } from '../opencode/ledger.ts';
 import { isQuick } from './promptness.ts';
-import { answersOf, childrenOf, since, turnOf, wasTroubled, type Answer, type Told } from './evidence.ts';
+import { answersOf, childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 
 /** Each statement of a result is true. */

@@ -39,7 +39,7 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
   judgeGap(world, turn, told, late);
   const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed';
-  if (!isPlain || turn.isTold === false || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
+  if (!isPlain || !turn.isTold || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
   judgeRest(evidence, told, late);
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;

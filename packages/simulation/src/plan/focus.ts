@@ -194,8 +194,8 @@ export function drawFocus(random: Randomness): Focused {
     if (!isDrawn) continue;
     const isEarly = toMs < 0 || isTimed;
     const when: When = isEarly ? { atMs: Math.max(0, atMs + afterMs) } : { point: moment, nth, afterMs: Math.max(0, afterMs) };
-    if ('action' in happening) actions.push({ ...happening.action, when } as Action);
-    else faults.push({ ...happening.fault, when } as Fault);
+    if ('action' in happening) actions.push({ ...happening.action, when });
+    else faults.push({ ...happening.fault, when });
   }
   return { turns, actions, faults };
 }
