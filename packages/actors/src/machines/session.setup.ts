@@ -159,8 +159,8 @@ const decisions = setup({
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
     isOversized: ({ context, event }) => event.type === 'answer.oversized' && event.bytes > context.limits.maxAnswerBytes,
     hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
-    retryIsTooLong: ({ context: { limits }, event }) =>
-      (event.type === 'session.retrying' && isRetryTooLong(event.retry, event.atMs, limits)) ||
+    retryIsTooLong: ({ context: { limits, turn }, event }) =>
+      (event.type === 'session.retrying' && turn?.acceptedByEvents === true && isRetryTooLong(event.retry, event.atMs, limits)) ||
       (event.type === 'snapshot.read' &&
         typeof event.reading.status.value === 'object' &&
         isRetryTooLong(event.reading.status.value, event.atMs, limits)),
@@ -188,14 +188,21 @@ const decisions = setup({
 /** What the end of each timer is told as. A session has one of each at most. */
 const clocks = { stall: 'stall.due', step: 'step.due', ask: 'ask.due', quarantine: 'quarantine.due', abort: 'abort.again' } as const;
 
-const clock = (
-  name: keyof typeof clocks,
-  delay: 'stallRemainder' | 'stallGrace' | 'stepDelay' | 'askRemainder' | 'quarantine' | 'abortRetry',
-) =>
-  decisions.enqueueActions(({ enqueue }) => {
-    enqueue.cancel(name);
-    enqueue.raise({ type: clocks[name] }, { delay, id: name });
+const stops = Object.fromEntries(Object.keys(clocks).map((name) => [name, decisions.cancel(name)] as const)) as Record<
+  keyof typeof clocks,
+  ReturnType<typeof decisions.cancel>
+>;
+
+type ClockDelay = 'stallRemainder' | 'stallGrace' | 'stepDelay' | 'askRemainder' | 'quarantine' | 'abortRetry';
+
+/** Made once: XState warns of actions that are made while an effect of another machine runs. */
+const clock = (name: keyof typeof clocks, delay: ClockDelay) => {
+  const start = decisions.raise({ type: clocks[name] }, { delay, id: name });
+  return decisions.enqueueActions(({ enqueue }) => {
+    enqueue(stops[name]);
+    enqueue(start);
   });
+};
 
 export const sessionSetup = decisions.extend({
   actions: {
@@ -206,7 +213,7 @@ export const sessionSetup = decisions.extend({
     startQuarantineClock: clock('quarantine', 'quarantine'),
     scheduleAbort: clock('abort', 'abortRetry'),
     stopClocks: decisions.enqueueActions(({ enqueue }) => {
-      for (const name of Object.keys(clocks)) enqueue.cancel(name);
+      for (const stop of Object.values(stops)) enqueue(stop);
     }),
   },
 });

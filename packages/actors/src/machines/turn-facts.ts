@@ -10,8 +10,9 @@ const recorders: Recorders = {
   'turn.accepted': (turn, { source }) => ({ ...turn, accepted: true, acceptedByEvents: turn.acceptedByEvents || source === 'events' }),
   'session.busy': (turn, { atMs }) => ({ ...turn, ...running, busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs, retry: null }),
   'session.idle': recordIdle,
-  'session.retrying': (turn, { retry, atMs }) => ({ ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs }),
-  // One that comes before the stream told of our message is an earlier turn's.
+  // What comes before the stream told of our message is an earlier turn's; so it is with errors.
+  'session.retrying': (turn, { retry, atMs }) =>
+    turn.acceptedByEvents ? { ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs } : turn,
   'session.errored': (turn, { error, atMs }) =>
     turn.acceptedByEvents && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
   'message.started': recordStarted,

@@ -268,3 +268,14 @@ describe('a final message whose idle was lost', () => {
     expect(session.finished).toEqual([]);
   });
 });
+
+test('a wait for a provider that is told before our message is an earlier turn’s', () => {
+  const session = startSession();
+  session.submit();
+  session.send({ type: 'turn.accepted', source: 'answer' });
+  session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 9_000_000 } });
+  expect(session.turn).toMatchObject({ retry: null, retries: [], decision: null });
+  session.send({ type: 'turn.accepted', source: 'events' });
+  session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 9000 } });
+  expect(session.path).toBe('active.backingOff');
+});

@@ -107,13 +107,35 @@ function kindOf({ value, context }: Snapshot): string {
 }
 
 function kindOfTurn(inFlight: Turn): unknown[] {
-  const { kind, accepted, sessionError, final, idle, idleSinceMs, openAsks, followedSinceMs, readPending, stallSuspected, decision } =
-    inFlight;
+  const {
+    kind,
+    accepted,
+    acceptedByEvents,
+    sessionError,
+    final,
+    idle,
+    idleSinceMs,
+    openAsks,
+    followedSinceMs,
+    readPending,
+    stallSuspected,
+    decision,
+  } = inFlight;
   const end = [final ? final.hasText : sessionError !== null, idle?.source, busyChildrenOf(inFlight).length];
   // A turn that is to end waits for nothing else.
   if (decision) return [...end, decision.outcome === 'aborted', accepted];
   const isLong = idle !== null && idleSinceMs !== null && idle.atMs - idleSinceMs >= 1000;
-  return [...end, isLong, accepted, kind === 'prompt' || accepted, openAsks.length, followedSinceMs !== null, readPending, stallSuspected];
+  return [
+    ...end,
+    isLong,
+    accepted,
+    acceptedByEvents,
+    kind === 'prompt' || accepted,
+    openAsks.length,
+    followedSinceMs !== null,
+    readPending,
+    stallSuspected,
+  ];
 }
 
 /** Steps that differ in nothing else are taken by different transitions while a stall is suspected. */

@@ -31,10 +31,13 @@ export function judgeCauses({ world, users }: Evidence, told: Told, report: Repo
   const calls = users?.calls ?? [];
   const cause = causes[result.outcome]?.(world, calls, told) ?? true;
   if (!cause) report('results-are-true', `${task}: told as ${result.outcome}, and nothing gave cause for it.`);
+  if (result.error?.message.includes('did not accept')) report('results-are-true', `${task}: failed, and it is not said why.`);
   if (!plan || isDisturbed(world) || isAborted(world, calls, told) || isAfterBadTurn(calls, told)) return;
   if (result.attempt > 1) report('results-are-true', `${task}: told as attempt ${result.attempt}, and nothing disturbed the first.`);
   const expected = expectedOutcome(world.plan, plan);
-  if (expected === undefined || result.outcome === expected || result.outcome === 'timed_out') return;
+  // Its only word is an event, which a gap swallows.
+  const isUnheard = world.plan.scripts[plan.script]!.unknownModel && world.ledger.darkness.length > 0;
+  if (expected === undefined || isUnheard || result.outcome === expected || result.outcome === 'timed_out') return;
   report('results-are-true', `${task}: told as ${result.outcome} (${result.error?.code}); its turn ${expected}, and nothing disturbed it.`);
 }
 
@@ -45,10 +48,13 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
     return timeoutMs !== undefined && (name.startsWith('result') || endedAtMs - beganAtMs >= timeoutMs - 1);
   },
   stalled: (_world, _calls, { name, beganAtMs, endedAtMs }) => name.startsWith('result') || endedAtMs - beganAtMs >= 300_000 - 1,
-  needs_input: ({ ledger }, _calls, { result, endedAtMs }) =>
-    ledger.asks.some(
-      ({ rootId, kind, openedAtMs }) => rootId === result.session_id && (kind === 'question' || endedAtMs - openedAtMs >= 60_000 - 1),
-    ),
+  needs_input: ({ ledger }, _calls, { result, endedAtMs }) => {
+    const { deliveredAtMs = Infinity } = ledger.turnOf(result.message_id ?? '') ?? {};
+    return ledger.asks.some(
+      ({ rootId, kind, openedAtMs }) =>
+        rootId === result.session_id && openedAtMs >= deliveredAtMs && (kind === 'question' || endedAtMs - openedAtMs >= 60_000 - 1),
+    );
+  },
   runaway: ({ plan }, _calls, { plan: task }) => task !== undefined && plan.scripts[task.script]!.loopsTo !== undefined,
   quota_exhausted: ({ plan }, _calls, { plan: task }) =>
     task !== undefined && plan.scripts[task.script]!.steps.some(({ refusal }) => refusal?.statusCode === 429),
@@ -86,7 +92,7 @@ function lossesOf({ ledger, faults }: World): number {
 /** Calls that fail say why: the pool takes no work because somebody drained or stopped it, or because its server is lost. */
 export function judgeErrors({ world, users, failure }: Evidence, report: Report): void {
   if (failure !== undefined && lossesOf(world) === 0)
-    report('results-are-true', `createPool failed with ${String(failure)}, for no reason.`);
+    report('results-are-true', `createPool failed with ${failure instanceof Error ? failure.message : 'no error'}, for no reason.`);
   const calls = users?.calls ?? [];
   for (const { name, error, endedAtMs = Infinity } of calls) {
     if (!error || !/^(?:run|runAll|drain|stop)\b/.test(name)) continue;

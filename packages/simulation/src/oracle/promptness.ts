@@ -29,14 +29,17 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
     const openMs = Math.min(closedAtMs ?? Infinity, staleAtMs, toldAtMs);
     if (openedAtMs >= turn.deliveredAtMs && openMs > answersAtMs && isCalm(turn.deliveredAtMs, openMs)) late(`${id} was answered late.`);
   }
-  const askedAtMs = users?.calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs;
+  const calls = users?.calls ?? [];
+  const stop = calls.find(({ name }) => name === 'stop');
+  const askedAtMs = calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs ?? stop?.beganAtMs;
   judgeDecision(world, turn, told, late);
   judgePhases(evidence, turn, late);
   const runs = turn.begunAtMs !== undefined && askedAtMs !== undefined && (turn.endedAtMs ?? Infinity) > askedAtMs;
   if (runs && toldAtMs > askedAtMs) judgeAbort(world, turn, Math.max(askedAtMs, turn.begunAtMs!), late);
   const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
+  judgeGap(world, turn, told, late);
   const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed';
-  if (!isPlain || turn.isTold === false || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
+  if (!isPlain || !turn.isTold || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
   judgeRest(evidence, told, late);
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
@@ -86,9 +89,24 @@ function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs
     needs_input: Math.min(...asks.map(({ openedAtMs }) => openedAtMs)) + 60_000,
     timed_out: turn.deliveredAtMs + (plan?.timeoutMs ?? world.plan.pool.taskTimeoutMs ?? Infinity),
   };
-  const limitMs = limits[result.outcome as keyof typeof limits] ?? Infinity;
+  const limitMs = Math.min(limits[result.outcome as keyof typeof limits] ?? Infinity, limits.timed_out);
+  if ((turn.endedAtMs ?? Infinity) < limitMs) return;
+  const hasChildren = childrenOf(world, turn, endedAtMs).length > 0;
+  if (result.outcome === 'stalled' && !hasChildren && abortedAtMs < limits.stalled - 1000)
+    late(`it was stalled at ${since(world, abortedAtMs)}, too early.`);
   if (abortedAtMs > limitMs + 5000)
     late(`it was to end as ${result.outcome} at ${since(world, limitMs)}, and was aborted at ${since(world, abortedAtMs)}.`);
+}
+
+/** What ended while no events came is told as soon as they come again: a read finds it. */
+function judgeGap(world: World, turn: LedgerTurn, { endedAtMs: toldAtMs }: Told, late: (text: string) => void): void {
+  const { endedAtMs = Infinity, how, isTold, messageId } = turn;
+  const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs - closedAfterMs);
+  if (!gap?.toMs || how !== 'finished' || !isTold || toldAtMs < gap.toMs || world.ledger.losses.length > 0) return;
+  const others = world.ledger.darkness.some(
+    (dark) => dark !== gap && (dark.toMs ?? Infinity) > gap.fromMs - closedAfterMs && dark.fromMs <= toldAtMs,
+  );
+  if (!others && toldAtMs - gap.toMs > promptMs) late(`${messageId} had ended in a gap that was over at ${since(world, gap.toMs)}.`);
 }
 
 /** What is told of a session says what it waits for. */
@@ -129,7 +147,36 @@ function answerMs({ plan: { pool } }: World): number {
 const stopMs = 11_000;
 const restMs = 15_000;
 
+/** A session that is deleted gives its turn so long. */
+const deleteMs = 6000;
+
+/** Nothing begins after a stop; what runs is told within the bound of who ends it. */
+function judgeClosing({ world, users }: Evidence, report: Report): void {
+  const calls = users?.calls ?? [];
+  for (const { name, beganAtMs } of calls) {
+    const [what, lease = ''] = name.split(' ');
+    if (what !== 'stop' && what !== 'delete') continue;
+    const withinMs = (what === 'stop' ? stopMs : deleteMs) + 2000;
+    const late = calls.find(
+      (call) =>
+        call.task !== undefined &&
+        call.task.startsWith(lease) &&
+        call.beganAtMs < beganAtMs &&
+        (call.endedAtMs ?? Infinity) > beganAtMs + withinMs,
+    );
+    if (late)
+      report(
+        'within-limits',
+        `${late.task}: told at ${since(world, late.endedAtMs ?? Infinity)}; ${what} began at ${since(world, beganAtMs)}.`,
+      );
+    const sent = world.ledger.sent.find(({ atMs }) => atMs > beganAtMs + 1);
+    if (what === 'stop' && sent)
+      report('all-given-back', `${sent.task}: was sent at ${since(world, sent.atMs)}, after stop() at ${since(world, beganAtMs)}.`);
+  }
+}
+
 export function judgeStops({ world, users }: Evidence, report: Report): void {
+  judgeClosing({ world, users } as Evidence, report);
   for (const { name, beganAtMs, endedAtMs } of users?.calls ?? []) {
     if (name !== 'stop' || endedAtMs === undefined || endedAtMs - beganAtMs <= stopMs + restMs) continue;
     report('within-limits', `stop began at ${since(world, beganAtMs)} and settled at ${since(world, endedAtMs)}.`);

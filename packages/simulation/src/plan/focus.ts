@@ -122,6 +122,16 @@ const focuses = {
       [0.5, -300, 3000, abort],
     ],
   },
+  slowness: {
+    weight: 4,
+    turns: ['hangs', 'toolHangs'],
+    events: [
+      [1, -500, 500, (random) => ({ fault: { what: 'cut', silent: random.chance(0.5), forMs: 80_000 } })],
+      [0.8, 6000, 9000, fails({ what: 'slow', delayMs: 6000, forMs: 6000 })],
+      [0.8, 30_000, 33_000, fails({ what: 'slow', delayMs: 6000, forMs: 6000 })],
+      [0.8, 50_000, 53_000, fails({ what: 'slow', delayMs: 6000, forMs: 6000 })],
+    ],
+  },
   agents: {
     weight: 7,
     turns: ['child', 'nested', 'childAsks', 'childOutlives'],
@@ -184,8 +194,8 @@ export function drawFocus(random: Randomness): Focused {
     if (!isDrawn) continue;
     const isEarly = toMs < 0 || isTimed;
     const when: When = isEarly ? { atMs: Math.max(0, atMs + afterMs) } : { point: moment, nth, afterMs: Math.max(0, afterMs) };
-    if ('action' in happening) actions.push({ ...happening.action, when } as Action);
-    else faults.push({ ...happening.fault, when } as Fault);
+    if ('action' in happening) actions.push({ ...happening.action, when });
+    else faults.push({ ...happening.fault, when });
   }
   return { turns, actions, faults };
 }
