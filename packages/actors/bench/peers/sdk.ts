@@ -6,7 +6,7 @@ import { temporaryWorkspace } from '@opencode-manager/testing';
 export interface SdkPeer {
   readonly serverPid: number;
   /** Runs one prompt in a session of its own. */
-  prompt(): Promise<void>;
+  readonly prompt: () => Promise<void>;
 }
 
 export interface SdkPlace {
