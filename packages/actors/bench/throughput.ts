@@ -12,21 +12,18 @@ import { launchServer, findBinary } from '@opencode-manager/core';
 import {
   bareLoop,
   cpuSecondsOf,
-  cpuSecondsOfTree,
   privateEnvironment,
   runAtOnce,
   runSideBySide,
-  startBareServer,
   startSyntheticServer,
-  type Metrics,
   type OpenVariant,
-  type Round,
 } from '@opencode-manager/bench';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
-import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { execa } from 'execa';
 import { createSessionPool } from '@opencode-manager/actors';
 import { EventMonitor } from '@opencode-manager/events';
+import { openSdk } from './peers/sdk.ts';
+import { measure, shared, warmedUp, withUs } from './support/rounds.ts';
 
 /** `opencode run` processes at a time: one a core. */
 const processesAtOnce = 2;
@@ -49,7 +46,7 @@ const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
   // Between its turns the stream's thread stays, warm, because of a monitor of another server.
   const elsewhere = stack.use(await startSyntheticServer());
   stack.use(EventMonitor.open({ credentials: () => elsewhere.credentials() }));
-  return await warmedUp(prompts, async () => {
+  return await warmedUp(warmUpPrompts, prompts, async () => {
     await using sessions = await createSessionPool({ server, maxSessions: concurrency });
     const one = async () => {
       const { outcome } = await sessions.run({ prompt: 'say done' });
@@ -62,23 +59,17 @@ const pool: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
 
 const undiciLoop: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
   const server = await ourServer(stack);
-  return await warmedUp(prompts, async () => {
+  return await warmedUp(warmUpPrompts, prompts, async () => {
     await using loop = await bareLoop(server);
     return await measure(prompts, () => loop.run(prompts, concurrency), withUs(server.pid));
   });
 };
 
 const sdkOnDefaults: OpenVariant = async ({ concurrency = 10, prompts = 30 }, stack) => {
-  const { opencodeConfig, directory } = await place(stack);
-  const home = stack.use(await temporaryWorkspace({ files: { 'opencode.json': JSON.stringify(opencodeConfig) } }));
-  const { path: binary } = await findBinary();
-  const server = stack.use(await startBareServer({ binary, directory, home: home.path }));
-  const client = createOpencodeClient({ baseUrl: server.url, directory });
-  const one = async () => {
-    const { data } = await client.session.create({});
-    await client.session.prompt({ sessionID: data!.id, parts: [{ type: 'text', text: 'say done' }] });
-  };
-  return await warmedUp(prompts, () => measure(prompts, () => runAtOnce(prompts, concurrency, one), withUs(server.pid)));
+  const sdk = await openSdk(stack, await place(stack));
+  return await warmedUp(warmUpPrompts, prompts, () =>
+    measure(prompts, () => runAtOnce(prompts, concurrency, sdk.prompt), withUs(sdk.serverPid)),
+  );
 };
 
 /** Each of them has a warm home of its own: in a shared one the processes fail on locks. */
@@ -105,30 +96,5 @@ const runProcesses: OpenVariant = async ({ processes = 4 }, stack) => {
       () => cpuSecondsOf('self', 'children'),
     );
 };
-
-/** Made for the first variant that asks. */
-function shared<Thing>(make: (stack: AsyncDisposableStack) => Promise<Thing>): (stack: AsyncDisposableStack) => Promise<Thing> {
-  let made: Promise<Thing> | undefined;
-  return (stack) => (made ??= make(stack));
-}
-
-async function warmedUp(prompts: number, round: Round): Promise<Round> {
-  for (let done = 0; done < warmUpPrompts; done += prompts) await round();
-  return round;
-}
-
-/** CPU seconds of a server, of its children that have ended, and of this process. */
-function withUs(serverPid: number): () => Promise<number> {
-  return async () => (await cpuSecondsOfTree(serverPid)) + (await cpuSecondsOf('self', 'self'));
-}
-
-async function measure(prompts: number, run: () => Promise<void>, cpuSeconds: () => Promise<number>): Promise<Metrics> {
-  const before = await cpuSeconds();
-  const startedAtMs = performance.now();
-  await run();
-  const seconds = (performance.now() - startedAtMs) / 1000;
-  const cpu = (await cpuSeconds()) - before;
-  return { promptsPerSecond: prompts / seconds, cpuSecondsPerPrompt: cpu / prompts };
-}
 
 await runSideBySide({ pool, 'undici loop': undiciLoop, 'SDK, default server': sdkOnDefaults, 'opencode run': runProcesses });

@@ -20,7 +20,7 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => draw(withoutValues(text)) })
     .configureHelp({ subcommandTerm: (command) => command.name() })
-    .showHelpAfterError('(add --help to see what there is)')
+    .showHelpAfterError('(add --help for usage)')
     .addHelpText('after', rootHelp);
   addBatchCommands(program, terminal, finish);
   addManagerCommands(program, terminal, finish);
@@ -35,13 +35,13 @@ function withoutValues(text: string): string {
 
 const rootHelp = `
 Examples:
-  ocm demo                                   see it work; needs no API key
+  ocm demo                                   runs without an API key
   ocm run --prompt "Explain this" --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
   ocm run tasks.jsonl --concurrency 8 --json > results.jsonl
-  ocm serve                                  then, in another terminal: ocm prompt new "Say hello"
+  ocm serve                                  in another terminal: ocm prompt new "Say hello"
 
 Exit codes:
-  0 all succeeded   1 some task ended otherwise   2 usage, configuration or task file   4 no model or credentials
-  5 the server could not start   130 after SIGINT   143 after SIGTERM
+  0 all succeeded   1 a task or a check failed   2 usage, configuration or task file   4 no model or no credentials
+  5 the server did not start   130 after SIGINT   143 after SIGTERM
 
-Results go to stdout, everything else to stderr. With --json, stdout holds JSON Lines only.`;
+Results go to stdout, everything else to stderr. With --json, stdout has JSON Lines only.`;

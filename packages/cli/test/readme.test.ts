@@ -53,14 +53,16 @@ test("the example in core's README is the file that runs here", async () => {
 });
 
 test("the README's commands run, with a scripted model in place of the provider", async () => {
-  const snippet = blocks(await read('README.md'), 'sh').find((block) => block.includes('ocm run'))!;
+  const snippet = blocks(await read('README.md'), 'sh')
+    .filter((block) => block.includes('ocm run'))
+    .join('');
   const bin = join(workspace.path, 'bin');
   await mkdir(bin);
   // Stands for the installed command; the test has no key, so provider and model are the scripted ones.
   const ocm = `#!/bin/sh\nexec '${process.execPath}' --conditions=@opencode-manager/source '${path('packages/cli/src/bin.ts')}' "$@" --opencode-config '${workspace.path}/opencode.json'\n`;
   await writeFile(join(bin, 'ocm'), ocm);
   await chmod(join(bin, 'ocm'), 0o755);
-  await execa('bash', ['-euc', snippet.replace('anthropic/claude-sonnet-5', 'scripted/model')], {
+  await execa('bash', ['-euc', snippet.replaceAll('anthropic/claude-sonnet-5', 'scripted/model')], {
     cwd: workspace.path,
     env: { PATH: `${bin}:${process.env['PATH']}` },
   });
@@ -76,4 +78,4 @@ test("the README's commands run, with a scripted model in place of the provider"
       .toSorted(),
   ).toEqual(['cart succeeded', 'money succeeded']);
   expect(records.at(-1)).toMatchObject({ type: 'done', succeeded: 2 });
-});
+}, 180_000);

@@ -32,7 +32,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
     .command('demo')
     .summary('run 12 tasks on a real isolated server with a scripted model')
     .description(
-      'Starts a real, isolated opencode server with a scripted model as provider, runs 12 tasks, 6 at a time, in a temporary git repository, and checks the isolation while it runs. Needs no API key; leaves nothing behind.',
+      'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, in a temporary git repository, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
     )
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
   addPageOptions(demo);
@@ -47,13 +47,13 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
   const run = program
     .command('run')
     .summary('run a file of tasks, or prompts, to their end')
-    .description('Runs tasks on sessions of one isolated server and prints their results.')
-    .argument('[file]', 'JSON Lines, one task a line; - reads standard input')
+    .description('Runs tasks in sessions on one isolated server and prints the results.')
+    .argument('[file]', 'JSON Lines, one task per line; - reads standard input')
     .optionsGroup('Tasks:')
-    .option('--prompt <text...>', 'one task for each text, besides those of the file')
-    .option('--out <file>', 'write each result to this file too, one JSON object a line, as it comes')
-    .option('--append', 'add to what the file of --out holds')
-    .option('--overwrite', 'replace what the file of --out holds');
+    .option('--prompt <text...>', 'a task for each text, in addition to the file')
+    .option('--out <file>', 'also write each result to this file, as JSON Lines')
+    .option('--append', 'append to the --out file')
+    .option('--overwrite', 'replace the --out file');
   addTurnOptions(run);
   addServerOptions(run);
   addPageOptions(run);
@@ -65,13 +65,14 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
 }
 
 const runHelp = `
-A line of the file needs one of prompt, command and shell, and may have id, directory, model, agent, system, title,
-timeout, priority, permissions and metadata. custom_id, instance_id and task_id count as id; input, instruction and
-problem_statement count as prompt. A bad line is refused with its number before anything starts.
+Each line needs one of prompt, command and shell. Optional: id, directory, model, agent, system, title, timeout, priority,
+permissions, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input, instruction (joined with
+input), problem_statement. Other columns are ignored; options that ocm lacks, such as retries, are refused. If a line is invalid, nothing
+starts.
 
 Examples:
   ocm run tasks.jsonl --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
   echo '{"id": "hello", "prompt": "Say hello"}' | ocm run - --json
   ocm run --prompt "Write a test" --prompt "Find a bug" --permissions allow
 
-The first Ctrl-C takes no new tasks and lets running ones finish, the second aborts them, the third kills the server.`;
+Ctrl-C starts no new tasks and waits for running ones. A second Ctrl-C aborts them, a third kills the server.`;

@@ -28,10 +28,10 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     .command('doctor')
     .summary('check the binary, the isolation and leftovers')
     .description(
-      'Checks the opencode binary and its version, starts a server and checks its isolation, and looks for what managers that died left behind.',
+      'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind.',
     )
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)')
-    .option('--reap', 'end the processes and remove the directories that dead managers left');
+    .option('--reap', 'end processes and remove directories that dead managers left');
   addJsonOption(doctor);
   doctor.action(async (flags) => {
     const { doctor: action } = await import('../commands/doctor.ts');
@@ -55,15 +55,15 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
 function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const playground = program
     .command('playground')
-    .summary('see and simulate the state machines in a browser')
+    .summary('show and simulate the state machines in a browser')
     .description(
-      'Serves a page on this machine that shows the state machines: those of the running ocm serve, when there is one; else it simulates them; with a file, a recorded run. Prints its address, which works once. ocm run, ocm demo and ocm serve have a page of their own with --playground.',
+      'Serves a page on this machine that shows the state machines: a recorded run if a file is given, the running ocm serve if there is one, a simulation otherwise. The printed address works once. ocm run, ocm demo and ocm serve show their own page with --playground.',
     )
-    .argument('[trace]', 'a run that was exported from the page')
-    .option('--port <n>', 'port (default: a free one); not beside a running manager')
+    .argument('[trace]', 'a run that the page exported')
+    .option('--port <n>', 'port (default: a free one); not with a running manager')
     .option('--open', 'open the page in the default browser')
-    .option('--simulate', 'simulate, whether a manager runs or not')
-    .optionsGroup('Beside a running manager:');
+    .option('--simulate', 'simulate even if a manager runs')
+    .optionsGroup('With a running manager:');
   addPageRights(playground);
   addManagerOption(playground);
   addJsonOption(playground);

@@ -45,7 +45,7 @@ type Finish = (exitCode: ExitCode) => void;
 
 /** Adds `ocm serve`, `ocm attach` and the clients of a running manager. */
 export function addManagerCommands(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  program.commandsGroup('Serve, and talk to what runs:');
+  program.commandsGroup('Serve and control:');
   addServe(program, terminal, finish);
   addAttach(program, terminal, finish);
   addSessions(program, terminal, finish);
@@ -60,7 +60,7 @@ function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     .command('serve')
     .summary('keep an isolated server and a pool until Ctrl-C')
     .description(
-      'Keeps an isolated server and a pool of sessions until Ctrl-C. The other commands reach it through a Unix socket that only you can open. The profile is interactive unless said otherwise.',
+      'Keeps an isolated server and a pool of sessions until Ctrl-C. Other commands reach it through a Unix socket that only you can open. Default profile: interactive.',
     );
   addTurnOptions(serve);
   addServerOptions(serve);
@@ -77,7 +77,7 @@ function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     .command('attach')
     .summary("open opencode's own interface on a running manager")
     .description(
-      "Starts opencode's own terminal interface on the server of a running manager. Its home is a private one too: your own opencode is neither read nor written.",
+      "Starts opencode's own terminal interface on the server of a running manager. It also has a private home: your own opencode is neither read nor written.",
     )
     .option('--session <id>', 'the session to open')
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
@@ -111,7 +111,7 @@ function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     .option('--type <pattern...>', 'event types, with * as wildcard: session.*, *.asked')
     .option('--directory <dir>', 'directory, with * as wildcard')
     .option('--plane <name>', 'lifecycle or stream')
-    .option('--limit <n>', 'end after so many events');
+    .option('--limit <n>', 'stop after this many events');
   addManagerOption(events);
   addJsonOption(events);
   events.action(async (flags) => {
@@ -124,7 +124,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   const prompt = program
     .command('prompt')
     .summary('send a prompt to a session')
-    .description('Sends a prompt to a session and prints the answer. Waits for earlier turns of the session.')
+    .description('Sends a prompt to a session and prints the answer. Earlier turns of the session finish first.')
     .argument('<session>', 'id of a session, or new')
     .argument('<text>', 'the prompt; - reads standard input');
   addTurnClientOptions(prompt);
@@ -161,7 +161,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
 
 function addTurnClientOptions(command: CommandUnknownOpts): void {
   command
-    .option('--timeout <duration>', 'deadline of the turn, such as 90s or 5m')
+    .option('--timeout <duration>', 'timeout of the turn, such as 90s or 5m')
     .option('--directory <dir>', 'with new: where the session works');
   addManagerOption(command);
   addJsonOption(command);
@@ -170,12 +170,12 @@ function addTurnClientOptions(command: CommandUnknownOpts): void {
 function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const revert = program
     .command('revert')
-    .summary('take a session and its files back to before a message')
-    .description('Takes a session, and its files, back to before a message. Needs the profile interactive and a git repository.')
+    .summary('restore a session and its files to before a message')
+    .description('Restores a session and its files to the state before a message. Needs the profile interactive and a git repository.')
     .argument('<session>', 'id of the session')
-    .argument('[message]', 'id of the message (default: the newest one of the user)')
-    .option('--undo', 'take the last revert back')
-    .option('--force', 'also where that takes back work of other sessions, or changes made since');
+    .argument('[message]', 'id of the message (default: the newest user message)')
+    .option('--undo', 'undo the last revert')
+    .option('--force', 'revert even if this undoes work of other sessions or later changes');
   addManagerOption(revert);
   addJsonOption(revert);
   revert.action(async (session, message, flags) => {

@@ -45,16 +45,16 @@ export interface ManagerFlag {
 export function addTurnOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Turns:')
-    .option('--concurrency <n>', 'turns at once (default: 6)')
-    .option('--model <provider/model>', "model of tasks that name none (default: the opencode configuration's)")
-    .option('--agent <name>', 'agent of tasks that name none')
-    .option('--timeout <duration>', 'deadline of each turn, such as 90s or 5m')
+    .option('--concurrency <n>', 'turns that run at once (default: 6)')
+    .option('--model <provider/model>', "model of tasks without one (default: the opencode configuration's)")
+    .option('--agent <name>', 'agent of tasks without one')
+    .option('--timeout <duration>', 'timeout of each turn, such as 90s or 5m')
     .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)')
     .option(
       '--max-server-memory <size>',
-      'replace the server when its process grows above this, such as 2GiB; its turns finish first; off: never (default: 6 GB or 70 % of the memory there is)',
+      'replace the server when its memory exceeds this, such as 2GiB; running turns finish first; off: never (default: 6 GB or 70 % of the memory there is)',
     )
-    .option('--max-idle-directories <n>', 'directories without a turn that the server keeps besides its own (default: 16)');
+    .option('--max-idle-directories <n>', 'idle directories that the server keeps loaded (default: 16)');
 }
 
 export function addServerOptions(command: CommandUnknownOpts): void {
@@ -62,25 +62,25 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .optionsGroup('Server:')
     .option('--directory <dir>', 'the workspace (default: the current directory)')
     .option('--opencode-config <file>', "opencode's own configuration, JSON or JSONC")
-    .option('--opencode-config-dir <dir>', 'agents, commands and plugins for opencode; copied, not used in place')
-    .option('--config <file>', 'options of the server as JSON or JSONC; flags win over it')
+    .option('--opencode-config-dir <dir>', 'directory with agents, commands and plugins for opencode; a copy is used')
+    .option('--config <file>', 'server options as JSON or JSONC; flags override it')
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)')
-    .option('--state-dir <dir>', 'private state of the server, kept afterwards (default: a temporary one)')
+    .option('--state-dir <dir>', 'directory for the state of the server; kept afterwards (default: temporary)')
     .option('--port <n>', 'port of the server (default: a free one)')
     .addOption(
-      new Option('--profile <name>', 'batch: fast; interactive: with snapshots, so that revert works').choices(['batch', 'interactive']),
+      new Option('--profile <name>', 'batch is fast; interactive has snapshots, which revert needs').choices(['batch', 'interactive']),
     )
     .addOption(
-      new Option('--project-config <what>', "what of the workspace's own configuration counts; all runs its plugins").choices([
+      new Option('--project-config <what>', 'which configuration of the workspace to use; all also runs its plugins').choices([
         'instructions',
         'all',
         'none',
       ]),
     )
-    .option('--auth-file <file>', 'an auth.json as opencode writes it; copied')
-    .option('--allow-oauth', 'accept OAuth entries in it (the original is logged out when the copy refreshes)')
-    .option('--pass-env <name>', 'a variable that the server gets, such as ANTHROPIC_API_KEY; repeat it for more', collect)
-    .option('--pass-provider-keys', 'pass every variable that is well known as a provider key')
+    .option('--auth-file <file>', 'an auth.json of opencode; a copy is used')
+    .option('--allow-oauth', 'accept OAuth entries in it; the original is logged out when the copy refreshes')
+    .option('--pass-env <name>', 'pass this environment variable to the server, such as ANTHROPIC_API_KEY; repeatable', collect)
+    .option('--pass-provider-keys', 'pass all well-known provider keys that are set')
     .addOption(
       new Option('--tool-home <which>', 'home of tools, shell lines and MCP servers: private, or yours with its credentials').choices([
         'private',
@@ -95,7 +95,7 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     )
     .option('--offline', 'refuse a configuration whose plugins, providers or MCP servers would have to be fetched')
     .option('--strict', 'a configured plugin or package that is missing after the start is an error')
-    .option('--startup-timeout <duration>', 'deadline of the start (default: 30s, 2m with packages to install)');
+    .option('--startup-timeout <duration>', 'timeout of the server start (default: 30s, 2m with packages to install)');
 }
 
 export function addJsonOption(command: CommandUnknownOpts): void {
@@ -106,7 +106,7 @@ export function addJsonOption(command: CommandUnknownOpts): void {
 export function addPageOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Playground:')
-    .option('--playground', 'show the run in a page on this machine, and print its address')
+    .option('--playground', 'show the run in a browser page on this machine; prints its address')
     .option('--open', 'open it in the default browser');
   addPageRights(command);
 }
@@ -114,12 +114,12 @@ export function addPageOptions(command: CommandUnknownOpts): void {
 /** What a page of a real run may see and do. */
 export function addPageRights(command: CommandUnknownOpts): void {
   command
-    .option('--allow-control', 'let the page send events: prompts, aborts, answers, faults')
+    .option('--allow-control', 'let the page send prompts, aborts, answers and faults')
     .option('--content', 'show prompts and model text on the page');
 }
 
 export function addManagerOption(command: CommandUnknownOpts): void {
-  command.optionsGroup('Manager:').option('--manager <pid>', 'process id of the manager, when several run');
+  command.optionsGroup('Manager:').option('--manager <pid>', 'process id of the manager, if several run');
 }
 
 /** Not a variadic option: that would take the task file after it for another name. */
