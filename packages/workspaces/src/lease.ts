@@ -1,4 +1,4 @@
-import { changeSince, takeResult, type Leased, type Taken } from './capture/capture.ts';
+import { changeSince, isUntouched, takeResult, type Leased, type Taken } from './capture/capture.ts';
 import { readRef, setRefs } from './capture/commit.ts';
 import { takeHistory } from './capture/history.ts';
 import { isThere } from './capture/stage.ts';
@@ -56,7 +56,9 @@ export class Lease {
   /** Removed is only what has a ref with the same tree, no process, and nothing that the ref does not hold. */
   private async decide({ keep = false, discardLeftBehind = false }: ReleaseOptions): Promise<Release> {
     const { record } = this.leased;
+    await this.run.ledger.refuseGone();
     if (!(await isThere(record.path))) return this.removeGone();
+    if (this.taken === undefined && !keep && (await isUntouched(this.run, this.leased))) return this.removeIdle();
     const { standing, capture } = this.taken ?? (await this.take());
     if (keep) return this.keep('keep');
     const processes = await processesIn(record.path);
@@ -66,6 +68,14 @@ export class Lease {
     const isHeld = capture.leftBehind.every((left) => left.reason === 'ignored');
     if (!isHeld && !discardLeftBehind) return this.keep('left_behind');
     await this.refuseWithoutRef(capture);
+    await this.remove();
+    return { removed: true };
+  }
+
+  /** Nothing was done there, and nothing needs to be held. */
+  private async removeIdle(): Promise<Release> {
+    const processes = await processesIn(this.leased.record.path);
+    if (processes.length > 0) return { removed: false, reason: 'processes', processes };
     await this.remove();
     return { removed: true };
   }

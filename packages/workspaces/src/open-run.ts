@@ -54,7 +54,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
   const user = await readUserSettings();
   const { source, top, git } = await findOrigin(options.repository, tools, user.safeDirectories);
   const id = options.run ?? (options.root === undefined ? newRunId() : basename(options.root));
-  const root = await makeRoot(options.root, id, top);
+  const root = await makeRoot(options.root, id, top, (path) => source && registerRun(source.gitDir, id, path));
   const lock = tryLock(join(root, 'lock'));
   if (lock === undefined)
     throw failure('WORKSPACE_LOCKED', `root: another process uses ${root}. Wait for it, or use another run.`, { root });
@@ -65,6 +65,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
     // A store of its own holds results.
     if (source) await removeTree(toolsDir);
     if (!(await stat(toolsDir).catch(unless('ENOENT')))) await makeToolsDirectory(here, toolsDir, source, user);
+    // Again: a recovery that came before the directory has taken it for a note of a run that is gone.
     if (source) await registerRun(source.gitDir, id, root);
     const ledger = await Ledger.open(join(root, 'ledger.jsonl'));
     const store: Store = source ?? { gitDir: toolsDir, objects: join(toolsDir, 'objects') };

@@ -144,12 +144,12 @@ async function originOf(repository: string): Promise<Origin> {
   return findOrigin(repository, toolsEnvironment(), safeDirectories);
 }
 
-/** Runs of a repository, by the notes in it, and those beside it. */
+/** Runs of a repository, by the notes in it, and outside git by what lies beside it. What has no lock holds results alone. */
 async function rootsOf({ source, top }: Origin): Promise<Map<string, string>> {
+  if (source) return registeredRuns(source.gitDir);
   const beside = await readdir(runsBeside(top)).catch(() => []);
-  const withLedger = await Promise.all(beside.map((name) => stat(join(runsBeside(top), name, 'ledger.jsonl')).catch(() => undefined)));
-  const roots = beside.filter((_, n) => withLedger[n]).map((name) => [name, join(runsBeside(top), name)] as const);
-  return new Map([...roots, ...(source ? await registeredRuns(source.gitDir) : [])]);
+  const locks = await Promise.all(beside.map((name) => stat(join(runsBeside(top), name, 'lock')).catch(() => undefined)));
+  return new Map(beside.filter((_, n) => locks[n]).map((name) => [name, join(runsBeside(top), name)]));
 }
 
 function isHeld(root: string): boolean {

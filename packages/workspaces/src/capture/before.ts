@@ -7,11 +7,14 @@ import { ignoredEntries } from '../create/setup.ts';
 import { readable } from '../git/bytes.ts';
 import type { LeaseRecord } from '../keep/ledger.ts';
 import { inStore, inTree, type Part, type Run } from '../run.ts';
+import { historyMark } from './history.ts';
 import { look, stampOf, type Left } from './look.ts';
 import { directoryOf, ownedBy } from './stage.ts';
 
 /** What was in a workspace when it was handed out, and in no tree. Plain JSON. */
 export interface Before {
+  /** As `historyMark` tells. */
+  readonly history: string;
   /** By path in the workspace; `/` at the end of directories. */
   readonly stamps: Readonly<Record<ByteString, string>>;
   /** Refs, configuration and hooks of the shared repository, mode `worktree` alone. */
@@ -50,7 +53,7 @@ export async function beforeState(run: Run, lease: LeaseRecord, parts: readonly 
     left.push(...(await leftIn(run, part, lease.path, part.index, found.left)));
   }
   const source = lease.mode === 'worktree' ? await sourceState(run) : {};
-  return { stamps: Object.fromEntries(left.map(({ path, stamp }) => [path, stamp])), source };
+  return { stamps: Object.fromEntries(left.map(({ path, stamp }) => [path, stamp])), source, history: await historyMark(parts) };
 }
 
 /** What an agent in a worktree can change in the user's repository. */

@@ -32,7 +32,7 @@ export interface Taken {
 }
 
 /** @throws `WORKSPACE_GONE` when the directory is not there, or something else is */
-export async function refuseGone({ record }: Pick<Leased, 'record'>): Promise<void> {
+async function refuseGone({ record }: Pick<Leased, 'record'>): Promise<void> {
   if (await isThere(record.path)) return;
   throw failure('WORKSPACE_GONE', `The workspace of ${record.key}, ${record.path}, was removed or replaced.`, {
     key: record.key,
@@ -57,6 +57,15 @@ export async function changeSince(run: Run, leased: Leased, { read, history }: S
   return isSame ? undefined : 'changed';
 }
 
+/** Whether an agent has left nothing that a ref would have to hold: no file differs, and no commit was made. */
+export async function isUntouched(run: Run, leased: Leased): Promise<boolean> {
+  const { parts, before } = leased;
+  for (const part of parts) await copyIndex(part.index, captureIndex(part));
+  const untouched = parts.map(({ base, gitlinks }) => ({ tree: base, left: [], links: JSON.stringify(gitlinks) }));
+  const read = await readParts(run, leased, untouched);
+  return describe(read) === describe(untouched) && (await historyMark(parts)) === before.history;
+}
+
 /** What is special is in the index at the first reading alone. */
 function describe(read: readonly Staged[]): string {
   return JSON.stringify(
@@ -73,6 +82,7 @@ function captureIndex(part: Part): string {
 /** Takes the result of a lease: refs first, then the ledger, then the patch, which the refs can give again. */
 export async function takeResult(run: Run, leased: Leased): Promise<Taken> {
   const { record, parts, before } = leased;
+  await run.ledger.refuseGone();
   await refuseGone(leased);
   for (const part of parts) await copyIndex(part.index, captureIndex(part));
   const first = await readParts(run, leased);

@@ -65,10 +65,7 @@ async function setUp(
   if (!setup) return;
   const template = templateOf(run, lockFiles);
   const other = templates.get(template);
-  await other;
-  if (setup.template !== false && (await useTemplate(run, template, lease.path))) return;
-  const git = (await inTree(run, part, lease.path, part.index)).as('WORKSPACE_CREATE_FAILED');
-  const work = runSetup(run, git, lease, place, setup, template);
+  const work = afterOther();
   // Of those that come at once the first makes the template; after it the others need none, or find that there is none.
   if (other === undefined)
     templates.set(
@@ -76,6 +73,13 @@ async function setUp(
       work.catch(() => {}),
     );
   await work;
+
+  async function afterOther(): Promise<void> {
+    await other;
+    if (setup?.template !== false && (await useTemplate(run, template, lease.path))) return;
+    const git = (await inTree(run, part, lease.path, part.index)).as('WORKSPACE_CREATE_FAILED');
+    await runSetup(run, git, lease, place, setup!, template);
+  }
 }
 
 async function runSetup(run: Run, git: Git, lease: LeaseRecord, place: Place, setup: SetupCommand, template: string): Promise<void> {

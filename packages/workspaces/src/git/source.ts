@@ -76,16 +76,12 @@ export async function storeEnvironment({ gitDir, objects }: Store): Promise<Reco
 
 /** The commit that a name stands for, and its branch. @throws `WORKSPACE_SOURCE_INVALID` */
 export async function resolveBase(git: Git, source: Source, name: string): Promise<Omit<Base, keyof TreeContent>> {
-  const there = git.at({ GIT_DIR: source.headDir });
-  const accept = [0, 1, 128];
-  const { stdout, exitCode } = await there.run(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`], { accept });
-  if (exitCode !== 0) {
-    const message = `base: ${name} is no commit of ${source.top}. Name a commit, or make the first one.`;
-    throw failure('WORKSPACE_SOURCE_INVALID', message, { base: name });
-  }
-  const symbolic = await there.run(['rev-parse', '--symbolic-full-name', '--end-of-options', name], { accept });
-  const branch = /^(refs\/heads\/.+)$/m.exec(readable(symbolic.stdout))?.[1];
-  return { commit: stdout.trim(), branch };
+  const args = ['rev-parse', '--revs-only', `${name}^{commit}`, '--symbolic-full-name', name];
+  const { stdout } = await git.at({ GIT_DIR: source.headDir }).run(args, { accept: [0, 1, 128] });
+  const [, commit, branch] = /^([0-9a-f]{40,64})\n(?:(refs\/heads\/.+)\n)?/.exec(readable(stdout)) ?? [];
+  if (commit !== undefined && !name.startsWith('-')) return { commit, branch };
+  const message = `base: ${name} is no commit of ${source.top}. Name a commit, or make the first one.`;
+  throw failure('WORKSPACE_SOURCE_INVALID', message, { base: name });
 }
 
 export async function readTree(git: Git, commit: string): Promise<TreeContent> {

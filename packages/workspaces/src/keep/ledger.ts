@@ -61,9 +61,14 @@ export class Ledger {
     return written;
   }
 
-  private async write(line: string): Promise<void> {
+  /** @throws `WORKSPACE_GONE` when somebody has removed the directory of the run */
+  async refuseGone(): Promise<void> {
     const there = await stat(this.path).catch(() => undefined);
     if (there?.ino !== this.inode) throw failure('WORKSPACE_GONE', `${this.path} was removed while this run used it.`, { path: this.path });
+  }
+
+  private async write(line: string): Promise<void> {
+    await this.refuseGone();
     await this.file.write(line);
     await this.file.datasync();
   }

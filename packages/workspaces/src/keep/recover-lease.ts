@@ -45,5 +45,5 @@ export async function recoverLease(run: Run, { record, state, parts, reason }: L
 /** Written before the ledger said `leased`. */
 async function readBefore(run: Run, id: string): Promise<Before> {
   const text = await readFile(join(scratchOf(run, { id }), 'before.json'), 'utf8').catch(() => '{}');
-  return { stamps: {}, source: {}, ...(JSON.parse(text) as Partial<Before>) };
+  return { stamps: {}, source: {}, history: '', ...(JSON.parse(text) as Partial<Before>) };
 }

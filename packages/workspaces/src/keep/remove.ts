@@ -12,7 +12,8 @@ import type { LeaseRecord } from './ledger.ts';
  */
 export async function removeWorkspace(run: Pick<Run, 'root' | 'source'>, record: LeaseRecord): Promise<void> {
   const trash = join(run.root, 'trash', record.id);
-  await mkdir(join(run.root, 'trash'), { recursive: true });
+  // Not the root: somebody may have removed it.
+  await mkdir(join(run.root, 'trash')).catch(unless('EEXIST'));
   const takeAway = () => rename(record.path, trash).catch(unless('ENOENT'));
   if (record.mode === 'worktree' && run.source) {
     const { gitDir } = run.source;

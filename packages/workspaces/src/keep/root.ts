@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, realpath, stat } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { failure } from '../errors.ts';
 
 /** The directory beside a repository in which its runs lie. */
@@ -29,13 +29,19 @@ export function hashOf(...texts: readonly string[]): string {
 }
 
 /**
- * Makes the directory of a run, for the user alone.
+ * Makes the directory of a run, for the user alone; `register` notes it first, so that a crash leaves none that nobody knows.
  * @throws `WORKSPACE_ROOT_UNSAFE`
  */
-export async function makeRoot(named: string | undefined, run: string, top: string): Promise<string> {
-  const root = named ?? join(runsBeside(top), run);
+export async function makeRoot(
+  named: string | undefined,
+  run: string,
+  top: string,
+  register: (root: string) => Promise<void> | undefined,
+): Promise<string> {
+  const root = resolve(named ?? join(runsBeside(top), run));
   if (isInside(root, top) || isInside(top, root)) throw unsafe(root, `it and the source ${top} lie in each other`);
   if (named === undefined) await refuseOpenParent(root, dirname(top));
+  await register(root);
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
     const real = await realpath(root);
