@@ -236,6 +236,49 @@ export const errorCatalogue = {
     meaning: 'Restarts failed too often within the time window.',
     remedy: "Read the cause and the output's tail, remove the reason, start again.",
   },
+  // Workspaces
+  GIT_UNUSABLE: { meaning: 'git was not found, or is too old.', remedy: 'Install git 2.34 or newer and put it on PATH.' },
+  WORKSPACE_SOURCE_INVALID: {
+    meaning: 'No workspace can be made of this source: it is no git repository, has no commit, or does not have the base that was named.',
+    remedy: 'Name a repository with a commit and a base that it has, or use another mode.',
+  },
+  WORKSPACE_TOO_LARGE: {
+    meaning: 'The directory is larger than what may be copied for each task.',
+    remedy: "Use mode 'clone' or 'worktree', or raise limits.copyBytes.",
+  },
+  WORKSPACE_ROOT_UNSAFE: {
+    meaning: 'The directory for workspaces cannot be used: others may write there, it lies inside the source, or it cannot be created.',
+    remedy: 'Name another directory with the option root.',
+  },
+  WORKSPACE_LOCKED: {
+    meaning: 'Another process uses the same run directory.',
+    remedy: 'Wait for it, or use another run.',
+  },
+  WORKSPACE_CREATE_FAILED: {
+    meaning: 'git could not make the workspace; nothing was left behind.',
+    remedy: 'Read what git said in the error, correct it, and acquire again.',
+  },
+  WORKSPACE_SETUP_FAILED: {
+    meaning: 'The setup command of a workspace failed or took too long; nothing was sent to a model.',
+    remedy: 'Read the log that the message names; run the command by hand in a fresh clone.',
+  },
+  WORKSPACE_NOT_READY: {
+    meaning: 'The ready command of a workspace failed after its setup; nothing was sent to a model.',
+    remedy: 'Read the log that the message names; correct the setup or the command.',
+  },
+  WORKSPACE_CAPTURE_FAILED: {
+    meaning: 'The result of a workspace could not be taken; the workspace was left as it is.',
+    remedy: 'Read what git said in the error, correct it, and capture again.',
+  },
+  WORKSPACE_STILL_CHANGING: {
+    meaning: 'Files of a workspace changed while its result was taken, so something still writes there.',
+    remedy: 'End what still runs in the workspace, and capture again.',
+  },
+  WORKSPACE_GONE: {
+    meaning: 'A workspace, or the directory of its run, was removed or replaced by somebody else.',
+    remedy: 'Acquire a new one; look for what removes directories beside the repository.',
+  },
+  WORKSPACES_CLOSED: { meaning: 'The workspaces of this run are closed.', remedy: 'Open them again.' },
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {

@@ -1,0 +1,80 @@
+import type { Stats } from 'node:fs';
+import { access, constants, lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { survey } from '../create/copy.ts';
+import { pathOf, readable, type ByteString } from '../git/bytes.ts';
+import type { Git } from '../git/git.ts';
+import type { Part, Run } from '../run.ts';
+import type { LeftBehind } from '../types.ts';
+
+/** Something that is not put into a tree. */
+export interface Left {
+  readonly path: ByteString;
+  readonly bytes: number;
+  readonly reason: LeftBehind['reason'];
+  /** Differs when the thing does. */
+  readonly stamp: string;
+}
+
+/** What `git add` would find in a tree of files, looked at before it. */
+export interface Look {
+  /** Paths that differ from the index, or are new. */
+  readonly changed: readonly ByteString[];
+  readonly left: readonly Left[];
+  /** Of what is left, files that the index has and that are no files any more. */
+  readonly special: readonly ByteString[];
+}
+
+/**
+ * Sizes are read before `add`: a dump of 80 MB would lie in the user's object store before anybody could refuse it. A nested repository
+ * without a commit makes `add` fail altogether, and one with a commit becomes a submodule that nobody can fetch: both are left.
+ */
+export async function look(run: Run, git: Git, part: Part, directory: string, owned: ReadonlySet<string>): Promise<Look> {
+  const [tracked, untracked] = await Promise.all([
+    git.list(['diff-files', '-z', '--name-only', '--ignore-submodules=all']),
+    git.list(['ls-files', '-z', '--others', '--exclude-standard']),
+  ]);
+  const left: Left[] = [];
+  const special: ByteString[] = [];
+  const changed = [...tracked, ...untracked];
+  for (const path of changed) {
+    const found = path.endsWith('/') ? await nested(directory, path) : await fileLeft(run, directory, path);
+    if (found) left.push(found);
+    if (found?.reason === 'special') special.push(path);
+  }
+  left.push(...(await strangersInGitlinks(part, directory, owned)));
+  return { changed, left, special };
+}
+
+async function fileLeft(run: Run, directory: string, path: ByteString): Promise<Left | undefined> {
+  const file = pathOf(directory, path);
+  const there = await lstat(file).catch(() => undefined);
+  if (!there || there.isSymbolicLink() || there.isDirectory()) return undefined;
+  const as = (reason: Left['reason']) => ({ path, bytes: there.size, reason, stamp: stampOf(there) });
+  if (!there.isFile()) return as('special');
+  if (there.size > run.limits.fileBytes) return as('too_large');
+  const isReadable = await access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  return isReadable ? undefined : as('unreadable');
+}
+
+export function stampOf({ size, mtimeMs }: Stats): string {
+  return `${size}:${mtimeMs}`;
+}
+
+/** Files in the place of a submodule that we did not check out: git looks past them. */
+async function strangersInGitlinks(part: Part, directory: string, owned: ReadonlySet<string>): Promise<Left[]> {
+  const found = part.gitlinks.map(async ([path]) => {
+    if (owned.has(readable(path))) return undefined;
+    const names = await readdir(pathOf(directory, path)).catch(() => []);
+    return names.length === 0 ? undefined : nested(directory, path);
+  });
+  return (await Promise.all(found)).filter((one) => one !== undefined);
+}
+
+async function nested(directory: string, path: ByteString): Promise<Left> {
+  const { bytes, newestMs } = await survey(join(directory, readable(path)), 50_000);
+  return { path, bytes, reason: 'nested_repository', stamp: `${bytes}:${newestMs}` };
+}

@@ -1,0 +1,18 @@
+import { OpencodeManagerError, type ErrorCode, type ErrorDetails } from '@opencode-manager/core/errors';
+
+/** Short for the one error class. */
+export function failure(code: ErrorCode, message: string, details?: ErrorDetails, cause?: unknown): OpencodeManagerError {
+  return new OpencodeManagerError(code, message, { ...(details && { details }), ...(cause !== undefined && { cause }) });
+}
+
+export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return codes.includes(String((error as NodeJS.ErrnoException | undefined)?.code));
+}
+
+/** For `catch`: undefined for these codes of the system; every other error goes on. */
+export function unless(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!isErrno(error, ...codes)) throw error;
+    return undefined;
+  };
+}

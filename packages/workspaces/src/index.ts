@@ -1,0 +1,22 @@
+export { openWorkspaces } from './workspaces.ts';
+export { findLeftWorkspaces, recoverLeftWorkspaces, type LeftLease, type LeftRun, type RecoveredRun } from './recover.ts';
+export type { RecoveredLease } from './keep/recover-lease.ts';
+export type {
+  AcquireOptions,
+  AgentCommit,
+  Capture,
+  FileChange,
+  LeftBehind,
+  Release,
+  ReleaseOptions,
+  SetupCommand,
+  SubmoduleResult,
+  TreeResult,
+  Workspace,
+  WorkspaceCommand,
+  WorkspaceLimits,
+  WorkspaceMode,
+  WorkspaceNote,
+  Workspaces,
+  WorkspacesOptions,
+} from './types.ts';

@@ -1,0 +1,22 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unless } from '../errors.ts';
+
+/**
+ * A note in the repository's common directory, `ocm/<run>`, with where a run has its directory: it finds runs of every worktree, with
+ * directories of any name, and tells of those whose directory somebody has removed.
+ */
+export async function registerRun(gitDir: string, run: string, root: string): Promise<void> {
+  await mkdir(join(gitDir, 'ocm'), { recursive: true });
+  await writeFile(join(gitDir, 'ocm', run), `${root}\n`);
+}
+
+export async function registeredRuns(gitDir: string): Promise<Map<string, string>> {
+  const names = ((await readdir(join(gitDir, 'ocm')).catch(unless('ENOENT'))) ?? []).filter((name) => name !== 'lock' && name !== 'trash');
+  const roots = await Promise.all(names.map(async (name) => [name, (await readFile(join(gitDir, 'ocm', name), 'utf8')).trim()] as const));
+  return new Map(roots);
+}
+
+export async function forgetRun(gitDir: string, run: string): Promise<void> {
+  await rm(join(gitDir, 'ocm', run), { force: true });
+}

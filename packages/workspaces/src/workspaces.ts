@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import type { Taken } from './capture/capture.ts';
+import { create, type Templates } from './create/create.ts';
+import { freePorts } from './create/setup.ts';
+import { failure } from './errors.ts';
+import type { LeaseRecord } from './keep/ledger.ts';
+import { recoverLease } from './keep/recover-lease.ts';
+import { removeWorkspace } from './keep/remove.ts';
+import { hashOf, slugOf } from './keep/root.ts';
+import { Lease } from './lease.ts';
+import { closeRun, findOrigin, openRun, toolsEnvironment, type HeldRun } from './open-run.ts';
+import { sharedWorkspaces } from './shared.ts';
+import { Slots, type Slot } from './slots.ts';
+import type { AcquireOptions, Capture, Release, ReleaseOptions, Workspace, Workspaces, WorkspacesOptions } from './types.ts';
+
+/**
+ * Opens the workspaces of a run: a place for each task in which no other task and not the user works, and one patch from it.
+ * @throws `CONFIG_INVALID`, `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`, `WORKSPACE_ROOT_UNSAFE`, `WORKSPACE_LOCKED`
+ * @example
+ * await using workspaces = await openWorkspaces({ repository: '.' });
+ * await using workspace = await workspaces.acquire('fix-login');
+ * // ... an agent works in workspace.directory ...
+ * console.log((await workspace.capture())?.patch);
+ * @public
+ */
+export async function openWorkspaces(options: WorkspacesOptions): Promise<Workspaces> {
+  const { mode, run } = options;
+  if (mode !== undefined && !['shared', 'clone', 'worktree', 'copy'].includes(mode)) {
+    throw failure('CONFIG_INVALID', `mode: ${mode as string} is none. Use 'shared', 'clone', 'worktree' or 'copy'.`, { option: 'mode' });
+  }
+  if (run !== undefined && !/^[A-Za-z0-9][A-Za-z0-9-]{0,99}$/.test(run)) {
+    throw failure('CONFIG_INVALID', `run: ${run} cannot name a ref. Use letters, digits and '-'.`, { option: 'run' });
+  }
+  if (mode === 'shared') {
+    const { top, source } = await findOrigin(options.repository, options.environment ?? toolsEnvironment(), []);
+    return sharedWorkspaces(options, top, source?.prefix ?? '');
+  }
+  const held = await openRun(options, mode);
+  const { leases } = held.content;
+  for (const lease of leases) if (lease.state !== 'removed' && lease.state !== 'kept') await recoverLease(held.run, lease);
+  return new OpenWorkspaces(held);
+}
+
+class OpenWorkspaces implements Workspaces {
+  private readonly slots = new Slots();
+  private readonly attempts = new Map<string, number>();
+  private readonly leases = new Set<LeasedWorkspace>();
+  private readonly creating = new Set<Promise<unknown>>();
+  private readonly templates: Templates = new Map();
+  /** Files that captures changed, by key. */
+  readonly changedFiles = new Map<string, ReadonlySet<string>>();
+  private closing: Promise<void> | undefined;
+
+  private readonly held: HeldRun;
+
+  constructor(held: HeldRun) {
+    this.held = held;
+    for (const { record } of held.content.leases)
+      this.attempts.set(record.key, Math.max(record.attempt, this.attempts.get(record.key) ?? 0));
+  }
+
+  get run() {
+    return this.held.run.id;
+  }
+  get mode() {
+    return this.held.run.mode;
+  }
+  get root() {
+    return this.held.run.root;
+  }
+
+  async acquire(key: string, options: AcquireOptions | string = {}): Promise<Workspace> {
+    if (this.closing) throw failure('WORKSPACES_CLOSED', 'The workspaces of this run are closed. Open them again.');
+    const work = this.make(key, typeof options === 'string' ? { base: options } : options);
+    const settled = work.catch(() => {});
+    this.creating.add(settled);
+    try {
+      return await work;
+    } finally {
+      this.creating.delete(settled);
+    }
+  }
+
+  private async make(key: string, { base = 'HEAD', signal }: AcquireOptions): Promise<Workspace> {
+    const { run } = this.held;
+    const record = this.newRecord(key);
+    const slot = await this.slots.take((taken) => freePorts(run, taken));
+    const environment = {
+      OCM_TASK_ID: key,
+      OCM_SLOT: String(slot.number),
+      OCM_PORT_BASE: String(slot.portBase),
+      OCM_WORKSPACE: record.path,
+    };
+    const directory = join(record.path, run.source?.prefix ?? '');
+    try {
+      await run.ledger.append({ event: 'creating', lease: record });
+      const { path, artifacts } = record;
+      const made = await create(run, record, base, { key, path, directory, environment, artifacts, signal }, this.templates);
+      await run.ledger.append({ event: 'leased', id: record.id, parts: made.parts });
+      const lease = new Lease(run, { record, ...made });
+      const workspace = new LeasedWorkspace(this, lease, record, slot, directory, environment, made.parts[0]!.base);
+      this.leases.add(workspace);
+      return workspace;
+    } catch (error) {
+      this.slots.give(slot);
+      // What cannot be removed now stands in the ledger as never handed out.
+      await removeWorkspace(run, record)
+        .then(() => run.ledger.append({ event: 'removed', id: record.id }))
+        .catch(() => {});
+      throw error;
+    }
+  }
+
+  private newRecord(key: string): LeaseRecord {
+    const { id: run, root, artifacts, mode } = this.held.run;
+    const attempt = (this.attempts.get(key) ?? 0) + 1;
+    this.attempts.set(key, attempt);
+    const slug = slugOf(key);
+    // In a repository worktrees go by this name, so no other run may have it.
+    const id = `${slug.slice(0, -9)}-${hashOf(run, key)}-${attempt}`;
+    return {
+      id,
+      key,
+      attempt,
+      mode,
+      path: join(root, 'workspaces', id),
+      artifacts: join(artifacts, slug, String(attempt)),
+      ref: `refs/ocm/${run}/${slug}/${attempt}`,
+    };
+  }
+
+  /** A workspace was removed: its slot is free. */
+  forget(workspace: LeasedWorkspace, slot: Slot): void {
+    if (this.leases.delete(workspace)) this.slots.give(slot);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.finish();
+    return this.closing;
+  }
+
+  private async finish(): Promise<void> {
+    await Promise.all(this.creating);
+    const ends = await Promise.allSettled([...this.leases].map((workspace) => workspace.end()));
+    const kept = this.held.content.leases.some(({ state }) => state !== 'removed');
+    await closeRun(this.held, this.leases.size === 0 && !kept);
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+class LeasedWorkspace implements Workspace {
+  private readonly owner: OpenWorkspaces;
+  private readonly lease: Lease;
+  private readonly record: LeaseRecord;
+  private readonly place: Slot;
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly baseCommit: string;
+
+  constructor(
+    owner: OpenWorkspaces,
+    lease: Lease,
+    record: LeaseRecord,
+    place: Slot,
+    directory: string,
+    environment: Readonly<Record<string, string>>,
+    baseCommit: string,
+  ) {
+    this.owner = owner;
+    this.lease = lease;
+    this.record = record;
+    this.place = place;
+    this.directory = directory;
+    this.environment = environment;
+    this.baseCommit = baseCommit;
+  }
+
+  get key() {
+    return this.record.key;
+  }
+  get attempt() {
+    return this.record.attempt;
+  }
+  get mode() {
+    return this.record.mode;
+  }
+  get path() {
+    return this.record.path;
+  }
+  get slot() {
+    return this.place.number;
+  }
+
+  async capture(): Promise<Capture> {
+    return this.told(await this.lease.capture());
+  }
+
+  private told(capture: Taken['capture']): Capture {
+    const files = new Set(capture.files.flatMap(({ path, from }) => (from === undefined ? [path] : [path, from])));
+    const others = [...this.owner.changedFiles].filter(([key, theirs]) => key !== this.key && [...files].some((file) => theirs.has(file)));
+    this.owner.changedFiles.set(this.key, files);
+    return { ...capture, overlapsWith: others.map(([key]) => key) };
+  }
+
+  async release(options?: ReleaseOptions): Promise<Release> {
+    const release = await this.lease.release(options);
+    if (release.removed) this.owner.forget(this, this.place);
+    return release;
+  }
+
+  /** At the end of the run: what changed since its capture is captured again. */
+  async end(): Promise<void> {
+    if (this.lease.isFinal) return;
+    const { reason } = await this.release();
+    if (reason !== 'changed') return;
+    await this.capture();
+    await this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
