@@ -41,7 +41,7 @@ export const parts: readonly unknown[] = [launchServer, EventMonitor, sessionMac
 export type Server = OpencodeServer;
 `;
 
-const oldest = resolve('scripts/node_modules/node/bin');
+const oldest = resolve('scripts/oldest-node/node_modules/node/bin');
 /** The newest of the last line that is too old. */
 const tooOld = '20.20.2';
 const start = promisify(execFile);

@@ -10,7 +10,7 @@ const packages = globSync(['packages/*/vitest.config.ts', 'apps/*/vitest.config.
 
 /** The binary from the lockfile, whatever is on PATH. */
 async function pinnedBinary() {
-  const { findBinary } = await import('@opencode-manager/core');
+  const { findBinary } = await import('../packages/core/dist/index.js');
   return (await findBinary({ environment: {} })).path;
 }
 

@@ -10,7 +10,7 @@ const repository = new URL('../../../', import.meta.url);
 const path = (name: string) => fileURLToPath(new URL(name, repository));
 const installed = path('packages/cli/bin/ocm.js');
 /** Where the oldest Node lies that the packages support. */
-const oldestNode = path('scripts/node_modules/node/bin');
+const oldestNode = path('scripts/oldest-node/node_modules/node/bin');
 let directory: string;
 let link: string;
 

@@ -48,12 +48,8 @@ describe.each(['prompt', 'command'] as const)('the answer to a %s', (kind) => {
 
 test('a shell line has no finish reason: its exit code decides, where it is known', () => {
   const shell = (facts: Partial<FinishFacts> = {}) => verdict(undefined, { kind: 'shell', hasText: false, ...facts });
-  expect([shell(), shell({ exitCode: 0 })]).toEqual([
-    ['succeeded', undefined, false],
-    ['succeeded', undefined, false],
-  ]);
-  expect([shell({ exitCode: 3 }), shell({ exitCode: null })]).toEqual([
-    ['failed', 'SHELL_FAILED', true],
-    ['failed', 'SHELL_FAILED', true],
-  ]);
+  const good = ['succeeded', undefined, false];
+  const bad = ['failed', 'SHELL_FAILED', true];
+  expect([shell(), shell({ exitCode: 0 })]).toEqual([good, good]);
+  expect([shell({ exitCode: 3 }), shell({ exitCode: null })]).toEqual([bad, bad]);
 });

@@ -12,7 +12,7 @@ export function byNearness(wanted: string, names: readonly string[]): string[] {
 }
 
 /** The name that was likely meant: a fifth of its letters may differ, one at least. Undefined when none is that near. */
-export function likelyName(wanted: string, names: readonly string[]): string | undefined {
+function likelyName(wanted: string, names: readonly string[]): string | undefined {
   const [nearest] = byNearness(wanted, names);
   if (nearest === undefined) return undefined;
   return distance(wanted.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 5)) ? nearest : undefined;
