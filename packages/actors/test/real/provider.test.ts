@@ -11,18 +11,23 @@ const broken = (user: string) => ({
 
 let bench: Bench;
 beforeAll(async () => {
-  bench = await startBench([
-    {
-      name: 'refused',
-      when: { user: 'go' },
-      reply: { error: { status: 429, message: 'Rate limit reached', retryAfterSeconds: 3 } },
-      times: 1,
-    },
-    { when: { user: 'go' }, reply: 'done' },
-    broken('pool'),
-    broken('session'),
-    { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
-  ]);
+  const absent = { npm: 'file:///no/such/package.js', models: { one: {} } };
+  const opencodeConfig = { provider: { absent }, enabled_providers: ['scripted', 'absent'] };
+  bench = await startBench(
+    [
+      {
+        name: 'refused',
+        when: { user: 'go' },
+        reply: { error: { status: 429, message: 'Rate limit reached', retryAfterSeconds: 3 } },
+        times: 1,
+      },
+      { when: { user: 'go' }, reply: 'done' },
+      broken('pool'),
+      broken('session'),
+      { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
+    ],
+    { opencodeConfig },
+  );
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
@@ -57,4 +62,13 @@ test('an answer that breaks off is asked for again: the result holds the second 
   expect(result).toMatchObject({ outcome: 'succeeded', output: 'Hello, pool.', retries: 1, attempt: 1 });
   expect(turn.text).toBe('Hello, session.');
   expect(bench.model.turnCalls.map(({ outcome }) => outcome).toSorted()).toEqual(['completed', 'completed', 'cut', 'cut']);
+});
+
+test('a provider whose package cannot be loaded ends its first turn, and says so', async () => {
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+  const result = await pool.run({ prompt: 'go', model: 'absent/one' });
+  expect(result).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'PACKAGE_UNAVAILABLE', message: expect.stringContaining('Failed to initialize provider: absent') },
+  });
 });

@@ -19,14 +19,18 @@ export interface Bench extends AsyncDisposable {
 /** A scripted model, a git repository, and a real server that uses both. */
 export async function startBench(
   rules: Script['rules'],
-  config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {},
+  config: Omit<ServerConfig, 'opencodeConfig'> & {
+    opencodeConfig?: { readonly provider?: object; readonly [field: string]: unknown };
+  } = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await startScriptedModel({ rules }));
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
+  const scripted = model.opencodeConfig();
+  const provider = { ...scripted.provider, ...opencodeConfig?.provider };
   const server = stack.use(
-    await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig }, ...rest }),
+    await launchServer({ directory: workspace.path, opencodeConfig: { ...scripted, ...opencodeConfig, provider }, ...rest }),
   );
   const monitor = stack.use(EventMonitor.open(server));
   await monitor.ready();
