@@ -31,6 +31,18 @@ async function run(...lines: (object | string)[]) {
   return runHere(...line());
 }
 
+test('a configuration that needs packages, with --offline: refused with their names before anything is started', async () => {
+  const configFile = join(bench.root, 'needs-packages.json');
+  const mcp = { demo: { type: 'local', command: ['npx', '-y', 'demo-mcp'] } };
+  await writeFile(configFile, JSON.stringify({ ...bench.model.opencodeConfig(), plugin: ['demo-plugin@1.0.0'], mcp }));
+  await writeFile(tasksFile, JSON.stringify({ prompt: 'go' }));
+  const options = ['--directory', bench.workspace.path, '--opencode-config', configFile, '--offline'];
+  await using running = bench.start(['run', tasksFile, ...options]);
+  expect(await running.exit).toBe(5);
+  expect(running.stderr).toContain('PACKAGE_UNAVAILABLE');
+  expect(running.stderr).toContain('demo-plugin@1.0.0 (plugin), demo-mcp (MCP server demo)');
+});
+
 describe('a task file of garbage', () => {
   test('of 10,000 lines: the first problems with their lines, and how many there are', async () => {
     const garbage = ['\u0001\u001B[31mred', '{"prompt":', '[1]', '{"promt": "x"}', 'x'.repeat(5000), '{"prompt": 5}', '"text"', '{}'];

@@ -11,6 +11,8 @@ const broken = (user: string) => ({
 
 let bench: Bench;
 beforeAll(async () => {
+  const absent = { npm: 'file:///no/such/package.js', models: { one: {} } };
+  const opencodeConfig = { provider: { absent }, enabled_providers: ['scripted', 'absent'] };
   const rules = [
     {
       name: 'refused',
@@ -34,7 +36,7 @@ beforeAll(async () => {
     },
     { reply: 'All done after the summary.' },
   ];
-  bench = await startBench(rules, {}, { model: { contextTokens: 50_000, outputTokens: 4000 } });
+  bench = await startBench(rules, { opencodeConfig }, { model: { contextTokens: 50_000, outputTokens: 4000 } });
 });
 afterAll(() => bench?.[Symbol.asyncDispose]());
 
@@ -77,4 +79,13 @@ test('a turn that opencode compacts half-way goes on, and its last answer is the
   const result = await pool.run({ prompt: 'fill the context' });
   expect(result).toMatchObject({ outcome: 'succeeded', output: 'All done after the summary.' });
   expect(bench.model.calls.some(({ purpose }) => purpose === 'summary')).toBe(true);
+});
+
+test('a provider whose package cannot be loaded ends its first turn, and says so', async () => {
+  await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+  const result = await pool.run({ prompt: 'go', model: 'absent/one' });
+  expect(result).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'PACKAGE_UNAVAILABLE', message: expect.stringContaining('Failed to initialize provider: absent') },
+  });
 });

@@ -22,17 +22,21 @@ const startupTimeoutMs = 60_000;
 /** A scripted model, a git repository, and a real server that uses both. */
 export async function startBench(
   rules: Script['rules'],
-  config: Omit<ServerConfig, 'opencodeConfig'> & { opencodeConfig?: object } = {},
+  config: Omit<ServerConfig, 'opencodeConfig'> & {
+    opencodeConfig?: { readonly provider?: object; readonly [field: string]: unknown };
+  } = {},
   script: Omit<Script, 'rules'> = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await startScriptedModel({ ...script, rules }));
   const workspace = stack.use(await temporaryWorkspace({ files: { 'readme.txt': 'first\n' } }));
   const { opencodeConfig, ...rest } = config;
+  const scripted = model.opencodeConfig();
+  const provider = { ...scripted.provider, ...opencodeConfig?.provider };
   const server = stack.use(
     await launchServer({
       directory: workspace.path,
-      opencodeConfig: { ...model.opencodeConfig(), ...opencodeConfig },
+      opencodeConfig: { ...scripted, ...opencodeConfig, provider },
       startupTimeoutMs,
       ...rest,
     }),

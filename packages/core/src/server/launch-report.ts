@@ -21,20 +21,26 @@ export interface LaunchReport {
 }
 
 export interface ReportParts {
-  readonly config: Pick<ResolvedConfig, 'toolHome' | 'git'>;
+  readonly config: Pick<ResolvedConfig, 'toolHome' | 'git' | 'redactor'>;
   readonly git: GitValues;
   readonly network: NetworkVariables;
   readonly packages: readonly LaunchedPackage[];
   readonly failures: readonly string[];
 }
 
+/** An address of a package may hold a key. */
 export function launchReport({ config, git, network, packages, failures }: ReportParts): LaunchReport {
   return {
     toolHome: config.toolHome,
     git: { source: config.git, keys: [...new Set(git.values.map(([key]) => key))] },
     network: { passed: Object.keys(network.variables), withheld: network.withheld },
-    npm: { online: packages.some(({ kind }) => kind !== 'mcp'), packages },
-    notes: [...(git.note === undefined ? [] : [git.note]), ...network.withheld.map(withheldNote), ...failures],
+    npm: {
+      online: packages.some(({ kind }) => kind !== 'mcp'),
+      packages: packages.map((each) => Object.assign({}, each, { package: config.redactor.text(each.package) })),
+    },
+    notes: [...(git.note === undefined ? [] : [git.note]), ...network.withheld.map(withheldNote), ...failures].map((note) =>
+      config.redactor.text(note),
+    ),
   };
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpencodeManagerError } from '../../errors/index.ts';
 import type { StateLayout } from '../state-directory.ts';
@@ -44,14 +44,20 @@ function installDirectory(layout: StateLayout, { kind, package: spec }: NeededPa
 
 /** `@scope/name` of `@scope/name@1.2.3`. */
 function nameOf(spec: string): string {
-  const at = spec.lastIndexOf('@');
+  const at = spec.indexOf('@', 1);
   return at > 0 ? spec.slice(0, at) : spec;
 }
+
+/** A name with or without a version; an address of a repository or a tarball does not say what the package is called. */
+const namesPackage = /^(@[\w.~-]+\/)?[\w.~-]+(@.*)?$/;
 
 /** Whether opencode has installed a package; false for one that it does not install itself. */
 export async function wasInstalled(layout: StateLayout, needed: NeededPackage): Promise<boolean> {
   const directory = installDirectory(layout, needed);
-  return directory !== undefined && isInstalled(directory, nameOf(needed.package));
+  if (directory === undefined) return false;
+  if (namesPackage.test(needed.package)) return isInstalled(directory, nameOf(needed.package));
+  const installed = await readdir(join(directory, 'node_modules')).catch(() => []);
+  return installed.some((name) => !name.startsWith('.'));
 }
 
 /** Refuses what an earlier server on the same state has not installed. @throws `PACKAGE_UNAVAILABLE` naming all of it */
