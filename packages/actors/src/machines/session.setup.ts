@@ -158,7 +158,9 @@ const decisions = setup({
       event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
     isLoop: ({ context, event }) => event.type === 'loop.seen' && isLoop(event.loop, context.limits),
     isOversized: ({ context, event }) => event.type === 'answer.oversized' && event.bytes > context.limits.maxAnswerBytes,
-    hasNewBound: ({ event }) => event.type === 'turn.abort' && event.withinMs !== undefined,
+    // Who comes later with more time does not lengthen the wait.
+    hasNewBound: ({ context: { turn, limits }, event }) =>
+      event.type === 'turn.abort' && event.withinMs !== undefined && event.withinMs < (turn?.abortWithinMs ?? limits.quarantineMs),
     retryIsTooLong: ({ context: { limits, turn }, event }) =>
       (event.type === 'session.retrying' && turn?.acceptedByEvents === true && isRetryTooLong(event.retry, event.atMs, limits)) ||
       (event.type === 'snapshot.read' &&

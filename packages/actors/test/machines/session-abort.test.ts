@@ -195,6 +195,13 @@ describe('an abort that is never confirmed', () => {
     expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true, error: { message: 'enough' } }]);
   });
 
+  test('does not wait longer because a later caller would', () => {
+    const session = startHung(2000);
+    session.send({ type: 'turn.abort', withinMs: 10_000 });
+    session.pass(2000);
+    expect(session.finished).toMatchObject([{ outcome: 'aborted', quarantined: true }]);
+  });
+
   test('keeps its bound when the turn was not even accepted', () => {
     const session = startSession();
     session.submit();
