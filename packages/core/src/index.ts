@@ -59,4 +59,4 @@ export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
 export { explainFullDisk, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
-export { parseJsonc, parseServerConfig, readJsonc } from './config/index.ts';
+export { parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';

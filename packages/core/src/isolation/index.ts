@@ -1,11 +1,11 @@
 export { readAuthFile } from './auth-file.ts';
+export { copyConfigDirectory } from './config-directory.ts';
 export { handedOver, serverEnvironment } from './environment.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState } from './mark.ts';
 export {
   abandonState,
-  copyConfigDirectory,
   makeDirectories,
   prepareStateDirectory,
   usersOwnDirectories,
@@ -18,6 +18,7 @@ export {
   readWorkspaceFile,
   withParents,
   type CheckOptions,
+  type UnusedConfiguration,
   type WorkspaceCheck,
   type Workspaces,
 } from './workspace/index.ts';

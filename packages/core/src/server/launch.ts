@@ -1,6 +1,14 @@
+import { realpath } from 'node:fs/promises';
 import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { createWorkspaces, explainFullDisk, gitEnvironment, prepareStateDirectory, readAuthFile } from '../isolation/index.ts';
+import {
+  createWorkspaces,
+  explainFullDisk,
+  gitEnvironment,
+  prepareStateDirectory,
+  readAuthFile,
+  type Workspaces,
+} from '../isolation/index.ts';
 import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
@@ -17,7 +25,7 @@ import type { OpencodeServer } from './types.ts';
  *
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `WORKSPACE_UNREADABLE`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`,
- * `OPENCODE_CONFIG_INVALID`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
+ * `OPENCODE_CONFIG_INVALID`, `CREDENTIALS_MISSING`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
  * `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
  * `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`,
  * `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
@@ -39,7 +47,7 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
 
 async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
-  const workspaces = createWorkspaces({ projectConfig: resolved.projectConfig, gitEnvironment: gitEnvironment(resolved) });
+  const workspaces = await workspacesOf(resolved);
   await workspaces.check(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
@@ -58,6 +66,14 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
     await endRun(run).catch(() => undefined);
     throw explained;
   }
+}
+
+/** What the user hands over by name is used, though it may stand in the workspace. */
+async function workspacesOf(config: ResolvedConfig): Promise<Workspaces> {
+  const { projectConfig, opencodeConfig, opencodeConfigDir } = config;
+  const named = [opencodeConfig, opencodeConfigDir].filter((path) => typeof path === 'string');
+  const real = await Promise.all(named.map((path) => realpath(path).catch(() => path)));
+  return createWorkspaces({ projectConfig, gitEnvironment: gitEnvironment(config), given: [...named, ...real] });
 }
 
 function refuseUnsupportedPlatform(): void {

@@ -67,7 +67,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
     checkWorkspace: (directory, options) => workspaces.check(directory, options),
-    notes: () => workspaces.notes(),
+    notes: () => [...parts.effective.notes, ...workspaces.notes()],
     ...lookUps(client, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
@@ -91,8 +91,8 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
 /** What all sessions of a server share. */
 function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
   const snapshots = createSnapshotReader(client);
-  const readCatalogue = createCatalogueReader(client);
-  const operationsContext = { client, beginTurn: (directory: string) => workspaces.beginTurn(directory) };
+  const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
+  const operationsContext = { client, beginTurn: (directory: string) => workspaces.beginTurn(directory, effective.instructions) };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: SessionContext = {
     snapshots: effective.snapshots,

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { effectiveConfig, needsModelCatalogue, readGivenConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import {
@@ -10,7 +10,7 @@ import {
   writeServerFiles,
   type Workspaces,
 } from '../isolation/index.ts';
-import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
+import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
@@ -42,14 +42,19 @@ export async function restoreState({ state, lock }: Run): Promise<void> {
   await lock.retake();
 }
 
-/** Writes what the server reads at its start; gives the configuration that it is to run with. */
+/**
+ * Writes what the server reads at its start; gives the configuration that it is to run with.
+ * @throws `OPENCODE_CONFIG_INVALID`, `DIRECTORY_MISSING`, `CREDENTIALS_MISSING`
+ */
 export async function prepareFiles(run: Run, { config, auth }: LaunchPlan): Promise<EffectiveConfig> {
   const { layout } = run.state;
-  const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
-  const effective = await effectiveConfig(config, run.runId, copied.config, copied.models);
-  await learnConfig(config.redactor, effective.config, { ...process.env, ...config.env });
+  const given = await readGivenConfig(config, layout.opencodeConfig);
+  learnSubstitutions(config.redactor, given.substitutions);
+  const copied = await copyConfigDirectory(config.opencodeConfigDir, layout.opencodeConfig);
+  const effective = effectiveConfig(config, run.runId, given, copied.models);
+  learnConfig(config.redactor, effective.config);
   await writeServerFiles(layout, effective.config, auth, config.directory);
-  return effective;
+  return { ...effective, notes: [...effective.notes, ...copied.notes] };
 }
 
 /** Starts one incarnation and gives its handle when it answers with our configuration. What did not come up is gone when it throws. */
