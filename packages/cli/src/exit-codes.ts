@@ -46,6 +46,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   SCRIPT_INVALID: exitCodes.usage,
   MANAGER_NOT_FOUND: exitCodes.usage,
   MODEL_UNKNOWN: exitCodes.noModel,
+  CREDENTIALS_MISSING: exitCodes.noModel,
   RESOURCES_EXHAUSTED: exitCodes.noServer,
   SHELL_MISSING: exitCodes.noServer,
   BINARY_NOT_FOUND: exitCodes.noServer,

@@ -55,6 +55,18 @@ describe('before a server starts', () => {
     await expect(withModels({ opencodeConfig: own }, tasks, {})).resolves.toMatchObject({ opencodeConfig: own });
   });
 
+  test('a model may come from a variable, or from the default agent', async () => {
+    const prompt = { id: 'a', prompt: 'x' };
+    const fromVariable = { opencodeConfig: { model: '{env:MODEL_OF_THE_TEST}' } };
+    const env = { MODEL_OF_THE_TEST: 'scripted/model' };
+    await expect(withModels({ ...fromVariable, env }, [prompt], {})).resolves.toMatchObject(fromVariable);
+    const unset = expect.stringContaining('has an empty one: is the variable that it names set?') as string;
+    await expect(withModels(fromVariable, [prompt], {})).rejects.toMatchObject({ code: 'MODEL_UNKNOWN', message: unset });
+    const own = { default_agent: 'docs', agent: { docs: { mode: 'primary', model: 'scripted/model' } } };
+    await expect(withModels({ opencodeConfig: own }, [prompt], {})).resolves.toMatchObject({ opencodeConfig: own });
+    await expect(withModels({ opencodeConfig: own }, [{ ...prompt, agent: 'build' }], {})).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+  });
+
   test('providers that the command line and the tasks name may be used besides those of the configuration', async () => {
     const config = { opencodeConfig: { model: 'scripted/model' } };
     const tasks: NamedTask[] = [{ id: 'a', prompt: 'x', model: 'other/model' }];

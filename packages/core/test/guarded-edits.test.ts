@@ -33,7 +33,7 @@ test('agents that allow edits again are denied too, others stay as they are', ()
     plain: { prompt: 'x' },
     careful: { permission: { bash: 'deny' } },
     bold: { permission: { edit: { '*': 'allow', ...denials } } },
-    old: { tools: { write: true }, permission: { edit: denials } },
+    old: { tools: { write: true }, permission: { edit: { '*': 'allow', ...denials } } },
   });
 });
 
@@ -47,4 +47,11 @@ test('rules of a session that decide edits are followed by the denials', () => {
   for (const rules of [[rule('bash', '*', 'allow')], [rule('edit', '*', 'deny')], [rule('edit', '.opencode/x', 'allow')]]) {
     expect(withGuardedRules(rules)).toEqual(rules);
   }
+});
+
+test('tools that are switched off in the older way stay off', () => {
+  for (const tools of [{ write: false }, { edit: true, patch: false }, { '*': false }])
+    expect(withGuardedEdits({ tools })).toEqual({ tools });
+  const careful = { tools: { edit: true }, permission: { '*': 'ask' } };
+  expect(withGuardedEdits(careful)).toEqual({ ...careful, permission: { '*': 'ask', 'edit*': denials } });
 });

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { launchServer, OpencodeManagerError, Redactor, type ServerConfig } from '@opencode-manager/core';
 import { parseServerConfig } from '../src/config/index.ts';
-import { learnAuth, learnConfig, learnVariables } from '../src/secrets/index.ts';
+import { learnAuth, learnConfig, learnSubstitutions, learnVariables } from '../src/secrets/index.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
 
@@ -115,36 +115,26 @@ describe('what counts as a secret', () => {
       ['/home/somebody/here', 'x11'],
     ],
     ['a key that is the name of its provider', { provider: { scripted: { options: { apiKey: 'scripted' } } } }, [], ['scripted']],
-  ])('%s', async (_what, config, secrets, harmless) => {
+  ])('%s', (_what, config, secrets, harmless) => {
     const redactor = new Redactor();
-    await learnConfig(redactor, config, {});
+    learnConfig(redactor, config);
     for (const one of secrets) expect(redactor.text(`it is ${one} here`)).toBe('it is [redacted] here');
     for (const one of harmless) expect(redactor.text(`it is ${one} here`)).toBe(`it is ${one} here`);
   });
 
-  test('what variables and files put in, by what they are', async () => {
-    await using root = await privateRoot();
-    const file = join(root.path, 'key.json');
-    await writeFile(file, JSON.stringify({ type: 'service', private_key: 'line-one-of-it\nline-two-of-it', note: 'short' }, null, 2));
-    const prompt = join(root.path, 'prompt.md');
-    await writeFile(prompt, 'You are a helpful reviewer.');
+  test('what variables and files put in, by what they are', () => {
+    const put = (kind: 'env' | 'file', target: string, field: string, value: string) => ({ kind, target, field, value });
+    const key = JSON.stringify({ type: 'service', private_key: 'line-one-of-it\nline-two-of-it', note: 'short' }, null, 2);
     const redactor = new Redactor();
-    await learnConfig(
-      redactor,
-      {
-        a: `{env:MY_TOKEN} and {env:WHERE}`,
-        b: '{env:WHAT} {env:MODEL} {env:SITE}',
-        key: `{file:${file}}`,
-        agent: { r: { prompt: `{file:${prompt}}` } },
-      },
-      {
-        MY_TOKEN: 't0ken',
-        WHERE: '/usr/share/somewhere',
-        WHAT: 'twelve-chars',
-        MODEL: 'anthropic/claude-sonnet-5',
-        SITE: 'https://a.example/b',
-      },
-    );
+    learnSubstitutions(redactor, [
+      put('env', 'MY_TOKEN', 'a', 't0ken'),
+      put('env', 'WHERE', 'a', '/usr/share/somewhere'),
+      put('env', 'WHAT', 'b', 'twelve-chars'),
+      put('env', 'MODEL', 'b', 'anthropic/claude-sonnet-5'),
+      put('env', 'SITE', 'b', 'https://a.example/b'),
+      put('file', '/keys/key.json', 'key', key),
+      put('file', '/prompts/prompt.md', 'prompt', 'You are a helpful reviewer.'),
+    ]);
     const text =
       't0ken /usr/share/somewhere twelve-chars anthropic/claude-sonnet-5 https://a.example/b line-two-of-it You are a helpful reviewer.';
     expect(redactor.text(text)).toBe(
@@ -178,7 +168,7 @@ test.each<[string, unknown]>([
 describe('on the real server', () => {
   const hidden = { env: 'env-secret-0123456789', quoted: 'quo"ted-secret-9876', file: 'file-secret-abcdef', short: 'pw42' };
 
-  test('a broken substitution, which opencode repeats with all others, tells none', async () => {
+  test('a refusal of opencode that repeats what was put in tells none', async () => {
     await using root = await privateRoot();
     execFileSync('git', ['init', '-q', join(root.path, 'work')]);
     const file = join(root.path, 'key');
@@ -189,6 +179,7 @@ describe('on the real server', () => {
       opencodeConfig: {
         model: 'x/y',
         provider: { x: { options: { apiKey: '{env:FIRST}', other: '{env:SECOND}', token: `{file:${file}}`, password: hidden.short } } },
+        command: { a: { template: ['{env:FIRST}', '{env:SECOND}', `{file:${file}}`] } },
       },
     };
     const error = await failureOf(launchServer(config));

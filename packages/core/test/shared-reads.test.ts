@@ -18,7 +18,11 @@ afterAll(() => bench[Symbol.asyncDispose]());
 async function throughProxy() {
   const proxy = await startFaultProxy({ target: bench.server.url });
   const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url }, bench.server.redactor);
-  return { proxy, read: createCatalogueReader(client), [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()) };
+  return {
+    proxy,
+    read: createCatalogueReader(client, () => undefined),
+    [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()),
+  };
 }
 
 describe("a directory's catalogue", () => {

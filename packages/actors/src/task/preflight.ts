@@ -18,7 +18,7 @@ export interface WantedTurn {
  * assertOffered(await server.catalogue(), { kind: 'prompt', model: 'anthropic/claude-sonnet-5' })
  * @public
  */
-export function assertOffered({ models, agents, commands, defaultModel }: Catalogue, wanted: WantedTurn): void {
+export function assertOffered({ models, agents, commands, defaultModel, unused }: Catalogue, wanted: WantedTurn): void {
   const { kind, agent, command } = wanted;
   if (kind !== 'shell') {
     if (models.length === 0 && wanted.model === undefined) throw noProvider();
@@ -26,8 +26,9 @@ export function assertOffered({ models, agents, commands, defaultModel }: Catalo
     const model = wanted.model ?? (agent === undefined && kind === 'prompt' ? defaultModel : undefined);
     if (model !== undefined && !models.includes(model)) throw unknownModel(model, models);
   }
-  if (agent !== undefined && !agents.includes(agent)) throw unknown('AGENT_UNKNOWN', 'agent', agent, agents);
-  if (command !== undefined && !commands.includes(command)) throw unknown('COMMAND_UNKNOWN', 'command', command, commands);
+  if (agent !== undefined && !agents.includes(agent)) throw unknown('AGENT_UNKNOWN', 'agent', agent, agents, unused?.agents);
+  if (command !== undefined && !commands.includes(command))
+    throw unknown('COMMAND_UNKNOWN', 'command', command, commands, unused?.commands);
 }
 
 function noProvider(): OpencodeManagerError {
@@ -50,8 +51,17 @@ function unknownModel(model: string, models: readonly string[]): OpencodeManager
   });
 }
 
-function unknown(code: ErrorCode, field: string, value: string, known: readonly string[]): OpencodeManagerError {
-  return new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed(known)}. Nothing was sent.`, {
+function unknown(
+  code: ErrorCode,
+  field: string,
+  value: string,
+  known: readonly string[],
+  unused: Readonly<Record<string, string>> = {},
+): OpencodeManagerError {
+  const file = unused[value];
+  const hint =
+    file === undefined ? '' : ` ${file} is not used: set projectConfig to 'all' (--project-config all) when you trust this workspace.`;
+  return new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed(known)}.${hint} Nothing was sent.`, {
     details: { field, value, [field]: value },
   });
 }

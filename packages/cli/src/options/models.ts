@@ -1,5 +1,5 @@
 import { assertOffered, type WantedTurn } from '@opencode-manager/actors';
-import { OpencodeManagerError, readJsonc, type Catalogue, type ServerConfig } from '@opencode-manager/core';
+import { OpencodeManagerError, readOpencodeConfig, type Catalogue, type ServerConfig } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -19,25 +19,25 @@ export interface ModelChoice {
  */
 export async function withModels(config: ServerConfig, tasks: readonly NamedTask[], choice: ModelChoice): Promise<ServerConfig> {
   const opencodeConfig = await readOpencodeConfig(config);
-  // A configuration directory may name a model too; the running server tells (see refuseUnknownNames).
-  if (config.opencodeConfigDir === undefined && choice.model === undefined && typeof opencodeConfig['model'] !== 'string') {
+  // A configuration directory's markdown files may name a model too; the running server tells (see refuseUnknownNames).
+  if (config.opencodeConfigDir === undefined && choice.model === undefined && !isText(opencodeConfig['model'])) {
     const without = tasks.filter((task) => needsDefaultModel(task, opencodeConfig, choice));
-    if (without.length > 0) throw noModel(without);
+    if (without.length > 0) throw noModel(without, opencodeConfig['model']);
   }
   return allowProviders(config, opencodeConfig, [choice.model, ...tasks.map(({ model }) => model)]);
-}
-
-async function readOpencodeConfig({ opencodeConfig }: ServerConfig): Promise<Json> {
-  const value = typeof opencodeConfig === 'string' ? await readJsonc(opencodeConfig, '--opencode-config') : opencodeConfig;
-  return isMap(value) ? value : {};
 }
 
 function needsDefaultModel({ model, agent, command, shell }: NamedTask, config: Json, choice: ModelChoice): boolean {
   if (model !== undefined || shell !== undefined) return false;
   const commandName = command?.trim().replace(/^\//, '').split(/\s/)[0];
-  return (
-    ownModel(config['agent'], agent ?? choice.agent ?? 'build') === undefined && ownModel(config['command'], commandName) === undefined
-  );
+  const agentName = agent ?? choice.agent ?? (isText(config['default_agent']) ? config['default_agent'] : 'build');
+  const sections = [config['agent'], config['mode']];
+  return !sections.some((section) => isText(ownModel(section, agentName))) && !isText(ownModel(config['command'], commandName));
+}
+
+/** A variable that is not set leaves an empty text. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function ownModel(section: unknown, name: string | undefined): unknown {
@@ -45,10 +45,11 @@ function ownModel(section: unknown, name: string | undefined): unknown {
   return isMap(entry) ? entry['model'] : undefined;
 }
 
-function noModel(tasks: readonly NamedTask[]): OpencodeManagerError {
+function noModel(tasks: readonly NamedTask[], configured: unknown): OpencodeManagerError {
+  const has = configured === '' ? 'has an empty one: is the variable that it names set?' : 'has none';
   return new OpencodeManagerError(
     'MODEL_UNKNOWN',
-    `No model is named, and the opencode configuration has none (first task without one: ${tasks[0]!.id}). Name one with --model provider/model, or give a configuration with --opencode-config.`,
+    `No model is named, and the opencode configuration ${has} (first task without one: ${tasks[0]!.id}). Name one with --model provider/model, or give a configuration with --opencode-config.`,
     { details: { tasks: tasks.slice(0, 20).map(({ id }) => id) } },
   );
 }
@@ -67,7 +68,7 @@ function modelsIn(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(modelsIn);
   if (!isMap(value)) return [];
   return Object.entries(value).flatMap(([key, entry]) =>
-    (key === 'model' || key === 'small_model') && typeof entry === 'string' ? [entry] : modelsIn(entry),
+    (key === 'model' || key === 'small_model') && isText(entry) ? [entry] : modelsIn(entry),
   );
 }
 

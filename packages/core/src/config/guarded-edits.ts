@@ -1,5 +1,5 @@
 import type { PermissionRuleset } from '../protocol/index.ts';
-import type { OpencodeConfig } from './opencode-config.ts';
+import type { OpencodeConfig } from './jsonc.ts';
 
 /** One permission rule as opencode evaluates it: the last that matches decides. */
 interface Rule {
@@ -16,7 +16,7 @@ const denials = { '.opencode/*': 'deny', '*/.opencode/*': 'deny' } as const;
  * for each agent's that allow edits again. A configuration that speaks of `.opencode` there itself is left as it is.
  */
 export function withGuardedEdits(config: OpencodeConfig): OpencodeConfig {
-  const result: Record<string, unknown> = { ...config, permission: guarded(config['permission'], true) };
+  const result: Record<string, unknown> = { ...config, permission: guarded(config['permission'], config['tools'], true) };
   for (const section of ['agent', 'mode']) {
     const entries = config[section];
     if (isMap(entries)) result[section] = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, withGuard(entry)]));
@@ -32,24 +32,29 @@ export function withGuardedRules(rules: PermissionRuleset): PermissionRuleset {
 
 function withGuard(agent: unknown): unknown {
   if (!isMap(agent)) return agent;
-  const { permission, tools } = agent;
-  // The older way to allow a tool.
-  const allowed = isMap(tools) && ['edit', 'write', 'patch', '*'].some((name) => tools[name] === true);
-  if (permission === undefined && !allowed) return agent;
-  return { ...agent, permission: guarded(permission, allowed) };
+  const permission = guarded(agent['permission'], agent['tools'], false);
+  return permission === agent['permission'] ? agent : { ...agent, permission };
 }
 
-function guarded(permission: unknown, always: boolean): unknown {
+function guarded(permission: unknown, tools: unknown, always: boolean): unknown {
   if (permission !== undefined && typeof permission !== 'string' && !isMap(permission)) return permission;
-  const rules = rulesOf(permission);
+  const own = typeof permission === 'string' ? { '*': permission } : (permission ?? {});
+  const all: Record<string, unknown> = { ...permissionsOf(tools), ...own };
+  const rules = rulesOf(all);
   const unmentioned = rules.every((rule) => !matches(rule.permission));
   if (unmentioned ? !always : !decidesOtherwise(rules)) return permission;
-  const map = typeof permission === 'string' ? { '*': permission } : (permission ?? {});
-  const last = Object.keys(map).findLast(matches);
+  const last = Object.keys(all).findLast(matches);
   // Rules count in the order of their keys: those after `edit` would win over what stands in it.
-  if ('edit' in map && last !== 'edit') return { ...map, 'edit*': denials };
-  const own = map['edit'];
-  return { ...map, edit: { ...(typeof own === 'string' ? { '*': own } : (own as object | undefined)), ...denials } };
+  if ('edit' in all && last !== 'edit') return { ...own, 'edit*': denials };
+  const edit = all['edit'];
+  return { ...own, edit: { ...(typeof edit === 'string' ? { '*': edit } : (edit as object | undefined)), ...denials } };
+}
+
+/** The older way to allow and deny tools, as opencode puts it before the permissions: what they say of edits replaces it. */
+function permissionsOf(tools: unknown): Record<string, unknown> {
+  if (!isMap(tools)) return {};
+  const name = (tool: string) => (['write', 'edit', 'patch'].includes(tool) ? 'edit' : tool);
+  return Object.fromEntries(Object.entries(tools).map(([tool, enabled]) => [name(tool), enabled === true ? 'allow' : 'deny']));
 }
 
 /** Whether edits are decided at all, by rules that neither speak of `.opencode` nor deny everything anyway. */

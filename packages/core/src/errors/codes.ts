@@ -11,6 +11,10 @@ export const errorCatalogue = {
     meaning: 'The opencode configuration is missing, is not JSONC, or opencode refuses it.',
     remedy: 'Correct the file at the place that the message names.',
   },
+  CREDENTIALS_MISSING: {
+    meaning: 'The key of the configured model is a variable that is not set.',
+    remedy: 'Set the variable that the message names; to an empty text, if the provider needs no key.',
+  },
   OPENCODE_CONFIG_MISMATCH: {
     meaning: 'The running server does not use the configuration that was written for it.',
     remedy: 'Look for configuration that overrides yours (the message names the field); nothing was sent to a model.',

@@ -1,4 +1,5 @@
 export { readAuthFile } from './auth-file.ts';
+export { copyConfigDirectory } from './config-directory.ts';
 export { handedOver, serverEnvironment, toolPath } from './environment.ts';
 export { networkVariables, type NetworkVariables } from './network-variables.ts';
 export { describeNeed, letInstall, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
@@ -6,14 +7,7 @@ export { writeServerFiles, type ServerFiles } from './server-files.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState } from './mark.ts';
-export {
-  abandonState,
-  copyConfigDirectory,
-  makeDirectories,
-  prepareStateDirectory,
-  usersOwnDirectories,
-  type StateDirectory,
-} from './state-directory.ts';
+export { abandonState, makeDirectories, prepareStateDirectory, usersOwnDirectories, type StateDirectory } from './state-directory.ts';
 export {
   readGitValues,
   toolEnvironment,
@@ -30,6 +24,7 @@ export {
   realWorkspace,
   withParents,
   type CheckOptions,
+  type UnusedConfiguration,
   type WorkspaceCheck,
   type Workspaces,
 } from './workspace/index.ts';

@@ -33,7 +33,8 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools)],
     [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
     [join(plugins, 'opencode-manager-listed-asks.js'), listedAsksPlugin],
-    [layout.configFile, JSON.stringify(config, null, 2)],
+    [layout.configFile, configText(config)],
+    [join(layout.opencodeConfig, 'opencode.json'), configText(referencesOf(config))],
     [layout.gitConfigFile, gitConfigText([...identity, ...trusted])],
     [layout.noModelsFile, '{}'],
     // The npm that the server carries: what nobody configured is never fetched.
@@ -51,6 +52,17 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   await letInstall(layout, given.needed);
   if (auth === undefined) await rm(layout.authFile, { force: true });
   else await writeFile(layout.authFile, auth, { mode: 0o600 });
+}
+
+/** Texts that look like variables are texts by now, and opencode would replace them once more. */
+function configText(config: OpencodeConfig): string {
+  return JSON.stringify(config, null, 2).replaceAll(/\{(?=(?:env|file):)/g, '\\u007b');
+}
+
+/** opencode resolves these alone from its configuration directory, and not from the file that a variable names. */
+function referencesOf(config: OpencodeConfig): OpencodeConfig {
+  const references = config['references'] ?? config['reference'];
+  return references === undefined ? {} : { references };
 }
 
 /** Agents need a name to commit under; the user's own goes over it. */

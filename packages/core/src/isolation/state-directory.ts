@@ -1,7 +1,7 @@
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { readJsonc, withAbsoluteReferences, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
+import { readJsonc, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
 import { explainFullDisk } from './full-disk.ts';
@@ -216,49 +216,4 @@ function unsafe(path: string, why: string): OpencodeManagerError {
       details: { stateDir: path },
     },
   );
-}
-
-/** Names of a handed-over configuration directory that hold configuration itself; it is merged, not copied. */
-const configFileNames = new Set(['config.json', 'opencode.json', 'opencode.jsonc']);
-
-/**
- * Copies a user's configuration directory (agents, commands, plugins) into the state and gives what its configuration
- * files and its agents' and commands' front matter say. opencode writes into the directory it is given, so it gets a copy.
- */
-export async function copyConfigDirectory(
-  source: string | undefined,
-  layout: StateLayout,
-): Promise<{ config: OpencodeConfig; models: string[] }> {
-  if (source === undefined) return { config: {}, models: [] };
-  const names = await readdir(source).catch((error: unknown) => {
-    throw new OpencodeManagerError(
-      'DIRECTORY_MISSING',
-      `opencodeConfigDir: ${source} does not exist or cannot be read. Create it, or name another.`,
-      {
-        details: { option: 'opencodeConfigDir', path: source },
-        cause: error,
-      },
-    );
-  });
-  const config: Record<string, unknown> = {};
-  for (const name of names) {
-    if (configFileNames.has(name)) {
-      Object.assign(config, withAbsoluteReferences(await readJsonc(join(source, name), 'opencodeConfigDir'), source));
-    } else if (name !== '.git') {
-      await cp(join(source, name), join(layout.opencodeConfig, name), { recursive: true, dereference: true, force: true });
-    }
-  }
-  return { config, models: await modelsOfMarkdown(layout.opencodeConfig) };
-}
-
-/** `model:` lines in the front matter of agents and commands. */
-async function modelsOfMarkdown(directory: string): Promise<string[]> {
-  const names = await readdir(directory, { recursive: true });
-  const files = names.filter((name) => name.endsWith('.md') && !name.includes('node_modules'));
-  const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')));
-  return texts.flatMap((text) => {
-    const frontMatter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1] ?? '';
-    const model = /^model:\s*["']?([^\s"']+)/m.exec(frontMatter)?.[1];
-    return model === undefined ? [] : [model];
-  });
 }

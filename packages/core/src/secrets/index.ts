@@ -1,3 +1,3 @@
 export { withCleanErrors } from './contain.ts';
-export { learnAuth, learnConfig, learnLogin, learnVariables } from './learn.ts';
+export { learnAuth, learnConfig, learnLogin, learnSubstitutions, learnVariables } from './learn.ts';
 export { Redactor } from './redactor.ts';

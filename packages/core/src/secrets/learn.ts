@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
 import type { Redactor } from './redactor.ts';
 import { isCredentialName, learnLeaves, learnUrls, learnValue } from './values.ts';
 
@@ -9,15 +7,16 @@ const textFields: ReadonlySet<string> = new Set(['prompt', 'template', 'descript
 /** Fields whose maps are variables of a process, such as a local MCP server. */
 const variableMaps: ReadonlySet<string> = new Set(['environment', 'env']);
 
-/** Longest file that a `{file:}` is read from: a key is short, and a text is none. */
+/** Longest file that is taken for a secret: a key is short, and a text is none. */
 const longestFile = 64 * 1024;
 
-/** A place in the configuration whose value opencode puts in from elsewhere. */
-interface Reference {
+/** What a configuration got from a variable or a file. */
+export interface LearnedSubstitution {
   readonly kind: 'env' | 'file';
   readonly target: string;
   /** Name of the field that it stands in. */
   readonly field: string;
+  readonly value: string;
 }
 
 /** The server's user and password: as they are, and as the header of a request. */
@@ -46,14 +45,20 @@ export function learnVariables(
 }
 
 /**
- * The secrets of an opencode configuration: what stands in the position of a credential, and what `{env:}` and `{file:}` put in.
- * Names that the configuration itself uses (a provider's, a model's) are no secrets, though a key may be the same word.
+ * The secrets of an opencode configuration that stand in the position of a credential. Names that the configuration itself uses (a
+ * provider's, a model's) are no secrets, though a key may be the same word.
  */
-export async function learnConfig(redactor: Redactor, config: object, environment: NodeJS.ProcessEnv = process.env): Promise<void> {
-  const names = namesIn(config);
-  const references: Reference[] = [];
-  learnPositions(redactor, config, { field: '', credential: false, names, references });
-  await Promise.all(references.map((reference) => learnReference(redactor, reference, environment)));
+export function learnConfig(redactor: Redactor, config: object): void {
+  learnPositions(redactor, config, { field: '', credential: false, names: namesIn(config) });
+}
+
+/** What `{env:}` and `{file:}` put into a configuration. */
+export function learnSubstitutions(redactor: Redactor, substitutions: readonly LearnedSubstitution[]): void {
+  for (const { kind, target, field, value } of substitutions) {
+    if (kind === 'file' && (textFields.has(field) || value.length > longestFile)) continue;
+    const credential = isCredentialName(field) || (kind === 'env' && isCredentialName(target));
+    learnValue(redactor, value, credential ? 'credential' : 'passed');
+  }
 }
 
 interface Position {
@@ -61,7 +66,6 @@ interface Position {
   /** Something above it has the name of a credential. */
   readonly credential: boolean;
   readonly names: ReadonlySet<string>;
-  readonly references: Reference[];
 }
 
 function learnPositions(redactor: Redactor, value: unknown, position: Position): void {
@@ -74,23 +78,14 @@ function learnPositions(redactor: Redactor, value: unknown, position: Position):
   }
   for (const [field, item] of Object.entries(value)) {
     const credential = position.credential || isCredentialName(field);
-    if (variableMaps.has(position.field) && typeof item === 'string' && !credential)
-      learnValue(redactor, withoutReferences(item), 'passed');
+    if (variableMaps.has(position.field) && typeof item === 'string' && !credential) learnValue(redactor, item, 'passed');
     learnPositions(redactor, item, { ...position, field, credential });
   }
 }
 
-function learnText(redactor: Redactor, text: string, { field, credential, names, references }: Position): void {
-  for (const [, kind, target] of text.matchAll(/\{(env|file):([^}]+)\}/g))
-    references.push({ kind: kind as Reference['kind'], target: target!.trim(), field: credential ? 'credential' : field });
-  const literal = withoutReferences(text);
-  learnUrls(redactor, literal);
-  // `Bearer {env:TOKEN}` leaves `Bearer`, which is no secret.
-  if (credential && literal === text && !names.has(text)) learnValue(redactor, text, 'credential');
-}
-
-function withoutReferences(text: string): string {
-  return text.replaceAll(/\{(?:env|file):[^}]+\}/g, '');
+function learnText(redactor: Redactor, text: string, { credential, names }: Position): void {
+  learnUrls(redactor, text);
+  if (credential && !names.has(text)) learnValue(redactor, text, 'credential');
 }
 
 /** `--token VALUE` and `--token=VALUE` in the command line of a local server. */
@@ -100,20 +95,9 @@ function learnArguments(redactor: Redactor, items: readonly unknown[]): void {
     if (typeof item !== 'string') continue;
     const [, name = '', value] = /^--?([\w-]+)(?:=(.*))?$/s.exec(item) ?? [];
     if (value !== undefined && isCredentialName(name)) learnValue(redactor, value, 'credential');
-    else if (isCredentialName(option) && name === '') learnValue(redactor, withoutReferences(item), 'credential');
+    else if (isCredentialName(option) && name === '') learnValue(redactor, item, 'credential');
     option = value === undefined ? name : '';
   }
-}
-
-async function learnReference(redactor: Redactor, { kind, target, field }: Reference, environment: NodeJS.ProcessEnv): Promise<void> {
-  if (kind === 'env') {
-    const value = environment[target];
-    if (value !== undefined) learnValue(redactor, value, isCredentialName(field) || isCredentialName(target) ? 'credential' : 'passed');
-    return;
-  }
-  if (textFields.has(field) || !isAbsolute(target)) return;
-  const text = await readFile(target, 'utf8').catch(() => undefined);
-  if (text !== undefined && text.length <= longestFile) learnValue(redactor, text, isCredentialName(field) ? 'credential' : 'passed');
 }
 
 /** Every key and every model or provider that a configuration names. */

@@ -1,15 +1,26 @@
 import type { CallOptions, HttpClient } from '../http/index.ts';
 import { requests } from '../protocol/index.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
+import type { UnusedConfiguration } from '../isolation/index.ts';
 import type { Catalogue } from './types.ts';
 
 /** Deadline of the read itself, in milliseconds: `GET /command` waits for MCP servers, 30 s for one that hangs. */
 const readTimeoutMs = 60_000;
 
-/** Reads what a directory's configuration offers, once a directory; each caller waits for it on terms of its own. */
-export function createCatalogueReader(client: HttpClient): (directory: string, options?: CallOptions) => Promise<Catalogue> {
+/**
+ * Reads what a directory's configuration offers, once a directory; each caller waits for it on terms of its own.
+ * @param unusedIn what of the workspace's own configuration is not used
+ */
+export function createCatalogueReader(
+  client: HttpClient,
+  unusedIn: (directory: string) => UnusedConfiguration | undefined,
+): (directory: string, options?: CallOptions) => Promise<Catalogue> {
   const read = rememberReads((directory) => readCatalogue(client, directory));
-  return (directory, options) => joinRead(read(directory), `The catalogue of ${directory}`, options);
+  return async (directory, options) => {
+    const catalogue = await joinRead(read(directory), `The catalogue of ${directory}`, options);
+    const unused = unusedIn(directory);
+    return unused && unused.files.length > 0 ? { ...catalogue, unused: { agents: unused.agents, commands: unused.commands } } : catalogue;
+  };
 }
 
 async function readCatalogue(client: HttpClient, directory: string): Promise<Catalogue> {
@@ -24,6 +35,6 @@ async function readCatalogue(client: HttpClient, directory: string): Promise<Cat
     models: providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`)),
     agents: agents.map(({ name }) => name),
     commands: commands.map(({ name }) => name),
-    defaultModel: config.model,
+    defaultModel: config.model || undefined,
   };
 }

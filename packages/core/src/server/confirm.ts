@@ -45,7 +45,7 @@ export async function confirmConfiguration(input: ConfirmInput): Promise<string>
   refuseOtherVersion(version, input.expectedVersion);
   const configuration = await asked.configuration;
   // With all that was put into it, and with what a trusted project's own configuration adds.
-  await learnConfig(input.redactor, configuration);
+  learnConfig(input.redactor, configuration);
   refuseDifference(configuration, input.effective);
   const { providers } = await asked.providers;
   const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));

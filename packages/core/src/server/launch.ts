@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { resolveConfig, type ResolvedConfig, type ServerConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import {
@@ -8,6 +9,8 @@ import {
   readAuthFile,
   readGitValues,
   trustedDirectories,
+  type GitValues,
+  type Workspaces,
 } from '../isolation/index.ts';
 import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
@@ -25,7 +28,7 @@ import type { OpencodeServer } from './types.ts';
  *
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `WORKSPACE_UNREADABLE`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`,
- * `OPENCODE_CONFIG_INVALID`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
+ * `OPENCODE_CONFIG_INVALID`, `CREDENTIALS_MISSING`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
  * `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
  * `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`,
  * `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
@@ -48,8 +51,7 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
 async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
   const git = await readGitValues(resolved.git);
-  const environment = gitEnvironment(resolved, trustedDirectories(git));
-  const workspaces = createWorkspaces({ projectConfig: resolved.projectConfig, gitEnvironment: environment });
+  const workspaces = await workspacesOf(resolved, git);
   await workspaces.check(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
@@ -68,6 +70,14 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
     await endRun(run).catch(() => undefined);
     throw explained;
   }
+}
+
+/** What the user hands over by name is used, though it may stand in the workspace. */
+async function workspacesOf(config: ResolvedConfig, git: GitValues): Promise<Workspaces> {
+  const { projectConfig, opencodeConfig, opencodeConfigDir } = config;
+  const named = [opencodeConfig, opencodeConfigDir].filter((path) => typeof path === 'string');
+  const real = await Promise.all(named.map((path) => realpath(path).catch(() => path)));
+  return createWorkspaces({ projectConfig, gitEnvironment: gitEnvironment(config, trustedDirectories(git)), given: [...named, ...real] });
 }
 
 function refuseUnsupportedPlatform(): void {

@@ -74,7 +74,7 @@ export function createOpencodeServer({
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
     ...createServerSessions({ client, config, effective, stateDir, workspaces }),
-    notes: () => [...launch.notes, ...workspaces.notes()],
+    notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {

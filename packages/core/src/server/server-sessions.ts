@@ -90,10 +90,10 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
 /** What all sessions of a server share. */
 function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
   const snapshots = createSnapshotReader(client);
-  const readCatalogue = createCatalogueReader(client);
+  const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
   const operationsContext = {
     client,
-    beginTurn: (directory: string) => workspaces.beginTurn(directory),
+    beginTurn: (directory: string) => workspaces.beginTurn(directory, effective.instructions),
     exitCodes: createExitCodes(join(stateDir, 'run')),
   };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { effectiveConfig, needsModelCatalogue, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { effectiveConfig, needsModelCatalogue, readGivenConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import {
@@ -18,7 +18,7 @@ import {
   type NeededPackage,
   type Workspaces,
 } from '../isolation/index.ts';
-import { learnConfig, learnLogin, learnVariables } from '../secrets/index.ts';
+import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
@@ -60,14 +60,19 @@ export async function restoreState({ state, lock }: Run): Promise<void> {
   await lock.retake();
 }
 
-/** Writes what the server reads at its start; gives the configuration that it is to run with. @throws `PACKAGE_UNAVAILABLE` */
+/**
+ * Writes what the server reads at its start; gives the configuration that it is to run with.
+ * @throws `OPENCODE_CONFIG_INVALID`, `DIRECTORY_MISSING`, `CREDENTIALS_MISSING`, `PACKAGE_UNAVAILABLE`
+ */
 export async function prepareFiles(run: Run, { config, auth, git }: LaunchPlan): Promise<PreparedFiles> {
   const { layout } = run.state;
-  const copied = await copyConfigDirectory(config.opencodeConfigDir, layout);
+  const given = await readGivenConfig(config, layout.opencodeConfig);
+  learnSubstitutions(config.redactor, given.substitutions);
+  const copied = await copyConfigDirectory(config.opencodeConfigDir, layout.opencodeConfig);
   const tools = toolEnvironment(config, layout);
-  const given = await effectiveConfig(config, run.runId, copied.config, copied.models);
-  const effective = { ...given, config: withToolEnvironment(given.config, tools) };
-  await learnConfig(config.redactor, effective.config, { ...process.env, ...config.env });
+  const known = effectiveConfig(config, run.runId, given, copied.models);
+  const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
+  learnConfig(config.redactor, effective.config);
   const needed = await neededPackages(effective.config, effective.providers, layout.opencodeConfig);
   if (config.offline) await refuseOffline(layout, needed);
   await writeServerFiles(layout, {

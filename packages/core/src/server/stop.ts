@@ -91,8 +91,9 @@ async function removeEvidence({ state, lock, life, runId }: Run): Promise<boolea
     // Of several starts at once another one may have got the directory.
     const ours = holder === undefined || holder === runId;
     const deleted = ours && state.temporary && (await deleteState(state.layout.root));
-    // opencode leaves files there that its next start does not use again.
-    if (ours && !state.temporary) await rm(state.layout.tmp, { recursive: true, force: true });
+    // opencode leaves files there that its next start does not use again; keys stand in the configuration, which each start writes anew.
+    if (ours && !state.temporary)
+      for (const path of [state.layout.tmp, state.layout.configFile]) await rm(path, { recursive: true, force: true });
     await lock.release();
     await life?.close();
     await removeRunRecord(runId);

@@ -39,6 +39,11 @@ export interface Catalogue {
   readonly commands: readonly string[];
   /** The configuration's `model`, when it names one. */
   readonly defaultModel: string | undefined;
+  /** Files of the workspace that define agents and commands and are not used (`projectConfig`), by the names that they would have. */
+  readonly unused?: {
+    readonly agents: Readonly<Record<string, string>>;
+    readonly commands: Readonly<Record<string, string>>;
+  };
 }
 
 /** Answer to one permission request. `always` is never sent: opencode would apply it to every session of the server. */
@@ -117,7 +122,10 @@ export interface OpencodeServer extends AsyncDisposable {
    * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`, `WORKSPACE_CHANGED`, `WORKSPACE_UNREADABLE`
    */
   checkWorkspace(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
-  /** What failed or was left out at the start (a plugin, a proxy), and what was skipped in workspaces so far; sentences. */
+  /**
+   * What failed or was left out so far: at the start (a plugin, a proxy), of the configuration (a variable that is not set, a FIFO) and of
+   * workspaces (their own configuration, a link that leads out of the repository, a file that is too large); sentences.
+   */
   notes(): readonly string[];
   /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
   catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;

@@ -10,17 +10,23 @@ function assertIn(
   field: string,
   value: string | undefined,
   known: readonly string[],
+  unused: Readonly<Record<string, string>> = {},
 ): void {
   if (value === undefined || known.includes(value)) return;
   const listed = byNearness(value, known).slice(0, 20).join(', ') || 'none';
   const more = known.length > 20 ? `, and ${known.length - 20} more` : '';
   throw new OpencodeManagerError(
     code,
-    `${field}: ${value} is unknown. ${didYouMean(value, known)}Known: ${listed}${more}. Nothing was sent.`,
+    `${field}: ${value} is unknown. ${didYouMean(value, known)}Known: ${listed}${more}.${unusedHint(unused[value])} Nothing was sent.`,
     {
       details: { field, value },
     },
   );
+}
+
+/** Says that a file of the workspace would define a name, if the workspace's own configuration counted. */
+function unusedHint(file: string | undefined): string {
+  return file === undefined ? '' : ` ${file} is not used: set projectConfig to 'all' (--project-config all) when you trust this workspace.`;
 }
 
 /** opencode accepts a turn with an unknown model or agent and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN` */
@@ -29,8 +35,8 @@ export function assertKnown(
   { model, agent, command }: Pick<TurnOptions, 'model' | 'agent'> & { readonly command?: string | undefined },
 ): void {
   assertIn('MODEL_UNKNOWN', 'model', model, known.models);
-  assertIn('AGENT_UNKNOWN', 'agent', agent, known.agents);
-  assertIn('COMMAND_UNKNOWN', 'command', command, known.commands);
+  assertIn('AGENT_UNKNOWN', 'agent', agent, known.agents, known.unused?.agents);
+  assertIn('COMMAND_UNKNOWN', 'command', command, known.commands, known.unused?.commands);
 }
 
 /** @throws `CONFIG_INVALID` */

@@ -7,6 +7,8 @@ import { rememberFiles } from './remembered-files.ts';
 export interface Instructions {
   readonly text: string | undefined;
   readonly notes: readonly string[];
+  /** The files that were looked at. */
+  readonly paths: readonly string[];
 }
 
 export type InstructionsReader = (directory: string, project: Project) => Promise<Instructions>;
@@ -22,26 +24,29 @@ const maxRemembered = 200;
  * regular file whose real path lies in the repository: git carries links, and one to `/proc/self/environ` would send secrets.
  */
 export function createInstructionsReader(): InstructionsReader {
-  const read = rememberFiles((path, _, inside) => pieceOf(path, inside!), maxRemembered);
+  const read = rememberFiles((path, _, inside) => pieceOf(path, inside), maxRemembered);
   return async (directory, { root, insideGit }) => {
     const top = insideGit ? root : directory;
-    const pieces = await Promise.all([...withParents(directory, top)].toReversed().map((place) => read(join(place, 'AGENTS.md'), top)));
+    const paths = [...withParents(directory, top)].toReversed().map((place) => join(place, 'AGENTS.md'));
+    const pieces = await Promise.all(paths.map((path) => read(path, top)));
     const texts = pieces.flatMap((piece) => piece?.text ?? []);
-    return { text: texts.length === 0 ? undefined : texts.join('\n\n'), notes: pieces.flatMap((piece) => piece?.note ?? []) };
+    return { text: texts.length === 0 ? undefined : texts.join('\n\n'), notes: pieces.flatMap((piece) => piece?.note ?? []), paths };
   };
 }
 
-interface Piece {
+/** The text of a file, or why it has none. */
+export interface Piece {
   readonly text?: string;
   readonly note?: string;
 }
 
-async function pieceOf(path: string, inside: string): Promise<Piece> {
-  const file = await readWorkspaceFile(path, { inside, maxBytes });
+/** One file as a model is to read it; `inside` is the directory that it must lie in. */
+export async function pieceOf(path: string, inside: string | undefined): Promise<Piece> {
+  const file = await readWorkspaceFile(path, { maxBytes, ...(inside !== undefined && { inside }) });
   if (file.kind === 'missing') return {};
   if (file.kind !== 'file') return { note: `${path} ${file.why}; it was not sent` };
   const text = file.content.toString('utf8');
-  if (text.trim() === '') return {};
+  if (text === '') return {};
   return {
     text: `Instructions from: ${path}\n${text}`,
     ...(text.includes('\uFFFD') && { note: `${path} holds bytes that are not UTF-8; they were sent as \uFFFD` }),

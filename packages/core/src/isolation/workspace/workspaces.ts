@@ -1,12 +1,14 @@
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
-import { createContentReader } from './content.ts';
+import { createContentReader, type ContentReader } from './content.ts';
 import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
 import { createInstructionsReader, type Instructions } from './instructions.ts';
+import { createNamedInstructionsReader } from './named-instructions.ts';
 import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
 import { unsafeParents } from './parents.ts';
 import { changed, refusalOf, unanswered } from './refusals.ts';
 import { surveyPlace } from './survey.ts';
+import { unusedIn, unusedNote, type UnusedConfiguration } from './unused.ts';
 
 /** What was found when a workspace was checked. */
 export interface WorkspaceCheck {
@@ -27,6 +29,8 @@ export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
+  /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
+  readonly given?: readonly string[];
 }
 
 /**
@@ -39,8 +43,13 @@ export interface Workspaces {
    * @throws `DIRECTORY_MISSING`, `WORKSPACE_UNTRUSTED`, `WORKSPACE_CHANGED`, `WORKSPACE_UNREADABLE`
    */
   check(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
-  /** The same before a turn; gives the instructions that are to be sent with it. Turns that begin together share the look. */
-  beginTurn(directory: string): Promise<string | undefined>;
+  /**
+   * The same before a turn; gives the instructions that are to be sent with it. Turns that begin together share the look.
+   * @param patterns relative `instructions` of the user's configuration
+   */
+  beginTurn(directory: string, patterns?: readonly string[]): Promise<string | undefined>;
+  /** What of the workspace's own configuration is not used, as it was seen last; undefined for a directory that was not checked. */
+  unused(directory: string): UnusedConfiguration | undefined;
   /** What opencode takes for the project of a directory. */
   project(directory: string): Promise<Project>;
   /** All that was skipped so far, without repetition; the newest hundred. */
@@ -52,20 +61,22 @@ const deadlineMs = 10_000;
 
 const maxNotes = 100;
 
-export function createWorkspaces({ projectConfig, gitEnvironment }: WorkspaceOptions): Workspaces {
+export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
   const readInstructions = createInstructionsReader();
+  const readNamed = createNamedInstructionsReader();
+  const unused = new Map<string, UnusedConfiguration>();
   const trusted: Trusted = { roots: new Map(), places: new Map() };
   const notes = new Set<string>();
 
-  async function look(wanted: string, terms: Terms): Promise<WorkspaceCheck & Pick<Instructions, 'text'>> {
+  async function look(wanted: string, terms: Terms): Promise<WorkspaceLook> {
     const directory = await realDirectory(wanted, 'directory');
     const project = await readProject(directory).catch((error: unknown) => {
       throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
     });
     const [seen, instructions] = await Promise.all([
-      survey(directory, project),
+      survey(directory, project, readContent),
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
     ]);
     const verdict = judge(trusted, seen, terms);
@@ -74,17 +85,27 @@ export function createWorkspaces({ projectConfig, gitEnvironment }: WorkspaceOpt
     adopt(trusted, seen);
     const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...instructions.notes];
     if (verdict.kind === 'accepted') told.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+    if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
     for (const note of told) tell(notes, note);
-    return { directory, repository: project.insideGit ? project.root : undefined, notes: told, text: instructions.text };
+    return { directory, repository: project.insideGit ? project.root : undefined, notes: told, project, instructions };
   }
 
-  async function survey(directory: string, project: Project): Promise<Seen> {
-    const places = [...withParents(directory, project.root)];
-    const [surveys, unsafe] = await Promise.all([
-      Promise.all(places.map((place) => surveyPlace(place, readContent))),
-      project.insideGit ? [] : unsafeParents(directory),
-    ]);
-    return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+  function noteUnused(directory: string, seen: Seen): string[] {
+    const found = unusedIn(seen, given);
+    unused.set(directory, found);
+    const note = unusedNote(directory, found, projectConfig);
+    return note === undefined ? [] : [note];
+  }
+
+  /** With the files that the configuration names itself: one that is an AGENTS.md of the workspace is there already. */
+  async function instructionsOf(
+    { directory, project, instructions }: WorkspaceLook,
+    patterns: readonly string[],
+  ): Promise<string | undefined> {
+    if (patterns.length === 0) return instructions.text;
+    const named = await withDeadline(directory, readNamed(directory, project, patterns, new Set(instructions.paths)));
+    for (const note of named.notes) tell(notes, note);
+    return [instructions.text, named.text].filter((text) => text !== undefined).join('\n\n') || undefined;
   }
 
   const terms = { trustsAll: projectConfig === 'all', acceptsChanges: false };
@@ -92,20 +113,36 @@ export function createWorkspaces({ projectConfig, gitEnvironment }: WorkspaceOpt
   return {
     async check(wanted, { acceptChanges = false } = {}) {
       const accepting = { ...terms, acceptsChanges: true };
-      const { text: _, ...found } = await (acceptChanges ? withDeadline(wanted, look(wanted, accepting)) : turns(wanted));
-      return found;
+      const found = await (acceptChanges ? withDeadline(wanted, look(wanted, accepting)) : turns(wanted));
+      return { directory: found.directory, repository: found.repository, notes: found.notes };
     },
-    async beginTurn(directory) {
-      const { directory: real, text } = await turns(directory);
-      if (real !== directory) throw changed(directory, [`${directory} is a link to ${real} now`]);
-      return text;
+    async beginTurn(directory, patterns = []) {
+      const found = await turns(directory);
+      if (found.directory !== directory) throw changed(directory, [`${directory} is a link to ${found.directory} now`]);
+      return instructionsOf(found, patterns);
     },
+    unused: (directory) => unused.get(directory),
     project: readProject,
     notes: () => [...notes],
   };
 }
 
-const noInstructions: Instructions = { text: undefined, notes: [] };
+/** Looks at all places from which opencode would load something for a directory. */
+async function survey(directory: string, project: Project, readContent: ContentReader): Promise<Seen> {
+  const places = [...withParents(directory, project.root)];
+  const [surveys, unsafe] = await Promise.all([
+    Promise.all(places.map((place) => surveyPlace(place, readContent))),
+    project.insideGit ? [] : unsafeParents(directory),
+  ]);
+  return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+}
+
+interface WorkspaceLook extends WorkspaceCheck {
+  readonly project: Project;
+  readonly instructions: Instructions;
+}
+
+const noInstructions: Instructions = { text: undefined, notes: [], paths: [] };
 
 function tell(notes: Set<string>, note: string): void {
   notes.delete(note);

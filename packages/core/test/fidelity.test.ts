@@ -1,0 +1,49 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startScriptedModel, type ScriptedModel } from '@opencode-manager/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allowedDifferences, withoutAllowed } from './fidelity/allowed.ts';
+import { differences } from './fidelity/compare.ts';
+import { openOurs, type Ours } from './fidelity/ours.ts';
+import { placeRow } from './fidelity/place.ts';
+import { readRecording, type Recording } from './fidelity/recording.ts';
+import { rows } from './fidelity/rows/index.ts';
+
+let root: string;
+let model: ScriptedModel;
+let ours: Ours;
+let recording: Recording;
+const used = new Set<string>();
+
+beforeAll(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-fidelity-')));
+  model = await startScriptedModel({ default: 'Done.' });
+  ours = await openOurs(root, model);
+  // Missing for a new version of opencode: pnpm fidelity:record
+  recording = await readRecording(ours.version);
+});
+afterAll(async () => {
+  await ours?.[Symbol.asyncDispose]();
+  await model?.[Symbol.asyncDispose]();
+  await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+});
+
+describe('a configuration means here what it means in plain opencode', () => {
+  test.each(rows)('$name', async (row) => {
+    const reading = await ours.read(await placeRow(row, root, model.url));
+    const pair = withoutAllowed(row, { plain: recording.readings[row.name]!, ours: reading });
+    for (const name of pair.used) used.add(name);
+    expect(differences(pair)).toEqual([]);
+  });
+
+  test('every allowed difference is one, and there are at most 25', () => {
+    expect(allowedDifferences.length).toBeLessThanOrEqual(25);
+    expect(allowedDifferences.map(({ name }) => name).filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  test('what is recorded is what is compared', () => {
+    expect(rows.length).toBeGreaterThanOrEqual(60);
+    expect(Object.keys(recording.readings).toSorted()).toEqual(rows.map(({ name }) => name).toSorted());
+  });
+});

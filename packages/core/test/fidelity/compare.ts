@@ -1,0 +1,43 @@
+import type { Answers, Json, Reading } from './reading.ts';
+
+/** A pair of readings of one row. */
+export interface Pair {
+  readonly plain: Reading;
+  readonly ours: Reading;
+}
+
+/** Every field in which two readings differ, as `path: plain, ours`. Refusals are equal whatever they say. */
+export function differences({ plain, ours }: Pair): string[] {
+  if ('refused' in plain && 'refused' in ours) return [];
+  if ('refused' in plain) return [`plain refuses: ${plain.refused}`];
+  if ('refused' in ours) return [`ours refuses: ${ours.refused}`];
+  return [...differing('', inParts(plain), inParts(ours))];
+}
+
+/** Turns by their number. In which order a prompt has its instructions is no matter: each has its heading. */
+function inParts({ turns, ...routes }: Answers): Json {
+  const sorted = (list: unknown) => (Array.isArray(list) ? (list as string[]).toSorted() : list);
+  const parts = turns.map((turn) => ({ ...turn, lists: sorted(turn['lists']), instructions: sorted(turn['instructions']) }));
+  return { ...routes, turns: Object.fromEntries(parts.entries()) };
+}
+
+function* differing(path: string, plain: unknown, ours: unknown): Generator<string> {
+  if (isMap(plain) && isMap(ours)) {
+    for (const key of new Set([...Object.keys(plain), ...Object.keys(ours)])) yield* differing(`${path}/${key}`, plain[key], ours[key]);
+  } else if (JSON.stringify(plain) !== JSON.stringify(ours)) {
+    yield `${path}: plain ${shown(plain, ours)}, ours ${shown(ours, plain)}`;
+  }
+}
+
+/** A value from shortly before the place where it differs from the other. */
+function shown(value: unknown, other: unknown): string {
+  const [text, against] = [value, other].map((one) => JSON.stringify(one) ?? 'absent') as [string, string];
+  let at = 0;
+  while (at < text.length && text[at] === against[at]) at += 1;
+  const from = Math.max(0, at - 60);
+  return `${from > 0 ? '...' : ''}${text.slice(from, from + 300)}${text.length > from + 300 ? '...' : ''}`;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
