@@ -120,7 +120,7 @@ test('with gaps, aborts and failures thrown in, a turn still ends exactly once, 
     expect(outcomes).toContain(outcome);
     seen.add(outcome);
   }
-  expect([...seen].toSorted()).toEqual(['aborted', 'interrupted', 'runaway', 'server_lost', 'succeeded']);
+  expect([...seen].toSorted()).toEqual(['aborted', 'failed', 'interrupted', 'runaway', 'server_lost', 'succeeded']);
 });
 
 test('a stale idle of the last turn never ends the next, whenever it comes', () => {
