@@ -77,7 +77,6 @@ async function serverArguments(): Promise<string[]> {
     env: {
       SOME_NAME: kinds['a variable in the configuration'],
       FROM_FILE: (await readFile(keyFile, 'utf8')).trim(),
-      BREAKS: 'a"b',
       JSON_VALUE: JSON.stringify({ nested: [{ note: kinds['a text in a JSON value'] }] }),
       PLAIN: kinds['a passed variable by its length'],
     },
@@ -144,12 +143,12 @@ async function collectServe(): Promise<void> {
   ways['ocm serve'] = serve.stdout + serve.stderr;
 }
 
-/** opencode repeats the whole text with everything put in when it is no JSON any more. */
+/** opencode repeats what stands in a field that it refuses. */
 async function collectBrokenConfiguration(): Promise<void> {
   const broken = join(bench.root, 'broken.json');
   const config = {
     model: 'scripted/model',
-    mcp: { a: { type: 'local', command: ['{env:BREAKS}', '{env:FROM_FILE}', '{env:SOME_NAME}', '{env:SHORT_TOKEN}', '{env:PLAIN}'] } },
+    command: { a: { template: ['{env:FROM_FILE}', '{env:SOME_NAME}', '{env:SHORT_TOKEN}', '{env:PLAIN}'] } },
   };
   await writeFile(broken, JSON.stringify(config));
   await using run = start('run', '--prompt', 'x', ...args, '--opencode-config', broken, '--json');

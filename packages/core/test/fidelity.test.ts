@@ -22,7 +22,7 @@ beforeAll(async () => {
   ours = await openOurs(root, model);
   // Missing for a new version of opencode: pnpm fidelity:record
   recording = await readRecording(ours.version);
-});
+}, 180_000);
 afterAll(async () => {
   await ours?.[Symbol.asyncDispose]();
   await model?.[Symbol.asyncDispose]();

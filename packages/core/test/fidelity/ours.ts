@@ -30,11 +30,13 @@ export async function openOurs(root: string, model: ScriptedModel): Promise<Ours
   let incarnation: Incarnation | undefined;
   // Some rows use the catalogue of models that the binary carries; it is switched off for a server that cannot need it.
   const effective = await prepareFiles(run, plan);
-  const server = await startIncarnation(run, plan, { ...effective, providers: [...effective.providers, 'anthropic'] }, (...parts) => {
-    incarnation = parts[3];
-    return lifecycleOf(...parts);
-  });
-
+  const start = () =>
+    startIncarnation(run, plan, { ...effective, providers: [...effective.providers, 'anthropic'] }, (...parts) => {
+      incarnation = parts[3];
+      return lifecycleOf(...parts);
+    });
+  // On a crowded machine the catalogue is not there within the deadline of a start.
+  const server = await start().catch(start).catch(start);
   return {
     version: server.version,
     read: (placed) =>
