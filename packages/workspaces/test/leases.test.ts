@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findLeftWorkspaces, openWorkspaces, recoverLeftWorkspaces } from '../src/index.ts';
@@ -35,6 +35,24 @@ test('a workspace with a process in it, or one that changed since its capture, i
   await expect(workspace.capture()).rejects.toMatchObject({ code: 'WORKSPACE_GONE' });
   await workspaces.close();
   await expect(workspaces.acquire('late')).rejects.toMatchObject({ code: 'WORKSPACES_CLOSED' });
+});
+
+test('a lock that a killed git left, and a line of the ledger that was cut off, stop nothing', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const workspaces = await openWorkspaces({ repository: source, run: 'cut' });
+  const workspace = await workspaces.acquire('task');
+  const leases = join(workspaces.root!, 'leases');
+  for (const id of readdirSync(leases)) write(join(leases, id), { 'index.capture.lock': '' });
+  write(workspace.path, { 'a.txt': 'a\n' });
+  expect((await workspace.capture())!.filesChanged).toBe(1);
+  await workspace.release({ keep: true });
+  await workspaces.close();
+  appendFileSync(join(workspaces.root!, 'ledger.jsonl'), '{"event":"removed","id":"');
+  const again = await openWorkspaces({ repository: source, run: 'cut' });
+  expect((await again.acquire('task')).attempt).toBe(2);
+  await again.close();
+  expect(await findLeftWorkspaces(source)).toMatchObject([{ leases: [{ attempt: 1, state: 'kept' }] }]);
 });
 
 test('a workspace in which something still writes is not captured', async () => {

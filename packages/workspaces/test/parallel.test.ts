@@ -7,7 +7,7 @@ import { openWorkspaces, type Workspaces } from '../src/index.ts';
 import { git, plainEnvironment, repository, scratch, write, type Scratch } from './support/repository.ts';
 
 /** Adds and removes worktrees as fast as it can, and knows nothing of a lock. What it fails at is its own affair. */
-const stranger = `n=0; while :; do n=$((n+1)); git worktree add -q --detach "$1/$n" HEAD; git worktree remove --force "$1/$n"; git worktree prune; echo; done`;
+const stranger = `n=0; while :; do n=$((n+1)); git worktree add -q --detach "$1/$n" HEAD; git worktree remove --force "$1/$n"; git worktree prune; echo; sleep 0.05; done`;
 
 let directory: Scratch;
 let source: string;

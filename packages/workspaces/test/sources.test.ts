@@ -172,7 +172,7 @@ test('what cannot be a source or a root is refused before anything is made', asy
   expect(await codeOf({ repository: exposed, root: join(directory.path, 'named') })).toBe('none');
   writeFileSync(join(directory.path, 'file'), '');
   expect(await codeOf({ repository: source, root: join(directory.path, 'file', 'x') })).toBe('WORKSPACE_ROOT_UNSAFE');
-  expect(readdirSync(directory.path).toSorted()).toEqual(['empty', 'file', 'named', 'open', 'repo']);
+  expect(readdirSync(directory.path).toSorted()).toEqual(['empty', 'file', 'open', 'repo']);
 });
 
 test('in mode shared everybody works in the source, and one note says so', async () => {

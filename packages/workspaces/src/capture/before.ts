@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathOf, type ByteString } from '../git/bytes.ts';
+import { byteString, pathOf, readable, type ByteString } from '../git/bytes.ts';
 import { survey, type Survey } from '../create/copy.ts';
 import { ignoredEntries } from '../create/setup.ts';
-import { readable } from '../git/bytes.ts';
 import type { LeaseRecord } from '../keep/ledger.ts';
 import { inStore, inTree, type Part, type Run } from '../run.ts';
 import { historyMark } from './history.ts';
@@ -26,7 +25,7 @@ export async function leftIn(run: Run, part: Part, workspace: string, index: str
   const directory = directoryOf(workspace, part);
   const git = (await inTree(run, part, directory, index)).as('WORKSPACE_CAPTURE_FAILED');
   const ignored = await Promise.all((await ignoredEntries(git)).map((path) => ignoredEntry(directory, path)));
-  const prefix = part.path === '' ? '' : `${Buffer.from(part.path).toString('latin1')}/`;
+  const prefix = part.path === '' ? '' : `${byteString(part.path)}/`;
   return [...left, ...ignored].map(({ path, bytes, reason, stamp }) => ({ path: `${prefix}${path}`, bytes, reason, stamp }));
 }
 

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
 import { copyIndex } from '../create/repository.ts';
@@ -40,6 +41,14 @@ async function refuseGone({ record }: Pick<Leased, 'record'>): Promise<void> {
   });
 }
 
+/** What a git that was killed left locked is nobody's: nothing else of a lease happens at the same time. */
+async function freshIndexes(parts: readonly Part[]): Promise<void> {
+  for (const part of parts) {
+    await rm(`${captureIndex(part)}.lock`, { force: true });
+    await copyIndex(part.index, captureIndex(part));
+  }
+}
+
 /** Reads the files of all parts into their indexes; after another reading, what changed since then alone. */
 async function readParts(run: Run, { record, parts }: Leased, before?: readonly Staged[]): Promise<Staged[]> {
   const readPart = async (part: Part, n: number): Promise<Staged> => {
@@ -60,7 +69,7 @@ export async function changeSince(run: Run, leased: Leased, { read, history }: S
 /** Whether an agent has left nothing that a ref would have to hold: no file differs, and no commit was made. */
 export async function isUntouched(run: Run, leased: Leased): Promise<boolean> {
   const { parts, before } = leased;
-  for (const part of parts) await copyIndex(part.index, captureIndex(part));
+  await freshIndexes(parts);
   const untouched = parts.map(({ base, gitlinks }) => ({ tree: base, left: [], links: JSON.stringify(gitlinks) }));
   const read = await readParts(run, leased, untouched);
   return describe(read) === describe(untouched) && (await historyMark(parts)) === before.history;
@@ -84,7 +93,7 @@ export async function takeResult(run: Run, leased: Leased): Promise<Taken> {
   const { record, parts, before } = leased;
   await run.ledger.refuseGone();
   await refuseGone(leased);
-  for (const part of parts) await copyIndex(part.index, captureIndex(part));
+  await freshIndexes(parts);
   const first = await readParts(run, leased);
   const history = await historyMark(parts);
   const read = await readParts(run, leased, first);

@@ -43,7 +43,7 @@ export async function takeHistory(run: Run, part: Part, tree: string, scratch: s
 }
 
 /** One commit that holds many. */
-export function keep(
+function keep(
   run: Pick<Run, 'git' | 'toolsDir'>,
   store: Store,
   tree: string,

@@ -50,17 +50,28 @@ export async function copySource(run: Run, workspace: string): Promise<readonly 
   return gitFiles.map((path) => join(workspace, path.slice(run.top.length)));
 }
 
-/** Copies a directory's content, or an entry, as it is; blocks are shared where the file system can. */
+/**
+ * Copies a directory's content, or an entry, as it is; blocks are shared where the file system can. What its owner removes meanwhile, as
+ * every git does with its temporary files, is not there.
+ */
 export async function copyTree(run: Run, from: string, to: string): Promise<void> {
   const source = from.endsWith('/.') || (await lstat(from)).isDirectory() ? `${from}/.` : from;
   const args = process.platform === 'linux' ? ['-a', '--reflink=auto'] : ['-a'];
+  const env = { ...run.tools, LC_ALL: 'C' };
   const { failed, stderr, shortMessage } = await execa('cp', [...args, '--', source, to], {
     cwd: run.root,
-    env: run.tools,
+    env,
     extendEnv: false,
     reject: false,
   });
-  if (failed) throw failure('WORKSPACE_CREATE_FAILED', `cp could not copy ${from}: ${stderr || shortMessage}`);
+  const onlyVanished = stderr !== '' && stderr.split('\n').every((line) => line.endsWith('No such file or directory'));
+  if (failed && !(onlyVanished && (await isDirectory(to)))) {
+    throw failure('WORKSPACE_CREATE_FAILED', `cp could not copy ${from}: ${stderr || shortMessage}`);
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** Whether a copy costs nothing on the file system of a directory. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readHead } from '../capture/agent-refs.ts';
 import { beforeState, type Before } from '../capture/before.ts';
@@ -139,7 +139,7 @@ async function makeCopy(run: Run, lease: LeaseRecord, head: Base | undefined, sc
   const gitFiles = await copySource(run, lease.path);
   // A `.git` file leads back to the user's repository, and so would whatever the agent does. Worktrees of the user's are not the copy's.
   for (const directory of gitFiles) await ownRepository(run, lease.path, directory);
-  await rm(join(lease.path, '.git', 'worktrees'), { recursive: true, force: true });
+  if (run.source) await detachCopy(run.source, join(lease.path, '.git'));
   const { gitDir, objects } = run.store;
   const gitlinks = [...(head?.gitlinks ?? [])];
   const top: Part = {
@@ -157,6 +157,16 @@ async function makeCopy(run: Run, lease: LeaseRecord, head: Base | undefined, sc
     await copyIndex(top.index, join(top.agentDir, 'index'));
   }
   return parts;
+}
+
+/**
+ * Takes out of a copied git directory what is not the copy's: worktrees of the user's, our own notes, a lock of the moment. An object that was
+ * written while the others were copied is found in the source.
+ */
+async function detachCopy({ objects }: Source, gitDir: string): Promise<void> {
+  for (const name of ['worktrees', 'ocm', 'index.lock']) await rm(join(gitDir, name), { recursive: true, force: true });
+  await mkdir(join(gitDir, 'objects', 'info'), { recursive: true });
+  await appendFile(join(gitDir, 'objects', 'info', 'alternates'), `${objects}\n`);
 }
 
 /** Commits what a copy holds, the submodules first; gives the parts with that as base. */

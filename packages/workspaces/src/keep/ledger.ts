@@ -1,4 +1,5 @@
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { failure } from '../errors.ts';
 import type { Store } from '../git/source.ts';
 import type { Part } from '../run.ts';
@@ -49,6 +50,7 @@ export class Ledger {
   static async open(path: string): Promise<Ledger> {
     const file = await open(path, 'a', 0o600);
     const { ino, size } = await file.stat();
+    await syncDirectory(dirname(path));
     // A line that a crash cut off ends here.
     if (size > 0) await file.write('\n');
     return new Ledger(path, file, ino);
@@ -76,6 +78,16 @@ export class Ledger {
   async close(): Promise<void> {
     await this.last;
     await this.file.close();
+  }
+}
+
+/** A new file is there after a power failure only when its directory was synced too. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 
