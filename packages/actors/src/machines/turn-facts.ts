@@ -80,19 +80,25 @@ export function evidenceOf(turn: Turn): TurnEvidence {
   const noPendingAsk = openAsks.length === 0 ? followedOrRead(turn, turn.asksRead) : undefined;
   return {
     messageId: turn.messageId,
-    ...(final && {
-      finalMessage: {
-        id: final.id,
-        atMs: final.atMs,
-        source: final.source,
-        failed: final.error !== undefined,
-        ...(final.finish !== undefined && { finish: final.finish }),
-      },
-    }),
+    ...(final &&
+      isHistoryWhole(turn) && {
+        finalMessage: {
+          id: final.id,
+          atMs: final.atMs,
+          source: final.source,
+          failed: final.error !== undefined,
+          ...(final.finish !== undefined && { finish: final.finish }),
+        },
+      }),
     ...(idle && { idle }),
     ...(childrenQuiet && { childrenQuiet }),
     ...(noPendingAsk && { noPendingAsk }),
   };
+}
+
+/** What came in a gap is known: the final message was read, or the history once more after it. */
+function isHistoryWhole({ final, followedSinceMs, newestReadAtMs }: Turn): boolean {
+  return followedSinceMs !== null || final?.source === 'snapshot' || (newestReadAtMs !== null && newestReadAtMs > (final?.atMs ?? 0));
 }
 
 /**
@@ -116,7 +122,7 @@ function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
  */
 function followedOrRead({ followedSinceMs, lastAtMs, final }: Turn, read: Signal | null): Signal | undefined {
   if (followedSinceMs !== null && final?.source === 'events') return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
-  return read && (read.sinceMs ?? read.atMs) > (final?.atMs ?? 0) ? read : undefined;
+  return read && (read.sinceMs ?? read.atMs) > (final?.atMs ?? 0) ? { ...read, atMs: lastAtMs } : undefined;
 }
 
 /** A sub-agent that a read found busy may have been told quiet since. */
