@@ -101,7 +101,7 @@ function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs
 /** What ended while no events came is told as soon as they come again: a read finds it. */
 function judgeGap(world: World, turn: LedgerTurn, { endedAtMs: toldAtMs }: Told, late: (text: string) => void): void {
   const { endedAtMs = Infinity, how, isTold, messageId } = turn;
-  const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs - promptMs);
+  const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs);
   if (!gap?.toMs || how !== 'finished' || !isTold || toldAtMs < gap.toMs || world.ledger.losses.length > 0) return;
   const others = world.ledger.darkness.some(
     (dark) => dark !== gap && (dark.toMs ?? Infinity) > gap.fromMs - closedAfterMs && dark.fromMs <= toldAtMs,
@@ -122,8 +122,9 @@ function judgePhases({ world, users }: Evidence, turn: LedgerTurn, late: (text: 
       path: 'active.awaitingInput',
     })),
   ];
-  const looks = waits.flatMap(({ fromMs, ...wait }) => [fromMs + abortMs, wait.toMs - 1].map((atMs) => ({ ...wait, fromMs, atMs })));
-  for (const { fromMs, toMs, path, atMs } of looks) {
+  const looks = waits.flatMap((wait) => [wait.fromMs + abortMs, wait.toMs - 1].map((atMs) => ({ atMs, wait })));
+  for (const { atMs, wait } of looks) {
+    const { fromMs, toMs, path } = wait;
     const isOver = atMs < fromMs + abortMs || toMs <= atMs || (turn.aborts[0] ?? Infinity) <= atMs || (turn.endedAtMs ?? Infinity) <= atMs;
     if (isOver || wasTroubled(world, Math.max(turn.deliveredAtMs, atMs - closedAfterMs), atMs)) continue;
     const told = users?.phases.findLast((one) => one.sessionId === turn.sessionId && one.atMs <= atMs)?.path;

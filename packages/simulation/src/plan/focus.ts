@@ -124,6 +124,16 @@ const focuses = {
       [0.5, -300, 3000, abort],
     ],
   },
+  dark: {
+    weight: 3,
+    turns: ['asks', 'childAsks'],
+    events: [
+      [1, -300, -50, fails({ what: 'cut', silent: false, forMs: 600_000 })],
+      [0.8, 0, 500, does({ do: 'run', key: 'T80', task: { script: 0, kind: 'command' } })],
+      [0.5, 0, 500, does({ do: 'run', key: 'T81', task: { script: 1, kind: 'command' } })],
+      [0.5, 0, 500, does({ do: 'run', key: 'T82', task: { script: 1, kind: 'shell' } })],
+    ],
+  },
   spent: {
     weight: 4,
     turns: long,
