@@ -8,12 +8,15 @@ import { noteVisits } from './visits.ts';
 
 const port = parentPort!;
 
+/** Counted before any is put in place: that changes the order of what it is taken from. */
+const mutants = allMutants();
+
 /** Every so many worlds one is run twice: the same seed gives the same history. */
 const twiceEvery = 20;
 
 async function run({ seeds, profile, mutant, untilFailure, visits }: Batch): Promise<BatchReport> {
   const report = emptyReport();
-  const restore = mutant === undefined ? () => undefined : applyMutant(allMutants()[mutant]!);
+  const restore = mutant === undefined ? () => undefined : applyMutant(mutants[mutant]!);
   try {
     for (const seed of seeds) {
       const plan = drawPlan(seed, profile);

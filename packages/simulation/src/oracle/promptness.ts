@@ -101,7 +101,7 @@ function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs
 /** What ended while no events came is told as soon as they come again: a read finds it. */
 function judgeGap(world: World, turn: LedgerTurn, { endedAtMs: toldAtMs }: Told, late: (text: string) => void): void {
   const { endedAtMs = Infinity, how, isTold, messageId } = turn;
-  const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs - closedAfterMs);
+  const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs);
   if (!gap?.toMs || how !== 'finished' || !isTold || toldAtMs < gap.toMs || world.ledger.losses.length > 0) return;
   const others = world.ledger.darkness.some(
     (dark) => dark !== gap && (dark.toMs ?? Infinity) > gap.fromMs - closedAfterMs && dark.fromMs <= toldAtMs,
@@ -122,10 +122,11 @@ function judgePhases({ world, users }: Evidence, turn: LedgerTurn, late: (text: 
       path: 'active.awaitingInput',
     })),
   ];
-  for (const { fromMs, toMs, path } of waits) {
-    const atMs = fromMs + abortMs;
-    const isOver = toMs <= atMs || (turn.aborts[0] ?? Infinity) <= atMs || (turn.endedAtMs ?? Infinity) <= atMs;
-    if (isOver || wasTroubled(world, turn.deliveredAtMs, atMs)) continue;
+  const looks = waits.flatMap((wait) => [wait.fromMs + abortMs, wait.toMs - 1].map((atMs) => ({ atMs, wait })));
+  for (const { atMs, wait } of looks) {
+    const { fromMs, toMs, path } = wait;
+    const isOver = atMs < fromMs + abortMs || toMs <= atMs || (turn.aborts[0] ?? Infinity) <= atMs || (turn.endedAtMs ?? Infinity) <= atMs;
+    if (isOver || wasTroubled(world, Math.max(turn.deliveredAtMs, atMs - closedAfterMs), atMs)) continue;
     const told = users?.phases.findLast((one) => one.sessionId === turn.sessionId && one.atMs <= atMs)?.path;
     if (told !== path && told !== 'active.aborting')
       late(`its session was told to be ${told} at ${since(world, atMs)}, and it was ${path}.`);

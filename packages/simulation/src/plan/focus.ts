@@ -5,6 +5,8 @@ import { points, type Action, type Fault, type Point, type TaskPlan, type When }
 /** What a world is about besides: things that seldom meet by chance, brought near to each other. */
 interface Focus {
   readonly weight: number;
+  /** After what it may come; any, if absent. */
+  readonly moments?: readonly Point[];
   /** Ways in which most turns are odd. */
   readonly turns?: readonly Oddity[];
   /** What happens around one moment: how likely, and how many milliseconds before or after it. */
@@ -122,6 +124,29 @@ const focuses = {
       [0.5, -300, 3000, abort],
     ],
   },
+  dark: {
+    weight: 3,
+    turns: ['asks', 'childAsks'],
+    events: [
+      [1, -300, -50, fails({ what: 'cut', silent: false, forMs: 600_000 })],
+      [0.8, 0, 500, does({ do: 'run', key: 'T80', task: { script: 0, kind: 'command' } })],
+      [0.5, 0, 500, does({ do: 'run', key: 'T81', task: { script: 1, kind: 'command' } })],
+      [0.5, 0, 500, does({ do: 'run', key: 'T82', task: { script: 1, kind: 'shell' } })],
+    ],
+  },
+  spent: {
+    weight: 4,
+    turns: long,
+    events: [
+      [1, -14_000, -13_000, fails({ what: 'kill' })],
+      [1, -9500, -8500, fails({ what: 'kill' })],
+      [1, -5000, -4000, fails({ what: 'kill' })],
+      [0.7, 0, 0, does({ do: 'rotate' })],
+      [0.5, 0, 1000, does({ do: 'drain' })],
+      [0.9, 200, 1500, fails({ what: 'kill' })],
+      [0.5, -3000, 1500, late],
+    ],
+  },
   slowness: {
     weight: 4,
     turns: ['hangs', 'toolHangs'],
@@ -134,7 +159,8 @@ const focuses = {
   },
   agents: {
     weight: 7,
-    turns: ['child', 'nested', 'childAsks', 'childOutlives'],
+    turns: ['child', 'nested', 'childAsks', 'childAsks', 'childOutlives'],
+    moments: ['child', 'ask', 'tool'],
     events: [
       [0.6, 0, 500, meddle],
       [0.4, 0, 500, abort],
@@ -179,11 +205,11 @@ interface Focused {
 
 /** What the focus of a world adds to it. */
 export function drawFocus(random: Randomness): Focused {
-  const { events, turns = [] }: Focus = focuses[random.weighted(weights)];
+  const { events, turns = [], moments: own = moments }: Focus = focuses[random.weighted(weights)];
   // Around a time, or after something has happened: what would lie before that comes with it.
-  const moment = random.pick(moments);
+  const moment = random.pick(own);
   const nth = random.whole(1, 3);
-  const atMs = Math.round(5500 + random.between(0, 6000));
+  const atMs = Math.round(5500 + random.between(0, 6000) + Math.max(0, ...events.map(([, fromMs]) => -fromMs - 3000)));
   const isTimed = random.chance(0.6);
   const actions: Action[] = [];
   const faults: Fault[] = [];
