@@ -1,7 +1,7 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { readJsonc, type OpencodeConfig, type ResolvedConfig } from '../config/index.ts';
+import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
 import { explainFullDisk } from './full-disk.ts';
