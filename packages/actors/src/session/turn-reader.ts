@@ -104,7 +104,8 @@ async function readChildren(
 ): Promise<void> {
   for (const child of children) {
     const session = server.session(child, directory);
-    observer.childHistory(await asked((options) => session.history(options), signal));
+    const history = await readHistory(session, signal);
+    if (history !== 'deleted') observer.childHistory(history);
   }
 }
 

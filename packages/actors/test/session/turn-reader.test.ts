@@ -76,3 +76,12 @@ test('a session without a history is deleted', async () => {
     ),
   ).toBe('deleted');
 });
+
+test('a sub-agent that was deleted is read all the same', async () => {
+  const target = targetOf(
+    () => Promise.resolve([]),
+    () => late('NOT_FOUND'),
+  );
+  const { children } = await read(target, { history: true, descendants: false });
+  expect(children).toMatchObject({ busy: [], quiet: ['ses_child'], unbegun: [] });
+});
