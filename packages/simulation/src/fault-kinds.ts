@@ -59,7 +59,7 @@ export const faultKinds = [
   kind('process-death', 'A3: SIGKILL', 'The server dies; what was streamed is lost, what was running stays unfinished.'),
   kind('process-wedge', 'A3: SIGSTOP', 'The server accepts requests and answers none.'),
   kind('start-fails', 'A3: exit 1 at the start', 'A server does not come up.'),
-  kind('disk-full', 'A7: ENOSPC', 'The disk is full: no session can be made.'),
+  kind('disk-full', 'A3: "disk full while running"', 'The disk is full: no session can be made.'),
   kind('successor', 'B: "Two processes share one state directory"', 'A second process works on the same state.'),
   kind('read-torn', 'B: "separate requests"', 'Something changed between the answers of one read.'),
   kind('answer-before-events', 'A4: "4.7 s before"', 'Events come more than a second after an answer that they should precede.'),

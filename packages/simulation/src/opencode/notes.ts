@@ -1,7 +1,11 @@
+import type { TurnError } from '@opencode-manager/core/protocol';
 import { mostAnswerBytes } from '../plan/defaults.ts';
 import type { RefusalScript, StepScript } from '../plan/types.ts';
 import type { LedgerTurn } from './ledger.ts';
 import type { Surroundings } from './surroundings.ts';
+
+/** What an aborted turn ends with (A3). */
+export const abortedError: TurnError = { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' };
 
 /** What counts as which fault, of what a model or a provider does. */
 export function noteFinish({ count }: Surroundings, { finish, tools }: StepScript, text: string): void {

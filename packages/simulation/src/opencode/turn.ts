@@ -9,15 +9,13 @@ import type {
 import type { StepScript, ToolScript, TurnScript } from '../plan/types.ts';
 import type { AskAnswer } from '../ports.ts';
 import type { LedgerTurn } from './ledger.ts';
-import { noteFinish, noteLoop, noteRefusal, noteSaid, piecesOf } from './notes.ts';
+import { abortedError, noteFinish, noteLoop, noteRefusal, noteSaid, piecesOf } from './notes.ts';
 import { newAnswer, textOf, type StoredMessage, type StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { TurnHome, TurnOptions } from './turn-home.ts';
 
 /** opencode asks a provider again so often (A5). */
 const mostRetries = 5;
-
-const abortedError: TurnError = { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' };
 
 /**
  * One turn of a session as the server works on it: accepted, begun, its steps, its end, each an instant of its own. The events

@@ -103,6 +103,7 @@ function judgeGap(world: World, turn: LedgerTurn, { endedAtMs: toldAtMs }: Told,
   const { endedAtMs = Infinity, how, isTold, messageId } = turn;
   const gap = world.ledger.darkness.find(({ fromMs, toMs = Infinity }) => fromMs <= endedAtMs && endedAtMs < toMs);
   if (!gap?.toMs || how !== 'finished' || !isTold || toldAtMs < gap.toMs || world.ledger.losses.length > 0) return;
+  if (childrenOf(world, turn, toldAtMs).length > 0) return;
   const others = world.ledger.darkness.some(
     (dark) => dark !== gap && (dark.toMs ?? Infinity) > gap.fromMs - closedAfterMs && dark.fromMs <= toldAtMs,
   );
