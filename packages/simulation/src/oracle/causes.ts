@@ -34,6 +34,8 @@ export function judgeCauses({ world, users }: Evidence, told: Told, report: Repo
   if (result.error?.message.includes('did not accept')) report('results-are-true', `${task}: failed, and it is not said why.`);
   if (!plan || isDisturbed(world) || isAborted(world, calls, told) || isAfterBadTurn(calls, told)) return;
   if (result.attempt > 1) report('results-are-true', `${task}: told as attempt ${result.attempt}, and nothing disturbed the first.`);
+  // How much a turn said is judged with the claims of its result.
+  if (result.error?.code === 'ANSWER_TOO_LARGE') return;
   const expected = expectedOutcome(world.plan, plan);
   // Its only word is an event, which a gap swallows.
   const isUnheard = world.plan.scripts[plan.script]!.unknownModel && world.ledger.darkness.length > 0;
