@@ -266,6 +266,7 @@ export class SessionHost implements EventSink {
     turn.reading = 'yes';
     try {
       const reading = await readTurn(this.#targetOf(turn), request);
+      if (reading === 'deleted') return this.#tell(turn, { type: 'session.deleted' });
       if (reading.history?.changed) turn.activeAtMs = clock.elapsed();
       const { value } = reading.status;
       if (typeof value === 'object') this.onRetry(value, turn.observer.providerOf(this.id) ?? null);

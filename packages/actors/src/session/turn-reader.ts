@@ -36,10 +36,11 @@ async function asked<Answer>(ask: (options: PortCall) => Promise<Answer>, signal
  * Reads what the server knows of a turn. The history first, then its sub-agents, then status and asks of the directory, which other sessions
  * share: an idle that counts for the end was read after the final message was seen.
  */
-export async function readTurn(target: ReadTarget, request: ReadRequest): Promise<Omit<TurnReading, 'agoMs'>> {
+export async function readTurn(target: ReadTarget, request: ReadRequest): Promise<Omit<TurnReading, 'agoMs'> | 'deleted'> {
   const { session, server, clock, messageId, observer, signal } = target;
   const sinceMs = clock.now();
-  const messages = request.history ? await asked((options) => session.history(options), signal) : null;
+  const messages = request.history ? await readHistory(session, signal) : null;
+  if (messages === 'deleted') return messages;
   const history = messages && { sinceMs, seenAtMs: clock.now(), ...observer.history(messages) };
   // What the turn has begun before its final message is there now.
   const wholeSinceMs = request.descendants ? clock.now() : null;
@@ -58,6 +59,16 @@ export async function readTurn(target: ReadTarget, request: ReadRequest): Promis
     children: { ...childrenOf(target, status, unbegun), wholeSinceMs },
     asks: asks && { sinceMs: asks.sinceMs, listed: listedAsks(target, asks) },
   };
+}
+
+/** The event that tells of a deletion is lost with a gap. */
+async function readHistory(session: SessionPort, signal: AbortSignal) {
+  try {
+    return await asked((options) => session.history(options), signal);
+  } catch (error) {
+    if (isManagerError(error, 'NOT_FOUND')) return 'deleted';
+    throw error;
+  }
 }
 
 /** It was asked for after our call; the server's side counts whole milliseconds, in which a history may have been answered too. */
@@ -89,7 +100,8 @@ async function readChildren(
 ): Promise<void> {
   for (const child of children) {
     const session = server.session(child, directory);
-    observer.childHistory(await asked((options) => session.history(options), signal));
+    const history = await readHistory(session, signal);
+    if (history !== 'deleted') observer.childHistory(history);
   }
 }
 

@@ -209,6 +209,37 @@ describe('a final message that was only read', () => {
   });
 });
 
+describe('an end within a gap', () => {
+  const lost = () => {
+    const session = startRunning();
+    session.send({ type: 'stream.gap' });
+    return session;
+  };
+
+  test('is not proven before a history was read that began after the final message was told', () => {
+    const session = lost();
+    const answer = session.beginRead();
+    session.send({ type: 'stream.live' });
+    session.final('msg_11');
+    session.pass();
+    answer({ newest: { id: 'msg_11', finish: 'stop' } });
+    expect(session.finished).toEqual([]);
+    session.pass();
+    session.read({ newest: { id: 'msg_11', finish: 'stop' } });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  test('is proven at the time at which its last sub-agent was told quiet', () => {
+    const session = lost();
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, busy: ['ses_child'] });
+    session.pass(500);
+    session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    expect(session.finished).toMatchObject([
+      { outcome: 'succeeded', proof: { children_quiet: { atMs: session.clock.now() }, no_pending_ask: { atMs: session.clock.now() } } },
+    ]);
+  });
+});
+
 describe('a turn with no end', () => {
   test('whose answer stays open is interrupted when it was read idle for five seconds', () => {
     const session = startRunning();

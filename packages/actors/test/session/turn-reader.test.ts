@@ -26,13 +26,19 @@ function targetOf(history: SessionPort['history'], childHistory = history) {
   };
 }
 
-const late = (code: 'REQUEST_TIMEOUT' | 'SERVER_ERROR') => Promise.reject(new OpencodeManagerError(code, 'no'));
+async function read(...args: Parameters<typeof readTurn>) {
+  const reading = await readTurn(...args);
+  if (reading === 'deleted') throw new Error('The session is deleted.');
+  return reading;
+}
+
+const late = (code: 'REQUEST_TIMEOUT' | 'NOT_FOUND' | 'SERVER_ERROR') => Promise.reject(new OpencodeManagerError(code, 'no'));
 
 test('what was asked for after the history is later than it, also within one millisecond', async () => {
   const target = targetOf(() => Promise.resolve([]));
   const { clock } = target;
   const toldMs = clock.now();
-  const { history, status, children, asks } = await readTurn(target, { history: true, descendants: false });
+  const { history, status, children, asks } = await read(target, { history: true, descendants: false });
   expect(history?.sinceMs).toBeGreaterThan(toldMs);
   for (const { sinceMs } of [status, children, asks!]) {
     expect(sinceMs).toBeGreaterThan(history!.seenAtMs);
@@ -58,6 +64,24 @@ test('a sub-agent that has its prompt alone when the status is asked for has not
     () => Promise.resolve([{ message: { role: 'user', id: 'msg_21', sessionId: 'ses_child' }, parts: [] }]),
   );
   target.observer.message({ role: 'user', id: 'msg_21', sessionId: 'ses_child' }, false);
-  const { children } = await readTurn(target, { history: false, descendants: false });
+  const { children } = await read(target, { history: false, descendants: false });
   expect(children).toMatchObject({ busy: [], quiet: [], unbegun: ['ses_child'] });
+});
+
+test('a session without a history is deleted', async () => {
+  expect(
+    await readTurn(
+      targetOf(() => late('NOT_FOUND')),
+      { history: true, descendants: true },
+    ),
+  ).toBe('deleted');
+});
+
+test('a sub-agent that was deleted is read all the same', async () => {
+  const target = targetOf(
+    () => Promise.resolve([]),
+    () => late('NOT_FOUND'),
+  );
+  const { children } = await read(target, { history: true, descendants: false });
+  expect(children).toMatchObject({ busy: [], quiet: ['ses_child'], unbegun: [] });
 });

@@ -88,7 +88,10 @@ function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledge
   if (result.outcome !== 'succeeded') return;
   const isKnown = isQuick(world) && !wasTroubled(world, turn.deliveredAtMs, endedAtMs);
   if (isKnown && result.retries !== turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
-  const answers = [turn, ...childrenOf(world, turn, endedAtMs)].flatMap((one) => answersOf(world, one));
+  const turns = [turn, ...childrenOf(world, turn, endedAtMs)];
+  // What a deleted sub-agent did, no read shows any more, and events may have been lost.
+  if (turns.some(({ sessionId }) => world.storage.sessions.get(sessionId)?.deleted)) return;
+  const answers = turns.flatMap((one) => answersOf(world, one));
   const input = answers.reduce((sum, { message }) => sum + message.tokens.input, 0);
   const output = answers.reduce((sum, { message }) => sum + message.tokens.output, 0);
   if (result.usage.input_tokens !== input || result.usage.output_tokens !== output)

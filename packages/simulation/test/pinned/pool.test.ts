@@ -77,6 +77,44 @@ describe('a session that is deleted twice before its turn begins', () => {
   });
 });
 
+describe('a session that is deleted while no event tells of it', () => {
+  it('interrupts its turn as soon as the stream is known to be down', async () => {
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ steps: [answer('done', { thinkMs: 600_000 })] })],
+      actions: [run('T0', 3000)],
+      faults: [
+        { what: 'cut', silent: false, forMs: 600_000, when: { point: 'begun', nth: 1, afterMs: 100 } },
+        { what: 'deletesOutside', when: { point: 'begun', nth: 1, afterMs: 4000 } },
+      ],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'interrupted', code: 'TURN_INTERRUPTED' });
+    expect(task('T0').tookMs).toBeLessThan(20_000);
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('a sub-agent that is deleted', () => {
+  it('does not keep its turn from being read', async () => {
+    const child = plainTurn({ steps: [answer('done', { thinkMs: 20_000 })] });
+    const delegating = answer('', {
+      text: [],
+      tools: [{ tool: 'task', input: 'in', output: 'out', forMs: 20, background: true, child }],
+      finish: 'tool-calls',
+    });
+    const { broken, task } = await runPinned({
+      scripts: [plainTurn({ steps: [delegating, answer()] })],
+      actions: [run('T0', 3000)],
+      faults: [
+        { what: 'deletesOutside', when: { point: 'ended', nth: 1, afterMs: 500 } },
+        { what: 'cut', silent: false, forMs: 600_000, when: { point: 'ended', nth: 1, afterMs: 400 } },
+      ],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(task('T0').tookMs).toBeLessThan(60_000);
+    expect(broken).toEqual([]);
+  });
+});
+
 describe('a prompt of which nothing comes', () => {
   it('is interrupted after a gap, and not sent again', async () => {
     const { broken, task } = await runPinned({
