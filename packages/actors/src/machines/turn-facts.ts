@@ -76,7 +76,7 @@ function recordAsk(turn: Turn, { ask, atMs }: FactOf<'ask.opened'>, { sessionId,
 export function evidenceOf(turn: Turn): TurnEvidence {
   const { final, openAsks } = turn;
   const idle = idleAfterFinal(turn);
-  const childrenQuiet = busyChildrenOf(turn).length === 0 ? quietSince(turn) : undefined;
+  const childrenQuiet = busyChildrenOf(turn).length === 0 ? followedOrRead(turn, turn.childrenRead) : undefined;
   const noPendingAsk = openAsks.length === 0 ? followedOrRead(turn, turn.asksRead) : undefined;
   return {
     messageId: turn.messageId,
@@ -123,12 +123,6 @@ function isReadAfterIdle({ idleSinceMs, newestReadAtMs }: Turn): boolean {
 function followedOrRead({ followedSinceMs, lastAtMs, final }: Turn, read: Signal | null): Signal | undefined {
   if (followedSinceMs !== null && final?.source === 'events') return { atMs: lastAtMs, source: 'events', sinceMs: followedSinceMs };
   return read && (read.sinceMs ?? read.atMs) > (final?.atMs ?? 0) ? { ...read, atMs: lastAtMs } : undefined;
-}
-
-/** A sub-agent that a read found busy may have been told quiet since. */
-function quietSince(turn: Turn): Signal | undefined {
-  const quiet = followedOrRead(turn, turn.childrenRead);
-  return quiet && { ...quiet, atMs: Math.max(quiet.atMs, ...Object.values(turn.children).map(({ atMs }) => atMs)) };
 }
 
 /** The state in which an accepted turn belongs, by its facts alone. */

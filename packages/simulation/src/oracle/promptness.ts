@@ -185,24 +185,19 @@ export function judgeStops({ world, users }: Evidence, report: Report): void {
   }
 }
 
-/** A server that goes on with a turn whose result was told is replaced: the turn ends with it. */
-const replacedWithinMs = 100_000;
+/** A server that goes on with a turn whose result was told is replaced, and ends when no other turn is on it; with it ends the turn. */
+const replacedWithinMs = 15_000;
 
 export function judgeReplacement(evidence: Evidence, told: Told, report: Report): void {
   const { world, users } = evidence;
   const turn = turnOf(evidence, told);
-  const stops = (users?.calls ?? []).filter(({ name }) => name === 'stop');
-  const [stop] = stops;
-  if (!turn?.begunAtMs || !stop || stops.length > 1 || losesRequests(world)) return;
-  if (
-    turn.begunAtMs > told.endedAtMs ||
-    stop.beganAtMs - told.endedAtMs < replacedWithinMs ||
-    wasTroubled(world, told.beganAtMs, stop.beganAtMs)
-  )
-    return;
-  if ((turn.endedAtMs ?? Infinity) < stop.beganAtMs || world.faults.has('start-fails')) return;
-  report(
-    'nothing-unfollowed',
-    `${told.task}: told at ${since(world, told.endedAtMs)}, and its server went on with it until the pool was stopped.`,
-  );
+  const untilMs = told.endedAtMs + replacedWithinMs;
+  if (!turn?.begunAtMs || turn.begunAtMs > told.endedAtMs || (turn.endedAtMs ?? Infinity) <= untilMs) return;
+  if (losesRequests(world) || world.faults.has('start-fails') || wasTroubled(world, told.beganAtMs, untilMs)) return;
+  const isOther = ({ name, task, beganAtMs, endedAtMs = Infinity }: Call) =>
+    task === told.task
+      ? false
+      : (task !== undefined || name === 'stop') && beganAtMs < untilMs && (name === 'stop' || endedAtMs > told.endedAtMs);
+  if (world.queue.nowMs <= untilMs || users?.calls.some(isOther) || world.plan.actions.some((action) => action.do === 'runAll')) return;
+  report('nothing-unfollowed', `${told.task}: told at ${since(world, told.endedAtMs)}, and its server went on with it.`);
 }
