@@ -496,6 +496,7 @@ describe('what an agent writes is not loaded by a later turn', () => {
       expect.stringContaining('.opencode is new'),
       expect.stringContaining('.opencode/command is new'),
       expect.stringContaining('.opencode/command/y.md is new'),
+      expect.stringContaining('configuration of the workspace is not used (.opencode/command/y.md)'),
     ]);
     expect((await session.prompt('hello')).text).toBe('Done.');
     await place.plugin('w/.opencode/plugin/x.js');

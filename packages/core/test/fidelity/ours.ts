@@ -20,23 +20,23 @@ export interface Ours extends AsyncDisposable {
   read(placed: PlacedRow): Promise<Reading>;
 }
 
-/** Starts the server as `launchServer` does. What a launch writes before a start is written for each row, and the instances begin anew. */
-export async function openOurs(root: string, model: ScriptedModel): Promise<Ours> {
+/**
+ * Starts the server as `launchServer` does: with the catalogue of models that the binary carries, or without, which most configurations
+ * have no use for. What a launch writes before a start is written for each row, and the instances begin anew.
+ */
+export async function openOurs(root: string, model: ScriptedModel, catalogue: boolean): Promise<Ours> {
   const directory = join(root, 'server');
   await makeRepository(directory);
   const config = await resolveConfig({ directory, opencodeConfig: model.opencodeConfig() });
   const plan = await planOf(config);
   const run = await beginRun(await prepareStateDirectory(config), directory);
   let incarnation: Incarnation | undefined;
-  // Some rows use the catalogue of models that the binary carries; it is switched off for a server that cannot need it.
-  const effective = await prepareFiles(run, plan);
-  const start = () =>
-    startIncarnation(run, plan, { ...effective, providers: [...effective.providers, 'anthropic'] }, (...parts) => {
-      incarnation = parts[3];
-      return lifecycleOf(...parts);
-    });
-  // On a crowded machine the catalogue is not there within the deadline of a start.
-  const server = await start().catch(start).catch(start);
+  const written = await prepareFiles(run, plan);
+  const effective = { ...written, providers: catalogue ? [...written.providers, 'anthropic'] : written.providers };
+  const server = await startIncarnation(run, plan, effective, (...parts) => {
+    incarnation = parts[3];
+    return lifecycleOf(...parts);
+  });
   return {
     version: server.version,
     read: (placed) =>
@@ -116,7 +116,8 @@ async function serverOf(run: Run, launched: OpencodeServer, incarnation: Incarna
 async function haveTurn(server: OpencodeServer, { directory }: PlacedRow, model: ScriptedModel, turn: Turn): Promise<Json> {
   const before = model.turnCalls.length;
   try {
-    const session = await server.createSession({ directory });
+    // A title of its own spares the turn that would make one.
+    const session = await server.createSession({ directory, title: 'Fidelity' });
     const options = { timeoutMs: 40_000, ...(turn.agent !== undefined && { agent: turn.agent }) };
     if (turn.command === undefined) await session.prompt(turn.prompt ?? '', options);
     else await session.executeCommand(turn.command, turn.arguments ?? '', options);

@@ -33,6 +33,8 @@ export interface Row {
   /** A name has one value in all rows. */
   readonly env?: Readonly<Record<string, string>>;
   readonly turns?: readonly Turn[];
+  /** Its providers are among those that opencode knows. */
+  readonly catalogue?: true;
   /** Directory of the session below `work`. */
   readonly session?: string;
 }

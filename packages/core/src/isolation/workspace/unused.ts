@@ -22,7 +22,7 @@ export function unusedIn({ places }: Pick<Seen, 'places'>, given: readonly strin
   for (const { entries } of places.values()) {
     for (const [path, print] of entries) {
       const match = configuration.exec(path);
-      if (!match || print.endsWith('directory') || given.some((one) => path === one || path.startsWith(`${one}/`))) continue;
+      if (!match || !/^(?:link .*, )?file /s.test(print) || given.some((one) => path === one || path.startsWith(`${one}/`))) continue;
       files.push(path);
       const { kind, inner = '' } = match.groups!;
       const name = inner.replace(/\.md$/, '');

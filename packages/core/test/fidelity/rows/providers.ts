@@ -5,11 +5,15 @@ const { provider } = scripted;
 /** Providers and models, as the documentation and public configurations have them. */
 export const providerRows: readonly Row[] = [
   custom('no model at all', { provider: {} }),
-  custom('providers: options of one that is known', {
-    model: 'anthropic/claude-sonnet-4-5',
-    small_model: 'anthropic/claude-haiku-4-5',
-    provider: { anthropic: { options: { timeout: 600_000, chunkTimeout: 30_000, setCacheKey: true, apiKey: 'k-anthropic-row' } } },
-  }),
+  custom(
+    'providers: options of one that is known',
+    {
+      model: 'anthropic/claude-sonnet-4-5',
+      small_model: 'anthropic/claude-haiku-4-5',
+      provider: { anthropic: { options: { timeout: 600_000, chunkTimeout: 30_000, setCacheKey: true, apiKey: 'k-anthropic-row' } } },
+    },
+    { catalogue: true },
+  ),
   custom('providers: a local one', {
     model: 'ollama/llama2',
     provider: {
@@ -64,12 +68,16 @@ export const providerRows: readonly Row[] = [
   custom(
     'providers: a key from the environment',
     { model: 'anthropic/claude-sonnet-4-5', provider: { anthropic: { models: {}, options: { apiKey: '{env:FIDELITY_ANTHROPIC_KEY}' } } } },
-    { env: { FIDELITY_ANTHROPIC_KEY: 'k-from-the-environment' } },
+    { catalogue: true, env: { FIDELITY_ANTHROPIC_KEY: 'k-from-the-environment' } },
   ),
-  custom('providers: bedrock with a region', {
-    model: 'amazon-bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0',
-    provider: { 'amazon-bedrock': { options: { region: 'us-east-1', profile: 'mine', endpoint: 'https://bedrock.example.com' } } },
-  }),
+  custom(
+    'providers: bedrock with a region',
+    {
+      model: 'amazon-bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0',
+      provider: { 'amazon-bedrock': { options: { region: 'us-east-1', profile: 'mine', endpoint: 'https://bedrock.example.com' } } },
+    },
+    { catalogue: true },
+  ),
   custom(
     'providers: a package by path',
     { ...scripted, provider: { scripted: { ...provider.scripted, npm: 'file://@CONF@/sdk/index.js' } } },
