@@ -10,6 +10,6 @@ using directory = scratch();
 const files = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`src/${n}.txt`, `${n}\n`]));
 const source = repository(join(directory.path, 'repo'), files);
 mkdirSync(join(directory.path, 'logs'));
-const told = await crash(source, join(directory.path, 'logs'), kills, 5, seed);
+const told = await crash(source, join(directory.path, 'logs'), kills, 5, seed, (now) => console.error(JSON.stringify(now)));
 console.log(JSON.stringify({ seed, ...told, fsck: git(source, 'fsck', '--no-dangling') }, undefined, 2));
 process.exitCode = told.wrong.length > 0 ? 1 : 0;

@@ -43,7 +43,14 @@ export function randomFrom(seed: number): () => number {
 }
 
 /** Kills runs of one repository, `together` at a time and each at a moment by chance, and recovers after each round. */
-export async function crash(source: string, logs: string, kills: number, together: number, seed: number): Promise<Crashes> {
+export async function crash(
+  source: string,
+  logs: string,
+  kills: number,
+  together: number,
+  seed: number,
+  onRound: (now: Crashes) => void = () => {},
+): Promise<Crashes> {
   const random = randomFrom(seed);
   const total = { killed: 0, worked: 0, states: {} as Record<string, number>, alive: 0, removed: 0, wrong: [] as string[] };
   const config = readFileSync(join(source, '.git', 'config'), 'utf8');
@@ -74,6 +81,7 @@ export async function crash(source: string, logs: string, kills: number, togethe
     for (const { leases } of ends)
       total.wrong.push(...leases.filter(({ outcome }) => outcome === 'kept').map((lease) => JSON.stringify(lease)));
     total.wrong.push(...all.filter((work) => !removed.includes(work)).flatMap((work) => lostOf(source, work)), ...leftOf(source, config));
+    onRound(total);
   }
   return total;
 }
