@@ -73,6 +73,11 @@ describe('ocm run --json', () => {
       profile: 'batch',
       concurrency: 1,
       socket: expect.stringMatching(/\.sock$/),
+      tool_home: 'private',
+      git: { source: 'user', keys: [] },
+      network: { passed: expect.any(Array), withheld: [] },
+      npm: { online: false, packages: [] },
+      notes: [],
     });
     const finished = records.filter(({ type }) => type === 'task.finished');
     expect(finished.map(({ id, outcome, output, attempt }) => ({ id, outcome, output, attempt }))).toEqual([
