@@ -7,8 +7,11 @@ import { unless } from '../errors.ts';
 import { underLock } from '../keep/lock.ts';
 import type { Run } from '../run.ts';
 
-/** What a half-made or half-removed worktree of somebody else makes git say. It passes. */
-const passing = /commondir|config\.lock|gitdir file|\.lock': File exists/;
+/**
+ * What git says when it meets a half-made or half-removed worktree of somebody else, or when somebody's `prune` removed ours before it was
+ * locked. It passes.
+ */
+const passing = /commondir|config\.lock|gitdir file|\.lock': File exists|\/worktrees\//;
 const tries = 40;
 
 /**
