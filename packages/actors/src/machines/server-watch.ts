@@ -69,9 +69,20 @@ export function noteReopening(context: ServerContext, { generation, atMs }: Serv
   }));
 }
 
+/**
+ * The restarts that still count. Their window is of time in which a server was there: where a start takes long, one that dies
+ * whenever it is ready, or before, would otherwise be started for ever.
+ */
+function restartTimesAt(context: ServerContext, atMs: number): readonly number[] {
+  const { restartTimes, restartLimits } = context;
+  const downSinceMs = watchedOf(context) ? atMs : (restartTimes.at(-1) ?? atMs);
+  const times = restartTimes.map((timeMs) => timeMs + atMs - downSinceMs);
+  return recentRestarts(times, restartLimits.windowMs, atMs);
+}
+
 /** Whether another server may be started in the place of the present one. */
-export function mayRestartServer({ mayStart, restartLimits, restartTimes }: ServerContext, atMs: number): boolean {
-  return mayStart && recentRestarts(restartTimes, restartLimits.windowMs, atMs).length < restartLimits.maxRestarts;
+export function mayRestartServer(context: ServerContext, atMs: number): boolean {
+  return context.mayStart && restartTimesAt(context, atMs).length < context.restartLimits.maxRestarts;
 }
 
 /** Nothing more is heard of a server that is lost. */
@@ -81,8 +92,8 @@ function withoutPresent(context: ServerContext): ServerContext {
 
 /** Notes a loss, after which another server is started when its wait is over. */
 export function planServerRestart(context: ServerContext, error: SerializedError, atMs: number, jitter = 0): ServerContext {
-  const { windowMs, backoffMs } = context.restartLimits;
-  const recent = recentRestarts(context.restartTimes, windowMs, atMs);
+  const { backoffMs } = context.restartLimits;
+  const recent = restartTimesAt(context, atMs);
   return {
     ...withoutPresent(context),
     error,
@@ -115,6 +126,7 @@ export function present(
     ...context,
     generation,
     sinceMs: atMs,
+    restartTimes: restartTimesAt(context, atMs),
     rssBytes: null,
     error: null,
     rotationReason: null,

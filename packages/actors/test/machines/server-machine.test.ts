@@ -243,6 +243,23 @@ describe('silence', () => {
   });
 });
 
+test('time without a server spends nothing of the window, so that slow starts end too', () => {
+  const limits = { maxRestarts: 2, windowMs: 1000, backoffMs: [0] };
+  const diesWhenReady = startServer({ restartLimits: limits });
+  diesWhenReady.send({ type: 'server.ready', atMs: 0 }, lost(0), { type: 'server.ready', atMs: 900 }, lost(900));
+  diesWhenReady.send({ type: 'server.ready', atMs: 1800 });
+  expect(diesWhenReady.send(lost(1800)).value).toBe('failed');
+
+  const diesBefore = startServer({ restartLimits: limits });
+  diesBefore.send({ type: 'server.ready', atMs: 0 }, lost(0), lost(900));
+  expect(diesBefore.send(lost(1800)).value).toBe('failed');
+
+  const lives = startServer({ restartLimits: limits });
+  lives.send({ type: 'server.ready', atMs: 0 }, lost(0), { type: 'server.ready', atMs: 900 }, lost(1000));
+  lives.send({ type: 'server.ready', atMs: 1900 });
+  expect(lives.send(lost(2801)).value).toBe('restarting');
+});
+
 test('a failed event stream is opened anew within the restart limits; then its server is lost', () => {
   const server = startServer();
   const failed = (atMs: number): ServerMachineEvent => ({ type: 'stream.failed', generation: 1, error, atMs });
