@@ -58,6 +58,11 @@ export const allowedDifferences: readonly AllowedDifference[] = [
     ],
   },
   {
+    name: 'environment of tools',
+    reason: 'what isolates the server must not reach the programs that it starts, so that each has the variables that undo it',
+    without: (plain, ours) => [plain, { ...ours, config: withoutToolVariables(ours.config, plain.config) }],
+  },
+  {
     name: 'question tool',
     reason: 'nobody answers the questions of a batch, so the model is not offered the tool',
     without: both((answers) => ({
@@ -168,6 +173,30 @@ function withHomes(answers: Answers): Answers {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [expand(key), walk(item)]));
   };
   return walk(answers) as Answers;
+}
+
+/** Variables that were put in beside those of the configuration. */
+function withoutToolVariables(ours: Json, plain: Json): Json {
+  const sections = { mcp: 'environment', formatter: 'environment', lsp: 'env' } as const;
+  const changed = Object.entries(sections).map(([section, field]) => {
+    const given = mapOf(plain[section]);
+    const entries = Object.entries(mapOf(ours[section])).map(([name, entry]) => {
+      const own = mapOf(mapOf(given[name])[field]);
+      const rest = Object.entries(mapOf(mapOf(entry)[field])).filter(([key]) => key in own || !toolVariables.has(key));
+      if (mapOf(entry)[field] === undefined) return [name, entry];
+      return [name, rest.length > 0 ? { ...mapOf(entry), [field]: Object.fromEntries(rest) } : omit(mapOf(entry), [field])];
+    });
+    return [section, entries.length > 0 ? Object.fromEntries(entries) : ours[section]] as const;
+  });
+  return { ...ours, ...Object.fromEntries(changed.filter(([section]) => section in ours)) };
+}
+
+const toolVariables: ReadonlySet<string> = new Set(
+  'HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_STATE_HOME GIT_CONFIG_GLOBAL GIT_ATTR_NOSYSTEM BASH_ENV'.split(' '),
+);
+
+function mapOf(value: unknown): Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
 }
 
 function omit(map: Json, names: readonly string[]): Json {

@@ -14,11 +14,29 @@ export function differences({ plain, ours }: Pair): string[] {
   return [...differing('', inParts(plain), inParts(ours))];
 }
 
-/** Turns by their number. In which order a prompt has its instructions is no matter: each has its heading. */
-function inParts({ turns, ...routes }: Answers): Json {
+/**
+ * Turns by their number. In which order a prompt has its instructions is no matter: each has its heading. opencode finds skills in an order
+ * of chance, and allows their directories in that.
+ */
+function inParts({ turns, agents, ...routes }: Answers): Json {
   const sorted = (list: unknown) => (Array.isArray(list) ? (list as string[]).toSorted() : list);
   const parts = turns.map((turn) => ({ ...turn, lists: sorted(turn['lists']), instructions: sorted(turn['instructions']) }));
-  return { ...routes, turns: Object.fromEntries(parts.entries()) };
+  const ordered = Object.entries(agents).map(([name, agent]) => [name, withSortedGrants(agent)]);
+  return { ...routes, agents: Object.fromEntries(ordered) as Json, turns: Object.fromEntries(parts.entries()) };
+}
+
+/** Neighbouring grants of directories, by their pattern: among them none overrules another. */
+function withSortedGrants(agent: unknown): unknown {
+  const rules = isMap(agent) ? agent['permission'] : undefined;
+  if (!Array.isArray(rules)) return agent;
+  const isGrant = (rule: unknown) => isMap(rule) && rule['permission'] === 'external_directory' && rule['action'] === 'allow';
+  const sorted: unknown[] = [];
+  for (const rule of rules as unknown[]) {
+    let at = sorted.length;
+    while (isGrant(rule) && at > 0 && isGrant(sorted[at - 1]) && JSON.stringify(sorted[at - 1]) > JSON.stringify(rule)) at -= 1;
+    sorted.splice(at, 0, rule);
+  }
+  return { ...(agent as Json), permission: sorted };
 }
 
 function* differing(path: string, plain: unknown, ours: unknown): Generator<string> {
