@@ -57,6 +57,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   SERVER_START_FAILED: exitCodes.noServer,
   SERVER_START_TIMEOUT: exitCodes.noServer,
   PACKAGE_UNAVAILABLE: exitCodes.noServer,
+  PART_UNAVAILABLE: exitCodes.noServer,
 };
 
 /** The exit code of a command that ended with an error of this code. */

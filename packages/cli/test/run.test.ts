@@ -77,6 +77,7 @@ describe('ocm run --json', () => {
       git: { source: 'user', keys: [] },
       network: { passed: expect.any(Array), withheld: [] },
       npm: { online: false, packages: [] },
+      parts: [{ kind: 'provider', name: 'scripted', status: 'alive' }],
       notes: [],
     });
     const finished = records.filter(({ type }) => type === 'task.finished');

@@ -14,6 +14,8 @@ export { Redactor } from './secrets/index.ts';
 export { serverConfigJsonSchema, serverConfigSchema, type ServerConfig } from './config/index.ts';
 export { launchServer } from './server/launch.ts';
 export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts';
+export type { ConfiguredPart, PartsOptions } from './server/configured-parts.ts';
+export { describePart, partKindNames } from './server/configured-parts.ts';
 export type { LaunchedPackage, LaunchReport } from './server/launch-report.ts';
 export type { Catalogue, OpencodeServer, PermissionAnswer, QuestionAnswer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
 export type {

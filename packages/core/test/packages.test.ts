@@ -2,26 +2,9 @@ import { join } from 'node:path';
 import { findBinary, type ServerConfig } from '@opencode-manager/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from './support/failure.ts';
+import { mcpServerScript } from './support/mcp-server.ts';
 import { startRegistry, type Registry } from './support/registry.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
-
-/** Answers `initialize` and `tools/list` of the Model Context Protocol with one tool. */
-const mcpServer = `#!/usr/bin/env node
-const tools = [{ name: 'hello', description: 'says hello', inputSchema: { type: 'object', properties: {} } }]
-const answers = {
-  initialize: ({ protocolVersion }) => ({ protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'demo', version: '1.0.0' } }),
-  'tools/list': () => ({ tools }),
-}
-let rest = ''
-process.stdin.on('data', (chunk) => {
-  const lines = (rest + chunk).split('\\n')
-  rest = lines.pop()
-  for (const line of lines.filter(Boolean)) {
-    const { id, method, params } = JSON.parse(line)
-    if (answers[method]) console.log(JSON.stringify({ jsonrpc: '2.0', id, result: answers[method](params) }))
-  }
-})
-`;
 
 /** A provider that answers every prompt with one text. */
 const provider = `const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
@@ -47,7 +30,7 @@ const packages = {
     'index.js': "export const Demo = async () => ({ 'shell.env': async (input, output) => { output.env.FROM_PLUGIN = 'yes' } })\n",
   },
   'broken-plugin': { 'index.js': "throw new Error('broken on purpose')\n" },
-  'demo-mcp': { 'package.json': JSON.stringify({ bin: 'server.js' }), 'server.js': mcpServer },
+  'demo-mcp': { 'package.json': JSON.stringify({ bin: 'server.js' }), 'server.js': mcpServerScript },
   'demo-provider': { 'index.js': provider },
   'demo-library': { 'index.js': "export const greeting = 'from a library'\n" },
 };

@@ -49,7 +49,7 @@ export interface ServerPort {
   checkDirectory(directory: string): Promise<string>;
   /** The URL of a file that a task names; a relative path counts from the directory. */
   fileUrl(directory: string, path: string): string;
-  catalogue(directory: string, options?: PortCall): Promise<Catalogue>;
+  catalogue(directory: string, options?: PortCall & { readonly withoutCommands?: boolean }): Promise<Catalogue>;
   /** False while a session of the directory is busy. */
   disposeDirectory(directory: string): Promise<boolean>;
   /** @throws `NOT_FOUND` for an ask that is not open any more */

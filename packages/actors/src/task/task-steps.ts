@@ -158,18 +158,19 @@ export class TaskSteps {
       ...(agent !== undefined && { agent }),
       ...(command !== undefined && { command }),
     };
+    const read = { signal, withoutCommands: command === undefined };
     if (model !== undefined || agent !== undefined || command !== undefined)
-      return assertOffered(await server.catalogue(directory, { signal }), names);
+      return assertOffered(await server.catalogue(directory, read), names);
     if (kind === 'shell') return;
     // What the server's own directory offers, it offers everywhere; only a directory with a configuration of its own may offer more.
-    const offered = await server.catalogue(server.directory, { signal }).catch(() => undefined);
+    const offered = await server.catalogue(server.directory, read).catch(() => undefined);
     signal.throwIfAborted();
     if (!offered) return;
     try {
       assertOffered(offered, names);
     } catch (error) {
       if (directory === server.directory) throw error;
-      assertOffered(await server.catalogue(directory, { signal }), names);
+      assertOffered(await server.catalogue(directory, read), names);
     }
   }
 

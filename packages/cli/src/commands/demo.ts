@@ -10,7 +10,7 @@ import {
 import { createReporter, doneRecord, executeBatch, type BatchEnd, type BatchListener } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
-import { launchRecord, openManager, type Manager } from '../manager/index.ts';
+import { knownParts, launchRecord, openManager, type Manager } from '../manager/index.ts';
 import { checkPageFlags, keepPage, openPage, supportPages, type PageFlags, type PageServer } from '../playground/index.ts';
 import type { JsonFlag } from '../program/shared-options.ts';
 import { createProgress, type Progress } from '../render/index.ts';
@@ -104,7 +104,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
   });
   let stop: StopReport | undefined;
   try {
-    announce(terminal, flags, manager, progress);
+    await announce(terminal, flags, manager, progress);
     shown.page = await openPage(manager, support, flags, {
       terminal,
       title: 'ocm demo',
@@ -121,9 +121,9 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
   }
 }
 
-function announce(terminal: Terminal, flags: DemoFlags, manager: Manager, progress: Progress): void {
+async function announce(terminal: Terminal, flags: DemoFlags, manager: Manager, progress: Progress): Promise<void> {
   const { server } = manager;
-  if (flags.json) terminal.record(launchRecord(manager));
+  if (flags.json) terminal.record(launchRecord(manager, await knownParts(manager.server)));
   progress.note(`opencode ${server.version} on ${server.url}; ${demoTasks.length} tasks, ${concurrency} at a time, in ${server.directory}`);
 }
 

@@ -1,5 +1,6 @@
 import {
   describeForeign,
+  partKindNames,
   findBinary,
   findLeftovers,
   isManagerError,
@@ -11,6 +12,7 @@ import {
   supportedVersions,
   toManagerError,
   type BinaryInfo,
+  type ConfiguredPart,
   type Leftover,
   type OpencodeServer,
 } from '@opencode-manager/core';
@@ -18,6 +20,7 @@ import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testin
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { environmentHolds, startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
 import { outputOf } from '../manager/index.ts';
+import { buildServerConfig } from '../options/index.ts';
 import type { DoctorFlags } from '../program/care-commands.ts';
 import { formatDuration, plural } from '../render/index.ts';
 import { listenForStop } from '../signals.ts';
@@ -66,6 +69,7 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   else {
     yield { name: 'binary', status: 'ok', detail: `opencode ${binary.version}, found by ${sourceNames[binary.source]}: ${binary.path}` };
     if (!signal.aborted) yield* selfTest(binary, signal);
+    if (!signal.aborted && namesConfiguration(flags)) yield* configurationFindings(flags, signal);
   }
   yield sandboxNote;
   yield* leftovers(flags.reap === true);
@@ -134,6 +138,33 @@ async function passwordFinding(server: OpencodeServer): Promise<Finding> {
   if (shown === undefined) return { name, status: 'unknown', detail: 'not checked: the environment of the server cannot be read here' };
   if (shown) return { name, status: 'failed', detail: `the server still shows its password in /proc/${server.pid}/environ` };
   return { name, status: 'ok', detail: `the server has overwritten its password in /proc/${server.pid}/environ` };
+}
+
+const namesConfiguration = ({ opencodeConfig, opencodeConfigDir, config }: DoctorFlags): boolean =>
+  [opencodeConfig, opencodeConfigDir, config].some((given) => given !== undefined);
+
+/** Starts a server as the other commands would, and says of all that is configured whether it works. Sends nothing to a model. */
+async function* configurationFindings(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator<Finding> {
+  const name = 'configuration';
+  const server = await orFinding(name, async () => launchServer({ ...(await buildServerConfig(flags)), signal }));
+  if ('status' in server) {
+    yield server;
+    return;
+  }
+  try {
+    for (const note of server.notes()) yield { name, status: 'note', detail: note };
+    const parts = await orFinding(name, () => server.parts({ settled: true, signal }));
+    if ('status' in parts) yield parts;
+    else yield* parts.map(partFinding);
+  } finally {
+    await server.stop();
+  }
+}
+
+function partFinding(part: ConfiguredPart): Finding {
+  const { kind, name, status, reason } = part;
+  const marked = { alive: 'ok', failed: 'failed', disabled: 'note', starting: 'unknown', unknown: 'unknown' } as const;
+  return { name: `${partKindNames[kind]} ${name}`, status: marked[status], detail: reason ?? (status === 'alive' ? 'works' : status) };
 }
 
 async function stopFinding(server: OpencodeServer): Promise<Finding> {

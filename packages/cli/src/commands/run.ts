@@ -14,7 +14,7 @@ import {
   type OutputFile,
 } from '../batch/index.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
+import { knownParts, launchRecord, openManager, tellParts, tellServers, type Manager } from '../manager/index.ts';
 import { buildServerConfig, refuseUnknownNames, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import { checkPageFlags, keepPage, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
@@ -93,12 +93,15 @@ interface RunContext {
 
 async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const { server } = manager;
-  if (context.flags.json) context.terminal.record(launchRecord(manager));
+  const parts = await knownParts(server);
+  if (context.flags.json) context.terminal.record(launchRecord(manager, parts));
   else context.progress.note(`opencode ${server.version} on ${server.url}, manager ${process.pid}, state ${server.stateDir}`);
-  tellServers(manager.pool, {
-    notice: (line) => context.progress.note(line),
-    ...(context.flags.json && { record: (record) => context.terminal.record(record) }),
-  });
+  const listener = {
+    notice: (line: string) => context.progress.note(line),
+    ...(context.flags.json && { record: (record: object) => context.terminal.record(record) }),
+  };
+  tellParts(server, parts, listener);
+  tellServers(manager.pool, listener);
   const pageContext = {
     terminal: context.terminal,
     title: 'ocm run',
@@ -120,7 +123,8 @@ async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, 
   try {
     await refuseUntrustedDirectories(server, plan.tasks);
     for (const note of server.notes()) progress.note(printable(note));
-    refuseUnknownNames(await server.catalogue(), plan.tasks, plan.settings);
+    const withoutCommands = !plan.tasks.some(({ command }) => command !== undefined);
+    refuseUnknownNames(await server.catalogue(server.directory, { withoutCommands }), plan.tasks, plan.settings);
   } catch (error) {
     return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };
   }

@@ -1,7 +1,7 @@
 import type { SessionPool } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { launchRecord, openManager, tellServers, type Manager } from '../manager/index.ts';
+import { knownParts, launchRecord, openManager, tellParts, tellServers, type Manager } from '../manager/index.ts';
 import { checkPageFlags, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../program/manager-commands.ts';
@@ -52,10 +52,13 @@ async function serveUntilStopped({ terminal, flags, signals, support }: ServeCon
   terminal.notice('Starting an isolated opencode server ...');
   const manager = await open();
   try {
-    if (flags.json) terminal.record(launchRecord(manager));
+    const parts = await knownParts(manager.server);
+    if (flags.json) terminal.record(launchRecord(manager, parts));
     else describe(terminal, manager);
     for (const note of manager.server.notes()) terminal.notice(printable(note));
-    tellServers(manager.pool, { notice: terminal.notice, ...(flags.json && { record: terminal.record }) });
+    const listener = { notice: terminal.notice, ...(flags.json && { record: terminal.record }) };
+    tellParts(manager.server, parts, listener);
+    tellServers(manager.pool, listener);
     const page = { terminal, title: 'ocm serve', json: flags.json === true, note: terminal.notice };
     await using _page = await openPage(manager, support, flags, page);
     const lost = serverLost(manager.pool);

@@ -1,4 +1,4 @@
-import type { LaunchedPackage } from '@opencode-manager/core';
+import type { ConfiguredPart, LaunchedPackage } from '@opencode-manager/core';
 import type { Manager } from './open.ts';
 
 /** First record of `ocm run --json` and `ocm serve --json`. */
@@ -19,6 +19,8 @@ export interface LaunchRecord {
   readonly network: { readonly passed: readonly string[]; readonly withheld: readonly string[] };
   /** Whether opencode's own npm may fetch, and for what. */
   readonly npm: { readonly online: boolean; readonly packages: readonly LaunchedPackage[] };
+  /** What is configured and whether it works. MCP servers may be `starting`: a record of the type `parts` follows then. */
+  readonly parts: readonly ConfiguredPart[];
   /** What failed or was left out at the start; sentences. */
   readonly notes: readonly string[];
   readonly concurrency: number;
@@ -26,7 +28,7 @@ export interface LaunchRecord {
   readonly socket: string | null;
 }
 
-export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {
+export function launchRecord({ server, pool, socket }: Manager, parts: readonly ConfiguredPart[]): LaunchRecord {
   return {
     type: 'launch',
     url: server.url,
@@ -40,6 +42,7 @@ export function launchRecord({ server, pool, socket }: Manager): LaunchRecord {
     git: server.launch.git,
     network: server.launch.network,
     npm: server.launch.npm,
+    parts,
     notes: server.launch.notes,
     concurrency: pool.snapshot().maxSessions,
     socket: socket?.path ?? null,

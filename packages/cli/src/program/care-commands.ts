@@ -1,10 +1,17 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, addManagerOption, addPageRights, type JsonFlag, type ManagerFlag } from './shared-options.ts';
+import {
+  addJsonOption,
+  addManagerOption,
+  addPageRights,
+  addServerOptions,
+  type JsonFlag,
+  type ManagerFlag,
+  type ServerFlags,
+} from './shared-options.ts';
 
-export interface DoctorFlags extends JsonFlag {
-  readonly binary?: string;
+export interface DoctorFlags extends JsonFlag, ServerFlags {
   readonly reap?: boolean;
 }
 
@@ -28,10 +35,10 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     .command('doctor')
     .summary('check the binary, the isolation and leftovers')
     .description(
-      'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind.',
+      'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind. With a configuration (--opencode-config, --opencode-config-dir, --config) it also starts a server with that, and says which of its providers, agents, MCP servers, plugins and custom tools work.',
     )
-    .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)')
     .option('--reap', 'end processes and remove directories that dead managers left');
+  addServerOptions(doctor);
   addJsonOption(doctor);
   doctor.action(async (flags) => {
     const { doctor: action } = await import('../commands/doctor.ts');

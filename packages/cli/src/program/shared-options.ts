@@ -94,7 +94,7 @@ export function addServerOptions(command: CommandUnknownOpts): void {
       ]),
     )
     .option('--offline', 'refuse a configuration whose plugins, providers or MCP servers would have to be fetched')
-    .option('--strict', 'a configured plugin or package that is missing after the start is an error')
+    .option('--strict', 'a configured provider, agent, MCP server, plugin or tool that does not work is an error')
     .option('--startup-timeout <duration>', 'timeout of the server start (default: 30s, 2m with packages to install)');
 }
 

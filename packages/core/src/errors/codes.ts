@@ -56,6 +56,11 @@ export const errorCatalogue = {
     meaning: 'No POSIX shell was found; one cleans up after a manager that is killed.',
     remedy: 'Put a directory that has sh on PATH.',
   },
+  PART_UNAVAILABLE: {
+    meaning:
+      'A custom tool keeps opencode from running any turn; or, with strict, a configured provider, agent, MCP server, plugin or tool does not work.',
+    remedy: 'Mend what the message names, turn it off in the configuration, or go without strict.',
+  },
   PACKAGE_UNAVAILABLE: {
     meaning:
       'A plugin, a package of a provider or what an MCP server runs has to be fetched, and could not be, or was not allowed to be (offline).',

@@ -52,6 +52,7 @@ export {
   type WireAgent,
   type WireCommand,
   type WireConfig,
+  type WireMcpStatus,
   type WireModel,
   type WireProviders,
 } from './v1/requests.ts';

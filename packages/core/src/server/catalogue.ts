@@ -7,6 +7,8 @@ import type { Catalogue } from './types.ts';
 /** Deadline of the read itself, in milliseconds: `GET /command` waits for MCP servers, 30 s for one that hangs. */
 const readTimeoutMs = 60_000;
 
+export type CatalogueOptions = CallOptions & { readonly withoutCommands?: boolean };
+
 /**
  * Reads what a directory's configuration offers, once a directory; each caller waits for it on terms of its own.
  * @param unusedIn what of the workspace's own configuration is not used
@@ -14,27 +16,34 @@ const readTimeoutMs = 60_000;
 export function createCatalogueReader(
   client: HttpClient,
   unusedIn: (directory: string) => UnusedConfiguration | undefined,
-): (directory: string, options?: CallOptions) => Promise<Catalogue> {
+): (directory: string, options?: CatalogueOptions) => Promise<Catalogue> {
   const read = rememberReads((directory) => readCatalogue(client, directory));
-  return async (directory, options) => {
-    const catalogue = await joinRead(read(directory), `The catalogue of ${directory}`, options);
+  const readCommands = rememberReads((directory) => client.call(requests.commands(directory), { timeoutMs: readTimeoutMs }));
+  return async (directory, { withoutCommands = false, ...options } = {}) => {
+    const call = { timeoutMs: readTimeoutMs, ...options };
+    const [catalogue, commands] = await Promise.all([
+      joinRead(read(directory), `The catalogue of ${directory}`, call),
+      withoutCommands ? [] : joinRead(readCommands(directory), `The commands of ${directory}`, call),
+    ]);
     const unused = unusedIn(directory);
-    return unused && unused.files.length > 0 ? { ...catalogue, unused: { agents: unused.agents, commands: unused.commands } } : catalogue;
+    return {
+      ...catalogue,
+      commands: commands.map(({ name }) => name),
+      ...(unused && unused.files.length > 0 && { unused: { agents: unused.agents, commands: unused.commands } }),
+    };
   };
 }
 
-async function readCatalogue(client: HttpClient, directory: string): Promise<Catalogue> {
+async function readCatalogue(client: HttpClient, directory: string): Promise<Omit<Catalogue, 'commands'>> {
   const options = { timeoutMs: readTimeoutMs };
-  const [config, { providers }, agents, commands] = await Promise.all([
+  const [config, { providers }, agents] = await Promise.all([
     client.call(requests.config(directory), options),
     client.call(requests.providers(directory), options),
     client.call(requests.agents(directory), options),
-    client.call(requests.commands(directory), options),
   ]);
   return {
     models: providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`)),
     agents: agents.map(({ name }) => name),
-    commands: commands.map(({ name }) => name),
     defaultModel: config.model || undefined,
   };
 }

@@ -1,6 +1,14 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import { describeNeed, handedOver, networkVariables, wasInstalled, type NeededPackage } from '../isolation/index.ts';
+import {
+  createPartsReader,
+  definedPlugins,
+  describePart,
+  refuseBrokenTools,
+  type ConfiguredPart,
+  type PartsReader,
+} from './configured-parts.ts';
 import { launchReport, type LaunchedPackage, type LaunchReport } from './launch-report.ts';
 import { watchPlugins } from './plugin-failures.ts';
 import type { Run } from './run.ts';
@@ -14,25 +22,36 @@ export interface FirstMeeting {
   readonly credentials: ServerCredentials;
 }
 
+/** What is known of a server when it has met its directory. */
+export interface Met<Confirmed> {
+  readonly confirmed: Confirmed;
+  readonly launch: LaunchReport;
+  readonly parts: PartsReader;
+}
+
 /**
  * The first request makes opencode meet its directory: it installs and loads plugins then, and says on its stream alone which of them fail.
- * @throws `PACKAGE_UNAVAILABLE` with `strict`, and what `confirm` throws
+ * @throws `PACKAGE_UNAVAILABLE` with `strict`, `PART_UNAVAILABLE`, and what `confirm` throws
  */
 export async function meetDirectory<Confirmed>(
   { run, plan: { config, git }, prepared, client, credentials }: FirstMeeting,
   confirm: () => Promise<Confirmed>,
-): Promise<{ readonly confirmed: Confirmed; readonly launch: LaunchReport }> {
-  const { config: written, needed, referencedVariables } = prepared;
-  const plugins: unknown = written['plugin'];
-  const watch = Array.isArray(plugins) && plugins.length > 0 ? await watchPlugins(credentials) : undefined;
+): Promise<Met<Confirmed>> {
+  const { config: written, needed, referencedVariables, providers } = prepared;
+  const configDirectory = run.state.layout.opencodeConfig;
+  const watch = (await definedPlugins(written, configDirectory)).length > 0 ? await watchPlugins(credentials) : undefined;
   try {
     const confirmed = await confirm();
+    const call = config.signal ? { signal: config.signal } : {};
+    await refuseBrokenTools(client, config.directory, configDirectory, call);
     const said = (await watch?.hear(client, config.directory)) ?? [];
     const packages = await Promise.all(needed.map((each) => launchedPackage(run, each)));
     const failures = failuresOf(packages, said);
     if (config.strict === true && failures.length > 0) throw unavailable(failures, packages);
+    const parts = createPartsReader(client, config.directory, { config: written, providers, configDirectory, saidOfPlugins: said });
+    if (config.strict === true) refuseMissing(await parts({ settled: true, ...call }));
     const network = networkVariables(process.env, handedOver({ config, referencedVariables }));
-    return { confirmed, launch: launchReport({ config, git, network, packages, failures }) };
+    return { confirmed, launch: launchReport({ config, git, network, packages, failures }), parts };
   } finally {
     await watch?.stop();
   }
@@ -61,5 +80,14 @@ function failuresOf(packages: readonly LaunchedPackage[], said: readonly string[
 function unavailable(failures: readonly string[], packages: readonly LaunchedPackage[]): OpencodeManagerError {
   return new OpencodeManagerError('PACKAGE_UNAVAILABLE', `Option strict: ${failures.join(' ')} Nothing was sent.`, {
     details: { failures, packages: packages.filter(({ status }) => status === 'failed') },
+  });
+}
+
+/** @throws `PART_UNAVAILABLE` */
+function refuseMissing(parts: readonly ConfiguredPart[]): void {
+  const missing = parts.filter(({ status }) => status === 'failed');
+  if (missing.length === 0) return;
+  throw new OpencodeManagerError('PART_UNAVAILABLE', `Option strict: ${missing.map(describePart).join(' ')} Nothing was sent.`, {
+    details: { parts: missing },
   });
 }

@@ -3,6 +3,7 @@ import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import type { Workspaces } from '../isolation/index.ts';
 import { requests } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
+import type { PartsReader } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
 import { createServerSessions } from './server-sessions.ts';
 import type { OpencodeServer, StopReport } from './types.ts';
@@ -21,6 +22,7 @@ export interface ServerParts {
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly launch: LaunchReport;
+  readonly parts: PartsReader;
   readonly workspaces: Workspaces;
   readonly credentials: ServerCredentials;
   readonly client: HttpClient;
@@ -39,6 +41,7 @@ export function createOpencodeServer({
   config,
   effective,
   launch,
+  parts,
   workspaces,
   credentials,
   client,
@@ -63,6 +66,7 @@ export function createOpencodeServer({
     profile: config.profile,
     snapshots: effective.snapshots,
     launch,
+    parts: async (options) => config.redactor.json(await parts(options)),
     client,
     redactor: config.redactor,
     exited: server.exited,

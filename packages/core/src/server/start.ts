@@ -109,7 +109,7 @@ export async function startIncarnation(
     const { process: server } = incarnation;
     const confirmation = { client, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
     const met = await meetDirectory({ run, plan, prepared, client, credentials }, () => confirm(confirmation));
-    const { confirmed: version, launch } = met;
+    const { confirmed: version, launch, parts } = met;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
     run.newest = incarnation;
     return createOpencodeServer({
@@ -119,6 +119,7 @@ export async function startIncarnation(
       config: plan.config,
       effective: prepared,
       launch,
+      parts,
       workspaces: plan.workspaces,
       credentials,
       client: exitAwareClient(client, server, run.state.layout.root),

@@ -2,6 +2,7 @@ import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.t
 import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
 import type { SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
+import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
 
@@ -127,8 +128,19 @@ export interface OpencodeServer extends AsyncDisposable {
    * workspaces (their own configuration, a link that leads out of the repository, a file that is too large); sentences.
    */
   notes(): readonly string[];
-  /** Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. */
-  catalogue(directory?: string, options?: CallOptions): Promise<Catalogue>;
+  /**
+   * Providers, agents, MCP servers, plugins and custom tools that are configured for the server's own directory, each with whether it works
+   * and why not. opencode goes on without what fails. An MCP server that has not come up yet is `starting`, unless `settled` waits for it.
+   *
+   * @example
+   * const missing = (await server.parts({ settled: true })).filter(({ status }) => status === 'failed')
+   */
+  parts(options?: PartsOptions): Promise<readonly ConfiguredPart[]>;
+  /**
+   * Models, agents and commands of a directory; cached. The same for all directories unless `projectConfig` is `all`. The commands wait for
+   * MCP servers, 30 s for one that hangs; with `withoutCommands` nothing waits, and the list is empty.
+   */
+  catalogue(directory?: string, options?: CallOptions & { readonly withoutCommands?: boolean }): Promise<Catalogue>;
   /**
    * Lets the server forget what it keeps of a directory: some 13 MB with the `batch` profile, and the MCP and language servers
    * that it runs there. Sessions and their history stay; the next turn there meets it anew, which takes half a second. Gives false, and

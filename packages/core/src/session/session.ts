@@ -84,7 +84,7 @@ function historyMethods(
       return target === undefined ? [] : operations.diff(target, options);
     },
     async summarize(model, options) {
-      assertKnown(await context.catalogue(operations.directory, options), { model });
+      assertKnown(await context.catalogue(operations.directory, { ...options, withoutCommands: true }), { model });
       await turns.whenQuiet((call) => operations.summarize(model, call), options);
     },
   };

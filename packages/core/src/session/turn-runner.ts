@@ -3,6 +3,7 @@ import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy } from '../policy/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import type { MessageIds } from '../protocol/index.ts';
+import type { CatalogueOptions } from '../server/catalogue.ts';
 import type { Catalogue } from '../server/types.ts';
 import { awaitTurn, type Submission, type WatchContext } from './await-turn.ts';
 import { assertEmptyAnswer, assertKnown } from './checks.ts';
@@ -13,7 +14,7 @@ import type { PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnR
 /** What running turns needs of the server. */
 export interface TurnContext extends WatchContext {
   readonly messageIds: MessageIds;
-  catalogue(directory: string, options?: CallOptions): Promise<Catalogue>;
+  catalogue(directory: string, options?: CatalogueOptions): Promise<Catalogue>;
 }
 
 /** A turn before it has an id. */
@@ -135,7 +136,8 @@ async function turnOf(context: TurnContext, directory: string, draft: TurnDraft,
   const { model, agent, system, messageId = context.messageIds.next(), signal } = options;
   const command = draft.kind === 'command' ? draft.name : undefined;
   if (model !== undefined || agent !== undefined || command !== undefined) {
-    assertKnown(await context.catalogue(directory, signal && { signal }), { command, ...options });
+    const catalogue = await context.catalogue(directory, { withoutCommands: command === undefined, ...(signal && { signal }) });
+    assertKnown(catalogue, { command, ...options });
   }
   return {
     ...draft,

@@ -105,6 +105,7 @@ async function serverOf(run: Run, launched: OpencodeServer, incarnation: Incarna
     config,
     effective,
     launch: launched.launch,
+    parts: (options) => launched.parts(options),
     workspaces: plan.workspaces,
     credentials: launched.credentials(),
     client: launched.client,

@@ -68,6 +68,12 @@ export interface WireAgent {
   readonly mode?: string;
 }
 
+/** What became of an MCP server: `connected`, `disabled`, `failed`, `needs_auth`, `needs_client_registration`. */
+export interface WireMcpStatus {
+  readonly status: string;
+  readonly error?: string;
+}
+
 export interface WireCommand {
   readonly name: string;
   readonly description?: string;
@@ -102,6 +108,9 @@ export const requests = {
   providers: (directory: string) => json<WireProviders>('GET', '/config/providers', directory),
   agents: (directory: string) => json<WireAgent[]>('GET', '/agent', directory),
   commands: (directory: string) => json<WireCommand[]>('GET', '/command', directory),
+  /** Answers when each MCP server has come up or has not. */
+  mcp: (directory: string) => json<Record<string, WireMcpStatus>>('GET', '/mcp', directory),
+  toolIds: (directory: string) => json<string[]>('GET', '/experimental/tool/ids', directory),
 
   createSession: (directory: string, body: { title?: string; parentID?: string; permission?: PermissionRuleset }) =>
     json<SessionInfo>('POST', '/session', directory, body),
