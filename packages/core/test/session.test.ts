@@ -15,6 +15,14 @@ const rules = [
   { when: { user: /slow/ }, reply: { text: 'one two three four five six seven eight nine ten', tokensPerSecond: 4 } },
   { when: { user: /say (\w+)/ }, reply: 'I say {{user.1}}.' },
   { when: { user: /refuse/ }, reply: { error: { status: 400, message: 'this model refuses' } } },
+  {
+    when: { user: /^delegate (.+)/, toolResult: '' },
+    reply: 'Delegated.',
+  },
+  {
+    when: { user: { matches: '^delegate (.+)' } },
+    reply: { toolCalls: [{ name: 'task', arguments: { description: 'sub', prompt: '{{user.1}}', subagent_type: 'general' } }] },
+  },
   { when: { user: /instructions/ }, reply: 'Read.' },
   { when: { user: /find it/, toolResult: /needle-in-file/ }, reply: 'Found.' },
   { when: { user: /find it/, toolResult: /./ }, reply: 'Not found.' },
@@ -25,7 +33,12 @@ let bench: Bench;
 beforeAll(async () => {
   bench = await startBench(
     rules,
-    { profile: 'interactive', opencodeConfig: { command: { shout: { template: 'say $1', description: 'repeats a word' } } } },
+    {
+      profile: 'interactive',
+      opencodeConfig: {
+        command: { shout: { template: 'say $1', description: 'repeats a word' }, learn: { template: 'read the instructions $ARGUMENTS' } },
+      },
+    },
     {
       'readme.txt': 'first\n',
       'hay.txt': 'a needle-in-file\n',
@@ -85,11 +98,13 @@ describe('turns', () => {
     expect(await session.unread()).toEqual([]);
   });
 
-  test("the workspace's AGENTS.md files reach the sessions of their directory, and no others", async () => {
+  test("the workspace's AGENTS.md files reach prompts, commands and sub-agents in their directory, and nothing else", async () => {
     const root = await bench.server.createSession();
     await root.prompt('read the instructions of root');
     const sub = await bench.server.createSession({ directory: `${bench.workspace.path}/sub` });
     await sub.prompt('read the instructions of sub');
+    await sub.executeCommand('learn', 'of a command');
+    await sub.prompt('delegate instructions of a sub-agent');
     const systemOf = (text: string) =>
       JSON.stringify(
         bench.model.calls
@@ -98,7 +113,11 @@ describe('turns', () => {
       );
     expect(systemOf('instructions of root')).toContain('says the root');
     expect(systemOf('instructions of root')).not.toContain('sub directory says');
-    expect(systemOf('instructions of sub')).toMatch(/says the root.*sub directory says/s);
+    for (const turn of ['sub', 'a command', '"instructions of a sub-agent'])
+      expect(systemOf(turn.startsWith('"') ? turn : `instructions of ${turn}`), turn).toMatch(/says the root.*sub directory says/s);
+    const others = bench.model.calls.filter(({ purpose }) => purpose !== 'turn').map(({ messages }) => JSON.stringify(messages));
+    expect(others.length).toBeGreaterThan(0);
+    expect(others.filter((call) => call.includes('says the root'))).toEqual([]);
   });
 
   test("opencode's grep tool works with no ripgrep on PATH and no network", async () => {

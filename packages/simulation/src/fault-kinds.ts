@@ -27,7 +27,7 @@ export const faultKinds = [
   kind('finish-missing-loop', 'A5: "endless hot loop"', 'Streams end without a finish reason, and the model is asked again without end.'),
   kind('tool-loop', 'A5: "endless tool loop"; P9', 'The model repeats a cycle of equal tool calls without end.'),
   kind('answer-empty', 'A5: "empty"', 'The final message has no text.'),
-  kind('answer-oversized', 'Issue 22, point 14: "answers 100 MB"', 'The model says more in one turn than the pool allows.'),
+  kind('answer-oversized', 'A model that answers 100 MB', 'The model says more in one turn than the pool allows.'),
   kind('retry-rate-limit', 'A5: "429"', 'The provider answers 429; opencode waits and asks again.'),
   kind('retry-failure', 'A5: "500/503"', 'The provider fails for another reason; opencode waits and asks again.'),
   kind('retry-long', 'A5: "no sane cap"', 'The wait for the provider is longer than a manager wants to sit out.'),

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJsonc, type OpencodeConfig } from '../config/index.ts';
+import { instructionsDirectory, instructionsPlugin } from './instructions-plugin.ts';
 import { listedAsksPlugin } from './listed-asks-plugin.ts';
 import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
@@ -33,6 +34,7 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
     [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools)],
     [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
     [join(plugins, 'opencode-manager-listed-asks.js'), listedAsksPlugin],
+    [join(plugins, 'opencode-manager-instructions.js'), instructionsPlugin(instructionsDirectory(layout.root))],
     [layout.configFile, configText(config)],
     [join(layout.opencodeConfig, 'opencode.json'), configText(referencesOf(config))],
     [layout.gitConfigFile, gitConfigText([...identity, ...trusted])],

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import type { Workspaces } from '../isolation/index.ts';
+import { instructionsDirectory, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
-import { createExitCodes, createOperations, createSession, type SessionContext } from '../session/index.ts';
+import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
@@ -91,9 +91,10 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
 function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
+  const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
   const operationsContext = {
     client,
-    beginTurn: (directory: string) => workspaces.beginTurn(directory, effective.instructions),
+    beginTurn: async (directory: string) => keepInstructions(directory, await workspaces.beginTurn(directory, effective.instructions)),
     exitCodes: createExitCodes(join(stateDir, 'run')),
   };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);

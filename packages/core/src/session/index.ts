@@ -1,3 +1,4 @@
 export { createExitCodes } from './exit-codes.ts';
+export { createInstructionsStore } from './instructions.ts';
 export { createOperations } from './operations.ts';
 export { createSession, type SessionContext } from './session.ts';

@@ -6,8 +6,8 @@ import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
   readonly client: HttpClient;
-  /** Refuses a workspace that is not trusted; gives the instructions that go with a prompt there. See `Workspaces`. */
-  readonly beginTurn: (directory: string) => Promise<string | undefined>;
+  /** Refuses a workspace that is not trusted; puts its instructions where the server finds them. See `Workspaces`. */
+  readonly beginTurn: (directory: string) => Promise<void>;
   readonly exitCodes: ExitCodes;
 }
 
@@ -20,9 +20,9 @@ export function createOperations({ client, beginTurn, exitCodes }: OperationsCon
     id,
     directory,
     async submit(turn, options = {}) {
-      const instructions = await beginTurn(directory);
+      await beginTurn(directory);
       const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-      await client.call(turnRequest(id, directory, turn, { instructions, exitCodes }), { ...untilTurnEnds, ...options });
+      await client.call(turnRequest(id, directory, turn, exitCodes), { ...untilTurnEnds, ...options });
     },
     async abort(options) {
       await client.call(requests.abort(id, directory), options);

@@ -34,24 +34,16 @@ export function wireModel(model: string): WireModel {
   });
 }
 
-/** What a request takes from the server, besides the turn itself. */
-export interface RequestContext {
-  /** Of the workspace; they reach prompts alone: other turns have no such field. */
-  readonly instructions: string | undefined;
-  readonly exitCodes: ExitCodes;
-}
-
 /** The request that starts a turn. */
-export function turnRequest(id: string, directory: string, turn: TurnRequest, { instructions, exitCodes }: RequestContext): RequestSpec {
+export function turnRequest(id: string, directory: string, turn: TurnRequest, exitCodes: ExitCodes): RequestSpec {
   const { messageId: messageID, agent, model } = turn;
   if (turn.kind === 'prompt') {
-    const system = [instructions, turn.system].filter((text) => text !== undefined).join('\n\n');
     return requests.promptAsync(id, directory, {
       messageID,
       parts: turn.parts,
       ...(model !== undefined && { model: wireModel(model) }),
       ...(agent !== undefined && { agent }),
-      ...(system !== '' && { system }),
+      ...(turn.system !== undefined && turn.system !== '' && { system: turn.system }),
     });
   }
   if (turn.kind === 'command') {

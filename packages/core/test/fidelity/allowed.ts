@@ -93,14 +93,6 @@ export const allowedDifferences: readonly AllowedDifference[] = [
     without: both((answers) => ({ ...answers, turns: answers.turns.map((turn) => withoutItem(turn, 'instructions', isLinkedOut)) })),
   },
   {
-    name: 'instructions of commands',
-    reason: "opencode's route for commands takes none, so that those that a prompt carries are missing there",
-    without: both((answers) => ({
-      ...answers,
-      turns: answers.turns.map((turn) => (turn['command'] === undefined ? turn : withoutItem(turn, 'instructions', isRelative))),
-    })),
-  },
-  {
     name: 'home directories written out',
     reason: 'the server has a home of its own, so that the paths of the user are absolute',
     without: both(withHomes),
@@ -125,10 +117,6 @@ export const allowedDifferences: readonly AllowedDifference[] = [
 /** The one row with such a link calls it so. */
 function isLinkedOut(text: string): boolean {
   return text.startsWith('Instructions from: <WORK>/out.md');
-}
-
-function isRelative(text: string): boolean {
-  return text.startsWith('Instructions from: <WORK>/');
 }
 
 function withoutItem(turn: Json, name: string, is: (item: string) => boolean): Json {

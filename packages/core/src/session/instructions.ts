@@ -1,0 +1,31 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { instructionsFile } from '../isolation/index.ts';
+
+/** Puts a workspace's instructions where the server finds them. */
+export type InstructionsStore = (directory: string, text: string | undefined) => Promise<void>;
+
+/** Each text is written once; turns that begin together share the write. */
+export function createInstructionsStore(root: string): InstructionsStore {
+  const kept = new Map<string, { readonly text: string | undefined; readonly written: Promise<void> }>();
+  let count = 0;
+
+  async function write(directory: string, text: string | undefined): Promise<void> {
+    const file = instructionsFile(root, directory);
+    if (text === undefined) return rm(file, { force: true });
+    await mkdir(root, { recursive: true, mode: 0o700 });
+    // The server may read it at any time.
+    const next = `${file}.${(count += 1)}`;
+    await writeFile(next, text, { mode: 0o600 });
+    await rename(next, file);
+  }
+
+  return (directory, text) => {
+    const last = kept.get(directory);
+    if (last !== undefined && last.text === text) return last.written;
+    const written = (last?.written ?? Promise.resolve()).catch(() => undefined).then(() => write(directory, text));
+    kept.set(directory, { text, written });
+    // What failed is tried again by the next turn.
+    written.catch(() => kept.delete(directory));
+    return written;
+  };
+}
