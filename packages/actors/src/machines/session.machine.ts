@@ -224,6 +224,7 @@ export const sessionMachine = sessionSetup.createMachine({
               description: 'It has only begun now: the abort before did nothing.',
             },
             'session.idle': { actions: ['recordFact', read] },
+            'stall.due': { description: 'Its silence decides nothing any more.' },
             'abort.again': { actions: ['requestAbort', abortBusyChildren, read, 'scheduleAbort'], description: 'Once more, and look.' },
             'turn.abort': { guard: 'hasNewBound', actions: ['boundAbort', 'startQuarantineClock'] },
             'quarantine.due': {

@@ -26,7 +26,8 @@ function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   const { newest } = history;
   if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
   const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
-  if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null };
+  // It has begun since: an idle from before says nothing of its end.
+  if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null, idleSinceMs: null };
   const known = turn.final?.id === newest.id ? turn.final : null;
   const final: FinalMessage = known ? { ...known, ...newest.final } : { ...newest.final, atMs: history.seenAtMs, source: 'snapshot' };
   return { ...begun, final, ...(known === null && { idleSinceMs: null }) };

@@ -111,9 +111,11 @@ function verdictOfFinish({ kind, emptyAnswer }: Turn, { finish, hasText, hasTool
 
 const interrupted = (message: string): Decision => ({ outcome: 'interrupted', error: failure('TURN_INTERRUPTED', message) });
 
+const unanswered = 'The server has not answered the request that carries the turn, and never showed it: it may be lost.';
+
 /** The server never showed our message; sending it again might run it twice. */
 export function notAccepted({ submitError }: Turn): Decision {
-  return { outcome: 'failed', error: submitError ?? failure('TURN_FAILED', 'The server did not accept the turn.') };
+  return { outcome: 'failed', error: submitError ?? failure('TURN_FAILED', unanswered) };
 }
 
 function verdictOfError(error: TurnError, turn: Turn): Decision {

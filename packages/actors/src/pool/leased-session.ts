@@ -28,9 +28,12 @@ export function createLeasedSession(host: SessionHost, owner: LeaseOwner): Poole
     id: host.id,
     directory: host.directory,
     ...turnsOf(host, owner, lease),
-    ...readsOf(host, owner),
+    ...readsOf(host, owner, lease),
     ...changesOf(host, owner, lease),
-    abort: (options = {}) => owner.abort(host, options),
+    abort: async (options = {}) => {
+      lease.assertMine();
+      await owner.abort(host, options);
+    },
     isAlive: async (options) => host.state !== 'dead' && host.operations.exists(options),
     delete: (options) => lease.delete(options),
     fork: async (messageId) => {
@@ -54,11 +57,12 @@ class Lease {
   }
 
   assertHeld(): void {
-    if (this.#state === 'held') return;
-    throw new OpencodeManagerError(
-      'SESSION_BUSY',
-      `Session ${this.#host.id} was released or deleted; take one with createSession() or getIdleSession().`,
-    );
+    if (this.#state !== 'held') throw notHeld(this.#host.id);
+  }
+
+  /** As long as it is not given back, which a deletion under way does not do. */
+  assertMine(): void {
+    if (this.#state === 'over') throw notHeld(this.#host.id);
   }
 
   release(): void {
@@ -77,6 +81,13 @@ class Lease {
     this.#state = 'over';
     this.#owner.forget(this.#host);
   }
+}
+
+function notHeld(id: string): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'SESSION_BUSY',
+    `Session ${id} was released or deleted; take one with createSession() or getIdleSession().`,
+  );
 }
 
 function turnsOf(
@@ -100,7 +111,7 @@ function turnsOf(
 
 type Reads = Pick<PooledSession, 'messages' | 'unread' | 'todos' | 'diff' | 'children' | 'rename' | 'getState'>;
 
-function readsOf(host: SessionHost, owner: LeaseOwner): Reads {
+function readsOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Reads {
   const { id, directory } = host;
   const session = (options?: CallOptions): Promise<Session> => host.server.handle.getSession(id, { directory, ...options });
   const messages: Reads['messages'] = (query, options) => host.server.handle.operations(id, directory).messages(query, options);
@@ -118,7 +129,10 @@ function readsOf(host: SessionHost, owner: LeaseOwner): Reads {
     todos: (options) => host.server.handle.operations(id, directory).todos(options),
     diff: async (messageId, options) => (await session(options)).diff(messageId, options),
     children: (options) => host.server.handle.operations(id, directory).children(options),
-    rename: async (title, options) => (await session(options)).rename(title, options),
+    async rename(title, options) {
+      lease.assertMine();
+      await (await session(options)).rename(title, options);
+    },
     getState: async (options): Promise<SessionState> => ({
       ...(await (await session(options)).getState(options)),
       queued: owner.queued(host),

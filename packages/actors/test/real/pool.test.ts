@@ -215,6 +215,9 @@ describe('lent sessions', () => {
     expect(session!.snapshot()).toMatchObject({ state: 'idle', turns: 2 });
     session!.release();
     await expect(session!.prompt('say more')).rejects.toMatchObject({ code: 'SESSION_BUSY' });
+    // Its turns are somebody else's now.
+    await expect(session!.abort()).rejects.toMatchObject({ code: 'SESSION_BUSY' });
+    await expect(session!.rename('mine')).rejects.toMatchObject({ code: 'SESSION_BUSY' });
     expect(pool.getIdleSession()?.id).toBe(session_id);
   });
 

@@ -31,7 +31,8 @@ export function judgeCauses({ world, users }: Evidence, told: Told, report: Repo
   const calls = users?.calls ?? [];
   const cause = causes[result.outcome]?.(world, calls, told) ?? true;
   if (!cause) report('results-are-true', `${task}: told as ${result.outcome}, and nothing gave cause for it.`);
-  if (result.error?.message.includes('did not accept')) report('results-are-true', `${task}: failed, and it is not said why.`);
+  if (result.error?.message.includes('may be lost') && !losesRequests(world))
+    report('results-are-true', `${task}: told that its request may be lost, and none was.`);
   if (!plan || isDisturbed(world) || isAborted(world, calls, told) || isAfterBadTurn(calls, told)) return;
   if (result.attempt > 1) report('results-are-true', `${task}: told as attempt ${result.attempt}, and nothing disturbed the first.`);
   // How much a turn said is judged with the claims of its result.

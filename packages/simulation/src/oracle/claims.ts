@@ -86,6 +86,11 @@ function isSame(told: AnsweredAsk, ask: LedgerAsk): boolean {
   return told.answer === 'unanswered' || ask.answer === meanings[told.answer];
 }
 
+/** What a deleted sub-agent did, no read shows any more, and events may have been lost. */
+function hasDeleted(world: World, turns: readonly LedgerTurn[]): boolean {
+  return turns.some(({ sessionId }) => world.storage.sessions.get(sessionId)?.deleted);
+}
+
 /** Tokens, tool calls and the model, sub-agents included. */
 function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
   if (result.retries > turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
@@ -93,8 +98,7 @@ function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledge
   const isKnown = isQuick(world) && !wasTroubled(world, turn.deliveredAtMs, endedAtMs);
   if (isKnown && result.retries !== turn.retries) claim(`it counts ${result.retries} retries; there were ${turn.retries}.`);
   const turns = [turn, ...childrenOf(world, turn, endedAtMs)];
-  // What a deleted sub-agent did, no read shows any more, and events may have been lost.
-  if (turns.some(({ sessionId }) => world.storage.sessions.get(sessionId)?.deleted)) return;
+  if (hasDeleted(world, turns)) return;
   const answers = turns.flatMap((one) => answersOf(world, one));
   const input = answers.reduce((sum, { message }) => sum + message.tokens.input, 0);
   const output = answers.reduce((sum, { message }) => sum + message.tokens.output, 0);
@@ -107,7 +111,8 @@ function judgeSums({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledge
 /** Calls of the model: all of them while the events were followed, else at least those that left something. */
 function judgeCalls({ world }: Evidence, { result, plan, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
   const calls = plan?.kind === 'shell' ? 0 : sumOf(world, turn, endedAtMs, ({ modelCalls }) => modelCalls);
-  const isExact = result.outcome === 'succeeded' && result.gaps === 0;
+  const turns = [turn, ...childrenOf(world, turn, endedAtMs)];
+  const isExact = result.outcome === 'succeeded' && result.gaps === 0 && !hasDeleted(world, turns);
   if (result.model_calls > calls || (isExact && result.model_calls < calls))
     claim(`it counts ${result.model_calls} calls of the model; there were ${calls}.`);
 }

@@ -83,16 +83,17 @@ function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text:
 function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs }: Told, late: (text: string) => void): void {
   const [abortedAtMs = endedAtMs] = turn.aborts;
   if (wasTroubled(world, turn.deliveredAtMs, abortedAtMs)) return;
+  const children = childrenOf(world, turn, endedAtMs);
   const asks = world.ledger.asks.filter(({ rootId, openedAtMs }) => rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
   const limits = {
-    stalled: (turn.activeAtAbortMs ?? Infinity) + 300_000,
+    stalled: Math.max(turn.activeAtAbortMs ?? Infinity, ...children.map((one) => one.endedAtMs ?? 0)) + 300_000,
     needs_input: Math.min(...asks.map(({ openedAtMs }) => openedAtMs)) + 60_000,
     timed_out: turn.deliveredAtMs + (plan?.timeoutMs ?? world.plan.pool.taskTimeoutMs ?? Infinity),
   };
   const limitMs = Math.min(limits[result.outcome as keyof typeof limits] ?? Infinity, limits.timed_out);
-  if ((turn.endedAtMs ?? Infinity) < limitMs) return;
-  const hasChildren = childrenOf(world, turn, endedAtMs).length > 0;
-  if (result.outcome === 'stalled' && !hasChildren && abortedAtMs < limits.stalled - 1000)
+  // What has not begun cannot be aborted: it is told when the session is given up.
+  if ((turn.endedAtMs ?? Infinity) < limitMs || turn.begunAtMs === undefined || turn.begunAtMs > limitMs) return;
+  if (result.outcome === 'stalled' && children.length === 0 && abortedAtMs < limits.stalled - 1000)
     late(`it was stalled at ${since(world, abortedAtMs)}, too early.`);
   if (abortedAtMs > limitMs + 5000)
     late(`it was to end as ${result.outcome} at ${since(world, limitMs)}, and was aborted at ${since(world, abortedAtMs)}.`);
@@ -159,12 +160,15 @@ function judgeClosing({ world, users }: Evidence, report: Report): void {
     const [what, lease = ''] = name.split(' ');
     if (what !== 'stop' && what !== 'delete') continue;
     const withinMs = (what === 'stop' ? stopMs : deleteMs) + 2000;
+    // A lease is deleted once its session is there.
+    const madeAtMs = calls.find((call) => call.name === `lease ${lease}`)?.endedAtMs ?? 0;
+    const fromMs = what === 'delete' ? Math.max(beganAtMs, madeAtMs) : beganAtMs;
     const late = calls.find(
       (call) =>
         call.task !== undefined &&
         call.task.startsWith(lease) &&
         call.beganAtMs < beganAtMs &&
-        (call.endedAtMs ?? Infinity) > beganAtMs + withinMs,
+        (call.endedAtMs ?? Infinity) > fromMs + withinMs,
     );
     if (late)
       report(

@@ -36,6 +36,31 @@ describe('the end of a turn', () => {
     expect(broken).toEqual([]);
   });
 
+  it('is not given up because of reads from before the turn began, late', async () => {
+    const steps = [answer('', { text: [], thinkMs: 130, finish: 'tool-calls' }), answer('done', { thinkMs: 18 })];
+    const { broken, task } = await runPinned({
+      link: { ...calmLink, delayMs: [100, 100] },
+      scripts: [plainTurn({ beginMs: 8150, steps })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 30_000, when: { atMs: 2900 } }],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(broken).toEqual([]);
+  });
+
+  it('is waited for without haste when it is aborted after a long silence', async () => {
+    const { broken, report, task } = await runPinned({
+      scripts: [plainTurn({ neverBegins: true })],
+      actions: [
+        { do: 'run', when: { atMs: 3000 }, key: 'T0', task: { script: 0, kind: 'shell' } },
+        { do: 'abort', when: { atMs: 330_000 }, key: 'T0' },
+      ],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'aborted' });
+    expect(report.steps).toBeLessThan(5000);
+    expect(broken).toEqual([]);
+  });
+
   it('is found soon when its idle was never told', async () => {
     const { broken, task } = await runPinned({ scripts: [plainTurn({ idle: 'never' })], actions: [run('T0', 3000)] });
     expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
