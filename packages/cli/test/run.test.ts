@@ -184,6 +184,7 @@ describe('exit code 2, before anything starts', () => {
     ['a missing file', () => ['nowhere.jsonl'], 'FILE: nowhere.jsonl does not exist.'],
     ['a missing directory', () => ['--prompt', 'x', '--directory', '/nowhere', '--model', 'scripted/model'], 'DIRECTORY_MISSING'],
     ['a bad number', () => ['--prompt', 'x', '--concurrency', '0'], '--concurrency: "0" is not a whole number from 1 to 1000.'],
+    ['a bad limit of an answer', () => ['--prompt', 'x', '--max-answer', '50'], '--max-answer: "50" is not a size'],
     ['a bad size', () => ['--prompt', 'x', '--max-server-memory', '2G'], '--max-server-memory: "2G" is not a size'],
     ['no number', () => ['--prompt', 'x', '--max-idle-directories', 'few'], '--max-idle-directories: "few" is not a whole number from 0'],
     ['a bad duration', () => ['--prompt', 'x', '--timeout', '5'], '--timeout: "5" is not a usable duration'],

@@ -9,7 +9,7 @@ const mostConcurrent = 1000;
 
 export type TurnSettings = Pick<
   SessionPoolOptions,
-  'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions' | 'serverMemory' | 'maxIdleDirectories'
+  'maxSessions' | 'model' | 'agent' | 'taskTimeoutMs' | 'permissions' | 'maxAnswerBytes' | 'serverMemory' | 'maxIdleDirectories'
 >;
 
 /** The pool's options that the flags name. @throws OpencodeManagerError `USAGE` */
@@ -21,6 +21,7 @@ export async function turnSettings(flags: TurnFlags): Promise<TurnSettings> {
     ...(flags.model !== undefined && { model: checkModelName(flags.model) }),
     ...(flags.agent !== undefined && { agent: flags.agent }),
     ...(flags.timeout !== undefined && { taskTimeoutMs: parseDuration(flags.timeout, '--timeout') }),
+    ...(flags.maxAnswer !== undefined && { maxAnswerBytes: parseSize(flags.maxAnswer, '--max-answer') }),
     ...(flags.maxServerMemory !== undefined && { serverMemory: serverMemoryOf(flags.maxServerMemory) }),
     ...(flags.maxIdleDirectories !== undefined && {
       maxIdleDirectories: parseCount(flags.maxIdleDirectories, '--max-idle-directories', { min: 0, max: 1_000_000 }),

@@ -29,6 +29,7 @@ export interface TurnFlags {
   readonly agent?: string;
   readonly timeout?: string;
   readonly permissions?: string;
+  readonly maxAnswer?: string;
   readonly maxServerMemory?: string;
   readonly maxIdleDirectories?: string;
 }
@@ -50,6 +51,7 @@ export function addTurnOptions(command: CommandUnknownOpts): void {
     .option('--agent <name>', 'agent of tasks without one')
     .option('--timeout <duration>', 'timeout of each turn, such as 90s or 5m')
     .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)')
+    .option('--max-answer <size>', 'abort a turn that says more than this (default: 16MB)')
     .option(
       '--max-server-memory <size>',
       'replace the server when its memory exceeds this, such as 2GiB; running turns finish first; off: never (default: 6 GB or 70 % of the memory there is)',
