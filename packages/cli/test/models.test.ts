@@ -19,7 +19,14 @@ describe('what the running server does not offer is refused before the first pro
       'MODEL_UNKNOWN',
       'Did you mean anthropic/large? Provider anthropic has: anthropic/large, anthropic/small.',
     ],
-    ['a provider without its key', { id: 'a', prompt: 'x', model: 'some-where/m' }, 'MODEL_UNKNOWN', '--pass-env SOME_WHERE_API_KEY'],
+    [
+      'a provider without its key',
+      { id: 'a', prompt: 'x', model: 'amazon-bedrock/m' },
+      'MODEL_UNKNOWN',
+      '--pass-env AMAZON_BEDROCK_API_KEY',
+    ],
+    ['a provider that is mistyped', { id: 'a', prompt: 'x', model: 'antropic/m' }, 'MODEL_UNKNOWN', 'Did you mean anthropic?'],
+    ['a provider that nobody defines', { id: 'a', prompt: 'x', model: 'in-house/m' }, 'MODEL_UNKNOWN', 'under provider.in-house'],
     ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', 'agent: nobody is unknown. Known: build, plan.'],
     ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', 'command: publish is unknown. Known: review.'],
   ])('%s', (_what, task, code, advice) => {

@@ -64,4 +64,4 @@ export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
 export { explainFullDisk, realWorkspace, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
-export { parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';
+export { cataloguedProviders, parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';

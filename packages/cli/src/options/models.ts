@@ -1,5 +1,6 @@
 import { assertOffered, type WantedTurn } from '@opencode-manager/actors';
-import { OpencodeManagerError, readOpencodeConfig, type Catalogue, type ServerConfig } from '@opencode-manager/core';
+import { cataloguedProviders, OpencodeManagerError, readOpencodeConfig, type Catalogue, type ServerConfig } from '@opencode-manager/core';
+import { didYouMean } from '@opencode-manager/core/errors';
 import type { NamedTask } from '../task-file/index.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -106,9 +107,15 @@ function wantedBy({ model, agent, command, shell }: NamedTask, choice: ModelChoi
 function toldOf({ id }: NamedTask, { code, message, details }: OpencodeManagerError): OpencodeManagerError {
   const model = typeof details['model'] === 'string' ? details['model'] : undefined;
   const provider = model === undefined || details['providerKnown'] === true ? undefined : providerOf(model);
-  const key = provider === undefined ? '' : `${provider.toUpperCase().replaceAll(/\W/g, '_')}_API_KEY`;
-  const advice = provider === undefined ? '' : ` Pass its key with --pass-env (for example --pass-env ${key}), or name an --auth-file.`;
+  const advice = provider === undefined ? '' : ` ${providerAdvice(provider)}`;
   return new OpencodeManagerError(code, `Task ${id}: ${message}${advice}`, { details });
+}
+
+function providerAdvice(provider: string): string {
+  if (!cataloguedProviders.ids.includes(provider))
+    return `${didYouMean(provider, cataloguedProviders.ids)}opencode knows no provider ${provider}; one of your own stands in the opencode configuration, under provider.${provider}.`;
+  const key = `${provider.toUpperCase().replaceAll(/\W/g, '_')}_API_KEY`;
+  return `Pass its key with --pass-env (for example --pass-env ${key}), or name an --auth-file.`;
 }
 
 function isMap(value: unknown): value is Json {

@@ -1,3 +1,4 @@
+export { cataloguedProviders } from './catalogued-providers.ts';
 export { serverConfigJsonSchema } from './json-schema.ts';
 export { serverConfigSchema, type ServerConfig } from './schema.ts';
 export { absolute, parseServerConfig, realDirectory, resolveConfig, type ResolvedConfig } from './resolve.ts';
