@@ -10,6 +10,13 @@ export const repeating: Readonly<Record<string, readonly string[]>> = {
     'file: above the configuration',
     'file: an absolute path',
   ],
+  'env: not set, in a text that nobody needs': ['env: not set, as the key of a provider that is not used'],
+  'env: in a comment': ['file: commented out'],
+  'file: a link to the configuration itself': ['file: a link'],
+  'an empty file': ['an empty object'],
+  'small things that count': ['things of the terminal'],
+  'permissions: by pattern, in their order': ['permissions: of an agent over those of all'],
+  'mcp: a working server that is told its environment': ['mcp: a command that is missing'],
   'UTF-8 with a byte order mark': ['UTF-8 with a byte order mark, global'],
   'an unknown key': ['an old field of another product'],
   'instructions: of a project, all kinds at once': [
