@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describePart, type ConfiguredPart } from '@opencode-manager/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from './support/failure.ts';
@@ -5,7 +7,11 @@ import { mcpServerScript } from './support/mcp-server.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
 
 const local = (...command: string[]) => ({ type: 'local', command });
-const programs = { 'mcp-good': mcpServerScript, 'mcp-slow': '#!/bin/sh\nsleep 4\nexec mcp-good\n', 'mcp-hangs': '#!/bin/sh\nsleep 600\n' };
+const programs = {
+  'mcp-good': mcpServerScript,
+  'mcp-slow': '#!/bin/sh\nuntil [ -e "$0.may-start" ]; do sleep 0.05; done\nexec mcp-good\n',
+  'mcp-hangs': '#!/bin/sh\nsleep 600\n',
+};
 
 const given = {
   'agent/reviewer.md': '---\ndescription: reviews\nmode: subagent\n---\nYou review.\n',
@@ -19,8 +25,8 @@ const opencodeConfig = {
   agent: { helper: { mode: 'subagent', description: 'helps', prompt: 'You help.' }, plan: { disable: true } },
   mcp: {
     good: local('mcp-good'),
-    slow: local('mcp-slow'),
-    hangs: { ...local('mcp-hangs'), timeout: 3000 },
+    slow: { ...local('mcp-slow'), timeout: 60_000 },
+    hangs: { ...local('mcp-hangs'), timeout: 1500 },
     missing: local('no-such-program'),
     ends: local('/bin/false'),
     off: { ...local('mcp-good'), enabled: false },
@@ -53,6 +59,7 @@ describe('what is configured', () => {
   });
 
   test('each part is told with its state, and why it does not work', async () => {
+    await writeFile(join(machine.bin, 'mcp-slow.may-start'), '');
     const parts = await machine.server.parts({ settled: true });
     expect(stateOf(parts)).toEqual({
       'provider scripted': 'alive',
@@ -77,7 +84,7 @@ describe('what is configured', () => {
     expect(told).toMatchInlineSnapshot(`
       [
         "provider nobody: opencode offers none of its models: it has no credentials, no models, or another name.",
-        "MCP server hangs: Operation timed out after 3000ms",
+        "MCP server hangs: Operation timed out after 1500ms",
         "MCP server missing: Executable not found in $PATH: "no-such-program"",
         "MCP server ends: MCP error -32000: Connection closed",
         "MCP server remote: SSE error: Unable to connect. Is the computer able to access the url?",

@@ -23,74 +23,86 @@ interface Row {
   readonly meanwhile?: (place: HostilePlace) => Promise<unknown>;
   /** The turn is refused so, before anything is sent; absent: it is answered. */
   readonly refused?: { readonly code: ErrorCode; readonly saying: string };
-  /** What a note says; with none, nothing is skipped. */
-  readonly note?: string;
+  /** What a note says, or each of several; with none, nothing is skipped. */
+  readonly note?: string | readonly string[];
   /** What the model is sent of it. */
-  readonly sent?: string;
+  readonly sent?: string | readonly string[];
   readonly asRoot?: boolean;
 }
 
 const untrusted = (saying: string) => ({ code: 'WORKSPACE_UNTRUSTED', saying }) as const;
 const unreadable = (saying: string) => ({ code: 'WORKSPACE_UNREADABLE', saying }) as const;
 
-const rows: readonly Row[] = [
-  // Instructions
-  { name: 'AGENTS.md leads to the environment', put: (p) => p.link('w/AGENTS.md', '/proc/self/environ'), note: 'AGENTS.md leads out of' },
+interface InstructionFile {
+  /** Puts it into the directory `at`. */
+  readonly put: (place: HostilePlace, at: string) => Promise<unknown>;
+  readonly note?: string;
+  readonly sent?: string;
+}
+
+const up = (at: string) => '../'.repeat(at.split('/').length);
+
+const instructionFiles: readonly InstructionFile[] = [
+  { put: (p, at) => p.link(`${at}/AGENTS.md`, '/proc/self/environ'), note: 'leads out of' },
+  { put: (p, at) => p.link(`${at}/AGENTS.md`, `${up(at)}secret`), note: 'leads out of' },
   {
-    name: 'AGENTS.md leads to a file beside the repository',
-    put: async (p) => {
-      await p.file('secret', secret);
-      await p.link('w/AGENTS.md', '../secret');
+    put: async (p, at) => {
+      await p.link(`${at}/docs`, `${up(at)}other`);
+      await p.link(`${at}/AGENTS.md`, 'docs/secret');
     },
-    note: 'AGENTS.md leads out of',
+    note: 'leads out of',
   },
   {
-    name: 'AGENTS.md leads out over a directory',
-    put: async (p) => {
-      await p.file('other/secret', secret);
-      await p.link('w/docs', '../other');
-      await p.link('w/AGENTS.md', 'docs/secret');
-    },
-    note: 'AGENTS.md leads out of',
-  },
-  {
-    name: 'AGENTS.md leads to a file of the repository, which is no fault',
-    put: async (p) => {
-      await p.file('w/docs/agents.md', 'INSIDE-RULES');
-      await p.link('w/AGENTS.md', 'docs/agents.md');
+    put: async (p, at) => {
+      await p.file(`${at}/docs/agents.md`, 'INSIDE-RULES');
+      await p.link(`${at}/AGENTS.md`, 'docs/agents.md');
     },
     sent: 'INSIDE-RULES',
   },
-  { name: 'AGENTS.md is a FIFO', put: (p) => p.fifo('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (FIFO)' },
   {
-    name: 'AGENTS.md leads to a FIFO of the repository',
-    put: async (p) => {
-      await p.fifo('w/pipe');
-      await p.link('w/AGENTS.md', 'pipe');
+    put: async (p, at) => {
+      await p.fifo(`${at}/pipe`);
+      await p.link(`${at}/AGENTS.md`, 'pipe');
     },
-    note: 'AGENTS.md is not a regular file (FIFO)',
+    note: 'is not a regular file (FIFO)',
   },
-  { name: 'AGENTS.md never ends', put: (p) => p.link('w/AGENTS.md', '/dev/zero'), note: 'AGENTS.md leads out of' },
-  { name: 'AGENTS.md is a directory', put: (p) => p.directory('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (directory)' },
-  { name: 'AGENTS.md leads to nothing', put: (p) => p.link('w/AGENTS.md', 'nothing'), note: 'AGENTS.md is a link to nothing' },
-  { name: 'AGENTS.md leads to itself', put: (p) => p.link('w/AGENTS.md', 'AGENTS.md'), note: 'AGENTS.md is a loop of links' },
+  { put: (p, at) => p.link(`${at}/AGENTS.md`, '/dev/zero'), note: 'leads out of' },
+  { put: (p, at) => p.directory(`${at}/AGENTS.md`), note: 'is not a regular file (directory)' },
+  { put: (p, at) => p.link(`${at}/AGENTS.md`, 'nothing'), note: 'is a link to nothing' },
+  { put: (p, at) => p.link(`${at}/AGENTS.md`, 'AGENTS.md'), note: 'is a loop of links' },
+  { put: (p, at) => p.file(`${at}/AGENTS.md`, `LARGE-RULES ${'x'.repeat(300 * 1024)}`), note: 'is larger than 256 KB' },
   {
-    name: 'AGENTS.md has 300 KB',
-    put: (p) => p.file('w/AGENTS.md', `LARGE-RULES ${'x'.repeat(300 * 1024)}`),
-    note: 'AGENTS.md is larger than 256 KB',
+    put: (p, at) => p.file(`${at}/AGENTS.md`, Buffer.concat([Buffer.from('LATIN-RULES '), Buffer.from([0xe9, 0xff])])),
+    note: 'holds bytes that are not UTF-8',
+    sent: 'LATIN-RULES',
   },
+];
+
+/** The first in the repository's root, each of the others one directory below the one before. */
+const levelOf = (index: number) => ['w', ...Array.from({ length: index }, (_, level) => `d${level + 1}`)].join('/');
+
+const rows: readonly Row[] = [
+  // Instructions
+  {
+    // Each in a directory of its own: opencode reads those of all directories above a session.
+    name: 'an AGENTS.md of every kind above the session',
+    put: async (p) => {
+      await p.file('secret', secret);
+      await p.file('other/secret', secret);
+      for (const [index, { put }] of instructionFiles.entries()) await put(p, levelOf(index));
+      await p.directory(levelOf(instructionFiles.length - 1));
+    },
+    directory: levelOf(instructionFiles.length - 1),
+    note: instructionFiles.flatMap(({ note }, index) => (note === undefined ? [] : [`${levelOf(index)}/AGENTS.md ${note}`])),
+    sent: instructionFiles.flatMap(({ sent }) => sent ?? []),
+  },
+  { name: 'AGENTS.md is a FIFO', put: (p) => p.fifo('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (FIFO)' },
   {
     name: 'AGENTS.md grows while it is read',
     put: (p) => p.file('w/AGENTS.md', 'x'.repeat(250 * 1024)),
     meanwhile: async (p) => {
       for (let at = 0; at < 200; at += 1) await appendFile(p.at('w/AGENTS.md'), 'y'.repeat(1024));
     },
-  },
-  {
-    name: 'AGENTS.md is not UTF-8',
-    put: (p) => p.file('w/AGENTS.md', Buffer.concat([Buffer.from('LATIN-RULES '), Buffer.from([0xe9, 0xff])])),
-    note: 'AGENTS.md holds bytes that are not UTF-8',
-    sent: 'LATIN-RULES',
   },
   // What opencode itself would read
   {
@@ -376,8 +388,8 @@ describe('hostile workspaces', () => {
       const notes = server.notes().filter((note) => !notesBefore.has(note));
       expect(answer).toBe(row.refused ? undefined : 'Done.');
       if (row.note === undefined) expect(row.meanwhile ? [] : notes).toEqual([]);
-      else expect(notes).toEqual([expect.stringContaining(row.note)]);
-      expect(sent).toContain(row.sent ?? '');
+      else expect(notes).toEqual([row.note].flat().map((said) => expect.stringContaining(said)));
+      for (const text of [row.sent ?? []].flat()) expect(sent).toContain(text);
       for (const never of [secret, 'LARGE-RULES', 'PATH=']) expect(sent).not.toContain(never);
       expect(await exists(place.ran)).toBe(false);
     });
@@ -426,12 +438,6 @@ const deeds: readonly Deed[] = [
     change: 'w/.opencode/plugins/x.js is new',
   },
   { name: 'names a plugin', command: () => `echo '{"plugin":["./x.js"]}' > opencode.json`, change: 'w/opencode.json is new' },
-  {
-    name: 'rewrites a command',
-    before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
-    command: () => 'echo "say other" > .opencode/command/x.md',
-    change: '.opencode/command/x.md has changed',
-  },
   {
     name: 'rewrites a command in place, with its size and time',
     before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),

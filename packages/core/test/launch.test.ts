@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBinary, findMarkedProcesses, launchServer, type ServerConfig } from '@opencode-manager/core';
+import { markName } from '../src/isolation/mark.ts';
+import { putEarlierState } from './support/earlier-state.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
 
@@ -188,28 +190,28 @@ describe('starts that fail leave nothing behind', () => {
   });
 });
 
-describe('starts that go on', () => {
-  const realBinary = async () => (await findBinary()).path;
-
-  test('a port that is taken between our look and the bind: another one is tried', async () => {
-    const attempts = inside('attempts');
-    const binary = await put(
+describe('one manager holds one state directory', () => {
+  /** The real one, at whose first start the port is taken between our look and the bind. */
+  async function unluckyBinary(attempts: string): Promise<string> {
+    const { path } = await findBinary();
+    return put(
       'bin/opencode',
-      `#!/bin/sh\nif [ "$1" = --version ]; then echo 1.18.33; exit; fi\necho try >> ${attempts}\n[ "$(wc -l < ${attempts})" -gt 1 ] && exec ${await realBinary()} "$@"\nprintf 'Error: Unexpected error\\n\\nServeError\\n' >&2\nexit 1\n`,
+      `#!/bin/sh\nif [ "$1" = --version ]; then echo 1.18.33; exit; fi\necho try >> ${attempts}\n[ "$(wc -l < ${attempts})" -gt 1 ] && exec ${path} "$@"\nprintf 'Error: Unexpected error\\n\\nServeError\\n' >&2\nexit 1\n`,
       0o755,
     );
-    await using server = await launchServer({ directory: await workspace(), binary });
-    expect((await readFile(attempts, 'utf8')).trim().split('\n')).toHaveLength(2);
-    expect((await server.health()).version).toBe('1.18.33');
-  });
-});
+  }
 
-describe('one manager holds one state directory', () => {
-  test('a second one is refused; the state stays for the next, and credentials are closed to others', async () => {
+  test('a port that is taken at the last moment is changed; a second manager is refused; the state stays for the next, and credentials are closed to others', async () => {
     const stateDir = inside('state');
+    // By its mark the second start knows what the first one took over.
+    await putEarlierState(stateDir);
     const authFile = await put('auth.json', JSON.stringify({ scripted: { type: 'api', key: 'sk-test-key' } }), 0o644);
-    const first = await launchServer({ directory: await workspace(), stateDir, authFile });
+    const attempts = inside('attempts');
+    const first = await launchServer({ directory: await workspace(), stateDir, authFile, binary: await unluckyBinary(attempts) });
+    expect((await readFile(attempts, 'utf8')).trim().split('\n')).toHaveLength(2);
+    expect((await first.health()).version).toBe('1.18.33');
     expect((await stat(stateDir)).mode & 0o777).toBe(0o700);
+    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({ product: 'opencode-manager', layout: 1 });
     expect((await stat(join(stateDir, 'data', 'opencode', 'auth.json'))).mode & 0o777).toBe(0o600);
     const session = await first.createSession({ title: 'kept' });
     const refused = await attempt({ stateDir });

@@ -52,7 +52,7 @@ afterAll(() => bench[Symbol.asyncDispose]());
 const busy = (session: Session) =>
   vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000, interval: 20 });
 
-describe('what a finish reason means', () => {
+describe.concurrent('what a finish reason means', () => {
   test.each([
     ['cut', 'ANSWER_TRUNCATED', 'length'],
     ['empty', 'ANSWER_EMPTY', 'stop'],
@@ -194,7 +194,7 @@ describe('permission requests and questions', () => {
   });
 });
 
-describe('a turn without an answer', () => {
+describe.concurrent('a turn without an answer', () => {
   /** A session like those of the server, with what the test wants otherwise. */
   const sessionWith = async (changes: Partial<SessionContext>, operationsChanges: Partial<SessionOperations> = {}) => {
     const { server } = bench;
@@ -241,7 +241,7 @@ describe('a turn without an answer', () => {
   });
 });
 
-describe('the queue of a session', () => {
+describe.concurrent('the queue of a session', () => {
   test('a deadline counts the time in the queue, and takes the turn out of it', async () => {
     const session = await bench.server.createSession();
     const first = session.prompt('slow one');

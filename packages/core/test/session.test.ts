@@ -1,6 +1,10 @@
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { temporaryWorkspace } from '@opencode-manager/testing';
+import { isManagerError } from '@opencode-manager/core';
+import { carriedShellLine, carryShellLine } from '@opencode-manager/core/protocol';
+import { startFaultProxy, temporaryWorkspace } from '@opencode-manager/testing';
+import { createHttpClient, type HttpClient } from '../src/http/index.ts';
+import { createCatalogueReader } from '../src/server/catalogue.ts';
 import { failureOf } from './support/failure.ts';
 import { startBench, type Bench } from './support/server.ts';
 
@@ -44,6 +48,7 @@ beforeAll(async () => {
       'hay.txt': 'a needle-in-file\n',
       'AGENTS.md': 'Always be brief, says the root.\n',
       'sub/AGENTS.md': 'The sub directory says hello.\n',
+      'sub/a file.md': '',
     },
   );
 });
@@ -278,4 +283,102 @@ describe('the server', () => {
     await session.abort();
     await turn;
   });
+});
+
+// What a user writes, what it prints in bash, and its exit code there.
+const lines: readonly (readonly [line: string, printed: string, exitCode: number | null])[] = [
+  ['exit 3', '', 3],
+  ['true', '', 0],
+  ['false; echo $?', '1\n', 0],
+  ['echo one\necho two; false', 'one\ntwo\n', 1],
+  [`printf '%s|' "a  b" 'c"d' e\\'f '$HOME' \`echo g\``, `a  b|c"d|e'f|$HOME|g|`, 0],
+  ['cat <<EOF\n$((1 + 1)) )\nEOF', '2 )\n', 0],
+  ['echo end # a comment', 'end\n', 0],
+  ['set -e; false; echo never', '', 1],
+  ['exec sh -c "exit 7"', '', 7],
+  ['ls sub/*.md | wc -l | tr -d " "', '2\n', 0],
+  ['trap "echo left" EXIT; exit 5', 'left\n', 5],
+  ['(exit 4)', '', 4],
+  ['nonsense-command 2>/dev/null', '', 127],
+  ['echo "ä € 🦊 !x"', 'ä € 🦊 !x\n', 0],
+  ['echo before; kill -9 $$', 'before\n', null],
+];
+
+test.concurrent.each(lines)('the line %j prints what it prints in a shell, and its exit code is known', async (line, printed, exitCode) => {
+  const session = await bench.server.createSession();
+  const result = await session.executeShell(line, { timeoutMs: 60_000 });
+  expect([result.text, result.exitCode]).toEqual([printed, exitCode]);
+  const commands = (await session.messages()).flatMap(({ parts }) =>
+    parts.map((part) => part.type === 'tool' && part.state.input['command']),
+  );
+  expect(commands).toContain(line);
+  expect(JSON.stringify(await session.messages())).not.toContain('base64');
+});
+
+test.concurrent.each(['if', 'echo "open', 'echo )'])('a line whose syntax is wrong has no exit code: %s', async (line) => {
+  const session = await bench.server.createSession();
+  const { exitCode, text } = await session.executeShell(line, { timeoutMs: 60_000 });
+  expect([exitCode, text]).toEqual([null, expect.stringMatching(/syntax error|unexpected/)]);
+});
+
+test('a line is found again in the one that carries it, and no other is taken for one', () => {
+  const odd = `a '\n$(b) \\ "ä`;
+  expect(carriedShellLine(carryShellLine(odd, "/with space/and 'quote'/exit-msg_1a"))).toEqual({ line: odd, messageId: 'msg_1a' });
+  const encode = (text: string) => `$(printf %s ${Buffer.from(text).toString('base64')} | base64 -d)`;
+  const others = ['ls', '$(printf %s AAAA | base64 -d)', encode('( ls\n); echo'), `${carryShellLine('ls', '/x/exit-msg_1')}; rm x`];
+  expect(others.map((other) => carriedShellLine(other))).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+/** A client whose requests pass through a proxy. */
+async function throughProxy() {
+  const proxy = await startFaultProxy({ target: bench.server.url });
+  const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url }, bench.server.redactor);
+  return {
+    proxy,
+    read: createCatalogueReader(client, () => undefined),
+    [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()),
+  };
+}
+
+describe("a directory's catalogue", () => {
+  test("is read once; one caller's signal or deadline does not end the read of the others", async () => {
+    await using through = await throughProxy();
+    const { proxy, read } = through;
+    proxy.rule({ when: { path: '/agent' }, fault: { type: 'stall', at: 'response' } });
+    const caller = new AbortController();
+    const directory = bench.workspace.path;
+    const [first, second, third] = [read(directory, { signal: caller.signal }), read(directory, { timeoutMs: 50 }), read(directory)];
+    const codes = [failureOf(first), failureOf(second)];
+    await proxy.waitForFaults(1);
+    caller.abort();
+    expect((await Promise.all(codes)).map(({ code }) => code)).toEqual(['REQUEST_ABORTED', 'REQUEST_TIMEOUT']);
+    proxy.resume();
+    expect((await third).models).toEqual(['scripted/model', 'scripted/small']);
+    expect(await read(directory)).toEqual(await third);
+    expect(proxy.requests.filter(({ path }) => path.startsWith('/agent')).length).toBe(1);
+  });
+
+  test('a read that failed is not remembered', async () => {
+    await using through = await throughProxy();
+    through.proxy.rule({ when: { path: '/command' }, times: 1, fault: { type: 'drop', at: 'response' } });
+    expect((await failureOf(through.read(bench.workspace.path))).code).toBe('CONNECTION_LOST');
+    expect((await through.read(bench.workspace.path)).agents).toContain('build');
+  });
+});
+
+test("the state of a directory: one caller's deadline and signal are its own", async () => {
+  const caller = AbortSignal.abort(new Error('not any more'));
+  const reads = [
+    bench.server.snapshot(undefined, { signal: caller }),
+    bench.server.snapshot(),
+    bench.server.snapshot(undefined, { timeoutMs: 0 }),
+  ];
+  const [aborted, whole, late] = await Promise.allSettled(reads);
+  expect(whole).toMatchObject({ status: 'fulfilled', value: { status: {} } });
+  for (const [settled, code] of [
+    [aborted, 'REQUEST_ABORTED'],
+    [late, 'REQUEST_TIMEOUT'],
+  ] as const) {
+    expect(settled!.status === 'rejected' && isManagerError(settled!.reason, code)).toBe(true);
+  }
 });

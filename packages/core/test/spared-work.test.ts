@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
-import { temporaryWorkspace } from '@opencode-manager/testing';
+import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { cataloguedProviders } from '../src/config/catalogued-providers.ts';
 import { needsModelCatalogue } from '../src/config/index.ts';
 import { startBench, type Bench } from './support/server.ts';
@@ -13,6 +13,40 @@ beforeAll(async () => {
   bench = await startBench([{ reply: 'Done.' }]);
 });
 afterAll(() => bench[Symbol.asyncDispose]());
+
+/** One with a configuration directory, for which the configuration of a workspace counts too. */
+let own: Bench;
+let given: TemporaryWorkspace;
+let givenBefore: string[];
+const filesOf = ({ path }: TemporaryWorkspace) => readdir(path, { recursive: true });
+beforeAll(async () => {
+  given = await temporaryWorkspace({
+    git: false,
+    files: {
+      'opencode.json': JSON.stringify({ command: { told: { template: '{file:./words.txt}' } } }),
+      'words.txt': 'from a file beside the configuration',
+      'command/hello.md': '---\ndescription: says hello\n---\nsay hello $1\n',
+      'agent/careful.md': '---\ndescription: works with care\nmode: primary\nmodel: other/model\n---\nBe careful.\n',
+      'package.json': JSON.stringify({ dependencies: { greeting: '1.0.0' } }),
+      'node_modules/greeting/package.json': JSON.stringify({ name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' }),
+      'node_modules/greeting/index.js': "export const greeting = 'good day'\n",
+      'plugin/greet.js': greetingPlugin,
+    },
+  });
+  givenBefore = (await filesOf(given)).toSorted();
+  own = await startBench(
+    [
+      { when: { toolResult: /./ }, reply: 'Greeted.' },
+      { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
+    ],
+    // Without a list of its own, so that the one that is made counts.
+    { projectConfig: 'all', opencodeConfigDir: given.path, opencodeConfig: { enabled_providers: undefined } },
+  );
+});
+afterAll(async () => {
+  await own?.[Symbol.asyncDispose]();
+  await given?.[Symbol.asyncDispose]();
+});
 
 describe('no installation of packages is tried', () => {
   test('after a turn in two directories, npm was neither loaded nor missed', async () => {
@@ -27,28 +61,6 @@ describe('no installation of packages is tried', () => {
   });
 
   test('a configuration directory is copied with its packages, which its plugins use; what it refers to is found from where it was', async () => {
-    await using given = await temporaryWorkspace({
-      git: false,
-      files: {
-        'opencode.json': JSON.stringify({ command: { told: { template: '{file:./words.txt}' } } }),
-        'words.txt': 'from a file beside the configuration',
-        'command/hello.md': '---\ndescription: says hello\n---\nsay hello $1\n',
-        'agent/careful.md': '---\ndescription: works with care\nmode: primary\nmodel: other/model\n---\nBe careful.\n',
-        'package.json': JSON.stringify({ dependencies: { greeting: '1.0.0' } }),
-        'node_modules/greeting/package.json': JSON.stringify({ name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' }),
-        'node_modules/greeting/index.js': "export const greeting = 'good day'\n",
-        'plugin/greet.js': greetingPlugin,
-      },
-    });
-    const before = (await readdir(given.path, { recursive: true })).toSorted();
-    await using own = await startBench(
-      [
-        { when: { toolResult: /./ }, reply: 'Greeted.' },
-        { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
-      ],
-      // Without a list of its own, so that the one that is made counts.
-      { opencodeConfigDir: given.path, opencodeConfig: { enabled_providers: undefined } },
-    );
     const session = await own.server.createSession();
     expect((await session.prompt('greet')).text).toBe('Greeted.');
     expect(JSON.stringify(own.model.calls)).toContain('said: good day');
@@ -64,7 +76,7 @@ describe('no installation of packages is tried', () => {
     });
     expect(config.command['told']?.template).toBe('from a file beside the configuration');
     expect(config.enabled_providers.toSorted()).toEqual(['other', 'scripted']);
-    expect((await readdir(given.path, { recursive: true })).toSorted()).toEqual(before);
+    expect((await filesOf(given)).toSorted()).toEqual(givenBefore);
   });
 });
 
@@ -74,9 +86,9 @@ export const Greet = async () => ({ 'shell.env': async (input, output) => { outp
 
 describe('what a directory offers', () => {
   const ownConfiguration = {
-    'opencode.json': JSON.stringify({ command: { told: { template: 'say it' } } }),
-    '.opencode/command/hello.md': 'say hello $1\n',
-    '.opencode/agent/careful.md': '---\nmode: primary\n---\nBe careful.\n',
+    'opencode.json': JSON.stringify({ command: { asked: { template: 'say it' } } }),
+    '.opencode/command/welcome.md': 'say welcome $1\n',
+    '.opencode/agent/wary.md': '---\nmode: primary\n---\nBe wary.\n',
   };
   const namesAt = async (server: OpencodeServer, path: string, directory: string) => {
     const entries = await server.client.call<{ name: string }[]>({ method: 'GET', path, query: { directory }, answer: 'json' });
@@ -86,19 +98,21 @@ describe('what a directory offers', () => {
   test('is asked for once, where the configuration of a workspace does not count', async () => {
     await using other = await temporaryWorkspace({ files: ownConfiguration });
     const known = await bench.server.catalogue(other.path);
-    expect(await bench.server.catalogue()).toBe(known);
+    const again = await bench.server.catalogue();
+    expect(again).toEqual(known);
+    // The very answer of the server.
+    expect(again.agents).toBe(known.agents);
     expect(await namesAt(bench.server, '/command', other.path)).toEqual(known.commands);
     expect(await namesAt(bench.server, '/agent', other.path)).toEqual(known.agents);
   });
 
   test('is asked for at each directory, where it counts', async () => {
-    await using trusting = await startBench([{ reply: 'Done.' }], { projectConfig: 'all' });
     await using other = await temporaryWorkspace({ files: ownConfiguration });
-    const [known, own] = [await trusting.server.catalogue(), await trusting.server.catalogue(other.path)];
-    expect(own.commands).toEqual(expect.arrayContaining(['told', 'hello']));
-    expect(own.agents).toContain('careful');
-    expect(known.commands).not.toContain('told');
-    expect(known.agents).not.toContain('careful');
+    const [known, there] = [await own.server.catalogue(), await own.server.catalogue(other.path)];
+    expect(there.commands).toEqual(expect.arrayContaining(['asked', 'welcome']));
+    expect(there.agents).toContain('wary');
+    expect(known.commands).not.toContain('asked');
+    expect(known.agents).not.toContain('wary');
   });
 });
 

@@ -6,6 +6,7 @@ import { launchServer, type ServerConfig } from '@opencode-manager/core';
 import { lockStateDirectory } from '../src/isolation/lock.ts';
 import { deleteState, markName, recognise, writeMark } from '../src/isolation/mark.ts';
 import { failureOf } from './support/failure.ts';
+import { putEarlierState } from './support/earlier-state.ts';
 import { privateRoot } from './support/private-root.ts';
 
 let root: Awaited<ReturnType<typeof privateRoot>>;
@@ -128,14 +129,9 @@ describe('a state directory that is taken', () => {
   const start = (config: ServerConfig) =>
     launchServer({ directory: inside('work'), opencodeConfig: { model: 'scripted/model' }, ...config });
 
-  test('one of an earlier version, which has no mark, gets one; a second start knows it by that', async () => {
-    const stateDir = inside('state');
-    await put('state/config/opencode/plugin/opencode-manager-tool-environment.js', 'old');
-    for (const name of ['home', 'data', 'cache', 'state', 'run', 'managed']) await mkdir(inside('state', name), { recursive: true });
-    await chmod(stateDir, 0o700);
-    expect(await recognise(stateDir)).toBe('ours');
-    await using _ = await start({ stateDir });
-    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({ product: 'opencode-manager', layout: 1 });
+  test('one of an earlier version, which has no mark, is known; a start marks it (launch.test.ts)', async () => {
+    await putEarlierState(inside('state'));
+    expect(await recognise(inside('state'))).toBe('ours');
   });
 
   test('an empty one goes with a server that shall leave nothing, a failed start included', async () => {

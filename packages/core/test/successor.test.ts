@@ -1,7 +1,7 @@
-import { expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { findMarkedProcesses } from '@opencode-manager/core';
 import { failureOf } from './support/failure.ts';
-import { startBench } from './support/server.ts';
+import { startBench, type Bench } from './support/server.ts';
 
 const slowText = 'word '.repeat(40).trim();
 
@@ -23,8 +23,27 @@ async function sleepsOf(runId: string): Promise<string[]> {
     .toSorted();
 }
 
-test('a successor works beside a server that finishes its turns, and outlives it with its tools', async () => {
-  await using bench = await startBench(rules);
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench(rules);
+});
+afterAll(() => bench?.[Symbol.asyncDispose]());
+
+test('the tools of one session end, those of another go on', async () => {
+  const { server } = bench;
+  const [one, other] = await Promise.all([server.createSession(), server.createSession()]);
+  await Promise.all([one.promptAsync('run'), other.promptAsync('run')]);
+  await vi.waitFor(async () => expect(await sleepsOf(server.runId)).toHaveLength(4), { timeout: 20_000, interval: 50 });
+  expect(await server.endTools(one.id)).toBeGreaterThanOrEqual(2);
+  expect(await sleepsOf(server.runId)).toEqual(['sleep 71', 'sleep 72']);
+  expect(await server.endTools(one.id)).toBe(0);
+  expect(await other.getState()).toMatchObject({ status: 'busy' });
+  expect(await server.endTools(other.id)).toBeGreaterThanOrEqual(2);
+  expect(await sleepsOf(server.runId)).toEqual([]);
+});
+
+// The last one: it stops them all.
+test('a successor works beside a server that finishes its turns, and outlives it with its tools; a stop while the next one starts ends all', async () => {
   const { server: first } = bench;
   const [shared, busy, stuck] = await Promise.all([first.createSession(), first.createSession(), first.createSession()]);
   await shared.prompt('say one');
@@ -54,26 +73,11 @@ test('a successor works beside a server that finishes its turns, and outlives it
   expect(await own.getState()).toMatchObject({ status: 'busy' });
   expect(await first.residentBytes()).toBe(0);
   expect(await second.residentBytes()).toBeGreaterThan(100e6);
+  const marked = (await findMarkedProcesses(first.runId)).length;
+  const third = failureOf(second.startSuccessor());
+  await vi.waitFor(async () => expect((await findMarkedProcesses(first.runId)).length).toBeGreaterThan(marked), { timeout: 5000 });
   await first.stop();
+  expect((await third).code).toMatch(/REQUEST_ABORTED|SERVER_/);
   expect(await second.exited).toMatchObject({ expected: true });
   expect(await findMarkedProcesses(first.runId)).toEqual([]);
-});
-
-test('the tools of one session end, those of another go on; a stop while a successor starts ends all', async () => {
-  await using bench = await startBench(rules);
-  const { server } = bench;
-  const [one, other] = await Promise.all([server.createSession(), server.createSession()]);
-  await Promise.all([one.promptAsync('run'), other.promptAsync('run')]);
-  await vi.waitFor(async () => expect(await sleepsOf(server.runId)).toHaveLength(4), { timeout: 20_000, interval: 50 });
-  expect(await server.endTools(one.id)).toBeGreaterThanOrEqual(2);
-  expect(await sleepsOf(server.runId)).toEqual(['sleep 71', 'sleep 72']);
-  expect(await server.endTools(one.id)).toBe(0);
-  expect(await other.getState()).toMatchObject({ status: 'busy' });
-
-  const marked = (await findMarkedProcesses(server.runId)).length;
-  const next = failureOf(server.startSuccessor());
-  await vi.waitFor(async () => expect((await findMarkedProcesses(server.runId)).length).toBeGreaterThan(marked), { timeout: 5000 });
-  await server.stop();
-  expect((await next).code).toMatch(/REQUEST_ABORTED|SERVER_/);
-  expect(await findMarkedProcesses(server.runId)).toEqual([]);
 });

@@ -58,6 +58,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
   const lock = tryLock(join(root, 'lock'));
   if (lock === undefined)
     throw failure('WORKSPACE_LOCKED', `root: another process uses ${root}. Wait for it, or use another run.`, { root });
+  let ledger: Ledger | undefined;
   try {
     const content = await readLedger(join(root, 'ledger.jsonl'));
     const toolsDir = join(root, 'git');
@@ -67,7 +68,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
     if (!(await stat(toolsDir).catch(unless('ENOENT')))) await makeToolsDirectory(here, toolsDir, source, user);
     // Again: a recovery that came before the directory has taken it for a note of a run that is gone.
     if (source) await registerRun(source.gitDir, id, root);
-    const ledger = await Ledger.open(join(root, 'ledger.jsonl'));
+    ledger = await Ledger.open(join(root, 'ledger.jsonl'));
     const store: Store = source ?? { gitDir: toolsDir, objects: join(toolsDir, 'objects') };
     const run: Run = {
       id,
@@ -91,6 +92,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
     if (!content.opened) await ledger.append({ event: 'opened', run: id, repository: top, mode: run.mode });
     return { run, lock, content };
   } catch (error) {
+    await ledger?.close();
     lock.release();
     throw error;
   }

@@ -88,12 +88,15 @@ async function recoverRun(repository: string, run: string, root: string): Promis
     throw error;
   });
   if (!held) return undefined;
-  await quietly(root);
   const leases: RecoveredLease[] = [];
+  let isDone = false;
   try {
+    await quietly(root);
     for (const lease of held.content.leases) if (lease.state !== 'removed') leases.push(await recoverLease(held.run, lease));
+    isDone = leases.every(({ outcome }) => outcome === 'removed') && (await processesIn(root)).length === 0;
   } finally {
-    await closeRun(held, leases.every(({ outcome }) => outcome === 'removed') && (await processesIn(root)).length === 0);
+    // A recovery that broke off leaves the run, and what agents did there, as it is.
+    await closeRun(held, isDone);
   }
   return leases;
 }

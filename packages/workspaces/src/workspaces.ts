@@ -37,7 +37,12 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Worksp
   }
   const held = await openRun(options, mode);
   const { leases } = held.content;
-  for (const lease of leases) if (lease.state !== 'removed' && lease.state !== 'kept') await recoverLease(held.run, lease);
+  try {
+    for (const lease of leases) if (lease.state !== 'removed' && lease.state !== 'kept') await recoverLease(held.run, lease);
+  } catch (error) {
+    await closeRun(held, false);
+    throw error;
+  }
   return new OpenWorkspaces(held);
 }
 

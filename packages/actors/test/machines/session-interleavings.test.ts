@@ -119,7 +119,7 @@ function* everyUnevenRead(last: number): Generator<Read> {
 function* someReads(last: number): Generator<Read> {
   for (const read of everyRead(last)) {
     const { history, asked, status, asks, answered } = read;
-    if ([0, 1, 4].includes(asked - history) && [0, 1].includes(asks - status) && [0, 2].includes(answered - asks)) yield read;
+    if ([0, 3].includes(asked - history) && [0, 1].includes(asks - status) && [0, 2].includes(answered - asks)) yield read;
   }
 }
 
@@ -149,7 +149,7 @@ describe.each(Object.entries(turns))('a turn with %s, and one read at every posi
     expect(playAll(turn, late(turn, 0), everyUnevenRead(turn.end))).toBeGreaterThan(40_000);
   });
 
-  test.each([1, 2, 3, 5])('whose events come %i positions late', (by) => {
+  test.each([1, 3])('whose events come %i positions late', (by) => {
     expect(playAll(turn, late(turn, by), everyRead(turn.end + by))).toBeGreaterThan(9000);
   });
 

@@ -1,4 +1,4 @@
-import { launchServer } from '@opencode-manager/core';
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
@@ -84,16 +84,19 @@ test.each([
   await expect(openPool(options as never)).rejects.toMatchObject({ code, message: expect.stringContaining(named) as string });
 });
 
-test('a server without a usable provider: a prompt is refused before it is sent, a shell line runs; once stopped, it is refused at once', async () => {
-  await using server = await launchServer({
-    directory: bench.workspace.path,
-    opencodeConfig: { ...bench.model.opencodeConfig(), enabled_providers: ['nobody'] },
+test('a pool stops the server that it launched, here one without a usable provider: a prompt is refused before it is sent, a shell line runs; the stopped one is refused at once', async () => {
+  await using pool = await createSessionPool({
+    server: {
+      directory: bench.workspace.path,
+      opencodeConfig: { ...bench.model.opencodeConfig(), enabled_providers: ['nobody'] },
+    },
   });
-  await using pool = await createSessionPool({ server });
+  const { server } = pool;
   expect(await pool.run({ prompt: 'say it' })).toMatchObject({ outcome: 'failed', session_id: null, error: { code: 'MODEL_UNKNOWN' } });
   expect(await pool.run({ shell: 'echo shell' })).toMatchObject({ outcome: 'succeeded', output: 'shell\n' });
   await pool.stop();
-  await server.stop();
+  expect(() => process.kill(server.pid, 0)).toThrow('ESRCH');
+  expect(existsSync(server.stateDir)).toBe(false);
   const atMs = performance.now();
   await expect(createSessionPool({ server })).rejects.toMatchObject({ code: 'SERVER_EXITED' });
   expect(performance.now() - atMs).toBeLessThan(5000);

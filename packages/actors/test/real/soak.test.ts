@@ -10,11 +10,11 @@ function soak(args: readonly string[]) {
 }
 
 test('a short soak: faults at random times, and nothing lost, sent twice or left behind', { timeout: 250_000 }, async () => {
-  const { all, exitCode } = await soak(['--seed', '4', '--duration', '12s']);
+  const { all, exitCode } = await soak(['--seed', '188', '--duration', '8s']);
   console.info(all);
   expect(all).toContain('every check held');
   expect(exitCode).toBe(0);
-  // The kinds that need no luck: a run of this length meets each of them.
+  // The kinds that need no luck: with this seed a run of this length meets each of them, the crash before the kill.
   for (const kind of ['server-kill', 'worker-crash', 'stream-drop', 'lost-answer'])
     expect(all).toMatch(new RegExp(`faults: .*${kind} [1-9]`));
 });

@@ -3,13 +3,19 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { OpencodeServer } from '@opencode-manager/core';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SessionPoolOptions } from '../../src/index.ts';
 import { createSessionPool } from '../../src/index.ts';
-import { startBench } from '../support/bench.ts';
+import { startBench, type Bench } from '../support/bench.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench([{ when: { user: 'say it' }, reply: 'Said.' }]);
+});
+afterAll(() => bench?.[Symbol.asyncDispose]());
 
 /** A pool that has worked and was stopped: what is left of it. Nothing here may hold it. */
 async function stoppedPool(options: SessionPoolOptions, work: boolean): Promise<WeakRef<object>[]> {
@@ -40,7 +46,6 @@ const kinds: readonly (readonly [string, (server: OpencodeServer) => SessionPool
 ];
 
 test.each(kinds)("stopped pools on a caller's server %s are collected, and leave no abort listener", async (_what, optionsOf) => {
-  await using bench = await startBench([{ when: { user: 'say it' }, reply: 'Said.' }]);
   const abort = new AbortController();
   const options = { ...optionsOf(bench.server), signal: abort.signal };
   const refs: WeakRef<object>[] = [];

@@ -161,6 +161,8 @@ describe('the answer to a prompt', () => {
     proxy.rule({ name: 'lost', when: prompts, fault: { type: 'drop', at: 'request' } });
     await using pool = await createSessionPool({ server: promptingThroughProxy(bench.server), monitor: bench.monitor });
     expect(await pool.run({ prompt: 'say never' })).toMatchObject({ outcome: 'failed', error: { code: 'CONNECTION_LOST' } });
+    // Nor was it sent again.
+    expect(proxy.faults).toMatchObject([{ rule: 'lost' }]);
     expect(bench.model.turnCalls).toHaveLength(0);
   });
 });

@@ -28,6 +28,7 @@ function withFault(change: (operations: SessionOperations, index: number) => Ses
   };
 }
 
+// One that never arrived: stream-faults.test.ts.
 describe('a request whose answer is lost', () => {
   const timeout = () => new OpencodeManagerError('REQUEST_TIMEOUT', 'no answer in time');
 
@@ -43,21 +44,6 @@ describe('a request whose answer is lost', () => {
     await using pool = await createSessionPool({ server, monitor: bench.monitor });
     expect(await pool.run({ prompt: 'say once' })).toMatchObject({ outcome: 'succeeded', output: 'You said once.', attempt: 1 });
     expect(bench.model.turnCalls.length).toBe(1);
-  });
-
-  test('before the server had it: the task fails with the reason and is not sent again', async () => {
-    bench.model.reset();
-    let sent = 0;
-    const server = withFault((operations) => ({
-      ...operations,
-      async submit() {
-        sent += 1;
-        throw timeout();
-      },
-    }));
-    await using pool = await createSessionPool({ server, monitor: bench.monitor });
-    expect(await pool.run({ prompt: 'say never' })).toMatchObject({ outcome: 'failed', error: { code: 'REQUEST_TIMEOUT' } });
-    expect({ sent, calls: bench.model.turnCalls.length }).toEqual({ sent: 1, calls: 0 });
   });
 });
 
@@ -124,19 +110,6 @@ test('an action that throws inside an actor ends that session alone, and no erro
   expect(await pool.run({ prompt: 'say on' })).toMatchObject({ outcome: 'succeeded', output: 'You said on.' });
   // The lost turn was aborted on the server: nobody would have followed it.
   await expect.poll(async () => (await bench.server.snapshot(bench.workspace.path)).status, { timeout: 5000 }).toEqual({});
-});
-
-test('a pool that launches its own server stops it with itself', async () => {
-  const { pid, stateDir } = await (async () => {
-    await using pool = await createSessionPool({
-      server: { directory: bench.workspace.path, opencodeConfig: { ...bench.model.opencodeConfig() } },
-    });
-    expect(await pool.run({ prompt: 'say own' })).toMatchObject({ outcome: 'succeeded', output: 'You said own.' });
-    return pool.server;
-  })();
-  expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-  const { existsSync } = await import('node:fs');
-  expect(existsSync(stateDir)).toBe(false);
 });
 
 // The last one: the server is gone then.

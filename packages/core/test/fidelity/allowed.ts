@@ -114,7 +114,7 @@ export const allowedDifferences: readonly AllowedDifference[] = [
   },
 ];
 
-/** The one row with such a link calls it so. */
+/** The rows with such a link call it so. */
 function isLinkedOut(text: string): boolean {
   return text.startsWith('Instructions from: <WORK>/out.md');
 }

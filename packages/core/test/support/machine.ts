@@ -79,7 +79,8 @@ export class Program implements AsyncDisposable {
   constructor(args: readonly string[], tmp: string, { within = [], env, cwd }: ProgramOptions) {
     const [command = '', ...line] = [...within, process.execPath, '--conditions=@opencode-manager/source', ...args];
     const git = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
-    const environment = { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: tmp, ...git, ...env };
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+    const environment = { PATH, HOME, NODE_COMPILE_CACHE, TMPDIR: tmp, ...git, ...env };
     this.child = spawn(command, line, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd !== undefined && { cwd }) });
     this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
     this.child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));

@@ -49,11 +49,16 @@ export class Ledger {
 
   static async open(path: string): Promise<Ledger> {
     const file = await open(path, 'a', 0o600);
-    const { ino, size } = await file.stat();
-    await syncDirectory(dirname(path));
-    // A line that a crash cut off ends here.
-    if (size > 0) await file.write('\n');
-    return new Ledger(path, file, ino);
+    try {
+      const { ino, size } = await file.stat();
+      await syncDirectory(dirname(path));
+      // A line that a crash cut off ends here.
+      if (size > 0) await file.write('\n');
+      return new Ledger(path, file, ino);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   /** @throws `WORKSPACE_GONE` when somebody has removed the file: what is written into it then is written nowhere */

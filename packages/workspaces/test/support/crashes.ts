@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { recoverLeftWorkspaces } from '../../src/index.ts';
+import { recoverLeftWorkspaces, type WorkspaceMode } from '../../src/index.ts';
 import { slugOf } from '../../src/keep/root.ts';
 import { git } from './repository.ts';
 
@@ -33,6 +33,8 @@ export interface Crashes {
 
 const program = fileURLToPath(new URL('crash-task.ts', import.meta.url));
 
+const workspaceModes: readonly WorkspaceMode[] = ['clone', 'worktree', 'copy'];
+
 /** A sequence of numbers below 1 from a seed. */
 export function randomFrom(seed: number): () => number {
   let state = seed;
@@ -42,7 +44,7 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Kills runs of one repository, `together` at a time and each at a moment by chance, and recovers after each round. */
+/** Kills runs of one repository, `together` at a time and each at a moment by chance in its share of their lives, and recovers after each round. */
 export async function crash(
   source: string,
   logs: string,
@@ -55,12 +57,12 @@ export async function crash(
   const total = { killed: 0, worked: 0, states: {} as Record<string, number>, alive: 0, removed: 0, wrong: [] as string[] };
   const config = readFileSync(join(source, '.git', 'config'), 'utf8');
   for (let round = 0; total.killed < kills; round += 1) {
-    const modes = Array.from(
-      { length: Math.min(together, kills - total.killed) },
-      () => ['clone', 'worktree', 'copy'][Math.floor(random() * 3)]!,
-    );
+    // Every kind of workspace by turns, and every stretch of a run's life once, the early ones first.
+    const modes = Array.from({ length: Math.min(together, kills - total.killed) }, (_, n) => workspaceModes[(n + round) % 3]!);
     const works = await Promise.all(
-      modes.map((mode, n) => killOne(source, mode, `r${round}-${n}`, join(logs, `${round}-${n}.log`), random())),
+      modes.map((mode, n) =>
+        killOne(source, mode, `r${round}-${n}`, join(logs, `${round}-${n}.log`), (total.killed + n + random()) / kills),
+      ),
     );
     total.killed += modes.length;
     const all = works.flat();
