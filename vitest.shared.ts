@@ -4,9 +4,12 @@ import { defineConfig } from 'vitest/config';
 
 const conditions = ['@opencode-manager/source', 'development'];
 const results = process.env['OCM_TEST_RESULTS'];
+/** The run of a part of a package has a name of its own. */
+const part = process.env['OCM_TEST_PART'];
 
 /** Settings that every package's tests share: sources run without a build; warnings and unhandled rejections fail. */
 export function testConfig(name: string) {
+  const run = part ?? name;
   return defineConfig({
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: conditions } },
@@ -21,10 +24,10 @@ export function testConfig(name: string) {
       hookTimeout: 120_000,
       // A shared machine can starve a real server for seconds; what fails twice fails.
       retry: process.env['CI'] ? 1 : 0,
-      // Packages that are tested at the same time must not see each other's running managers.
-      ...(results !== undefined && { env: { TMPDIR: join(process.env['TMPDIR'] ?? '/tmp', name) } }),
+      // Runs at the same time must not see each other's running managers.
+      ...(results !== undefined && { env: { TMPDIR: join(process.env['TMPDIR'] ?? '/tmp', run) } }),
       execArgv: conditions.map((condition) => `--conditions=${condition}`),
-      reporters: results === undefined ? ['default'] : ['default', ['json', { outputFile: join(results, `${name}.json`) }]],
+      reporters: results === undefined ? ['default'] : ['default', ['json', { outputFile: join(results, `${run}.json`) }]],
     },
   });
 }

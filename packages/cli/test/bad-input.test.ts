@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBench, type Bench } from './support/ocm.ts';
+import { openSynthetic } from './support/synthetic.ts';
 import { runHere } from './support/terminal.ts';
 
 let bench: Bench;
@@ -97,12 +98,14 @@ function* fiftyMegabytes(): Generator<string> {
 describe('a name that does not exist', () => {
   // The pool's tests have the other names that it looks up; the way from there to the command is one.
   test('model: refused before any task runs', async () => {
-    await write({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', model: 'scripted/none' });
+    await write({ id: 'good', prompt: 'go' }, { id: 'bad', prompt: 'go', model: 'synthetic/none' });
     // What the server has is asked for: it starts.
-    await using running = bench.start(line());
+    await using synthetic = await openSynthetic(bench);
+    await using running = bench.start([...line(), ...synthetic.args, '--json']);
     expect(await running.exit).not.toBe(0);
+    expect(running.records.map(({ type }) => type)).toEqual(['launch', 'error', 'done']);
     expect(running.stderr).toContain('MODEL_UNKNOWN');
-    expect(running.stderr).toContain('scripted/none');
+    expect(running.stderr).toContain('synthetic/none');
     expect(running.stderr).toMatch(/bad|line 2/);
   });
 

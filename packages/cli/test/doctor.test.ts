@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectNoProcess, killWithGuard, openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { openSynthetic } from './support/synthetic.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -28,7 +29,8 @@ test('ocm doctor tells a missing binary, and goes on with the rest', async () =>
 test.runIf(process.platform === 'linux')(
   'ocm doctor finds what dead managers left behind; with --reap it cleans up, and all is well',
   async () => {
-    await using serve = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+    await using synthetic = await openSynthetic(bench);
+    await using serve = bench.start(['serve', '--directory', bench.workspace.path, ...synthetic.args, '--json']);
     const launch = await serve.record('launch');
     await killWithGuard(serve);
     expect(await serve.exit).toBe('SIGKILL');

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syntheticBinary } from '@opencode-manager/bench';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { StreamOutlet } from '../src/terminal/index.ts';
 import { openBench, type Bench, type Record_, type Running } from './support/ocm.ts';
+import { openSynthetic, type Synthetic } from './support/synthetic.ts';
 import { runHere } from './support/terminal.ts';
 
 /** Room of its own for an output, seen by one command alone; see state-directory.test.ts. */
@@ -18,14 +18,13 @@ const ids = Array.from({ length: count }, (_, index) => `t${index + 1}`);
 let bench: Bench;
 let root: string;
 let tasks: string;
-/** In place of opencode where a row is about the way out alone: the start of a real server is 4 s of work. */
-let binary: Awaited<ReturnType<typeof syntheticBinary>>;
+/** In place of opencode where a row is about the way out alone. */
+let synthetic: Synthetic;
 beforeAll(async () => {
-  binary = await syntheticBinary();
   bench = await openBench({ rules: [{ when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' }] });
   root = join(bench.root, 'outputs');
   tasks = join(root, 'tasks.jsonl');
-  await writeFile(syntheticConfig(), '{ "model": "synthetic/instant", "enabled_providers": ["synthetic"] }');
+  synthetic = await openSynthetic(bench);
 });
 beforeEach(async () => {
   await rm(root, { recursive: true, force: true });
@@ -35,7 +34,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.expectNothingLeft());
 afterAll(async () => {
-  await binary[Symbol.asyncDispose]();
+  await synthetic[Symbol.asyncDispose]();
   await bench[Symbol.asyncDispose]();
 });
 
@@ -46,8 +45,6 @@ async function writeTasks(pad: number): Promise<void> {
 }
 
 const base = () => ['--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--concurrency', '4'];
-const syntheticConfig = () => join(bench.root, 'synthetic.json');
-const synthetic = () => [...base(), '--opencode-config', syntheticConfig(), '--binary', binary.path];
 const path = (name: string) => join(root, name);
 /** Runs a command below a line of shell; `"$@"` is the command. */
 const below = (line: string) => ['bash', '-c', `cd ${root}; ${line}`, 'sh'];
@@ -160,7 +157,7 @@ interface Delivery {
   readonly name: string;
   readonly args?: () => string[];
   readonly line?: string;
-  /** The row needs the scripted model, or stands for its kind on opencode itself. */
+  /** The row needs the scripted model. */
   readonly real?: boolean;
   /** Characters beside each result. */
   readonly pad?: number;
@@ -186,7 +183,6 @@ const full = `mkdir full && mount -t tmpfs -o size=16k tmpfs full`;
 const delivered: Delivery[] = [
   {
     name: 'a reader that is slow gets everything, and the run succeeds',
-    real: true,
     pad: muchPad,
     line: 'set -o pipefail; "$@" | { until [ -e go ]; do sleep 0.1; done; cat; }',
     act: () => writeFile(path('go'), ''),
@@ -290,13 +286,6 @@ const delivered: Delivery[] = [
       ).toEqual(ids.toSorted());
     },
   },
-  {
-    name: '--overwrite replaces what is there',
-    before: () => writeFile(path('old'), 'results of another run\n'),
-    args: () => [tasks, '--out', path('old'), '--overwrite'],
-    exit: 0,
-    check: toldAllIn('old'),
-  },
 ];
 
 describe('an output', { timeout: 120_000 }, () => {
@@ -317,7 +306,7 @@ describe('an output', { timeout: 120_000 }, () => {
     await writeTasks(pad);
     await before?.();
     const within = line === undefined ? [] : line.startsWith(full) ? ['unshare', ...namespace, ...below(line)] : below(line);
-    await using run = bench.start(['run', ...args(), ...(real ? base() : synthetic()), '--json'], { within });
+    await using run = bench.start(['run', ...args(), ...base(), ...(real ? [] : synthetic.args), '--json'], { within });
     if (!reads) run.child.stdout!.pause();
     if (act) {
       await expect.poll(() => run.stderr, { timeout: 60_000 }).toContain(actAt);

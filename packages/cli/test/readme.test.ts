@@ -38,12 +38,8 @@ const runExample = (file: string) =>
     env: { ANTHROPIC_API_KEY: 'a-key-that-nobody-uses' },
   });
 
-test("the README's library example is the file that runs here", async () => {
+test("the README's library example is the file that runs in installed.test.ts", async () => {
   expect(blocks(await read('README.md'), 'ts')).toEqual([await read('packages/actors/examples/quick-start.ts')]);
-  const { stdout } = await runExample('packages/actors/examples/quick-start.ts');
-  expect(stdout.split('\n').toSorted()).toEqual(
-    ['cart', 'money', 'stock'].map((name) => `src/${name}.ts succeeded src/${name}.ts is fine.`),
-  );
 });
 
 test("the example in core's README is the file that runs here", async () => {

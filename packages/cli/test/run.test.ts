@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runHere } from './support/terminal.ts';
+import { openSynthetic, syntheticAnswer, type Synthetic } from './support/synthetic.ts';
 import { allArguments, expectNoProcess, openBench, passwordOf, recordingPasswords, runClient, type Bench } from './support/ocm.ts';
 
 let bench: Bench;
+/** In place of opencode where a test is about the command alone. */
+let synthetic: Synthetic;
 beforeAll(async () => {
   bench = await openBench({
     rules: [
@@ -18,15 +21,19 @@ beforeAll(async () => {
         when: { user: 'use touch' },
         reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'touch x', description: 'Make' } }] }, 'Was not allowed.'],
       },
-      { when: { user: 'take your time' }, reply: { text: 'word '.repeat(12), tokensPerSecond: 4 } },
+      { when: { user: 'take your time' }, reply: { text: 'word '.repeat(8), tokensPerSecond: 4 } },
       { when: { user: /number (\d+)/ }, reply: 'It was {{user.1}}.' },
     ],
   });
+  synthetic = await openSynthetic(bench);
 });
 afterEach(() => {
   vi.unstubAllEnvs();
 });
-afterAll(() => bench[Symbol.asyncDispose]());
+afterAll(async () => {
+  await synthetic[Symbol.asyncDispose]();
+  await bench[Symbol.asyncDispose]();
+});
 
 const base = () => ['--directory', bench.workspace.path, '--opencode-config', bench.configFile];
 
@@ -122,9 +129,9 @@ describe('ocm run --json', () => {
 });
 
 test('ocm run prints the answer of one prompt alone on stdout, and does not wait for standard input', async () => {
-  await using run = bench.start(['run', '--prompt', 'number 42', ...base()]);
+  await using run = bench.start(['run', '--prompt', 'number 42', ...base(), ...synthetic.args]);
   expect(await run.exit).toBe(0);
-  expect(run.stdout).toBe('It was 42.\n');
+  expect(run.stdout).toBe(`${syntheticAnswer}\n`);
   expect(run.stderr).toContain('1 of 1 task succeeded');
   expect(run.stderr).not.toContain('\u001B');
   await bench.expectNothingLeft();
@@ -138,44 +145,34 @@ test('ocm run - reads the tasks from standard input', async () => {
   expect(run.stdout).toMatch(/^b {2}succeeded {2}.*\nIt was 7\.\n\n/m);
 });
 
-test('ocm run answers asks by the rules of a file, and tells each', async () => {
+test('ocm run answers asks by the rules of a file and tells each; --max-idle-directories 0 makes the server forget a directory after its task', async () => {
+  await using other = await temporaryWorkspace();
   const config = join(bench.root, 'asking.jsonc');
   await writeFile(config, JSON.stringify({ ...bench.model.opencodeConfig(), permission: { bash: 'ask' } }));
   const rules = join(bench.root, 'rules.jsonc');
   await writeFile(rules, '[{ "permission": "bash", "pattern": "echo *", "action": "allow" }, ] // the rest is denied');
-  await using run = bench.start([
-    'run',
-    '--prompt',
-    'use echo',
-    'use touch',
-    ...base(),
-    '--opencode-config',
-    config,
-    '--permissions',
-    rules,
-    '--json',
-  ]);
-  expect(await run.exit).toBe(0);
-  const asks = run.records.filter(({ type }) => type === 'task.finished').map(({ id, asks: given }) => [id, given]);
-  expect(Object.fromEntries(asks)).toMatchObject({
-    'prompt-1': [{ kind: 'permission', permission: 'bash', answer: 'allowed' }],
-    'prompt-2': [{ kind: 'permission', permission: 'bash', answer: 'denied' }],
-  });
-  expect(await bench.workspace.changedFiles()).toEqual([]);
-});
-
-test('--max-idle-directories 0 makes the server forget a directory after its task', async () => {
-  await using other = await temporaryWorkspace();
   const file = join(bench.root, 'directories.jsonl');
   const slow = { prompt: 'take your time' };
-  const tasks = [slow, { prompt: 'number 1', directory: other.path }, slow];
+  // The first one gives time to subscribe; the last one keeps the server until its event is told.
+  const asking = [
+    { id: 'echo', prompt: 'use echo' },
+    { id: 'touch', prompt: 'use touch' },
+  ];
+  const tasks = [slow, ...asking, { prompt: 'number 1', directory: other.path }, slow];
   await writeFile(file, tasks.map((task) => JSON.stringify(task)).join('\n'));
-  await using run = bench.start(['run', file, ...base(), '--concurrency', '1', '--max-idle-directories', '0', '--json']);
+  const options = ['--opencode-config', config, '--permissions', rules, '--concurrency', '1', '--max-idle-directories', '0'];
+  await using run = bench.start(['run', file, ...base(), ...options, '--json']);
   await run.record('launch');
   const events = await runClient(bench, 'events', '--type', 'server.disposed', '--limit', '1', '--json');
   expect(events.exitCode).toBe(0);
   expect(events.records).toEqual([expect.objectContaining({ type: 'server.disposed', directory: other.path })]);
   expect(await run.exit).toBe(0);
+  const asks = run.records.filter(({ type }) => type === 'task.finished').map(({ id, asks: given }) => [id, given]);
+  expect(Object.fromEntries(asks)).toMatchObject({
+    echo: [{ kind: 'permission', permission: 'bash', answer: 'allowed' }],
+    touch: [{ kind: 'permission', permission: 'bash', answer: 'denied' }],
+  });
+  expect(await bench.workspace.changedFiles()).toEqual([]);
 });
 
 describe('exit code 2, before anything starts', () => {

@@ -12,6 +12,7 @@ import {
   type Record_,
   type Running,
 } from './support/ocm.ts';
+import { openSynthetic } from './support/synthetic.ts';
 
 let bench: Bench;
 let serve: Running;
@@ -150,7 +151,8 @@ test('a manager is named by its process id; attach needs a terminal', async () =
 });
 
 test('with two managers, one must be named', async () => {
-  await using other = bench.start(['serve', '--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--json']);
+  await using synthetic = await openSynthetic(bench);
+  await using other = bench.start(['serve', '--directory', bench.workspace.path, ...synthetic.args, '--json']);
   await other.record('launch');
   const unnamed = await ocm('sessions');
   expect(unnamed).toMatchObject({ exitCode: 2, stdout: '' });

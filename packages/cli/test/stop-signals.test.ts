@@ -2,6 +2,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { expectNoProcess, openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
+import { openSynthetic } from './support/synthetic.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -22,27 +23,18 @@ afterEach(() => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-/** Starts four tasks, two at a time, and waits until two are with the model. */
-async function startFour(word: string) {
+/** Starts four tasks, two at a time. */
+async function launchFour(word: string, ...more: readonly string[]) {
   bench.model.reset();
-  const run = bench.start([
-    'run',
-    '--prompt',
-    `${word} 1`,
-    `${word} 2`,
-    `${word} 3`,
-    `${word} 4`,
-    '--concurrency',
-    '2',
-    '--directory',
-    bench.workspace.path,
-    '--opencode-config',
-    bench.configFile,
-    '--json',
-    '--permissions',
-    'allow',
-  ]);
-  const launch = await run.record('launch');
+  const prompts = [1, 2, 3, 4].map((number) => `${word} ${number}`);
+  const base = ['--directory', bench.workspace.path, '--opencode-config', bench.configFile];
+  const run = bench.start(['run', '--prompt', ...prompts, '--concurrency', '2', ...base, '--json', '--permissions', 'allow', ...more]);
+  return { run, launch: await run.record('launch') };
+}
+
+/** Waits until two of the four are with the model. */
+async function startFour(word: string) {
+  const { run, launch } = await launchFour(word);
   await bench.model.waitForCalls(2, { purpose: 'turn', timeoutMs: 40_000 }).catch((error: Error) => {
     throw new Error(`${error.message} ocm said: ${run.stderr}${run.stdout}`, { cause: error });
   });
@@ -60,8 +52,11 @@ const outcomesOf = (run: Running) => run.records.filter(({ type }) => type === '
 
 describe('with work in flight', () => {
   test('the first SIGINT starts nothing new and lets the running tasks finish', async () => {
-    const { run, launch } = await startFour('short');
+    // Two turns of two seconds: what is told of here is the command's own.
+    await using synthetic = await openSynthetic(bench, { eventsPerSecond: 20 });
+    const { run, launch } = await launchFour('short', ...synthetic.args);
     await using _ = run;
+    for (const id of ['prompt-1', 'prompt-2']) await run.record('task.started', (record) => record['id'] === id);
     run.signal('SIGINT');
     // What npm does: the same signal again, at once. It is one.
     run.signal('SIGINT');

@@ -5,7 +5,7 @@ import { seededRandom } from './support/random.ts';
 import { startSsePeer, type SsePeer } from './support/sse-peer.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
-const dropsOfOneRun = 250;
+const dropsOfOneRun = 100;
 
 test.each([1, 2, 3, 4])(`${dropsOfOneRun} random losses: every stored event once, in order, and the right text (seed %i)`, async (seed) => {
   const random = seededRandom(seed);

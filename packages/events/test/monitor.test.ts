@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type MonitorEvent } from '../src/index.ts';
 import { streamThreads } from '../src/host/stream-threads.ts';
 import { eventId } from './support/events.ts';
+import { holdStreamThread } from './support/held-thread.ts';
 import { frame, startSsePeer, type SsePeer } from './support/sse-peer.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
@@ -106,6 +107,8 @@ describe('the thread', () => {
 });
 
 describe('listeners', () => {
+  holdStreamThread();
+
   test('one that throws is reported once and disturbs nobody', async () => {
     const warnings: Error[] = [];
     // Node's own listener prints warnings; this one is expected.
@@ -178,6 +181,8 @@ describe('listeners', () => {
 });
 
 describe('iterators', () => {
+  holdStreamThread();
+
   test('get their own session in order and end when the consumer leaves', async () => {
     const iterator = monitor.sessionEvents('s');
     publishDelta('t', 'p', 'other');
@@ -249,6 +254,8 @@ describe('iterators', () => {
 });
 
 describe('numbers', () => {
+  holdStreamThread();
+
   test('events, bytes, batches, coalesced deltas and the time of the newest byte', async () => {
     const events = watch(monitor);
     for (let index = 0; index < 100; index++) publishDelta('s', 'p', 'x');

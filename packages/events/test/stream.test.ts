@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type EventMonitorOptions } from '../src/index.ts';
 import { streamThreads } from '../src/host/stream-threads.ts';
 import { eventId } from './support/events.ts';
+import { holdStreamThread } from './support/held-thread.ts';
 import { frame, startSsePeer, type SsePeer } from './support/sse-peer.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
@@ -9,6 +10,7 @@ const fast: EventMonitorOptions = { reconnect: { minMs: 1, maxMs: 20 } };
 let peer: SsePeer;
 let monitor: EventMonitor;
 
+holdStreamThread();
 beforeEach(async () => {
   peer = await startSsePeer();
 });

@@ -65,6 +65,8 @@ function routesOf({ config, directory }: SyntheticSettings, ids: Ids, streams: S
     'POST /global/dispose': () => true,
     'POST /instance/dispose': () => true,
     'POST /sync/history': () => [],
+    // It remembers no sessions, only their turns.
+    'GET /session': () => [],
     'POST /session': ({ url }) => sessionInfo(ids.next('ses'), place(url)),
     'GET /session/:id': ({ url, id }) => sessionInfo(id, place(url)),
     'GET /session/:id/message': ({ id }) => turns.messages(id),
