@@ -37,7 +37,8 @@ export function isAbortConfirmed({ turn }: SessionContext): boolean {
 /** No end will come: reads said idle for long enough, and there is no answer that ended. */
 export function isExhausted({ turn, limits }: SessionContext): boolean {
   if (!turn || turn.final || turn.idle?.source !== 'snapshot' || turn.idleSinceMs === null) return false;
-  return turn.idle.atMs - turn.idleSinceMs >= patienceOf(turn, limits);
+  // When it was so, not when it was told: one slow read is no long silence.
+  return (turn.idle.sinceMs ?? turn.idle.atMs) - turn.idleSinceMs >= patienceOf(turn, limits);
 }
 
 /** How long a turn may be idle without an answer that ended. */

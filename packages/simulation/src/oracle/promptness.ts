@@ -2,7 +2,7 @@ import type { LedgerTurn } from '../opencode/ledger.ts';
 import type { Call } from '../users.ts';
 import type { World } from '../world/world.ts';
 import { losesRequests } from './causes.ts';
-import { childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
+import { answersOf, childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 
 /** What a few requests on a good link take, in milliseconds. */
@@ -11,6 +11,8 @@ const promptMs = 900;
 const closedAfterMs = 6000;
 /** An abort that is lost is sent again, until the turn has ended. */
 const lostAbortMs = 10_000;
+/** An abort is repeated after this time, with a read. */
+const abortRetryMs = 1000;
 /** An abort is one request. */
 const abortMs = 300;
 
@@ -43,7 +45,9 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   judgeRest(evidence, told, late);
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
-  if (toldAtMs - fromMs > promptMs)
+  // What was aborted between two steps is told by the second read that shows no further one.
+  const isBetween = turn.how === 'aborted' && answersOf(world, turn).at(-1)?.message.finish === 'tool-calls';
+  if (toldAtMs - fromMs > promptMs + (isBetween ? abortRetryMs : 0))
     late(`told as ${result.outcome} at ${since(world, toldAtMs)}; it had ended (${turn.how}) at ${since(world, endedAtMs)}.`);
 }
 
@@ -82,7 +86,8 @@ function judgeAbort(world: World, turn: LedgerTurn, fromMs: number, late: (text:
 /** What ends a turn for being silent, asking or slow comes at its time. */
 function judgeDecision(world: World, turn: LedgerTurn, { result, plan, endedAtMs }: Told, late: (text: string) => void): void {
   const [abortedAtMs = endedAtMs] = turn.aborts;
-  if (wasTroubled(world, turn.deliveredAtMs, abortedAtMs)) return;
+  // Others who work on the session are activity, and their aborts are among those of the turn.
+  if (wasTroubled(world, turn.deliveredAtMs, abortedAtMs) || world.plan.faults.some(({ what }) => what.endsWith('Outside'))) return;
   const children = childrenOf(world, turn, endedAtMs);
   const asks = world.ledger.asks.filter(({ rootId, openedAtMs }) => rootId === turn.sessionId && openedAtMs >= turn.deliveredAtMs);
   const limits = {

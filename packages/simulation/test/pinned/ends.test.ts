@@ -48,6 +48,20 @@ describe('the end of a turn', () => {
     expect(broken).toEqual([]);
   });
 
+  it('is not given up because one read took long', async () => {
+    const { broken, task } = await runPinned({
+      link: { ...calmLink, delayMs: [50, 50] },
+      scripts: [plainTurn({ steps: [answer('done', { thinkMs: 2900 })] })],
+      actions: [run('T0', 3000)],
+      faults: [
+        { what: 'cut', silent: false, forMs: 30_000, when: { atMs: 2900 } },
+        { what: 'slow', delayMs: 6000, forMs: 6000, when: { atMs: 5500 } },
+      ],
+    });
+    expect(task('T0')).toMatchObject({ outcome: 'succeeded', output: 'done' });
+    expect(broken).toEqual([]);
+  });
+
   it('is waited for without haste when it is aborted after a long silence', async () => {
     const { broken, report, task } = await runPinned({
       scripts: [plainTurn({ neverBegins: true })],
