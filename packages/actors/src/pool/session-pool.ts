@@ -20,6 +20,7 @@ import { parseTask } from '../task/schema.ts';
 import { TaskIds } from '../task/task-ids.ts';
 import { resultOf } from '../task/task-result.ts';
 import { TaskSteps } from '../task/task-steps.ts';
+import { assertWorkspace, TaskWorkspaces } from '../task/task-workspaces.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import { DirectoryUse } from './directory-use.ts';
 import { createLeasedSession } from './leased-session.ts';
@@ -59,6 +60,7 @@ export class Pool implements SessionPool {
   readonly #sessions: SessionStore;
   readonly #supervisor: ServerSupervisor;
   readonly #directories: DirectoryUse;
+  readonly #workspaces: TaskWorkspaces;
   readonly #steps: TaskSteps;
   readonly #stream: PoolStream;
   readonly #leases: Leases;
@@ -79,10 +81,12 @@ export class Pool implements SessionPool {
     this.#supervisor = new ServerSupervisor({ ...settings, server, stream, openStream, clock, random, streams, liveDirectories });
     this.#stream = new PoolStream(() => this.#supervisor.streams.map(({ handle }) => handle));
     this.#directories = new DirectoryUse({ server: () => this.#supervisor.server, maxIdle: settings.maxIdleDirectories });
+    this.#workspaces = new TaskWorkspaces({ directories: this.#directories, settings });
     this.#steps = new TaskSteps({
       supervisor: this.#supervisor,
       sessions: this.#sessions,
       directories: this.#directories,
+      workspaces: this.#workspaces,
       settings,
       messageIds: createMessageIds({ now: () => Math.floor(clock.now()), random }),
       clock,
@@ -199,11 +203,13 @@ export class Pool implements SessionPool {
     this.#stopListening();
     tell(this.#actor, { type: 'pool.stop' });
     await this.#untilAtRest();
+    await this.#workspaces.settled();
     await this.#supervisor.close();
     this.#stream.end();
     this.#sessions.dispose();
     this.#actor.stop();
     await this.#owned.close();
+    await this.#workspaces.end();
     this.#events.clear();
   }
 
@@ -261,6 +267,7 @@ export class Pool implements SessionPool {
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, { signal, permissions }: TaskOptions, leased?: SessionHost): LiveTask {
     parseTask(task);
+    assertWorkspace(task, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
     const live = createLiveTask({
