@@ -33,7 +33,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
     .command('demo')
     .summary('run 12 tasks on a real isolated server with a scripted model')
     .description(
-      'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, in a temporary git repository, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
+      'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, each in a clone of a temporary git repository, lists their patches, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
     )
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
   addPageOptions(demo);
