@@ -156,3 +156,37 @@ test('a task whose server was killed runs again in a fresh workspace, and nothin
     await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
   });
 });
+
+test('what a task had done whose server is lost for good is taken before its result is told', async () => {
+  bench.model.reset({ rules: rulesOf('lost', 1) });
+  await withPool({ recovery: false }, async (pool) => {
+    const turn = pool.run({ id: 'lost', prompt: 'lost' });
+    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+    process.kill(pool.server.pid, 'SIGKILL');
+    const result = await turn;
+    expect(result).toMatchObject({ outcome: 'server_lost', files_changed: 1 });
+    expect(result).not.toHaveProperty('notes');
+    expect(shown(result.ref)).toBe('lost.txt');
+  });
+});
+
+test('the next run brings home what a killed one had left', async () => {
+  bench.model.reset({ rules: rulesOf('left', 1) });
+  const args = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'clone', '--permissions', 'allow'];
+  await using killed = bench.start(['run', ...args, '--prompt', 'left', '--json']);
+  const { directory } = await killed.record('task.started');
+  await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  killed.signal('SIGKILL');
+  await killed.exit;
+  const { server } = await killed.record('launch');
+  await vi.waitFor(() => expect(existsSync(`/proc/${server.pid}`)).toBe(false), { timeout: 10_000, interval: 50 });
+  expect(existsSync(join(directory, 'left.txt'))).toBe(true);
+
+  await using next = bench.start(['run', ...args, '--prompt', 'left']);
+  expect(await next.exit, next.stderr).toBe(0);
+  const [, ref] = /A workspace of an earlier run, prompt-1: its result is (\S+)/.exec(next.stderr) ?? [];
+  expect(shown(ref)).toBe('left.txt');
+  expect(next.stderr).toMatch(/^Patches: 1, with 1 file \(\+1 -0\), in .+artifacts$/m);
+  await expectClean();
+  await bench.expectNothingLeft();
+});

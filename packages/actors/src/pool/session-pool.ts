@@ -181,6 +181,7 @@ export class Pool implements SessionPool {
   async drain(): Promise<void> {
     tell(this.#actor, { type: 'pool.drain' });
     await this.#untilAtRest();
+    await this.#workspaces.settled();
   }
 
   stop(): Promise<void> {
@@ -311,12 +312,18 @@ export class Pool implements SessionPool {
   #finish(ended: EndedTask): void {
     const live = this.#tasks.get(ended.taskId);
     if (!live) return this.#leases.endChange(ended);
+    this.#tasks.delete(live.id);
+    const taken = this.#steps.takeLate(live);
+    if (taken) this.#workspaces.track(taken.then(() => this.#settle(live, ended)));
+    else this.#settle(live, ended);
+  }
+
+  #settle(live: LiveTask, ended: EndedTask): void {
     const { clock } = this.#dependencies;
     const context = { now: clock.now(), directory: this.#supervisor.server.directory, model: this.#settings.model };
     const { value, redacted } = this.#supervisor.server.redact(resultOf(live, ended, context));
     const result = redacted > 0 ? { ...value, redacted } : value;
     live.stopListening();
-    this.#tasks.delete(live.id);
     this.#ids.finish(live.id);
     this.#steps.leave(live);
     this.#events.emit({ type: 'task.finished', result });

@@ -59,6 +59,22 @@ export class TaskSteps {
     this.#layDown(live, live.sessionId);
   }
 
+  /**
+   * For a task that is over: takes what its turn did whose server was lost for good. Undefined when there is nothing to take, or the server
+   * may still work on it.
+   */
+  takeLate(live: LiveTask): Promise<unknown> | undefined {
+    const { supervisor, workspaces } = this.#options;
+    const { last } = live;
+    if (!last || !workspaces.isUntaken(live) || last.report.finished.quarantined) return undefined;
+    return workspaces.take(live, supervisor.server, this.#sessionsOf(last.sessionId));
+  }
+
+  /** With its sub-agents. */
+  #sessionsOf(id: string): readonly string[] {
+    return [id, ...(this.#options.sessions.registry.get(id)?.children ?? [])];
+  }
+
   /** A session of the task that it needs no more, with the workspace that the session has. */
   #layDown(live: LiveTask, sessionId: string | undefined): void {
     const { sessions, workspaces } = this.#options;
@@ -80,7 +96,7 @@ export class TaskSteps {
 
   /** Reads what a turn left whose server was lost: its messages tell what became of it. */
   async #judge(live: LiveTask, { sessionId, directory, plan }: LastTurn, signal: AbortSignal): Promise<Fact> {
-    const { supervisor, sessions, workspaces } = this.#options;
+    const { supervisor, workspaces } = this.#options;
     const { server } = supervisor;
     workspaces.meet(live, server);
     const session = server.session(sessionId, directory);
@@ -93,7 +109,7 @@ export class TaskSteps {
       fate = 'interrupted';
     }
     // What it had done until then; with another attempt, what the first one left.
-    if (fate === 'interrupted' && live.workspace) await workspaces.take(live, sessions.registry.get(sessionId));
+    if (fate === 'interrupted' && live.workspace) await workspaces.take(live, server, this.#sessionsOf(sessionId));
     return { type: 'turn.judged', taskId: live.id, fate };
   }
 
@@ -252,7 +268,7 @@ export class TaskSteps {
     live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
     // What the server may still work on has no result yet.
     const isTaken = live.workspace && !quarantined && !isServerLoss(report.finished);
-    const notTaken = isTaken ? await workspaces.take(live, host) : undefined;
+    const notTaken = isTaken ? await workspaces.take(live, server, this.#sessionsOf(host.id)) : undefined;
     return {
       type: 'turn.ended',
       taskId: live.id,

@@ -2,7 +2,6 @@ import { OpencodeManagerError, toManagerError, type SerializedError } from '@ope
 import type { DirectoryUse } from '../pool/directory-use.ts';
 import type { PoolSettings } from '../pool/settings.ts';
 import type { LeasedWorkspace, ServerPort } from '../ports/index.ts';
-import type { SessionHost } from '../session/session-host.ts';
 import type { LiveTask } from './live-task.ts';
 import type { Task, TaskWorkspaceResult } from './types.ts';
 
@@ -23,6 +22,8 @@ export interface TaskWorkspacesOptions {
   readonly directories: DirectoryUse;
   readonly settings: Pick<PoolSettings, 'workspaces' | 'workspace'>;
 }
+
+const unseenEnd = 'the end of its turn was not seen';
 
 /** Refuses a workspace that a task cannot have, instead of letting it work where others do. @throws `TASK_INVALID` */
 export function assertWorkspace(
@@ -62,7 +63,7 @@ export class TaskWorkspaces {
     const lease = await settings.workspaces!.acquire(live.id, { directory, mode, signal });
     try {
       const place = await server.realDirectory(lease.directory);
-      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: 'the end of its turn was not seen' };
+      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd };
       void directories.enter(place);
       this.meet(live, server);
       return place;
@@ -79,10 +80,10 @@ export class TaskWorkspaces {
     void server.exited.then(() => this.#ended.add(server));
   }
 
-  /** Takes what an attempt did whose turn is over: first what its tools left running ends. Gives why it could not be taken. */
-  async take({ workspace }: LiveTask, host: SessionHost | undefined): Promise<SerializedError | undefined> {
+  /** Takes what an attempt did whose turn is over: first what the tools of its sessions left running ends. Gives why it could not be taken. */
+  async take({ workspace }: LiveTask, server: ServerPort, sessionIds: Iterable<string>): Promise<SerializedError | undefined> {
     if (!workspace) return undefined;
-    if (host) await Promise.allSettled([host.id, ...host.children].map((id) => host.server.endTools(id)));
+    await Promise.allSettled([...sessionIds].map((id) => server.endTools(id)));
     try {
       workspace.result = await workspace.lease.capture();
       workspace.problem = undefined;
@@ -92,6 +93,17 @@ export class TaskWorkspaces {
       workspace.problem = `${code}: ${message}`;
       return toManagerError(error).toJSON();
     }
+  }
+
+  /** Whether there may be something to take that nobody has tried to take. */
+  isUntaken({ workspace }: LiveTask): boolean {
+    return workspace?.problem === unseenEnd;
+  }
+
+  /** The end of the pool waits for it. */
+  track(work: Promise<void>): void {
+    this.#underway.add(work);
+    void Promise.allSettled([work]).then(() => this.#underway.delete(work));
   }
 
   /** The attempt needs it no more. It is given back when nobody works there any more. */
@@ -116,8 +128,8 @@ export class TaskWorkspaces {
 
   #giveBack(workspace: LiveWorkspace): Promise<void> {
     const work = this.#forgetAndRelease(workspace);
-    this.#underway.add(work);
-    return work.finally(() => this.#underway.delete(work));
+    this.track(work);
+    return work;
   }
 
   /** Where a session works that is none of the pool's, it stays. */
