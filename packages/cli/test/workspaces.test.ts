@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { createSessionPool, type SessionPool, type SessionPoolOptions, type TaskResult } from '@opencode-manager/actors';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openRunWorkspaces } from '../src/workspaces/index.ts';
@@ -47,6 +47,7 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
       { id: 'two', shell: 'sleep 0.5; ls; echo two > two.txt' },
       { id: 'bad', shell: 'echo bad > bad.txt; exit 3' },
       { id: 'model', prompt: 'write model', permissions: 'allow' },
+      { id: 'looks', shell: 'true' },
       { id: 'reads', shell: 'pwd', workspace: 'shared' },
     ),
   );
@@ -60,6 +61,7 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
     two: { outcome: 'succeeded', output: 'README.md\n', ...changes, files_changed: 1, insertions: 1 },
     bad: { outcome: 'failed', exit_code: 3, ...changes, files_changed: 1 },
     model: { outcome: 'succeeded', output: 'Wrote model.', ...changes, files_changed: 1 },
+    looks: { outcome: 'succeeded', ...changes, files_changed: 0, patch: null },
     reads: { outcome: 'succeeded', output: `${repository}\n` },
   });
   expect(results['reads']).not.toHaveProperty('patch');
@@ -98,6 +100,18 @@ test('what cannot be is refused before anything starts: places for patches, and 
   }
   expect(existsSync(join(bench.root, 'nowhere'))).toBe(false);
   expect(existsSync(join(bench.root, 'new'))).toBe(false);
+});
+
+test('a repository has one run, by whatever path it is named', async () => {
+  const wanted = [{ directory: relative(process.cwd(), repository), mode: 'worktree' }] as const;
+  await using workspaces = await openRunWorkspaces({ plan: { mode: 'worktree', wanted }, onNote: () => undefined });
+  const { signal } = new AbortController();
+  const place = await workspaces.source.acquire('one', { directory: repository, mode: undefined, signal });
+  expect(workspaces.patches).toHaveLength(1);
+  expect(git('worktree', 'list')).toContain(place.directory);
+  await place.release();
+  expect(await workspaces.close()).toEqual([]);
+  await expectClean();
 });
 
 /** A pool on a server of its own with the workspaces of `ocm run`, and what is left of them at the end. */

@@ -119,7 +119,7 @@ export interface WorkspaceChanges {
   /** The whole result; `ref` holds a commit with this tree whose parent is the base. */
   readonly tree: string;
   readonly ref: string;
-  /** Path of the patch from base to tree, for `git apply`; null when it would be too large: the ref has it all. */
+  /** Path of the patch from base to tree, for `git apply`; null when nothing changed, or it would be too large: the ref has it all. */
   readonly patch: string | null;
   readonly files_changed: number;
   /** Lines. */

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { LeasedWorkspace, TaskWorkspaceResult, WorkspaceChanges, WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
@@ -72,8 +72,10 @@ class OpenRunWorkspaces implements RunWorkspaces {
     return [...this.#patches];
   }
 
-  /** Those of one repository; the same for all of its tasks. */
-  of(repository: string, mode: WorkspaceMode): Promise<Workspaces> {
+  /** Those of one directory, by whatever path it is named; the same for all of its tasks. */
+  async of(directory: string, mode: WorkspaceMode): Promise<Workspaces> {
+    // One that is not there is named by who opens it.
+    const repository = await realpath(directory).catch(() => resolve(directory));
     const name = JSON.stringify([repository, mode]);
     const open = this.#open.get(name) ?? this.#openOne(repository, mode);
     this.#open.set(name, open);
@@ -206,7 +208,8 @@ function changesOf({ baseCommit, tree, ref, patch, filesChanged, insertions, del
     base_commit: baseCommit,
     tree,
     ref,
-    patch: patch ?? null,
+    // An empty file is no patch to git.
+    patch: filesChanged > 0 && patch !== undefined ? patch : null,
     files_changed: filesChanged,
     insertions,
     deletions,
