@@ -47,7 +47,7 @@ export interface DemoRun {
 }
 
 /** What a task changed in its clone. */
-export interface DemoPatch {
+interface DemoPatch {
   readonly task: string;
   readonly files: readonly string[];
   readonly insertions: number;

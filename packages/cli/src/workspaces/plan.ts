@@ -19,7 +19,7 @@ export interface WorkspacePlan {
   readonly patches: PatchesDirectory | undefined;
 }
 
-export interface PatchesDirectory {
+interface PatchesDirectory {
   readonly path: string;
   /** Takes it away again when this run made it and nothing is in it. */
   tidy(): void;
