@@ -14,5 +14,8 @@ export type {
   SessionPort,
   StreamNotice,
   StreamPort,
+  LeasedWorkspace,
+  WorkspaceRequest,
+  WorkspaceSource,
 } from './ports/index.ts';
 export { growing } from './ports/index.ts';

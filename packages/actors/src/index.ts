@@ -15,6 +15,7 @@ export type {
   SessionSnapshot,
   TurnLimits,
 } from './pool/types.ts';
+export type { LeasedWorkspace, WorkspaceRequest, WorkspaceSource } from './ports/index.ts';
 export type { HealthCheck } from './supervision/index.ts';
 export type { MachineStep } from './machines/index.ts';
 export { assertOffered, type WantedTurn } from './task/preflight.ts';
@@ -33,5 +34,9 @@ export {
   type TaskFile,
   type TaskOptions,
   type TaskResult,
+  type TaskWorkspaceResult,
   type Usage,
+  type WorkspaceChanges,
+  type WorkspaceCommit,
+  type WorkspaceRemnant,
 } from './task/types.ts';

@@ -17,10 +17,13 @@ test('ocm demo runs twelve tasks, reports its isolation and leaves nothing', asy
   expect(await run.exit, run.stderr).toBe(0);
   expect(run.stderr.match(/^finished \S+ succeeded /gm)).toHaveLength(12);
   expect(run.stdout).toMatch(/^TASK +OUTCOME +TIME +TOKENS +ANSWER\nexplain-retry +succeeded +/);
-  expect(run.stdout).toContain('Files changed (git): CHANGELOG.md, LICENSE, ');
+  expect(run.stdout).toContain(
+    '\nPatches (git), each from a clone of its own:\n  fix-rounding     +1  -1  src/money.js\n  add-license     +16  -0  LICENSE\n',
+  );
+  expect(run.stdout).toMatch(/^Server: [\d.]+ MiB of memory at most; /m);
   expect(run.stdout).toMatch(/^Result: 12 of 12 tasks succeeded; [\d,]+ tokens; /m);
-  if (process.platform === 'linux') expect(run.stdout).toContain('Isolation: all 5 checks of this run passed; nothing left behind');
-  for (const name of ['user-directories', 'environment', 'open-files', 'processes', 'state'])
+  if (process.platform === 'linux') expect(run.stdout).toContain('Isolation: all 6 checks of this run passed; nothing left behind');
+  for (const name of ['user-directories', 'environment', 'open-files', 'processes', 'state', 'workspaces'])
     expect(run.stdout).toMatch(new RegExp(`^ {2}[✓?] ${name}: `, 'm'));
   expect(run.stdout).toContain('(1 exist, ');
   expect(await readFile(join(own, 'opencode.json'), 'utf8')).toBe('{ "model": "decoy/decoy" }');

@@ -74,6 +74,8 @@ function endOf(context: PoolContext, holder: Holder, event: AttemptEnd): End {
   // What broke off with its server was to be aborted: that is how it ends.
   const broke = lossCodes.has(error?.code ?? '') && event.outcome === 'interrupted';
   if (broke && holder.abortReason !== null) return aborted(holder);
+  // An answer without the files that belong to it is no success.
+  if (event.outcome === 'succeeded' && event.notTaken) return { outcome: 'failed', error: event.notTaken };
   return { outcome: event.outcome, error };
 }
 

@@ -129,6 +129,8 @@ export interface TurnEnd extends AttemptFact {
   readonly sent: boolean;
   /** When a spent quota is free again. */
   readonly resetAtMs: number | null;
+  /** Why what it did could not be taken out of its workspace. */
+  readonly notTaken?: SerializedError;
 }
 
 /** Everything the pool machine reacts to. */

@@ -17,6 +17,8 @@ export class DirectoryUse {
   /** Without a use, the one used last at the end. */
   readonly #idle = new Set<string>();
   readonly #disposals = new Map<string, Promise<void>>();
+  /** How directories are removed that are not to be used again. */
+  readonly #removals = new Map<string, () => Promise<void>>();
   /** The one that has met what is idle: the next one has not. */
   #server: ServerPort;
 
@@ -44,7 +46,20 @@ export class DirectoryUse {
     const left = (this.#uses.get(directory) ?? 0) - 1;
     if (left > 0) return void this.#uses.set(directory, left);
     this.#uses.delete(directory);
-    this.#rest(directory);
+    const remove = this.#removals.get(directory);
+    if (remove) this.#goesAway(directory, remove);
+    else this.#rest(directory);
+  }
+
+  /** Ends one use of a directory that goes: with its last use it is removed, and who enters it meanwhile waits and finds it gone. */
+  discard(directory: string, remove: () => Promise<void>): void {
+    this.#removals.set(directory, remove);
+    this.leave(directory);
+  }
+
+  #goesAway(directory: string, remove: () => Promise<void>): void {
+    this.#removals.delete(directory);
+    this.#noteDisposal(directory, remove());
   }
 
   #rest(directory: string): void {
@@ -62,7 +77,11 @@ export class DirectoryUse {
   #dispose(server: ServerPort, directory: string): void {
     this.#idle.delete(directory);
     // Where somebody else works, or the server does not answer, the directory is kept until it has been used again.
-    const disposal = server.disposeDirectory(directory).then(nothing, nothing);
+    this.#noteDisposal(directory, server.disposeDirectory(directory));
+  }
+
+  #noteDisposal(directory: string, work: Promise<unknown>): void {
+    const disposal = work.then(nothing, nothing);
     this.#disposals.set(directory, disposal);
     void disposal.then(() => this.#disposals.delete(directory));
   }

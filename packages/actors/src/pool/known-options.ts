@@ -31,6 +31,8 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   health: [isObject, 'an object'],
   serverMemory: [(value) => value === false || isObject(value), 'false or an object'],
   maxIdleDirectories: [isNumber, 'a number'],
+  workspaces: [isObject, 'a source of workspaces'],
+  workspace: [isText, 'the mode of a workspace'],
   inspect: [isFunction, 'a function'],
   signal: [isObject, 'an AbortSignal'],
   taskTimeoutMs: [isNumber, 'a number'],

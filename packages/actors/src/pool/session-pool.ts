@@ -20,6 +20,7 @@ import { parseTask } from '../task/schema.ts';
 import { TaskIds } from '../task/task-ids.ts';
 import { resultOf } from '../task/task-result.ts';
 import { TaskSteps } from '../task/task-steps.ts';
+import { assertWorkspace, TaskWorkspaces } from '../task/task-workspaces.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import { DirectoryUse } from './directory-use.ts';
 import { createLeasedSession } from './leased-session.ts';
@@ -59,6 +60,7 @@ export class Pool implements SessionPool {
   readonly #sessions: SessionStore;
   readonly #supervisor: ServerSupervisor;
   readonly #directories: DirectoryUse;
+  readonly #workspaces: TaskWorkspaces;
   readonly #steps: TaskSteps;
   readonly #stream: PoolStream;
   readonly #leases: Leases;
@@ -79,10 +81,12 @@ export class Pool implements SessionPool {
     this.#supervisor = new ServerSupervisor({ ...settings, server, stream, openStream, clock, random, streams, liveDirectories });
     this.#stream = new PoolStream(() => this.#supervisor.streams.map(({ handle }) => handle));
     this.#directories = new DirectoryUse({ server: () => this.#supervisor.server, maxIdle: settings.maxIdleDirectories });
+    this.#workspaces = new TaskWorkspaces({ directories: this.#directories, settings });
     this.#steps = new TaskSteps({
       supervisor: this.#supervisor,
       sessions: this.#sessions,
       directories: this.#directories,
+      workspaces: this.#workspaces,
       settings,
       messageIds: createMessageIds({ now: () => Math.floor(clock.now()), random }),
       clock,
@@ -177,6 +181,7 @@ export class Pool implements SessionPool {
   async drain(): Promise<void> {
     tell(this.#actor, { type: 'pool.drain' });
     await this.#untilAtRest();
+    await this.#workspaces.settled();
   }
 
   stop(): Promise<void> {
@@ -199,11 +204,13 @@ export class Pool implements SessionPool {
     this.#stopListening();
     tell(this.#actor, { type: 'pool.stop' });
     await this.#untilAtRest();
+    await this.#workspaces.settled();
     await this.#supervisor.close();
     this.#stream.end();
     this.#sessions.dispose();
     this.#actor.stop();
     await this.#owned.close();
+    await this.#workspaces.end();
     this.#events.clear();
   }
 
@@ -261,6 +268,7 @@ export class Pool implements SessionPool {
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, { signal, permissions }: TaskOptions, leased?: SessionHost): LiveTask {
     parseTask(task);
+    assertWorkspace(task, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
     const live = createLiveTask({
@@ -304,12 +312,18 @@ export class Pool implements SessionPool {
   #finish(ended: EndedTask): void {
     const live = this.#tasks.get(ended.taskId);
     if (!live) return this.#leases.endChange(ended);
+    this.#tasks.delete(live.id);
+    const taken = this.#steps.takeLate(live);
+    if (taken) this.#workspaces.track(taken.then(() => this.#settle(live, ended)));
+    else this.#settle(live, ended);
+  }
+
+  #settle(live: LiveTask, ended: EndedTask): void {
     const { clock } = this.#dependencies;
     const context = { now: clock.now(), directory: this.#supervisor.server.directory, model: this.#settings.model };
     const { value, redacted } = this.#supervisor.server.redact(resultOf(live, ended, context));
     const result = redacted > 0 ? { ...value, redacted } : value;
     live.stopListening();
-    this.#tasks.delete(live.id);
     this.#ids.finish(live.id);
     this.#steps.leave(live);
     this.#events.emit({ type: 'task.finished', result });

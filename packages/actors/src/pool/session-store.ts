@@ -32,6 +32,8 @@ export class SessionStore {
   /** Sessions whose turn nothing ended: they are followed until their server is gone. */
   readonly #quarantined = new Set<SessionHost>();
   readonly #dead = new Set<SessionHost>();
+  /** Sessions whose directory is gone: kept to be looked at, and used for nothing. */
+  readonly #retired = new Set<SessionHost>();
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
@@ -104,11 +106,21 @@ export class SessionStore {
 
   /** Takes a session back that nobody holds. The oldest are let go: a long batch must not keep them all. */
   rest(host: SessionHost): void {
+    this.#keep(host, this.#retired.has(host) ? this.#retired : this.#resting);
+  }
+
+  /** Takes a session back whose directory goes away: nobody gets it again. */
+  retire(host: SessionHost): void {
+    this.#resting.delete(host);
+    this.#keep(host, this.#retired);
+  }
+
+  #keep(host: SessionHost, where: Set<SessionHost>): void {
     const isOurs = this.registry.get(host.id) === host && host.state !== 'dead' && host.taskId === null;
     if (!isOurs || this.#leased.has(host) || this.#quarantined.has(host)) return;
-    this.#resting.delete(host);
-    this.#resting.add(host);
-    this.#trim(this.#resting);
+    where.delete(host);
+    where.add(host);
+    this.#trim(where);
   }
 
   /** Keeps a session aside whose turn may go on: it is followed, and used for nothing. */
@@ -149,7 +161,7 @@ export class SessionStore {
   }
 
   drop(host: SessionHost): void {
-    for (const set of [this.#resting, this.#leased, this.#quarantined, this.#dead]) set.delete(host);
+    for (const set of [this.#resting, this.#leased, this.#quarantined, this.#dead, this.#retired]) set.delete(host);
     this.registry.remove(host);
   }
 

@@ -2,7 +2,7 @@ import type { OpencodeServer, ServerConfig } from '@opencode-manager/core';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import { defaultRestartLimits, type sessionMachine, type RestartLimits, type SessionLimits } from '../machines/index.ts';
-import type { PoolPorts } from '../ports/index.ts';
+import type { PoolPorts, WorkspaceSource } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../supervision/index.ts';
 import { assertKnownOptions } from './known-options.ts';
 import type { PermissionPolicy } from '../task/types.ts';
@@ -30,6 +30,9 @@ export interface PoolSettings {
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
   readonly maxIdleDirectories: number;
+  readonly workspaces: WorkspaceSource | undefined;
+  /** Of tasks that name none. */
+  readonly workspace: string | undefined;
   readonly inspection: Inspection;
 }
 
@@ -41,6 +44,7 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Omit
   assertWholeNumbers('serverMemory', options.serverMemory || {});
   const recovers = options.recovery ?? !(options.server && isRunningServer(options.server));
   if (options.serverMemory && !recovers) throw mayNotRotate();
+  assertSource(options);
   const { stallTimeoutMs, askTimeoutMs, maxRetryWaitMs, maxRetries, abortTimeoutMs } = options;
   return {
     maxSessions: options.maxSessions ?? 6,
@@ -65,6 +69,8 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Omit
     retriesInterrupted: options.onInterrupted !== 'fail',
     // Who may not replace a server may not make it forget anything either.
     maxIdleDirectories: recovers ? (options.maxIdleDirectories ?? 16) : Infinity,
+    workspaces: options.workspaces,
+    workspace: options.workspaces ? options.workspace : 'shared',
     inspection: inspectionOf(options.inspect, now),
   };
 }
@@ -82,6 +88,17 @@ const limitNames = [
   'runawaySameToolCalls',
   'maxAnswerBytes',
 ] as const satisfies readonly (keyof SessionPoolOptions)[];
+
+function assertSource({ workspace = 'shared', workspaces }: SessionPoolOptions): void {
+  if (workspaces || workspace === 'shared') return;
+  throw new OpencodeManagerError(
+    'CONFIG_INVALID',
+    `workspace: ${workspace} needs a source of workspaces. Give the pool \`workspaces\` too.`,
+    {
+      details: { field: 'workspace', value: workspace },
+    },
+  );
+}
 
 /** Zero is a limit for waits and retries; slots, deadlines and breakers need at least one. */
 const mayBeZero: ReadonlySet<string> = new Set(['maxIdleDirectories', 'maxRetryWaitMs', 'maxRetries', 'askTimeoutMs']);

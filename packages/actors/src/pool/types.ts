@@ -1,6 +1,7 @@
 import type { EventFilter, EventMonitor, MonitorEvent } from '@opencode-manager/events';
 import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@opencode-manager/core';
 import type { MachineStep, RotationReason } from '../machines/index.ts';
+import type { WorkspaceSource } from '../ports/index.ts';
 import type { HealthCheck } from '../supervision/index.ts';
 import type { Outcome, PermissionPolicy, Task, TaskFile, TaskOptions, TaskResult } from '../task/types.ts';
 
@@ -82,6 +83,13 @@ export interface SessionPoolOptions extends TurnLimits {
    * given up (`OpencodeServer.disposeDirectory`), with `recovery`. For tasks that each have a worktree of their own. Default 16.
    */
   readonly maxIdleDirectories?: number;
+  /**
+   * Gives each attempt of a task a place of its own: its session works there, what it did is taken when its turn is over and stands in the
+   * result, and the place is given back when the server has forgotten it. The source is not closed with the pool.
+   */
+  readonly workspaces?: WorkspaceSource;
+  /** `workspace` of tasks that name none. Default: what `workspaces` chooses, `shared` without any. */
+  readonly workspace?: string;
   /**
    * Hears every step of the machines of the pool, its server and its sessions, as they happen. For tools that show them: it
    * costs about 2 us a step, and must not block.
@@ -269,7 +277,7 @@ export interface LeasedPromptOptions extends LeasedTurnOptions {
  * limits. @public
  */
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
-  run(task: Omit<Task, 'directory'>, options?: TaskOptions): Promise<TaskResult>;
+  run(task: Omit<Task, 'directory' | 'workspace'>, options?: TaskOptions): Promise<TaskResult>;
   prompt(text: string, options?: LeasedPromptOptions): Promise<TaskResult>;
   executeCommand(name: string, args?: string, options?: LeasedTurnOptions): Promise<TaskResult>;
   executeShell(command: string, options?: LeasedTurnOptions): Promise<TaskResult>;

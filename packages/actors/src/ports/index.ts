@@ -7,6 +7,7 @@ import type { OpenStreamPort, StreamPort } from './stream.ts';
 export { growing, systemClock, type Clock } from './clock.ts';
 export type { AskAnswer, LaunchPort, PortCall, ServerPort, SessionPort } from './server.ts';
 export type { OpenStreamPort, StreamNotice, StreamPort } from './stream.ts';
+export type { LeasedWorkspace, WorkspaceRequest, WorkspaceSource } from './workspaces.ts';
 
 /** All that a pool's hosts know of the world: time, chance, servers and their events. */
 export interface PoolPorts {

@@ -4,6 +4,7 @@ import { noProvider, type Place } from '../machines/index.ts';
 import type { ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
+import type { LiveWorkspace } from './task-workspaces.ts';
 import type { PermissionPolicy, Task, TaskAttempt, TaskFile, TaskResult } from './types.ts';
 
 /** A task as it is kept: plain JSON. */
@@ -35,6 +36,8 @@ export interface LiveTask {
   directory: string | undefined;
   /** The directory that is kept for it; see `DirectoryUse`. */
   enteredDirectory: string | undefined;
+  /** The place of its own that the present attempt has. */
+  workspace: LiveWorkspace | undefined;
   /** Its newest turn, once that has ended. */
   last: LastTurn | undefined;
   /** Attempts that a lost server ended. */
@@ -79,6 +82,7 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: 
     messageId: undefined,
     directory: leased?.directory,
     enteredDirectory: undefined,
+    workspace: undefined,
     last: undefined,
     earlier: [],
     halfChanged: false,

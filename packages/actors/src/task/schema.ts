@@ -27,6 +27,7 @@ const taskSchema = z
     command: text.optional(),
     shell: text.optional(),
     directory: z.string().min(1).optional(),
+    workspace: z.string().min(1).optional(),
     model: z
       .string()
       .regex(/^[^/]+\/.+$/, 'is not of the form provider/model')

@@ -21,7 +21,8 @@ export function resultOf(live: LiveTask, end: EndedTask, context: ResultContext)
 
 function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
   const { finished, summary, asks, startedAtMs, endedAtMs } = report;
-  const brokeOff = isServerLoss(finished) || (finished.quarantined && outcome === 'interrupted');
+  const brokeOff = !live.workspace && (isServerLoss(finished) || (finished.quarantined && outcome === 'interrupted'));
+  const notes = [...finished.notes, ...untakenOf(live)];
   return {
     ...frameOf(live, context),
     outcome,
@@ -30,7 +31,7 @@ function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: 
     output: summary.output,
     finish: finished.finish,
     ...(summary.exitCode !== undefined && { exit_code: summary.exitCode }),
-    ...(finished.notes.length > 0 && { notes: finished.notes }),
+    ...(notes.length > 0 && { notes }),
     usage: summary.usage,
     cost_usd: summary.costUsd,
     duration_ms: Math.round(endedAtMs - startedAtMs),
@@ -42,9 +43,15 @@ function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: 
     model_calls: summary.modelCalls,
     tool_calls: summary.toolCalls,
     error,
+    ...live.workspace?.result,
     ...lossesOf({ ...live, halfChanged: live.halfChanged || brokeOff }),
     ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
   };
+}
+
+function untakenOf({ workspace }: LiveTask): string[] {
+  if (workspace?.problem === undefined) return [];
+  return [`What it did was not taken (${workspace.problem}). It is in ${workspace.directory}, or under a ref if that is gone.`];
 }
 
 /** Refused before it was sent, or ended while it waited. */

@@ -6,16 +6,19 @@ import type { DirectoryUse } from '../pool/directory-use.ts';
 import type { SessionStore } from '../pool/session-store.ts';
 import type { PoolSettings } from '../pool/settings.ts';
 import type { Clock, ServerPort } from '../ports/index.ts';
+import { isServerLoss } from '../session/failures.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import { classifyTurn, type ServerSupervisor, type TurnFate } from '../supervision/index.ts';
 import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
 import { assertOffered } from './preflight.ts';
+import type { TaskWorkspaces } from './task-workspaces.ts';
 
 export interface TaskStepsOptions {
   readonly supervisor: ServerSupervisor;
   readonly sessions: SessionStore;
   readonly directories: DirectoryUse;
+  readonly workspaces: TaskWorkspaces;
   readonly settings: PoolSettings;
   readonly messageIds: MessageIds;
   readonly clock: Clock;
@@ -53,8 +56,32 @@ export class TaskSteps {
     const { enteredDirectory } = live;
     live.enteredDirectory = undefined;
     if (enteredDirectory !== undefined) this.#options.directories.leave(enteredDirectory);
-    const host = live.sessionId === undefined ? undefined : this.#options.sessions.registry.get(live.sessionId);
-    if (host) this.#options.sessions.rest(host);
+    this.#layDown(live, live.sessionId);
+  }
+
+  /**
+   * For a task that is over: takes what its turn did whose server was lost for good. Undefined when there is nothing to take, or the server
+   * may still work on it.
+   */
+  takeLate(live: LiveTask): Promise<unknown> | undefined {
+    const { supervisor, workspaces } = this.#options;
+    const { last } = live;
+    if (!last || !workspaces.isUntaken(live) || last.report.finished.quarantined) return undefined;
+    return workspaces.take(live, supervisor.server, this.#sessionsOf(last.sessionId));
+  }
+
+  /** With its sub-agents. */
+  #sessionsOf(id: string): readonly string[] {
+    return [id, ...(this.#options.sessions.registry.get(id)?.children ?? [])];
+  }
+
+  /** A session of the task that it needs no more, with the workspace that the session has. */
+  #layDown(live: LiveTask, sessionId: string | undefined): void {
+    const { sessions, workspaces } = this.#options;
+    const host = sessionId === undefined ? undefined : sessions.registry.get(sessionId);
+    if (host && live.workspace?.directory === host.directory) sessions.retire(host);
+    else if (host) sessions.rest(host);
+    workspaces.leave(live);
   }
 
   #take(live: LiveTask, { step }: Assignment, signal: AbortSignal): Promise<Fact> {
@@ -69,7 +96,10 @@ export class TaskSteps {
 
   /** Reads what a turn left whose server was lost: its messages tell what became of it. */
   async #judge(live: LiveTask, { sessionId, directory, plan }: LastTurn, signal: AbortSignal): Promise<Fact> {
-    const session = this.#options.supervisor.server.session(sessionId, directory);
+    const { supervisor, workspaces } = this.#options;
+    const { server } = supervisor;
+    workspaces.meet(live, server);
+    const session = server.session(sessionId, directory);
     let fate: TurnFate;
     try {
       fate = classifyTurn(await session.history({ signal }), plan.request);
@@ -78,6 +108,8 @@ export class TaskSteps {
       if (!isManagerError(error, 'NOT_FOUND')) throw error;
       fate = 'interrupted';
     }
+    // What it had done until then; with another attempt, what the first one left.
+    if (fate === 'interrupted' && live.workspace) await workspaces.take(live, server, this.#sessionsOf(sessionId));
     return { type: 'turn.judged', taskId: live.id, fate };
   }
 
@@ -95,10 +127,10 @@ export class TaskSteps {
   }
 
   #leaveBehind(live: LiveTask, last: LastTurn): void {
-    live.earlier.push({ ...attemptOf(last), outcome: 'interrupted' });
-    live.halfChanged = true;
-    const host = this.#options.sessions.registry.get(last.sessionId);
-    if (host) this.#options.sessions.rest(host);
+    const taken = live.workspace?.result;
+    live.earlier.push({ ...attemptOf(last), outcome: 'interrupted', ...(taken && { ref: taken.ref, patch: taken.patch }) });
+    live.halfChanged ||= live.workspace === undefined;
+    this.#layDown(live, last.sessionId);
   }
 
   /** The session of an earlier turn, on the present server. */
@@ -112,12 +144,25 @@ export class TaskSteps {
 
   /** Sends the turn of a task, in the session given, else in one found for it. */
   async #begin(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh = false): Promise<Fact> {
-    const { supervisor, settings, messageIds, sessions } = this.#options;
+    let ready: ReadyTurn;
+    try {
+      ready = await this.#prepare(live, known, signal, fresh);
+    } catch (error) {
+      // Nothing was sent: another attempt begins in another place.
+      this.#options.workspaces.leave(live);
+      throw error;
+    }
+    return this.#send(live, ready.host, ready.request);
+  }
+
+  async #prepare(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh: boolean): Promise<ReadyTurn> {
+    const { supervisor, settings, messageIds, sessions, workspaces } = this.#options;
     const { server } = supervisor;
-    const directory = known?.directory ?? (await this.#directoryOf(live, server));
+    const directory = known?.directory ?? (await this.#placeOf(live, server, signal));
+    workspaces.meet(live, server);
     signal.throwIfAborted();
     live.directory = directory;
-    await this.#enter(live, directory);
+    if (!live.workspace) await this.#enter(live, directory);
     const request = turnRequestOf(live.task, { directory, server }, messageIds, settings);
     await this.#check(server, directory, request, signal);
     signal.throwIfAborted();
@@ -129,10 +174,11 @@ export class TaskSteps {
       signal.throwIfAborted();
       supervisor.assertThere();
     } catch (error) {
-      sessions.rest(host);
+      if (live.workspace) sessions.retire(host);
+      else sessions.rest(host);
       throw error;
     }
-    return this.#send(live, host, request);
+    return { host, request };
   }
 
   async #enter(live: LiveTask, directory: string): Promise<void> {
@@ -141,6 +187,19 @@ export class TaskSteps {
     if (live.enteredDirectory !== undefined) directories.leave(live.enteredDirectory);
     live.enteredDirectory = directory;
     await directories.enter(directory);
+  }
+
+  /** Where the attempt works: in a workspace of its own when it is to have one, which no earlier attempt has had. */
+  #placeOf(live: LiveTask, server: ServerPort, signal: AbortSignal): Promise<string> {
+    const { workspaces } = this.#options;
+    workspaces.leave(live);
+    return workspaces.isFor(live) ? this.#acquire(live, server, signal) : this.#directoryOf(live, server);
+  }
+
+  async #acquire(live: LiveTask, server: ServerPort, signal: AbortSignal): Promise<string> {
+    const directory = await this.#directoryOf(live, server);
+    signal.throwIfAborted();
+    return this.#options.workspaces.acquire(live, directory, server, signal);
   }
 
   /** The server looks at the directory of a session that it makes; what is known to be a real path need not be looked at twice. */
@@ -175,10 +234,11 @@ export class TaskSteps {
   }
 
   async #send(live: LiveTask, host: SessionHost, checked: TurnRequest): Promise<Fact> {
-    const { supervisor, sessions, messageIds, clock, onStarted } = this.#options;
+    const { supervisor, sessions, workspaces, messageIds, clock, onStarted } = this.#options;
     // The messages of a session are told apart by their ids, which grow in the order of sending.
     const request = { ...checked, messageId: messageIds.next() };
     sessions.reattach(host, supervisor.server);
+    workspaces.meet(live, host.server);
     live.startedAtMs = clock.now();
     const plan: TurnPlan = {
       taskId: live.id,
@@ -203,9 +263,12 @@ export class TaskSteps {
   }
 
   async #conclude(live: LiveTask, host: SessionHost, { server, generation, plan, report }: TurnOnServer): Promise<Fact> {
-    const { clock, random } = this.#options;
+    const { clock, random, workspaces } = this.#options;
     const { outcome, error, quarantined, resetAtMs, finalMessageId } = report.finished;
     live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
+    // What the server may still work on has no result yet.
+    const isTaken = live.workspace && !quarantined && !isServerLoss(report.finished);
+    const notTaken = isTaken ? await workspaces.take(live, server, this.#sessionsOf(host.id)) : undefined;
     return {
       type: 'turn.ended',
       taskId: live.id,
@@ -215,11 +278,17 @@ export class TaskSteps {
       quarantined,
       sent: finalMessageId !== null || !isInfrastructureFault(error),
       resetAtMs,
+      ...(notTaken && { notTaken }),
       generation,
       atMs: clock.now(),
       jitter: 2 * random() - 1,
     };
   }
+}
+
+interface ReadyTurn {
+  readonly host: SessionHost;
+  readonly request: TurnRequest;
 }
 
 interface TurnOnServer {

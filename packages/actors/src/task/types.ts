@@ -15,6 +15,11 @@ export interface Task {
   readonly shell?: string;
   /** Absolute path; the server's directory when absent. */
   readonly directory?: string;
+  /**
+   * Where the task works: `shared` in its directory itself; any other word in a place of its own made of it, of the mode that the
+   * pool's `workspaces` know by this word. Default: the pool's `workspace`. A task of a leased session has none.
+   */
+  readonly workspace?: string;
   /** `provider/model` */
   readonly model?: string;
   readonly agent?: string;
@@ -92,6 +97,48 @@ export interface Usage {
   readonly cache_write_tokens: number;
 }
 
+/** A commit that an agent made. */
+export interface WorkspaceCommit {
+  readonly id: string;
+  readonly subject: string;
+  readonly author: string;
+}
+
+/** Something in a workspace that its patch does not hold. */
+export interface WorkspaceRemnant {
+  readonly path: string;
+  readonly bytes: number;
+  /** As the source of workspaces says: `ignored`, `nested_repository`, `too_large`, ... */
+  readonly reason: string;
+}
+
+/** What one repository holds of what a task did. */
+export interface WorkspaceChanges {
+  /** What the changes are against, whatever the agent committed. */
+  readonly base_commit: string;
+  /** The whole result; `ref` holds a commit with this tree whose parent is the base. */
+  readonly tree: string;
+  readonly ref: string;
+  /** Path of the patch from base to tree, for `git apply`; null when nothing changed, or it would be too large: the ref has it all. */
+  readonly patch: string | null;
+  readonly files_changed: number;
+  /** Lines. */
+  readonly insertions: number;
+  readonly deletions: number;
+  /** The agent's own commits, newest first. */
+  readonly commits: readonly WorkspaceCommit[];
+}
+
+/** What a task did in a workspace of its own; part of its result. */
+export interface TaskWorkspaceResult extends WorkspaceChanges {
+  /** What the patch does not hold. */
+  readonly left_behind: readonly WorkspaceRemnant[];
+  /** Tasks that were captured earlier and changed one of the same files. */
+  readonly overlaps_with: readonly string[];
+  /** Changed submodules, each with a patch of its own; absent when there is none. */
+  readonly submodules?: readonly (WorkspaceChanges & { readonly path: string })[];
+}
+
 /** An attempt of a task that the loss of the server ended. */
 export interface TaskAttempt {
   /** 1 for the first attempt. */
@@ -103,10 +150,16 @@ export interface TaskAttempt {
   readonly outcome: 'interrupted' | 'never_started';
   /** Calls of the model that were seen of it; a result of the whole task counts its newest attempt alone. */
   readonly model_calls: number;
+  /** What it did, when it had a workspace of its own. */
+  readonly ref?: string;
+  readonly patch?: string | null;
 }
 
-/** The result of one task. Plain JSON; the same in code, in `--json` output and in result files. */
-export interface TaskResult {
+/**
+ * The result of one task. Plain JSON; the same in code, in `--json` output and in result files. What a task did in a workspace of its
+ * own (`base_commit`, `patch` and the others) is absent without one, and where it could not be taken.
+ */
+export interface TaskResult extends Partial<TaskWorkspaceResult> {
   readonly schema_version: 1;
   readonly id: string;
   readonly outcome: Outcome;
@@ -123,7 +176,7 @@ export interface TaskResult {
   readonly finish: string | null;
   /** Of a shell task that ended: null when the line left none (its syntax is wrong, or its shell was ended). Absent for other tasks. */
   readonly exit_code?: number | null;
-  /** What is odd about the end though it counts as good, in sentences; absent when nothing is. */
+  /** What is odd about the end though it counts as good, and why nothing was taken of a workspace; in sentences, absent when nothing is. */
   readonly notes?: readonly string[];
   /** Sub-agent sessions included. */
   readonly usage: Usage;
@@ -156,6 +209,6 @@ export interface TaskResult {
   readonly reset_at?: string;
   /** Earlier attempts, when the server was lost under the task. */
   readonly attempts?: readonly TaskAttempt[];
-  /** True when an attempt broke off and what it had done to files may still be there. */
+  /** True when an attempt broke off and what it had done to files may still be there; never with a workspace of its own. */
   readonly workspace_may_be_half_changed?: true;
 }

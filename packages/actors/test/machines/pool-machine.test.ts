@@ -505,6 +505,17 @@ describe('what holds new turns back', () => {
 });
 
 describe('the end', () => {
+  test('a turn whose files could not be taken out of its workspace is no success; any other end stands', () => {
+    const pool = startPool({ maxSessions: 2 });
+    const notTaken = failureOf('WORKSPACE_STILL_CHANGING');
+    pool.queue('a');
+    pool.queue('b');
+    pool.end('a', 'succeeded', null, { notTaken });
+    pool.end('b', 'stalled', broke, { notTaken });
+    expect(pool.ended).toEqual(['a:failed', 'b:stalled']);
+    expect([pool.errors.get('a'), pool.errors.get('b')]).toEqual([notTaken, broke]);
+  });
+
   test('draining finishes what is there and takes nothing new', () => {
     const pool = startPool({ maxSessions: 1 });
     pool.queue('a');

@@ -77,10 +77,12 @@ export interface BatchSummary {
   readonly stop: StopReport | undefined;
   readonly signal: string | undefined;
   readonly exitCode: number;
+  /** Directories that hold the patches of tasks; undefined when none had a workspace of its own. */
+  readonly patches?: readonly string[] | undefined;
 }
 
 /** The last record of `ocm run --json`. */
-export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: BatchSummary): object {
+export function doneRecord({ total, end, durationMs, stop, signal, exitCode, patches }: BatchSummary): object {
   return {
     type: 'done',
     total,
@@ -96,6 +98,7 @@ export function doneRecord({ total, end, durationMs, stop, signal, exitCode }: B
     exit_code: exitCode,
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
+    ...(patches && { patches }),
   };
 }
 
@@ -119,4 +122,14 @@ export function summaryLine({ total, end, durationMs }: BatchSummary): string {
   const tokens = tokensOf(totalUsage(end.results));
   const head = `${formatCount(counts.succeeded)} of ${plural(total, 'task')} succeeded`;
   return [[head, ...others].join(', '), `${formatCount(tokens)} tokens`, formatDuration(durationMs)].join('; ');
+}
+
+/** `Patches: 7, with 12 files (+34 -5), in /srv/repo.ocm/20260101T000000Z-1a2b/artifacts` */
+export function patchLines({ end, patches }: BatchSummary): string[] {
+  if (!patches) return [];
+  const taken = end.results.filter(({ files_changed: files = 0 }) => files > 0);
+  if (taken.length === 0) return ['Patches: none, no task changed a file'];
+  const sum = (field: 'files_changed' | 'insertions' | 'deletions') => taken.reduce((total, result) => total + (result[field] ?? 0), 0);
+  const counts = `${plural(sum('files_changed'), 'file')} (+${formatCount(sum('insertions'))} -${formatCount(sum('deletions'))})`;
+  return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];
 }

@@ -1,7 +1,7 @@
 import { demoTasks } from '@opencode-manager/testing';
 import { summaryLine, type BatchSummary } from '../batch/index.ts';
 import type { IsolationCheck } from '../isolation-report/index.ts';
-import { formatCount, formatDuration, oneLine, renderTable, tokensOf } from '../render/index.ts';
+import { formatBytes, formatCount, formatDuration, oneLine, renderTable, tokensOf } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import type { DemoRun } from './demo.ts';
 
@@ -10,16 +10,25 @@ const marks = { ok: '✓', failed: '✗', unknown: '?' } as const;
 /** Room for the first words of an answer. */
 const wordsWidth = 60;
 
-/** Prints what the demo did: a table of outcomes, the files that changed, the sums, and the checks of isolation. */
+/** Prints what the demo did: a table of outcomes, the patches, the sums, the server's memory, and the checks of isolation. */
 export function printDemo(terminal: Terminal, run: DemoRun, checks: readonly IsolationCheck[], summary: BatchSummary): void {
   const { colors, result } = terminal;
   for (const line of outcomeTable(run, colors.bold)) result(line);
   result('');
-  result(`${colors.bold('Files changed')} (git): ${run.changedFiles.join(', ') || 'none'}`);
+  result(`${colors.bold('Patches')} (git), each from a clone of its own: ${run.patches.length === 0 ? 'none' : ''}`.trimEnd());
+  for (const line of patchTable(run)) result(line);
   result(`${colors.bold('Result')}: ${summaryLine(summary)}`);
+  result(
+    `${colors.bold('Server')}: ${formatBytes(run.serverBytes)} of memory at most; it forgets the directory of each task with the task`,
+  );
   result(`${colors.bold('Isolation')}: ${verdict(checks)}`);
   const paint = { ok: colors.green, failed: colors.red, unknown: colors.yellow };
   for (const { name, status, detail } of checks) result(`  ${paint[status](marks[status])} ${name}: ${detail}`);
+}
+
+function patchTable({ patches }: DemoRun): string[] {
+  const rows = patches.map(({ task, files, insertions, deletions }) => [`  ${task}`, `+${insertions}`, `-${deletions}`, files.join(', ')]);
+  return renderTable([{ title: '' }, { title: '', align: 'right' }, { title: '', align: 'right' }, { title: '' }], rows).slice(1);
 }
 
 function outcomeTable({ end }: DemoRun, style: (title: string) => string): string[] {

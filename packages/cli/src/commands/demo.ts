@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TaskResult } from '@opencode-manager/actors';
 import { isManagerError, type ServerConfig, type StopReport } from '@opencode-manager/core';
 import {
   demoConfigFiles,
@@ -16,6 +19,7 @@ import type { JsonFlag } from '../program/shared-options.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { openRunWorkspaces, type KeptWorkspace } from '../workspaces/index.ts';
 import { printDemo } from './demo-summary.ts';
 
 export interface DemoFlags extends JsonFlag, PageFlags {
@@ -31,11 +35,23 @@ const inspectionMs = 400;
 /** What a run of the demo leaves to be told. */
 export interface DemoRun {
   readonly end: BatchEnd;
-  readonly changedFiles: readonly string[];
+  readonly patches: readonly DemoPatch[];
+  /** What became of the clones and the repository that they were made of. */
+  readonly workspaces: IsolationCheck;
+  /** The most resident memory that was seen of the server. */
+  readonly serverBytes: number;
   readonly server: WatchedServer;
   readonly stop: StopReport;
   readonly durationMs: number;
   readonly page: PageServer | undefined;
+}
+
+/** What a task changed in its clone. */
+interface DemoPatch {
+  readonly task: string;
+  readonly files: readonly string[];
+  readonly insertions: number;
+  readonly deletions: number;
 }
 
 /** `ocm demo`: the main job on a real server with a scripted model, and what of the isolation could be seen meanwhile. */
@@ -55,7 +71,7 @@ export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCo
     return signals.exitCode;
   }
   // Workspace, model and server are gone by now, so what is still there was left behind.
-  const checks = await watch.finish(run.server);
+  const checks = [...(await watch.finish(run.server)), run.workspaces];
   progress[Symbol.dispose]();
   const exitCode = conclude(terminal, flags, run, checks, signals);
   await keepPage(run.page, signals, { terminal, json: flags.json === true, note: terminal.notice });
@@ -83,6 +99,12 @@ class ShownPage implements AsyncDisposable {
 async function runDemo({ terminal, flags, progress, signals, watch, shown }: DemoContext): Promise<DemoRun> {
   const startedAt = performance.now();
   await using workspace = await temporaryWorkspace({ files: demoWorkspaceFiles });
+  await using places = await temporaryWorkspace({ git: false });
+  await using clones = await openRunWorkspaces({
+    plan: { mode: 'clone', wanted: [{ directory: workspace.path, mode: 'clone' }] },
+    root: join(places.path, 'run'),
+    onNote: (line) => progress.note(line),
+  });
   await using configDirectory = await temporaryWorkspace({ files: demoConfigFiles, git: false });
   await using model = await startScriptedModel(demoScript());
   const config: ServerConfig = {
@@ -95,7 +117,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
   const support = flags.playground ? supportPages('ocm demo') : undefined;
   const manager = await openManager({
     config,
-    pool: { maxSessions: concurrency, ...support?.pool },
+    pool: { maxSessions: concurrency, workspaces: clones.source, ...support?.pool },
     ...(support && { pages: support.pages }),
     signals,
     redactor: terminal.redactor,
@@ -112,10 +134,14 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
       note: (line) => progress.note(line),
     });
     const listener = demoListener(terminal, flags, progress);
-    const end = await inspectWhile(watch, manager.server, () => executeBatch({ pool: manager.pool, tasks: demoTasks, signals, listener }));
-    const changedFiles = await workspace.changedFiles();
+    const look = new Look(watch, manager, places.path);
+    const end = await look.during(() => executeBatch({ pool: manager.pool, tasks: demoTasks, signals, listener }));
+    const patches = await patchesOf(end.results);
     stop = await manager.stop();
-    return { end, changedFiles, server: manager.server, stop, durationMs: performance.now() - startedAt, page: shown.page };
+    const workspaces = workspacesCheck(await clones.close(), await workspace.changedFiles());
+    const { serverBytes } = look;
+    const durationMs = performance.now() - startedAt;
+    return { end, patches, workspaces, serverBytes, server: manager.server, stop, durationMs, page: shown.page };
   } finally {
     if (!stop) await manager.stop();
   }
@@ -124,7 +150,9 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
 async function announce(terminal: Terminal, flags: DemoFlags, manager: Manager, progress: Progress): Promise<void> {
   const { server } = manager;
   if (flags.json) terminal.record(launchRecord(manager, await knownParts(manager.server)));
-  progress.note(`opencode ${server.version} on ${server.url}; ${demoTasks.length} tasks, ${concurrency} at a time, in ${server.directory}`);
+  progress.note(
+    `opencode ${server.version} on ${server.url}; ${demoTasks.length} tasks, ${concurrency} at a time, each in a clone of ${server.directory}`,
+  );
 }
 
 /** The table at the end tells the results, so they are not printed one by one. */
@@ -138,16 +166,60 @@ function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress):
   };
 }
 
-async function inspectWhile<Result>(watch: IsolationWatch, server: WatchedServer, work: () => Promise<Result>): Promise<Result> {
-  const timer = setInterval(() => void watch.inspect(server).catch(() => undefined), inspectionMs);
-  try {
-    await watch.inspect(server);
-    const result = await work();
-    await watch.inspect(server);
-    return result;
-  } finally {
-    clearInterval(timer);
+/** Looks at the server while the tasks run. */
+class Look {
+  readonly #watch: IsolationWatch;
+  readonly #manager: Manager;
+  readonly #workspaces: string;
+  serverBytes = 0;
+
+  constructor(watch: IsolationWatch, manager: Manager, workspaces: string) {
+    this.#watch = watch;
+    this.#manager = manager;
+    this.#workspaces = workspaces;
   }
+
+  async during<Result>(work: () => Promise<Result>): Promise<Result> {
+    const timer = setInterval(() => void this.#inspect().catch(() => undefined), inspectionMs);
+    try {
+      await this.#inspect();
+      const result = await work();
+      await this.#inspect();
+      return result;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #inspect(): Promise<void> {
+    const { server } = this.#manager;
+    const { pid, runId, stateDir, directory } = server;
+    const bytes = await server.residentBytes().catch(() => 0);
+    this.serverBytes = Math.max(this.serverBytes, bytes);
+    await this.#watch.inspect({ pid, runId, stateDir, directory, workspaces: this.#workspaces });
+  }
+}
+
+/** The patches go with the demo, so what they say is read before. */
+async function patchesOf(results: readonly TaskResult[]): Promise<readonly DemoPatch[]> {
+  const order = new Map(demoTasks.map(({ id }, index) => [id, index]));
+  const changed = results.filter(({ files_changed: files = 0 }) => files > 0);
+  return Promise.all(
+    changed
+      .toSorted((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0))
+      .map(async ({ id: task, patch, insertions = 0, deletions = 0 }) => {
+        const text = patch ? await readFile(patch, 'utf8') : '';
+        return { task, files: [...text.matchAll(/^diff --git a\/.+ b\/(.+)$/gm)].map(([, file]) => file!), insertions, deletions };
+      }),
+  );
+}
+
+function workspacesCheck(kept: readonly KeptWorkspace[], changed: readonly string[]): IsolationCheck {
+  const name = 'workspaces';
+  if (kept.length > 0)
+    return { name, status: 'failed', detail: `still there: ${kept.map(({ key, reason }) => `${key} (${reason})`).join(', ')}` };
+  if (changed.length > 0) return { name, status: 'failed', detail: `changed in the repository itself: ${changed.join(', ')}` };
+  return { name, status: 'ok', detail: 'the clones are gone, and the repository that they were made of is unchanged (git status)' };
 }
 
 function conclude(
@@ -161,7 +233,11 @@ function conclude(
   const isolated = checks.every(({ status }) => status !== 'failed');
   const exitCode = signals.exitCode ?? (succeeded && isolated ? exitCodes.ok : exitCodes.failed);
   const summary = { total: demoTasks.length, end: run.end, durationMs: run.durationMs, stop: run.stop, signal: signals.signal, exitCode };
-  if (json) terminal.record({ ...doneRecord(summary), files_changed: run.changedFiles, isolation: checks });
+  if (json) terminal.record({ ...doneRecord(summary), ...patchRecord(run), server_memory_bytes: run.serverBytes, isolation: checks });
   else printDemo(terminal, run, checks, summary);
   return exitCode;
+}
+
+function patchRecord({ patches }: DemoRun): object {
+  return { files_changed: patches.flatMap(({ files }) => files).toSorted(), patches };
 }

@@ -6,6 +6,7 @@ import {
   executeBatch,
   openOutputFile,
   outputMode,
+  patchLines,
   refuseSharedOutputs,
   refuseUntrustedDirectories,
   summaryLine,
@@ -23,6 +24,7 @@ import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { openRunWorkspaces, planWorkspaces, type RunWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
 
 /** After a third signal, work that still does not end is left to the guard process. */
 const killPatienceMs = 8000;
@@ -31,6 +33,8 @@ interface Plan {
   readonly tasks: readonly NamedTask[];
   readonly settings: TurnSettings;
   readonly config: Awaited<ReturnType<typeof withModels>>;
+  /** Absent when every task works in its directory itself. */
+  readonly workspaces: WorkspacePlan | undefined;
 }
 
 /** `ocm run`: everything is read and checked first; then the server starts, the tasks run, and all of it is gone again. */
@@ -42,13 +46,15 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
   using signals = listenForStop({ onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
   const startedAt = performance.now();
   try {
+    await using workspaces =
+      plan.workspaces && (await openRunWorkspaces({ plan: plan.workspaces, onNote: (line) => progress.note(printable(line)) }));
     progress.note('Starting an isolated opencode server ...');
     const onSocketError = ({ code }: NodeJS.ErrnoException) =>
       progress.note(`The socket of this run cannot be opened (${code}): ocm sessions, events and the like will not reach it.`);
     const support = flags.playground ? supportPages('ocm run') : undefined;
     const manager = await openManager({
       config: plan.config,
-      pool: { ...plan.settings, ...support?.pool },
+      pool: { ...plan.settings, ...support?.pool, ...(workspaces && { workspaces: workspaces.source, workspace: plan.workspaces?.mode }) },
       ...(support && { pages: support.pages }),
       signals,
       redactor: terminal.redactor,
@@ -56,7 +62,7 @@ export async function run(terminal: Terminal, file: string | undefined, flags: R
       onReaped: (line) => progress.note(line),
     });
     started = true;
-    return await runOn(manager, { support, terminal, flags, plan, out, progress, signals, startedAt });
+    return await runOn(manager, { support, workspaces, terminal, flags, plan, out, progress, signals, startedAt });
   } catch (error) {
     // A signal during the start: nothing ran, and the start has cleaned up after itself.
     if (signals.exitCode === undefined || (isManagerError(error) && error.code !== 'REQUEST_ABORTED')) throw error;
@@ -77,11 +83,14 @@ async function planRun(terminal: Terminal, file: string | undefined, flags: RunF
   const settings = await turnSettings(flags);
   const config = await buildServerConfig(flags);
   const tasks = await collectTasks(terminal, file, flags);
-  return { tasks, settings, config: await withModels(config, tasks, settings) };
+  const withProviders = await withModels(config, tasks, settings);
+  const workspaces = planWorkspaces(flags, tasks, config.directory ?? process.cwd());
+  return { tasks, settings, config: withProviders, workspaces };
 }
 
 interface RunContext {
   readonly support: PageSupport | undefined;
+  readonly workspaces: RunWorkspaces | undefined;
   readonly terminal: Terminal;
   readonly flags: RunFlags;
   readonly plan: Plan;
@@ -111,6 +120,8 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   await using page = await openPage(manager, context.support, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
+  for (const { key, path, reason } of (await context.workspaces?.close()) ?? [])
+    context.progress.note(printable(`${key}: its workspace stays, ${reason}: ${path}`));
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [end.failure, incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
   const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
@@ -173,11 +184,13 @@ function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined
     stop,
     signal: signals.signal,
     exitCode,
+    patches: context.workspaces?.patches,
   };
   progress[Symbol.dispose]();
   for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
+  for (const line of patchLines(summary)) terminal.notice(line);
   return exitCode;
 }
 

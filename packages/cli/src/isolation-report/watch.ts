@@ -9,7 +9,7 @@ export type CheckStatus = 'ok' | 'failed' | 'unknown';
 
 /** One check of isolation that was really made. */
 export interface IsolationCheck {
-  readonly name: 'user-directories' | 'environment' | 'open-files' | 'processes' | 'state';
+  readonly name: 'user-directories' | 'environment' | 'open-files' | 'processes' | 'state' | 'workspaces';
   /** `unknown`: it could not be made here, or its result does not tell. */
   readonly status: CheckStatus;
   /** One sentence. */
@@ -22,6 +22,8 @@ export interface WatchedServer {
   readonly runId: string;
   readonly stateDir: string;
   readonly directory: string;
+  /** Where the workspaces of its tasks lie, if they have some. */
+  readonly workspaces?: string;
 }
 
 /**
@@ -76,7 +78,11 @@ async function inspectRun(server: WatchedServer, seen: Observations): Promise<vo
   await Promise.all([...pids].map((pid) => inspectProcess(pid, server, seen)));
 }
 
-async function inspectProcess(pid: number, { pid: serverPid, stateDir, directory }: WatchedServer, seen: Observations): Promise<void> {
+async function inspectProcess(
+  pid: number,
+  { pid: serverPid, stateDir, directory, workspaces = directory }: WatchedServer,
+  seen: Observations,
+): Promise<void> {
   const [places, files] = await Promise.all([placesInEnvironment(pid), filesOpenForWriting(pid)]);
   if (places) {
     seen.environments += 1;
@@ -85,7 +91,7 @@ async function inspectProcess(pid: number, { pid: serverPid, stateDir, directory
   if (files) seen.looks += 1;
   for (const file of files ?? []) {
     seen.files.add(file);
-    if (!isInside(file, stateDir) && !isInside(file, directory)) seen.foreignFiles.add(file);
+    if (![stateDir, directory, workspaces].some((place) => isInside(file, place))) seen.foreignFiles.add(file);
   }
 }
 
@@ -127,7 +133,7 @@ function openFilesCheck({ looks, files, foreignFiles }: Observations): Isolation
   return {
     name,
     status: 'ok',
-    detail: `${files.size} files seen open for writing, all in the state directory or the workspace (${looks} looks at /proc)`,
+    detail: `${files.size} files seen open for writing, all in the state directory or a workspace (${looks} looks at /proc)`,
   };
 }
 

@@ -1,7 +1,8 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
+import type { WorkspaceFlags } from '../workspaces/index.ts';
 import {
   addJsonOption,
   addPageOptions,
@@ -13,7 +14,7 @@ import {
 } from './shared-options.ts';
 
 /** Flags of `ocm run`. */
-export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags {
+export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, WorkspaceFlags {
   readonly prompt?: string[];
   readonly out?: string;
   readonly append?: boolean;
@@ -32,7 +33,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
     .command('demo')
     .summary('run 12 tasks on a real isolated server with a scripted model')
     .description(
-      'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, in a temporary git repository, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
+      'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, each in a clone of a temporary git repository, lists their patches, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
     )
     .option('--binary <path>', 'opencode binary (default: OPENCODE_BIN, PATH, the package opencode-ai)');
   addPageOptions(demo);
@@ -53,7 +54,15 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .option('--prompt <text...>', 'a task for each text, in addition to the file')
     .option('--out <file>', 'also write each result to this file, as JSON Lines')
     .option('--append', 'append to the --out file')
-    .option('--overwrite', 'replace the --out file');
+    .option('--overwrite', 'replace the --out file')
+    .optionsGroup('Workspaces:')
+    .addOption(
+      new Option(
+        '--workspace <mode>',
+        'where tasks work: in their directory (shared, the default), or each in a place of its own, made of what is committed (clone, worktree) or of all files (copy)',
+      ).choices(['shared', 'clone', 'worktree', 'copy']),
+    )
+    .option('--patches <dir>', 'put the patches of tasks here (default: beside the repository, in <repository>.ocm)');
   addTurnOptions(run);
   addServerOptions(run);
   addPageOptions(run);
@@ -65,8 +74,8 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
 }
 
 const runHelp = `
-Each line needs one of prompt, command and shell. Optional: id, directory, model, agent, system, title, timeout, priority,
-permissions, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input, instruction (joined with
+Each line needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
+priority, permissions, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input, instruction (joined with
 input), problem_statement. Other columns are ignored; options that ocm lacks, such as retries, are refused. If a line is invalid, nothing
 starts.
 

@@ -47,6 +47,7 @@ export const taskLineSchema = z.object({
   command: text.optional(),
   shell: text.optional(),
   directory: text.optional(),
+  workspace: z.enum(['shared', 'clone', 'worktree', 'copy'], { error: 'must be "shared", "clone", "worktree" or "copy"' }).optional(),
   model: z
     .string()
     .regex(/^[^/\s]+\/\S+$/, { error: 'must be written provider/model' })

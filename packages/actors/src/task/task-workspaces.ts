@@ -1,0 +1,152 @@
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
+import type { DirectoryUse } from '../pool/directory-use.ts';
+import type { PoolSettings } from '../pool/settings.ts';
+import type { LeasedWorkspace, ServerPort } from '../ports/index.ts';
+import type { LiveTask } from './live-task.ts';
+import type { Task, TaskWorkspaceResult } from './types.ts';
+
+/** The workspace that an attempt of a task has. */
+export interface LiveWorkspace {
+  readonly lease: LeasedWorkspace;
+  /** Its real path. */
+  readonly directory: string;
+  /** Servers that have met the directory. */
+  readonly servers: Set<ServerPort>;
+  /** What was taken of it last. */
+  result: TaskWorkspaceResult | null;
+  /** Why there is nothing that was taken, though there may be something to take. */
+  problem: string | undefined;
+}
+
+export interface TaskWorkspacesOptions {
+  readonly directories: DirectoryUse;
+  readonly settings: Pick<PoolSettings, 'workspaces' | 'workspace'>;
+}
+
+const unseenEnd = 'the end of its turn was not seen';
+
+/** Refuses a workspace that a task cannot have, instead of letting it work where others do. @throws `TASK_INVALID` */
+export function assertWorkspace(
+  { id, workspace = 'shared' }: Pick<Task, 'id' | 'workspace'>,
+  isLeased: boolean,
+  { workspaces }: TaskWorkspacesOptions['settings'],
+): void {
+  if (workspace === 'shared' || (workspaces && !isLeased)) return;
+  const reason = isLeased ? 'a task of a leased session works where its session does' : 'the pool has no workspaces';
+  throw new OpencodeManagerError('TASK_INVALID', `Task ${id ?? ''} cannot be run: workspace: ${workspace}: ${reason}. Nothing was sent.`, {
+    details: { field: 'workspace' },
+  });
+}
+
+/** Leases the workspaces of attempts: made before their sessions, captured after their turns, given back when no server knows them. */
+export class TaskWorkspaces {
+  readonly #options: TaskWorkspacesOptions;
+  /** Given up by their tasks, and not given back yet. */
+  readonly #left = new Set<LiveWorkspace>();
+  readonly #underway = new Set<Promise<void>>();
+  readonly #ended = new WeakSet<ServerPort>();
+
+  constructor(options: TaskWorkspacesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a task works in a place of its own. */
+  isFor({ task, leased }: LiveTask): boolean {
+    const { workspaces, workspace } = this.#options.settings;
+    return workspaces !== undefined && leased === undefined && (task.workspace ?? workspace) !== 'shared';
+  }
+
+  /** Gives an attempt a place of its own, made of a directory. */
+  async acquire(live: LiveTask, directory: string, server: ServerPort, signal: AbortSignal): Promise<string> {
+    const { settings, directories } = this.#options;
+    const mode = live.task.workspace ?? settings.workspace;
+    const lease = await settings.workspaces!.acquire(live.id, { directory, mode, signal });
+    try {
+      const place = await server.realDirectory(lease.directory);
+      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd };
+      void directories.enter(place);
+      this.meet(live, server);
+      return place;
+    } catch (error) {
+      await lease.release().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** A server is about to learn of the directory. */
+  meet({ workspace }: LiveTask, server: ServerPort): void {
+    if (!workspace || workspace.servers.has(server)) return;
+    workspace.servers.add(server);
+    void server.exited.then(() => this.#ended.add(server));
+  }
+
+  /** Takes what an attempt did whose turn is over: first what the tools of its sessions left running ends. Gives why it could not be taken. */
+  async take({ workspace }: LiveTask, server: ServerPort, sessionIds: Iterable<string>): Promise<SerializedError | undefined> {
+    if (!workspace) return undefined;
+    await Promise.allSettled([...sessionIds].map((id) => server.endTools(id)));
+    try {
+      workspace.result = await workspace.lease.capture();
+      workspace.problem = undefined;
+      return undefined;
+    } catch (error) {
+      const { code, message } = toManagerError(error);
+      workspace.problem = `${code}: ${message}`;
+      return toManagerError(error).toJSON();
+    }
+  }
+
+  /** Whether there may be something to take that nobody has tried to take. */
+  isUntaken({ workspace }: LiveTask): boolean {
+    return workspace?.problem === unseenEnd;
+  }
+
+  /** The end of the pool waits for it. */
+  track(work: Promise<void>): void {
+    this.#underway.add(work);
+    void Promise.allSettled([work]).then(() => this.#underway.delete(work));
+  }
+
+  /** The attempt needs it no more. It is given back when nobody works there any more. */
+  leave(live: LiveTask): void {
+    const { workspace } = live;
+    live.workspace = undefined;
+    if (!workspace) return;
+    this.#left.add(workspace);
+    this.#options.directories.discard(workspace.directory, () => this.#giveBack(workspace));
+  }
+
+  /** Resolves when what can be given back now is given back. */
+  async settled(): Promise<void> {
+    while (this.#underway.size > 0) await Promise.all(this.#underway);
+  }
+
+  /** After the end of the pool: what was still in use on a server that has ended is given back. The rest its source keeps. */
+  async end(): Promise<void> {
+    const free = [...this.#left].filter(({ servers }) => [...servers].every((server) => this.#ended.has(server)));
+    await Promise.all(free.map((workspace) => this.#release(workspace)));
+  }
+
+  #giveBack(workspace: LiveWorkspace): Promise<void> {
+    const work = this.#forgetAndRelease(workspace);
+    this.track(work);
+    return work;
+  }
+
+  /** Where a session works that is none of the pool's, it stays. */
+  async #forgetAndRelease(workspace: LiveWorkspace): Promise<void> {
+    const { directory, servers } = workspace;
+    const forgotten = await Promise.all([...servers].map((server) => this.#isForgotten(server, directory)));
+    if (forgotten.every(Boolean)) await this.#release(workspace);
+  }
+
+  #isForgotten(server: ServerPort, directory: string): Promise<boolean> {
+    if (this.#ended.has(server)) return Promise.resolve(true);
+    return server.disposeDirectory(directory).catch(() => this.#ended.has(server));
+  }
+
+  async #release(workspace: LiveWorkspace): Promise<void> {
+    this.#left.delete(workspace);
+    // What could not be removed stays, and its source knows.
+    await workspace.lease.release().catch(() => undefined);
+  }
+}

@@ -1,0 +1,218 @@
+import { realpath, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { LeasedWorkspace, TaskWorkspaceResult, WorkspaceChanges, WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
+import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
+import {
+  openWorkspaces,
+  recoverLeftWorkspaces,
+  type Capture,
+  type TreeResult,
+  type Workspace,
+  type WorkspaceMode,
+  type Workspaces,
+} from '@opencode-manager/workspaces';
+import { execa } from 'execa';
+import type { WorkspacePlan } from './plan.ts';
+
+/** A workspace that is still there after the run. */
+export interface KeptWorkspace {
+  readonly key: string;
+  readonly attempt: number;
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** The workspaces of all repositories that the tasks of a run name. */
+export interface RunWorkspaces extends AsyncDisposable {
+  readonly source: WorkspaceSource;
+  /** Directories that hold the patches. */
+  readonly patches: readonly string[];
+  /** When no process of the run is left: takes and removes what is still there; tells what stays. Never throws. */
+  close(): Promise<readonly KeptWorkspace[]>;
+}
+
+export interface RunWorkspacesOptions {
+  readonly plan: Pick<WorkspacePlan, 'mode' | 'wanted'> & { readonly patches?: WorkspacePlan['patches'] };
+  /** Where they lie; beside each repository when absent. For one repository. */
+  readonly root?: string;
+  readonly onNote: (line: string) => void;
+}
+
+/**
+ * Opens the workspaces of every repository that is wanted, so that one without is refused before anything starts; what killed runs left
+ * there is brought to its end.
+ * @throws OpencodeManagerError as `openWorkspaces`
+ */
+export async function openRunWorkspaces(options: RunWorkspacesOptions): Promise<RunWorkspaces> {
+  const workspaces = new OpenRunWorkspaces(options);
+  try {
+    for (const { directory, mode } of options.plan.wanted) await workspaces.of(directory, mode);
+    return workspaces;
+  } catch (error) {
+    await workspaces.close();
+    throw error;
+  }
+}
+
+class OpenRunWorkspaces implements RunWorkspaces {
+  readonly #options: RunWorkspacesOptions;
+  readonly #open = new Map<string, Promise<Workspaces>>();
+  readonly #recovered = new Set<string>();
+  readonly #leases = new Set<Lease>();
+  readonly #patches = new Set<string>();
+  #closed: Promise<readonly KeptWorkspace[]> | undefined;
+  readonly source: WorkspaceSource;
+
+  constructor(options: RunWorkspacesOptions) {
+    this.#options = options;
+    this.source = { acquire: (key, request) => this.#acquire(key, request) };
+  }
+
+  get patches(): readonly string[] {
+    return [...this.#patches];
+  }
+
+  /** Those of one directory, by whatever path it is named; the same for all of its tasks. */
+  async of(directory: string, mode: WorkspaceMode): Promise<Workspaces> {
+    // One that is not there is named by who opens it.
+    const repository = await realpath(directory).catch(() => resolve(directory));
+    const name = JSON.stringify([repository, mode]);
+    const open = this.#open.get(name) ?? this.#openOne(repository, mode);
+    this.#open.set(name, open);
+    return open;
+  }
+
+  async #openOne(repository: string, mode: WorkspaceMode): Promise<Workspaces> {
+    const { plan, root, onNote } = this.#options;
+    if (mode === 'clone' || mode === 'worktree') await refuseWithoutCommit(repository);
+    await this.#recover(repository);
+    const artifacts = plan.patches?.path;
+    const workspaces = await openWorkspaces({
+      repository,
+      mode,
+      ...(root !== undefined && { root }),
+      ...(artifacts !== undefined && { artifacts }),
+      onNote: ({ key, message }) => onNote(key === undefined ? message : `${key}: ${message}`),
+    });
+    this.#patches.add(artifacts ?? join(workspaces.root ?? repository, 'artifacts'));
+    return workspaces;
+  }
+
+  /** What cannot be recovered must not keep a run from starting. */
+  async #recover(repository: string): Promise<void> {
+    if (this.#recovered.has(repository)) return;
+    this.#recovered.add(repository);
+    const runs = await recoverLeftWorkspaces(repository).catch(() => []);
+    for (const { key, ref, outcome, path, reason } of runs.flatMap(({ leases }) => leases)) {
+      const where = outcome === 'removed' ? (ref === undefined ? 'nothing was done there' : `its result is ${ref}`) : `${path}: ${reason}`;
+      // What was kept on purpose is known.
+      if (reason !== 'keep' && reason !== 'left_behind') this.#options.onNote(`A workspace of an earlier run, ${key}: ${where}`);
+    }
+  }
+
+  async #acquire(key: string, { directory, mode, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
+    const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
+    const lease = new Lease(await workspaces.acquire(key, { signal }));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  close(): Promise<readonly KeptWorkspace[]> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<readonly KeptWorkspace[]> {
+    for (const open of this.#open.values()) {
+      const problem = await open.then((workspaces) => workspaces.close()).catch(toManagerError);
+      if (problem && this.#leases.size > 0) this.#options.onNote(problem.message);
+    }
+    this.#options.plan.patches?.tidy();
+    const kept = await Promise.all([...this.#leases].map((lease) => lease.kept()));
+    return kept.filter((one) => one !== undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Each task would fail of it. @throws OpencodeManagerError `WORKSPACE_SOURCE_INVALID` */
+async function refuseWithoutCommit(repository: string): Promise<void> {
+  const { PATH, HOME } = process.env;
+  const options = { cwd: repository, env: { PATH, HOME, LANG: 'C.UTF-8' }, extendEnv: false, reject: false, stdin: 'ignore' } as const;
+  const { exitCode } = await execa('git', ['rev-parse', '--quiet', '--verify', 'HEAD^{commit}'], options);
+  if (exitCode === 0 || exitCode === undefined) return;
+  throw new OpencodeManagerError(
+    'WORKSPACE_SOURCE_INVALID',
+    `${repository} is no git repository with a commit. Commit something there, or use --workspace copy. Nothing was started.`,
+    { details: { repository } },
+  );
+}
+
+/** A workspace, as the pool sees it. */
+class Lease implements LeasedWorkspace {
+  readonly #workspace: Workspace;
+  #reason = 'it could not be removed';
+
+  constructor(workspace: Workspace) {
+    this.#workspace = workspace;
+  }
+
+  get directory(): string {
+    return this.#workspace.directory;
+  }
+
+  async capture(): Promise<TaskWorkspaceResult | null> {
+    const capture = await this.#workspace.capture();
+    return capture ? resultOf(capture) : null;
+  }
+
+  async release(): Promise<void> {
+    try {
+      const { reason, processes } = await this.#workspace.release();
+      if (reason !== undefined) this.#reason = reasons[reason];
+      if (processes) this.#reason += ` (${processes.join(', ')})`;
+    } catch (error) {
+      this.#reason = toManagerError(error).message;
+      throw error;
+    }
+  }
+
+  async kept(): Promise<KeptWorkspace | undefined> {
+    const { key, attempt, path, mode } = this.#workspace;
+    if (mode === 'shared' || !(await stat(path).catch(() => undefined))) return undefined;
+    return { key, attempt, path, reason: this.#reason };
+  }
+}
+
+const reasons = {
+  keep: 'it was to be kept',
+  processes: 'processes have their directory there',
+  changed: 'something still writes there',
+  left_behind: 'it holds files that its patch has not',
+  gone: 'somebody had removed it',
+} as const;
+
+function resultOf(capture: Capture): TaskWorkspaceResult {
+  const { leftBehind, overlapsWith, submodules } = capture;
+  return {
+    ...changesOf(capture),
+    left_behind: leftBehind,
+    overlaps_with: overlapsWith,
+    ...(submodules.length > 0 && { submodules: submodules.map((one) => Object.assign({ path: one.path }, changesOf(one))) }),
+  };
+}
+
+function changesOf({ baseCommit, tree, ref, patch, filesChanged, insertions, deletions, commits }: TreeResult): WorkspaceChanges {
+  return {
+    base_commit: baseCommit,
+    tree,
+    ref,
+    // An empty file is no patch to git.
+    patch: filesChanged > 0 && patch !== undefined ? patch : null,
+    files_changed: filesChanged,
+    insertions,
+    deletions,
+    commits,
+  };
+}

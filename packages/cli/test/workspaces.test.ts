@@ -1,0 +1,206 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { createSessionPool, type SessionPool, type SessionPoolOptions, type TaskResult } from '@opencode-manager/actors';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { openRunWorkspaces } from '../src/workspaces/index.ts';
+import { openBench, runClient, type Bench } from './support/ocm.ts';
+
+const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
+const slowly = { text: 'word '.repeat(400), tokensPerSecond: 4 };
+
+let bench: Bench;
+let repository: string;
+const git = (...args: string[]) => execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8', stdio: 'pipe' });
+
+beforeAll(async () => {
+  bench = await openBench({
+    rules: [
+      { when: { user: /^write (\S+)/, afterTool: 'bash' }, reply: 'Wrote {{user.1}}.' },
+      { when: { user: /^write (\S+)/ }, reply: bash('(sleep 600 > /dev/null 2>&1 &); echo written > {{user.1}}.txt') },
+    ],
+  });
+  // Its parent is this user's alone.
+  repository = join(bench.root, 'project');
+  execFileSync('git', ['clone', '--quiet', bench.workspace.path, repository], { stdio: 'pipe' });
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** Nothing of a run lies beside the repository but patches, and the repository is as it was. */
+async function expectClean(): Promise<void> {
+  expect(git('status', '--porcelain')).toBe('');
+  expect(git('worktree', 'list').trim().split('\n')).toHaveLength(1);
+  const runs = existsSync(`${repository}.ocm`) ? await readdir(`${repository}.ocm`) : [];
+  for (const run of runs) expect(await readdir(join(`${repository}.ocm`, run)), run).toEqual(['artifacts']);
+}
+
+const lines = (...tasks: object[]) => tasks.map((task) => `${JSON.stringify(task)}\n`).join('');
+
+test('ocm run gives each task a clone of its own; its changes come as a patch that applies, also of one that failed', async () => {
+  const patches = join(bench.root, 'patches');
+  const file = join(bench.root, 'tasks.jsonl');
+  await writeFile(
+    file,
+    lines(
+      { id: 'one', shell: 'ls; echo one > one.txt; echo more >> README.md; sleep 1' },
+      { id: 'two', shell: 'sleep 0.5; ls; echo two > two.txt' },
+      { id: 'bad', shell: 'echo bad > bad.txt; exit 3' },
+      { id: 'model', prompt: 'write model', permissions: 'allow' },
+      { id: 'looks', shell: 'true' },
+      { id: 'reads', shell: 'pwd', workspace: 'shared' },
+    ),
+  );
+  const options = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'clone', '--patches', patches];
+  await using run = bench.start(['run', file, ...options, '--json']);
+  expect(await run.exit, run.stderr).toBe(1);
+  const results = Object.fromEntries(run.records.filter(({ type }) => type === 'task.finished').map((record) => [record['id'], record]));
+  const changes = { base_commit: git('rev-parse', 'HEAD').trim(), left_behind: [], commits: [], deletions: 0 };
+  expect(results).toMatchObject({
+    one: { outcome: 'succeeded', output: 'README.md\n', ...changes, files_changed: 2, insertions: 2, overlaps_with: [] },
+    two: { outcome: 'succeeded', output: 'README.md\n', ...changes, files_changed: 1, insertions: 1 },
+    bad: { outcome: 'failed', exit_code: 3, ...changes, files_changed: 1 },
+    model: { outcome: 'succeeded', output: 'Wrote model.', ...changes, files_changed: 1 },
+    looks: { outcome: 'succeeded', ...changes, files_changed: 0, patch: null },
+    reads: { outcome: 'succeeded', output: `${repository}\n` },
+  });
+  expect(results['reads']).not.toHaveProperty('patch');
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', patches: [patches] });
+  expect(run.stderr).toMatch(/^Patches: 4, with 5 files \(\+5 -0\), in .+patches$/m);
+  await expectClean();
+  for (const { patch, tree } of ['one', 'two', 'bad', 'model'].map((id) => results[id]!)) {
+    expect(patch.startsWith(`${patches}/`)).toBe(true);
+    git('apply', '--index', patch);
+    expect(git('write-tree').trim()).toBe(tree);
+    git('reset', '--quiet', '--hard');
+  }
+  for (const id of ['one', 'two', 'bad', 'model'])
+    expect(git('rev-parse', `${results[id]?.['ref']}^{tree}`).trim()).toBe(results[id]?.['tree']);
+  await bench.expectNothingLeft();
+});
+
+test('what cannot be is refused before anything starts: places for patches, and a directory without a repository', async () => {
+  const ocm = (...args: string[]) =>
+    runClient(bench, 'run', '--opencode-config', bench.configFile, '--directory', repository, ...args, '--json', '--prompt', 'write x');
+  const used = join(bench.root, 'used');
+  const plain = join(bench.root, 'plain');
+  await Promise.all([mkdir(used), mkdir(plain)]);
+  await writeFile(join(used, 'old.diff'), '');
+  const clone = ['--workspace', 'clone'];
+  const refused = [
+    [['--patches', join(bench.root, 'nowhere')], 'USAGE'],
+    [[...clone, '--patches', used], 'OUTPUT_UNUSABLE'],
+    [[...clone, '--patches', join(used, 'old.diff')], 'OUTPUT_UNUSABLE'],
+    [[...clone, '--patches', join(used, 'old.diff', 'below')], 'OUTPUT_UNUSABLE'],
+    [[...clone, '--directory', plain, '--patches', join(bench.root, 'new')], 'WORKSPACE_SOURCE_INVALID'],
+  ] as const;
+  for (const [args, code] of refused) {
+    const run = await ocm(...args);
+    expect([run.records.at(-1)?.['error'].code, run.exitCode], args.join(' ')).toEqual([code, 2]);
+  }
+  expect(existsSync(join(bench.root, 'nowhere'))).toBe(false);
+  expect(existsSync(join(bench.root, 'new'))).toBe(false);
+});
+
+test('a repository has one run, by whatever path it is named', async () => {
+  const wanted = [{ directory: relative(process.cwd(), repository), mode: 'worktree' }] as const;
+  await using workspaces = await openRunWorkspaces({ plan: { mode: 'worktree', wanted }, onNote: () => undefined });
+  const { signal } = new AbortController();
+  const place = await workspaces.source.acquire('one', { directory: repository, mode: undefined, signal });
+  expect(workspaces.patches).toHaveLength(1);
+  expect(git('worktree', 'list')).toContain(place.directory);
+  await place.release();
+  expect(await workspaces.close()).toEqual([]);
+  await expectClean();
+});
+
+/** A pool on a server of its own with the workspaces of `ocm run`, and what is left of them at the end. */
+async function withPool(options: SessionPoolOptions, work: (pool: SessionPool) => Promise<void>): Promise<void> {
+  const notes: string[] = [];
+  const plan = { mode: 'clone', wanted: [] } as const;
+  const workspaces = await openRunWorkspaces({ plan, onNote: (line) => notes.push(line) });
+  const server = { directory: repository, opencodeConfig: bench.model.opencodeConfig() };
+  const pool = await createSessionPool({ server, permissions: 'allow', workspaces: workspaces.source, ...options });
+  try {
+    await work(pool);
+  } finally {
+    await pool.stop();
+    expect(await workspaces.close()).toEqual([]);
+  }
+  expect(notes).toEqual([]);
+  await expectClean();
+}
+
+const shown = (ref = '') => git('show', '--format=', '--name-only', ref).trim();
+
+/** A task writes a file, and then takes its time to say so, so many times. */
+const rulesOf = (name: string, slowCalls: number) => [
+  { name: 'slow', when: { user: name, afterTool: 'bash' }, reply: slowly, times: slowCalls },
+  { name: 'last', when: { user: name, afterTool: 'bash' }, reply: 'Done.' },
+  { name: 'first', when: { user: name }, reply: bash(`ls; echo ${name} > ${name}.txt`) },
+];
+
+test('an aborted task leaves a patch of what it had done', async () => {
+  bench.model.reset({ rules: rulesOf('aborted', 1) });
+  await withPool({}, async (pool) => {
+    const enough = new AbortController();
+    const turn = pool.run({ id: 'aborted', prompt: 'aborted' }, { signal: enough.signal });
+    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+    enough.abort();
+    const result = await turn;
+    expect(result).toMatchObject({ outcome: 'aborted', files_changed: 1 });
+    expect(shown(result.ref)).toBe('aborted.txt');
+  });
+});
+
+test('a task whose server was killed runs again in a fresh workspace, and nothing of the first attempt is half changed', async () => {
+  bench.model.reset({ rules: rulesOf('killed', 1) });
+  await withPool({ restartBudget: { backoffMs: [10] } }, async (pool) => {
+    const places: string[] = [];
+    pool.on('task.started', ({ directory }) => places.push(directory));
+    const turn: Promise<TaskResult> = pool.run({ id: 'killed', prompt: 'killed' });
+    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+    process.kill(pool.server.pid, 'SIGKILL');
+    const result = await turn;
+    expect(result).toMatchObject({ outcome: 'succeeded', output: 'Done.', attempt: 2, files_changed: 1 });
+    expect(result).not.toHaveProperty('workspace_may_be_half_changed');
+    expect(new Set(places).size).toBe(2);
+    expect(result.attempts).toMatchObject([{ outcome: 'interrupted', ref: expect.stringMatching(/\/1$/) as string }]);
+    expect([shown(result.attempts?.[0]?.ref), shown(result.ref)]).toEqual(['killed.txt', 'killed.txt']);
+    await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
+  });
+});
+
+test('what a task had done whose server is lost for good is taken before its result is told', async () => {
+  bench.model.reset({ rules: rulesOf('lost', 1) });
+  await withPool({ recovery: false }, async (pool) => {
+    const turn = pool.run({ id: 'lost', prompt: 'lost' });
+    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+    process.kill(pool.server.pid, 'SIGKILL');
+    const result = await turn;
+    expect(result).toMatchObject({ outcome: 'server_lost', files_changed: 1 });
+    expect(result).not.toHaveProperty('notes');
+    expect(shown(result.ref)).toBe('lost.txt');
+  });
+});
+
+test('the next run brings home what a killed one had left', async () => {
+  bench.model.reset({ rules: rulesOf('left', 1) });
+  const args = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'clone', '--permissions', 'allow'];
+  await using killed = bench.start(['run', ...args, '--prompt', 'left', '--json']);
+  const { directory } = await killed.record('task.started');
+  await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  killed.signal('SIGKILL');
+  await killed.exit;
+  const { server } = await killed.record('launch');
+  await vi.waitFor(() => expect(existsSync(`/proc/${server.pid}`)).toBe(false), { timeout: 10_000, interval: 50 });
+  expect(existsSync(join(directory, 'left.txt'))).toBe(true);
+
+  await using next = bench.start(['run', ...args, '--prompt', 'left']);
+  expect(await next.exit, next.stderr).toBe(0);
+  const [, ref] = /A workspace of an earlier run, prompt-1: its result is (\S+)/.exec(next.stderr) ?? [];
+  expect(shown(ref)).toBe('left.txt');
+  expect(next.stderr).toMatch(/^Patches: 1, with 1 file \(\+1 -0\), in .+artifacts$/m);
+  await expectClean();
+  await bench.expectNothingLeft();
+});
