@@ -74,7 +74,7 @@ describe('what is configured', () => {
       'mcp ends': 'failed',
       'mcp off': 'disabled',
       'mcp remote': 'failed',
-      'plugin good.js': 'alive',
+      'plugin good.js': 'unknown',
       'plugin throws.js': 'failed',
       'tool hello.js': 'alive',
       'tool many.js': 'alive',

@@ -7,13 +7,13 @@ import { unsafeParents } from '../src/isolation/workspace/parents.ts';
 import { hostilePlace } from './support/hostile-place.ts';
 import { privateRoot } from './support/private-root.ts';
 
-const terms = { trustsAll: false, acceptsChanges: false };
+const terms = { trustsAll: false, acceptsChanges: false, given: [] };
 
 function seen(
   over: Partial<Seen> & { readonly entries?: Readonly<Record<string, string>>; readonly plugins?: readonly string[] } = {},
 ): Seen {
   const { entries = {}, plugins = [], ...rest } = over;
-  const survey = { entries: new Map(Object.entries(entries)), plugins, unreadable: [], notes: [], truncated: false };
+  const survey = { entries: new Map(Object.entries(entries)), plugins, references: [], unreadable: [], notes: [], truncated: false };
   return { directory: '/r/w', project: { root: '/r', insideGit: true }, places: new Map([['/r/w', survey]]), unsafeParents: [], ...rest };
 }
 
@@ -38,7 +38,7 @@ test('what is new, changed or gone is told; where there was too much to look at,
   const after = seen({ entries: { a: '1', b: '2', d: '1' } });
   const changes = ['b has changed', 'c is gone', 'd is new'];
   expect(judge(trustedAfter(before), after, terms)).toEqual({ kind: 'changed', changes });
-  expect(judge(trustedAfter(before), after, { ...terms, acceptsChanges: true })).toEqual({ kind: 'accepted', changes });
+  expect(judge(trustedAfter(before), after, { ...terms, acceptsChanges: true, given: [] })).toEqual({ kind: 'accepted', changes });
   const partly = seen({ places: new Map([['/r/w', { ...after.places.get('/r/w')!, truncated: true }]]) });
   expect(judge(trustedAfter(before), partly, terms)).toEqual({ kind: 'changed', changes: ['b has changed'] });
 });

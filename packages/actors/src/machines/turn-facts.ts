@@ -13,8 +13,9 @@ const recorders: Recorders = {
   // What comes before the stream told of our message is an earlier turn's; so it is with errors.
   'session.retrying': (turn, { retry, atMs }) =>
     turn.acceptedByEvents ? { ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs } : turn,
-  'session.errored': (turn, { error, atMs }) =>
-    turn.acceptedByEvents && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
+  // The first turn of a session has no earlier one: an image that opencode cannot read fails before its message is stored.
+  'session.errored': (turn, { error, atMs }, { turns }) =>
+    (turn.acceptedByEvents || turns === 1) && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
   'message.started': recordStarted,
   'message.finalised': recordFinal,
   'ask.opened': recordAsk,

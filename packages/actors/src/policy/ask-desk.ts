@@ -105,7 +105,8 @@ function answerTo({ kind }: AskFacts, decision: AskDecision): AskAnswer {
   if (kind === 'question') return decision.action === 'answer' ? { type: 'answer', answers: decision.answers } : { type: 'deny' };
   if (decision.action === 'allow') return { type: 'allow' };
   // Without a message opencode ends the turn; with one the model goes on.
-  return { type: 'deny', message: (decision.action === 'deny' ? decision.message : undefined) ?? 'Denied by policy.' };
+  const message = decision.action === 'deny' ? decision.message?.trim() : undefined;
+  return { type: 'deny', message: message || 'Denied by policy.' };
 }
 
 function recordOf({ ask, answer, reason }: Entry): AnsweredAsk {

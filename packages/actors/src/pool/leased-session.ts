@@ -1,5 +1,5 @@
 import type { CallOptions, Session, SessionState } from '@opencode-manager/core';
-import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { SessionHost } from '../session/session-host.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import type { LeasedPromptOptions, LeasedTurnOptions, PooledSession } from './types.ts';
@@ -76,11 +76,16 @@ class Lease {
     if (this.#state === 'over') return;
     this.#state = 'deleting';
     await this.#owner.end(this.#host);
-    await this.#host.operations.delete(options);
+    await this.#host.operations.delete(options).catch(unlessGone);
     if (this.#state !== 'deleting') return;
     this.#state = 'over';
     this.#owner.forget(this.#host);
   }
+}
+
+/** Somebody else has deleted it. */
+function unlessGone(error: unknown): void {
+  if (!isManagerError(error, 'NOT_FOUND')) throw error;
 }
 
 function notHeld(id: string): OpencodeManagerError {

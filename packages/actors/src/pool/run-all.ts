@@ -94,7 +94,7 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
     if (!this.#closed) {
       this.#closed = true;
       // One that waits for its next task may not answer: it is not waited for.
-      void Promise.resolve(this.#source.return?.()).catch(() => undefined);
+      void endSource(this.#source);
     }
     if (aborts) for (const task of this.#inFlight) task.abort();
     this.#settle();
@@ -161,5 +161,14 @@ class Batch implements AsyncIterableIterator<TaskResult, undefined> {
         return;
       }
     }
+  }
+}
+
+/** A source may throw at once: a generator that aborts itself runs, and its `finally` is the caller's code. */
+async function endSource(source: Iterator<Task> | AsyncIterator<Task>): Promise<void> {
+  try {
+    await source.return?.();
+  } catch {
+    // Its tasks are told; how it ends is its own affair.
   }
 }

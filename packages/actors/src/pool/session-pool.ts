@@ -31,6 +31,7 @@ import { poolSnapshotOf } from './pool-snapshot.ts';
 import { PoolStream } from './pool-stream.ts';
 import { rotation } from './rotation.ts';
 import { runAll } from './run-all.ts';
+import { abortedAtOnce, assertSignal } from './submission.ts';
 import { SessionStore } from './session-store.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
@@ -145,7 +146,7 @@ export class Pool implements SessionPool {
     const place = await server.checkDirectory(directory ?? server.directory);
     await this.#directories.enter(place);
     try {
-      return this.#lease(await this.#sessions.create(server, place, title));
+      return await this.#leaseNew(await this.#sessions.create(server, place, title));
     } finally {
       this.#directories.leave(place);
     }
@@ -269,13 +270,15 @@ export class Pool implements SessionPool {
   #submit(task: Task, { signal, permissions }: TaskOptions, leased?: SessionHost): LiveTask {
     parseTask(task);
     assertWorkspace(task, leased !== undefined, this.#settings);
+    const policy =
+      permissions === undefined ? (task.permissions ?? this.#settings.permissions) : parsePermissionPolicy(permissions, 'permissions');
+    assertSignal(signal);
     this.#assertTakesWork();
     const { model } = this.#settings;
     const live = createLiveTask({
       id: this.#ids.take(task.id),
       task,
-      policy:
-        permissions === undefined ? (task.permissions ?? this.#settings.permissions) : parsePermissionPolicy(permissions, 'permissions'),
+      policy,
       model,
       queuedAtMs: this.#dependencies.clock.now(),
       leased,
@@ -350,7 +353,10 @@ export class Pool implements SessionPool {
       forget: () => this.#leases.forget(host),
       release: () => tell(this.#actor, { type: 'session.released', sessionId: host.id }),
       queued: () => Math.max(0, (this.#context.lines[host.id]?.length ?? 0) - 1),
-      fork: async (_host, messageId) => this.#lease(this.#sessions.adopt(host.server, await host.operations.fork(messageId))),
+      fork: async (_host, messageId) => {
+        this.#assertTakesWork();
+        return this.#leaseNew(this.#sessions.adopt(host.server, await host.operations.fork(messageId)));
+      },
     });
   }
 
@@ -363,15 +369,22 @@ export class Pool implements SessionPool {
     for (const { id: taskId } of this.#tasks.values()) this.#finish({ taskId, outcome: 'failed', error: toManagerError(error).toJSON() });
   }
 
+  /** A session that was made while the pool stopped is nobody's. */
+  async #leaseNew(host: SessionHost): Promise<PooledSession> {
+    try {
+      this.#assertTakesWork();
+    } catch (error) {
+      this.#sessions.drop(host);
+      await host.operations.delete().catch(() => undefined);
+      throw error;
+    }
+    return this.#lease(host);
+  }
+
   #assertTakesWork(): void {
     const { value, context } = this.#actor.getSnapshot();
     if (value === 'running' || (value === 'recovering' && !context.draining)) return;
     const state = context.draining && value === 'recovering' ? 'draining' : value;
     throw new OpencodeManagerError('POOL_STOPPED', `The pool is ${state} and takes no new work.`, { details: { state } });
   }
-}
-
-function abortedAtOnce({ id }: LiveTask): EndedTask {
-  const error = new OpencodeManagerError('TURN_ABORTED', 'The task was aborted before its turn began. Nothing was sent.');
-  return { taskId: id, outcome: 'aborted', error: error.toJSON() };
 }

@@ -18,12 +18,15 @@ export function growing(now: () => number): () => number {
   return () => (last = Math.max(now(), last + stepMs));
 }
 
-/** The clock of the process. */
+/** Node fires a timer that is longer at once, in milliseconds. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** The clock of the process. A timer of more than 24 days fires after 24 days. */
 export const systemClock: Clock = {
   now: growing(Date.now),
   elapsed: () => performance.now(),
   setTimeout: (callback, delayMs, { background = false } = {}) => {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.min(delayMs, longestTimerMs));
     return background ? timer.unref() : timer;
   },
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),

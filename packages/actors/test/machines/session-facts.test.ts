@@ -115,18 +115,25 @@ describe('facts of earlier turns', () => {
   });
 
   test('an error of the last turn, told before the stream showed our message, does not end this one', () => {
-    const session = startAccepted();
-    session.send({ type: 'session.errored', error: { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' } });
-    session.pass();
-    session.send({ type: 'session.idle' });
-    expect(session.turn?.sessionError).toBeNull();
-    session.send({ type: 'turn.accepted', source: 'events' });
-    session.pass();
-    session.start('msg_11');
+    const session = startRunning();
     session.final('msg_11');
     session.pass();
     session.send({ type: 'session.idle' });
-    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+    session.submit(2);
+    session.pass();
+    session.send({ type: 'turn.accepted', source: 'answer' });
+    session.pass();
+    session.send({ type: 'session.errored', error: { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' } });
+    session.pass();
+    session.send({ type: 'session.idle' });
+    expect(session.turn).toMatchObject({ messageId: 'msg_20', sessionError: null });
+  });
+
+  test('an error of the first turn counts before its message is stored: opencode could not read what was attached', () => {
+    const session = startAccepted({ answerRead: () => ({ newest: null, status: 'idle' }) });
+    session.send({ type: 'session.errored', error: { kind: 'other', name: 'UnknownError', message: 'ImageDecodeError' } });
+    session.pass(10_000);
+    expect(session.finished).toMatchObject([{ outcome: 'failed', error: { code: 'TURN_FAILED', message: 'ImageDecodeError' } }]);
   });
 });
 

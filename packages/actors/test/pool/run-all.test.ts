@@ -135,6 +135,38 @@ describe('runAll', () => {
     expect((await next).value).toMatchObject({ outcome: 'aborted' });
   });
 
+  test('a source that throws while it is closed harms nobody', async () => {
+    const controller = new AbortController();
+    function* abortsItself(): Generator<Task> {
+      yield { id: 'a' };
+      controller.abort();
+      yield { id: 'b' };
+    }
+    const runner = manualRunner();
+    const results = runAll(runner.begin, abortsItself(), { ...batch(2), signal: controller.signal });
+    expect((await results.next()).value).toMatchObject({ id: 'a', outcome: 'aborted' });
+    while (!(await results.next()).done);
+    const fail = () => {
+      throw new Error('closing the file failed');
+    };
+    function* throwsAtItsEnd(): Generator<Task> {
+      try {
+        yield { id: 'c' };
+        yield { id: 'd' };
+        yield { id: 'e' };
+      } finally {
+        fail();
+      }
+    }
+    const other = manualRunner();
+    const left = runAll(other.begin, throwsAtItsEnd(), batch(2));
+    const next = left.next();
+    await expect.poll(() => other.open.size).toBe(2);
+    await left.return!();
+    expect(other.aborted).toEqual(['c', 'd']);
+    await next;
+  });
+
   test('what is no iterable is refused', () => {
     expect(() => runAll(manualRunner().begin, undefined as never, batch(2))).toThrow('no iterable of tasks');
   });

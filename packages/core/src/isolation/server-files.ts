@@ -49,6 +49,8 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   ] as const;
   // One after the other: what fails leaves nothing under way behind.
   for (const [file, text] of files) await writeFile(file, text, { mode: 0o600 });
+  // Those of an earlier run of the same state: each turn writes its own.
+  await rm(instructionsDirectory(layout.root), { recursive: true, force: true });
   await seedPluginPackage(layout.opencodeConfig);
   await declareInstalled(layout.opencodeConfig);
   await letInstall(layout, given.needed);

@@ -23,7 +23,8 @@ async function decideByCallback(callback: PermissionCallback, ask: Ask): Promise
   try {
     const given: unknown = await callback(ask);
     const reason = whyNoDecision(given, ask);
-    return reason === undefined ? (given as AskDecision) : { action: 'deny', message: nobodyHere, reason };
+    // A copy: what was looked at is what counts.
+    return reason === undefined ? { ...(given as AskDecision) } : { action: 'deny', message: nobodyHere, reason };
   } catch (error) {
     return { action: 'deny', message: nobodyHere, reason: `The permission callback failed: ${textOf(error)}` };
   }
@@ -49,8 +50,18 @@ function areAnswers(answers: unknown): boolean {
   return Array.isArray(answers) && answers.every((labels) => Array.isArray(labels) && labels.every((label) => typeof label === 'string'));
 }
 
+/** Whatever stands there, or throws when it is read. */
+function messageOf(error: Error): string {
+  try {
+    const message: unknown = error.message;
+    return typeof message === 'string' ? message : 'an error without a message';
+  } catch {
+    return 'an error without a message';
+  }
+}
+
 function textOf(value: unknown): string {
-  if (value instanceof Error) return value.message;
+  if (value instanceof Error) return messageOf(value);
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
   try {
     return (JSON.stringify(value) ?? String(value)).slice(0, 200);

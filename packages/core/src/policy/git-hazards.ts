@@ -24,6 +24,12 @@ const options = [
   '--textconv',
   '--open-files-in-pager',
   '--export-marks',
+  '--export-pack-edges',
+  '--index-output',
+  '--in-place',
+  '--prefix',
+  '--unsafe-paths',
+  '--build-fake-ancestor',
 ];
 
 /** `-o` and `-O` (a file, a pager), `-c` and `-C` (settings, another directory), `-x` (a program), alone or in a cluster. */
@@ -31,6 +37,31 @@ const shortOptions = /^-[A-Za-z0-9]*[oOcCx]/;
 
 /** Words of which the shell makes others, which may be options: `$x`, `{a,b}`, file names that match. */
 const expanding = /\$|\{.*(?:,|\.\.).*\}|^[*?[]|^-[^=]*[*?[]/;
+
+/** Options before the subcommand that change nothing of what it may do. Of any other one nobody knows whether the next word is its value. */
+const tameOptions = new Set([
+  '--no-pager',
+  '-P',
+  '--no-optional-locks',
+  '--literal-pathspecs',
+  '--no-replace-objects',
+  '--version',
+  '--help',
+  '-h',
+]);
+
+/**
+ * Subcommands that `*` may stand for: what they write stays in the repository and its work tree. Any other word may be an alias, which runs
+ * a program, or a tool that writes where it is told.
+ */
+const tameSubcommands = new Set(
+  `add am annotate apply archive blame branch cat-file check-attr check-ignore checkout cherry cherry-pick clean commit count-objects
+  describe diff diff-files diff-index diff-tree fetch for-each-ref format-patch fsck gc grep help log ls-files ls-remote ls-tree merge
+  merge-base mv name-rev notes prune pull push range-diff rebase reflog remote rerere reset restore rev-list rev-parse revert rm shortlog show
+  show-branch show-ref sparse-checkout stash status submodule switch symbolic-ref tag update-index update-ref version whatchanged`.split(
+    /\s+/,
+  ),
+);
 
 /** Subcommands whose work is to run programs, to set up what git runs later, or to write a file of any name. */
 const subcommands = new Set([
@@ -60,7 +91,15 @@ export function gitHazards(line: string): readonly Word[] {
   if (command === -1 || !/^(?:.*\/)?git$/.test(words[command]!.text)) return [];
   const after = words.slice(command + 1);
   // Variables before the command can name a pager, a diff program, another configuration.
-  return [...words.slice(0, command), ...after.filter(isHazard), ...hazardousSubcommand(after)];
+  return [...words.slice(0, command), ...after.filter(isHazard), ...untamed(after), ...hazardousSubcommand(after)];
+}
+
+/** What stands before the subcommand, and the subcommand itself, unless both are known. */
+function untamed(after: readonly Word[]): readonly Word[] {
+  const at = after.findIndex(({ text }) => !text.startsWith('-'));
+  const before = after.slice(0, at === -1 ? after.length : at).filter(({ text }) => !tameOptions.has(text));
+  const subcommand = after[at];
+  return subcommand === undefined || tameSubcommands.has(subcommand.text) ? before : [...before, subcommand];
 }
 
 function wordsOf(line: string): readonly Word[] {

@@ -113,9 +113,11 @@ function serverState(entry: unknown, answer: McpAnswer | undefined, name: string
   return failed(error ?? 'opencode does not run it: its entry cannot be read.');
 }
 
+const loaded = 'Its file was loaded; opencode does not tell whether its function ran.';
+
 function pluginState(name: string, said: readonly string[]): State {
   const reason = said.find((text) => text.includes(name));
-  return reason === undefined ? alive : failed(reason);
+  return reason === undefined ? { status: 'unknown', reason: loaded } : failed(reason);
 }
 
 /** A file gives a tool of its name, and `name_export` for each export that has a name. */

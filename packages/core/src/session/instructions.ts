@@ -4,9 +4,9 @@ import { instructionsFile } from '../isolation/index.ts';
 /** Puts a workspace's instructions where the server finds them. */
 export type InstructionsStore = (directory: string, text: string | undefined) => Promise<void>;
 
-/** Each text is written once; turns that begin together share the write. */
+/** A turn finds what was read for it: nobody else's words, and none of a run before. Turns that begin together share the write. */
 export function createInstructionsStore(root: string): InstructionsStore {
-  const kept = new Map<string, { readonly text: string | undefined; readonly written: Promise<void> }>();
+  const writing = new Map<string, { readonly text: string | undefined; readonly written: Promise<void> }>();
   let count = 0;
 
   async function write(directory: string, text: string | undefined): Promise<void> {
@@ -20,12 +20,13 @@ export function createInstructionsStore(root: string): InstructionsStore {
   }
 
   return (directory, text) => {
-    const last = kept.get(directory);
+    const last = writing.get(directory);
     if (last !== undefined && last.text === text) return last.written;
     const written = (last?.written ?? Promise.resolve()).catch(() => undefined).then(() => write(directory, text));
-    kept.set(directory, { text, written });
-    // What failed is tried again by the next turn.
-    written.catch(() => kept.delete(directory));
+    const one = { text, written };
+    writing.set(directory, one);
+    const forget = () => void (writing.get(directory) === one && writing.delete(directory));
+    written.then(forget, forget);
     return written;
   };
 }

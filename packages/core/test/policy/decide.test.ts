@@ -128,6 +128,19 @@ describe('an allow rule for bash', () => {
     'git bisect run ./x',
     'git difftool -y',
     'git bundle create V HEAD',
+    "git --namespace a --namespace b config alias.x '!rm V'",
+    'git --attr-source HEAD bisect run ./x',
+    'git x',
+    'git interpret-trailers --in-place --trailer "x: y" V',
+    'git mailinfo V1 V2',
+    'git checkout-index --prefix=/outside/. -a',
+    'git worktree add /outside',
+    'git read-tree --index-output=V HEAD',
+    'git merge-index ./x -a',
+    'git merge-file V a b',
+    'git fast-import --export-pack-edges=V',
+    'git credential-store --file=V store',
+    'git apply --unsafe-paths a.patch',
   ])('for "git *" lets %j not through', async (line) => {
     expect(await decideAsk(bash('git *'), ask('bash', line))).toMatchObject({ action: 'deny' });
     // Its exact text does.
@@ -144,6 +157,9 @@ describe('an allow rule for bash', () => {
     'git show stash@{0}',
     'git rev-parse --abbrev-ref @{u}',
     'git add src/*.ts',
+    'git --no-pager log -3',
+    'git stash pop',
+    'git ls-files --others',
   ])('for "git *" lets %j through', async (line) => {
     expect(await decideAsk(bash('git *'), ask('bash', line))).toEqual({ action: 'allow' });
   });

@@ -13,6 +13,8 @@ export interface FileContent {
   readonly why?: string;
   /** The key under which an `opencode.json(c)` names plugins. */
   readonly pluginKey?: string;
+  /** It names references: opencode takes those of a workspace, whatever it is told about configuration there. */
+  readonly hasReferences?: boolean;
   /** The packages that a `package.json` names. */
   readonly packages?: readonly string[];
 }
@@ -45,15 +47,16 @@ async function contentOf(path: string, { link, stats }: FileLook): Promise<FileC
   return {
     kind: 'file',
     print: `${arrow}file ${content.length} ${createHash('sha256').update(content).digest('hex')}`,
-    ...(/^opencode\.jsonc?$/.test(name) && pluginsIn(content)),
+    ...(/^opencode\.jsonc?$/.test(name) && keysIn(content)),
     ...(name === 'package.json' && { packages: packagesIn(content) }),
   };
 }
 
-function pluginsIn(content: Buffer): Pick<FileContent, 'pluginKey'> {
+function keysIn(content: Buffer): Pick<FileContent, 'pluginKey' | 'hasReferences'> {
   const config = objectIn(content);
   const pluginKey = ['plugin', 'plugins'].find((name) => hasEntries(config[name]));
-  return pluginKey === undefined ? {} : { pluginKey };
+  const hasReferences = ['references', 'reference'].some((name) => hasEntries(config[name]));
+  return { ...(pluginKey !== undefined && { pluginKey }), ...(hasReferences && { hasReferences }) };
 }
 
 function packagesIn(content: Buffer): string[] {

@@ -25,18 +25,21 @@ export type Verdict =
   | { readonly kind: 'accepted'; readonly changes: readonly string[] }
   | { readonly kind: 'changed'; readonly changes: readonly string[] }
   | { readonly kind: 'untrusted'; readonly plugin: string }
+  | { readonly kind: 'referring'; readonly file: string }
   | { readonly kind: 'exposed'; readonly parent: UnsafeParent }
   | { readonly kind: 'unreadable'; readonly what: string };
 
 export interface Terms {
   /** Plugins may run, and changes are told alone (`projectConfig: 'all'`). */
   readonly trustsAll: boolean;
+  /** Files that the user handed over by name: what they say is the user's own. */
+  readonly given: readonly string[];
   /** The caller has looked at the changes and accepts them. Plugins are not accepted by it. */
   readonly acceptsChanges: boolean;
 }
 
 /** Decides whether a turn may begin in a workspace. Pure. */
-export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges }: Terms): Verdict {
+export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges, given }: Terms): Verdict {
   const surveys = [...seen.places.values()];
   const unreadable = surveys.flatMap((survey) => survey.unreadable)[0];
   if (unreadable !== undefined) return { kind: 'unreadable', what: unreadable };
@@ -45,6 +48,8 @@ export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges 
   if (changes.length > 0 && refusesChanges) return { kind: 'changed', changes };
   const plugin = surveys.flatMap(({ plugins }) => plugins)[0];
   if (plugin !== undefined && !trustsAll) return { kind: 'untrusted', plugin };
+  const file = surveys.flatMap(({ references }) => references).find((path) => !given.includes(path));
+  if (file !== undefined && !trustsAll) return { kind: 'referring', file };
   // Who trusts a workspace does not trust what others may have put above it.
   const parent = seen.unsafeParents.find(({ path }) => !trustsAll || (seen.places.get(path)?.entries.size ?? 0) > 0);
   if (parent) return { kind: 'exposed', parent };

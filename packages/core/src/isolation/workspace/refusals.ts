@@ -10,6 +10,12 @@ export function refusalOf(directory: string, verdict: Verdict): OpencodeManagerE
         `directory: ${directory} carries opencode plugins (${verdict.plugin}), which would run as code inside the server. Remove them, or set projectConfig to 'all' when you trust this workspace.`,
         { details: { directory, found: verdict.plugin } },
       );
+    case 'referring':
+      return new OpencodeManagerError(
+        'WORKSPACE_UNTRUSTED',
+        `directory: ${verdict.file} names references. opencode takes them without being asked to: they put text into the system prompt, and open directories outside the workspace to the agent. Hand the file over by name (opencodeConfig) if it is yours, take them out, or set projectConfig to 'all' when you trust this workspace.`,
+        { details: { directory, found: verdict.file } },
+      );
     case 'exposed':
       return new OpencodeManagerError(
         'WORKSPACE_UNTRUSTED',

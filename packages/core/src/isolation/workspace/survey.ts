@@ -9,6 +9,8 @@ export interface PlaceSurvey {
   readonly entries: ReadonlyMap<string, string>;
   /** Plugins: code that opencode would load into the server. */
   readonly plugins: readonly string[];
+  /** Configuration files with references. */
+  readonly references: readonly string[];
   /** Files that opencode would read and nobody should: it would wait for a FIFO for ever, and the turn with it. */
   readonly unreadable: readonly string[];
   /** What was not looked at. */
@@ -35,6 +37,7 @@ interface Findings {
   readonly read: ContentReader;
   readonly entries: Map<string, string>;
   readonly plugins: string[];
+  readonly references: string[];
   readonly unreadable: string[];
   readonly notes: Set<string>;
   truncated: boolean;
@@ -50,12 +53,13 @@ interface Position {
 export async function surveyPlace(place: string, read: ContentReader): Promise<PlaceSurvey> {
   const folder = join(place, '.opencode');
   const configs = [place, folder].flatMap((directory) => configNames.map((name) => join(directory, name)));
-  const found: Findings = { folder, configs, read, entries: new Map(), plugins: [], unreadable: [], notes: new Set(), truncated: false };
+  const lists = { entries: new Map(), plugins: [], references: [], unreadable: [], notes: new Set<string>() };
+  const found: Findings = { folder, configs, read, ...lists, truncated: false };
   const [own] = await Promise.all([orUndefined(lstat(folder)), ...configs.slice(0, 2).map((path) => visitFile(path, found))]);
   // Most places have none.
   if (own) await visitFolder(found);
-  const { entries, plugins, unreadable, notes, truncated } = found;
-  return { entries, plugins, unreadable, notes: [...notes], truncated };
+  const { entries, plugins, references, unreadable, notes, truncated } = found;
+  return { entries, plugins, references, unreadable, notes: [...notes], truncated };
 }
 
 async function visitFolder(found: Findings): Promise<void> {
@@ -108,6 +112,7 @@ async function visitFile(path: string, found: Findings): Promise<void> {
   const seen = await found.read(path);
   if (!seen || seen.kind === 'missing' || !add(path, seen.print, found)) return;
   if (seen.pluginKey !== undefined && found.configs.includes(path)) found.plugins.push(`${seen.pluginKey} in ${path}`);
+  if (seen.hasReferences === true && found.configs.includes(path)) found.references.push(path);
   if (path === join(found.folder, 'package.json')) await visitPackages(seen.packages ?? [], found);
   const why = whyUnreadable(path, seen, found);
   if (why !== undefined) found.unreadable.push(`${path} ${why}`);

@@ -108,7 +108,7 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
     return [instructions.text, named.text].filter((text) => text !== undefined).join('\n\n') || undefined;
   }
 
-  const terms = { trustsAll: projectConfig === 'all', acceptsChanges: false };
+  const terms = { trustsAll: projectConfig === 'all', acceptsChanges: false, given };
   const turns = shareReads((directory) => withDeadline(directory, look(directory, terms)));
   return {
     async check(wanted, { acceptChanges = false } = {}) {
