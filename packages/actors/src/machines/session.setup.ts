@@ -164,6 +164,9 @@ const decisions = setup({
     retryIsTooLong: ({ context: { limits, turn }, event }) =>
       (event.type === 'session.retrying' && turn?.acceptedByEvents === true && isRetryTooLong(event.retry, event.atMs, limits)) ||
       (event.type === 'snapshot.read' &&
+        // What an event has told since stands, as in the reading itself.
+        event.reading.messageId === turn?.messageId &&
+        turn.statusAtMs < event.reading.status.sinceMs &&
         typeof event.reading.status.value === 'object' &&
         isRetryTooLong(event.reading.status.value, event.atMs, limits)),
     isSilent: ({ context, event }) => event.type === 'progress' && context.turn?.decision === null && isSilent(context, event),

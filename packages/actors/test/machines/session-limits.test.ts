@@ -142,6 +142,17 @@ describe('a provider retry', () => {
     ({ type: 'session.retrying', retry: { attempt, message, nextAtMs } }) as const;
   const failed = { error: { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' } } as const;
 
+  test('that a read found decides nothing when an event has ended it since', () => {
+    const session = startRunning();
+    const tell = session.beginRead();
+    session.pass(5);
+    session.send({ type: 'session.busy' });
+    session.pass();
+    tell({ newest: { id: 'msg_11' }, status: { attempt: 1, message: 'Rate limit reached', nextAtMs: session.clock.now() + 10_000_000 } });
+    expect(session.turn).toMatchObject({ retry: null, decision: null });
+    expect(session.finished).toEqual([]);
+  });
+
   test('that is short is waited for, and counted once, however often it is told', () => {
     const session = startRunning();
     session.send(retry(1, 3000));

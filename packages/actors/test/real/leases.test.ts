@@ -67,6 +67,16 @@ describe('a leased session', () => {
   });
 });
 
+test('an image that opencode cannot read fails the task at once, with the reason', async () => {
+  await using pool = await openPool();
+  const result = await pool.run({ prompt: 'say x', files: [{ url: 'data:image/png;base64,AAAA' }] });
+  expect(result).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'TURN_FAILED', message: 'ImageDecodeError: Image could not be decoded' },
+  });
+  expect(pool.snapshot().sessions.map(({ path }) => path)).toEqual(['error']);
+});
+
 test('an empty answer is an answer where a task says so', async () => {
   await using pool = await openPool();
   expect(await pool.run({ prompt: 'be silent' })).toMatchObject({ outcome: 'failed', error: { code: 'ANSWER_EMPTY' } });
