@@ -150,6 +150,7 @@ describe('a provider retry', () => {
     session.pass();
     tell({ newest: { id: 'msg_11' }, status: { attempt: 1, message: 'Rate limit reached', nextAtMs: session.clock.now() + 10_000_000 } });
     expect(session.turn).toMatchObject({ retry: null, decision: null });
+    expect(session.actor.getSnapshot().status).toBe('active');
     expect(session.finished).toEqual([]);
   });
 
