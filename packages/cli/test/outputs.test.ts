@@ -88,6 +88,11 @@ const refused: Refusal[] = [
     args: () => [tasks, '--out', bench.configFile, '--overwrite'],
     says: 'is also the file of --opencode-config.',
   },
+  {
+    name: '--out is in the state directory',
+    args: () => [tasks, '--state-dir', path('state'), '--out', path('state/tmp/results.jsonl')],
+    says: 'is in the state directory',
+  },
   { name: 'standard output is the task file', line: '"$@" >> tasks.jsonl', says: 'standard output is also the task file.' },
   {
     name: '--out is standard output, a pipe',

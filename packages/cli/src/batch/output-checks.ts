@@ -1,4 +1,5 @@
-import { fstatSync, statSync, type Stats } from 'node:fs';
+import { fstatSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { RunFlags } from '../program/batch-commands.ts';
 import { isSameFile, statsOf, type Terminal } from '../terminal/index.ts';
@@ -27,6 +28,7 @@ export function outputMode({ out, append, overwrite }: RunFlags): OutputMode {
  * @throws OpencodeManagerError `OUTPUT_UNUSABLE`
  */
 export function refuseSharedOutputs(terminal: Terminal, file: string | undefined, flags: RunFlags): void {
+  refuseInState(flags);
   const { streams } = terminal;
   const out: Place = { name: `--out ${flags.out}`, stats: flags.out === undefined ? undefined : lookAt(flags.out) };
   const stdout = streamPlace('standard output', streams.stdout);
@@ -38,6 +40,28 @@ export function refuseSharedOutputs(terminal: Terminal, file: string | undefined
       if (input.stats?.isFile() && isSameFile(output.stats, input.stats)) throw unusable(`${output.name} is also ${input.name}`);
   for (const output of [stdout, stderr])
     if (!output.isSink && isSameFile(out.stats, output.stats)) throw unusable(`${out.name} is also ${output.name}`);
+}
+
+/** The server's own files would be overwritten, and what it empties at its end would be lost. */
+function refuseInState({ out, patches, stateDir }: RunFlags): void {
+  if (stateDir === undefined) return;
+  for (const [flag, path] of Object.entries({ '--out': out, '--patches': patches })) {
+    if (path === undefined) continue;
+    const way = relative(realPlace(stateDir), realPlace(path));
+    if (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))
+      throw unusable(`${flag} ${path} is in the state directory ${stateDir}`);
+  }
+}
+
+/** The real path of the nearest directory above that exists, with the rest of the path. */
+function realPlace(path: string): string {
+  const whole = resolve(path);
+  try {
+    return realpathSync(whole);
+  } catch {
+    const above = dirname(whole);
+    return above === whole ? whole : join(realPlace(above), basename(whole));
+  }
 }
 
 /** `/dev/null` and its like may be given twice. */
