@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import { askOfPermission, askOfQuestion, type Ask, type PermissionPolicy } from '../policy/index.ts';
 import { finalAnswer, proveTurnEnd, type AssistantMessage, type MessageWithParts, type TurnProof } from '../protocol/index.ts';
@@ -62,7 +62,8 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
   const { operations, signal, submission } = watch;
   let silentSinceMs: number | undefined;
   for (let waitMs: number = pollMs.first; ; waitMs = Math.min(pollMs.longest, waitMs * pollMs.growth)) {
-    if (submission.error !== undefined) throw submission.error;
+    const { error } = submission;
+    if (error !== undefined && !mayHaveEnded(watch, error)) throw error;
     const snapshot = await context.snapshot(operations.directory, { signal });
     for (const ask of await openAsks(context, operations, snapshot, signal)) desk.see(ask);
     desk.assertWorking();
@@ -76,6 +77,7 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
       const result = await endOf(context, watch, desk, answer);
       if (result) return result;
     }
+    if (error !== undefined && idle && !answer) throw error;
     // A command may work on its template before its message is there; its request answers at the end.
     const silent = idle && !answer && submission.answered;
     silentSinceMs = silent ? (silentSinceMs ?? snapshot.sentAtMs.status) : undefined;
@@ -83,6 +85,11 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
     if (silentSinceMs !== undefined && Date.now() - silentSinceMs >= silenceMs) throw noAnswer(watch, messages, silenceMs);
     await pause(waitMs, signal);
   }
+}
+
+/** opencode answers 500 to a shell line whose shell was killed by a signal, and has ended its message before. */
+function mayHaveEnded({ kind }: TurnWatch, error: unknown): boolean {
+  return kind === 'shell' && isManagerError(error, 'SERVER_ERROR');
 }
 
 /** Asks of the session and its sub-agents. opencode keeps those of aborted turns; nobody waits for them in an idle session. */
