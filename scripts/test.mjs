@@ -52,6 +52,18 @@ async function testInLanes(environment) {
   return statuses;
 }
 
+/** Each failed test in a few lines, told again at the end: what stands above is long. */
+function failedTestsOf(name, results) {
+  return results.testResults.flatMap((file) =>
+    file.assertionResults
+      .filter((test) => test.status === 'failed')
+      .map((test) => {
+        const reason = (test.failureMessages[0] ?? '').split('\n').slice(0, 12).join('\n  ');
+        return `failed in ${name}, ${basename(file.name)}: ${test.fullName}\n  ${reason}`;
+      }),
+  );
+}
+
 if ((await turbo(['run', 'build', '--output-logs=errors-only', '--log-prefix=none'])) !== 0) process.exit(1);
 const binary = await pinnedBinary();
 const scratch = mkdtempSync(join(tmpdir(), 'ocmtest-'));
@@ -81,6 +93,7 @@ try {
   }
 } finally {
   const totals = { passed: 0, failed: 0, skipped: 0 };
+  const failedTests = [];
   for (const { name } of runs) {
     const file = join(scratch, `${name}.json`);
     if (!existsSync(file)) {
@@ -91,10 +104,11 @@ try {
     totals.passed += results.numPassedTests;
     totals.failed += results.numFailedTests;
     totals.skipped += results.numPendingTests + results.numTodoTests;
+    failedTests.push(...failedTestsOf(name, results));
     if (!results.success && results.numFailedTests === 0) failures.push(`a test file of ${name} could not run`);
   }
   rmSync(scratch, { recursive: true, force: true });
-  for (const failure of failures) console.log(failure);
+  for (const failure of [...failedTests, ...failures]) console.log(failure);
   const failed = totals.failed + failures.length;
   console.log(`${totals.passed} passed, ${failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`);
   if (status === 0 && failed > 0) status = 1;
