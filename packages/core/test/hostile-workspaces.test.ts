@@ -93,8 +93,25 @@ const rows: readonly Row[] = [
       await p.directory(levelOf(instructionFiles.length - 1));
     },
     directory: levelOf(instructionFiles.length - 1),
-    note: instructionFiles.flatMap(({ note }, index) => (note === undefined ? [] : [`${levelOf(index)}/AGENTS.md ${note}`])),
+    note: instructionFiles.flatMap(({ note }, index) => (note === undefined ? [] : [`${levelOf(index)}/AGENTS.md ${note}`])).toReversed(),
     sent: instructionFiles.flatMap(({ sent }) => sent ?? []),
+  },
+  {
+    name: 'AGENTS.md files that are too much together',
+    put: async (p) => {
+      for (const index of [0, 1, 2]) await p.file(`${levelOf(index)}/AGENTS.md`, `RULES-${index} ${'x'.repeat(100 * 1024)}`);
+    },
+    directory: levelOf(2),
+    note: '/w/AGENTS.md was not sent: with the files nearer to the session it has more than 256 KB',
+    sent: ['RULES-1', 'RULES-2'],
+  },
+  {
+    name: 'CLAUDE.md leads out, and there is no AGENTS.md',
+    put: async (p) => {
+      await p.file('secret', secret);
+      await p.link('w/CLAUDE.md', '../secret');
+    },
+    note: 'CLAUDE.md leads out of',
   },
   { name: 'AGENTS.md is a FIFO', put: (p) => p.fifo('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (FIFO)' },
   {

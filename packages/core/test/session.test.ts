@@ -119,7 +119,9 @@ describe('turns', () => {
     expect(systemOf('instructions of root')).toContain('says the root');
     expect(systemOf('instructions of root')).not.toContain('sub directory says');
     for (const turn of ['sub', 'a command', '"instructions of a sub-agent'])
-      expect(systemOf(turn.startsWith('"') ? turn : `instructions of ${turn}`), turn).toMatch(/says the root.*sub directory says/s);
+      expect(systemOf(turn.startsWith('"') ? turn : `instructions of ${turn}`), turn).toMatch(
+        /<\/env>.*sub directory says.*says the root/s,
+      );
     const others = bench.model.calls.filter(({ purpose }) => purpose !== 'turn').map(({ messages }) => JSON.stringify(messages));
     expect(others.length).toBeGreaterThan(0);
     expect(others.filter((call) => call.includes('says the root'))).toEqual([]);

@@ -126,8 +126,10 @@ function opencodeSwitches({ config, layout, username, password, modelCatalogue }
   return {
     OPENCODE_CONFIG: layout.configFile,
     OPENCODE_TEST_MANAGED_CONFIG_DIR: layout.managed,
-    ...(config.projectConfig !== 'all' && { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
-    OPENCODE_DISABLE_CLAUDE_CODE: '1',
+    // Where the project's configuration counts, so does its CLAUDE.md.
+    ...(config.projectConfig === 'all'
+      ? { OPENCODE_DISABLE_CLAUDE_CODE_SKILLS: '1' }
+      : { OPENCODE_DISABLE_PROJECT_CONFIG: '1', OPENCODE_DISABLE_CLAUDE_CODE: '1' }),
     OPENCODE_DISABLE_EXTERNAL_SKILLS: '1',
     // With the default plugins off, opencode knows no OAuth log-ins.
     ...(!config.allowOAuth && { OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' }),

@@ -33,8 +33,7 @@ export function createNamedInstructionsReader(): NamedInstructionsReader {
     const pieces = await Promise.all(wanted.map((path) => read(path, path.startsWith(top + sep) ? top : undefined)));
     const notes = pieces.flatMap((piece) => piece?.note ?? []);
     if (paths.size > maxFiles) notes.push(`instructions match more than ${maxFiles} files in ${top}; the rest was not sent`);
-    const texts = pieces.flatMap((piece) => piece?.text ?? []);
-    return { text: texts.length === 0 ? undefined : texts.join('\n\n'), notes, paths: wanted };
+    return { texts: pieces.flatMap((piece) => piece?.text ?? []), notes, paths: wanted };
   };
 }
 

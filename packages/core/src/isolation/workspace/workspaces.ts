@@ -44,10 +44,10 @@ export interface Workspaces {
    */
   check(directory: string, options?: CheckOptions): Promise<WorkspaceCheck>;
   /**
-   * The same before a turn; gives the instructions that are to be sent with it. Turns that begin together share the look.
+   * The same before a turn; gives the instructions that are to be sent with it, one text for each file. Turns that begin together share the look.
    * @param patterns relative `instructions` of the user's configuration
    */
-  beginTurn(directory: string, patterns?: readonly string[]): Promise<string | undefined>;
+  beginTurn(directory: string, patterns?: readonly string[]): Promise<readonly string[]>;
   /** What of the workspace's own configuration is not used, as it was seen last; undefined for a directory that was not checked. */
   unused(directory: string): UnusedConfiguration | undefined;
   /** What opencode takes for the project of a directory. */
@@ -101,11 +101,11 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
   async function instructionsOf(
     { directory, project, instructions }: WorkspaceLook,
     patterns: readonly string[],
-  ): Promise<string | undefined> {
-    if (patterns.length === 0) return instructions.text;
+  ): Promise<readonly string[]> {
+    if (patterns.length === 0) return instructions.texts;
     const named = await withDeadline(directory, readNamed(directory, project, patterns, new Set(instructions.paths)));
     for (const note of named.notes) tell(notes, note);
-    return [instructions.text, named.text].filter((text) => text !== undefined).join('\n\n') || undefined;
+    return [...instructions.texts, ...named.texts];
   }
 
   const terms = { trustsAll: projectConfig === 'all', acceptsChanges: false, given };
@@ -142,7 +142,7 @@ interface WorkspaceLook extends WorkspaceCheck {
   readonly instructions: Instructions;
 }
 
-const noInstructions: Instructions = { text: undefined, notes: [], paths: [] };
+const noInstructions: Instructions = { texts: [], notes: [], paths: [] };
 
 function tell(notes: Set<string>, note: string): void {
   notes.delete(note);

@@ -158,6 +158,18 @@ export const instructionRows: readonly Row[] = [
     { ...scripted },
     { files: { 'home/.config/opencode/AGENTS.md': 'global agents', 'work/AGENTS.md': 'agents of the work' }, turns },
   ),
+  project('instructions: CLAUDE.md and CONTEXT.md, where there is no AGENTS.md', scripted, {
+    files: { 'work/CLAUDE.md': 'claude', 'work/CONTEXT.md': 'context' },
+    turns,
+  }),
+  project(
+    'instructions: AGENTS.md with a byte order mark beside CLAUDE.md, and named by an absolute pattern',
+    instructions('@ROOT@/work/*S.md'),
+    {
+      files: { 'work/AGENTS.md': '\uFEFFagents', 'work/CLAUDE.md': 'claude', 'work/NOTES.md': 'notes' },
+      turns,
+    },
+  ),
   global(
     'a FIFO and links to nothing in the directory',
     { ...scripted },
