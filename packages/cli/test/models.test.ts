@@ -29,6 +29,13 @@ describe('what the running server does not offer is refused before the first pro
     ['a provider that nobody defines', { id: 'a', prompt: 'x', model: 'in-house/m' }, 'MODEL_UNKNOWN', 'under provider.in-house'],
     ['an agent', { id: 'a', prompt: 'x', agent: 'nobody' }, 'AGENT_UNKNOWN', 'agent: nobody is unknown. Known: build, plan.'],
     ['a command', { id: 'a', command: '/publish now' }, 'COMMAND_UNKNOWN', 'command: publish is unknown. Known: review.'],
+    [
+      'a mistyped agent',
+      { id: 'a', prompt: 'x', agent: 'bulid' },
+      'AGENT_UNKNOWN',
+      'agent: bulid is unknown. Did you mean build? Known: build, plan.',
+    ],
+    ['a mistyped command', { id: 'a', command: '/reveiw now' }, 'COMMAND_UNKNOWN', 'Did you mean review?'],
   ])('%s', (_what, task, code, advice) => {
     const refused = () => refuseUnknownNames(catalogue, [{ id: 'good', prompt: 'x' }, task], {});
     expect(refused).toThrow(expect.objectContaining({ code, message: expect.stringContaining(`Task a: `) as string }));

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
@@ -79,6 +80,17 @@ describe('a good task file', () => {
       { id: '11', prompt: 'Write a function.' },
     ],
     [
+      'MBPP as it was first published',
+      { text: 'Write a function.', code: 'def f(x):\n  return x', task_id: 1, test_setup_code: '', test_list: ['assert f(1) == 1'] },
+      { id: '1', prompt: 'Write a function.' },
+    ],
+    ['a prompt beside a text', { instruction: 'Sum it up.', text: 'Long.' }, { id: 'task-1', prompt: 'Sum it up.' }],
+    [
+      'columns that other tools would take for settings',
+      { prompt: 'p', n: 1, attempts: [], tools: [], env: null, variant: 'blue', stop: '', environment: [1, 2] },
+      { id: 'task-1', prompt: 'p' },
+    ],
+    [
       'HumanEval',
       { task_id: 'HumanEval/0', prompt: 'def f():', canonical_solution: '  pass', test: 'check(f)', entry_point: 'f' },
       { id: 'HumanEval/0', prompt: 'def f():' },
@@ -151,14 +163,19 @@ describe('a bad task file', () => {
     ['a limit of steps', { prompt: 'a', maxTurns: 4 }, 'line 2: maxTurns: is not supported'],
     ['a time in another unit', { prompt: 'a', timeoutMs: 5000 }, 'Write "timeout": "90s".'],
     ['a directory by another name', { prompt: 'a', cwd: 'x' }, 'Write "directory".'],
+    [
+      'a system prompt by another name',
+      { prompt: 'a', system_prompt: 'Be short.' },
+      'system_prompt: is not supported, and without it the task would be another one. Write "system".',
+    ],
+    ['several samples', { prompt: 'a', n: 5 }, 'n: is not supported'],
+    ['attempts', { prompt: 'a', attempts: 3 }, 'attempts: is not supported'],
+    ['tools', { prompt: 'a', tools: { bash: false } }, 'tools: is not supported'],
+    ['an environment', { prompt: 'a', env: { A: 'b' } }, 'name the variables with --pass-env'],
+    ['a variant of the model', { prompt: 'a', variant: 'high' }, 'variant: is not supported'],
+    ['words that stop', { prompt: 'a', stop: ['END'] }, 'stop: is not supported'],
     ['another order', { prompt: 'a', depends_on: ['b'] }, 'Tasks do not wait for each other'],
     ['a model by a near name', { prompt: 'a', modle: 'x/y' }, 'line 2: modle: there is no such field. Did you mean model?'],
-    [
-      'a row of the batch API of OpenAI',
-      { custom_id: 'r', method: 'POST', url: '/v1/chat/completions', body: { model: 'm', messages: [{ role: 'user', content: 'hi' }] } },
-      "line 2: prompt: is missing. This is a row of a chat API; opencode takes one prompt. Convert the file, for example with: jq -c '{id: (.custom_id // .id), prompt: .body.messages[-1].content}'",
-    ],
-    ['a conversation', { messages: [] }, 'prompt: .messages[-1].content'],
     [
       'a prompt by a name of its own',
       { question: 'What?', answer: 'That.' },
@@ -178,6 +195,39 @@ describe('a bad task file', () => {
     expect(error.code).toBe('TASK_INVALID');
     expect(error.message).toContain('tasks.jsonl has a bad line; nothing was started.');
     expect(error.message).toContain(message);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['a chat API', { id: 'r', messages: [{ role: 'user', content: 'hi' }] }],
+    ['a chat API', { id: 'r', messages: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }] }],
+    ['a chat API', { id: 'r', prompt: [{ role: 'user', content: 'hi' }] }],
+    [
+      'the batch API of OpenAI',
+      { custom_id: 'r', method: 'POST', url: '/v1/chat/completions', body: { messages: [{ role: 'user', content: 'hi' }] } },
+    ],
+    ['the batch API of OpenAI', { custom_id: 'r', url: '/v1/completions', body: { prompt: 'hi' } }],
+    ['the batch API of OpenAI', { custom_id: 'r', url: '/v1/responses', body: { input: 'hi' } }],
+    ['the batch API of OpenAI', { custom_id: 'r', body: { input: [{ role: 'user', content: [{ type: 'input_text', text: 'hi' }] }] } }],
+    ['the batch API of Anthropic', { custom_id: 'r', params: { messages: [{ role: 'user', content: 'hi' }] } }],
+    ['the batch API of Gemini', { key: 'r', request: { contents: [{ parts: [{ text: 'hi' }] }] } }],
+    [
+      'ShareGPT',
+      {
+        id: 'r',
+        conversations: [
+          { from: 'human', value: 'hi' },
+          { from: 'gpt', value: 'Hello.' },
+        ],
+      },
+    ],
+  ])('is refused for a row of %s, with a filter that makes a task of it', (name, row) => {
+    const { message } = errorOf(row);
+    const [, filter] = new RegExp(`This is a row of ${name}; opencode takes one prompt[.].* with: jq -c '(.*)'$`, 'm').exec(message) ?? [];
+    expect(filter).toMatch(/^\{id: \(.*\), prompt: .+\}$/);
+    // Not every machine has it.
+    if (spawnSync('jq', ['--version']).error) return;
+    const converted = execFileSync('jq', ['-c', filter!], { input: JSON.stringify(row), encoding: 'utf8' });
+    expect(parseTasks(converted, options).tasks).toEqual([{ id: 'r', prompt: 'hi' }]);
   });
 
   test('is refused with all its bad lines, up to twenty', () => {

@@ -61,7 +61,8 @@ function unknown(
   const file = unused[value];
   const hint =
     file === undefined ? '' : ` ${file} is not used: set projectConfig to 'all' (--project-config all) when you trust this workspace.`;
-  return new OpencodeManagerError(code, `${field}: ${value} is unknown. Known: ${listed(known)}.${hint} Nothing was sent.`, {
+  const near = `${didYouMean(value, known)}Known: ${listed(byNearness(value, known))}.`;
+  return new OpencodeManagerError(code, `${field}: ${value} is unknown. ${near}${hint} Nothing was sent.`, {
     details: { field, value, [field]: value },
   });
 }

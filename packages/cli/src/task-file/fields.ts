@@ -10,7 +10,7 @@ const kinds: readonly string[] = ['prompt', 'command', 'shell'];
 export function withoutAliases(line: Line, report: (problem: string) => void): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   const origin: Record<string, string> = {};
-  for (const [key, entry] of Object.entries(joinInput(line))) {
+  for (const [key, entry] of Object.entries(textAsPrompt(joinInput(line)))) {
     // A prompt written as null or left out leaves room for a command or a shell line.
     if (entry === null) continue;
     const field = aliases[key] ?? key;
@@ -26,6 +26,13 @@ function joinInput(line: Line): Line {
   const { instruction, input, ...rest } = line;
   if (typeof instruction !== 'string' || typeof input !== 'string') return line;
   return { ...rest, instruction: input.trim() === '' ? instruction : `${instruction}\n\n${input}` };
+}
+
+/** MBPP's name of it; beside a prompt, a command or a shell line it is a column like any other. */
+function textAsPrompt(line: Line): Line {
+  const { text, ...rest } = line;
+  const isTold = Object.keys(rest).some((key) => kinds.includes(aliases[key] ?? key));
+  return typeof text === 'string' && !isTold ? { ...rest, prompt: text } : line;
 }
 
 /** What is wrong with a field that is no field of a task; undefined for a column of a data set, which is left out. */
@@ -51,6 +58,8 @@ function isNear(key: string, name: string): boolean {
 const sorted = (text: string): string => text.split('').toSorted().join('');
 
 const isNumber = (value: unknown): boolean => typeof value === 'number' || (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value));
+const isFilled = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+const isListOfNumbers = (value: unknown): boolean => Array.isArray(value) && value.every((entry) => typeof entry === 'number');
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
 /** What people write into a task and nothing here carries out. */
@@ -81,24 +90,35 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
     advice: 'Write "timeout": "90s".',
   },
   { names: /^(cwd|work(ing)?_?dir(ectory)?)$/i, fits: isText, advice: 'Write "directory".' },
+  { names: /^system_?(prompt|message|instructions?)$/i, fits: isText, advice: 'Write "system".' },
+  {
+    names: /^(attempts|n|repeat|num_?(samples|attempts))$/i,
+    fits: (value) => isNumber(value) && Number(value) > 1,
+    advice: 'A line is run once: write it as often as you want it, each with an id of its own.',
+  },
+  {
+    names: /^(allowed_?|disallowed_?|disabled_?)?tools$/i,
+    fits: (value) => isText(value) || isFilled(value),
+    advice: 'Set "tools" or "permission" of an agent in the opencode configuration, and name it in "agent"; or write "permissions".',
+  },
+  {
+    names: /^env(ironment)?(_?variables)?$/i,
+    fits: (value) => isFilled(value) && !isListOfNumbers(value),
+    advice: 'All tasks of a run have one environment: name the variables with --pass-env.',
+  },
+  {
+    names: /^(variant|effort|thinking)$/i,
+    fits: (value) => typeof value === 'string' && /^(none|minimal|low|medium|high|x-?high|max)$/i.test(value),
+    advice: 'Set it for the model or an agent in the opencode configuration.',
+  },
+  {
+    names: /^stop(_?(sequences?|words?))?$/i,
+    fits: (value) => isText(value) || isFilled(value),
+    advice: 'Set it for the model or an agent in the opencode configuration.',
+  },
   {
     names: /^(depends_?on|run_?after)$/i,
     fits: (value) => isText(value) || Array.isArray(value),
     advice: 'Tasks do not wait for each other: run two files, one after the other.',
   },
 ];
-
-/** Why a line has no prompt, where its shape tells. */
-export function missingPrompt(line: Line): string {
-  if (Array.isArray(line['messages'])) return chatRow('.messages');
-  const { body } = line;
-  if (typeof body === 'object' && body !== null && 'messages' in body) return chatRow('.body.messages');
-  const columns = Object.keys(line).filter((key) => !(key in taskLineSchema.shape) && isText(line[key]));
-  if (columns.length === 0) return 'prompt: is missing';
-  const example = `jq -c '.prompt = .${JSON.stringify(columns[0])}'`;
-  return `prompt: is missing. Rename the column that holds it (${columns.slice(0, 5).join(', ')}), for example with: ${example}`;
-}
-
-function chatRow(messages: string): string {
-  return `prompt: is missing. This is a row of a chat API; opencode takes one prompt. Convert the file, for example with: jq -c '{id: (.custom_id // .id), prompt: ${messages}[-1].content}'`;
-}

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import type { Task } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { parseDuration } from './duration.ts';
-import { missingPrompt, problemOf, withoutAliases } from './fields.ts';
+import { problemOf, withoutAliases } from './fields.ts';
+import { conversionOf, missingPrompt } from './foreign-rows.ts';
 import { taskLineSchema, type TaskLine } from './schema.ts';
 
 /** A task with its id decided and its paths absolute. */
@@ -77,7 +78,10 @@ function parseLine(content: string, options: ParseOptions, ignored: Set<string>,
   }
   const result = taskLineSchema.safeParse(fields);
   if (result.success) return kindsOf(result.data) === 0 ? report(missingPrompt(fields)) : toTask(result.data, options, report);
-  for (const issue of result.error.issues) report(`${issue.path.join('.')}: ${issue.message}`);
+  for (const { path, message } of result.error.issues) {
+    const conversion = path.join() === 'prompt' ? conversionOf(fields) : undefined;
+    report(`${path.join('.')}: ${message}${conversion === undefined ? '' : `. ${conversion}`}`);
+  }
   return undefined;
 }
 

@@ -11,11 +11,12 @@ export function byNearness(wanted: string, names: readonly string[]): string[] {
   return names.toSorted((a, b) => far.get(a)! - far.get(b)!);
 }
 
-/** The name that was likely meant: a fifth of its letters may differ, one at least. Undefined when none is that near. */
+/** The name that was likely meant: two letters may differ, in a long name a fifth, in a short one only one. Undefined when none is that near. */
 function likelyName(wanted: string, names: readonly string[]): string | undefined {
   const [nearest] = byNearness(wanted, names);
   if (nearest === undefined) return undefined;
-  return distance(wanted.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 5)) ? nearest : undefined;
+  const differing = nearest.length <= 4 ? 1 : Math.max(2, Math.floor(nearest.length / 5));
+  return distance(wanted.toLowerCase(), nearest.toLowerCase()) <= differing ? nearest : undefined;
 }
 
 /** `Did you mean X? `, or nothing. */

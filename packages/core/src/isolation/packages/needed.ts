@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import type { OpencodeConfig } from '../../config/index.ts';
 import { carriedPackages, cataloguedPackages } from './carried.ts';
+import { fetchedBy } from './fetching-commands.ts';
+import { isPackage } from './package-name.ts';
 
 /** Something of the configuration that has to be installed before it works. */
 export interface NeededPackage {
@@ -35,8 +37,6 @@ function pluginsOf(config: OpencodeConfig): NeededPackage[] {
     .map((spec) => ({ kind: 'plugin', package: spec }));
 }
 
-const isPackage = (spec: string): boolean => !/^(file:|\.{1,2}\/|~)/.test(spec) && !isAbsolute(spec);
-
 function packagesOfProvider(config: OpencodeConfig, provider: string): NeededPackage[] {
   const entry = mapOf(mapOf(config['provider'])[provider]);
   const models = Object.values(mapOf(entry['models'])).map((model) => mapOf(mapOf(model)['provider'])['npm']);
@@ -59,22 +59,6 @@ export async function isInstalled(directory: string, name: string): Promise<bool
   return (await readdir(join(directory, 'node_modules', name)).catch(() => [])).length > 0;
 }
 
-/** Commands that fetch what they run, each with the words before the package's name. */
-const fetchingCommands: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  npx: [[]],
-  pnpx: [[]],
-  bunx: [[]],
-  uvx: [[]],
-  npm: [['exec'], ['x']],
-  pnpm: [['dlx']],
-  yarn: [['dlx']],
-  bun: [['x']],
-  pipx: [['run']],
-  uv: [['tool', 'run']],
-  docker: [['run']],
-  podman: [['run']],
-};
-
 function serversOf(config: OpencodeConfig): NeededPackage[] {
   return Object.entries(mapOf(config['mcp'])).flatMap(([name, value]) => {
     const { command, enabled } = mapOf(value);
@@ -82,16 +66,6 @@ function serversOf(config: OpencodeConfig): NeededPackage[] {
     const fetched = fetchedBy(command.map(String));
     return fetched === undefined ? [] : [{ kind: 'mcp', package: fetched, name }];
   });
-}
-
-/** What a command fetches: the first word that is no option. A path needs no network. */
-function fetchedBy([program = '', ...words]: readonly string[]): string | undefined {
-  const starts = fetchingCommands[basename(program)]?.find((start) => start.every((word, index) => words[index] === word));
-  if (starts === undefined) return undefined;
-  const rest = words.slice(starts.length);
-  if (rest.some((word) => /^--(offline|no|no-install)$/.test(word))) return undefined;
-  const fetched = rest.find((word) => !word.startsWith('-'));
-  return fetched === undefined || !isPackage(fetched) ? undefined : fetched;
 }
 
 function mapOf(value: unknown): Readonly<Record<string, unknown>> {
