@@ -1,5 +1,5 @@
 import { OpencodeManagerError } from '../errors/index.ts';
-import type { RequestSpec } from '../protocol/v1/requests.ts';
+import type { RequestSpec } from '../protocol/request.ts';
 import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type Agent, type Exchange } from './exchange.ts';
 import type { Redactor } from '../secrets/index.ts';
 import { errorOfResponse } from './response-error.ts';

@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
-import type { RequestSpec } from '../protocol/v1/requests.ts';
+import type { RequestSpec } from '../protocol/request.ts';
 import type { ServerCredentials } from './client.ts';
 import { createAgent, startExchange } from './exchange.ts';
 

@@ -4,6 +4,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { findOnPath, findShell, isExecutableFile } from '../process/find-on-path.ts';
 import { runMarkerVariable, serverMarkerVariable } from '../process/table.ts';
 import { userHome } from '../process/user.ts';
+import type { Protocol } from '../protocol/index.ts';
 import { engineAllocator } from './engine-allocator.ts';
 import { networkVariables } from './network-variables.ts';
 import { userPlaces } from './tools/index.ts';
@@ -42,6 +43,7 @@ const reserved =
   /^(HOME|TMPDIR|XDG_\w+|OPENCODE_(?!API_KEY$)\w+|GIT_CONFIG_\w+|GIT_ATTR_NOSYSTEM|OTEL_\w+|npm_config_offline|BASH_ENV|ENV)$/;
 
 export interface EnvironmentInput {
+  readonly protocol: Pick<Protocol, 'process'>;
   readonly config: ResolvedConfig;
   readonly layout: StateLayout;
   readonly runId: string;
@@ -84,9 +86,8 @@ export async function serverEnvironment(input: EnvironmentInput): Promise<Record
     XDG_STATE_HOME: layout.state,
     XDG_RUNTIME_DIR: layout.run,
     TMPDIR: layout.tmp,
-    ...opencodeSwitches(input),
+    ...(await protocolVariables(input, path)),
     ...(await engineAllocator()),
-    ...(await searchVariables(path)),
     BASH_ENV: layout.templateShellFile,
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: layout.gitConfigFile,
@@ -122,32 +123,6 @@ export function handedOver({ config, referencedVariables }: Pick<EnvironmentInpu
   ];
 }
 
-function opencodeSwitches({ config, layout, username, password, modelCatalogue }: EnvironmentInput): Record<string, string> {
-  return {
-    OPENCODE_CONFIG: layout.configFile,
-    OPENCODE_TEST_MANAGED_CONFIG_DIR: layout.managed,
-    // Where the project's configuration counts, so does its CLAUDE.md.
-    ...(config.projectConfig === 'all'
-      ? { OPENCODE_DISABLE_CLAUDE_CODE_SKILLS: '1' }
-      : { OPENCODE_DISABLE_PROJECT_CONFIG: '1', OPENCODE_DISABLE_CLAUDE_CODE: '1' }),
-    OPENCODE_DISABLE_EXTERNAL_SKILLS: '1',
-    // With the default plugins off, opencode knows no OAuth log-ins.
-    ...(!config.allowOAuth && { OPENCODE_DISABLE_DEFAULT_PLUGINS: '1' }),
-    OPENCODE_DISABLE_AUTOUPDATE: '1',
-    OPENCODE_DISABLE_MODELS_FETCH: '1',
-    ...(!modelCatalogue && { OPENCODE_MODELS_PATH: layout.noModelsFile }),
-    OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
-    OPENCODE_DISABLE_SHARE: '1',
-    OPENCODE_DISABLE_EMBEDDED_WEB_UI: '1',
-    OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER: '1',
-    // Not `cli`, `app` or `desktop`: those get the question tool, which nobody answers in a batch.
-    OPENCODE_CLIENT: 'opencode-manager',
-    ...(config.profile === 'interactive' && { OPENCODE_ENABLE_QUESTION_TOOL: '1' }),
-    OPENCODE_SERVER_USERNAME: username,
-    OPENCODE_SERVER_PASSWORD: password,
-  };
-}
-
 function refuseReserved(names: readonly string[], option: string): void {
   const refused = names.find((name) => reserved.test(name));
   if (refused === undefined) return;
@@ -166,15 +141,30 @@ function pick(source: NodeJS.ProcessEnv, names: readonly string[]): Record<strin
   return found;
 }
 
-/**
- * Without ripgrep on PATH, opencode downloads one from the network for its grep tool. So ours goes to the end of PATH
- * where the user has none, and opencode's other search (a library that it unpacks anew at each start) is switched off.
- */
-async function searchVariables(path: string): Promise<Record<string, string>> {
-  if (await findOnPath('rg', path)) return { PATH: path, OPENCODE_DISABLE_FFF: '1' };
-  const bundled = await import('@vscode/ripgrep').then(
+/** Without ripgrep on PATH, opencode downloads one from the network for its grep tool. So ours goes to the end of PATH where the user has none. */
+async function protocolVariables(
+  { config, layout, protocol, username, password, modelCatalogue }: EnvironmentInput,
+  path: string,
+): Promise<Record<string, string>> {
+  const bundled = (await findOnPath('rg', path)) ? '' : await bundledRipgrep();
+  const variables = protocol.process.environment({
+    configFile: layout.configFile,
+    managedDirectory: layout.managed,
+    projectConfig: config.projectConfig,
+    allowOAuth: config.allowOAuth === true,
+    questions: config.profile === 'interactive',
+    noModelsFile: modelCatalogue ? undefined : layout.noModelsFile,
+    hasRipgrep: bundled !== undefined,
+    username,
+    password,
+  });
+  return { ...variables, PATH: bundled ? path + delimiter + bundled : path };
+}
+
+/** The directory of the one that we carry; undefined where it has none for this machine. */
+async function bundledRipgrep(): Promise<string | undefined> {
+  return import('@vscode/ripgrep').then(
     ({ rgPath }) => dirname(rgPath),
     () => undefined,
   );
-  return bundled === undefined ? { PATH: path } : { PATH: path + delimiter + bundled, OPENCODE_DISABLE_FFF: '1' };
 }

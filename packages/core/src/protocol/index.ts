@@ -44,11 +44,13 @@ export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, s
 export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export { carriedShellLine, carryShellLine, exitCodeFile, exitCodeOf, withExitCodes } from './v1/shell-line.ts';
+export type { ProcessSettings, Protocol, ProtocolCapabilities, ProtocolConfirmation, ProtocolName, ProtocolProcess } from './protocol.ts';
+export { knownProtocols, protocolNamed } from './protocols.ts';
+export type { RequestSpec } from './request.ts';
 export {
   requests,
   type MessageWithParts,
   type PromptBody,
-  type RequestSpec,
   type WireAgent,
   type WireCommand,
   type WireConfig,

@@ -8,6 +8,7 @@ import { OpencodeManagerError } from '../errors/index.ts';
 import { readWorkspaceFile, withParents } from '../isolation/index.ts';
 import { findOnPath, isExecutableFile } from '../process/find-on-path.ts';
 import { isMuslSystem } from '../process/musl.ts';
+import { knownProtocols, protocolNamed, type Protocol, type ProtocolName } from '../protocol/index.ts';
 
 /** A usable opencode binary. */
 export interface BinaryInfo {
@@ -16,10 +17,12 @@ export interface BinaryInfo {
   readonly version: string;
   /** Where it was found. */
   readonly source: 'option' | 'OPENCODE_BIN' | 'PATH' | 'package';
+  /** The protocol that its server speaks. */
+  readonly protocol: ProtocolName;
 }
 
 /** Versions of opencode whose protocol this manager speaks; tested with the one in the lockfile. */
-export const supportedVersions = { min: '1.18.0', below: '2.0.0' } as const;
+export const supportedVersions: Protocol['versions'] = protocolNamed('v1').versions;
 
 /**
  * Finds the opencode binary: the option, `OPENCODE_BIN`, PATH, then the installed package `opencode-ai`. One that is
@@ -32,8 +35,7 @@ export async function findBinary(
   const { path, source } = await locate(options.binary, options.environment ?? process.env);
   const native = await nativeBinaryOf(path);
   const version = await versionOf(native);
-  refuseUnsupported(version, native);
-  return { path: native, version, source };
+  return { path: native, version, source, protocol: protocolOf(version, native) };
 }
 
 async function locate(option: string | undefined, environment: NodeJS.ProcessEnv): Promise<Pick<BinaryInfo, 'path' | 'source'>> {
@@ -188,9 +190,12 @@ async function askVersionIn(path: string, home: string): Promise<string> {
   );
 }
 
-function refuseUnsupported(version: string, path: string): void {
+/** @throws `VERSION_UNSUPPORTED` */
+function protocolOf(version: string, path: string): ProtocolName {
+  const speaks = ({ versions: { min, below } }: Protocol) => compareVersions(version, min) >= 0 && compareVersions(version, below) < 0;
+  const protocol = knownProtocols.find(speaks);
+  if (protocol) return protocol.name;
   const { min, below } = supportedVersions;
-  if (compareVersions(version, min) >= 0 && compareVersions(version, below) < 0) return;
   throw new OpencodeManagerError(
     'VERSION_UNSUPPORTED',
     `opencode ${version} (${path}) is not supported; this manager speaks ${min} up to, not including, ${below}. Install one with \`npm install opencode-ai@1\`.`,

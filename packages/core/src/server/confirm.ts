@@ -1,10 +1,11 @@
 import type { EffectiveConfig } from '../config/index.ts';
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import { requests, type RequestSpec, type WireConfig } from '../protocol/index.ts';
+import type { Protocol, RequestSpec } from '../protocol/index.ts';
 import { learnConfig, type Redactor } from '../secrets/index.ts';
 
 export interface ConfirmInput {
+  readonly protocol: Pick<Protocol, 'confirmation'>;
   readonly client: HttpClient;
   readonly directory: string;
   readonly effective: EffectiveConfig;
@@ -32,12 +33,13 @@ const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_00
  * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
  */
 export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
+  const { confirmation } = input.protocol;
   // All at once: the wait is for the instance that the directory's routes make. Whoever makes it goes first, since the server has
   // one thread, which is free for the others while the instance waits for git.
   const asked = {
-    configuration: probe(input, 'configuration', requests.config(input.directory)),
-    providers: probe(input, 'providers', requests.providers(input.directory)),
-    version: probe(input, 'version', requests.health()),
+    configuration: probe(input, 'configuration', confirmation.configuration(input.directory)),
+    providers: probe(input, 'providers', confirmation.providers(input.directory)),
+    version: probe(input, 'version', confirmation.version()),
   };
   // The first that fails is told; what the others say after it is nobody's business.
   for (const answer of Object.values(asked)) answer.catch(() => undefined);
@@ -46,7 +48,7 @@ export async function confirmConfiguration(input: ConfirmInput): Promise<string>
   const configuration = await asked.configuration;
   // With all that was put into it, and with what a trusted project's own configuration adds.
   learnConfig(input.redactor, configuration);
-  refuseDifference(configuration, input.effective);
+  refuseDifference(configuration, input.effective, confirmation.compared);
   const { providers } = await asked.providers;
   const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);
@@ -62,8 +64,8 @@ function refuseOtherVersion(version: string, expected: string): void {
   );
 }
 
-function refuseDifference(actual: WireConfig, { config }: EffectiveConfig): void {
-  for (const field of ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'] as const) {
+function refuseDifference(actual: Readonly<Record<string, unknown>>, { config }: EffectiveConfig, fields: readonly string[]): void {
+  for (const field of fields) {
     if (JSON.stringify(actual[field]) !== JSON.stringify(config[field])) throw mismatch(field, config[field], actual[field]);
   }
 }

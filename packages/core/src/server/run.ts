@@ -8,6 +8,7 @@ import { showLife, type LifeSign } from '../process/life.ts';
 import { processOrigin } from '../process/origin.ts';
 import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/table.ts';
+import type { Protocol } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import { stopRun } from './stop.ts';
 import type { StopReport } from './types.ts';
@@ -16,6 +17,7 @@ import type { StopReport } from './types.ts';
 export interface Incarnation {
   /** In the environment of everything that descends from it. */
   readonly serverId: string;
+  readonly protocol: Protocol;
   readonly process: ServerProcess;
   readonly hostname: string;
   readonly port: number;

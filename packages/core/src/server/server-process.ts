@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createOutputRing } from '../process/output-ring.ts';
 import { signalProcess } from '../process/table.ts';
+import type { ProtocolProcess } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ServerExit } from './types.ts';
 
@@ -21,6 +22,7 @@ export interface ServerProcess {
 }
 
 export interface ServerProcessOptions {
+  readonly protocol: ProtocolProcess;
   readonly binary: string;
   readonly hostname: string;
   readonly port: number;
@@ -33,20 +35,18 @@ export interface ServerProcessOptions {
 /** Characters of output that are kept. */
 const outputLimit = 64 * 1024;
 
-const readyLine = /opencode server listening on (http:\/\/\S+)/;
-
 /**
  * Spawns the native binary. It must be called on the main thread. Both pipes are drained for the process's whole life:
  * an unread pipe would fill inside the server.
  */
-export function spawnServer({ binary, hostname, port, directory, environment, redactor }: ServerProcessOptions): ServerProcess {
+export function spawnServer({ protocol, binary, hostname, port, directory, environment, redactor }: ServerProcessOptions): ServerProcess {
   const ring = createOutputRing(outputLimit, (text) => redactor.text(text));
   const url = Promise.withResolvers<string>();
   url.promise.catch(() => undefined);
   let expected = false;
   let exit: ServerExit | undefined;
 
-  const child = execa(binary, ['serve', '--hostname', hostname, '--port', String(port)], {
+  const child = execa(binary, protocol.arguments(hostname, port), {
     cwd: directory,
     env: environment,
     extendEnv: false,
@@ -63,7 +63,7 @@ export function spawnServer({ binary, hostname, port, directory, environment, re
     ring.push(chunk);
     if (exit !== undefined || unmatched === 'found') return;
     unmatched = (unmatched + chunk).slice(-4096);
-    const match = readyLine.exec(unmatched);
+    const match = protocol.readyLine.exec(unmatched);
     if (!match) return;
     unmatched = 'found';
     url.resolve(match[1]!);

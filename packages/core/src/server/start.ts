@@ -18,6 +18,7 @@ import {
   type NeededPackage,
   type Workspaces,
 } from '../isolation/index.ts';
+import { protocolNamed, type Protocol } from '../protocol/index.ts';
 import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
@@ -64,12 +65,12 @@ export async function restoreState({ state, lock }: Run): Promise<void> {
  * Writes what the server reads at its start; gives the configuration that it is to run with.
  * @throws `OPENCODE_CONFIG_INVALID`, `DIRECTORY_MISSING`, `CREDENTIALS_MISSING`, `PACKAGE_UNAVAILABLE`
  */
-export async function prepareFiles(run: Run, { config, auth, git }: LaunchPlan): Promise<PreparedFiles> {
+export async function prepareFiles(run: Run, { config, binary, auth, git }: LaunchPlan): Promise<PreparedFiles> {
   const { layout } = run.state;
   const given = await readGivenConfig(config, layout.opencodeConfig);
   learnSubstitutions(config.redactor, given.substitutions);
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout.opencodeConfig);
-  const tools = toolEnvironment(config, layout);
+  const tools = toolEnvironment(config, layout, protocolNamed(binary.protocol).process.ownVariables);
   const known = effectiveConfig(config, run.runId, given, copied.models);
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
   learnConfig(config.redactor, effective.config);
@@ -99,7 +100,8 @@ export async function startIncarnation(
   const config = { ...plan.config, ...(signal && { signal }) };
   const installs = await hasToInstall(run, prepared);
   const deadlineAtMs = Date.now() + (config.startupTimeoutMs ?? startupMs[installs ? 'installing' : 'plain']);
-  const login = { username: 'opencode-manager', password: randomBytes(32).toString('base64url') };
+  const protocol = protocolNamed(plan.binary.protocol);
+  const login = { username: protocol.process.username, password: randomBytes(32).toString('base64url') };
   learnLogin(config.redactor, login);
   const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, prepared, login, deadlineAtMs);
   try {
@@ -107,7 +109,7 @@ export async function startIncarnation(
     const client = createHttpClient(credentials, config.redactor);
     incarnation.client = client;
     const { process: server } = incarnation;
-    const confirmation = { client, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
+    const confirmation = { client, protocol, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
     const met = await meetDirectory({ run, plan, prepared, client, credentials }, () => confirm(confirmation));
     const { confirmed: version, launch, parts } = met;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
@@ -150,23 +152,31 @@ async function spawnUntilReady(
 ): Promise<{ incarnation: Incarnation; url: string }> {
   const { hostname, directory } = config;
   const { runId, state } = run;
+  const protocol = protocolNamed(binary.protocol);
   const serverId = randomUUID();
   // A trusted project's configuration may enable providers that are not known here.
   const modelCatalogue = config.projectConfig === 'all' || needsModelCatalogue(providers, binary.version);
-  const named = { runId, serverId, ...login, referencedVariables, modelCatalogue };
+  const named = { protocol, runId, serverId, ...login, referencedVariables, modelCatalogue };
   const choosePort = () => (config.port === 0 ? freePort(hostname) : Promise.resolve(config.port));
   let [environment, port] = await Promise.all([serverEnvironment({ config, layout: state.layout, ...named }), choosePort()]);
   learnVariables(config.redactor, environment, handedOver({ config, referencedVariables }));
   for (let attempt = 1; ; attempt += 1) {
-    const server = spawnServer({ binary: binary.path, hostname, port, directory, environment, redactor: config.redactor });
-    const incarnation: Incarnation = { serverId, process: server, hostname, port, client: undefined, retiring: undefined };
+    const server = spawnServer({
+      protocol: protocol.process,
+      binary: binary.path,
+      hostname,
+      port,
+      directory,
+      environment,
+      redactor: config.redactor,
+    });
+    const incarnation: Incarnation = { serverId, protocol, process: server, hostname, port, client: undefined, retiring: undefined };
     run.incarnations.add(incarnation);
     try {
       return { incarnation, url: await server.ready(Math.max(1, deadlineAtMs - Date.now()), config.signal) };
     } catch (error) {
       await clearIncarnation(run, incarnation);
-      // opencode says no more than `ServeError` when its port is taken.
-      if (!server.output().includes('ServeError')) throw error;
+      if (!server.output().includes(protocol.process.portTaken)) throw error;
       if (config.port !== 0) throw portInUse(port);
       if (attempt === portAttempts) throw error;
       port = await choosePort();
@@ -176,6 +186,7 @@ async function spawnUntilReady(
 
 interface Confirmation {
   readonly client: HttpClient;
+  readonly protocol: Protocol;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly binary: BinaryInfo;
@@ -184,7 +195,7 @@ interface Confirmation {
   readonly installs: boolean;
 }
 
-async function confirm({ client, config, effective, binary, server, deadlineAtMs, installs }: Confirmation): Promise<string> {
+async function confirm({ client, protocol, config, effective, binary, server, deadlineAtMs, installs }: Confirmation): Promise<string> {
   const died = server.exited.then(() => {
     throw new OpencodeManagerError('SERVER_START_FAILED', 'Phase configuration: the server ended while its configuration was read back.', {
       details: { phase: 'configuration' },
@@ -195,6 +206,7 @@ async function confirm({ client, config, effective, binary, server, deadlineAtMs
   return Promise.race([
     confirmConfiguration({
       client,
+      protocol,
       directory: config.directory,
       effective,
       expectedVersion: binary.version,

@@ -4,7 +4,6 @@ import { deleteState, holderOf } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { removeRunRecord } from '../process/registry.ts';
 import { runMark, serverMark, sweepProcesses, type MarkedProcess } from '../process/table.ts';
-import { requests } from '../protocol/index.ts';
 import { isPortFree } from './port.ts';
 import type { Incarnation, Run } from './run.ts';
 import type { StopReport } from './types.ts';
@@ -61,15 +60,18 @@ export async function clearIncarnation(run: Run, incarnation: Incarnation, deadl
   run.incarnations.delete(incarnation);
 }
 
-async function endProcess({ process: server, client }: Incarnation, deadline: Deadline): Promise<EndedBy> {
+async function endProcess({ process: server, protocol, client }: Incarnation, deadline: Deadline): Promise<EndedBy> {
   if (server.exit()) return 'already-gone';
   server.expectExit();
   // A dispose answers only when all turns are aborted; a server that is wedged never answers.
   const timeoutMs = Math.max(1, deadline.remainingMs(waits.dispose));
-  const disposed = await client?.call(requests.disposeAll(), { timeoutMs }).then(
-    () => true,
-    () => false,
-  );
+  const request = protocol.process.end();
+  const disposed =
+    request &&
+    (await client?.call(request, { timeoutMs }).then(
+      () => true,
+      () => false,
+    ));
   server.signal('SIGTERM');
   if (await deadline.settles(server.exited, waits.terminate)) return disposed ? 'dispose' : 'SIGTERM';
   server.signal('SIGKILL');

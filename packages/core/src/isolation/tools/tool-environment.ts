@@ -22,32 +22,14 @@ const xdgPlaces = {
   XDG_STATE_HOME: join('.local', 'state'),
 } as const;
 
-/** opencode's own settings for the server; an opencode that a tool runs is another one. */
-const serverSwitches = [
-  'OPENCODE_CONFIG',
-  'OPENCODE_TEST_MANAGED_CONFIG_DIR',
-  'OPENCODE_DISABLE_PROJECT_CONFIG',
-  'OPENCODE_DISABLE_CLAUDE_CODE',
-  'OPENCODE_DISABLE_CLAUDE_CODE_SKILLS',
-  'OPENCODE_DISABLE_EXTERNAL_SKILLS',
-  'OPENCODE_DISABLE_DEFAULT_PLUGINS',
-  'OPENCODE_DISABLE_AUTOUPDATE',
-  'OPENCODE_DISABLE_MODELS_FETCH',
-  'OPENCODE_MODELS_PATH',
-  'OPENCODE_DISABLE_LSP_DOWNLOAD',
-  'OPENCODE_DISABLE_SHARE',
-  'OPENCODE_DISABLE_EMBEDDED_WEB_UI',
-  'OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER',
-  'OPENCODE_DISABLE_FFF',
-  'OPENCODE_CLIENT',
-  'OPENCODE_ENABLE_QUESTION_TOOL',
-  'OPENCODE_SERVER_USERNAME',
-] as const;
-
-/** @throws `CONFIG_INVALID` when the user has no home that tools could see */
+/**
+ * @param serverVariables opencode's own settings for the server; an opencode that a tool runs is another one
+ * @throws `CONFIG_INVALID` when the user has no home that tools could see
+ */
 export function toolEnvironment(
   { toolHome, git }: Pick<ResolvedConfig, 'toolHome' | 'git'>,
   layout: StateLayout,
+  serverVariables: readonly string[],
   source: NodeJS.ProcessEnv = process.env,
 ): ToolEnvironment {
   const ofUser = toolHome === 'user';
@@ -64,7 +46,7 @@ export function toolEnvironment(
       GIT_CONFIG_GLOBAL: ownGit ? (source['GIT_CONFIG_GLOBAL'] ?? null) : layout.toolGitConfigFile,
       ...(ownGit && { GIT_CONFIG_NOSYSTEM: source['GIT_CONFIG_NOSYSTEM'] ?? null }),
       ...(git === 'user' && { GIT_ATTR_NOSYSTEM: null }),
-      ...Object.fromEntries(serverSwitches.map((name) => [name, null])),
+      ...Object.fromEntries(serverVariables.map((name) => [name, null])),
       BASH_ENV: layout.toolShellFile,
     },
     programs: {

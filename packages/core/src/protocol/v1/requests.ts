@@ -10,19 +10,8 @@ import type {
   Todo,
 } from '../types.ts';
 import type { AgentPartInput, FilePartInput, SubtaskPartInput, TextPartInput } from '../types.ts';
+import type { RequestSpec } from '../request.ts';
 import type { WireHistoryEntry } from './decode.ts';
-
-/** One HTTP request of the 1.x protocol. This file alone knows paths; `Response` is the type of the answer's JSON. */
-export interface RequestSpec<Response = unknown> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
-  readonly body?: unknown;
-  /** What a good answer carries: JSON, nothing (204), or an endless event stream. */
-  readonly answer: 'json' | 'empty' | 'stream';
-  /** Only a type: never set. */
-  readonly response?: Response;
-}
 
 /** A model as opencode names it on the wire. */
 export interface WireModel {
@@ -95,7 +84,7 @@ const json = <Response>(
 
 const session = (id: string, rest = '') => `/session/${encodeURIComponent(id)}${rest}`;
 
-/** Every request that the manager makes, by what it is for. */
+/** Every request that the manager makes, by what it is for. This file alone knows the paths of opencode 1.x. */
 export const requests = {
   health: () => json<{ healthy: boolean; version: string }>('GET', '/global/health'),
   disposeAll: () => json<boolean>('POST', '/global/dispose', undefined, {}),

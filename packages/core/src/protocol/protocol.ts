@@ -1,0 +1,75 @@
+import type { RequestSpec } from './request.ts';
+
+/** The protocols that this manager speaks. */
+export type ProtocolName = 'v1';
+
+/** What one protocol offers and another may not. */
+export interface ProtocolCapabilities {
+  /** A session's list of things to do. */
+  readonly todos: boolean;
+  /** Stored events are sent again after a gap of the stream; without it the sessions are read. */
+  readonly replay: boolean;
+  /** The instance of a directory can be ended by itself, and with it its turns. */
+  readonly dispose: boolean;
+  /** A prompt names a model and an agent for its own turn. */
+  readonly modelPerPrompt: boolean;
+  /** A prompt may hold parts that begin a sub-agent. */
+  readonly subtasks: boolean;
+  /** The server runs without snapshots of the files. */
+  readonly snapshotsOff: boolean;
+}
+
+/** What a server is told at its start beyond the environment that isolation gives every server. */
+export interface ProcessSettings {
+  readonly configFile: string;
+  /** In the place of the configuration that an administrator of the machine gives every opencode. */
+  readonly managedDirectory: string;
+  readonly projectConfig: 'instructions' | 'all' | 'none';
+  /** Log-ins by OAuth, which come with opencode's default plugins. */
+  readonly allowOAuth: boolean;
+  /** Agents may ask the user. */
+  readonly questions: boolean;
+  /** An empty catalogue of models, where nothing of opencode's own can be used. */
+  readonly noModelsFile: string | undefined;
+  /** ripgrep is on its PATH. */
+  readonly hasRipgrep: boolean;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** How a server's process is started, recognised as ready, and ended. */
+export interface ProtocolProcess {
+  readonly username: string;
+  arguments(hostname: string, port: number): readonly string[];
+  /** Its first group is the URL. */
+  readonly readyLine: RegExp;
+  /** What the output of a server holds whose port was taken. */
+  readonly portTaken: string;
+  environment(settings: ProcessSettings): Readonly<Record<string, string>>;
+  /** Variables of {@link ProtocolProcess.environment} that are the server's own: an opencode that a tool starts is another one. */
+  readonly ownVariables: readonly string[];
+  /** Aborts all turns and frees what the server holds, before its process is told to end. Undefined when there is no such request. */
+  end(): RequestSpec | undefined;
+}
+
+/** How it is made sure that a running server uses what was written for it. */
+export interface ProtocolConfirmation {
+  version(): RequestSpec<{ readonly version: string }>;
+  configuration(directory: string): RequestSpec<Readonly<Record<string, unknown>>>;
+  providers(directory: string): RequestSpec<{ readonly providers: readonly { readonly id: string }[] }>;
+  /** Fields of the configuration that have to be as they were written. */
+  readonly compared: readonly string[];
+}
+
+/**
+ * All that differs between versions of opencode. Chosen once, by the version of the binary; whoever has it asks it, and knows no path, name
+ * or shape of the wire.
+ */
+export interface Protocol {
+  readonly name: ProtocolName;
+  /** Versions of opencode that speak it. */
+  readonly versions: { readonly min: string; readonly below: string };
+  readonly capabilities: ProtocolCapabilities;
+  readonly process: ProtocolProcess;
+  readonly confirmation: ProtocolConfirmation;
+}

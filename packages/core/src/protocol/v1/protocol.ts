@@ -1,0 +1,17 @@
+import type { Protocol } from '../protocol.ts';
+import { processV1 } from './process.ts';
+import { requests } from './requests.ts';
+
+/** opencode 1.x; tested with the version in the lockfile. */
+export const protocolV1: Protocol = {
+  name: 'v1',
+  versions: { min: '1.18.0', below: '2.0.0' },
+  capabilities: { todos: true, replay: true, dispose: true, modelPerPrompt: true, subtasks: true, snapshotsOff: true },
+  process: processV1,
+  confirmation: {
+    version: requests.health,
+    configuration: requests.config,
+    providers: requests.providers,
+    compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
+  },
+};
