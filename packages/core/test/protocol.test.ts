@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
-  decodeHistoryEntry,
   decodeTurnError,
   finalAnswer,
-  FrameReader,
   isSealed,
-  openData,
   proofSignals,
   proveTurnEnd,
   type DecodedFrame,
@@ -14,6 +11,8 @@ import {
   type TurnEvidence,
 } from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
+import { decodeHistoryEntry } from '../src/protocol/v1/decode.ts';
+import { FrameReader, openData } from '../src/protocol/v1/frame.ts';
 import { createOutputRing } from '../src/process/output-ring.ts';
 
 const frame = (payload: unknown, directory: string | undefined = '/srv/repo') => JSON.stringify({ directory, project: 'p', payload });

@@ -1,7 +1,10 @@
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { expect, test } from 'vitest';
 import { decodeBatch, encodeBatch, type BatchedEvent, type BatchText } from '../src/worker/batch-text.ts';
 import { sealed, delta, idle, partUpdated } from './support/events.ts';
 import { seededRandom } from './support/random.ts';
+
+const protocol = protocolNamed('v1').stream;
 
 const batched = (event: object) => ({ sequence: 0, ...event }) as BatchedEvent;
 const lengthOf = ({ heads, bodies }: BatchText) => heads.length + bodies.length;
@@ -25,7 +28,7 @@ test('a batch comes back as it was, whatever its events share', () => {
       return batched(random.pick([event, { ...event, directory: `/srv/${random.below(2)}` }, { ...withoutSession, directory: '/srv/0' }]));
     };
     const events = Array.from({ length: random.below(40) }, one);
-    expect(decodeBatch(encodeBatch(events)), `seed ${seed}`).toEqual(events);
+    expect(decodeBatch(encodeBatch(events), protocol), `seed ${seed}`).toEqual(events);
   }
 });
 

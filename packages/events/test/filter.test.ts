@@ -1,9 +1,12 @@
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import type { EventFilter, MonitorEvent } from '../src/index.ts';
 import { compileFilter, PatternSet, wants } from '../src/router/filter.ts';
 import { Router } from '../src/router/router.ts';
 import { ListenerSubscription } from '../src/router/subscriptions.ts';
 import { delta, idle, sealed } from './support/events.ts';
+
+const protocol = protocolNamed('v1').stream;
 
 const event = { sequence: 1, ...idle('s'), directory: '/srv/a' } as MonitorEvent;
 const notice = { sequence: 2, type: 'stream.live', plane: 'lifecycle', generation: 1, replayed: 0 } as MonitorEvent;
@@ -54,7 +57,7 @@ describe('filters', () => {
 });
 
 test('a subscription that is made within a delivery begins with the next event, wherever it stands', () => {
-  const router = new Router();
+  const router = new Router(protocol);
   const came: string[] = [];
   const listen = (name: string, filter: EventFilter, then?: () => void) =>
     router.add(
@@ -83,7 +86,7 @@ test('filters with the same types share what was compiled of them', () => {
 
 test('an event that cannot be read is reported once, to whoever wants it, and the others come', () => {
   let malformed = 0;
-  const router = new Router(() => malformed++);
+  const router = new Router(protocol, () => malformed++);
   const came: string[] = [];
   const listen = (filter: EventFilter) =>
     router.add(new ListenerSubscription(filter, (got) => came.push(`${got.sequence} ${JSON.stringify('data' in got && got.data)}`)));

@@ -1,10 +1,12 @@
-import type { ArrivedEvent, ServerEvent } from '@opencode-manager/core/protocol';
+import { protocolNamed, type ArrivedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { decodeBatch } from '../src/worker/batch-text.ts';
 import type { FromStreamTask } from '../src/worker/messages.ts';
 import { Outbox } from '../src/worker/outbox.ts';
 import { assembleParts, delta, idle, partUpdated } from './support/events.ts';
 import { seededRandom } from './support/random.ts';
+
+const protocol = protocolNamed('v1').stream;
 
 const summary = (events: readonly ArrivedEvent[]) =>
   events.map((event) => `${event.sessionId}:${event.type === 'part.delta' ? `${event.data.partId}=${event.data.delta}` : event.type}`);
@@ -14,7 +16,7 @@ function open({ coalesce = true } = {}) {
   const posted: FromStreamTask[] = [];
   const outbox: Outbox = new Outbox({ coalesce, frameMs: 0, post: (message) => posted.push(message) });
   const batches = () => posted.flatMap((message) => (message.type === 'batch' ? [message] : []));
-  const events = () => batches().flatMap(({ text }) => decodeBatch(text)) as unknown as ServerEvent[];
+  const events = () => batches().flatMap(({ text }) => decodeBatch(text, protocol)) as unknown as ServerEvent[];
   const sum = (counter: 'events' | 'coalesced') => batches().reduce((total, { counters }) => total + counters[counter], 0);
   const read = (...arrived: ArrivedEvent[]) => {
     for (const event of arrived) outbox.event(event);
@@ -67,12 +69,9 @@ describe('Outbox', () => {
     outbox.lateSequence('a', 4);
     outbox.event(idle('b'));
     outbox.postInOrder({ type: 'gap', generation: 2, reason: 'a test' });
-    expect(posted.map((message) => (message.type === 'batch' ? summary(decodeBatch(message.text)).join() : message.type))).toEqual([
-      'a:session.idle',
-      'late-sequence',
-      'b:session.idle',
-      'gap',
-    ]);
+    expect(
+      posted.map((message) => (message.type === 'batch' ? summary(decodeBatch(message.text, protocol)).join() : message.type)),
+    ).toEqual(['a:session.idle', 'late-sequence', 'b:session.idle', 'gap']);
   });
 
   test('keeps and joins what comes while sixteen batches are on the way', () => {

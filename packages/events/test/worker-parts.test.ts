@@ -1,4 +1,4 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { protocolNamed, type ServerEvent } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { BackOff } from '../src/worker/back-off.ts';
 import { eventAge } from '../src/worker/event-age.ts';
@@ -59,10 +59,13 @@ test('RecentIds knows ids that come out of order, before and after it has turned
 describe('SyncPairs', () => {
   function collect() {
     const out: string[] = [];
-    const pairs = new SyncPairs({
-      event: (event: ServerEvent) => out.push(`${event.type}#${event.durableSequence ?? '-'}`),
-      lateSequence: (sessionId, sequence) => out.push(`late ${sessionId}#${sequence}`),
-    });
+    const pairs = new SyncPairs(
+      {
+        event: (event: ServerEvent) => out.push(`${event.type}#${event.durableSequence ?? '-'}`),
+        lateSequence: (sessionId, sequence) => out.push(`late ${sessionId}#${sequence}`),
+      },
+      protocolNamed('v1').stream.storedTypes,
+    );
     return { out, pairs };
   }
   const sync = (id: string, durableSequence: number) => ({ kind: 'sync', id, sessionId: 's', durableSequence }) as const;

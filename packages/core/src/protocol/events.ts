@@ -71,3 +71,11 @@ export type ServerEvent = { [Type in ServerEventType]: ServerEventOf<Type> }[Ser
 export function isEventOf<Type extends ServerEventType>(event: ServerEvent, type: Type): event is Extract<ServerEvent, { type: Type }> {
   return event.type === type;
 }
+
+/** Types whose events go to subscribers alone and may be coalesced or dropped (oldest deltas first, and counted). */
+const streamTypes: ReadonlySet<ServerEventType> = new Set(['part.updated', 'part.removed', 'part.delta', 'other', 'server.heartbeat']);
+
+/** The plane that events of a type belong to. */
+export function planeOf(type: ServerEventType): EventPlane {
+  return streamTypes.has(type) ? 'stream' : 'lifecycle';
+}

@@ -19,6 +19,7 @@ export type {
 } from './types.ts';
 export {
   isEventOf,
+  planeOf,
   type EventPlane,
   type ServerEvent,
   type ServerEventData,
@@ -41,10 +42,18 @@ export type {
   UserMessageFacts,
 } from './facts.ts';
 export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
-export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
-export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
+export { codeOfTurnError, decodeTurnError } from './v1/decode.ts';
+export { isSealed, type ArrivedEvent, type DecodedFrame, type RecordReader, type SealedEvent } from './records.ts';
 export { carriedShellLine, carryShellLine, exitCodeFile, exitCodeOf, withExitCodes } from './v1/shell-line.ts';
-export type { ProcessSettings, Protocol, ProtocolCapabilities, ProtocolConfirmation, ProtocolName, ProtocolProcess } from './protocol.ts';
+export type {
+  ProcessSettings,
+  Protocol,
+  ProtocolCapabilities,
+  ProtocolConfirmation,
+  ProtocolName,
+  ProtocolProcess,
+  ProtocolStream,
+} from './protocol.ts';
 export { knownProtocols, protocolNamed } from './protocols.ts';
 export type { RequestSpec } from './request.ts';
 export {

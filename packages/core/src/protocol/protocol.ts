@@ -1,3 +1,5 @@
+import type { ServerEvent, ServerEventType } from './events.ts';
+import type { RecordReader, SealedEvent } from './records.ts';
 import type { RequestSpec } from './request.ts';
 
 /** The protocols that this manager speaks. */
@@ -61,6 +63,29 @@ export interface ProtocolConfirmation {
   readonly compared: readonly string[];
 }
 
+/** What the event stream says, and how what was missed of it is caught up. The stream's thread has it by the protocol's name. */
+export interface ProtocolStream {
+  /** The endless stream of the events of all directories. */
+  request(): RequestSpec<never>;
+  createReader(): RecordReader;
+  /** Our name of one of opencode's types of events. */
+  typeOf(wireType: string): ServerEventType;
+  /** Our data of a sealed event. @throws SyntaxError when its properties are no JSON */
+  open(event: Pick<SealedEvent, 'wireType' | 'properties'>): ServerEvent['data'];
+  /** Types that are stored, so that a record with their number follows. */
+  readonly storedTypes: readonly ServerEventType[];
+  /** Stored events after a number of each session. Absent where nothing is sent again: then a gap leaves the sessions to be read. */
+  readonly replay?: {
+    request(after: Readonly<Record<string, number>>): RequestSpec<readonly unknown[]>;
+    decode(entry: unknown): ServerEvent;
+  };
+  /**
+   * A request about a session that does not exist, which changes nothing and is announced on the stream: it proves that the connection is
+   * subscribed. Absent where a connection is subscribed when it is greeted.
+   */
+  readonly probe?: (sessionId: string, directory: string) => RequestSpec;
+}
+
 /**
  * All that differs between versions of opencode. Chosen once, by the version of the binary; whoever has it asks it, and knows no path, name
  * or shape of the wire.
@@ -72,4 +97,5 @@ export interface Protocol {
   readonly capabilities: ProtocolCapabilities;
   readonly process: ProtocolProcess;
   readonly confirmation: ProtocolConfirmation;
+  readonly stream: ProtocolStream;
 }

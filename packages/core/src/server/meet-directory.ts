@@ -10,6 +10,7 @@ import {
   type PartsReader,
 } from './configured-parts.ts';
 import { launchReport, type LaunchedPackage, type LaunchReport } from './launch-report.ts';
+import type { Protocol } from '../protocol/index.ts';
 import { watchPlugins } from './plugin-failures.ts';
 import type { Run } from './run.ts';
 import type { LaunchPlan, PreparedFiles } from './start.ts';
@@ -18,6 +19,7 @@ export interface FirstMeeting {
   readonly run: Run;
   readonly plan: Pick<LaunchPlan, 'config' | 'git'>;
   readonly prepared: PreparedFiles;
+  readonly protocol: Pick<Protocol, 'stream'>;
   readonly client: HttpClient;
   readonly credentials: ServerCredentials;
 }
@@ -34,12 +36,12 @@ export interface Met<Confirmed> {
  * @throws `PACKAGE_UNAVAILABLE` with `strict`, `PART_UNAVAILABLE`, and what `confirm` throws
  */
 export async function meetDirectory<Confirmed>(
-  { run, plan: { config, git }, prepared, client, credentials }: FirstMeeting,
+  { run, plan: { config, git }, prepared, protocol, client, credentials }: FirstMeeting,
   confirm: () => Promise<Confirmed>,
 ): Promise<Met<Confirmed>> {
   const { config: written, needed, referencedVariables, providers } = prepared;
   const configDirectory = run.state.layout.opencodeConfig;
-  const watch = (await definedPlugins(written, configDirectory)).length > 0 ? await watchPlugins(credentials) : undefined;
+  const watch = (await definedPlugins(written, configDirectory)).length > 0 ? await watchPlugins(credentials, protocol.stream) : undefined;
   try {
     const confirmed = await confirm();
     const call = config.signal ? { signal: config.signal } : {};

@@ -1,12 +1,12 @@
 import type { EffectiveConfig, ResolvedConfig } from '../config/index.ts';
-import type { HttpClient, ServerCredentials } from '../http/index.ts';
+import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { Workspaces } from '../isolation/index.ts';
-import { requests } from '../protocol/index.ts';
+import type { Protocol } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import type { PartsReader } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
 import { createServerSessions } from './server-sessions.ts';
-import type { OpencodeServer, StopReport } from './types.ts';
+import type { OpencodeServer, ServerHealth, StopReport } from './types.ts';
 
 /** What a handle can do to its process and to its run. */
 export interface Lifecycle extends Pick<OpencodeServer, 'relaunch' | 'startSuccessor' | 'retire' | 'endTools'> {
@@ -28,10 +28,17 @@ export interface ServerParts {
   readonly client: HttpClient;
   readonly process: ServerProcess;
   readonly version: string;
+  readonly protocol: Protocol;
 }
 
 /** Deadline of one health probe: a healthy busy server has needed 2.2 s. */
 const healthTimeoutMs = 5000;
+
+async function healthOf(client: HttpClient, { confirmation }: Protocol, options?: CallOptions): Promise<ServerHealth> {
+  const startedAtMs = performance.now();
+  const { version } = await client.call(confirmation.version(), { timeoutMs: healthTimeoutMs, ...options });
+  return { version, latencyMs: performance.now() - startedAtMs };
+}
 
 /** Puts the handle of a running server together. */
 export function createOpencodeServer({
@@ -47,6 +54,7 @@ export function createOpencodeServer({
   client,
   process: server,
   version,
+  protocol,
 }: ServerParts): OpencodeServer {
   const stop = (): Promise<StopReport> => {
     config.signal?.removeEventListener('abort', onAbort);
@@ -60,6 +68,7 @@ export function createOpencodeServer({
     url: credentials.url,
     pid: server.pid,
     version,
+    protocol: protocol.name,
     directory: config.directory,
     stateDir,
     runId,
@@ -72,11 +81,7 @@ export function createOpencodeServer({
     exited: server.exited,
     credentials: () => credentials,
     output: () => server.output(),
-    async health(options = {}) {
-      const startedAtMs = performance.now();
-      const answer = await client.call(requests.health(), { timeoutMs: healthTimeoutMs, ...options });
-      return { version: answer.version, latencyMs: performance.now() - startedAtMs };
-    },
+    health: (options) => healthOf(client, protocol, options),
     ...createServerSessions({ client, config, effective, stateDir, workspaces }),
     notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readEventRecords, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { FrameReader, isSealed, requests } from '../protocol/index.ts';
+import { isSealed, type ProtocolStream } from '../protocol/index.ts';
 
 /** Listens for what opencode says about plugins: only on its stream, when a directory is met, and as errors of no session. */
 export interface PluginWatch {
@@ -20,13 +20,13 @@ const subscriptionMs = 150;
 /** An answer comes before the events that it follows; so long they are waited for, and so often the fence is sent meanwhile. */
 const fence = { patienceMs: 10_000, repeatMs: 100 } as const;
 
-export async function watchPlugins(credentials: ServerCredentials): Promise<PluginWatch> {
+export async function watchPlugins(credentials: ServerCredentials, protocol: ProtocolStream): Promise<PluginWatch> {
   const said = new Set<string>();
-  const frames = new FrameReader();
+  const frames = protocol.createReader();
   const greeted = Promise.withResolvers<void>();
   const fenceId = `ses_eventmonitorprobe${randomUUID().replaceAll('-', '')}`;
   const fenced = Promise.withResolvers<true>();
-  const stream = readEventRecords(credentials, requests.eventStream(), (data) => {
+  const stream = readEventRecords(credentials, protocol.request(), (data) => {
     greeted.resolve();
     const frame = frames.read(data);
     if (frame.kind !== 'event') return;
@@ -41,9 +41,10 @@ export async function watchPlugins(credentials: ServerCredentials): Promise<Plug
   return {
     async hear(client, directory) {
       const untilMs = performance.now() + fence.patienceMs;
+      if (!protocol.probe) return [...said];
       do {
         // The abort of a session that does not exist changes nothing and is announced behind all that was said before.
-        await client.call(requests.abort(fenceId, directory)).catch(() => undefined);
+        await client.call(protocol.probe(fenceId, directory)).catch(() => undefined);
         if (await Promise.race([fenced.promise, wait(fence.repeatMs, false)])) break;
       } while (performance.now() < untilMs);
       return [...said];

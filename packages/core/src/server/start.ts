@@ -110,7 +110,7 @@ export async function startIncarnation(
     incarnation.client = client;
     const { process: server } = incarnation;
     const confirmation = { client, protocol, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
-    const met = await meetDirectory({ run, plan, prepared, client, credentials }, () => confirm(confirmation));
+    const met = await meetDirectory({ run, plan, prepared, protocol, client, credentials }, () => confirm(confirmation));
     const { confirmed: version, launch, parts } = met;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
     run.newest = incarnation;
@@ -127,6 +127,7 @@ export async function startIncarnation(
       client: exitAwareClient(client, server, run.state.layout.root),
       process: server,
       version,
+      protocol,
     });
   } catch (error) {
     await clearIncarnation(run, incarnation);

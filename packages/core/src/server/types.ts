@@ -1,6 +1,6 @@
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
-import type { SessionInfo } from '../protocol/index.ts';
+import type { ProtocolName, SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
@@ -68,6 +68,8 @@ export interface OpencodeServer extends AsyncDisposable {
   readonly pid: number;
   /** Version of opencode, for example `1.18.33`. */
   readonly version: string;
+  /** The protocol that it speaks. */
+  readonly protocol: ProtocolName;
   /** The workspace directory (real path). */
   readonly directory: string;
   /** The private state directory. */

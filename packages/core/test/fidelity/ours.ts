@@ -112,6 +112,7 @@ async function serverOf(run: Run, launched: OpencodeServer, incarnation: Incarna
     client: launched.client,
     process: incarnation.process,
     version: launched.version,
+    protocol: protocolNamed(plan.binary.protocol),
   });
 }
 

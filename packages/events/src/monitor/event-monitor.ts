@@ -1,4 +1,5 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
+import { protocolNamed, type ProtocolStream } from '@opencode-manager/core/protocol';
 import { StreamSupervisor } from '../host/stream-supervisor.ts';
 import { Router } from '../router/router.ts';
 import { IteratorSubscription, ListenerSubscription } from '../router/subscriptions.ts';
@@ -22,7 +23,8 @@ import type {
 const defaultReadyTimeoutMs = 30_000;
 
 class Monitor implements EventMonitorHandle {
-  readonly #router = new Router(() => this.#counters.unopened++);
+  readonly #protocol: ProtocolStream;
+  readonly #router: Router;
   readonly #readiness = new Readiness();
   readonly #counters = new Counters();
   readonly #supervisor: StreamSupervisor;
@@ -41,6 +43,8 @@ class Monitor implements EventMonitorHandle {
   constructor(server: EventSource, options: EventMonitorOptions) {
     const { bufferLimit, ...settings } = settingsOf(server, options);
     this.#bufferLimit = bufferLimit;
+    this.#protocol = protocolNamed(settings.protocol).stream;
+    this.#router = new Router(this.#protocol, () => this.#counters.unopened++);
     this.#supervisor = new StreamSupervisor(settings, {
       onMessage: (message) => this.#onMessage(message),
       onLost: (error) => this.#onWorkerLost(error),
@@ -133,7 +137,7 @@ class Monitor implements EventMonitorHandle {
 
   #onBatch(batch: Extract<FromStreamTask, { type: 'batch' }>): void {
     this.#counters.addBatch(batch);
-    const events = batch.text.heads === '' ? [] : decodeBatch(batch.text);
+    const events = batch.text.heads === '' ? [] : decodeBatch(batch.text, this.#protocol);
     for (const event of events) this.#cursors.note(event);
     this.#router.dispatch(events);
     this.#supervisor.acknowledge();

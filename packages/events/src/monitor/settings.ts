@@ -11,6 +11,7 @@ const defaults = { watchdogMs: 25_000, reconnectMinMs: 100, reconnectMaxMs: 5000
 export function settingsOf(server: EventSource, options: EventMonitorOptions): StreamSettings & { readonly bufferLimit: number } {
   const { url, authorization } = server.credentials();
   return {
+    protocol: server.protocol ?? 'v1',
     url,
     authorization,
     directory: server.directory,

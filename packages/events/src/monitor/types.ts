@@ -1,11 +1,13 @@
 import type { OpencodeManagerError, SerializedError, ServerCredentials } from '@opencode-manager/core';
-import type { EventPlane, ServerEvent, ServerEventType } from '@opencode-manager/core/protocol';
+import type { EventPlane, ProtocolName, ServerEvent, ServerEventType } from '@opencode-manager/core/protocol';
 
 /** What a monitor needs of a server; an `OpencodeServer` has it. */
 export interface EventSource {
   credentials(): Pick<ServerCredentials, 'url' | 'authorization'>;
   /** A directory that the server works in; its own when absent. */
   readonly directory?: string;
+  /** The protocol that it speaks; `v1` when absent. */
+  readonly protocol?: ProtocolName;
 }
 
 /** What the monitor itself reports among the server's events. */

@@ -1,4 +1,4 @@
-import { isSealed, openData, type SealedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
+import { isSealed, type ProtocolStream, type SealedEvent, type ServerEvent } from '@opencode-manager/core/protocol';
 import type { MonitorEvent } from '../monitor/types.ts';
 import type { BatchedEvent } from '../worker/batch-text.ts';
 import { wants } from './filter.ts';
@@ -18,13 +18,15 @@ const none: readonly Subscription[] = [];
  * - For an event without a subscriber, one look-up in a map is the whole cost: nobody reads what it says.
  */
 export class Router {
+  readonly #openData: ProtocolStream['open'];
   readonly #onMalformed: () => void;
   readonly #bySession = new Map<string, readonly Subscription[]>();
   #general: readonly Subscription[] = none;
   #sequence = 0;
 
   /** `onMalformed` is told of each event that somebody wanted and that cannot be read. */
-  constructor(onMalformed: () => void = () => undefined) {
+  constructor(protocol: Pick<ProtocolStream, 'open'>, onMalformed: () => void = () => undefined) {
+    this.#openData = protocol.open;
     this.#onMalformed = onMalformed;
   }
 
@@ -72,7 +74,7 @@ export class Router {
   #open(event: BatchedEvent): OpenEvent | undefined {
     if (!isSealed(event)) return event;
     try {
-      return openSealed(event);
+      return openSealed(event, this.#openData(event));
     } catch {
       this.#onMalformed();
       return undefined;
@@ -108,9 +110,8 @@ export class Router {
 }
 
 /** An event of one shape, whether it is stored or not: readers stay fast. */
-function openSealed(event: SealedEvent & { readonly sequence: number }): OpenEvent {
+function openSealed(event: SealedEvent & { readonly sequence: number }, data: ServerEvent['data']): OpenEvent {
   const { sequence, type, plane, id, directory, sessionId, durableSequence } = event;
-  const data = openData(event);
   if (durableSequence === undefined) return { sequence, type, plane, id, directory, sessionId, data } as OpenEvent;
   return { sequence, type, plane, id, directory, sessionId, durableSequence, data } as OpenEvent;
 }

@@ -1,4 +1,11 @@
-import { isSealed, planeOf, typeOf, type ArrivedEvent, type SealedEvent, type ServerEventOf } from '@opencode-manager/core/protocol';
+import {
+  isSealed,
+  planeOf,
+  type ArrivedEvent,
+  type ProtocolStream,
+  type SealedEvent,
+  type ServerEventOf,
+} from '@opencode-manager/core/protocol';
 
 type Delta = ServerEventOf<'part.delta'>;
 
@@ -57,9 +64,9 @@ export function encodeBatch(events: readonly ArrivedEvent[]): BatchText {
 }
 
 /** The events of a batch; they are the caller's to change. */
-export function decodeBatch({ heads, bodies }: BatchText): BatchedEvent[] {
+export function decodeBatch({ heads, bodies }: BatchText, { typeOf }: Pick<ProtocolStream, 'typeOf'>): BatchedEvent[] {
   const { sources, sessions, types: names, events } = JSON.parse(heads) as Heads;
-  const types = names.map(typeNamed);
+  const types = names.map((name) => typeNamed(name, typeOf));
   let start = 0;
   return events.map((event) => {
     if (!isRow(event)) return Object.assign(event, { sequence: 0 });
@@ -91,7 +98,7 @@ function encodeSealed(
   return durableSequence === undefined ? [session, id, type, length] : [session, id, type, length, durableSequence];
 }
 
-function typeNamed(wireType: string): EventType {
+function typeNamed(wireType: string, typeOf: ProtocolStream['typeOf']): EventType {
   const type = typeOf(wireType) as SealedEvent['type'];
   return { type, plane: planeOf(type), wireType };
 }

@@ -1,11 +1,13 @@
 import { abortWith, createAgent, startExchange, type AnswerHead, type AnswerReader } from '@opencode-manager/core/http';
-import { requests } from '@opencode-manager/core/protocol';
+import type { RequestSpec } from '@opencode-manager/core/protocol';
 import { createParser } from 'eventsource-parser';
 
 /** One record beyond this many characters ends the connection instead of filling the memory; 28 MB were seen. */
 const maxRecordCharacters = 256 * 1024 * 1024;
 
 export interface ConnectionOptions {
+  /** For the endless stream. */
+  readonly request: RequestSpec<never>;
   readonly url: string;
   readonly authorization: string;
   /** Silence, in milliseconds, after which the connection counts as dead; the wait for the answer's head included. */
@@ -26,11 +28,11 @@ export interface ConnectionEnd {
 
 /** Reads one connection of the event stream to its end. Never rejects. */
 export async function readEventStream(options: ConnectionOptions): Promise<ConnectionEnd> {
-  const { url, authorization, signal, watchdogMs } = options;
+  const { request, url, authorization, signal, watchdogMs } = options;
   const agent = createAgent();
   const watchdog = startWatchdog(watchdogMs, () => exchange.abort(new Error(`no byte for ${watchdogMs} ms`)));
   const reader = new StreamReader(options, watchdog.touch);
-  const { method, path } = requests.eventStream();
+  const { method, path } = request;
   const headers = { authorization, accept: 'text/event-stream', 'cache-control': 'no-cache' };
   const exchange = startExchange(agent, { origin: url, method, path, headers }, reader);
   const stopListening = abortWith(exchange, signal);

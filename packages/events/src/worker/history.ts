@@ -1,4 +1,4 @@
-import { decodeHistoryEntry, requests, type ServerEvent, type WireHistoryEntry } from '@opencode-manager/core/protocol';
+import type { ProtocolStream, ServerEvent } from '@opencode-manager/core/protocol';
 import { controlRequest, type ControlOptions } from './control-request.ts';
 
 /**
@@ -8,17 +8,18 @@ import { controlRequest, type ControlOptions } from './control-request.ts';
  * @throws Error when the answer is not a history.
  */
 export async function readHistory(
+  replay: NonNullable<ProtocolStream['replay']>,
   after: Readonly<Record<string, number>>,
   options: ControlOptions,
   onMalformed: () => void,
 ): Promise<ServerEvent[]> {
-  const entries = await controlRequest(requests.history(after), options);
-  return entries.flatMap((entry) => decodeOrReport(entry, onMalformed));
+  const entries = await controlRequest(replay.request(after), options);
+  return entries.flatMap((entry) => decodeOrReport(() => replay.decode(entry), onMalformed));
 }
 
-function decodeOrReport(entry: WireHistoryEntry, onMalformed: () => void): ServerEvent[] {
+function decodeOrReport(decode: () => ServerEvent, onMalformed: () => void): ServerEvent[] {
   try {
-    return [decodeHistoryEntry(entry)];
+    return [decode()];
   } catch {
     onMalformed();
     return [];

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import type { BatchText } from './batch-text.ts';
 import type { CursorEntries } from './cursors.ts';
 
@@ -11,6 +12,7 @@ export interface ResumePoint {
 
 /** Everything that a stream task needs to begin. Holds a secret: it crosses the thread boundary and is never printed. */
 export interface StreamTaskInput {
+  readonly protocol: ProtocolName;
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
   /** Value of the `authorization` header. */

@@ -1,4 +1,4 @@
-import { FrameReader, type ArrivedEvent } from '@opencode-manager/core/protocol';
+import { protocolNamed, type ArrivedEvent, type ProtocolStream, type RecordReader } from '@opencode-manager/core/protocol';
 import { BackOff } from './back-off.ts';
 import { readEventStream, type ConnectionEnd } from './connection.ts';
 import { readHistory } from './history.ts';
@@ -25,10 +25,11 @@ export class StreamTask {
   readonly #backOff: BackOff;
   readonly #outbox: Outbox;
   readonly #pairs: SyncPairs;
-  readonly #frames = new FrameReader();
+  readonly #protocol: ProtocolStream;
+  readonly #records: RecordReader;
   readonly #closing = new AbortController();
   #connection = new AbortController();
-  #probe = new SubscriptionProbe();
+  #probe: SubscriptionProbe;
   #phase: Phase = 'connecting';
   #generation: number;
   /** True between a loss and the next `live`; false before the first one, when nothing can have been lost. */
@@ -40,7 +41,10 @@ export class StreamTask {
     this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
     this.#outbox = new Outbox({ coalesce: input.coalesce, frameMs: input.frameMs, post });
     this.#ledger = new Ledger(input.resume, this.#outbox);
-    this.#pairs = new SyncPairs(this.#ledger);
+    this.#protocol = protocolNamed(input.protocol).stream;
+    this.#records = this.#protocol.createReader();
+    this.#probe = new SubscriptionProbe(this.#protocol.probe);
+    this.#pairs = new SyncPairs(this.#ledger, this.#protocol.storedTypes);
     this.#generation = input.generation;
     this.#inGap = input.resume !== null;
   }
@@ -75,10 +79,11 @@ export class StreamTask {
 
   #connect(): Promise<ConnectionEnd> {
     this.#connection = new AbortController();
-    this.#probe = new SubscriptionProbe();
+    this.#probe = new SubscriptionProbe(this.#protocol.probe);
     this.#phase = 'connecting';
     this.#ledger.hold();
     return readEventStream({
+      request: this.#protocol.request(),
       url: this.#input.url,
       authorization: this.#input.authorization,
       watchdogMs: this.#input.watchdogMs,
@@ -89,7 +94,7 @@ export class StreamTask {
   }
 
   #onRecord(data: string): void {
-    const frame = this.#frames.read(data);
+    const frame = this.#records.read(data);
     if (frame.kind === 'malformed') {
       this.#outbox.counters.malformed++;
       return;
@@ -122,9 +127,11 @@ export class StreamTask {
     const options = { url: this.#input.url, authorization: this.#input.authorization, signal };
     try {
       await this.#probe.prove(this.#input.directory, options);
-      const incomplete = this.#inGap && !this.#ledger.cursors.complete;
-      const replays = this.#inGap && !incomplete;
-      const history = replays ? await readHistory(this.#ledger.named(), options, () => this.#outbox.counters.malformed++) : [];
+      const { replay } = this.#protocol;
+      const incomplete = this.#inGap && (replay === undefined || !this.#ledger.cursors.complete);
+      const named = this.#ledger.named();
+      const history =
+        replay && this.#inGap && !incomplete ? await readHistory(replay, named, options, () => this.#outbox.counters.malformed++) : [];
       if (!signal.aborted) this.#goLive(this.#ledger.release(history), incomplete);
     } catch (error) {
       // A stream that is not known to be complete is not live: this attempt counts as failed.

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { requests, type ArrivedEvent } from '@opencode-manager/core/protocol';
+import type { ArrivedEvent, ProtocolStream, RequestSpec } from '@opencode-manager/core/protocol';
 import { ControlAnswerError, controlRequest, type ControlOptions } from './control-request.ts';
 
 /** No session of opencode has such an id; every monitor of a server knows the probes of the others by it. */
@@ -21,8 +21,14 @@ const patienceMs = 10_000;
  * the history, and what comes after it is on the stream.
  */
 export class SubscriptionProbe {
+  readonly #request: ProtocolStream['probe'];
   readonly #sessionId = probePrefix + randomUUID().replaceAll('-', '');
   #announced = Promise.withResolvers<true>();
+
+  /** @param request see `ProtocolStream.probe` */
+  constructor(request: ProtocolStream['probe']) {
+    this.#request = request;
+  }
 
   /** True for an event that a probe caused, this one or another's; it is nobody's business. */
   observe(event: ArrivedEvent): boolean {
@@ -37,7 +43,8 @@ export class SubscriptionProbe {
    */
   async prove(directory: string | undefined, options: ControlOptions): Promise<void> {
     const startedAt = performance.now();
-    const request = requests.abort(this.#sessionId, directory ?? '');
+    const request = this.#request?.(this.#sessionId, directory ?? '');
+    if (!request) return;
     do {
       if (!(await isTaken(request, options))) return;
       if (await this.#announcedWithin(repeatMs, options.signal)) return;
@@ -57,7 +64,7 @@ export class SubscriptionProbe {
 }
 
 /** False when the server refuses the probe: a version that checks the id first has no way to prove anything. */
-async function isTaken(request: ReturnType<typeof requests.abort>, options: ControlOptions): Promise<boolean> {
+async function isTaken(request: RequestSpec, options: ControlOptions): Promise<boolean> {
   try {
     await controlRequest(request, options);
     return true;

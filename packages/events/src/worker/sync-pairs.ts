@@ -1,16 +1,5 @@
 import type { ArrivedEvent, DecodedFrame, ServerEventType } from '@opencode-manager/core/protocol';
 
-/** Types that opencode stores; others that turn out to be stored are learnt. */
-const storedTypes: readonly ServerEventType[] = [
-  'session.created',
-  'session.updated',
-  'session.deleted',
-  'message.updated',
-  'message.removed',
-  'part.updated',
-  'part.removed',
-];
-
 /** The next station of an event in the stream's thread. */
 export interface EventReceiver {
   /** With its durable sequence, when it has one. */
@@ -25,12 +14,14 @@ export interface EventReceiver {
  */
 export class SyncPairs {
   readonly #receiver: EventReceiver;
-  readonly #stored = new Set<ServerEventType>(storedTypes);
+  readonly #stored: Set<ServerEventType>;
   #held: ArrivedEvent | undefined;
   #newest: ArrivedEvent | undefined;
 
-  constructor(receiver: EventReceiver) {
+  /** @param storedTypes others that turn out to be stored are learnt */
+  constructor(receiver: EventReceiver, storedTypes: readonly ServerEventType[]) {
     this.#receiver = receiver;
+    this.#stored = new Set(storedTypes);
   }
 
   /** True while an event waits for its number. */

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../errors/codes.ts';
-import type { EventPlane, ServerEvent, ServerEventData, ServerEventType, TurnError } from '../events.ts';
+import { planeOf, type ServerEvent, type ServerEventData, type ServerEventType, type TurnError } from '../events.ts';
 import type { Message, Part, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, SnapshotFileDiff, Todo } from '../types.ts';
 import { withUsersLine } from './shell-line.ts';
 
@@ -62,17 +62,9 @@ const decoders: { readonly [wireType: string]: Decoder } = {
   'global.disposed': decoderOf('server.disposed', () => ({})),
 };
 
-/** Types whose events go to subscribers alone and may be coalesced or dropped (oldest deltas first, and counted). */
-const streamTypes: ReadonlySet<ServerEventType> = new Set(['part.updated', 'part.removed', 'part.delta', 'other', 'server.heartbeat']);
-
 /** Our name of one of opencode's types. */
 export function typeOf(wireType: string): ServerEventType {
   return Object.hasOwn(decoders, wireType) ? decoders[wireType]!.type : 'other';
-}
-
-/** The plane that events of a type belong to. */
-export function planeOf(type: ServerEventType): EventPlane {
-  return streamTypes.has(type) ? 'stream' : 'lifecycle';
 }
 
 /** Our data of an event, from opencode's properties. */

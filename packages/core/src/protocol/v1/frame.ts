@@ -1,31 +1,7 @@
-import type { EventPlane, ServerEvent, ServerEventType } from '../events.ts';
-import { decodeData, decodePayload, planeOf, typeOf } from './decode.ts';
+import { planeOf, type ServerEvent } from '../events.ts';
+import type { DecodedFrame, RecordReader, SealedEvent } from '../records.ts';
+import { decodeData, decodePayload, typeOf } from './decode.ts';
 import { DeltaHeads } from './delta-heads.ts';
-
-/**
- * An event of which only the head was read; its properties are still the text that the server wrote. Most events of a
- * stream interest nobody in particular, so whoever wants one opens it ({@link openEvent}).
- */
-export interface SealedEvent {
-  readonly type: Exclude<ServerEventType, 'part.delta'>;
-  readonly plane: EventPlane;
-  readonly id: string;
-  readonly directory: string;
-  readonly sessionId: string;
-  readonly durableSequence?: number;
-  /** opencode's own name of the type. */
-  readonly wireType: string;
-  /** JSON as far as its first characters tell; the rest was not looked at. */
-  readonly properties: string;
-}
-
-/** An event as it comes from the stream: whole, or with its properties still sealed. */
-export type ArrivedEvent = ServerEvent | SealedEvent;
-
-/** True for an event that is to be opened before it is of use. */
-export function isSealed(event: ArrivedEvent): event is SealedEvent {
-  return 'wireType' in event;
-}
 
 /** Our data of a sealed event. @throws SyntaxError when its properties are no JSON */
 export function openData({ wireType, properties }: Pick<SealedEvent, 'wireType' | 'properties'>): ServerEvent['data'] {
@@ -40,16 +16,6 @@ function parseProperties(text: string): Record<string, unknown> {
     return (JSON.parse(`{"properties":${text}}`) as { properties: Record<string, unknown> }).properties;
   }
 }
-
-/** What one SSE record of `/global/event` says. */
-export type DecodedFrame =
-  | { readonly kind: 'event'; readonly event: ArrivedEvent }
-  /**
-   * opencode sends each durable event a second time as a `sync` record: the same id, and its number in the session's
-   * durable history. Only id and number are read; the payload (as long as the event itself) is not parsed.
-   */
-  | { readonly kind: 'sync'; readonly id: string; readonly sessionId: string; readonly durableSequence: number }
-  | { readonly kind: 'malformed'; readonly reason: string };
 
 /** A text without quotes and escapes, as ids and most paths are. */
 const plain = String.raw`([^"\\]*)`;
@@ -80,7 +46,7 @@ interface WireFrame {
  * differs from that form by a character is parsed. The deltas of a part repeat 300 characters for each four of text, so
  * a head that was read once is compared from then on, and all deltas of a part hold the same texts.
  */
-export class FrameReader {
+export class FrameReader implements RecordReader {
   /** The beginning of the last record, and the directory that it names: nearly all records begin as the one before. */
   #start = { text: '\0', directory: '' };
   readonly #heads = new DeltaHeads();

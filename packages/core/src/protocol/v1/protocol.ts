@@ -1,6 +1,7 @@
 import type { Protocol } from '../protocol.ts';
 import { processV1 } from './process.ts';
 import { requests } from './requests.ts';
+import { streamV1 } from './stream.ts';
 
 /** opencode 1.x; tested with the version in the lockfile. */
 export const protocolV1: Protocol = {
@@ -14,4 +15,5 @@ export const protocolV1: Protocol = {
     providers: requests.providers,
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
   },
+  stream: streamV1,
 };
