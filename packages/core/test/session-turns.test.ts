@@ -270,7 +270,7 @@ describe.concurrent('the queue of a session', () => {
     const codes = [await second, await summary].map(({ code, details }) => [code, details['sent']]);
     expect(codes).toEqual([
       ['REQUEST_ABORTED', false],
-      ['REQUEST_ABORTED', undefined],
+      ['REQUEST_ABORTED', false],
     ]);
     expect((await session.getState()).status).toBe('busy');
     expect((await first).text).toContain('ten');

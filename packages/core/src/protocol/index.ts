@@ -44,6 +44,7 @@ export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, s
 export { codeOfTurnError, decodeHistoryEntry, decodeTurnError, planeOf, typeOf, type WireHistoryEntry } from './v1/decode.ts';
 export { FrameReader, isSealed, openData, type ArrivedEvent, type DecodedFrame, type SealedEvent } from './v1/frame.ts';
 export { carriedShellLine, carryShellLine, exitCodeFile, exitCodeOf, withExitCodes } from './v1/shell-line.ts';
+export { fileUrlProblem } from './file-url.ts';
 export {
   requests,
   type MessageWithParts,
@@ -59,6 +60,7 @@ export {
 export {
   answersTurn,
   belongsToTurn,
+  chosenFor,
   createMessageIds,
   finalAnswer,
   isFinalReason,
@@ -71,6 +73,7 @@ export {
   type ProofSignal,
   type Signal,
   type SignalSource,
+  type TurnChoices,
   type TurnEnd,
   type TurnEvidence,
   type TurnProof,

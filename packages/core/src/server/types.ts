@@ -4,6 +4,7 @@ import type { SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
+import type { TurnChoices } from '../turn/index.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
 
 /** How the server's process ended. */
@@ -40,6 +41,8 @@ export interface Catalogue {
   readonly commands: readonly string[];
   /** The configuration's `model`, when it names one. */
   readonly defaultModel: string | undefined;
+  /** The models and agents that commands and agents choose themselves. */
+  readonly choices?: TurnChoices;
   /** Files of the workspace that define agents and commands and are not used (`projectConfig`), by the names that they would have. */
   readonly unused?: {
     readonly agents: Readonly<Record<string, string>>;
