@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CallOptions, Session } from '@opencode-manager/core';
 import { failureOf } from './support/failure.ts';
@@ -161,4 +162,41 @@ test('a message that the session does not have is refused, not taken for none', 
   }
   expect((await bench.server.listSessions()).length).toBe(before);
   expect((await failureOf(bench.server.operations('ses_0000000000000000000000000').fork('msg_unknown'))).code).toBe('NOT_FOUND');
+});
+
+describe('a file that opencode cannot read', () => {
+  test.each([
+    [
+      'an image without a picture',
+      'image/png',
+      'data:image/png;base64,AAAA',
+      /^The turn did not begin: ImageDecodeError: Image could not be decoded$/,
+    ],
+    ['a missing file', 'image/png', 'file:///does/not/exist.png', /^The turn did not begin: .*NotFound.*\/does\/not\/exist\.png/],
+  ])('ends the turn at once with its cause: %s', async (_, mime, url, message) => {
+    const session = await sessionThatSaid('it');
+    const picture = { type: 'file', mime, url } as const;
+    const { error, tookMs } = await timed(session.prompt([{ type: 'text', text: 'look' }, picture]));
+    expect([error.code, error.message]).toEqual(['TURN_FAILED', expect.stringMatching(message)]);
+    expect(tookMs).toBeLessThan(5000);
+    expect((await session.prompt('and then', { timeoutMs: 20_000 })).text).toBe('Said.');
+  });
+
+  test('is no matter of the file beside it', async () => {
+    const session = await bench.server.createSession();
+    const readme = { type: 'file', mime: 'text/plain', url: pathToFileURL(join(bench.workspace.path, 'readme.txt')).href } as const;
+    expect((await session.prompt([{ type: 'text', text: 'look' }, readme], { timeoutMs: 20_000 })).text).toBe('Said.');
+  });
+
+  test.each(['data:,%zz', 'nonsense', 'file:///%zz.png'])('is refused when its URL is malformed: %s', async (url) => {
+    const session = await bench.server.createSession();
+    const error = await failureOf(session.prompt([{ type: 'file', mime: 'image/png', url }]));
+    expect([error.code, error.message]).toEqual(['PROMPT_INVALID', expect.stringContaining(url)]);
+  });
+});
+
+test('options that do not exist are refused with the nearest name', async () => {
+  const session = await bench.server.createSession();
+  const error = await failureOf(session.prompt('it', { timeout: 5 } as never));
+  expect([error.code, error.message]).toEqual(['CONFIG_KEY_UNKNOWN', expect.stringContaining('Did you mean timeoutMs?')]);
 });

@@ -209,6 +209,7 @@ describe.concurrent('a turn without an answer', () => {
       parentOf: async (of, at) => (await server.operations(of, at).info()).parentID,
       projectSessions: () => server.listSessions(),
       worktreeOf: async () => undefined,
+      watchSession: async () => ({ failure: () => undefined, stop: () => undefined }),
       answerPermission: (...call) => server.answerPermission(...call),
       answerQuestion: (...call) => server.answerQuestion(...call),
       sessionOf: () => {

@@ -77,7 +77,7 @@ export function createOpencodeServer({
       const answer = await client.call(requests.health(), { timeoutMs: healthTimeoutMs, ...options });
       return { version: answer.version, latencyMs: performance.now() - startedAtMs };
     },
-    ...createServerSessions({ client, config, effective, stateDir, workspaces }),
+    ...createServerSessions({ client, credentials, config, effective, stateDir, workspaces }),
     notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),

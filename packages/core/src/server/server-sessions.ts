@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import type { HttpClient } from '../http/index.ts';
+import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import { instructionsDirectory, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
@@ -9,6 +9,7 @@ import { withCleanErrors } from '../secrets/index.ts';
 import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
+import { watchSession } from './session-errors.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
 import { createSnapshotReader } from './snapshots.ts';
 import type { OpencodeServer } from './types.ts';
@@ -37,6 +38,7 @@ const listLimit = 100_000;
 
 export interface SessionsParts {
   readonly client: HttpClient;
+  readonly credentials: ServerCredentials;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly stateDir: string;
@@ -88,7 +90,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
 }
 
 /** What all sessions of a server share. */
-function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
+function createContext({ client, credentials, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
   const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
@@ -106,6 +108,7 @@ function createContext({ client, config, effective, stateDir, workspaces }: Sess
     // What a directory offers differs from another only where its own configuration counts.
     catalogue: (directory, options) => readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options),
     operationsOf,
+    watchSession: (session, signal) => watchSession(credentials, client, session, signal),
     parentOf: createParentReader(client),
     projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
     worktreeOf: async (directory) => {

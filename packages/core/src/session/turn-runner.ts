@@ -10,12 +10,14 @@ import { assertEmptyAnswer, assertKnown } from './checks.ts';
 import { deadlineSignal, withinDeadline } from './deadline.ts';
 import { pause } from './pause.ts';
 import { createTurnQueue, type TurnQueue } from './turn-queue.ts';
-import type { PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
+import type { ErrorWatch, PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
 
 /** What running turns needs of the server. */
 export interface TurnContext extends WatchContext {
   readonly messageIds: MessageIds;
   catalogue(directory: string, options?: CatalogueOptions): Promise<Catalogue>;
+  /** Hears what opencode says of a session from now on. */
+  watchSession(session: { readonly id: string; readonly directory: string }, signal: AbortSignal): Promise<ErrorWatch>;
 }
 
 /** A turn before it has an id. */
@@ -63,6 +65,7 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
     // A turn that nobody waits for any more may still run, and opencode would merge this one into it.
     if (maybeBusy) await untilIdle(context, operations, signal);
     const turn = await turnOf(context, operations.directory, draft, { ...options, signal });
+    const errors = mayNotBegin(turn) ? await context.watchSession(operations, signal) : undefined;
     const flight = { aborted: false };
     inFlight = flight;
     maybeBusy = true;
@@ -81,11 +84,13 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
         emptyAnswer: options.emptyAnswer ?? 'refuse',
         permissions: options.permissions ?? permissions,
         abortRequested: () => flight.aborted,
+        errors,
       });
       maybeBusy = false;
       return result;
     } finally {
       inFlight = undefined;
+      errors?.stop();
     }
   }
 
@@ -111,6 +116,11 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
       if (inFlight) inFlight.aborted = true;
     },
   };
+}
+
+/** opencode reads the files of a prompt before it keeps anything of it. */
+function mayNotBegin(turn: TurnRequest): boolean {
+  return turn.kind === 'prompt' && turn.parts.some(({ type }) => type !== 'text');
 }
 
 async function untilIdle(context: TurnContext, { id, directory }: SessionOperations, signal: AbortSignal): Promise<void> {

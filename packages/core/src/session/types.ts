@@ -12,6 +12,7 @@ import type {
   SnapshotFileDiff,
   TextPartInput,
   Todo,
+  TurnError,
 } from '../protocol/index.ts';
 import type { TurnProof } from '../turn/index.ts';
 
@@ -136,6 +137,13 @@ export interface DirectorySnapshot {
    */
   readonly permissionsUnreadable?: string;
   readonly questions: readonly QuestionRequest[];
+}
+
+/** What opencode says of one session, from some time on. */
+export interface ErrorWatch {
+  /** The first error that was said. */
+  failure(): TurnError | undefined;
+  stop(): void;
 }
 
 /**
