@@ -152,7 +152,7 @@ export const errorCatalogue = {
   },
   DIRECTORY_MISMATCH: {
     meaning: 'The server reports another directory for the session than the one asked for.',
-    remedy: 'Name the real path of the directory; the session was not used.',
+    remedy: "Name the real path of the session's own directory; the session was not used.",
   },
   MODEL_UNKNOWN: {
     meaning: 'No provider of this server has the model.',

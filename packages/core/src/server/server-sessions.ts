@@ -7,7 +7,7 @@ import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
 import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
-import type { CreateSessionOptions } from '../session/types.ts';
+import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { watchSession } from './session-errors.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
@@ -64,7 +64,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
       const { id, directory } = await create(options);
       return context.operationsOf(id, directory);
     },
-    operations: (id, directory = config.directory) => context.operationsOf(id, directory),
+    operations: (id, directory = config.directory) => context.namedOperationsOf(id, directory),
     snapshot: (directory = config.directory, options) => context.snapshot(directory, options),
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
@@ -89,8 +89,13 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
   };
 }
 
+interface ServerContext extends SessionContext {
+  /** Operations of a session in the directory that a caller names. */
+  namedOperationsOf(id: string, directory: string): SessionOperations;
+}
+
 /** What all sessions of a server share. */
-function createContext({ client, credentials, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
+function createContext({ client, credentials, config, effective, stateDir, workspaces }: SessionsParts): ServerContext {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
   const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
@@ -100,7 +105,16 @@ function createContext({ client, credentials, config, effective, stateDir, works
     exitCodes: createExitCodes(join(stateDir, 'run')),
   };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
-  const context: SessionContext = {
+  const context: ServerContext = {
+    namedOperationsOf(id, directory) {
+      let isOwn = false;
+      const beginTurn = async () => {
+        if (!isOwn) await assertOwnDirectory(client, config, { id, directory });
+        isOwn = true;
+        await operationsContext.beginTurn(directory);
+      };
+      return createOperations({ ...operationsContext, beginTurn }, id, directory);
+    },
     snapshots: effective.snapshots,
     stateDir,
     messageIds: createMessageIds(),
@@ -120,6 +134,25 @@ function createContext({ client, credentials, config, effective, stateDir, works
       withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
   };
   return context;
+}
+
+/**
+ * opencode runs a turn where the session was made, whatever directory comes with the request: trust in another one says nothing.
+ * @throws `DIRECTORY_MISMATCH`
+ */
+async function assertOwnDirectory(
+  client: HttpClient,
+  config: ResolvedConfig,
+  { id, directory }: { readonly id: string; readonly directory: string },
+): Promise<void> {
+  // Asked in the directory of the server: the other one is not trusted yet.
+  const info = await client.call(requests.getSession(id, config.directory));
+  if (info.directory === directory) return;
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISMATCH',
+    `directory: session ${id} works in ${info.directory}, not in ${directory}. Name its own directory. Nothing was sent.`,
+    { details: { asked: directory, received: info.directory, sessionId: id } },
+  );
 }
 
 /** A session's parent never changes, so it is asked for once. */

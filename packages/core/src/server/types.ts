@@ -107,7 +107,10 @@ export interface OpencodeServer extends AsyncDisposable {
 
   /** Creates a session and gives its bare operations; for hosts that keep their own queue and watch events. */
   createOperations(options?: CreateSessionOptions): Promise<SessionOperations>;
-  /** Bare operations of a session that exists. */
+  /**
+   * Bare operations of a session that exists, in its own directory (the server's when absent). A turn elsewhere is refused before it is sent:
+   * `DIRECTORY_MISMATCH`.
+   */
   operations(id: string, directory?: string): SessionOperations;
   /**
    * Status, permissions and questions of a directory, read after the call. Calls that come while a read is in flight
