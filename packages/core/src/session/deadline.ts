@@ -46,7 +46,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /** Aborts after so long; undefined for a time that is no deadline. */
 export function deadlineSignal(timeoutMs: number | undefined): AbortSignal | undefined {
-  return timeoutMs === undefined || timeoutMs > longestTimerMs ? undefined : AbortSignal.timeout(Math.max(0, Math.ceil(timeoutMs)));
+  return timeoutMs === undefined || !(timeoutMs <= longestTimerMs) ? undefined : AbortSignal.timeout(Math.max(0, Math.ceil(timeoutMs)));
 }
 
 function endedBy(what: string, timeoutMs: number | undefined, { sent }: Progress, cause: unknown): OpencodeManagerError {
