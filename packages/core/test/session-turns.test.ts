@@ -209,6 +209,7 @@ describe.concurrent('a turn without an answer', () => {
       parentOf: async (of, at) => (await server.operations(of, at).info()).parentID,
       projectSessions: () => server.listSessions(),
       worktreeOf: async () => undefined,
+      watchSession: async () => ({ failure: () => undefined, stop: () => undefined }),
       answerPermission: (...call) => server.answerPermission(...call),
       answerQuestion: (...call) => server.answerQuestion(...call),
       sessionOf: () => {
@@ -270,7 +271,7 @@ describe.concurrent('the queue of a session', () => {
     const codes = [await second, await summary].map(({ code, details }) => [code, details['sent']]);
     expect(codes).toEqual([
       ['REQUEST_ABORTED', false],
-      ['REQUEST_ABORTED', undefined],
+      ['REQUEST_ABORTED', false],
     ]);
     expect((await session.getState()).status).toBe('busy');
     expect((await first).text).toContain('ten');

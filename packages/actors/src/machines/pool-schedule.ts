@@ -13,6 +13,9 @@ export interface End {
   readonly error: SerializedError | null;
 }
 
+/** What the end of a task says; of a change it makes a difference whether it was under way. */
+type EndOf = (task: QueuedTask, isUnderWay?: boolean) => End;
+
 const nothingTold = { assigned: [], ended: [], aborting: [], returned: [] } as const;
 
 /** What an event tells the host begins anew with it. */
@@ -172,7 +175,7 @@ export function requeue(context: PoolContext, task: QueuedTask, where: typeof pu
 export function endWaiting(
   context: PoolContext,
   { taskId, priority, group, sessionId }: Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>,
-  endOf: (task: QueuedTask) => End,
+  endOf: EndOf,
 ): PoolContext | undefined {
   const holder = get(context.holders, taskId);
   if (holder) return holder.held ? endHolder(context, holder, endOf(holder)) : undefined;
@@ -190,7 +193,7 @@ export function endWaiting(
 }
 
 /** Ends whatever waits. */
-export function endAllWaiting(context: PoolContext, endOf: (task: QueuedTask) => End): PoolContext {
+export function endAllWaiting(context: PoolContext, endOf: EndOf): PoolContext {
   const lined = Object.values(context.lines).flatMap((line) => line.slice(1));
   const heads = new Set(lined.map(({ taskId }) => taskId));
   const waiting = [...waitingTasks(context.waiting), ...context.retrying].filter(({ taskId }) => !heads.has(taskId));
@@ -211,7 +214,7 @@ export function endAll(context: PoolContext, end: End): PoolContext {
 }
 
 /** Ends what waits of one leased session. */
-export function endLine(context: PoolContext, sessionId: string, endOf: (task: QueuedTask) => End): PoolContext {
+export function endLine(context: PoolContext, sessionId: string, endOf: EndOf): PoolContext {
   const line = context.lines[sessionId] ?? [];
   return line.toReversed().reduce((next, task) => endWaiting(next, task, endOf) ?? next, context);
 }
@@ -219,7 +222,29 @@ export function endLine(context: PoolContext, sessionId: string, endOf: (task: Q
 /** Ends what waits of one leased session, and aborts what is in flight. */
 export function endSession(context: PoolContext, sessionId: string, reason: string): PoolContext {
   const ended = endLine(context, sessionId, abortedBy(reason));
-  return (ended.lines[sessionId] ?? []).reduce((next, { taskId }) => markAborted(next, taskId, reason), ended);
+  const abort = (next: PoolContext, task: QueuedTask) =>
+    abortChange(next, task, abortedBy(reason)) ?? markAborted(next, task.taskId, reason);
+  return (ended.lines[sessionId] ?? []).reduce(abort, ended);
+}
+
+/** Tells the host that a change is not wanted any more whose place has come. Its session is free when the host says so. */
+export function abortChange(
+  context: PoolContext,
+  { taskId, sessionId }: Pick<Place, 'taskId' | 'sessionId'>,
+  endOf: EndOf,
+): PoolContext | undefined {
+  const [first] = (sessionId !== undefined && context.lines[sessionId]) || [];
+  if (!first?.isChange || first.taskId !== taskId) return undefined;
+  const { error } = endOf(first, true);
+  return { ...context, aborting: [...context.aborting, { taskId, reason: error?.message ?? '', ...(error && { error }) }] };
+}
+
+/** Aborts what is in flight, changes included. */
+export function abortAll(context: PoolContext, reason: string, endOf: EndOf): PoolContext {
+  const marked = members(context.holders).reduce((next, { taskId }) => markAborted(next, taskId, reason), context);
+  return Object.values(marked.lines)
+    .map(([first]) => first!)
+    .reduce((next, task) => abortChange(next, task, endOf) ?? next, marked);
 }
 
 /** Notes why a task in flight is to end, and tells the host so. */
@@ -257,32 +282,40 @@ export function isEmpty({ active, queued, retrying, lines }: PoolContext): boole
   return active === 0 && queued === 0 && retrying.length === 0 && Object.keys(lines).length === 0;
 }
 
-/** Why a task is over that was aborted before its turn began, or between two attempts. */
-export function abortedBy(reason: string): (task: QueuedTask) => End {
-  return ({ attempts }) => ({
+/** Why a task is over that was aborted before its turn began, or between two attempts; or a change. */
+export function abortedBy(reason: string): EndOf {
+  return ({ attempts, isChange }, isUnderWay) => ({
     outcome: 'aborted',
-    error: failure(
-      'TURN_ABORTED',
-      attempts > 0 ? `${reason} An earlier attempt had been sent.` : `${reason} Its turn had not begun: nothing was sent.`,
-    ),
+    error: isChange
+      ? failure('REQUEST_ABORTED', `${reason} ${fateOfChange(isUnderWay)}`)
+      : failure(
+          'TURN_ABORTED',
+          attempts > 0 ? `${reason} An earlier attempt had been sent.` : `${reason} Its turn had not begun: nothing was sent.`,
+        ),
   });
 }
 
-export const poolStopped = ({ attempts }: QueuedTask): End => ({
+export const poolStopped: EndOf = ({ attempts, isChange }, isUnderWay) => ({
   outcome: 'aborted',
-  error: failure(
-    'POOL_STOPPED',
-    attempts > 0
-      ? 'The pool was stopped before the next attempt of the task. An earlier one had been sent.'
-      : 'The pool was stopped before the task had its turn. Nothing was sent.',
-  ),
+  error: failure('POOL_STOPPED', isChange ? `The pool was stopped. ${fateOfChange(isUnderWay)}` : stoppedBefore(attempts)),
 });
 
+function stoppedBefore(attempts: number): string {
+  return attempts > 0
+    ? 'The pool was stopped before the next attempt of the task. An earlier one had been sent.'
+    : 'The pool was stopped before the task had its turn. Nothing was sent.';
+}
+
 export const overdue =
-  (timeoutMs: number) =>
-  (_task: QueuedTask): End => ({
+  (timeoutMs: number): EndOf =>
+  ({ isChange }, isUnderWay) => ({
     outcome: 'timed_out',
-    error: failure('TURN_TIMEOUT', `The turn was not over ${timeoutMs} ms after it was asked for, the wait for its session included.`),
+    error: isChange
+      ? failure('REQUEST_TIMEOUT', `Not over ${timeoutMs} ms after it was asked for. ${fateOfChange(isUnderWay)}`)
+      : failure('TURN_TIMEOUT', `The turn was not over ${timeoutMs} ms after it was asked for, the wait for its session included.`),
   });
+
+const fateOfChange = (isUnderWay = false): string =>
+  isUnderWay ? 'Whether the server acted on it is unknown.' : 'It had not begun: nothing was changed.';
 
 export type EventOf<Type extends PoolMachineEvent['type']> = Extract<PoolMachineEvent, { type: Type }>;

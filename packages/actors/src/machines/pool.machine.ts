@@ -1,8 +1,10 @@
 import { assign, setup } from 'xstate';
-import { emptySet, get, members } from './bucket-set.ts';
+import { emptySet, get } from './bucket-set.ts';
 import { noHold } from './infrastructure-hold.ts';
 import { endAttempt, endPauses, judge, nextPauseEnd, pause, restart } from './pool-attempts.ts';
 import {
+  abortAll,
+  abortChange,
   abortedBy,
   assignSlots,
   endAllWaiting,
@@ -63,10 +65,16 @@ const machineSetup = setup({
     cancelTask: assign(
       changing<'task.cancelled'>((context, event) => {
         const reason = event.reason ?? 'The caller aborted the task.';
-        return endWaiting(context, event, abortedBy(reason)) ?? markAborted(context, event.taskId, reason);
+        const endOf = abortedBy(reason);
+        return endWaiting(context, event, endOf) ?? abortChange(context, event, endOf) ?? markAborted(context, event.taskId, reason);
       }),
     ),
-    endOverdue: assign(changing<'task.overdue'>((context, event) => endWaiting(context, event, overdue(event.timeoutMs)) ?? context)),
+    endOverdue: assign(
+      changing<'task.overdue'>((context, event) => {
+        const endOf = overdue(event.timeoutMs);
+        return endWaiting(context, event, endOf) ?? abortChange(context, event, endOf) ?? context;
+      }),
+    ),
     endAttempt: assign(changing<AttemptEnd['type']>(endAttempt)),
     judge: assign(changing<'turn.judged'>(judge)),
     restart: assign(changing<'retry.due'>((context, { taskId }) => restart(context, taskId))),
@@ -87,10 +95,9 @@ const machineSetup = setup({
     noteGeneration: assign(({ event }) => ({ generation: (event as EventOf<'server.rotated'>).generation })),
     rememberDrain: assign({ draining: true }),
     stopWork: assign(
-      changing<'pool.stop'>((context) => {
-        const ended = endAllWaiting({ ...context, stopping: true }, poolStopped);
-        return members(ended.holders).reduce((next, { taskId }) => markAborted(next, taskId, 'The pool was stopped.'), ended);
-      }),
+      changing<'pool.stop'>((context) =>
+        abortAll(endAllWaiting({ ...context, stopping: true }, poolStopped), 'The pool was stopped.', poolStopped),
+      ),
     ),
     endUnconfirmed: assign(changing<'stop.overdue'>((context) => endAll(context, { outcome: 'aborted', error: abortUnconfirmed() }))),
     giveServerUp: assign(
@@ -124,6 +131,7 @@ const tellAction = machineSetup.enqueueActions(({ context, event, enqueue }) => 
   const { assigned, ended, aborting, returned } = context;
   if (ended.length > 0) enqueue({ type: 'endTasks', params: { ended } });
   for (const { taskId } of ended) enqueue.cancel(`overdue ${taskId}`);
+  if (event.type === 'change.ended') enqueue.cancel(`overdue ${event.taskId}`);
   if (returned.length > 0) enqueue({ type: 'takeBack', params: { sessionIds: returned } });
   const withinMs = event.type === 'pool.stop' ? stopAbortMs : 'withinMs' in event ? event.withinMs : undefined;
   const within = withinMs === undefined ? {} : { withinMs };

@@ -35,10 +35,12 @@ export interface EndedTask {
   readonly error: SerializedError | null;
 }
 
-/** A task in flight that is to be aborted. */
+/** A task in flight, or a change under way, that is to be aborted. */
 export interface AbortedTask {
   readonly taskId: string;
   readonly reason: string;
+  /** Of a change: what its caller is told at once. */
+  readonly error?: SerializedError;
 }
 
 /** A task that holds a slot. */
@@ -142,7 +144,7 @@ export type PoolMachineEvent =
       Place,
       'taskId' | 'priority' | 'group' | 'sessionId'
     >)
-  /** Raised by the machine itself: the deadline of a task passed, which may still wait. */
+  /** Raised by the machine itself: the deadline of a task or change passed, which may still wait. */
   | ({ readonly type: 'task.overdue'; readonly timeoutMs: number } & Pick<Place, 'taskId' | 'priority' | 'group' | 'sessionId'>)
   | ({ readonly type: 'turn.ended' } & TurnEnd)
   /** What went wrong before a turn was sent. */

@@ -128,6 +128,8 @@ export interface Turn {
   readonly retries: readonly ProviderRetry[];
   /** What the stream reported of the session, and when. */
   readonly sessionError: (TurnError & At) | null;
+  /** An error that was told before our message: of an earlier turn, or why this one does not begin; a read of the history tells. */
+  readonly earlyError: (TurnError & At) | null;
   /** Bound of the wait for an abort's confirmation, where its caller gave one. */
   readonly abortWithinMs: number | null;
   /** Since when the events of the turn were followed without a gap; null after a gap that no read has closed. */
@@ -200,6 +202,8 @@ export interface TurnReading {
     readonly newest: { readonly id: string; readonly final: FinalFacts | null } | null;
     /** It says what was not known before. */
     readonly changed: boolean;
+    /** Errors that stand in the answers of earlier turns. */
+    readonly pastErrors?: readonly Pick<TurnError, 'name' | 'message'>[];
   } | null;
   readonly status: { readonly sinceMs: number; readonly value: 'idle' | 'busy' | ProviderRetry };
   /** Every known sub-agent session. */

@@ -13,9 +13,7 @@ const recorders: Recorders = {
   // What comes before the stream told of our message is an earlier turn's; so it is with errors.
   'session.retrying': (turn, { retry, atMs }) =>
     turn.acceptedByEvents ? { ...recordRetry(turn, retry), busyAtMs: turn.busyAtMs ?? atMs, statusAtMs: atMs } : turn,
-  // The first turn of a session has no earlier one: an image that opencode cannot read fails before its message is stored.
-  'session.errored': (turn, { error, atMs }, { turns }) =>
-    (turn.acceptedByEvents || turns === 1) && !turn.sessionError ? { ...turn, sessionError: { ...error, atMs } } : turn,
+  'session.errored': recordError,
   'message.started': recordStarted,
   'message.finalised': recordFinal,
   'ask.opened': recordAsk,
@@ -39,6 +37,16 @@ export function recordFact(turn: Turn, fact: TurnFact, context: SessionContext):
   const record = recorders[fact.type] as (turn: Turn, fact: TurnFact, context: SessionContext) => Turn;
   const next = record(turn, fact, context);
   return next === turn ? turn : { ...next, lastAtMs: Math.max(turn.lastAtMs, fact.atMs) };
+}
+
+/**
+ * An image that opencode cannot read fails before its message is stored. The first turn of a session has no earlier one whose error this may
+ * be; in a later turn a read decides.
+ */
+function recordError(turn: Turn, { error, atMs }: FactOf<'session.errored'>, { turns }: SessionContext): Turn {
+  if (turn.acceptedByEvents || turns === 1) return turn.sessionError ? turn : { ...turn, sessionError: { ...error, atMs } };
+  if (turn.earlyError || turn.kind === 'shell' || error.kind === 'aborted') return turn;
+  return { ...turn, earlyError: { ...error, atMs } };
 }
 
 /** An idle before anything of this turn is the last turn's second idle: opencode repeats it. */

@@ -20,12 +20,26 @@ function closeGap(turn: Turn, { history, status, children, asks }: TurnReading, 
   return sinceMs > liveSinceMs ? { ...turn, followedSinceMs: sinceMs } : turn;
 }
 
+type History = NonNullable<TurnReading['history']>;
+
 function mergeHistory(turn: Turn, { history }: TurnReading): Turn {
   if (!history) return turn;
-  const accepted = turn.accepted || history.found;
   const { newest } = history;
-  if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return { ...turn, accepted };
-  const begun = { ...turn, accepted, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
+  const accepted = turn.accepted || history.found;
+  return withNewest(ascribeError({ ...turn, accepted }, history), history, newest);
+}
+
+/** An error before our message is this turn's when the history that was read after it has neither our message nor an answer with that error. */
+function ascribeError(turn: Turn, { sinceMs, found, pastErrors = [] }: History): Turn {
+  const { earlyError } = turn;
+  if (earlyError === null || earlyError.atMs >= sinceMs) return turn;
+  const isPast = pastErrors.some(({ name, message }) => name === earlyError.name && message === earlyError.message);
+  return { ...turn, earlyError: null, ...(!found && !isPast && { sessionError: turn.sessionError ?? earlyError }) };
+}
+
+function withNewest(turn: Turn, history: History, newest: History['newest']): Turn {
+  if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return turn;
+  const begun = { ...turn, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
   // It has begun since: an idle from before says nothing of its end.
   if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null, idleSinceMs: null };
   const known = turn.final?.id === newest.id ? turn.final : null;

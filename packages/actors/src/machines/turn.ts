@@ -35,6 +35,7 @@ export function freshTurn(
     retry: null,
     retries: [],
     sessionError: null,
+    earlyError: null,
     abortWithinMs: null,
     followedSinceMs: liveSinceMs === null ? null : atMs,
     readPending: false,
@@ -61,9 +62,9 @@ export function busyChildrenOf({ children }: Turn): string[] {
 
 /** A step or the turn has ended, and nothing was told of what follows; or the session is idle, and a sub-agent was not told quiet. */
 export function isUnfollowed(turn: Turn): boolean {
-  const { final, sessionError, newestMessageId, idle } = turn;
+  const { final, sessionError, earlyError, newestMessageId, idle } = turn;
   if (idle !== null) return busyChildrenOf(turn).length > 0;
-  return final !== null || (sessionError !== null && newestMessageId === null);
+  return final !== null || ((sessionError ?? earlyError) !== null && newestMessageId === null);
 }
 
 /** The turn has an end, and the model may yet go on after it. A shell line asks no model. */

@@ -1,8 +1,10 @@
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { closest } from 'fastest-levenshtein';
-import type { SessionPoolOptions } from './types.ts';
+import type { TaskOptions } from '../task/types.ts';
+import type { LeasedPromptOptions, LeasedTurnOptions, SessionPoolOptions } from './types.ts';
 
 type Check = (value: unknown) => boolean;
+type Names<Options> = Record<keyof Options, true>;
 
 const isText: Check = (value) => typeof value === 'string' && value !== '';
 const isObject: Check = (value) => typeof value === 'object' && value !== null;
@@ -55,6 +57,24 @@ const inner: Readonly<Record<string, Readonly<Record<string, readonly [Check, st
     backoffMs: [areWaits, 'a list of waits in milliseconds'],
   },
 };
+
+/** All of `TaskOptions`. */
+export const taskOptionNames: readonly string[] = Object.keys({ signal: true, permissions: true } satisfies Names<TaskOptions>);
+
+/** All of `LeasedTurnOptions`. */
+export const leasedTurnOptionNames: readonly string[] = Object.keys({
+  signal: true,
+  permissions: true,
+  timeoutMs: true,
+  model: true,
+  agent: true,
+} satisfies Names<LeasedTurnOptions>);
+
+/** All of `LeasedPromptOptions`. */
+export const leasedPromptOptionNames: readonly string[] = [
+  ...leasedTurnOptionNames,
+  ...Object.keys({ system: true, files: true } satisfies Names<Omit<LeasedPromptOptions, keyof LeasedTurnOptions>>),
+];
 
 /** Refuses what no pool has: a mistyped limit must not run without one. @throws `CONFIG_KEY_UNKNOWN`, `CONFIG_INVALID` */
 export function assertKnownOptions(given: SessionPoolOptions): void {

@@ -1,19 +1,21 @@
 import type { CallOptions, Session, SessionState } from '@opencode-manager/core';
-import { isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
+import { assertKnownNames, OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { SessionHost } from '../session/session-host.ts';
+import { assertOffered } from '../task/preflight.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
-import type { LeasedPromptOptions, LeasedTurnOptions, PooledSession } from './types.ts';
+import { leasedPromptOptionNames, leasedTurnOptionNames } from './known-options.ts';
+import type { LeasedPromptOptions, PooledSession } from './types.ts';
 
 /** What a lease needs of its pool. */
 export interface LeaseOwner {
   /** Queues a task for the session. */
   submit(host: SessionHost, task: Task, options: TaskOptions): Promise<TaskResult>;
-  /** Runs a change of the session between its turns. */
-  change<Result>(host: SessionHost, job: () => Promise<Result>): Promise<Result>;
+  /** Makes a change of the session between its turns; the wait counts. */
+  change(host: SessionHost, job: (call: CallOptions) => Promise<void>, options: CallOptions): Promise<void>;
   /** Aborts the turn in flight, if there is one, and resolves when it is over. @throws `ABORT_UNCONFIRMED` */
   abort(host: SessionHost, options: CallOptions): Promise<void>;
-  /** None of its tasks runs any more; resolves when no turn is in flight. @throws `ABORT_UNCONFIRMED` */
-  end(host: SessionHost): Promise<void>;
+  /** Deletes the session; none of its tasks runs any more. @throws `ABORT_UNCONFIRMED` */
+  delete(host: SessionHost, options: CallOptions): Promise<void>;
   forget(host: SessionHost): void;
   release(host: SessionHost): void;
   fork(host: SessionHost, messageId: string | undefined): Promise<PooledSession>;
@@ -35,7 +37,7 @@ export function createLeasedSession(host: SessionHost, owner: LeaseOwner): Poole
       await owner.abort(host, options);
     },
     isAlive: async (options) => host.state !== 'dead' && host.operations.exists(options),
-    delete: (options) => lease.delete(options),
+    delete: (options = {}) => lease.delete(options),
     fork: async (messageId) => {
       lease.assertHeld();
       return owner.fork(host, messageId);
@@ -49,7 +51,7 @@ export function createLeasedSession(host: SessionHost, owner: LeaseOwner): Poole
 class Lease {
   readonly #host: SessionHost;
   readonly #owner: LeaseOwner;
-  #state: 'held' | 'deleting' | 'over' = 'held';
+  #state: 'held' | 'deleting' | 'deleted' | 'released' = 'held';
 
   constructor(host: SessionHost, owner: LeaseOwner) {
     this.#host = host;
@@ -62,30 +64,25 @@ class Lease {
 
   /** As long as it is not given back, which a deletion under way does not do. */
   assertMine(): void {
-    if (this.#state === 'over') throw notHeld(this.#host.id);
+    if (this.#state === 'deleted' || this.#state === 'released') throw notHeld(this.#host.id);
   }
 
   release(): void {
     if (this.#state !== 'held') return;
-    this.#state = 'over';
+    this.#state = 'released';
     this.#owner.release(this.#host);
   }
 
-  /** May be called again when it failed. */
-  async delete(options: CallOptions | undefined): Promise<void> {
-    if (this.#state === 'over') return;
+  /** May be called again, also when it failed. One that was given back is not the caller's to delete. */
+  async delete(options: CallOptions): Promise<void> {
+    if (this.#state === 'deleted') return;
+    this.assertMine();
     this.#state = 'deleting';
-    await this.#owner.end(this.#host);
-    await this.#host.operations.delete(options).catch(unlessGone);
+    await this.#owner.delete(this.#host, options);
     if (this.#state !== 'deleting') return;
-    this.#state = 'over';
+    this.#state = 'deleted';
     this.#owner.forget(this.#host);
   }
-}
-
-/** Somebody else has deleted it. */
-function unlessGone(error: unknown): void {
-  if (!isManagerError(error, 'NOT_FOUND')) throw error;
 }
 
 function notHeld(id: string): OpencodeManagerError {
@@ -100,17 +97,21 @@ function turnsOf(
   owner: LeaseOwner,
   lease: Lease,
 ): Pick<PooledSession, 'run' | 'prompt' | 'executeCommand' | 'executeShell'> {
-  const run = async (task: Omit<Task, 'directory'>, options: TaskOptions = {}) => {
+  const run = async (task: Task, options: TaskOptions = {}) => {
     lease.assertHeld();
     return owner.submit(host, task, options);
   };
-  const turn = (task: Task, { signal, permissions, ...choices }: LeasedPromptOptions & LeasedTurnOptions = {}) =>
-    run({ ...task, ...choices }, { ...(signal && { signal }), ...(permissions !== undefined && { permissions }) });
+  const turn = async (what: string, names: readonly string[], task: Task, options: LeasedPromptOptions = {}) => {
+    assertKnownNames(what, options, names);
+    const { signal, permissions, ...choices } = options;
+    return run({ ...task, ...choices }, { ...(signal && { signal }), ...(permissions !== undefined && { permissions }) });
+  };
   return {
     run,
-    prompt: (text, options) => turn({ prompt: text }, options),
-    executeCommand: (name, args = '', options) => turn({ command: `${name} ${args}`.trim() }, options),
-    executeShell: (command, options) => turn({ shell: command }, options),
+    prompt: (text, options) => turn('prompt()', leasedPromptOptionNames, { prompt: text }, options),
+    executeCommand: (name, args = '', options) =>
+      turn('executeCommand()', leasedTurnOptionNames, { command: `${name} ${args}`.trim() }, options),
+    executeShell: (command, options) => turn('executeShell()', leasedTurnOptionNames, { shell: command }, options),
   };
 }
 
@@ -148,14 +149,19 @@ function readsOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Reads {
 /** opencode refuses these while a turn is in flight: they take their place between the turns of the session. */
 function changesOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Pick<PooledSession, 'revertMessage' | 'unrevert' | 'summarize'> {
   const { id, directory } = host;
-  const between = async (job: () => Promise<void>) => {
+  const between = async (options: CallOptions | undefined, job: (call: CallOptions) => Promise<void>) => {
     lease.assertHeld();
-    return owner.change(host, job);
+    return owner.change(host, job, options ?? {});
   };
-  const session = (options?: CallOptions) => host.server.handle.getSession(id, { directory, ...options });
   return {
-    revertMessage: (messageId, options) => between(() => host.operations.revert(messageId, options)),
-    unrevert: (options) => between(async () => (await session(options)).unrevert(options)),
-    summarize: (model, options) => between(async () => (await session(options)).summarize(model, options)),
+    revertMessage: (messageId, options) => between(options, (call) => host.operations.revert(messageId, { ...options, ...call })),
+    unrevert: (options) =>
+      between(options, async (call) => (await host.server.handle.getSession(id, { directory, ...call })).unrevert(call)),
+    summarize: (model, options) =>
+      between(options, async (call) => {
+        assertOffered(await host.server.catalogue(directory, { ...call, withoutCommands: true }), { kind: 'prompt', model });
+        // It ends when nothing is left of it: the next turn of the session comes after it.
+        await host.server.handle.operations(id, directory).summarize(model, call);
+      }),
   };
 }

@@ -1,5 +1,5 @@
 import type { CallOptions, OpencodeServer } from '@opencode-manager/core';
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { assertKnownNames, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
@@ -23,6 +23,7 @@ import { TaskSteps } from '../task/task-steps.ts';
 import { assertWorkspace, TaskWorkspaces } from '../task/task-workspaces.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import { DirectoryUse } from './directory-use.ts';
+import { taskOptionNames } from './known-options.ts';
 import { createLeasedSession } from './leased-session.ts';
 import { Leases } from './leases.ts';
 import type { Owned } from './owned.ts';
@@ -31,7 +32,7 @@ import { poolSnapshotOf } from './pool-snapshot.ts';
 import { PoolStream } from './pool-stream.ts';
 import { rotation } from './rotation.ts';
 import { runAll } from './run-all.ts';
-import { abortedAtOnce, assertSignal } from './submission.ts';
+import { abortedAtOnce, assertOfLease, assertSignal } from './submission.ts';
 import { SessionStore } from './session-store.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
@@ -267,8 +268,11 @@ export class Pool implements SessionPool {
   }
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
-  #submit(task: Task, { signal, permissions }: TaskOptions, leased?: SessionHost): LiveTask {
+  #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
+    assertKnownNames('run()', options, taskOptionNames);
+    const { signal, permissions } = options;
     parseTask(task);
+    if (leased) assertOfLease(task);
     assertWorkspace(task, leased !== undefined, this.#settings);
     const policy =
       permissions === undefined ? (task.permissions ?? this.#settings.permissions) : parsePermissionPolicy(permissions, 'permissions');
@@ -333,11 +337,13 @@ export class Pool implements SessionPool {
     live.settled.resolve(result);
   }
 
-  /** Aborts the turn of a task, or the calls before it. */
-  #abort({ taskId, reason }: AbortedTask, withinMs: number | undefined): void {
+  /** Aborts the turn of a task, or the calls before it; or a change. */
+  #abort(aborted: AbortedTask, withinMs: number | undefined): void {
+    const { taskId, reason } = aborted;
     const live = this.#tasks.get(taskId);
-    live?.calls?.abort(new OpencodeManagerError('TURN_ABORTED', reason));
-    const host = live?.sessionId === undefined ? undefined : this.#sessions.registry.get(live.sessionId);
+    if (!live) return this.#leases.abortChange(aborted);
+    live.calls?.abort(new OpencodeManagerError('TURN_ABORTED', reason));
+    const host = live.sessionId === undefined ? undefined : this.#sessions.registry.get(live.sessionId);
     if (host?.taskId === taskId) host.abort(reason, withinMs);
   }
 
@@ -347,9 +353,9 @@ export class Pool implements SessionPool {
     this.#sessions.reattach(host, this.#supervisor.server);
     return createLeasedSession(host, {
       submit: (_host, task, options) => this.#submit(task, options, host).settled.promise,
-      change: (_host, job) => this.#leases.change(host, job, this.#actor),
+      change: (_host, job, options) => this.#leases.change(host, job, options, this.#actor),
       abort: (_host, options: CallOptions) => this.#leases.abort(host, options, this.#actor),
-      end: () => this.#leases.end(host, this.#actor),
+      delete: (_host, options) => this.#leases.delete(host, options, this.#actor),
       forget: () => this.#leases.forget(host),
       release: () => tell(this.#actor, { type: 'session.released', sessionId: host.id }),
       queued: () => Math.max(0, (this.#context.lines[host.id]?.length ?? 0) - 1),

@@ -277,13 +277,13 @@ export interface LeasedPromptOptions extends LeasedTurnOptions {
  * limits. @public
  */
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
-  run(task: Omit<Task, 'directory' | 'workspace'>, options?: TaskOptions): Promise<TaskResult>;
+  run(task: Omit<Task, 'directory' | 'title' | 'workspace'>, options?: TaskOptions): Promise<TaskResult>;
   prompt(text: string, options?: LeasedPromptOptions): Promise<TaskResult>;
   executeCommand(name: string, args?: string, options?: LeasedTurnOptions): Promise<TaskResult>;
   executeShell(command: string, options?: LeasedTurnOptions): Promise<TaskResult>;
   /** A new leased session with this one's history, up to a message when one is named. */
   fork(messageId?: string): Promise<PooledSession>;
   snapshot(): SessionSnapshot;
-  /** Gives the session back to the pool, after what was asked of it before. */
+  /** Gives the session back to the pool, after what was asked of it before. Turns, changes, `abort` and `delete` are refused from then on. */
   release(): void;
 }

@@ -138,7 +138,7 @@ export class TurnObserver {
   }
 
   /** Takes the session's history as it was read. Gives the turn's newest answer, and whether the read told anything new. */
-  history(messages: readonly MessageHistory[]): Pick<NonNullable<TurnReading['history']>, 'found' | 'newest' | 'changed'> {
+  history(messages: readonly MessageHistory[]): Omit<NonNullable<TurnReading['history']>, 'sinceMs' | 'seenAtMs'> {
     const before = this.#extent();
     for (const { message, parts } of messages) {
       this.message(message, true);
@@ -149,6 +149,7 @@ export class TurnObserver {
       found: newest !== undefined || messages.some(({ message }) => message.id === this.#messageId),
       newest: newest ? { id: newest.info.id, final: newest.info.completed ? this.#finalOf(newest.info) : null } : null,
       changed: this.#extent() !== before,
+      ...pastErrorsIn(messages, this.#messageId),
     };
   }
 
@@ -275,4 +276,12 @@ function sumUsage(messages: readonly ObservedMessage[]): Usage {
     cache_read_tokens: sum(({ cacheRead }) => cacheRead),
     cache_write_tokens: sum(({ cacheWrite }) => cacheWrite),
   };
+}
+
+/** Errors in the answers of earlier turns. */
+function pastErrorsIn(messages: readonly MessageHistory[], messageId: string): Pick<NonNullable<TurnReading['history']>, 'pastErrors'> {
+  const pastErrors = messages.flatMap(({ message }) =>
+    message.role === 'assistant' && message.error && !answersTurn(message, messageId) ? [message.error] : [],
+  );
+  return pastErrors.length > 0 ? { pastErrors } : {};
 }

@@ -149,6 +149,15 @@ function filePart({ path, url, mime }: TaskFile, urlOf: (path: string) => string
     type: 'file',
     url: target,
     mime: mime ?? declared ?? mediaTypes[/\.[^./]+$/.exec(name)?.[0].toLowerCase() ?? ''] ?? 'text/plain',
-    ...(declared === undefined && { filename: decodeURIComponent(name.slice(name.lastIndexOf('/') + 1)) }),
+    ...(declared === undefined && { filename: decoded(name.slice(name.lastIndexOf('/') + 1)) }),
   };
+}
+
+/** The path of another machine's URL may be encoded as that machine likes. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }

@@ -1,5 +1,6 @@
 import type { Catalogue } from '@opencode-manager/core';
 import { byNearness, didYouMean, OpencodeManagerError, type ErrorCode } from '@opencode-manager/core/errors';
+import { chosenFor } from '@opencode-manager/core/protocol';
 
 /** What a turn names, or leaves to the configuration. */
 export interface WantedTurn {
@@ -18,7 +19,7 @@ export interface WantedTurn {
  * assertOffered(await server.catalogue(), { kind: 'prompt', model: 'anthropic/claude-sonnet-5' })
  * @public
  */
-export function assertOffered({ models, agents, commands, defaultModel, unused }: Catalogue, wanted: WantedTurn): void {
+export function assertOffered({ models, agents, commands, defaultModel, unused, choices }: Catalogue, wanted: WantedTurn): void {
   const { kind, agent, command } = wanted;
   if (kind !== 'shell') {
     if (models.length === 0 && wanted.model === undefined) throw noProvider();
@@ -29,6 +30,11 @@ export function assertOffered({ models, agents, commands, defaultModel, unused }
   if (agent !== undefined && !agents.includes(agent)) throw unknown('AGENT_UNKNOWN', 'agent', agent, agents, unused?.agents);
   if (command !== undefined && !commands.includes(command))
     throw unknown('COMMAND_UNKNOWN', 'command', command, commands, unused?.commands);
+  if (kind === 'shell') return;
+  const chosen = chosenFor(choices, wanted);
+  if (chosen.agent && !agents.includes(chosen.agent.value))
+    throw unknown('AGENT_UNKNOWN', 'agent', chosen.agent.value, agents, unused?.agents, chosen.agent.by);
+  if (chosen.model && !models.includes(chosen.model.value)) throw unknownModel(chosen.model.value, models, chosen.model.by);
 }
 
 function noProvider(): OpencodeManagerError {
@@ -39,14 +45,14 @@ function noProvider(): OpencodeManagerError {
   );
 }
 
-function unknownModel(model: string, models: readonly string[]): OpencodeManagerError {
+function unknownModel(model: string, models: readonly string[], by?: string): OpencodeManagerError {
   const provider = model.split('/')[0]!;
   const siblings = models.filter((other) => other.startsWith(`${provider}/`));
   const advice =
     siblings.length > 0
       ? `${didYouMean(model, siblings)}Provider ${provider} has: ${listed(byNearness(model, siblings))}.`
       : `${didYouMean(model, models)}Provider ${provider} is not usable here: it has no credentials, or does not exist.`;
-  return new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} cannot be used. ${advice} Nothing was sent.`, {
+  return new OpencodeManagerError('MODEL_UNKNOWN', `${named('model', by)}: ${model} cannot be used. ${advice} Nothing was sent.`, {
     details: { field: 'model', model, models: models.slice(0, 50), providerKnown: siblings.length > 0 },
   });
 }
@@ -57,14 +63,20 @@ function unknown(
   value: string,
   known: readonly string[],
   unused: Readonly<Record<string, string>> = {},
+  by?: string,
 ): OpencodeManagerError {
   const file = unused[value];
   const hint =
     file === undefined ? '' : ` ${file} is not used: set projectConfig to 'all' (--project-config all) when you trust this workspace.`;
   const near = `${didYouMean(value, known)}Known: ${listed(byNearness(value, known))}.`;
-  return new OpencodeManagerError(code, `${field}: ${value} is unknown. ${near}${hint} Nothing was sent.`, {
+  return new OpencodeManagerError(code, `${named(field, by)}: ${value} is unknown. ${near}${hint} Nothing was sent.`, {
     details: { field, value, [field]: value },
   });
+}
+
+/** With who chooses it, where that is not the caller. */
+function named(field: string, by: string | undefined): string {
+  return by === undefined ? field : `${field} of ${by}`;
 }
 
 function listed(names: readonly string[]): string {

@@ -1,5 +1,6 @@
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core/policy-schema';
+import { fileUrlProblem } from '@opencode-manager/core/protocol';
 import * as z from 'zod';
 import type { Task } from './types.ts';
 
@@ -14,8 +15,14 @@ const text = z
 
 export { permissionPolicySchema };
 
+const fileUrl = z.string().superRefine((url, context) => {
+  const problem = fileUrlProblem(url);
+  if (problem !== undefined)
+    context.addIssue({ code: 'custom', message: `${url.length > 80 ? `${url.slice(0, 80)}...` : url}: ${problem}` });
+});
+
 const fileSchema = z
-  .strictObject({ path: z.string().min(1).optional(), url: z.url().optional(), mime: z.string().min(1).optional() })
+  .strictObject({ path: z.string().min(1).optional(), url: fileUrl.optional(), mime: z.string().min(1).optional() })
   .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
 
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */

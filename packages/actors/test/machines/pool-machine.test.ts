@@ -29,6 +29,7 @@ function startPool(input: PoolInput = {}) {
   const ended: string[] = [];
   const errors = new Map<string, SerializedError | null>();
   const aborted: string[] = [];
+  const abortErrors: string[] = [];
   const returned: string[] = [];
   const machine = poolMachine.provide({
     actions: {
@@ -44,7 +45,10 @@ function startPool(input: PoolInput = {}) {
           errors.set(taskId, error);
         }
       },
-      abortTurns: (_, { aborting, withinMs }) => void aborted.push(...aborting.map(({ taskId }) => `${taskId}:${withinMs ?? 'default'}`)),
+      abortTurns: (_, { aborting, withinMs }) => {
+        aborted.push(...aborting.map(({ taskId }) => `${taskId}:${withinMs ?? 'default'}`));
+        abortErrors.push(...aborting.flatMap(({ taskId, error }) => (error ? [`${taskId}:${error.code}`] : [])));
+      },
       takeBack: (_, { sessionIds }) => void returned.push(...sessionIds),
     },
   });
@@ -74,6 +78,7 @@ function startPool(input: PoolInput = {}) {
     ended,
     errors,
     aborted,
+    abortErrors,
     returned,
     send,
     queue: (taskId: string, { priority = 0, group = '', ...place }: Place = {}) =>
@@ -224,6 +229,32 @@ describe('a leased session', () => {
     expect(pool.context).toMatchObject({ active: 0, queued: 1 });
     pool.send({ type: 'change.ended', taskId: 'change', sessionId: 's' });
     expect(pool.started).toEqual(['a', 'change', 'b']);
+  });
+
+  test('a change has a deadline and can be aborted, while it waits and under way; its session is free when it says so', () => {
+    const pool = startPool({ maxSessions: 1 });
+    const change = { ...at, isChange: true } as const;
+    pool.queue('a', at);
+    pool.queue('late', { ...change, timeoutMs: 1000 });
+    pool.queue('unwanted', change);
+    pool.queue('slow', { ...change, timeoutMs: 5000 });
+    pool.queue('stopped', change);
+    pool.queue('b', at);
+    pool.clock.increment(1000);
+    pool.send({ type: 'task.cancelled', taskId: 'unwanted', priority: 0, group: '', sessionId: 's' });
+    expect(['late', 'unwanted'].map((id) => pool.errors.get(id)?.code)).toEqual(['REQUEST_TIMEOUT', 'REQUEST_ABORTED']);
+    pool.end('a');
+    expect(pool.steps.at(-1)).toBe('slow:change:1');
+    pool.clock.increment(4000);
+    expect(pool.abortErrors).toEqual(['slow:REQUEST_TIMEOUT']);
+    expect(pool.steps.at(-1)).toBe('slow:change:1');
+    pool.send({ type: 'change.ended', taskId: 'slow', sessionId: 's' });
+    expect(pool.steps.at(-1)).toBe('stopped:change:1');
+    pool.send({ type: 'pool.stop' });
+    expect(pool.abortErrors).toEqual(['slow:REQUEST_TIMEOUT', 'stopped:POOL_STOPPED']);
+    expect(pool.state).toBe('draining');
+    pool.send({ type: 'change.ended', taskId: 'stopped', sessionId: 's' });
+    expect(pool.state).toBe('stopped');
   });
 
   test('a deadline counts while a task waits for its session', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ended, rootAsk, startAccepted, startRunning, startSession } from '../support/session-actor.ts';
+import { ended, rootAsk, startAccepted, startRunning, startSession, type Found } from '../support/session-actor.ts';
 
 describe('a turn that goes well', () => {
   test('ends by events alone, without a read', () => {
@@ -134,6 +134,43 @@ describe('facts of earlier turns', () => {
     session.send({ type: 'session.errored', error: { kind: 'other', name: 'UnknownError', message: 'ImageDecodeError' } });
     session.pass(10_000);
     expect(session.finished).toMatchObject([{ outcome: 'failed', error: { code: 'TURN_FAILED', message: 'ImageDecodeError' } }]);
+  });
+
+  describe('an error before the message of a later turn is stored', () => {
+    const unread = { kind: 'other', name: 'UnknownError', message: 'ImageDecodeError' } as const;
+
+    /** Brings the second turn of a session to where its message was taken and an error was told. */
+    function startSecond(found: Found) {
+      const session = startRunning({ answerRead: () => found });
+      session.final('msg_11');
+      session.pass();
+      session.send({ type: 'session.idle' });
+      session.submit(2);
+      session.pass();
+      session.send({ type: 'turn.accepted', source: 'answer' });
+      session.pass();
+      session.send({ type: 'session.errored', error: unread });
+      session.pass(3000);
+      return session;
+    }
+
+    test('is its own when a read finds neither the message nor that error in an earlier answer', () => {
+      const session = startSecond({ found: false });
+      expect(session.finished).toMatchObject([
+        { outcome: 'succeeded' },
+        { outcome: 'failed', error: { code: 'TURN_FAILED', message: 'ImageDecodeError' } },
+      ]);
+    });
+
+    test.each([
+      ['an earlier answer has it', { found: false, pastErrors: [unread] }],
+      ['the message is there', { found: true }],
+      ['the session is busy', { found: false, status: 'busy' }],
+    ] as const)('says nothing when %s', (_, found) => {
+      const session = startSecond(found);
+      expect(session.finished.length).toBe(1);
+      expect(session.path).toMatch(/^active\./);
+    });
   });
 });
 

@@ -77,6 +77,23 @@ test('an image that opencode cannot read fails the task at once, with the reason
   expect(pool.snapshot().sessions.map(({ path }) => path)).toEqual(['error']);
 });
 
+test('so does one in a later turn of a leased session, and the turn after it goes on', async () => {
+  await using pool = await openPool();
+  const session = await pool.createSession();
+  await session.prompt('say one');
+  const startedAtMs = performance.now();
+  expect(await session.prompt('say x', { files: [{ url: 'data:image/png;base64,AAAA' }] })).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'TURN_FAILED', message: 'ImageDecodeError: Image could not be decoded' },
+  });
+  expect(performance.now() - startedAtMs).toBeLessThan(8000);
+  expect(await session.prompt('say x', { files: [{ path: 'missing.png' }] })).toMatchObject({
+    outcome: 'failed',
+    error: { code: 'TURN_FAILED', message: expect.stringContaining('missing.png') as string },
+  });
+  expect(await session.prompt('say two')).toMatchObject({ outcome: 'succeeded', output: 'You said two.' });
+});
+
 test('an empty answer is an answer where a task says so', async () => {
   await using pool = await openPool();
   expect(await pool.run({ prompt: 'be silent' })).toMatchObject({ outcome: 'failed', error: { code: 'ANSWER_EMPTY' } });

@@ -24,6 +24,7 @@ export interface Found {
   /** The turn's newest assistant message; with `finish` or `error` it has ended. null: the history was not read. */
   readonly newest?: ({ readonly id: string; readonly ended?: boolean } & Partial<FinalFacts>) | null;
   readonly found?: boolean;
+  readonly pastErrors?: readonly Pick<TurnError, 'name' | 'message'>[];
   readonly changed?: boolean;
   readonly status?: 'idle' | 'busy' | ProviderRetry;
   readonly busy?: readonly string[];
@@ -125,6 +126,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
       return ({
         newest,
         found = true,
+        pastErrors = [],
         changed = false,
         status = 'idle',
         busy = [],
@@ -135,7 +137,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
       } = {}) => {
         if (changed) activeAtMs = clock.now();
         const answer = newest ? newestOf(newest, messageId) : null;
-        const history = newest === null ? null : { sinceMs, seenAtMs: sinceMs, found, newest: answer, changed };
+        const history = newest === null ? null : { sinceMs, seenAtMs: sinceMs, found, newest: answer, changed, pastErrors };
         session.send({
           type: 'snapshot.read',
           reading: {

@@ -147,12 +147,12 @@ export const errorCatalogue = {
   SERVER_ERROR: { meaning: 'The server answered with an internal error.', remedy: "Look the reference up in the server's log." },
   // Sessions and turns
   PROMPT_INVALID: {
-    meaning: 'A prompt, command or shell line is empty, too large or holds NUL bytes.',
-    remedy: 'Correct the text; the message names what is wrong with it.',
+    meaning: 'A prompt, command or shell line is empty, too large or holds NUL bytes, or the URL of a file is malformed.',
+    remedy: 'Correct the text or the URL; the message names what is wrong with it.',
   },
   DIRECTORY_MISMATCH: {
     meaning: 'The server reports another directory for the session than the one asked for.',
-    remedy: 'Name the real path of the directory; the session was not used.',
+    remedy: "Name the real path of the session's own directory; the session was not used.",
   },
   MODEL_UNKNOWN: {
     meaning: 'No provider of this server has the model.',

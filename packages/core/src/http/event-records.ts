@@ -4,8 +4,8 @@ import type { ServerCredentials } from './client.ts';
 import { createAgent, startExchange } from './exchange.ts';
 
 /**
- * Reads an event stream for a moment, on a connection of its own, until `stop()`. For the start of a server alone: whoever follows a server
- * has a parser that keeps up with it.
+ * Reads an event stream for a moment, on a connection of its own, until `stop()`. For moments alone: whoever follows a server has a parser that
+ * keeps up with it.
  */
 export function readEventRecords(
   { url, authorization }: Pick<ServerCredentials, 'url' | 'authorization'>,
@@ -30,7 +30,7 @@ export function readEventRecords(
   exchange.over.catch(() => undefined);
   return {
     async stop() {
-      exchange.abort(new Error('the start is over'));
+      exchange.abort(new Error('nothing more is to be heard'));
       await agent.destroy();
     },
   };

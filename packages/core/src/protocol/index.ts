@@ -56,6 +56,7 @@ export type {
 } from './protocol.ts';
 export { knownProtocols, protocolNamed } from './protocols.ts';
 export type { RequestSpec } from './request.ts';
+export { fileUrlProblem } from './file-url.ts';
 export {
   requests,
   type MessageWithParts,
@@ -70,6 +71,7 @@ export {
 export {
   answersTurn,
   belongsToTurn,
+  chosenFor,
   createMessageIds,
   finalAnswer,
   isFinalReason,
@@ -82,6 +84,7 @@ export {
   type ProofSignal,
   type Signal,
   type SignalSource,
+  type TurnChoices,
   type TurnEnd,
   type TurnEvidence,
   type TurnProof,

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import type { HttpClient } from '../http/index.ts';
+import type { HttpClient, ServerCredentials } from '../http/index.ts';
 import { instructionsDirectory, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
-import { createMessageIds, requests, type SessionInfo } from '../protocol/index.ts';
+import { createMessageIds, requests, type Protocol, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
 import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
-import type { CreateSessionOptions } from '../session/types.ts';
+import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
+import { watchSession } from './session-errors.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
 import { createSnapshotReader } from './snapshots.ts';
 import type { OpencodeServer } from './types.ts';
@@ -37,6 +38,8 @@ const listLimit = 100_000;
 
 export interface SessionsParts {
   readonly client: HttpClient;
+  readonly protocol: Protocol;
+  readonly credentials: ServerCredentials;
   readonly config: ResolvedConfig;
   readonly effective: EffectiveConfig;
   readonly stateDir: string;
@@ -62,7 +65,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
       const { id, directory } = await create(options);
       return context.operationsOf(id, directory);
     },
-    operations: (id, directory = config.directory) => context.operationsOf(id, directory),
+    operations: (id, directory = config.directory) => context.namedOperationsOf(id, directory),
     snapshot: (directory = config.directory, options) => context.snapshot(directory, options),
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
@@ -87,8 +90,13 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
   };
 }
 
+interface ServerContext extends SessionContext {
+  /** Operations of a session in the directory that a caller names. */
+  namedOperationsOf(id: string, directory: string): SessionOperations;
+}
+
 /** What all sessions of a server share. */
-function createContext({ client, config, effective, stateDir, workspaces }: SessionsParts): SessionContext {
+function createContext({ client, protocol, credentials, config, effective, stateDir, workspaces }: SessionsParts): ServerContext {
   const snapshots = createSnapshotReader(client);
   const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
   const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
@@ -98,7 +106,16 @@ function createContext({ client, config, effective, stateDir, workspaces }: Sess
     exitCodes: createExitCodes(join(stateDir, 'run')),
   };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
-  const context: SessionContext = {
+  const context: ServerContext = {
+    namedOperationsOf(id, directory) {
+      let isOwn = false;
+      const beginTurn = async () => {
+        if (!isOwn) await assertOwnDirectory(client, config, { id, directory });
+        isOwn = true;
+        await operationsContext.beginTurn(directory);
+      };
+      return createOperations({ ...operationsContext, beginTurn }, id, directory);
+    },
     snapshots: effective.snapshots,
     stateDir,
     messageIds: createMessageIds(),
@@ -106,6 +123,7 @@ function createContext({ client, config, effective, stateDir, workspaces }: Sess
     // What a directory offers differs from another only where its own configuration counts.
     catalogue: (directory, options) => readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options),
     operationsOf,
+    watchSession: (session, signal) => watchSession({ credentials, client, protocol: protocol.stream }, session, signal),
     parentOf: createParentReader(client),
     projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
     worktreeOf: async (directory) => {
@@ -117,6 +135,25 @@ function createContext({ client, config, effective, stateDir, workspaces }: Sess
       withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
   };
   return context;
+}
+
+/**
+ * opencode runs a turn where the session was made, whatever directory comes with the request: trust in another one says nothing.
+ * @throws `DIRECTORY_MISMATCH`
+ */
+async function assertOwnDirectory(
+  client: HttpClient,
+  config: ResolvedConfig,
+  { id, directory }: { readonly id: string; readonly directory: string },
+): Promise<void> {
+  // Asked in the directory of the server: the other one is not trusted yet.
+  const info = await client.call(requests.getSession(id, config.directory));
+  if (info.directory === directory) return;
+  throw new OpencodeManagerError(
+    'DIRECTORY_MISMATCH',
+    `directory: session ${id} works in ${info.directory}, not in ${directory}. Name its own directory. Nothing was sent.`,
+    { details: { asked: directory, received: info.directory, sessionId: id } },
+  );
 }
 
 /** A session's parent never changes, so it is asked for once. */

@@ -4,6 +4,7 @@ import type { ProtocolName, SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
+import type { TurnChoices } from '../turn/index.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
 
 /** How the server's process ended. */
@@ -40,6 +41,8 @@ export interface Catalogue {
   readonly commands: readonly string[];
   /** The configuration's `model`, when it names one. */
   readonly defaultModel: string | undefined;
+  /** The models and agents that commands and agents choose themselves. */
+  readonly choices?: TurnChoices;
   /** Files of the workspace that define agents and commands and are not used (`projectConfig`), by the names that they would have. */
   readonly unused?: {
     readonly agents: Readonly<Record<string, string>>;
@@ -106,7 +109,10 @@ export interface OpencodeServer extends AsyncDisposable {
 
   /** Creates a session and gives its bare operations; for hosts that keep their own queue and watch events. */
   createOperations(options?: CreateSessionOptions): Promise<SessionOperations>;
-  /** Bare operations of a session that exists. */
+  /**
+   * Bare operations of a session that exists, in its own directory (the server's when absent). A turn elsewhere is refused before it is sent:
+   * `DIRECTORY_MISMATCH`.
+   */
   operations(id: string, directory?: string): SessionOperations;
   /**
    * Status, permissions and questions of a directory, read after the call. Calls that come while a read is in flight

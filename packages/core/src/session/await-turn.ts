@@ -1,12 +1,20 @@
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import { askOfPermission, askOfQuestion, type Ask, type PermissionPolicy } from '../policy/index.ts';
-import { finalAnswer, proveTurnEnd, type AssistantMessage, type MessageWithParts, type TurnProof } from '../protocol/index.ts';
+import {
+  codeOfTurnError,
+  finalAnswer,
+  proveTurnEnd,
+  type AssistantMessage,
+  type MessageWithParts,
+  type TurnError,
+  type TurnProof,
+} from '../protocol/index.ts';
 import { AskDesk, type AskContext } from './ask-desk.ts';
 import { descendantsOf, isInFamily, type FamilyContext } from './family.ts';
 import { pause } from './pause.ts';
 import { turnResult } from './turn-result.ts';
-import type { DirectorySnapshot, SessionOperations, TurnRequest, TurnResult } from './types.ts';
+import type { DirectorySnapshot, ErrorWatch, SessionOperations, TurnRequest, TurnResult } from './types.ts';
 
 /** What waiting for a turn needs of the server. */
 export interface WatchContext extends AskContext, FamilyContext {
@@ -32,6 +40,8 @@ export interface TurnWatch {
   readonly submission: Submission;
   readonly startedAtMs: number;
   readonly abortRequested: () => boolean;
+  /** Hears why the turn does not begin, where it may not. */
+  readonly errors: ErrorWatch | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -64,6 +74,7 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
   for (let waitMs: number = pollMs.first; ; waitMs = Math.min(pollMs.longest, waitMs * pollMs.growth)) {
     const { error } = submission;
     if (error !== undefined && !mayHaveEnded(watch, error)) throw error;
+    const said = watch.errors?.failure();
     const snapshot = await context.snapshot(operations.directory, { signal });
     for (const ask of await openAsks(context, operations, snapshot, signal)) desk.see(ask);
     desk.assertWorking();
@@ -78,6 +89,10 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
       if (result) return result;
     }
     if (error !== undefined && idle && !answer) throw error;
+    const isThere = !idle || messages.some(({ info }) => info.id === watch.messageId);
+    // What is said from now on stands in the messages, too.
+    if (isThere) watch.errors?.stop();
+    else if (said) throw notBegun(watch, said);
     // A command may work on its template before its message is there; its request answers at the end.
     const silent = idle && !answer && submission.answered;
     silentSinceMs = silent ? (silentSinceMs ?? snapshot.sentAtMs.status) : undefined;
@@ -164,6 +179,10 @@ async function prove(
 
 const askersOf = ({ permissions, questions }: DirectorySnapshot): string[] =>
   [...permissions, ...questions].map(({ sessionID }) => sessionID);
+
+function notBegun({ messageId }: TurnWatch, said: TurnError): OpencodeManagerError {
+  return new OpencodeManagerError(codeOfTurnError(said), `The turn did not begin: ${said.message}`, { details: { ...said, messageId } });
+}
 
 function noAnswer(
   { messageId, abortRequested }: TurnWatch,

@@ -2,6 +2,7 @@ import { byNearness, didYouMean, OpencodeManagerError } from '../errors/index.ts
 import type { CallOptions } from '../http/index.ts';
 import type { MessageWithParts } from '../protocol/index.ts';
 import type { Catalogue } from '../server/types.ts';
+import { chosenFor } from '../turn/index.ts';
 import type { SessionOperations, TurnOptions } from './types.ts';
 
 /** @throws the given code, listing what there is */
@@ -11,13 +12,14 @@ function assertIn(
   value: string | undefined,
   known: readonly string[],
   unused: Readonly<Record<string, string>> = {},
+  by?: string,
 ): void {
   if (value === undefined || known.includes(value)) return;
   const listed = byNearness(value, known).slice(0, 20).join(', ') || 'none';
   const more = known.length > 20 ? `, and ${known.length - 20} more` : '';
   throw new OpencodeManagerError(
     code,
-    `${field}: ${value} is unknown. ${didYouMean(value, known)}Known: ${listed}${more}.${unusedHint(unused[value])} Nothing was sent.`,
+    `${field}${by === undefined ? '' : ` of ${by}`}: ${value} is unknown. ${didYouMean(value, known)}Known: ${listed}${more}.${unusedHint(unused[value])} Nothing was sent.`,
     {
       details: { field, value },
     },
@@ -29,7 +31,7 @@ function unusedHint(file: string | undefined): string {
   return file === undefined ? '' : ` ${file} is not used: set projectConfig to 'all' (--project-config all) when you trust this workspace.`;
 }
 
-/** opencode accepts a turn with an unknown model or agent and fails it later. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN` */
+/** opencode accepts a turn with an unknown model or agent and fails it later; of a command it tells no reason. @throws `MODEL_UNKNOWN`, `AGENT_UNKNOWN`, `COMMAND_UNKNOWN` */
 export function assertKnown(
   known: Catalogue,
   { model, agent, command }: Pick<TurnOptions, 'model' | 'agent'> & { readonly command?: string | undefined },
@@ -37,6 +39,9 @@ export function assertKnown(
   assertIn('MODEL_UNKNOWN', 'model', model, known.models);
   assertIn('AGENT_UNKNOWN', 'agent', agent, known.agents, known.unused?.agents);
   assertIn('COMMAND_UNKNOWN', 'command', command, known.commands, known.unused?.commands);
+  const chosen = chosenFor(known.choices, { model, agent, command });
+  if (chosen.agent) assertIn('AGENT_UNKNOWN', 'agent', chosen.agent.value, known.agents, known.unused?.agents, chosen.agent.by);
+  if (chosen.model) assertIn('MODEL_UNKNOWN', 'model', chosen.model.value, known.models, {}, chosen.model.by);
 }
 
 /** @throws `CONFIG_INVALID` */
@@ -74,7 +79,11 @@ export async function assertMessage(
 ): Promise<readonly MessageWithParts[]> {
   const messages = await operations.messages({}, options);
   if (messages.some(({ info }) => info.id === messageId)) return messages;
-  throw new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${operations.id} has no message ${messageId}. Take an id from messages().`, {
-    details: { sessionId: operations.id, messageId },
+  throw unknownMessage(operations.id, messageId);
+}
+
+export function unknownMessage(sessionId: string, messageId: string): OpencodeManagerError {
+  return new OpencodeManagerError('MESSAGE_UNKNOWN', `Session ${sessionId} has no message ${messageId}. Take an id from messages().`, {
+    details: { sessionId, messageId },
   });
 }

@@ -3,6 +3,7 @@ import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy } from '../policy/index.ts';
 import type { MessageWithParts } from '../protocol/index.ts';
 import { assertInsideGit, assertKnown, assertMessage, assertSnapshots } from './checks.ts';
+import { withinDeadline } from './deadline.ts';
 import { isInFamily } from './family.ts';
 import { pause } from './pause.ts';
 import { assertRevertSafe, type RevertContext } from './revert-conflicts.ts';
@@ -64,28 +65,33 @@ function historyMethods(
   const unreadOf = createCursor();
   return {
     revertMessage: (messageId, options = {}) =>
-      turns.whenQuiet((call) => revert(context, operations, messageId, { ...options, ...call }), options),
-    unrevert: (options) =>
-      turns.whenQuiet(async (call) => {
+      turns.whenQuiet('The revert', (call) => revert(context, operations, messageId, { ...options, ...call }), options),
+    unrevert: (options) => {
+      const unrevert = async (call: CallOptions) => {
         assertSnapshots(context.snapshots);
         await operations.unrevert(call);
-      }, options),
-    async fork(messageId, options) {
-      if (messageId !== undefined) await assertMessage(operations, messageId, options);
-      const { id, directory } = await operations.fork(messageId, options);
-      return context.sessionOf(id, directory, permissions);
+      };
+      return turns.whenQuiet('The unrevert', unrevert, options);
     },
+    fork: (messageId, options) =>
+      withinDeadline('The fork', options, async (call) => {
+        const { id, directory } = await operations.fork(messageId, call);
+        return context.sessionOf(id, directory, permissions);
+      }),
     messages: (query, options) => operations.messages(query, options),
     unread: async (options) => unreadOf(await operations.messages({}, options)),
-    async diff(messageId, options) {
-      assertSnapshots(context.snapshots);
-      if (messageId !== undefined) await assertMessage(operations, messageId, options);
-      const target = messageId ?? (await operations.messages({}, options)).findLast(({ info }) => info.role === 'user')?.info.id;
-      return target === undefined ? [] : operations.diff(target, options);
-    },
-    async summarize(model, options) {
-      assertKnown(await context.catalogue(operations.directory, { ...options, withoutCommands: true }), { model });
-      await turns.whenQuiet((call) => operations.summarize(model, call), options);
+    diff: (messageId, options) =>
+      withinDeadline('The diff', options, async (call) => {
+        assertSnapshots(context.snapshots);
+        const target = messageId ?? (await operations.messages({}, call)).findLast(({ info }) => info.role === 'user')?.info.id;
+        return target === undefined ? [] : operations.diff(target, call);
+      }),
+    summarize: (model, options) => {
+      const summarize = async (call: CallOptions) => {
+        assertKnown(await context.catalogue(operations.directory, { ...call, withoutCommands: true }), { model });
+        await operations.summarize(model, call);
+      };
+      return turns.whenQuiet('The summary', summarize, options);
     },
   };
 }
@@ -108,7 +114,7 @@ type LifeMethod = 'abort' | 'rename' | 'getState' | 'isAlive' | 'delete';
 function lifeMethods(context: SessionContext, operations: SessionOperations, turns: TurnRunner): Pick<Session, LifeMethod> {
   const { id, directory } = operations;
 
-  async function abort(options: CallOptions = {}): Promise<void> {
+  async function abort(options: CallOptions): Promise<void> {
     turns.noteAbort();
     await operations.abort(options);
     const untilMs = performance.now() + abortTimeoutMs;
@@ -125,7 +131,7 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
   }
 
   return {
-    abort,
+    abort: (options) => withinDeadline('The abort', options, abort),
     async rename(title, options) {
       await operations.rename(title, options);
     },
@@ -142,14 +148,15 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
         () => true,
         () => false,
       ),
-    async delete(options) {
-      try {
-        await abort(options);
-        await operations.delete(options);
-      } catch (error) {
-        if (!isManagerError(error, 'NOT_FOUND')) throw error;
-      }
-    },
+    delete: (options) =>
+      withinDeadline('The deletion', options, async (call) => {
+        try {
+          await abort(call);
+          await operations.delete(call);
+        } catch (error) {
+          if (!isManagerError(error, 'NOT_FOUND')) throw error;
+        }
+      }),
   };
 }
 

@@ -1,17 +1,27 @@
 import { OpencodeManagerError } from '../errors/index.ts';
-import { carryShellLine, requests, type RequestSpec, type WireModel } from '../protocol/index.ts';
+import { carryShellLine, fileUrlProblem, requests, type RequestSpec, type WireModel } from '../protocol/index.ts';
 import type { ExitCodes } from './exit-codes.ts';
 import type { PromptPart, TurnRequest } from './types.ts';
 
 /** Largest text of one prompt, in characters. opencode has taken 16 MB; more is a mistake in the caller. */
 const promptLimit = 10_000_000;
 
-/** The parts of a prompt. @throws `PROMPT_INVALID` for one that is empty, too large or holds NUL */
+/** The parts of a prompt. @throws `PROMPT_INVALID` for one that is empty, too large or holds NUL, and for a file whose URL cannot be read */
 export function promptParts(prompt: string | readonly PromptPart[]): readonly PromptPart[] {
   const parts: readonly PromptPart[] = typeof prompt === 'string' ? [{ type: 'text', text: prompt }] : prompt;
   if (parts.length === 0) throw invalid('prompt', 'has no parts');
-  for (const part of parts) if (part.type === 'text') assertText('prompt', part.text);
+  for (const part of parts) {
+    if (part.type === 'text') assertText('prompt', part.text);
+    const problem = part.type === 'file' ? fileUrlProblem(part.url) : undefined;
+    if (problem !== undefined) throw invalid('file', `${excerptOf(part)} cannot be read: ${problem}`);
+  }
   return parts;
+}
+
+/** The URL of a file for a message; one that holds its data may be long. */
+function excerptOf(part: PromptPart): string {
+  const url = part.type === 'file' ? part.url : '';
+  return url.length > 80 ? `${url.slice(0, 80)}...` : url;
 }
 
 /** @throws `PROMPT_INVALID` */

@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { assertKnownNames, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy } from '../policy/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
@@ -7,14 +7,17 @@ import type { CatalogueOptions } from '../server/catalogue.ts';
 import type { Catalogue } from '../server/types.ts';
 import { awaitTurn, type Submission, type WatchContext } from './await-turn.ts';
 import { assertEmptyAnswer, assertKnown } from './checks.ts';
+import { deadlineSignal, withinDeadline } from './deadline.ts';
 import { pause } from './pause.ts';
 import { createTurnQueue, type TurnQueue } from './turn-queue.ts';
-import type { PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
+import type { ErrorWatch, PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
 
 /** What running turns needs of the server. */
 export interface TurnContext extends WatchContext {
   readonly messageIds: MessageIds;
   catalogue(directory: string, options?: CatalogueOptions): Promise<Catalogue>;
+  /** Hears what opencode says of a session from now on. */
+  watchSession(session: { readonly id: string; readonly directory: string }, signal: AbortSignal): Promise<ErrorWatch>;
 }
 
 /** A turn before it has an id. */
@@ -32,10 +35,22 @@ export interface TurnRunner {
   /** Queues a turn; resolves when the server has accepted it. */
   accept(draft: TurnDraft, options: TurnCallOptions): Promise<{ readonly messageId: string }>;
   /** Runs a job when no turn of ours is in flight, with what is left of the caller's deadline. */
-  whenQuiet<Result>(job: (options: CallOptions) => Promise<Result>, options: CallOptions | undefined): Promise<Result>;
+  whenQuiet<Result>(what: string, job: (options: CallOptions) => Promise<Result>, options: CallOptions | undefined): Promise<Result>;
   /** The session is being aborted: what the turn in flight leaves is to be called so. */
   noteAbort(): void;
 }
+
+/** All of {@link TurnCallOptions}. */
+const optionNames = Object.keys({
+  model: true,
+  agent: true,
+  system: true,
+  messageId: true,
+  permissions: true,
+  emptyAnswer: true,
+  timeoutMs: true,
+  signal: true,
+} satisfies Record<keyof TurnCallOptions, true>);
 
 /** Wait between two looks at a session whose last turn was given up while it ran, in milliseconds. */
 const idlePollMs = 100;
@@ -50,6 +65,7 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
     // A turn that nobody waits for any more may still run, and opencode would merge this one into it.
     if (maybeBusy) await untilIdle(context, operations, signal);
     const turn = await turnOf(context, operations.directory, draft, { ...options, signal });
+    const errors = mayNotBegin(turn) ? await context.watchSession(operations, signal) : undefined;
     const flight = { aborted: false };
     inFlight = flight;
     maybeBusy = true;
@@ -68,15 +84,18 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
         emptyAnswer: options.emptyAnswer ?? 'refuse',
         permissions: options.permissions ?? permissions,
         abortRequested: () => flight.aborted,
+        errors,
       });
       maybeBusy = false;
       return result;
     } finally {
       inFlight = undefined;
+      errors?.stop();
     }
   }
 
   function run(draft: TurnDraft, options: TurnCallOptions, onAccepted: (messageId: string) => void = () => undefined): Promise<TurnResult> {
+    assertKnownNames(`a ${draft.kind}`, options, optionNames);
     if (options.permissions !== undefined) parsePermissionPolicy(options.permissions, 'permissions');
     assertEmptyAnswer(options.emptyAnswer);
     return withTurnDeadline(options, (deadline) => queue.run(() => runTurn(draft, options, deadline, onAccepted), deadline.signal));
@@ -92,11 +111,16 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
       run(draft, options, (messageId) => accepted.resolve({ messageId })).catch(accepted.reject);
       return accepted.promise;
     },
-    whenQuiet: (job, options) => whenQuiet(queue, job, options),
+    whenQuiet: (what, job, options) => whenQuiet(queue, what, job, options),
     noteAbort() {
       if (inFlight) inFlight.aborted = true;
     },
   };
+}
+
+/** opencode reads the files of a prompt before it keeps anything of it. */
+function mayNotBegin(turn: TurnRequest): boolean {
+  return turn.kind === 'prompt' && turn.parts.some(({ type }) => type !== 'text');
 }
 
 async function untilIdle(context: TurnContext, { id, directory }: SessionOperations, signal: AbortSignal): Promise<void> {
@@ -104,32 +128,20 @@ async function untilIdle(context: TurnContext, { id, directory }: SessionOperati
 }
 
 /** The time in the queue counts: a caller who waits 100 ms at most waits no longer because a turn is in flight. */
-async function whenQuiet<Result>(
+function whenQuiet<Result>(
   queue: TurnQueue,
+  what: string,
   job: (options: CallOptions) => Promise<Result>,
-  { timeoutMs, signal }: CallOptions = {},
+  options: CallOptions | undefined,
 ): Promise<Result> {
-  const untilMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
-  const deadline = timeoutMs === undefined || !Number.isFinite(timeoutMs) ? undefined : AbortSignal.timeout(timeoutMs);
-  const waits = AbortSignal.any([deadline, signal].filter((one) => one !== undefined));
-  let began = false;
-  const begin = () => {
-    began = true;
-    return job({ ...(signal && { signal }), ...(untilMs !== undefined && { timeoutMs: Math.max(1, untilMs - performance.now()) }) });
-  };
-  try {
-    return await queue.run(begin, waits);
-  } catch (error) {
-    if (began || !waits.aborted) throw error;
-    throw signal?.aborted
-      ? new OpencodeManagerError('REQUEST_ABORTED', 'The caller aborted the call while it waited for a turn in flight. Nothing was sent.', {
-          cause: error,
-        })
-      : new OpencodeManagerError('REQUEST_TIMEOUT', `A turn was in flight for all of ${timeoutMs} ms. Nothing was sent.`, {
-          details: { timeoutMs },
-          cause: error,
-        });
-  }
+  return withinDeadline(what, options, (call, progress) => {
+    progress.sent = false;
+    const begin = () => {
+      progress.sent = true;
+      return job(call);
+    };
+    return queue.run(begin, call.signal);
+  });
 }
 
 async function turnOf(context: TurnContext, directory: string, draft: TurnDraft, options: TurnCallOptions): Promise<TurnRequest> {
@@ -176,7 +188,7 @@ async function withTurnDeadline<Result>(
   { timeoutMs, signal: caller }: TurnCallOptions,
   job: (deadline: Deadline) => Promise<Result>,
 ): Promise<Result> {
-  const timeout = timeoutMs === undefined || !Number.isFinite(timeoutMs) ? undefined : AbortSignal.timeout(timeoutMs);
+  const timeout = deadlineSignal(timeoutMs);
   const signal = AbortSignal.any([timeout, caller].filter((one) => one !== undefined));
   const deadline: Deadline = { signal, sent: false };
   try {

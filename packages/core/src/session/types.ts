@@ -12,6 +12,7 @@ import type {
   SnapshotFileDiff,
   TextPartInput,
   Todo,
+  TurnError,
 } from '../protocol/index.ts';
 import type { TurnProof } from '../turn/index.ts';
 
@@ -138,9 +139,16 @@ export interface DirectorySnapshot {
   readonly questions: readonly QuestionRequest[];
 }
 
+/** What opencode says of one session, from some time on. */
+export interface ErrorWatch {
+  /** The first error that was said. */
+  failure(): TurnError | undefined;
+  stop(): void;
+}
+
 /**
- * The bare operations of one session: each is one request, with a deadline and no queue. `Session` and the pool's
- * actors both stand on this; whoever uses it directly must keep to one turn at a time.
+ * The bare operations of one session: each is one request, with a deadline and no queue, besides what it must look at. `Session` and
+ * the pool's actors both stand on this; whoever uses it directly must keep to one turn at a time.
  */
 export interface SessionOperations {
   readonly id: string;
@@ -156,11 +164,15 @@ export interface SessionOperations {
   messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
   children(options?: CallOptions): Promise<SessionInfo[]>;
   todos(options?: CallOptions): Promise<Todo[]>;
+  /** @throws `MESSAGE_UNKNOWN` */
   diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  /** @throws `MESSAGE_UNKNOWN` */
   fork(messageId?: string, options?: CallOptions): Promise<SessionInfo>;
+  /** @throws `MESSAGE_UNKNOWN` */
   revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
   unrevert(options?: CallOptions): Promise<SessionInfo>;
   rename(title: string, options?: CallOptions): Promise<SessionInfo>;
+  /** Resolves when the summary is made; leaves nothing of one that fails or is given up. @throws as {@link Session.summarize} */
   summarize(model: string, options?: CallOptions): Promise<void>;
   delete(options?: CallOptions): Promise<void>;
 }
@@ -181,7 +193,8 @@ export interface RevertOptions extends CallOptions {
 }
 
 /**
- * One session of the server. Turns are queued here and run one at a time, because opencode merges prompts that reach a
+ * One session of the server. A deadline (`timeoutMs`) and a signal count for the whole of a call, its wait in the queue included; without
+ * one each request has 15 s. Turns are queued here and run one at a time, because opencode merges prompts that reach a
  * busy session. A turn's end is proven by reading the server's state (see `proveTurnEnd`); no event stream is needed.
  *
  * All calls throw `OpencodeManagerError`; besides those of the HTTP layer (`REQUEST_TIMEOUT`, `CONNECTION_LOST`, ...)
@@ -223,7 +236,7 @@ export interface Session {
   unrevert(options?: CallOptions): Promise<void>;
   /** Aborts the turn in flight and resolves when the session is idle. @throws `ABORT_UNCONFIRMED` */
   abort(options?: CallOptions): Promise<void>;
-  /** A new session with this one's history (up to `messageId` when given). */
+  /** A new session with this one's history (up to `messageId` when given). @throws `MESSAGE_UNKNOWN` */
   fork(messageId?: string, options?: CallOptions): Promise<Session>;
   messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
   /** Messages that were not returned by an earlier `unread()`, finalised ones only, oldest first; moves the cursor. */
@@ -234,7 +247,11 @@ export interface Session {
   /** Sub-agent sessions. */
   children(options?: CallOptions): Promise<SessionInfo[]>;
   rename(title: string, options?: CallOptions): Promise<void>;
-  /** Replaces the history by a summary that `model` (`provider/model`) writes. */
+  /**
+   * Replaces the history by a summary that `model` (`provider/model`) writes. Waits for queued turns first. One that fails or is given up is
+   * ended, and leaves nothing behind.
+   * @throws `MODEL_UNKNOWN`, `TURN_FAILED`, `TURN_ABORTED`, `TURN_INTERRUPTED`, `ANSWER_EMPTY`, `ANSWER_TRUNCATED`, `ANSWER_FILTERED`
+   */
   summarize(model: string, options?: CallOptions): Promise<void>;
   getState(options?: CallOptions): Promise<SessionState>;
   /** True when the server still knows the session. Never throws. */

@@ -55,6 +55,7 @@ export interface WireProviders {
 export interface WireAgent {
   readonly name: string;
   readonly mode?: string;
+  readonly model?: WireModel | null;
 }
 
 /** What became of an MCP server: `connected`, `disabled`, `failed`, `needs_auth`, `needs_client_registration`. */
@@ -65,7 +66,10 @@ export interface WireMcpStatus {
 
 export interface WireCommand {
   readonly name: string;
-  readonly description?: string;
+  readonly description?: string | null;
+  /** `provider/model` */
+  readonly model?: string | null;
+  readonly agent?: string | null;
 }
 
 const json = <Response>(
@@ -119,6 +123,9 @@ export const requests = {
     json<MessageWithParts[]>('GET', session(id, '/message'), directory, undefined, limit === undefined ? {} : { limit }),
   message: (id: string, directory: string, messageId: string) =>
     json<MessageWithParts>('GET', session(id, `/message/${encodeURIComponent(messageId)}`), directory),
+  /** opencode refuses it while the session is busy. */
+  deleteMessage: (id: string, directory: string, messageId: string) =>
+    json<boolean>('DELETE', session(id, `/message/${encodeURIComponent(messageId)}`), directory),
 
   promptAsync: (id: string, directory: string, body: PromptBody): RequestSpec<void> => ({
     ...json<void>('POST', session(id, '/prompt_async'), directory, body),

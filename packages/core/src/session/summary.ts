@@ -1,0 +1,97 @@
+import { OpencodeManagerError } from '../errors/index.ts';
+import type { CallOptions, HttpClient } from '../http/index.ts';
+import {
+  codeOfTurnError,
+  decodeTurnError,
+  judgeFinish,
+  requests,
+  type AssistantMessage,
+  type MessageWithParts,
+  type WireModel,
+} from '../protocol/index.ts';
+import { pause } from './pause.ts';
+
+/** Deadline of a summary, which asks a model, in milliseconds. */
+const summaryTimeoutMs = 300_000;
+
+/** How long a summary that was given up may go on, how long its request may be on its way, and the wait between two looks; milliseconds. */
+const withdrawal = { longestMs: 6000, unseenMs: 2000, pollMs: 100 } as const;
+
+/** Newest messages among which the summary stands; opencode may add one behind it. */
+const recentMessages = 5;
+
+/** Where a summary is made. */
+export interface SummaryPlace {
+  readonly client: HttpClient;
+  readonly id: string;
+  readonly directory: string;
+}
+
+/**
+ * Lets a model summarise a session. Of one that fails or is given up nothing is left, and the session is idle: opencode would try it again
+ * in the next turn.
+ * @throws `TURN_FAILED`, `TURN_ABORTED`, `TURN_INTERRUPTED`, `ANSWER_EMPTY`, `ANSWER_TRUNCATED`, `ANSWER_FILTERED`
+ */
+export async function summarize(place: SummaryPlace, model: WireModel, options: CallOptions = {}): Promise<void> {
+  const { client, id, directory } = place;
+  options.signal?.throwIfAborted();
+  const sinceMs = Date.now();
+  try {
+    await client.call(requests.summarize(id, directory, model), { timeoutMs: summaryTimeoutMs, ...options });
+    // opencode answers the same whether the summary was made or not.
+    assertMade(await readSummary(place, sinceMs, options));
+  } catch (error) {
+    await withdraw(place, sinceMs).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The request for a summary, as opencode keeps it among the messages, and the answer to it. */
+interface Summary {
+  readonly request: MessageWithParts | undefined;
+  readonly answer: MessageWithParts | undefined;
+}
+
+async function readSummary({ client, id, directory }: SummaryPlace, sinceMs: number, options?: CallOptions): Promise<Summary> {
+  const messages = await client.call(requests.messages(id, directory, recentMessages), options);
+  const request = messages.findLast(({ info, parts }) => info.time.created >= sinceMs && parts.some(({ type }) => type === 'compaction'));
+  const answer = messages.find(({ info }) => info.role === 'assistant' && info.parentID === request?.info.id);
+  return { request, answer };
+}
+
+/** Aborts it until the session is idle, and takes the request back; one that is still on its way is waited for. */
+async function withdraw(place: SummaryPlace, sinceMs: number): Promise<void> {
+  const { client, id, directory } = place;
+  const startedAtMs = performance.now();
+  for (let tookMs = 0; tookMs < withdrawal.longestMs; tookMs = performance.now() - startedAtMs) {
+    await client.call(requests.abort(id, directory));
+    if ((await client.call(requests.status(directory)))[id] === undefined) {
+      const summary = await readSummary(place, sinceMs);
+      if (summary.request) {
+        if (failureOf(summary)) await client.call(requests.deleteMessage(id, directory, summary.request.info.id));
+        return;
+      }
+      if (tookMs > withdrawal.unseenMs) return;
+    }
+    await pause(withdrawal.pollMs, undefined);
+  }
+}
+
+function assertMade(summary: Summary): void {
+  const failure = failureOf(summary);
+  if (failure) throw failure;
+}
+
+function failureOf({ answer }: Summary): OpencodeManagerError | undefined {
+  if (!answer) return new OpencodeManagerError('TURN_INTERRUPTED', 'The summary was not made: the model was not asked for it.');
+  const { error, finish } = answer.info as AssistantMessage;
+  const details = { answerId: answer.info.id };
+  if (error) {
+    const decoded = decodeTurnError(error);
+    const message = `The summary failed with ${decoded.name}: ${decoded.message}`;
+    return new OpencodeManagerError(codeOfTurnError(decoded), message, { details: { ...decoded, ...details } });
+  }
+  const hasText = answer.parts.some((part) => part.type === 'text' && part.text.trim() !== '');
+  const { code, note = '' } = judgeFinish({ finish, hasText, hasToolResult: false, kind: 'prompt', emptyAnswer: 'refuse' });
+  return code && new OpencodeManagerError(code, `The summary failed. ${note}`, { details: { finish, ...details } });
+}
