@@ -47,7 +47,7 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
       { id: 'two', shell: 'sleep 0.5; ls; echo two > two.txt' },
       { id: 'bad', shell: 'echo bad > bad.txt; exit 3' },
       { id: 'model', prompt: 'write model', permissions: 'allow' },
-      { id: 'looks', shell: 'true' },
+      { id: 'looks', shell: 'echo "$OCM_TASK_ID $OCM_WORKSPACE $((OCM_PORT_BASE > 0)) $((OCM_SLOT < 8))"' },
       { id: 'reads', shell: 'pwd', workspace: 'shared' },
     ),
   );
@@ -61,7 +61,13 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
     two: { outcome: 'succeeded', output: 'README.md\n', ...changes, files_changed: 1, insertions: 1 },
     bad: { outcome: 'failed', exit_code: 3, ...changes, files_changed: 1 },
     model: { outcome: 'succeeded', output: 'Wrote model.', ...changes, files_changed: 1 },
-    looks: { outcome: 'succeeded', ...changes, files_changed: 0, patch: null },
+    looks: {
+      outcome: 'succeeded',
+      output: expect.stringMatching(/^looks \S+\.ocm\/\S+ 1 1\n$/) as string,
+      ...changes,
+      files_changed: 0,
+      patch: null,
+    },
     reads: { outcome: 'succeeded', output: `${repository}\n` },
   });
   expect(results['reads']).not.toHaveProperty('patch');
@@ -137,7 +143,7 @@ const shown = (ref = '') => git('show', '--format=', '--name-only', ref).trim();
 const rulesOf = (name: string, slowCalls: number) => [
   { name: 'slow', when: { user: name, afterTool: 'bash' }, reply: slowly, times: slowCalls },
   { name: 'last', when: { user: name, afterTool: 'bash' }, reply: 'Done.' },
-  { name: 'first', when: { user: name }, reply: bash(`ls; echo ${name} > ${name}.txt`) },
+  { name: 'first', when: { user: name }, reply: bash(`ls; echo "$OCM_TASK_ID" > ${name}.txt`) },
 ];
 
 test('an aborted task leaves a patch of what it had done', async () => {
@@ -167,6 +173,8 @@ test('a task whose server was killed runs again in a fresh workspace, and nothin
     expect(new Set(places).size).toBe(2);
     expect(result.attempts).toMatchObject([{ outcome: 'interrupted', ref: expect.stringMatching(/\/1$/) as string }]);
     expect([shown(result.attempts?.[0]?.ref), shown(result.ref)]).toEqual(['killed.txt', 'killed.txt']);
+    // The server that was started anew knows the variables of the second place.
+    expect(git('show', `${result.ref}:killed.txt`)).toBe('killed\n');
     await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
   });
 });

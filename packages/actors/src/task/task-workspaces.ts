@@ -64,20 +64,23 @@ export class TaskWorkspaces {
     try {
       const place = await server.realDirectory(lease.directory);
       live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd };
+      await this.meet(live, server);
       void directories.enter(place);
-      this.meet(live, server);
       return place;
     } catch (error) {
+      live.workspace = undefined;
       await lease.release().catch(() => undefined);
       throw error;
     }
   }
 
-  /** A server is about to learn of the directory. */
-  meet({ workspace }: LiveTask, server: ServerPort): void {
-    if (!workspace || workspace.servers.has(server)) return;
+  /** A server is about to learn of the directory. Gives what it has to be told first, if anything. */
+  meet({ workspace }: LiveTask, server: ServerPort): Promise<void> | undefined {
+    if (!workspace || workspace.servers.has(server)) return undefined;
     workspace.servers.add(server);
     void server.exited.then(() => this.#ended.add(server));
+    const { environment } = workspace.lease;
+    return environment && server.setToolVariables(workspace.directory, environment);
   }
 
   /** Takes what an attempt did whose turn is over: first what the tools of its sessions left running ends. Gives why it could not be taken. */
@@ -148,5 +151,7 @@ export class TaskWorkspaces {
     this.#left.delete(workspace);
     // What could not be removed stays, and its source knows.
     await workspace.lease.release().catch(() => undefined);
+    if (!workspace.lease.environment) return;
+    for (const server of workspace.servers) await server.setToolVariables(workspace.directory).catch(() => undefined);
   }
 }

@@ -162,6 +162,10 @@ class Lease implements LeasedWorkspace {
     return this.#workspace.directory;
   }
 
+  get environment(): Readonly<Record<string, string>> {
+    return this.#workspace.environment;
+  }
+
   async capture(): Promise<TaskWorkspaceResult | null> {
     const capture = await this.#workspace.capture();
     return capture ? resultOf(capture) : null;

@@ -146,7 +146,8 @@ function opencodeSwitches({ config, layout, username, password, modelCatalogue }
   };
 }
 
-function refuseReserved(names: readonly string[], option: string): void {
+/** @throws `CONFIG_INVALID` */
+export function refuseReserved(names: readonly string[], option: string): void {
   const refused = names.find((name) => reserved.test(name));
   if (refused === undefined) return;
   throw new OpencodeManagerError(
