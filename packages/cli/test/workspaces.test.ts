@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createSessionPool, type SessionPool, type SessionPoolOptions, type TaskResult } from '@opencode-manager/actors';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -99,6 +99,13 @@ test('what cannot be is refused before anything starts: places for patches, and 
     [[...clone, '--patches', join(used, 'old.diff')], 'OUTPUT_UNUSABLE'],
     [[...clone, '--patches', join(used, 'old.diff', 'below')], 'OUTPUT_UNUSABLE'],
     [[...clone, '--directory', plain, '--patches', join(bench.root, 'new')], 'WORKSPACE_SOURCE_INVALID'],
+    ...[['--setup', 'true'], ['--root', join(bench.root, 'nowhere')], ['--keep'], ['--lfs']].map((args) => [args, 'USAGE'] as const),
+    [[...clone, '--setup-timeout', '1m'], 'USAGE'],
+    [[...clone, '--ready', ' '], 'USAGE'],
+    [[...clone, '--yes'], 'USAGE'],
+    [['--workspace', 'copy', '--include', '.env'], 'USAGE'],
+    [[...clone, '--root', join(repository, 'inside')], 'WORKSPACE_ROOT_UNSAFE'],
+    [[...clone, '--root', join(bench.root, 'state', 'x'), '--state-dir', join(bench.root, 'state')], 'OUTPUT_UNUSABLE'],
   ] as const;
   for (const [args, code] of refused) {
     const run = await ocm(...args);
@@ -106,6 +113,40 @@ test('what cannot be is refused before anything starts: places for patches, and 
   }
   expect(existsSync(join(bench.root, 'nowhere'))).toBe(false);
   expect(existsSync(join(bench.root, 'new'))).toBe(false);
+});
+
+test('flags say how workspaces are made, where they lie, and which stay: here those that failed, of a repository whose parent others can write', async () => {
+  const open = join(bench.root, 'open');
+  await mkdir(open);
+  await chmod(open, 0o1777);
+  const exposed = join(open, 'project');
+  execFileSync('git', ['clone', '--quiet', bench.workspace.path, exposed], { stdio: 'pipe' });
+  await writeFile(join(exposed, '.git', 'info', 'exclude'), 'local.env\nbuilt\n');
+  await writeFile(join(exposed, 'local.env'), 'KEY=1\n');
+  const file = join(bench.root, 'flags.jsonl');
+  await writeFile(file, lines({ id: 'good', shell: 'cat built local.env' }, { id: 'bad', shell: 'echo half > half.txt; false' }));
+  const root = join(bench.root, 'places');
+  const patches = join(bench.root, 'flag-patches');
+  const made = ['--setup', 'echo "$OCM_TASK_ID" > built', '--setup-timeout', '1m', '--ready', 'test -s built', '--include', '*.env'];
+  const where = ['--directory', exposed, '--workspace', 'clone', '--root', root, '--patches', patches, '--keep=failed'];
+  const { exitCode, records, stderr } = await runClient(
+    bench,
+    'run',
+    file,
+    '--opencode-config',
+    bench.configFile,
+    ...where,
+    ...made,
+    '--json',
+  );
+  expect([exitCode, records.filter(({ type }) => type === 'error')], stderr).toEqual([1, []]);
+  const results = Object.fromEntries(records.filter(({ type }) => type === 'task.finished').map((record) => [record['id'], record]));
+  expect(results['good']).toMatchObject({ outcome: 'succeeded', output: expect.stringMatching(/^(good|bad)\nKEY=1\n$/) as string });
+  const run = (await readdir(root)).find((name) => name !== 'templates')!;
+  expect(await readdir(join(root, run, 'workspaces'))).toEqual([expect.stringMatching(/^bad-/)]);
+  expect(results['bad']?.['directory']).toContain(`${root}/${run}/workspaces/bad-`);
+  expect(existsSync(join(results['bad']?.['directory'] as string, 'half.txt'))).toBe(true);
+  expect(existsSync(`${exposed}.ocm`)).toBe(false);
 });
 
 test('a repository has one run, by whatever path it is named', async () => {

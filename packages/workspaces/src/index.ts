@@ -1,3 +1,4 @@
+export { newRunId } from './keep/root.ts';
 export { openWorkspaces } from './workspaces.ts';
 export { findLeftWorkspaces, recoverLeftWorkspaces, type LeftLease, type LeftRun, type RecoveredRun } from './recover.ts';
 export type { RecoveredLease } from './keep/recover-lease.ts';

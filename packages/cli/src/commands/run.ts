@@ -1,3 +1,4 @@
+import type { TaskResult } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import {
   collectTasks,
@@ -130,7 +131,8 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
-async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
+async function executeTasks({ server, pool }: Manager, context: RunContext): Promise<BatchEnd> {
+  const { terminal, flags, plan, out, progress, signals, workspaces } = context;
   try {
     await refuseUntrustedDirectories(server, plan.tasks);
     for (const note of server.notes()) progress.note(printable(note));
@@ -139,7 +141,12 @@ async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, 
   } catch (error) {
     return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };
   }
-  const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
+  const reporter = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
+  const finished = (result: TaskResult) => {
+    workspaces?.finished(result);
+    reporter.finished(result);
+  };
+  const listener = { ...reporter, finished };
   // Tasks whose results have nowhere to go are not paid for.
   const mayStart = () => terminal.stdout.failure === undefined || (out !== undefined && out.failure === undefined);
   return executeBatch({ pool, tasks: plan.tasks, signals, listener, mayStart });

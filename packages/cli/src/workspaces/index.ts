@@ -1,2 +1,3 @@
 export { openRunWorkspaces, type KeptWorkspace, type RunWorkspaces } from './run-workspaces.ts';
-export { planWorkspaces, type WorkspaceFlags, type WorkspacePlan } from './plan.ts';
+export type { WorkspaceFlags } from './flags.ts';
+export { planWorkspaces, type WorkspacePlan } from './plan.ts';

@@ -1,8 +1,18 @@
+import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { LeasedWorkspace, TaskWorkspaceResult, WorkspaceChanges, WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
+import type {
+  LeasedWorkspace,
+  Outcome,
+  TaskResult,
+  TaskWorkspaceResult,
+  WorkspaceChanges,
+  WorkspaceRequest,
+  WorkspaceSource,
+} from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
+  newRunId,
   openWorkspaces,
   recoverLeftWorkspaces,
   type Capture,
@@ -10,6 +20,7 @@ import {
   type Workspace,
   type WorkspaceMode,
   type Workspaces,
+  type WorkspacesOptions,
 } from '@opencode-manager/workspaces';
 import { execa } from 'execa';
 import type { WorkspacePlan } from './plan.ts';
@@ -27,14 +38,14 @@ export interface RunWorkspaces extends AsyncDisposable {
   readonly source: WorkspaceSource;
   /** Directories that hold the patches. */
   readonly patches: readonly string[];
+  /** A task is over: what has to stay depends on its outcome. */
+  finished(task: Pick<TaskResult, 'id' | 'outcome'>): void;
   /** When no process of the run is left: takes and removes what is still there; tells what stays. Never throws. */
   close(): Promise<readonly KeptWorkspace[]>;
 }
 
 export interface RunWorkspacesOptions {
-  readonly plan: Pick<WorkspacePlan, 'mode' | 'wanted'> & { readonly patches?: WorkspacePlan['patches'] };
-  /** Where they lie; beside each repository when absent. For one repository. */
-  readonly root?: string;
+  readonly plan: WorkspacePlan;
   readonly onNote: (line: string) => void;
 }
 
@@ -60,6 +71,7 @@ class OpenRunWorkspaces implements RunWorkspaces {
   readonly #recovered = new Set<string>();
   readonly #leases = new Set<Lease>();
   readonly #patches = new Set<string>();
+  readonly #outcomes = new Map<string, Outcome>();
   #closed: Promise<readonly KeptWorkspace[]> | undefined;
   readonly source: WorkspaceSource;
 
@@ -70,6 +82,16 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   get patches(): readonly string[] {
     return [...this.#patches];
+  }
+
+  finished({ id, outcome }: Pick<TaskResult, 'id' | 'outcome'>): void {
+    this.#outcomes.set(id, outcome);
+  }
+
+  /** Whether a workspace in which a turn has ended stays. Before the end of its task a turn ends when another attempt is made. */
+  #isKept(key: string): boolean {
+    const keep = this.#options.plan.settings?.keep;
+    return keep === 'all' || (keep === 'failed' && this.#outcomes.get(key) !== 'succeeded');
   }
 
   /** Those of one directory, by whatever path it is named; the same for all of its tasks. */
@@ -83,14 +105,16 @@ class OpenRunWorkspaces implements RunWorkspaces {
   }
 
   async #openOne(repository: string, mode: WorkspaceMode): Promise<Workspaces> {
-    const { plan, root, onNote } = this.#options;
+    const { plan, onNote } = this.#options;
+    const { parent, keep: _, ...settings } = plan.settings ?? {};
     if (mode === 'clone' || mode === 'worktree') await refuseWithoutCommit(repository);
     await this.#recover(repository);
     const artifacts = plan.patches?.path;
     const workspaces = await openWorkspaces({
       repository,
       mode,
-      ...(root !== undefined && { root }),
+      ...settings,
+      ...(parent !== undefined && placesIn(parent, repository)),
       ...(artifacts !== undefined && { artifacts }),
       onNote: ({ key, message }) => onNote(key === undefined ? message : `${key}: ${message}`),
     });
@@ -112,7 +136,7 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   async #acquire(key: string, { directory, mode, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
     const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
-    const lease = new Lease(await workspaces.acquire(key, { signal }));
+    const lease = new Lease(await workspaces.acquire(key, { signal }), () => this.#isKept(key));
     this.#leases.add(lease);
     return lease;
   }
@@ -136,6 +160,13 @@ class OpenRunWorkspaces implements RunWorkspaces {
   }
 }
 
+/** Runs and what setups made lie below a directory as they would beside the repository. */
+function placesIn(parent: string, repository: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
+  const run = newRunId();
+  const name = createHash('sha256').update(repository).digest('hex').slice(0, 8);
+  return { run, root: join(parent, run), templates: join(parent, 'templates', name) };
+}
+
 /** Each task would fail of it. @throws OpencodeManagerError `WORKSPACE_SOURCE_INVALID` */
 async function refuseWithoutCommit(repository: string): Promise<void> {
   const { PATH, HOME } = process.env;
@@ -152,10 +183,13 @@ async function refuseWithoutCommit(repository: string): Promise<void> {
 /** A workspace, as the pool sees it. */
 class Lease implements LeasedWorkspace {
   readonly #workspace: Workspace;
+  readonly #isKept: () => boolean;
   #reason = 'it could not be removed';
+  #isUsed = false;
 
-  constructor(workspace: Workspace) {
+  constructor(workspace: Workspace, isKept: () => boolean) {
     this.#workspace = workspace;
+    this.#isKept = isKept;
   }
 
   get directory(): string {
@@ -167,13 +201,14 @@ class Lease implements LeasedWorkspace {
   }
 
   async capture(): Promise<TaskWorkspaceResult | null> {
+    this.#isUsed = true;
     const capture = await this.#workspace.capture();
     return capture ? resultOf(capture) : null;
   }
 
   async release(): Promise<void> {
     try {
-      const { reason, processes } = await this.#workspace.release();
+      const { reason, processes } = await this.#workspace.release({ keep: this.#isUsed && this.#isKept() });
       if (reason !== undefined) this.#reason = reasons[reason];
       if (processes) this.#reason += ` (${processes.join(', ')})`;
     } catch (error) {
