@@ -124,7 +124,14 @@ test('flags say how workspaces are made, where they lie, and which stay: here th
   await writeFile(join(exposed, '.git', 'info', 'exclude'), 'local.env\nbuilt\n');
   await writeFile(join(exposed, 'local.env'), 'KEY=1\n');
   const file = join(bench.root, 'flags.jsonl');
-  await writeFile(file, lines({ id: 'good', shell: 'cat built local.env' }, { id: 'bad', shell: 'echo half > half.txt; false' }));
+  await writeFile(
+    file,
+    lines(
+      { id: 'good', shell: 'cat built local.env' },
+      { id: 'bad', shell: 'echo half > half.txt; false' },
+      { id: 'nests', shell: 'mkdir lib; echo code > lib/code.txt; git init -q lib' },
+    ),
+  );
   const root = join(bench.root, 'places');
   const patches = join(bench.root, 'flag-patches');
   const made = ['--setup', 'echo "$OCM_TASK_ID" > built', '--setup-timeout', '1m', '--ready', 'test -s built', '--include', '*.env'];
@@ -141,12 +148,42 @@ test('flags say how workspaces are made, where they lie, and which stay: here th
   );
   expect([exitCode, records.filter(({ type }) => type === 'error')], stderr).toEqual([1, []]);
   const results = Object.fromEntries(records.filter(({ type }) => type === 'task.finished').map((record) => [record['id'], record]));
-  expect(results['good']).toMatchObject({ outcome: 'succeeded', output: expect.stringMatching(/^(good|bad)\nKEY=1\n$/) as string });
+  expect(results['good']).toMatchObject({ outcome: 'succeeded', output: expect.stringMatching(/^(good|bad|nests)\nKEY=1\n$/) as string });
   const run = (await readdir(root)).find((name) => name !== 'templates')!;
-  expect(await readdir(join(root, run, 'workspaces'))).toEqual([expect.stringMatching(/^bad-/)]);
+  expect(await readdir(join(root, run, 'workspaces'))).toEqual([expect.stringMatching(/^bad-/), expect.stringMatching(/^nests-/)]);
   expect(results['bad']?.['directory']).toContain(`${root}/${run}/workspaces/bad-`);
   expect(existsSync(join(results['bad']?.['directory'] as string, 'half.txt'))).toBe(true);
   expect(existsSync(`${exposed}.ocm`)).toBe(false);
+  // What no patch holds is told, with where it is and how it goes.
+  const library = { path: 'lib', reason: 'nested_repository', kept_at: expect.stringMatching(/\/nests-[^/]+\/lib$/) as string };
+  expect(results['nests']).toMatchObject({ outcome: 'succeeded', left_behind: [library] });
+  const remove = `ocm clean --keep-results ${run} --directory ${exposed}`;
+  expect(stderr).toMatch(
+    /^Kept: the workspace of nests, it holds files that its patch has not \(lib, nested repository, [\d.]+ \w+\): .+\/nests-\S+$/m,
+  );
+  expect(stderr).toMatch(/^Kept: the workspace of bad, it was to be kept: .+\/bad-\S+$/m);
+  expect(stderr.trimEnd().split('\n').at(-1)).toBe(`To remove what was kept: ${remove}`);
+  const told = (records.at(-1)!['kept_workspaces'] as { id: string }[]).toSorted((one, other) => one.id.localeCompare(other.id));
+  expect(told).toMatchObject([
+    { id: 'bad', remove, holds: [] },
+    { id: 'nests', remove, holds: [{ path: 'lib' }] },
+  ]);
+
+  const cleaned = async (...args: string[]) => (await runClient(bench, 'clean', '--directory', exposed, ...args, '--json')).records[0];
+  expect(await cleaned('--dry-run')).toMatchObject({
+    run,
+    removed: false,
+    workspaces: [{ key: 'bad' }, { key: 'nests' }],
+  });
+  expect(await cleaned('--keep-results', run)).toMatchObject({ run, removed: true, results_removed: false });
+  expect(existsSync(results['bad']?.['directory'] as string)).toBe(false);
+  expect(await cleaned()).toMatchObject({
+    run,
+    refs: expect.arrayContaining([results['bad']?.['ref']]) as string[],
+    results_removed: true,
+  });
+  expect(execFileSync('git', ['-C', exposed, 'for-each-ref', 'refs/ocm'], { encoding: 'utf8' })).toBe('');
+  expect(await readdir(root)).toEqual(['templates']);
 });
 
 test('a repository has one run, by whatever path it is named', async () => {

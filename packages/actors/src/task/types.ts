@@ -110,6 +110,8 @@ export interface WorkspaceRemnant {
   readonly bytes: number;
   /** As the source of workspaces says: `ignored`, `nested_repository`, `too_large`, ... */
   readonly reason: string;
+  /** Where it stays, with the workspace, because nothing else holds it; absent when it goes with the workspace. */
+  readonly kept_at?: string;
 }
 
 /** What one repository holds of what a task did. */

@@ -5,6 +5,7 @@ import {
   createReporter,
   doneRecord,
   executeBatch,
+  keptLines,
   openOutputFile,
   outputMode,
   patchLines,
@@ -25,7 +26,7 @@ import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { openRunWorkspaces, planWorkspaces, type RunWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
+import { openRunWorkspaces, planWorkspaces, type KeptWorkspace, type RunWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
 
 /** After a third signal, work that still does not end is left to the guard process. */
 const killPatienceMs = 8000;
@@ -121,11 +122,10 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   await using page = await openPage(manager, context.support, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
-  for (const { key, path, reason } of (await context.workspaces?.close()) ?? [])
-    context.progress.note(printable(`${key}: its workspace stays, ${reason}: ${path}`));
+  const kept = (await context.workspaces?.close()) ?? [];
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [end.failure, incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
-  const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
+  const exitCode = finish(context, { end, kept, stop: isManagerError(stopped) ? undefined : stopped, problems });
   await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
   return exitCode;
 }
@@ -181,7 +181,14 @@ async function closeOutput({ out, signals }: RunContext): Promise<OpencodeManage
   }
 }
 
-function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined, problems: readonly OpencodeManagerError[]): ExitCode {
+interface RunEnd {
+  readonly end: BatchEnd;
+  readonly kept: readonly KeptWorkspace[];
+  readonly stop: StopReport | undefined;
+  readonly problems: readonly OpencodeManagerError[];
+}
+
+function finish(context: RunContext, { end, kept, stop, problems }: RunEnd): ExitCode {
   const { terminal, flags, plan, progress, signals, startedAt } = context;
   const exitCode = signals.exitCode ?? exitCodeOfEnd(end, problems);
   const summary: BatchSummary = {
@@ -192,12 +199,13 @@ function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined
     signal: signals.signal,
     exitCode,
     patches: context.workspaces?.patches,
+    kept,
   };
   progress[Symbol.dispose]();
   for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
-  for (const line of patchLines(summary)) terminal.notice(line);
+  for (const line of [...patchLines(summary), ...keptLines(summary)]) terminal.notice(line);
   return exitCode;
 }
 

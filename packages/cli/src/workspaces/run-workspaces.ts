@@ -31,7 +31,13 @@ export interface KeptWorkspace {
   readonly attempt: number;
   readonly path: string;
   readonly reason: string;
+  /** What it holds and its patch has not. */
+  readonly holds: readonly KeptThing[];
+  /** The command that removes it. */
+  readonly remove: string;
 }
+
+export type KeptThing = Capture['leftBehind'][number];
 
 /** The workspaces of all repositories that the tasks of a run name. */
 export interface RunWorkspaces extends AsyncDisposable {
@@ -136,7 +142,8 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   async #acquire(key: string, { directory, mode, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
     const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
-    const lease = new Lease(await workspaces.acquire(key, { signal }), () => this.#isKept(key));
+    const remove = `ocm clean --keep-results ${workspaces.run} --directory ${quoted(directory)}`;
+    const lease = new Lease(await workspaces.acquire(key, { signal }), { isKept: () => this.#isKept(key), remove });
     this.#leases.add(lease);
     return lease;
   }
@@ -180,16 +187,28 @@ async function refuseWithoutCommit(repository: string): Promise<void> {
   );
 }
 
+interface LeaseOptions {
+  /** Whether it stays though its result is safe. */
+  readonly isKept: () => boolean;
+  readonly remove: string;
+}
+
+/** A word of a shell line. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** A workspace, as the pool sees it. */
 class Lease implements LeasedWorkspace {
   readonly #workspace: Workspace;
-  readonly #isKept: () => boolean;
+  readonly #options: LeaseOptions;
+  #holds: readonly KeptThing[] = [];
   #reason = 'it could not be removed';
   #isUsed = false;
 
-  constructor(workspace: Workspace, isKept: () => boolean) {
+  constructor(workspace: Workspace, options: LeaseOptions) {
     this.#workspace = workspace;
-    this.#isKept = isKept;
+    this.#options = options;
   }
 
   get directory(): string {
@@ -203,12 +222,14 @@ class Lease implements LeasedWorkspace {
   async capture(): Promise<TaskWorkspaceResult | null> {
     this.#isUsed = true;
     const capture = await this.#workspace.capture();
-    return capture ? resultOf(capture) : null;
+    if (!capture) return null;
+    this.#holds = capture.leftBehind.filter(({ reason }) => reason !== 'ignored');
+    return resultOf(capture, this.#workspace.path);
   }
 
   async release(): Promise<void> {
     try {
-      const { reason, processes } = await this.#workspace.release({ keep: this.#isUsed && this.#isKept() });
+      const { reason, processes } = await this.#workspace.release({ keep: this.#isUsed && this.#options.isKept() });
       if (reason !== undefined) this.#reason = reasons[reason];
       if (processes) this.#reason += ` (${processes.join(', ')})`;
     } catch (error) {
@@ -220,7 +241,7 @@ class Lease implements LeasedWorkspace {
   async kept(): Promise<KeptWorkspace | undefined> {
     const { key, attempt, path, mode } = this.#workspace;
     if (mode === 'shared' || !(await stat(path).catch(() => undefined))) return undefined;
-    return { key, attempt, path, reason: this.#reason };
+    return { key, attempt, path, reason: this.#reason, holds: this.#holds, remove: this.#options.remove };
   }
 }
 
@@ -232,11 +253,12 @@ const reasons = {
   gone: 'somebody had removed it',
 } as const;
 
-function resultOf(capture: Capture): TaskWorkspaceResult {
+/** What is not ignored stays where it is, with the workspace. */
+function resultOf(capture: Capture, path: string): TaskWorkspaceResult {
   const { leftBehind, overlapsWith, submodules } = capture;
   return {
     ...changesOf(capture),
-    left_behind: leftBehind,
+    left_behind: leftBehind.map((left) => (left.reason === 'ignored' ? left : Object.assign({}, left, { kept_at: join(path, left.path) }))),
     overlaps_with: overlapsWith,
     ...(submodules.length > 0 && { submodules: submodules.map((one) => Object.assign({ path: one.path }, changesOf(one))) }),
   };
