@@ -268,7 +268,9 @@ export class TaskSteps {
     const { outcome, error, quarantined, resetAtMs, finalMessageId } = report.finished;
     live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
     // What the server may still work on has no result yet.
-    const isTaken = live.workspace && !quarantined && !isServerLoss(report.finished);
+    if (quarantined) workspaces.hold(live);
+    else if (report.summary.mayGoOn) workspaces.hold(live, 'a tool that was broken off may still run in the server');
+    const isTaken = live.workspace && !live.workspace.isHeld && !isServerLoss(report.finished);
     const notTaken = isTaken ? await workspaces.take(live, server, this.#sessionsOf(host.id)) : undefined;
     return {
       type: 'turn.ended',
