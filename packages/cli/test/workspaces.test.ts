@@ -186,6 +186,19 @@ test('flags say how workspaces are made, where they lie, and which stay: here th
   expect(await readdir(root)).toEqual(['templates']);
 });
 
+test('what the agent of a worktree changed in the repository itself is told; a note says when several work in one place', async () => {
+  const file = join(bench.root, 'worktrees.jsonl');
+  const shared = ['one', 'two'].map((id) => ({ id, shell: 'true', workspace: 'shared' }));
+  await writeFile(file, lines({ id: 'config', shell: 'git config --local demo.key value; git branch aside' }, ...shared));
+  const options = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'worktree'];
+  const { records, stderr } = await runClient(bench, 'run', file, ...options, '--json');
+  git('config', '--unset', 'demo.key');
+  git('branch', '-D', 'aside');
+  const changes = expect.arrayContaining(['config', 'refs/heads/aside']) as string[];
+  expect(records.find(({ type, id }) => type === 'task.finished' && id === 'config')).toMatchObject({ source_changes: changes });
+  expect(stderr.match(/^.*Several tasks work in .*$/gm)).toEqual([expect.stringContaining(`in ${repository} at once`)]);
+});
+
 test('a repository has one run, by whatever path it is named', async () => {
   const wanted = [{ directory: relative(process.cwd(), repository), mode: 'worktree' }] as const;
   await using workspaces = await openRunWorkspaces({ plan: { mode: 'worktree', wanted }, onNote: () => undefined });

@@ -136,9 +136,10 @@ class OpenWorkspaces implements Workspaces {
     };
   }
 
-  /** A workspace was removed: its slot is free. */
-  forget(workspace: LeasedWorkspace, slot: Slot): void {
-    if (this.leases.delete(workspace)) this.slots.give(slot);
+  /** A workspace was removed, or stays for somebody to look at: no task works there any more, so its slot is free. */
+  leave(workspace: LeasedWorkspace, slot: Slot | undefined, isRemoved: boolean): void {
+    if (slot) this.slots.give(slot);
+    if (isRemoved) this.leases.delete(workspace);
   }
 
   close(): Promise<void> {
@@ -165,6 +166,7 @@ class LeasedWorkspace implements Workspace {
   private readonly lease: Lease;
   private readonly record: LeaseRecord;
   private readonly place: Slot;
+  private isLeft = false;
   readonly directory: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly baseCommit: string;
@@ -216,7 +218,9 @@ class LeasedWorkspace implements Workspace {
 
   async release(options?: ReleaseOptions): Promise<Release> {
     const release = await this.lease.release(options);
-    if (release.removed) this.owner.forget(this, this.place);
+    if (!this.lease.isFinal) return release;
+    this.owner.leave(this, this.isLeft ? undefined : this.place, release.removed);
+    this.isLeft = true;
     return release;
   }
 

@@ -123,6 +123,8 @@ export interface WorkspaceChanges {
   readonly ref: string;
   /** Path of the patch from base to tree, for `git apply`; null when nothing changed, or it would be too large: the ref has it all. */
   readonly patch: string | null;
+  /** True when the patch would be too large; absent otherwise. */
+  readonly truncated?: true;
   readonly files_changed: number;
   /** Lines. */
   readonly insertions: number;
@@ -137,6 +139,8 @@ export interface TaskWorkspaceResult extends WorkspaceChanges {
   readonly left_behind: readonly WorkspaceRemnant[];
   /** Tasks that were captured earlier and changed one of the same files. */
   readonly overlaps_with: readonly string[];
+  /** What changed meanwhile in a repository that workspaces share (mode `worktree`), by whomever; absent when nothing did. */
+  readonly source_changes?: readonly string[];
   /** Changed submodules, each with a patch of its own; absent when there is none. */
   readonly submodules?: readonly (WorkspaceChanges & { readonly path: string })[];
 }

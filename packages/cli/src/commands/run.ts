@@ -26,7 +26,14 @@ import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { openRunWorkspaces, planWorkspaces, type KeptWorkspace, type RunWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
+import {
+  openRunWorkspaces,
+  planWorkspaces,
+  sharedDirectory,
+  type KeptWorkspace,
+  type RunWorkspaces,
+  type WorkspacePlan,
+} from '../workspaces/index.ts';
 
 /** After a third signal, work that still does not end is left to the guard process. */
 const killPatienceMs = 8000;
@@ -111,6 +118,7 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
     notice: (line: string) => context.progress.note(line),
     ...(context.flags.json && { record: (record: object) => context.terminal.record(record) }),
   };
+  noteShared(manager, context);
   tellParts(server, parts, listener);
   tellServers(manager.pool, listener);
   const pageContext = {
@@ -128,6 +136,14 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   const exitCode = finish(context, { end, kept, stop: isManagerError(stopped) ? undefined : stopped, problems });
   await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
   return exitCode;
+}
+
+function noteShared({ server, pool }: Manager, { flags, plan, progress }: RunContext): void {
+  const shared = sharedDirectory(flags, plan.tasks, server.directory);
+  if (shared === undefined || pool.snapshot().maxSessions < 2) return;
+  progress.note(
+    printable(`Several tasks work in ${shared} at once and see each other's changes. To give each a place of its own: --workspace clone`),
+  );
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */

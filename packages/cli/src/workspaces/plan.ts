@@ -37,6 +37,22 @@ export function planWorkspaces(flags: WorkspaceFlags, tasks: readonly NamedTask[
   return { mode, wanted, settings, patches: patches === undefined ? undefined : preparePatches(patches) };
 }
 
+/** For a run of several turns at once: a directory itself in which more than one task works; undefined when there is none. */
+export function sharedDirectory(
+  { workspace = 'shared' }: WorkspaceFlags,
+  tasks: readonly NamedTask[],
+  directory: string,
+): string | undefined {
+  const seen = new Set<string>();
+  for (const task of tasks) {
+    if ((task.workspace ?? workspace) !== 'shared') continue;
+    const place = resolve(task.directory ?? directory);
+    if (seen.has(place)) return place;
+    seen.add(place);
+  }
+  return undefined;
+}
+
 /** Makes the directory and tries it: a task whose patch has nowhere to go is not paid for. An earlier run's patches stay what they are. */
 function preparePatches(name: string): PatchesDirectory {
   const path = resolve(name);

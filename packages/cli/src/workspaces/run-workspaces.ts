@@ -255,22 +255,34 @@ const reasons = {
 
 /** What is not ignored stays where it is, with the workspace. */
 function resultOf(capture: Capture, path: string): TaskWorkspaceResult {
-  const { leftBehind, overlapsWith, submodules } = capture;
+  const { leftBehind, overlapsWith, submodules, sourceChanges } = capture;
   return {
     ...changesOf(capture),
     left_behind: leftBehind.map((left) => (left.reason === 'ignored' ? left : Object.assign({}, left, { kept_at: join(path, left.path) }))),
     overlaps_with: overlapsWith,
+    ...(sourceChanges.length > 0 && { source_changes: sourceChanges }),
     ...(submodules.length > 0 && { submodules: submodules.map((one) => Object.assign({ path: one.path }, changesOf(one))) }),
   };
 }
 
-function changesOf({ baseCommit, tree, ref, patch, filesChanged, insertions, deletions, commits }: TreeResult): WorkspaceChanges {
+function changesOf({
+  baseCommit,
+  tree,
+  ref,
+  patch,
+  truncated,
+  filesChanged,
+  insertions,
+  deletions,
+  commits,
+}: TreeResult): WorkspaceChanges {
   return {
     base_commit: baseCommit,
     tree,
     ref,
     // An empty file is no patch to git.
     patch: filesChanged > 0 && patch !== undefined ? patch : null,
+    ...(truncated && { truncated }),
     files_changed: filesChanged,
     insertions,
     deletions,
