@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { expectNoProcess, killWithGuard, openBench, runClient, type Bench, type Record_ } from './support/ocm.ts';
 import { openSynthetic } from './support/synthetic.ts';
 
@@ -40,6 +40,8 @@ const dying = `
 `;
 
 test('ocm doctor finds workspaces that dead runs left of the repository; with --reap it brings their results home', async () => {
+  // A command that runs here changes the temporary directory of this process.
+  onTestFinished(() => void vi.unstubAllEnvs());
   const repository = bench.workspace.path;
   const root = join(bench.root, 'dead');
   const flags = ['--conditions=@opencode-manager/source', '--input-type=module', '-e', dying];

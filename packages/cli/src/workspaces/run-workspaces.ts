@@ -37,7 +37,7 @@ export interface KeptWorkspace {
   readonly remove: string;
 }
 
-export type KeptThing = Capture['leftBehind'][number];
+type KeptThing = Capture['leftBehind'][number];
 
 /** The workspaces of all repositories that the tasks of a run name. */
 export interface RunWorkspaces extends AsyncDisposable {
