@@ -340,6 +340,30 @@ function checking(title: string, metric: string): Figure {
   return { title, metric, unit: 'ms', digits: 2, better: 'lower', ours: 'a repository', peers, goal: { value: 1 } };
 }
 
+const taskWorkspaces: Benchmark = {
+  name: 'task-workspaces',
+  about:
+    'Tasks with a workspace each, from the start of the command or server to its end: `ocm run --workspace clone`, a bare undici loop on a server of our `batch` profile with `git worktree add` under a mutex, and `opencode run` in such worktrees, two processes at a time. Each task writes a file with the bash tool (a scripted model) and leaves a patch. The disk of a workspace is looked at when its task begins; what is left is the growth of the repository, and patches. The full size: `pnpm bench task-workspaces --set tasks=200 --set files=5000 --set processes=200`.',
+  file: 'packages/cli/bench/task-workspaces.ts',
+  variants: ['ocm run', 'worktrees and a loop', 'opencode run in worktrees'],
+  points: only({ tasks: 20, files: 500, concurrency: 6, processes: 4 }),
+  quickPoints: only({ tasks: 6, files: 50, concurrency: 3, processes: 2 }),
+  rounds: 3,
+  // Two hundred processes of opencode take half an hour.
+  deadlineMs: 3_600_000,
+  figures: [
+    placed('Wall time per task', 'secondsPerTask', 's', 2),
+    placed('CPU per task', 'cpuSecondsPerTask', 's', 2),
+    placed('Disk of a workspace', 'workspaceMb', 'MB', 2),
+    placed('Disk that is left, per task', 'leftKbPerTask', 'KB', 1),
+    placed('Memory of the server, or of the processes at once', 'serverMemoryMb', 'MB', 0),
+  ],
+};
+
+function placed(title: string, metric: string, unit: string, digits: number): Figure {
+  return { title, metric, unit, digits, better: 'lower', ours: 'ocm run', peers: ['worktrees and a loop', 'opencode run in worktrees'] };
+}
+
 /** Every benchmark of the project, in the order of the report. */
 export const benchmarks: readonly Benchmark[] = [
   throughput,
@@ -351,6 +375,7 @@ export const benchmarks: readonly Benchmark[] = [
   launch,
   workspace,
   startUp,
+  taskWorkspaces,
   scale,
   memory,
 ];

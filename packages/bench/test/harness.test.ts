@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { runCommand } from '../src/harness/command.ts';
 import { measure } from '../src/harness/measure.ts';
 import type { Benchmark, Measurement } from '../src/harness/types.ts';
 import { benchmarks } from '../src/benchmarks.ts';
@@ -46,6 +47,10 @@ test('a synthetic benchmark runs ours and its peer, and each delta arrives', asy
 test('a benchmark whose program fails says why', async () => {
   const unknown = { ...flood, variants: ['nobody'] };
   await expect(measure(unknown, true, () => undefined)).rejects.toThrow('variant: nobody is unknown');
+});
+
+test('a size that a benchmark does not have, or that is no number, is refused', async () => {
+  for (const set of ['nothing=1', 'events', 'events=many']) expect(await runCommand(['flood', '--set', set], [flood]), set).toBe(2);
 });
 
 const measured: Measurement = {
@@ -137,6 +142,8 @@ test('page and chart hold what was measured', () => {
   expect(renderMarkdown(results, [flood])).not.toContain('another machine');
   const older = { machine, measurements: [{ ...measured, cpu: 'older' }] };
   expect(renderMarkdown(older, [flood])).toContain('0.9 after; on another machine (older).');
+  const sized = { machine, measurements: [{ ...measured, sizes: { events: 1000 } }] };
+  expect(renderMarkdown(sized, [flood])).toContain('0.9 after; sizes: events 1,000.');
   expect(renderChart(results, [flood])).toContain('>undici + parser</text>');
   const { inChart: _, ...unchosen } = flood.figures[0]!;
   expect(renderChart(results, [{ ...flood, figures: [unchosen] }])).not.toContain('undici + parser');

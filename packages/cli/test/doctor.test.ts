@@ -1,7 +1,8 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectNoProcess, killWithGuard, openBench, type Bench, type Record_ } from './support/ocm.ts';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { expectNoProcess, killWithGuard, openBench, runClient, type Bench, type Record_ } from './support/ocm.ts';
 import { openSynthetic } from './support/synthetic.ts';
 
 let bench: Bench;
@@ -24,6 +25,40 @@ test('ocm doctor tells a missing binary, and goes on with the rest', async () =>
     managers: 'ok',
     leftovers: 'ok',
   });
+});
+
+/** A run that dies in the middle of a task. */
+const dying = `
+  import { writeFileSync } from 'node:fs';
+  import { openWorkspaces } from '@opencode-manager/workspaces';
+  const workspaces = await openWorkspaces({ repository: process.argv[1], root: process.argv[2], mode: 'worktree' });
+  const kept = await workspaces.acquire('kept');
+  await kept.release({ keep: true });
+  const { path } = await workspaces.acquire('lost');
+  writeFileSync(path + '/found.txt', 'work');
+  process.kill(process.pid, 'SIGKILL');
+`;
+
+test('ocm doctor finds workspaces that dead runs left of the repository; with --reap it brings their results home', async () => {
+  // A command that runs here changes the temporary directory of this process.
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const repository = bench.workspace.path;
+  const root = join(bench.root, 'dead');
+  const flags = ['--conditions=@opencode-manager/source', '--input-type=module', '-e', dying];
+  const run = spawnSync(process.execPath, [...flags, repository, root], { cwd: import.meta.dirname, encoding: 'utf8' });
+  expect(run.signal, run.stderr).toBe('SIGKILL');
+  const git = (...args: string[]) => execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
+  const looks = async (...args: string[]) => {
+    const { records } = await runClient(bench, 'doctor', '--binary', '/nowhere', '--directory', repository, '--json', ...args);
+    return records.filter(({ name }) => name === 'workspaces').map(({ status, detail }) => [status, detail]);
+  };
+  const kept = ['note', expect.stringMatching(/^kept: \S+\/kept-\S+\. Look at them; remove them with: ocm clean --keep-results$/)];
+  expect(await looks()).toEqual([kept, ['failed', expect.stringContaining('1 dead run left 1 workspace of')]]);
+  expect(await looks('--reap')).toEqual([kept, ['ok', expect.stringContaining('; removed; results: refs/ocm/dead/lost-')]]);
+  expect(git('show', git('for-each-ref', '--format=%(refname)', 'refs/ocm/dead/lost*/1').trim() + ':found.txt')).toBe('work');
+  expect(await looks()).toEqual([kept]);
+  expect((await runClient(bench, 'clean', '--directory', repository, 'dead')).exitCode).toBe(0);
+  expect([await looks(), git('for-each-ref', 'refs/ocm'), git('worktree', 'list').trim().split('\n').length]).toEqual([[], '', 1]);
 });
 
 test.runIf(process.platform === 'linux')(

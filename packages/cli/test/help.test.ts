@@ -14,6 +14,7 @@ const commands = [
   'revert',
   'abort',
   'doctor',
+  'clean',
   'model',
   'playground',
 ];

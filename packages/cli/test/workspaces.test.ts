@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createSessionPool, type SessionPool, type SessionPoolOptions, type TaskResult } from '@opencode-manager/actors';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -47,7 +47,7 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
       { id: 'two', shell: 'sleep 0.5; ls; echo two > two.txt' },
       { id: 'bad', shell: 'echo bad > bad.txt; exit 3' },
       { id: 'model', prompt: 'write model', permissions: 'allow' },
-      { id: 'looks', shell: 'true' },
+      { id: 'looks', shell: 'echo "$OCM_TASK_ID $OCM_WORKSPACE $((OCM_PORT_BASE > 0)) $((OCM_SLOT < 8))"' },
       { id: 'reads', shell: 'pwd', workspace: 'shared' },
     ),
   );
@@ -61,7 +61,13 @@ test('ocm run gives each task a clone of its own; its changes come as a patch th
     two: { outcome: 'succeeded', output: 'README.md\n', ...changes, files_changed: 1, insertions: 1 },
     bad: { outcome: 'failed', exit_code: 3, ...changes, files_changed: 1 },
     model: { outcome: 'succeeded', output: 'Wrote model.', ...changes, files_changed: 1 },
-    looks: { outcome: 'succeeded', ...changes, files_changed: 0, patch: null },
+    looks: {
+      outcome: 'succeeded',
+      output: expect.stringMatching(/^looks \S+\.ocm\/\S+ 1 1\n$/) as string,
+      ...changes,
+      files_changed: 0,
+      patch: null,
+    },
     reads: { outcome: 'succeeded', output: `${repository}\n` },
   });
   expect(results['reads']).not.toHaveProperty('patch');
@@ -93,6 +99,13 @@ test('what cannot be is refused before anything starts: places for patches, and 
     [[...clone, '--patches', join(used, 'old.diff')], 'OUTPUT_UNUSABLE'],
     [[...clone, '--patches', join(used, 'old.diff', 'below')], 'OUTPUT_UNUSABLE'],
     [[...clone, '--directory', plain, '--patches', join(bench.root, 'new')], 'WORKSPACE_SOURCE_INVALID'],
+    ...[['--setup', 'true'], ['--root', join(bench.root, 'nowhere')], ['--keep'], ['--lfs']].map((args) => [args, 'USAGE'] as const),
+    [[...clone, '--setup-timeout', '1m'], 'USAGE'],
+    [[...clone, '--ready', ' '], 'USAGE'],
+    [[...clone, '--yes'], 'USAGE'],
+    [['--workspace', 'copy', '--include', '.env'], 'USAGE'],
+    [[...clone, '--root', join(repository, 'inside')], 'WORKSPACE_ROOT_UNSAFE'],
+    [[...clone, '--root', join(bench.root, 'state', 'x'), '--state-dir', join(bench.root, 'state')], 'OUTPUT_UNUSABLE'],
   ] as const;
   for (const [args, code] of refused) {
     const run = await ocm(...args);
@@ -100,6 +113,90 @@ test('what cannot be is refused before anything starts: places for patches, and 
   }
   expect(existsSync(join(bench.root, 'nowhere'))).toBe(false);
   expect(existsSync(join(bench.root, 'new'))).toBe(false);
+});
+
+test('flags say how workspaces are made, where they lie, and which stay: here those that failed, of a repository whose parent others can write', async () => {
+  const open = join(bench.root, 'open');
+  await mkdir(open);
+  await chmod(open, 0o1777);
+  const exposed = join(open, 'project');
+  execFileSync('git', ['clone', '--quiet', bench.workspace.path, exposed], { stdio: 'pipe' });
+  await writeFile(join(exposed, '.git', 'info', 'exclude'), 'local.env\nbuilt\n');
+  await writeFile(join(exposed, 'local.env'), 'KEY=1\n');
+  const file = join(bench.root, 'flags.jsonl');
+  await writeFile(
+    file,
+    lines(
+      { id: 'good', shell: 'cat built local.env' },
+      { id: 'bad', shell: 'echo half > half.txt; false' },
+      { id: 'nests', shell: 'mkdir lib; echo code > lib/code.txt; git init -q lib' },
+    ),
+  );
+  const root = join(bench.root, 'places');
+  const patches = join(bench.root, 'flag-patches');
+  const made = ['--setup', 'echo "$OCM_TASK_ID" > built', '--setup-timeout', '1m', '--ready', 'test -s built', '--include', '*.env'];
+  const where = ['--directory', exposed, '--workspace', 'clone', '--root', root, '--patches', patches, '--keep=failed'];
+  const { exitCode, records, stderr } = await runClient(
+    bench,
+    'run',
+    file,
+    '--opencode-config',
+    bench.configFile,
+    ...where,
+    ...made,
+    '--json',
+  );
+  expect([exitCode, records.filter(({ type }) => type === 'error')], stderr).toEqual([1, []]);
+  const results = Object.fromEntries(records.filter(({ type }) => type === 'task.finished').map((record) => [record['id'], record]));
+  expect(results['good']).toMatchObject({ outcome: 'succeeded', output: expect.stringMatching(/^(good|bad|nests)\nKEY=1\n$/) as string });
+  const run = (await readdir(root)).find((name) => name !== 'templates')!;
+  expect(await readdir(join(root, run, 'workspaces'))).toEqual([expect.stringMatching(/^bad-/), expect.stringMatching(/^nests-/)]);
+  expect(results['bad']?.['directory']).toContain(`${root}/${run}/workspaces/bad-`);
+  expect(existsSync(join(results['bad']?.['directory'] as string, 'half.txt'))).toBe(true);
+  expect(existsSync(`${exposed}.ocm`)).toBe(false);
+  // What no patch holds is told, with where it is and how it goes.
+  const library = { path: 'lib', reason: 'nested_repository', kept_at: expect.stringMatching(/\/nests-[^/]+\/lib$/) as string };
+  expect(results['nests']).toMatchObject({ outcome: 'succeeded', left_behind: [library] });
+  const remove = `ocm clean --keep-results ${run} --directory ${exposed}`;
+  expect(stderr).toMatch(
+    /^Kept: the workspace of nests, it holds files that its patch has not \(lib, nested repository, [\d.]+ \w+\): .+\/nests-\S+$/m,
+  );
+  expect(stderr).toMatch(/^Kept: the workspace of bad, it was to be kept: .+\/bad-\S+$/m);
+  expect(stderr.trimEnd().split('\n').at(-1)).toBe(`To remove what was kept: ${remove}`);
+  const told = (records.at(-1)!['kept_workspaces'] as { id: string }[]).toSorted((one, other) => one.id.localeCompare(other.id));
+  expect(told).toMatchObject([
+    { id: 'bad', remove, holds: [] },
+    { id: 'nests', remove, holds: [{ path: 'lib' }] },
+  ]);
+
+  const cleaned = async (...args: string[]) => (await runClient(bench, 'clean', '--directory', exposed, ...args, '--json')).records[0];
+  expect(await cleaned('--dry-run')).toMatchObject({
+    run,
+    removed: false,
+    workspaces: [{ key: 'bad' }, { key: 'nests' }],
+  });
+  expect(await cleaned('--keep-results', run)).toMatchObject({ run, removed: true, results_removed: false });
+  expect(existsSync(results['bad']?.['directory'] as string)).toBe(false);
+  expect(await cleaned()).toMatchObject({
+    run,
+    refs: expect.arrayContaining([results['bad']?.['ref']]) as string[],
+    results_removed: true,
+  });
+  expect(execFileSync('git', ['-C', exposed, 'for-each-ref', 'refs/ocm'], { encoding: 'utf8' })).toBe('');
+  expect(await readdir(root)).toEqual(['templates']);
+});
+
+test('what the agent of a worktree changed in the repository itself is told; a note says when several work in one place', async () => {
+  const file = join(bench.root, 'worktrees.jsonl');
+  const shared = ['one', 'two'].map((id) => ({ id, shell: 'true', workspace: 'shared' }));
+  await writeFile(file, lines({ id: 'config', shell: 'git config --local demo.key value; git branch aside' }, ...shared));
+  const options = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'worktree'];
+  const { records, stderr } = await runClient(bench, 'run', file, ...options, '--json');
+  git('config', '--unset', 'demo.key');
+  git('branch', '-D', 'aside');
+  const changes = expect.arrayContaining(['config', 'refs/heads/aside']) as string[];
+  expect(records.find(({ type, id }) => type === 'task.finished' && id === 'config')).toMatchObject({ source_changes: changes });
+  expect(stderr.match(/^.*Several tasks work in .*$/gm)).toEqual([expect.stringContaining(`in ${repository} at once`)]);
 });
 
 test('a repository has one run, by whatever path it is named', async () => {
@@ -137,7 +234,7 @@ const shown = (ref = '') => git('show', '--format=', '--name-only', ref).trim();
 const rulesOf = (name: string, slowCalls: number) => [
   { name: 'slow', when: { user: name, afterTool: 'bash' }, reply: slowly, times: slowCalls },
   { name: 'last', when: { user: name, afterTool: 'bash' }, reply: 'Done.' },
-  { name: 'first', when: { user: name }, reply: bash(`ls; echo ${name} > ${name}.txt`) },
+  { name: 'first', when: { user: name }, reply: bash(`ls; echo "$OCM_TASK_ID" > ${name}.txt`) },
 ];
 
 test('an aborted task leaves a patch of what it had done', async () => {
@@ -167,6 +264,8 @@ test('a task whose server was killed runs again in a fresh workspace, and nothin
     expect(new Set(places).size).toBe(2);
     expect(result.attempts).toMatchObject([{ outcome: 'interrupted', ref: expect.stringMatching(/\/1$/) as string }]);
     expect([shown(result.attempts?.[0]?.ref), shown(result.ref)]).toEqual(['killed.txt', 'killed.txt']);
+    // The server that was started anew knows the variables of the second place.
+    expect(git('show', `${result.ref}:killed.txt`)).toBe('killed\n');
     await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
   });
 });

@@ -75,7 +75,7 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
       mode: mode ?? content.opened?.mode ?? (source ? 'clone' : 'copy'),
       root,
       artifacts: options.artifacts ?? join(root, 'artifacts'),
-      templates: options.root === undefined ? join(runsBeside(top), 'templates') : join(root, 'templates'),
+      templates: options.templates ?? (options.root === undefined ? join(runsBeside(top), 'templates') : join(root, 'templates')),
       source,
       top,
       store: { gitDir: store.gitDir, objects: store.objects },
@@ -117,7 +117,7 @@ async function removeRun(run: Run): Promise<void> {
   const { stores } = await readLedger(join(root, 'ledger.jsonl'));
   for (const store of [run.store, ...stores]) if (await stat(store.gitDir).catch(() => undefined)) await removePins(run, store);
   if (source) await forgetRun(source.gitDir, run.id);
-  for (const name of ['workspaces', 'leases', 'trash', ...(source ? ['git'] : [])]) await removeTree(join(root, name));
+  for (const name of ['workspaces', 'leases', 'trash', 'templates', ...(source ? ['git'] : [])]) await removeTree(join(root, name));
   for (const name of ['ledger.jsonl', 'lock']) await rm(join(root, name), { force: true });
   const stays = unless('ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY');
   await rmdir(root).catch(stays);

@@ -82,7 +82,13 @@ export async function recoverLeftWorkspaces(repository: string): Promise<Recover
   return recovered;
 }
 
-async function recoverRun(repository: string, run: string, root: string): Promise<readonly RecoveredLease[] | undefined> {
+/** Of a run that nobody holds; undefined when somebody does. */
+export async function recoverRun(
+  repository: string,
+  run: string,
+  root: string,
+  discardLeftBehind = false,
+): Promise<readonly RecoveredLease[] | undefined> {
   const held = await openRun({ repository, run, root }, undefined).catch((error: unknown) => {
     if (isManagerError(error, 'WORKSPACE_LOCKED')) return undefined;
     throw error;
@@ -92,7 +98,8 @@ async function recoverRun(repository: string, run: string, root: string): Promis
   let isDone = false;
   try {
     await quietly(root);
-    for (const lease of held.content.leases) if (lease.state !== 'removed') leases.push(await recoverLease(held.run, lease));
+    for (const lease of held.content.leases)
+      if (lease.state !== 'removed') leases.push(await recoverLease(held.run, lease, discardLeftBehind));
     isDone = leases.every(({ outcome }) => outcome === 'removed') && (await processesIn(root)).length === 0;
   } finally {
     // A recovery that broke off leaves the run, and what agents did there, as it is.
@@ -142,25 +149,25 @@ async function worktreesOf(gitDir: string, run: string): Promise<[metadata: stri
   });
 }
 
-async function originOf(repository: string): Promise<Origin> {
+export async function originOf(repository: string): Promise<Origin> {
   const { safeDirectories } = await readUserSettings();
   return findOrigin(repository, toolsEnvironment(), safeDirectories);
 }
 
 /** Runs of a repository, by the notes in it, and outside git by what lies beside it. What has no lock holds results alone. */
-async function rootsOf({ source, top }: Origin): Promise<Map<string, string>> {
+export async function rootsOf({ source, top }: Origin): Promise<Map<string, string>> {
   if (source) return registeredRuns(source.gitDir);
   const beside = await readdir(runsBeside(top)).catch(() => []);
   const locks = await Promise.all(beside.map((name) => stat(join(runsBeside(top), name, 'lock')).catch(() => undefined)));
   return new Map(beside.filter((_, n) => locks[n]).map((name) => [name, join(runsBeside(top), name)]));
 }
 
-function isHeld(root: string): boolean {
+export function isHeld(root: string): boolean {
   const lock = tryLock(join(root, 'lock'));
   lock?.release();
   return lock === undefined;
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+export async function isDirectory(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }

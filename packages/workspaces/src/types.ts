@@ -38,6 +38,11 @@ export interface WorkspacesOptions {
   readonly run?: string;
   /** Directory of this run. Default: `<top level>.ocm/<run>` beside the repository. */
   readonly root?: string;
+  /**
+   * Where what setups made is kept for later runs of the same repository. Default: `templates` beside the run's directory, with a `root` in
+   * it, where it ends with the run.
+   */
+  readonly templates?: string;
   /** Where patches and logs go, in `<slug>-<8 hex of key>/<attempt>/`. Default: `artifacts` in the run's directory. */
   readonly artifacts?: string;
   /** Patterns as in `.worktreeinclude`, added to it: ignored files of the source that every workspace gets a copy of. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Taken } from './capture/capture.ts';
+import { refuseTooLarge } from './create/copy.ts';
 import { create, type Templates } from './create/create.ts';
 import { freePorts } from './create/setup.ts';
 import { failure } from './errors.ts';
@@ -15,7 +16,7 @@ import type { AcquireOptions, Capture, Release, ReleaseOptions, Workspace, Works
 
 /**
  * Opens the workspaces of a run: a place for each task in which no other task and not the user works, and one patch from it.
- * @throws `CONFIG_INVALID`, `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`, `WORKSPACE_ROOT_UNSAFE`, `WORKSPACE_LOCKED`
+ * @throws `CONFIG_INVALID`, `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`, `WORKSPACE_ROOT_UNSAFE`, `WORKSPACE_LOCKED`, `WORKSPACE_TOO_LARGE`
  * @example
  * await using workspaces = await openWorkspaces({ repository: '.' });
  * await using workspace = await workspaces.acquire('fix-login');
@@ -39,8 +40,9 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Worksp
   const { leases } = held.content;
   try {
     for (const lease of leases) if (lease.state !== 'removed' && lease.state !== 'kept') await recoverLease(held.run, lease);
+    if (held.run.mode === 'copy') await refuseTooLarge(held.run);
   } catch (error) {
-    await closeRun(held, false);
+    await closeRun(held, leases.length === 0);
     throw error;
   }
   return new OpenWorkspaces(held);
@@ -134,9 +136,10 @@ class OpenWorkspaces implements Workspaces {
     };
   }
 
-  /** A workspace was removed: its slot is free. */
-  forget(workspace: LeasedWorkspace, slot: Slot): void {
-    if (this.leases.delete(workspace)) this.slots.give(slot);
+  /** A workspace was removed, or stays for somebody to look at: no task works there any more, so its slot is free. */
+  leave(workspace: LeasedWorkspace, slot: Slot | undefined, isRemoved: boolean): void {
+    if (slot) this.slots.give(slot);
+    if (isRemoved) this.leases.delete(workspace);
   }
 
   close(): Promise<void> {
@@ -163,6 +166,7 @@ class LeasedWorkspace implements Workspace {
   private readonly lease: Lease;
   private readonly record: LeaseRecord;
   private readonly place: Slot;
+  private isLeft = false;
   readonly directory: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly baseCommit: string;
@@ -214,7 +218,9 @@ class LeasedWorkspace implements Workspace {
 
   async release(options?: ReleaseOptions): Promise<Release> {
     const release = await this.lease.release(options);
-    if (release.removed) this.owner.forget(this, this.place);
+    if (!this.lease.isFinal) return release;
+    this.owner.leave(this, this.isLeft ? undefined : this.place, release.removed);
+    this.isLeft = true;
     return release;
   }
 

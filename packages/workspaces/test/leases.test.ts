@@ -91,6 +91,10 @@ test('attempts, slots and overlaps; what is kept stays, and is listed', async ()
   const second = await workspaces.acquire('feat');
   expect([second.slot, second.attempt]).toEqual([0, 2]);
   expect(await nested.release({ keep: true })).toEqual({ removed: false, reason: 'keep' });
+  // Nobody works in what is kept, and a slot is given back once.
+  expect((await workspaces.acquire('third')).slot).toBe(1);
+  await nested.release({ keep: true });
+  expect((await workspaces.acquire('fourth')).slot).toBe(2);
   // The run is in use: nobody else takes it, and it is not listed.
   await expect(openWorkspaces({ repository: source, run: 'a-run' })).rejects.toMatchObject({ code: 'WORKSPACE_LOCKED' });
   expect(await findLeftWorkspaces(source)).toEqual([]);

@@ -170,6 +170,12 @@ test('what cannot be a source or a root is refused before anything is made', asy
   const exposed = repository(join(directory.path, 'open', 'repo'));
   expect(await codeOf({ repository: exposed })).toBe('WORKSPACE_ROOT_UNSAFE');
   expect(await codeOf({ repository: exposed, root: join(directory.path, 'named') })).toBe('none');
+  const below = join('open', 'below', 'run');
+  expect(await codeOf({ repository: source, root: join(directory.path, below) })).toBe('WORKSPACE_ROOT_UNSAFE');
+  expect(await codeOf({ repository: source, root: join(directory.path, 'open') })).toBe('WORKSPACE_ROOT_UNSAFE');
+  // As /tmp is: what is made there is its owner's.
+  shell(directory.path, 'chmod 1777 open');
+  expect(await codeOf({ repository: source, root: join(directory.path, below) })).toBe('none');
   writeFileSync(join(directory.path, 'file'), '');
   expect(await codeOf({ repository: source, root: join(directory.path, 'file', 'x') })).toBe('WORKSPACE_ROOT_UNSAFE');
   expect(readdirSync(directory.path).toSorted()).toEqual(['empty', 'file', 'open', 'repo']);

@@ -49,6 +49,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     fileUrl: (directory, path) => pathToFileURL(resolve(directory, path)).href,
     catalogue: (directory, options) => server.catalogue(directory, options),
     disposeDirectory: (directory) => server.disposeDirectory(directory),
+    setToolVariables: (directory, variables) => server.setToolVariables(directory, variables),
     async answer({ kind, id, directory }, answer, options) {
       if (kind === 'permission') await server.answerPermission(id, directory, permissionAnswer(answer), options);
       else await server.answerQuestion(id, directory, answer.type === 'answer' ? { answers: answer.answers } : { reject: true }, options);

@@ -52,6 +52,8 @@ export interface ServerPort {
   catalogue(directory: string, options?: PortCall & { readonly withoutCommands?: boolean }): Promise<Catalogue>;
   /** False while a session of the directory is busy. */
   disposeDirectory(directory: string): Promise<boolean>;
+  /** What tools of a directory see over all else; without variables it is taken back. A relaunched server has to be told again. */
+  setToolVariables(directory: string, variables?: Readonly<Record<string, string>>): Promise<void>;
   /** @throws `NOT_FOUND` for an ask that is not open any more */
   answer(ask: AskFacts, answer: AskAnswer, options?: PortCall): Promise<void>;
   /** Ends the processes that a session's tools have started; resolves with their number. */

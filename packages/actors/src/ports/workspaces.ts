@@ -23,6 +23,8 @@ export interface WorkspaceSource {
 export interface LeasedWorkspace {
   /** Where the session works; an absolute path. */
   readonly directory: string;
+  /** Variables that the tools of its sessions see, sub-agents' too, over all others. */
+  readonly environment?: Readonly<Record<string, string>>;
   /**
    * Takes what was done there; null when there is nothing to take. Called when the turn is over and its tools have ended, perhaps more
    * than once.

@@ -11,6 +11,7 @@ type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
 /** What counts of a tool's call. What it printed can be megabytes, and is kept of a shell line alone, whose result it is. */
 interface ToolCall {
   readonly hasResult: boolean;
+  readonly mayGoOn: boolean;
   readonly output: string;
   readonly exitCode?: number | null;
 }
@@ -35,6 +36,8 @@ export interface TurnSummary {
   readonly costUsd: number | null;
   readonly model: string | null;
   readonly toolCalls: number;
+  /** Something of it may still run in the server, though the turn is over. */
+  readonly mayGoOn: boolean;
   readonly modelCalls: number;
   /** Of a shell line, where it is known. */
   readonly exitCode?: number | null;
@@ -117,6 +120,7 @@ export class TurnObserver {
       const { exitCode = known } = part;
       message.tools.set(part.id, {
         hasResult: hasResult(part),
+        mayGoOn: part.mayGoOn === true,
         output: this.#isShell ? part.output : '',
         ...(this.#isShell && exitCode !== undefined && { exitCode }),
       });
@@ -200,6 +204,7 @@ export class TurnObserver {
       costUsd: costUsd === 0 && used ? null : costUsd,
       model: newest && !this.#isShell ? newest.info.model : null,
       toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
+      mayGoOn: messages.some(({ tools }) => [...tools.values()].some((call) => call.mayGoOn)),
       modelCalls: this.#calls.count,
       ...(exitCode !== undefined && { exitCode }),
     };

@@ -98,7 +98,7 @@ export class TaskSteps {
   async #judge(live: LiveTask, { sessionId, directory, plan }: LastTurn, signal: AbortSignal): Promise<Fact> {
     const { supervisor, workspaces } = this.#options;
     const { server } = supervisor;
-    workspaces.meet(live, server);
+    await workspaces.meet(live, server);
     const session = server.session(sessionId, directory);
     let fate: TurnFate;
     try {
@@ -159,7 +159,7 @@ export class TaskSteps {
     const { supervisor, settings, messageIds, sessions, workspaces } = this.#options;
     const { server } = supervisor;
     const directory = known?.directory ?? (await this.#placeOf(live, server, signal));
-    workspaces.meet(live, server);
+    await workspaces.meet(live, server);
     signal.throwIfAborted();
     live.directory = directory;
     if (!live.workspace) await this.#enter(live, directory);
@@ -238,7 +238,10 @@ export class TaskSteps {
     // The messages of a session are told apart by their ids, which grow in the order of sending.
     const request = { ...checked, messageId: messageIds.next() };
     sessions.reattach(host, supervisor.server);
-    workspaces.meet(live, host.server);
+    // Noted now: a session goes over to the next server as soon as its turn is over.
+    const on = { server: host.server, generation: supervisor.context.generation };
+    const told = workspaces.meet(live, host.server);
+    if (told) await told;
     live.startedAtMs = clock.now();
     const plan: TurnPlan = {
       taskId: live.id,
@@ -247,8 +250,6 @@ export class TaskSteps {
       policy: live.policy,
       emptyAnswer: live.task.emptyAnswer ?? 'refuse',
     };
-    // Noted now: a session goes over to the next server as soon as its turn is over.
-    const on = { server: host.server, generation: supervisor.context.generation };
     const turn = host.run(plan);
     // Present unless the session takes no turn: then nothing was sent.
     live.messageId = host.turn?.messageId;
@@ -267,7 +268,9 @@ export class TaskSteps {
     const { outcome, error, quarantined, resetAtMs, finalMessageId } = report.finished;
     live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
     // What the server may still work on has no result yet.
-    const isTaken = live.workspace && !quarantined && !isServerLoss(report.finished);
+    if (quarantined) workspaces.hold(live);
+    else if (report.summary.mayGoOn) workspaces.hold(live, 'a tool that was broken off may still run in the server');
+    const isTaken = live.workspace && !live.workspace.isHeld && !isServerLoss(report.finished);
     const notTaken = isTaken ? await workspaces.take(live, server, this.#sessionsOf(host.id)) : undefined;
     return {
       type: 'turn.ended',

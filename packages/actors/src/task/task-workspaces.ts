@@ -16,6 +16,10 @@ export interface LiveWorkspace {
   result: TaskWorkspaceResult | null;
   /** Why there is nothing that was taken, though there may be something to take. */
   problem: string | undefined;
+  /** Something of its turn may go on until its server ends. */
+  isHeld: boolean;
+  /** Nobody of the pool needs it any more. */
+  isFree: boolean;
 }
 
 export interface TaskWorkspacesOptions {
@@ -63,21 +67,24 @@ export class TaskWorkspaces {
     const lease = await settings.workspaces!.acquire(live.id, { directory, mode, signal });
     try {
       const place = await server.realDirectory(lease.directory);
-      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd };
+      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd, isHeld: false, isFree: false };
+      await this.meet(live, server);
       void directories.enter(place);
-      this.meet(live, server);
       return place;
     } catch (error) {
+      live.workspace = undefined;
       await lease.release().catch(() => undefined);
       throw error;
     }
   }
 
-  /** A server is about to learn of the directory. */
-  meet({ workspace }: LiveTask, server: ServerPort): void {
-    if (!workspace || workspace.servers.has(server)) return;
+  /** A server is about to learn of the directory. Gives what it has to be told first, if anything. */
+  meet({ workspace }: LiveTask, server: ServerPort): Promise<void> | undefined {
+    if (!workspace || workspace.servers.has(server)) return undefined;
     workspace.servers.add(server);
-    void server.exited.then(() => this.#ended.add(server));
+    void server.exited.then(() => this.#noteEnd(server));
+    const { environment } = workspace.lease;
+    return environment && server.setToolVariables(workspace.directory, environment);
   }
 
   /** Takes what an attempt did whose turn is over: first what the tools of its sessions left running ends. Gives why it could not be taken. */
@@ -93,6 +100,13 @@ export class TaskWorkspaces {
       workspace.problem = `${code}: ${message}`;
       return toManagerError(error).toJSON();
     }
+  }
+
+  /** Its turn is over for the pool, and may go on: what it does is neither taken nor removed before its server has ended. */
+  hold({ workspace }: LiveTask, reason?: string): void {
+    if (!workspace) return;
+    workspace.isHeld = true;
+    if (reason !== undefined) workspace.problem = reason;
   }
 
   /** Whether there may be something to take that nobody has tried to take. */
@@ -122,11 +136,23 @@ export class TaskWorkspaces {
 
   /** After the end of the pool: what was still in use on a server that has ended is given back. The rest its source keeps. */
   async end(): Promise<void> {
-    const free = [...this.#left].filter(({ servers }) => [...servers].every((server) => this.#ended.has(server)));
-    await Promise.all(free.map((workspace) => this.#release(workspace)));
+    for (const workspace of this.#left) if (this.#hasEnded(workspace)) this.track(this.#release(workspace));
+    await this.settled();
+  }
+
+  #hasEnded({ servers }: LiveWorkspace): boolean {
+    return [...servers].every((server) => this.#ended.has(server));
+  }
+
+  /** What was only waiting for the end of its servers is given back. */
+  #noteEnd(server: ServerPort): void {
+    this.#ended.add(server);
+    for (const workspace of this.#left)
+      if (workspace.isFree && workspace.servers.has(server) && this.#hasEnded(workspace)) this.track(this.#release(workspace));
   }
 
   #giveBack(workspace: LiveWorkspace): Promise<void> {
+    workspace.isFree = true;
     const work = this.#forgetAndRelease(workspace);
     this.track(work);
     return work;
@@ -134,7 +160,8 @@ export class TaskWorkspaces {
 
   /** Where a session works that is none of the pool's, it stays. */
   async #forgetAndRelease(workspace: LiveWorkspace): Promise<void> {
-    const { directory, servers } = workspace;
+    const { directory, servers, isHeld } = workspace;
+    if (isHeld && !this.#hasEnded(workspace)) return;
     const forgotten = await Promise.all([...servers].map((server) => this.#isForgotten(server, directory)));
     if (forgotten.every(Boolean)) await this.#release(workspace);
   }
@@ -145,8 +172,11 @@ export class TaskWorkspaces {
   }
 
   async #release(workspace: LiveWorkspace): Promise<void> {
-    this.#left.delete(workspace);
+    // The end of a server can come while it forgets the directory.
+    if (!this.#left.delete(workspace)) return;
     // What could not be removed stays, and its source knows.
     await workspace.lease.release().catch(() => undefined);
+    if (!workspace.lease.environment) return;
+    for (const server of workspace.servers) await server.setToolVariables(workspace.directory).catch(() => undefined);
   }
 }

@@ -110,6 +110,8 @@ export interface WorkspaceRemnant {
   readonly bytes: number;
   /** As the source of workspaces says: `ignored`, `nested_repository`, `too_large`, ... */
   readonly reason: string;
+  /** Where it stays, with the workspace, because nothing else holds it; absent when it goes with the workspace. */
+  readonly kept_at?: string;
 }
 
 /** What one repository holds of what a task did. */
@@ -121,6 +123,8 @@ export interface WorkspaceChanges {
   readonly ref: string;
   /** Path of the patch from base to tree, for `git apply`; null when nothing changed, or it would be too large: the ref has it all. */
   readonly patch: string | null;
+  /** True when the patch would be too large; absent otherwise. */
+  readonly truncated?: true;
   readonly files_changed: number;
   /** Lines. */
   readonly insertions: number;
@@ -135,6 +139,8 @@ export interface TaskWorkspaceResult extends WorkspaceChanges {
   readonly left_behind: readonly WorkspaceRemnant[];
   /** Tasks that were captured earlier and changed one of the same files. */
   readonly overlaps_with: readonly string[];
+  /** What changed meanwhile in a repository that workspaces share (mode `worktree`), by whomever; absent when nothing did. */
+  readonly source_changes?: readonly string[];
   /** Changed submodules, each with a patch of its own; absent when there is none. */
   readonly submodules?: readonly (WorkspaceChanges & { readonly path: string })[];
 }

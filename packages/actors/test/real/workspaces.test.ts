@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -5,11 +7,18 @@ import type { LeasedWorkspace, SessionPool, TaskWorkspaceResult, WorkspaceReques
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 
+const look = { name: 'bash', arguments: { command: 'echo "$TASK" > seen.txt', description: 'look' } };
+const subAgent = { name: 'task', arguments: { description: 'look', prompt: 'look for another', subagent_type: 'general' } };
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench([
     { name: 'slow', when: { user: /^slowly/ }, reply: { text: 'word '.repeat(1000), tokensPerSecond: 4 } },
     { when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
+    { when: { user: /^delegate/, afterTool: 'task' }, reply: 'Delegated.' },
+    { when: { user: /^delegate/ }, reply: { toolCalls: [subAgent] } },
+    { when: { user: /^look/, afterTool: 'bash' }, reply: 'Looked.' },
+    { when: { user: /^look/ }, reply: { toolCalls: [look] } },
   ]);
 });
 afterAll(() => bench[Symbol.asyncDispose]());
@@ -30,6 +39,7 @@ const result: TaskWorkspaceResult = {
 /** Repositories, with what was done to each in its order. */
 class Places implements WorkspaceSource, AsyncDisposable {
   readonly log: string[] = [];
+  readonly seen = new Map<string, Promise<string>>();
   readonly requests: WorkspaceRequest[] = [];
   readonly #made: TemporaryWorkspace[] = [];
   readonly #capture: () => TaskWorkspaceResult;
@@ -45,6 +55,7 @@ class Places implements WorkspaceSource, AsyncDisposable {
     this.log.push(`acquire ${key}`);
     return {
       directory: place.path,
+      environment: { TASK: key },
       capture: async () => {
         this.log.push(`capture ${key}`);
         return this.#capture();
@@ -86,6 +97,25 @@ test('a task works in a place of its own, which is captured before its result an
   const shared = await pool.run({ id: 'two', prompt: 'say two', workspace: 'shared' });
   expect(shared.directory).toBe(bench.workspace.path);
   expect(shared).not.toHaveProperty('patch');
+});
+
+test('tools of each place see its variables: of a prompt, a shell line, a sub-agent', async () => {
+  const seen = (directory: string) => readFile(join(directory, 'seen.txt'), 'utf8');
+  await using source = new Places();
+  const { server, monitor } = bench;
+  await using pool = await createSessionPool({ server, monitor, workspaces: source, maxSessions: 4, permissions: 'allow' });
+  pool.on('task.finished', ({ result: { id, directory } }) => void source.seen.set(id, seen(directory)));
+  const tasks = [
+    { id: 'one', prompt: 'look' },
+    { id: 'two', shell: 'echo "$TASK" > seen.txt' },
+    { id: 'three', prompt: 'delegate' },
+  ];
+  const told = await Promise.all(tasks.map((task) => pool.run(task)));
+  expect(told.map(({ outcome }) => outcome)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+  for (const { id } of tasks) expect(await source.seen.get(id)).toBe(`${id}\n`);
+  const kept = () => readdir(join(server.stateDir, 'run', 'tool-variables'));
+  await vi.waitFor(async () => expect(await kept()).toEqual([]), atLast);
+  await expect(server.setToolVariables('/srv/one', { HOME: '/srv' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
 });
 
 test('an abort is captured; a place that cannot be made fails its attempt, and nothing is sent', async () => {

@@ -94,6 +94,7 @@ describe('what belongs to the turn', () => {
       costUsd: 0.75,
       model: 'scripted/model',
       toolCalls: 1,
+      mayGoOn: false,
       modelCalls: 2,
     });
   });

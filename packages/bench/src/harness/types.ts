@@ -78,6 +78,8 @@ export interface Measurement {
   /** Share of the cores' time that the machine's host gave to others meanwhile, 0 to 1; absent where nobody tells. */
   readonly stolen?: number;
   readonly seconds: number;
+  /** Sizes that the command line named in place of the benchmark's own. */
+  readonly sizes?: Settings;
   readonly series: readonly Series[];
 }
 

@@ -5,8 +5,8 @@ import { Agent } from 'undici';
 
 /** What somebody writes who wants the least between himself and opencode. */
 export interface BareLoop extends AsyncDisposable {
-  /** Runs one prompt in a session of its own. */
-  prompt(): Promise<void>;
+  /** Runs one prompt in a session of its own, in the server's directory when none is named. */
+  prompt(where?: { readonly directory: string }): Promise<void>;
   /** Runs so many prompts, so many at once. */
   run(count: number, atOnce: number): Promise<void>;
 }
@@ -32,8 +32,8 @@ export async function bareLoop(
   const { url, authorization } = server.credentials();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 256 });
   const headers = { authorization, 'content-type': 'application/json' };
-  const query = { directory: server.directory };
-  const post = async (path: string, body: unknown) => {
+  const post = async (path: string, body: unknown, directory = server.directory) => {
+    const query = { directory };
     const answer = await agent.request({ origin: url, path, query, method: 'POST', headers, body: JSON.stringify(body) });
     const text = await answer.body.text();
     if (answer.statusCode >= 300) throw new Error(`${path}: ${answer.statusCode}`);
@@ -45,16 +45,17 @@ export async function bareLoop(
     if (record.includes('"type":"session.idle"')) resolveIdle(record, idle);
   });
   await untilSubscribed(idle, (id) => post(`/session/${id}/abort`, {}));
-  const prompt = async () => {
-    const session = await post('/session', sessionBody);
+  const prompt = async (where?: { readonly directory: string }) => {
+    const session = await post('/session', sessionBody, where?.directory);
     const done = new Promise<void>((resolve) => idle.set(session!.id, resolve));
     follower?.begin(session!.id);
-    await post(`/session/${session!.id}/prompt_async`, { messageID: messageId(), parts: [{ type: 'text', text: 'say done' }] });
+    const body = { messageID: messageId(), parts: [{ type: 'text', text: 'say done' }] };
+    await post(`/session/${session!.id}/prompt_async`, body, where?.directory);
     await done;
     idle.delete(session!.id);
     follower?.end(session!.id);
   };
-  return { prompt, run: (count, atOnce) => runAtOnce(count, atOnce, prompt), [Symbol.asyncDispose]: () => agent.destroy() };
+  return { prompt, run: (count, atOnce) => runAtOnce(count, atOnce, () => prompt()), [Symbol.asyncDispose]: () => agent.destroy() };
 }
 
 /** Hands over each record of the stream. Resolves when the stream is open. */

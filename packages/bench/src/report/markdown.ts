@@ -34,8 +34,13 @@ function renderMachine({ machine }: Results): string {
 
 function renderBenchmark(benchmark: Benchmark, measurement: Measurement, newestCpu: string): string {
   const [before, after] = measurement.load.map((load) => load.toFixed(1));
-  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after${stolenPart(measurement)}${elsewhere(measurement, newestCpu)}.`;
+  const conditions = `Measured ${measurement.at.slice(0, 16).replace('T', ' ')} UTC in ${measurement.seconds} s; load ${before} before, ${after} after${stolenPart(measurement)}${elsewhere(measurement, newestCpu)}${sizesPart(measurement)}.`;
   return [`## ${benchmark.name}`, `${benchmark.about} ${conditions}`, renderTable(benchmark, measurement)].join('\n\n');
+}
+
+function sizesPart({ sizes = {} }: Measurement): string {
+  const named = Object.entries(sizes).map(([name, value]) => `${name} ${value.toLocaleString('en')}`);
+  return named.length === 0 ? '' : `; sizes: ${named.join(', ')}`;
 }
 
 function renderRow(measured: MeasuredFigure): string {

@@ -43,9 +43,9 @@ export function refuseSharedOutputs(terminal: Terminal, file: string | undefined
 }
 
 /** The server's own files would be overwritten, and what it empties at its end would be lost. */
-function refuseInState({ out, patches, stateDir }: RunFlags): void {
+function refuseInState({ out, patches, root, stateDir }: RunFlags): void {
   if (stateDir === undefined) return;
-  for (const [flag, path] of Object.entries({ '--out': out, '--patches': patches })) {
+  for (const [flag, path] of Object.entries({ '--out': out, '--patches': patches, '--root': root })) {
     if (path === undefined) continue;
     const way = relative(realPlace(stateDir), realPlace(path));
     if (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))
@@ -100,5 +100,5 @@ function lookAt(path: string): Stats | undefined {
 }
 
 function unusable(why: string): OpencodeManagerError {
-  return new OpencodeManagerError('OUTPUT_UNUSABLE', `${why}. Name another file. Nothing was started.`);
+  return new OpencodeManagerError('OUTPUT_UNUSABLE', `${why}. Name another one. Nothing was started.`);
 }

@@ -1,7 +1,8 @@
 import { outcomes, type TaskResult } from '@opencode-manager/actors';
 import type { Redactor, StopReport } from '@opencode-manager/core';
-import { formatCount, formatDuration, plural, printable, tokensOf, totalUsage, type Progress } from '../render/index.ts';
+import { formatBytes, formatCount, formatDuration, plural, printable, tokensOf, totalUsage, type Progress } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
+import type { KeptWorkspace } from '../workspaces/index.ts';
 import type { OutputFile } from './output-file.ts';
 import { countOutcomes, type BatchEnd, type BatchListener } from './execute.ts';
 
@@ -79,10 +80,12 @@ export interface BatchSummary {
   readonly exitCode: number;
   /** Directories that hold the patches of tasks; undefined when none had a workspace of its own. */
   readonly patches?: readonly string[] | undefined;
+  /** Workspaces that are still there. */
+  readonly kept?: readonly KeptWorkspace[];
 }
 
 /** The last record of `ocm run --json`. */
-export function doneRecord({ total, end, durationMs, stop, signal, exitCode, patches }: BatchSummary): object {
+export function doneRecord({ total, end, durationMs, stop, signal, exitCode, patches, kept = [] }: BatchSummary): object {
   return {
     type: 'done',
     total,
@@ -99,6 +102,7 @@ export function doneRecord({ total, end, durationMs, stop, signal, exitCode, pat
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
     ...(patches && { patches }),
+    ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => ({ id: key, ...workspace })) }),
   };
 }
 
@@ -132,4 +136,19 @@ export function patchLines({ end, patches }: BatchSummary): string[] {
   const sum = (field: 'files_changed' | 'insertions' | 'deletions') => taken.reduce((total, result) => total + (result[field] ?? 0), 0);
   const counts = `${plural(sum('files_changed'), 'file')} (+${formatCount(sum('insertions'))} -${formatCount(sum('deletions'))})`;
   return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];
+}
+
+/** So many are named; the records have all. */
+const mostNamed = 10;
+
+/** The workspaces that are still there: why, where, and how they are removed. */
+export function keptLines({ kept = [] }: BatchSummary): string[] {
+  if (kept.length === 0) return [];
+  const lines = kept.slice(0, mostNamed).map(({ key, path, reason, holds }) => {
+    const what = holds.map((left) => `${left.path}, ${left.reason.replaceAll('_', ' ')}, ${formatBytes(left.bytes)}`).join('; ');
+    return printable(`Kept: the workspace of ${key}, ${reason}${what === '' ? '' : ` (${what})`}: ${path}`);
+  });
+  const more = kept.length > mostNamed ? [`Kept: ${formatCount(kept.length - mostNamed)} more workspaces`] : [];
+  const commands = [...new Set(kept.map(({ remove }) => remove))].map((command) => printable(`To remove what was kept: ${command}`));
+  return [...lines, ...more, ...commands];
 }

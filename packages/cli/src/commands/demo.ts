@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { TaskResult } from '@opencode-manager/actors';
 import { isManagerError, type ServerConfig, type StopReport } from '@opencode-manager/core';
 import {
@@ -101,8 +100,7 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
   await using workspace = await temporaryWorkspace({ files: demoWorkspaceFiles });
   await using places = await temporaryWorkspace({ git: false });
   await using clones = await openRunWorkspaces({
-    plan: { mode: 'clone', wanted: [{ directory: workspace.path, mode: 'clone' }] },
-    root: join(places.path, 'run'),
+    plan: { mode: 'clone', wanted: [{ directory: workspace.path, mode: 'clone' }], settings: { parent: places.path } },
     onNote: (line) => progress.note(line),
   });
   await using configDirectory = await temporaryWorkspace({ files: demoConfigFiles, git: false });

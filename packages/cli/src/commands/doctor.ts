@@ -25,6 +25,7 @@ import type { DoctorFlags } from '../program/care-commands.ts';
 import { formatDuration, plural } from '../render/index.ts';
 import { listenForStop } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { leftWorkspaces } from '../workspaces/index.ts';
 
 interface Finding {
   readonly name: string;
@@ -73,6 +74,7 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   }
   yield sandboxNote;
   yield* leftovers(flags.reap === true);
+  for (const finding of await leftWorkspaces(flags.directory ?? '.', flags.reap === true)) yield { name: 'workspaces', ...finding };
 }
 
 const sourceNames = {

@@ -1,9 +1,11 @@
+import type { TaskResult } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import {
   collectTasks,
   createReporter,
   doneRecord,
   executeBatch,
+  keptLines,
   openOutputFile,
   outputMode,
   patchLines,
@@ -24,7 +26,14 @@ import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { openRunWorkspaces, planWorkspaces, type RunWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
+import {
+  openRunWorkspaces,
+  planWorkspaces,
+  sharedDirectory,
+  type KeptWorkspace,
+  type RunWorkspaces,
+  type WorkspacePlan,
+} from '../workspaces/index.ts';
 
 /** After a third signal, work that still does not end is left to the guard process. */
 const killPatienceMs = 8000;
@@ -109,6 +118,7 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
     notice: (line: string) => context.progress.note(line),
     ...(context.flags.json && { record: (record: object) => context.terminal.record(record) }),
   };
+  noteShared(manager, context);
   tellParts(server, parts, listener);
   tellServers(manager.pool, listener);
   const pageContext = {
@@ -120,17 +130,25 @@ async function runOn(manager: Manager, context: RunContext): Promise<ExitCode> {
   await using page = await openPage(manager, context.support, context.flags, pageContext);
   const end = await executeTasks(manager, context);
   const stopped = await stopManager(manager, context.signals);
-  for (const { key, path, reason } of (await context.workspaces?.close()) ?? [])
-    context.progress.note(printable(`${key}: its workspace stays, ${reason}: ${path}`));
+  const kept = (await context.workspaces?.close()) ?? [];
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [end.failure, incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
-  const exitCode = finish(context, end, isManagerError(stopped) ? undefined : stopped, problems);
+  const exitCode = finish(context, { end, kept, stop: isManagerError(stopped) ? undefined : stopped, problems });
   await keepPage(page, context.signals, { ...pageContext, note: context.terminal.notice });
   return exitCode;
 }
 
+function noteShared({ server, pool }: Manager, { flags, plan, progress }: RunContext): void {
+  const shared = sharedDirectory(flags, plan.tasks, server.directory);
+  if (shared === undefined || pool.snapshot().maxSessions < 2) return;
+  progress.note(
+    printable(`Several tasks work in ${shared} at once and see each other's changes. To give each a place of its own: --workspace clone`),
+  );
+}
+
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
-async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, out, progress, signals }: RunContext): Promise<BatchEnd> {
+async function executeTasks({ server, pool }: Manager, context: RunContext): Promise<BatchEnd> {
+  const { terminal, flags, plan, out, progress, signals, workspaces } = context;
   try {
     await refuseUntrustedDirectories(server, plan.tasks);
     for (const note of server.notes()) progress.note(printable(note));
@@ -139,7 +157,12 @@ async function executeTasks({ server, pool }: Manager, { terminal, flags, plan, 
   } catch (error) {
     return { results: [], notStarted: plan.tasks.length, failure: toManagerError(error), gaps: 0, restarts: 0, serverRestarts: 0 };
   }
-  const listener = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
+  const reporter = createReporter({ terminal, progress, json: flags.json === true, single: plan.tasks.length === 1, out });
+  const finished = (result: TaskResult) => {
+    workspaces?.finished(result);
+    reporter.finished(result);
+  };
+  const listener = { ...reporter, finished };
   // Tasks whose results have nowhere to go are not paid for.
   const mayStart = () => terminal.stdout.failure === undefined || (out !== undefined && out.failure === undefined);
   return executeBatch({ pool, tasks: plan.tasks, signals, listener, mayStart });
@@ -174,7 +197,14 @@ async function closeOutput({ out, signals }: RunContext): Promise<OpencodeManage
   }
 }
 
-function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined, problems: readonly OpencodeManagerError[]): ExitCode {
+interface RunEnd {
+  readonly end: BatchEnd;
+  readonly kept: readonly KeptWorkspace[];
+  readonly stop: StopReport | undefined;
+  readonly problems: readonly OpencodeManagerError[];
+}
+
+function finish(context: RunContext, { end, kept, stop, problems }: RunEnd): ExitCode {
   const { terminal, flags, plan, progress, signals, startedAt } = context;
   const exitCode = signals.exitCode ?? exitCodeOfEnd(end, problems);
   const summary: BatchSummary = {
@@ -185,12 +215,13 @@ function finish(context: RunContext, end: BatchEnd, stop: StopReport | undefined
     signal: signals.signal,
     exitCode,
     patches: context.workspaces?.patches,
+    kept,
   };
   progress[Symbol.dispose]();
   for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
-  for (const line of patchLines(summary)) terminal.notice(line);
+  for (const line of [...patchLines(summary), ...keptLines(summary)]) terminal.notice(line);
   return exitCode;
 }
 

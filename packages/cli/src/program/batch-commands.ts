@@ -8,6 +8,7 @@ import {
   addPageOptions,
   addServerOptions,
   addTurnOptions,
+  collect,
   type JsonFlag,
   type ServerFlags,
   type TurnFlags,
@@ -63,6 +64,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
       ).choices(['shared', 'clone', 'worktree', 'copy']),
     )
     .option('--patches <dir>', 'put the patches of tasks here (default: beside the repository, in <repository>.ocm)');
+  addPlaceOptions(run);
   addTurnOptions(run);
   addServerOptions(run);
   addPageOptions(run);
@@ -71,6 +73,25 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     const { run: action } = await import('../commands/run.ts');
     finish(await action(terminal, file, flags));
   });
+}
+
+/** How workspaces are made, and which stay. */
+function addPlaceOptions(run: CommandUnknownOpts): void {
+  run
+    .option('--root <dir>', 'put the workspaces below this directory (default: beside the repository, in <repository>.ocm)')
+    .option('--setup <command>', 'shell line that prepares each workspace; what it makes in ignored directories is used again')
+    .option('--setup-timeout <duration>', 'its timeout (default: 10m)')
+    .option('--ready <command>', 'shell line that must end with 0 before a task begins in its workspace')
+    .option('--ready-timeout <duration>', 'its timeout (default: 10m)')
+    .option('--include <pattern>', 'also copy ignored files that match, as .worktreeinclude does; repeatable', collect)
+    .option('--lfs', 'download the files that are in Git LFS (default: their pointers)')
+    .option('--yes', 'make copies of more than 2 GB')
+    .addOption(
+      new Option('--keep [which]', 'leave the workspaces to look at: all, or those of tasks that did not succeed').choices([
+        'all',
+        'failed',
+      ]),
+    );
 }
 
 const runHelp = `

@@ -15,6 +15,12 @@ export interface DoctorFlags extends JsonFlag, ServerFlags {
   readonly reap?: boolean;
 }
 
+export interface CleanFlags extends JsonFlag {
+  readonly directory?: string;
+  readonly dryRun?: boolean;
+  readonly keepResults?: boolean;
+}
+
 export interface ModelFlags extends JsonFlag {
   readonly script: string;
   readonly port?: string;
@@ -28,7 +34,7 @@ export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly content?: boolean;
 }
 
-/** Adds `ocm doctor`, `ocm model` and `ocm playground`. */
+/** Adds `ocm doctor`, `ocm clean`, `ocm model` and `ocm playground`. */
 export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Check and test:');
   const doctor = program
@@ -45,6 +51,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     finish(await action(terminal, flags));
   });
 
+  addClean(program, terminal, finish);
   const model = program
     .command('model')
     .summary('serve a scripted model, to test automation without a key')
@@ -57,6 +64,24 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     finish(await action(terminal, flags));
   });
   addPlayground(program, terminal, finish);
+}
+
+function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  const clean = program
+    .command('clean')
+    .summary('remove workspaces and results of finished runs')
+    .description(
+      'Lists what finished runs of a repository left (workspaces that were kept, refs below refs/ocm, patches beside the repository) and removes it. What a workspace holds and no ref has goes too. Runs in use are left alone, and so is what --patches put elsewhere.',
+    )
+    .argument('[run...]', 'names of runs (default: all that are finished)')
+    .option('--directory <dir>', 'the repository (default: the current directory)')
+    .option('--keep-results', 'remove workspaces alone; refs and patches stay')
+    .option('--dry-run', 'list, and remove nothing');
+  addJsonOption(clean);
+  clean.action(async (runs, flags) => {
+    const { clean: action } = await import('../commands/clean.ts');
+    finish(await action(terminal, runs, flags));
+  });
 }
 
 function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {

@@ -125,6 +125,6 @@ export function addManagerOption(command: CommandUnknownOpts): void {
 }
 
 /** Not a variadic option: that would take the task file after it for another name. */
-function collect(value: string, earlier: string[] | undefined): string[] {
+export function collect(value: string, earlier: string[] | undefined): string[] {
   return [...(earlier ?? []), value];
 }

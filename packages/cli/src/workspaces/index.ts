@@ -1,2 +1,4 @@
 export { openRunWorkspaces, type KeptWorkspace, type RunWorkspaces } from './run-workspaces.ts';
-export { planWorkspaces, type WorkspaceFlags, type WorkspacePlan } from './plan.ts';
+export { leftWorkspaces } from './left-workspaces.ts';
+export type { WorkspaceFlags } from './flags.ts';
+export { planWorkspaces, sharedDirectory, type WorkspacePlan } from './plan.ts';

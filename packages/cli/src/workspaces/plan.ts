@@ -3,11 +3,7 @@ import { join, resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { WorkspaceMode } from '@opencode-manager/workspaces';
 import type { NamedTask } from '../task-file/index.ts';
-
-export interface WorkspaceFlags {
-  readonly workspace?: string;
-  readonly patches?: string;
-}
+import { placeSettings, type PlaceSettings, type WorkspaceFlags } from './flags.ts';
 
 /** What the command line and the tasks want of workspaces. */
 export interface WorkspacePlan {
@@ -16,7 +12,8 @@ export interface WorkspacePlan {
   /** What each repository or directory is asked for, before anything starts. */
   readonly wanted: readonly { readonly directory: string; readonly mode: WorkspaceMode }[];
   /** Where patches go; beside the repository when absent. */
-  readonly patches: PatchesDirectory | undefined;
+  readonly patches?: PatchesDirectory | undefined;
+  readonly settings?: PlaceSettings;
 }
 
 interface PatchesDirectory {
@@ -29,22 +26,31 @@ interface PatchesDirectory {
  * Undefined when every task works in its directory itself.
  * @throws OpencodeManagerError `USAGE`, `OUTPUT_UNUSABLE`
  */
-export function planWorkspaces(
-  { workspace = 'shared', patches }: WorkspaceFlags,
-  tasks: readonly NamedTask[],
-  directory: string,
-): WorkspacePlan | undefined {
+export function planWorkspaces(flags: WorkspaceFlags, tasks: readonly NamedTask[], directory: string): WorkspacePlan | undefined {
+  const { workspace = 'shared', patches } = flags;
   const mode = workspace as WorkspaceMode;
   const wanted = tasks
     .map((task) => ({ directory: task.directory ?? directory, mode: (task.workspace ?? mode) as WorkspaceMode }))
     .filter((one) => one.mode !== 'shared');
-  if (wanted.length > 0) return { mode, wanted, patches: patches === undefined ? undefined : preparePatches(patches) };
-  if (patches === undefined) return undefined;
-  throw new OpencodeManagerError(
-    'USAGE',
-    '--patches: no task works in a workspace of its own, so there would be none. Add --workspace clone, or leave --patches out.',
-    { details: { option: '--patches' } },
-  );
+  const settings = placeSettings(flags, new Set(wanted.map((one) => one.mode)));
+  if (wanted.length === 0) return undefined;
+  return { mode, wanted, settings, patches: patches === undefined ? undefined : preparePatches(patches) };
+}
+
+/** For a run of several turns at once: a directory itself in which more than one task works; undefined when there is none. */
+export function sharedDirectory(
+  { workspace = 'shared' }: WorkspaceFlags,
+  tasks: readonly NamedTask[],
+  directory: string,
+): string | undefined {
+  const seen = new Set<string>();
+  for (const task of tasks) {
+    if ((task.workspace ?? workspace) !== 'shared') continue;
+    const place = resolve(task.directory ?? directory);
+    if (seen.has(place)) return place;
+    seen.add(place);
+  }
+  return undefined;
 }
 
 /** Makes the directory and tries it: a task whose patch has nowhere to go is not paid for. An earlier run's patches stay what they are. */

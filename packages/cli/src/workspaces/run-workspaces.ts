@@ -1,8 +1,18 @@
+import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { LeasedWorkspace, TaskWorkspaceResult, WorkspaceChanges, WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
+import type {
+  LeasedWorkspace,
+  Outcome,
+  TaskResult,
+  TaskWorkspaceResult,
+  WorkspaceChanges,
+  WorkspaceRequest,
+  WorkspaceSource,
+} from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
+  newRunId,
   openWorkspaces,
   recoverLeftWorkspaces,
   type Capture,
@@ -10,6 +20,7 @@ import {
   type Workspace,
   type WorkspaceMode,
   type Workspaces,
+  type WorkspacesOptions,
 } from '@opencode-manager/workspaces';
 import { execa } from 'execa';
 import type { WorkspacePlan } from './plan.ts';
@@ -20,21 +31,27 @@ export interface KeptWorkspace {
   readonly attempt: number;
   readonly path: string;
   readonly reason: string;
+  /** What it holds and its patch has not. */
+  readonly holds: readonly KeptThing[];
+  /** The command that removes it. */
+  readonly remove: string;
 }
+
+type KeptThing = Capture['leftBehind'][number];
 
 /** The workspaces of all repositories that the tasks of a run name. */
 export interface RunWorkspaces extends AsyncDisposable {
   readonly source: WorkspaceSource;
   /** Directories that hold the patches. */
   readonly patches: readonly string[];
+  /** A task is over: what has to stay depends on its outcome. */
+  finished(task: Pick<TaskResult, 'id' | 'outcome'>): void;
   /** When no process of the run is left: takes and removes what is still there; tells what stays. Never throws. */
   close(): Promise<readonly KeptWorkspace[]>;
 }
 
 export interface RunWorkspacesOptions {
-  readonly plan: Pick<WorkspacePlan, 'mode' | 'wanted'> & { readonly patches?: WorkspacePlan['patches'] };
-  /** Where they lie; beside each repository when absent. For one repository. */
-  readonly root?: string;
+  readonly plan: WorkspacePlan;
   readonly onNote: (line: string) => void;
 }
 
@@ -60,6 +77,7 @@ class OpenRunWorkspaces implements RunWorkspaces {
   readonly #recovered = new Set<string>();
   readonly #leases = new Set<Lease>();
   readonly #patches = new Set<string>();
+  readonly #outcomes = new Map<string, Outcome>();
   #closed: Promise<readonly KeptWorkspace[]> | undefined;
   readonly source: WorkspaceSource;
 
@@ -70,6 +88,16 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   get patches(): readonly string[] {
     return [...this.#patches];
+  }
+
+  finished({ id, outcome }: Pick<TaskResult, 'id' | 'outcome'>): void {
+    this.#outcomes.set(id, outcome);
+  }
+
+  /** Whether a workspace in which a turn has ended stays. Before the end of its task a turn ends when another attempt is made. */
+  #isKept(key: string): boolean {
+    const keep = this.#options.plan.settings?.keep;
+    return keep === 'all' || (keep === 'failed' && this.#outcomes.get(key) !== 'succeeded');
   }
 
   /** Those of one directory, by whatever path it is named; the same for all of its tasks. */
@@ -83,14 +111,16 @@ class OpenRunWorkspaces implements RunWorkspaces {
   }
 
   async #openOne(repository: string, mode: WorkspaceMode): Promise<Workspaces> {
-    const { plan, root, onNote } = this.#options;
+    const { plan, onNote } = this.#options;
+    const { parent, keep: _, ...settings } = plan.settings ?? {};
     if (mode === 'clone' || mode === 'worktree') await refuseWithoutCommit(repository);
     await this.#recover(repository);
     const artifacts = plan.patches?.path;
     const workspaces = await openWorkspaces({
       repository,
       mode,
-      ...(root !== undefined && { root }),
+      ...settings,
+      ...(parent !== undefined && placesIn(parent, repository)),
       ...(artifacts !== undefined && { artifacts }),
       onNote: ({ key, message }) => onNote(key === undefined ? message : `${key}: ${message}`),
     });
@@ -112,7 +142,8 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   async #acquire(key: string, { directory, mode, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
     const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
-    const lease = new Lease(await workspaces.acquire(key, { signal }));
+    const remove = `ocm clean --keep-results ${workspaces.run} --directory ${quoted(directory)}`;
+    const lease = new Lease(await workspaces.acquire(key, { signal }), { isKept: () => this.#isKept(key), remove });
     this.#leases.add(lease);
     return lease;
   }
@@ -136,6 +167,13 @@ class OpenRunWorkspaces implements RunWorkspaces {
   }
 }
 
+/** Runs and what setups made lie below a directory as they would beside the repository. */
+function placesIn(parent: string, repository: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
+  const run = newRunId();
+  const name = createHash('sha256').update(repository).digest('hex').slice(0, 8);
+  return { run, root: join(parent, run), templates: join(parent, 'templates', name) };
+}
+
 /** Each task would fail of it. @throws OpencodeManagerError `WORKSPACE_SOURCE_INVALID` */
 async function refuseWithoutCommit(repository: string): Promise<void> {
   const { PATH, HOME } = process.env;
@@ -149,27 +187,49 @@ async function refuseWithoutCommit(repository: string): Promise<void> {
   );
 }
 
+interface LeaseOptions {
+  /** Whether it stays though its result is safe. */
+  readonly isKept: () => boolean;
+  readonly remove: string;
+}
+
+/** A word of a shell line. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** A workspace, as the pool sees it. */
 class Lease implements LeasedWorkspace {
   readonly #workspace: Workspace;
+  readonly #options: LeaseOptions;
+  #holds: readonly KeptThing[] = [];
   #reason = 'it could not be removed';
+  #isUsed = false;
 
-  constructor(workspace: Workspace) {
+  constructor(workspace: Workspace, options: LeaseOptions) {
     this.#workspace = workspace;
+    this.#options = options;
   }
 
   get directory(): string {
     return this.#workspace.directory;
   }
 
+  get environment(): Readonly<Record<string, string>> {
+    return this.#workspace.environment;
+  }
+
   async capture(): Promise<TaskWorkspaceResult | null> {
+    this.#isUsed = true;
     const capture = await this.#workspace.capture();
-    return capture ? resultOf(capture) : null;
+    if (!capture) return null;
+    this.#holds = capture.leftBehind.filter(({ reason }) => reason !== 'ignored');
+    return resultOf(capture, this.#workspace.path);
   }
 
   async release(): Promise<void> {
     try {
-      const { reason, processes } = await this.#workspace.release();
+      const { reason, processes } = await this.#workspace.release({ keep: this.#isUsed && this.#options.isKept() });
       if (reason !== undefined) this.#reason = reasons[reason];
       if (processes) this.#reason += ` (${processes.join(', ')})`;
     } catch (error) {
@@ -181,7 +241,7 @@ class Lease implements LeasedWorkspace {
   async kept(): Promise<KeptWorkspace | undefined> {
     const { key, attempt, path, mode } = this.#workspace;
     if (mode === 'shared' || !(await stat(path).catch(() => undefined))) return undefined;
-    return { key, attempt, path, reason: this.#reason };
+    return { key, attempt, path, reason: this.#reason, holds: this.#holds, remove: this.#options.remove };
   }
 }
 
@@ -193,23 +253,36 @@ const reasons = {
   gone: 'somebody had removed it',
 } as const;
 
-function resultOf(capture: Capture): TaskWorkspaceResult {
-  const { leftBehind, overlapsWith, submodules } = capture;
+/** What is not ignored stays where it is, with the workspace. */
+function resultOf(capture: Capture, path: string): TaskWorkspaceResult {
+  const { leftBehind, overlapsWith, submodules, sourceChanges } = capture;
   return {
     ...changesOf(capture),
-    left_behind: leftBehind,
+    left_behind: leftBehind.map((left) => (left.reason === 'ignored' ? left : Object.assign({}, left, { kept_at: join(path, left.path) }))),
     overlaps_with: overlapsWith,
+    ...(sourceChanges.length > 0 && { source_changes: sourceChanges }),
     ...(submodules.length > 0 && { submodules: submodules.map((one) => Object.assign({ path: one.path }, changesOf(one))) }),
   };
 }
 
-function changesOf({ baseCommit, tree, ref, patch, filesChanged, insertions, deletions, commits }: TreeResult): WorkspaceChanges {
+function changesOf({
+  baseCommit,
+  tree,
+  ref,
+  patch,
+  truncated,
+  filesChanged,
+  insertions,
+  deletions,
+  commits,
+}: TreeResult): WorkspaceChanges {
   return {
     base_commit: baseCommit,
     tree,
     ref,
     // An empty file is no patch to git.
     patch: filesChanged > 0 && patch !== undefined ? patch : null,
+    ...(truncated && { truncated }),
     files_changed: filesChanged,
     insertions,
     deletions,

@@ -123,7 +123,8 @@ export function handedOver({ config, referencedVariables }: Pick<EnvironmentInpu
   ];
 }
 
-function refuseReserved(names: readonly string[], option: string): void {
+/** @throws `CONFIG_INVALID` */
+export function refuseReserved(names: readonly string[], option: string): void {
   const refused = names.find((name) => reserved.test(name));
   if (refused === undefined) return;
   throw new OpencodeManagerError(

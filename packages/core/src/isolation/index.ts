@@ -3,6 +3,7 @@ export { copyConfigDirectory } from './config-directory.ts';
 export { handedOver, serverEnvironment, toolPath } from './environment.ts';
 export { networkVariables, type NetworkVariables } from './network-variables.ts';
 export { describeNeed, letInstall, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
+export { keepToolVariables } from './tool-variables.ts';
 export { writeServerFiles, type ServerFiles } from './server-files.ts';
 export { instructionsDirectory, instructionsFile } from './instructions-plugin.ts';
 export { explainFullDisk } from './full-disk.ts';

@@ -7,6 +7,7 @@ import { pacedAnswersPlugin } from './paced-answers-plugin.ts';
 import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
 import type { StateLayout } from './state-directory.ts';
 import { toolEnvironmentPlugin } from './tool-environment-plugin.ts';
+import { toolVariablesDirectory } from './tool-variables.ts';
 import { gitConfigText, templateShellText, toolShellText, trustedDirectories, zshProfileText } from './tools/index.ts';
 import type { GitValue, GitValues, ToolEnvironment } from './tools/index.ts';
 
@@ -31,7 +32,7 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   await mkdir(plugins, { recursive: true, mode: 0o700 });
   const trusted = [...trustedDirectories(git), workspace].map((directory): GitValue => ['safe.directory', directory]);
   const files = [
-    [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools)],
+    [join(plugins, 'opencode-manager-tool-environment.js'), toolEnvironmentPlugin(tools, toolVariablesDirectory(layout.root))],
     [join(plugins, 'opencode-manager-paced-answers.js'), pacedAnswersPlugin],
     [join(plugins, 'opencode-manager-listed-asks.js'), listedAsksPlugin],
     [join(plugins, 'opencode-manager-instructions.js'), instructionsPlugin(instructionsDirectory(layout.root))],
@@ -49,8 +50,8 @@ export async function writeServerFiles(layout: StateLayout, { config, auth, ...g
   ] as const;
   // One after the other: what fails leaves nothing under way behind.
   for (const [file, text] of files) await writeFile(file, text, { mode: 0o600 });
-  // Those of an earlier run of the same state: each turn writes its own.
-  await rm(instructionsDirectory(layout.root), { recursive: true, force: true });
+  // Those of an earlier run of the same state, or of a server that is lost: each turn writes its own, each workspace is told of anew.
+  for (const old of [instructionsDirectory, toolVariablesDirectory]) await rm(old(layout.root), { recursive: true, force: true });
   await seedPluginPackage(layout.opencodeConfig);
   await declareInstalled(layout.opencodeConfig);
   await letInstall(layout, given.needed);

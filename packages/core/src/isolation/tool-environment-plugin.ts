@@ -7,10 +7,15 @@ import type { ToolEnvironment } from './tools/index.ts';
  * the variables that its children inherit (tools, shell lines, MCP servers, command templates), and in the block that
  * `/proc/PID/environ` shows, which no deletion reaches. What a user passed (API keys) is overwritten in that block too: opencode's
  * read tool follows a workspace's link to `/proc/self/environ`. The server and its children keep using those.
- * Tools and shell lines get an environment of their own in place of what isolates the server (docs/isolation.md), and the mark of their session. The choice of an allocator has done its work at the server's start. `ocm doctor`
- * looks whether the password is gone.
+ * Tools and shell lines get an environment of their own in place of what isolates the server (docs/isolation.md), then the variables of their
+ * directory (a sub-agent has its own session, and the same directory), and the mark of their session. The choice of an allocator has done
+ * its work at the server's start. `ocm doctor` looks whether the password is gone.
  */
-export const toolEnvironmentPlugin = ({ shell }: ToolEnvironment): string => `const tools = ${JSON.stringify(shell)}
+export const toolEnvironmentPlugin = ({ shell }: ToolEnvironment, variables: string): string => `import { createHash } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+
+const tools = ${JSON.stringify(shell)}
 const secret = "OPENCODE_SERVER_PASSWORD"
 const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|BASH_ENV|${engineAllocatorVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
 const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"]
@@ -42,7 +47,8 @@ async function overwriteBlock() {
   }
 }
 
-export const ToolEnvironment = async () => {
+export const ToolEnvironment = async ({ directory }) => {
+  const file = join(${JSON.stringify(variables)}, createHash("sha256").update(directory).digest("hex") + ".json")
   await overwriteBlock().catch(() => {})
   delete process.env[secret]
   delete process.env.${engineAllocatorVariable}
@@ -50,6 +56,7 @@ export const ToolEnvironment = async () => {
     "shell.env": async (input, output) => {
       // Undefined takes a variable away.
       for (const [name, value] of Object.entries(tools)) output.env[name] = value ?? undefined
+      Object.assign(output.env, JSON.parse(await readFile(file, "utf8").catch(() => "{}")))
       output.env[secret] = undefined
       if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
     },

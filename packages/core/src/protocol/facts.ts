@@ -66,6 +66,8 @@ export type PartFacts = { readonly id: string; readonly messageId: string } &
         readonly input: unknown;
         /** What it printed so far, or why it failed. */
         readonly output: string;
+        /** It runs, or was broken off, where only the end of the server ends it for certain: a custom tool, or one of an MCP server. */
+        readonly mayGoOn?: true;
         /** Of a shell line that ended, where it is known: null when it left none. */
         readonly exitCode?: number | null;
       }

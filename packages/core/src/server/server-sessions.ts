@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient, ServerCredentials } from '../http/index.ts';
-import { instructionsDirectory, type Workspaces } from '../isolation/index.ts';
+import { instructionsDirectory, keepToolVariables, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, requests, type Protocol, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
@@ -29,6 +29,7 @@ export type ServerSessions = Pick<
   | 'checkDirectory'
   | 'checkWorkspace'
   | 'disposeDirectory'
+  | 'setToolVariables'
   | 'answerPermission'
   | 'answerQuestion'
 >;
@@ -47,7 +48,7 @@ export interface SessionsParts {
 }
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
-  const { client, config, workspaces } = parts;
+  const { client, config, stateDir, workspaces } = parts;
   const context = createContext(parts);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
@@ -80,6 +81,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
       await Promise.all(busy.map((session) => session.abort(options)));
       return busy.length;
     },
+    setToolVariables: (directory, variables) => keepToolVariables(stateDir, directory, variables),
     async disposeDirectory(directory, options) {
       const busy = await client.call(requests.status(directory), options);
       if (Object.keys(busy).length > 0) return false;

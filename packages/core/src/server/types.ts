@@ -155,6 +155,17 @@ export interface OpencodeServer extends AsyncDisposable {
    * does nothing, while a session of the directory is busy. See to it that no turn begins there meanwhile: opencode would abort it.
    */
   disposeDirectory(directory: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * Variables that the tools and shell lines of all sessions of a directory see, sub-agents' too, over all others; in place of those given
+   * before. Without variables they are taken back. MCP servers and the shell parts of command templates do not see them; after
+   * {@link OpencodeServer.relaunch} they have to be given again.
+   * @param directory Its real path.
+   * @throws `CONFIG_INVALID` for a variable that isolation rests on
+   *
+   * @example
+   * await server.setToolVariables('/srv/work/1', { PORT: '4100' })
+   */
+  setToolVariables(directory: string, variables?: Readonly<Record<string, string>>): Promise<void>;
   /** Answers a permission request that a policy left open (`escalate`); `getState()` and `snapshot()` list them. @throws `NOT_FOUND` */
   answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
   /** Answers a question that a policy left open. @throws `NOT_FOUND` */

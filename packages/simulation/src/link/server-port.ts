@@ -61,7 +61,10 @@ function existing(world: Surroundings, directory: string): string {
   throw world.error('DIRECTORY_MISSING', `directory: ${directory} does not exist. Nothing was sent.`);
 }
 
-type Asking = Pick<ServerPort, 'health' | 'createSession' | 'session' | 'read' | 'catalogue' | 'disposeDirectory' | 'answer' | 'endTools'>;
+type Asking = Pick<
+  ServerPort,
+  'health' | 'createSession' | 'session' | 'read' | 'catalogue' | 'disposeDirectory' | 'setToolVariables' | 'answer' | 'endTools'
+>;
 
 function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
   const { name } = process;
@@ -91,6 +94,8 @@ function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
         if (!isBusy) process.dispose(directory);
         answer(!isBusy);
       }),
+    // It writes a file, and asks nothing of the server.
+    setToolVariables: () => Promise.resolve(),
     answer: ({ id }: AskFacts, said: AskAnswer, options) =>
       requests.send<void>(
         process,

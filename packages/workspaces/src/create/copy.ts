@@ -36,16 +36,21 @@ export async function survey(directory: string, limit = Infinity): Promise<Surve
   return { bytes, entries, newestMs, gitFiles };
 }
 
+/** @throws `WORKSPACE_TOO_LARGE` */
+export async function refuseTooLarge(run: Run): Promise<Survey> {
+  const seen = await survey(run.top);
+  const { bytes } = seen;
+  if (bytes <= run.limits.copyBytes || (await sharesBlocks(run.root))) return seen;
+  const message = `${run.top} holds ${bytes} bytes, and each copy of it as many; the limit is ${run.limits.copyBytes}. Raise limits.copyBytes (ocm run: --yes) or use another mode.`;
+  throw failure('WORKSPACE_TOO_LARGE', message, { bytes });
+}
+
 /**
  * Copies all of the source into the workspace; gives the directories of it whose `.git` is a file.
  * @throws `WORKSPACE_TOO_LARGE`, `WORKSPACE_CREATE_FAILED`
  */
 export async function copySource(run: Run, workspace: string): Promise<readonly string[]> {
-  const { bytes, gitFiles } = await survey(run.top);
-  if (bytes > run.limits.copyBytes && !(await sharesBlocks(run.root))) {
-    const message = `${run.top} holds ${bytes} bytes, and each copy of it as many; the limit is ${run.limits.copyBytes}. Raise limits.copyBytes or use another mode.`;
-    throw failure('WORKSPACE_TOO_LARGE', message, { bytes });
-  }
+  const { gitFiles } = await refuseTooLarge(run);
   await copyTree(run, join(run.top, '.'), workspace);
   return gitFiles.map((path) => join(workspace, path.slice(run.top.length)));
 }

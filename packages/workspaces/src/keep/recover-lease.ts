@@ -21,11 +21,16 @@ export interface RecoveredLease {
   readonly reason?: string;
 }
 
-/** Decides by the ledger alone; what a ref does not hold stays. */
-export async function recoverLease(run: Run, { record, state, parts, reason }: LedgerLease): Promise<RecoveredLease> {
+/** Decides by the ledger alone; what a ref does not hold stays, and what was kept on purpose, unless it is to be discarded. */
+export async function recoverLease(
+  run: Run,
+  { record, state, parts, reason }: LedgerLease,
+  discardLeftBehind = false,
+): Promise<RecoveredLease> {
   const { key, attempt, path, ref } = record;
   const told = { key, attempt, path, ref: state === 'creating' ? undefined : ref };
-  if (state === 'kept') return { ...told, outcome: 'kept', reason: reason ?? 'kept' };
+  // One that somebody has removed is not kept any more.
+  if (state === 'kept' && !discardLeftBehind && (await isThere(path))) return { ...told, outcome: 'kept', reason: reason ?? 'kept' };
   try {
     const processes = await processesIn(path);
     if (processes.length > 0) return { ...told, outcome: 'kept', reason: `processes ${processes.join(', ')} have their directory there` };
@@ -35,7 +40,7 @@ export async function recoverLease(run: Run, { record, state, parts, reason }: L
       return { ...told, outcome: 'removed' };
     }
     const before = await readBefore(run, record.id);
-    const release = await new Lease(run, { record, parts, before }).release();
+    const release = await new Lease(run, { record, parts, before }).release({ discardLeftBehind });
     return { ...told, outcome: release.removed ? 'removed' : 'kept', ...(release.reason && { reason: release.reason }) };
   } catch (error) {
     return { ...told, outcome: 'kept', reason: toManagerError(error).message };

@@ -8,7 +8,10 @@ export function runsBeside(top: string): string {
   return `${top}.ocm`;
 }
 
-/** Time and chance: sorts by time, and two at once differ. */
+/**
+ * A name for a run, of time and chance: it sorts by time, and two at once differ.
+ * @public
+ */
 export function newRunId(): string {
   const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
   return `${time}-${randomBytes(2).toString('hex')}`;
@@ -41,6 +44,7 @@ export async function makeRoot(
   const root = resolve(named ?? join(runsBeside(top), run));
   if (isInside(root, top) || isInside(top, root)) throw unsafe(root, `it and the source ${top} lie in each other`);
   if (named === undefined) await refuseOpenParent(root, dirname(top));
+  else await refuseOthers(root);
   await register(root);
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
@@ -50,6 +54,27 @@ export async function makeRoot(
   } catch (error) {
     throw unsafe(root, error instanceof Error ? error.message : String(error), error);
   }
+}
+
+/** What others own or can write, they can fill or replace; in a sticky directory (/tmp) not what is another's. */
+async function refuseOthers(root: string): Promise<void> {
+  const own = process.getuid?.();
+  const it = await stat(root).catch(() => undefined);
+  if (it && own !== undefined && it.uid !== own) throw unsafe(root, 'it belongs to another user');
+  if (it && (it.mode & 0o002) !== 0) throw unsafe(root, 'everybody can write into it');
+  const parent = await nearest(dirname(root));
+  const { mode, uid } = await stat(parent);
+  if ((mode & 0o1002) === 0o002) throw unsafe(root, `everybody can write into ${parent}`);
+  if (own !== undefined && uid !== 0 && uid !== own) throw unsafe(root, `${parent} belongs to another user`);
+}
+
+/** The nearest directory above that exists: what is made below it is ours. */
+async function nearest(path: string): Promise<string> {
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  return isThere || dirname(path) === path ? path : nearest(dirname(path));
 }
 
 /** Who can write into the parent can replace what lies in it. */
@@ -63,7 +88,7 @@ async function refuseOpenParent(root: string, parent: string): Promise<void> {
 function unsafe(root: string, why: string, cause?: unknown) {
   return failure(
     'WORKSPACE_ROOT_UNSAFE',
-    `root: ${root} cannot hold workspaces: ${why}. Name another directory with root.`,
+    `root: ${root} cannot hold workspaces: ${why}. Name another directory with root (ocm run: --root).`,
     { root },
     cause,
   );

@@ -40,9 +40,30 @@ export function partFacts(part: Part): PartFacts {
   if (part.type === 'step-start') return { id, messageId, type: 'step' };
   if (part.type === 'tool') {
     const exitCode = exitCodeOf(part);
-    return { id, messageId, type: 'tool', tool: part.tool, ...toolState(part), ...(exitCode !== undefined && { exitCode }) };
+    return {
+      id,
+      messageId,
+      type: 'tool',
+      tool: part.tool,
+      ...toolState(part),
+      ...(mayGoOn(part) && { mayGoOn: true }),
+      ...(exitCode !== undefined && { exitCode }),
+    };
   }
   return { id, messageId, type: 'other' };
+}
+
+/** opencode's own: they end with an abort, or what they have started can be ended. */
+const ownTools = new Set(
+  'invalid bash read glob grep list edit multiedit write patch apply_patch task webfetch websearch codesearch todowrite todoread skill question lsp batch plan_enter plan_exit'.split(
+    ' ',
+  ),
+);
+
+/** After an abort opencode is idle at once, and lets what another tool does go on. */
+function mayGoOn({ tool, state }: ToolPart): boolean {
+  if (ownTools.has(tool)) return false;
+  return state.status === 'running' || (state.status === 'error' && state.metadata?.['interrupted'] === true);
 }
 
 function toolState({ state }: ToolPart): Pick<Extract<PartFacts, { type: 'tool' }>, 'status' | 'input' | 'output'> {

@@ -1,0 +1,147 @@
+import { readdir, rmdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { survey } from './create/copy.ts';
+import { failure, unless } from './errors.ts';
+import type { LeaseRecord } from './keep/ledger.ts';
+import { readLedger } from './keep/ledger.ts';
+import { removeTree } from './keep/remove.ts';
+import { runsBeside } from './keep/root.ts';
+import type { Origin } from './open-run.ts';
+import { isDirectory, isHeld, originOf, recoverRun, rootsOf } from './recover.ts';
+import { inStore } from './run.ts';
+
+/** A workspace that is still there though its run is over. */
+export interface KeptWorkspace {
+  readonly key: string;
+  readonly attempt: number;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** A run that no process holds, with what there is of it. */
+export interface FinishedRun {
+  readonly run: string;
+  /** Its directory; undefined when there are only refs. */
+  readonly root: string | undefined;
+  readonly workspaces: readonly KeptWorkspace[];
+  /** Results, in the repository; in those of submodules there may be more. */
+  readonly refs: readonly string[];
+  /** Bytes of patches and logs in its directory. */
+  readonly artifactBytes: number;
+}
+
+export interface CleanOptions {
+  /** Names of runs; all that are finished when absent. */
+  readonly runs?: readonly string[];
+  /** Removes workspaces alone: refs and patches stay. */
+  readonly keepResults?: boolean;
+  /** Removes nothing: says what would be. */
+  readonly dryRun?: boolean;
+}
+
+export interface CleanedRun extends FinishedRun {
+  /** What could not be removed, with the reason: then results stay too. */
+  readonly stays: readonly { readonly path: string; readonly reason: string }[];
+}
+
+/**
+ * Lists the finished runs of a repository, with their sizes. Nothing is changed.
+ * @throws `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`
+ * @public
+ */
+export async function findFinishedRuns(repository: string): Promise<FinishedRun[]> {
+  const origin = await originOf(repository);
+  const roots = new Map([...(await directoriesBeside(origin)), ...(await rootsOf(origin))]);
+  const refs = await refsByRun(origin);
+  const found: FinishedRun[] = [];
+  for (const run of new Set([...roots.keys(), ...refs.keys()])) {
+    const root = roots.get(run);
+    const isThere = root !== undefined && (await isDirectory(root));
+    // To look at a lock makes its file.
+    if (isThere && (await isFile(join(root, 'lock'))) && isHeld(root)) continue;
+    found.push({
+      run,
+      root: isThere ? root : undefined,
+      workspaces: isThere ? await workspacesIn(root) : [],
+      refs: refs.get(run) ?? [],
+      artifactBytes: isThere ? (await survey(join(root, 'artifacts'))).bytes : 0,
+    });
+  }
+  return found.toSorted((one, other) => (one.run < other.run ? -1 : 1));
+}
+
+/**
+ * Removes what finished runs left: workspaces, those that were kept too, with what no ref holds of them; then refs and patches. Workspaces
+ * in which a process works, or something changes, stay, and so do the results of their run.
+ * @throws as {@link findFinishedRuns}; `CONFIG_INVALID` for a run that is none, or not finished
+ * @example
+ * for (const { run, workspaces } of await cleanRuns('.', { keepResults: true })) console.log(run, workspaces.length)
+ * @public
+ */
+export async function cleanRuns(
+  repository: string,
+  { runs, keepResults = false, dryRun = false }: CleanOptions = {},
+): Promise<CleanedRun[]> {
+  const finished = await findFinishedRuns(repository);
+  const unknown = runs?.find((name) => !finished.some(({ run }) => run === name));
+  if (unknown !== undefined) throw failure('CONFIG_INVALID', `runs: ${unknown} is no finished run of ${repository}.`, { option: 'runs' });
+  const origin = await originOf(repository);
+  const cleaned: CleanedRun[] = [];
+  for (const one of finished.filter(({ run }) => runs === undefined || runs.includes(run))) {
+    const stays = dryRun ? [] : await removeWorkspaces(repository, one);
+    if (!dryRun && !keepResults && stays.length === 0) await removeResults(origin, one);
+    cleaned.push({ ...one, stays });
+  }
+  return cleaned;
+}
+
+async function removeWorkspaces(repository: string, { run, root }: FinishedRun): Promise<CleanedRun['stays']> {
+  // What has no lock holds results alone.
+  if (root === undefined || !(await isFile(join(root, 'lock')))) return [];
+  const leases = await recoverRun(repository, run, root, true);
+  if (leases === undefined) return [{ path: root, reason: 'another process uses it' }];
+  return leases.filter(({ outcome }) => outcome === 'kept').map(({ path, reason = 'kept' }) => ({ path, reason }));
+}
+
+async function removeResults(origin: Origin, { root, refs, run }: FinishedRun): Promise<void> {
+  const { source, top, git } = origin;
+  if (source && refs.length > 0) {
+    const store = await inStore({ git }, source);
+    await store.run(['update-ref', '--stdin'], { input: refs.map((name) => `delete ${name}\n`).join('') });
+  }
+  if (root === undefined) return;
+  await removeTree(join(root, 'artifacts'));
+  // Outside git the run has a repository of its own, with the results.
+  if (!source) await removeTree(join(root, 'git'));
+  const stays = unless('ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY');
+  await rmdir(root).catch(stays);
+  if (root === join(runsBeside(top), run)) await rmdir(runsBeside(top)).catch(stays);
+}
+
+async function directoriesBeside({ top }: Origin): Promise<[string, string][]> {
+  const names = await readdir(runsBeside(top)).catch(() => []);
+  return names.filter((name) => name !== 'templates').map((name) => [name, join(runsBeside(top), name)]);
+}
+
+async function refsByRun({ source, git }: Origin): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  if (!source) return found;
+  const store = await inStore({ git }, source);
+  for (const name of (await store.text(['for-each-ref', '--format=%(refname)', 'refs/ocm/'])).split('\n')) {
+    const [, , run] = name.split('/');
+    if (run === undefined) continue;
+    found.set(run, [...(found.get(run) ?? []), name]);
+  }
+  return found;
+}
+
+async function workspacesIn(root: string): Promise<KeptWorkspace[]> {
+  const { leases } = await readLedger(join(root, 'ledger.jsonl'));
+  const left = leases.filter(({ state }) => state !== 'removed').map(({ record }) => record);
+  const sized = left.map(async ({ key, attempt, path }: LeaseRecord) => ({ key, attempt, path, bytes: (await survey(path)).bytes }));
+  return Promise.all(sized);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
+}

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { cleanRuns, findFinishedRuns, findLeftWorkspaces, openWorkspaces, recoverLeftWorkspaces } from '../src/index.ts';
+import { git, repository, scratch, shell, write } from './support/repository.ts';
+
+test('what finished runs left is listed with its size and removed: first the workspaces, then results; a run in use is left alone', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const inUse = await openWorkspaces({ repository: source, run: 'in-use' });
+  const working = await inUse.acquire('works');
+  const workspaces = await openWorkspaces({ repository: source, mode: 'worktree', run: 'done' });
+  const workspace = await workspaces.acquire('nests');
+  write(workspace.path, { 'a.txt': 'a\n', 'library/code.txt': 'much work\n' });
+  shell(workspace.path, 'git init -q library');
+  const { ref, patch, leftBehind } = (await workspace.capture())!;
+  expect(leftBehind).toMatchObject([{ path: 'library', reason: 'nested_repository' }]);
+  expect(await workspace.release()).toEqual({ removed: false, reason: 'left_behind' });
+  await workspaces.close();
+
+  const [found, ...others] = await findFinishedRuns(source);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ run: 'done', root: workspaces.root, refs: expect.arrayContaining([ref]) as string[] });
+  expect(found!.workspaces).toEqual([{ key: 'nests', attempt: 1, path: workspace.path, bytes: expect.any(Number) as number }]);
+  expect([found!.workspaces[0]!.bytes > 10_000, found!.artifactBytes > 100]).toEqual([true, true]);
+
+  await cleanRuns(source, { keepResults: true });
+  expect([existsSync(workspace.path), existsSync(patch!)]).toEqual([false, true]);
+  expect(git(source, 'show', `${ref}:a.txt`)).toBe('a');
+  expect(git(source, 'worktree', 'list').split('\n')).toHaveLength(1);
+  expect(await findFinishedRuns(source)).toMatchObject([{ run: 'done', workspaces: [], refs: [ref] }]);
+
+  await expect(cleanRuns(source, { runs: ['in-use'] })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(await cleanRuns(source, { runs: ['done'] })).toMatchObject([{ run: 'done', refs: [ref], stays: [] }]);
+  expect([existsSync(patch!), existsSync(working.path)]).toEqual([false, true]);
+  await working.release();
+  await inUse.close();
+  await cleanRuns(source);
+  expect([git(source, 'for-each-ref', 'refs/ocm'), existsSync(`${source}.ocm`)]).toEqual(['', false]);
+});
+
+test('a workspace in which a process works stays, and so do its results; one that somebody has removed is not kept any more', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const workspaces = await openWorkspaces({ repository: source, mode: 'worktree' });
+  const [kept, gone] = [await workspaces.acquire('kept'), await workspaces.acquire('gone')];
+  for (const { path } of [kept, gone]) write(path, { 'a.txt': 'a\n' });
+  for (const workspace of [kept, gone]) await workspace.release({ keep: true });
+  await workspaces.close();
+  const process = spawn('sleep', ['60'], { cwd: kept.path, stdio: 'ignore' });
+  await once(process, 'spawn');
+  const [cleaned] = await cleanRuns(source);
+  process.kill('SIGKILL');
+  await once(process, 'exit');
+  expect(cleaned?.stays).toEqual([{ path: kept.path, reason: `processes ${process.pid} have their directory there` }]);
+  expect(git(source, 'for-each-ref', 'refs/ocm', '--format=%(refname)')).toContain('/kept-');
+  shell(directory.path, `rm -rf '${kept.path}'`);
+  await recoverLeftWorkspaces(source);
+  expect(await findLeftWorkspaces(source)).toEqual([]);
+  expect(git(source, 'worktree', 'list').split('\n')).toHaveLength(1);
+});
