@@ -11,6 +11,7 @@ export function judgeClaims(evidence: Evidence, told: Told, report: Report): voi
   const claim = (text: string) => report('results-are-true', `${told.task}: ${text}`);
   judgeNothingSent(evidence, told, claim);
   judgeAttempts(evidence, told, claim);
+  judgeReason(evidence, told, claim);
   judgeAsks(evidence, told, claim);
   const turn = turnOf(evidence, told);
   if (!turn) return;
@@ -38,6 +39,13 @@ function judgeAttempts({ world }: Evidence, { result, task }: Told, claim: Claim
   const sent = new Set(world.ledger.sent.filter((one) => one.task === task).map(({ messageId }) => messageId));
   if (sent.size > result.attempt) claim(`it says ${result.attempt} attempts, and ${sent.size} prompts were sent.`);
   if (result.message_id !== null && !sent.has(result.message_id)) claim(`its message ${result.message_id} was never sent.`);
+}
+
+/** What the server never had fails with what its request was told. */
+function judgeReason({ world }: Evidence, { task, result: { outcome, error }, endedAtMs }: Told, claim: Claim): void {
+  const sent = world.ledger.sent.findLast((one) => one.task === task);
+  if (outcome !== 'failed' || !sent?.failure || sent.failure.atMs >= endedAtMs || world.ledger.turnOf(sent.messageId)) return;
+  if (error?.code !== sent.failure.code) claim(`it failed with ${error?.code}; its request was told ${sent.failure.code}.`);
 }
 
 /** Each signal of an end was so at its time, and was seen after the turn had begun: what was so before says nothing about it. */
