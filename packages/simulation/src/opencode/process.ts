@@ -43,6 +43,8 @@ export class Process implements TurnHome {
   state: 'running' | 'wedged' | 'ended' = 'running';
   rssBytes = 500e6;
   readonly startedAtMs: number;
+  /** Probes in a row whose answer came too late. */
+  #lateProbes = 0;
   /** Since when it answers nothing, though it runs. */
   wedgedAtMs: number | undefined;
   endedAtMs: number | undefined;
@@ -141,6 +143,13 @@ export class Process implements TurnHome {
     this.#world.ledger.losses.push(this.wedgedAtMs);
     this.#stopWork('wedged');
     for (const listener of this.listeners) listener.silenced();
+  }
+
+  /** A probe was answered in time, or not; three in a row that were not make a server lost. */
+  probed(inTime: boolean): void {
+    if (this.state !== 'running') return;
+    this.#lateProbes = inTime ? 0 : this.#lateProbes + 1;
+    if (this.#lateProbes === 3) this.#world.ledger.losses.push(this.#world.queue.nowMs);
   }
 
   /** Ends; by a signal from outside, or because it was asked to. */

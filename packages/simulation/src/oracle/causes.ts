@@ -67,6 +67,8 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
 
 function isDisturbed(world: World): boolean {
   const { faults } = world.plan;
+  // One that answers too late for three probes in a row is lost, too.
+  if (world.ledger.losses.length > 0) return true;
   const reopened = faults.filter(({ what }) => what === 'streamFails').length;
   return losesRequests(world) || reopened > mostReopened || faults.some(({ what }) => disturbing.has(what));
 }

@@ -60,8 +60,11 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
   if (proof.session_idle.atMs < idleAtMs)
     claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
   const busyChild = childrenOf(world, turn, proof.children_quiet.atMs).find(
-    ({ begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
-      fromMs !== undefined && fromMs <= proof.children_quiet.atMs && toMs > proof.children_quiet.atMs,
+    ({ sessionId, begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
+      fromMs !== undefined &&
+      fromMs <= proof.children_quiet.atMs &&
+      toMs > proof.children_quiet.atMs &&
+      !isUnknown(world, sessionId, turn.deliveredAtMs, endedAtMs),
   );
   if (busyChild) claim(`children_quiet was seen while ${busyChild.sessionId} was busy.`);
   const open = asksOf(world.ledger.asks, turn).find(
@@ -69,6 +72,11 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
       openedAtMs <= proof.no_pending_ask.atMs && Math.min(closedAtMs, staleAtMs) > proof.no_pending_ask.atMs,
   );
   if (open) claim(`no_pending_ask was seen while ${open.id} was open.`);
+}
+
+/** No event told of it, and once it is deleted no read does. */
+function isUnknown(world: World, sessionId: string, fromMs: number, toMs: number): boolean {
+  return world.storage.sessions.get(sessionId)?.deleted === true && wasTroubled(world, fromMs, toMs);
 }
 
 function asksOf(asks: readonly LedgerAsk[], turn: LedgerTurn): LedgerAsk[] {
