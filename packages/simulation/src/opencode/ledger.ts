@@ -19,7 +19,7 @@ export interface LedgerTurn {
   /** When the status became idle; with an early idle before the end. */
   idleAtMs?: number;
   how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never';
-  /** The newest sign of activity: a message, a part, a retry. */
+  /** The newest sign of activity: a message, a part, a retry; not that it was aborted. */
   activeAtMs: number;
   /** opencode waits for its provider until then. */
   retryUntilMs?: number;
