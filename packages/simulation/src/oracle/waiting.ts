@@ -1,6 +1,6 @@
 import type { Call } from '../users.ts';
 import type { World } from '../world/world.ts';
-import { since } from './evidence.ts';
+import { since, wasTroubled } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 import { isQuick } from './promptness.ts';
 
@@ -27,6 +27,8 @@ function judgeLimit(
   const madeAtMs = calls.find((call) => call.name === `lease ${task!.split('.')[0]}`)?.endedAtMs ?? Infinity;
   const limitMs = Math.max(beganAtMs, madeAtMs) + plan.timeoutMs;
   const untilMs = limitMs + overdueMs;
+  // One that has a slot waits for the answers of its server, before it is sent.
+  if (wasTroubled(world, beganAtMs, untilMs)) return;
   const wasSent = world.ledger.sent.some((sent) => sent.task === task && sent.atMs <= untilMs);
   if (wasSent || endedAtMs <= untilMs || world.queue.nowMs <= untilMs) return;
   report('within-limits', `${task}: its limit passed at ${since(world, limitMs)} while it waited, and it was told later.`);
