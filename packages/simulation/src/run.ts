@@ -120,11 +120,11 @@ class WorldRun {
     if (this.stopped) await this.#until(() => this.#world.queue.foreground === 0, 'the queue');
   }
 
-  /** Turns that run on, or may begin still, are watched for a while: somebody has to follow them. */
+  /** Turns that run on, or may begin still, are watched for a while, and servers that answer nothing: somebody has to follow them. */
   async #linger(): Promise<void> {
     const { queue, processes } = this.#world;
     const untilMs = queue.nowMs + lingerMs;
-    const isQuiet = () => processes.every(({ turns }) => turns.length === 0);
+    const isQuiet = () => processes.every(({ turns, state }) => turns.length === 0 && state !== 'wedged');
     let isOver = false;
     queue.after(2000, 'linger', () => undefined, { background: false });
     queue.at(untilMs, 'linger', () => (isOver = true), { background: true });

@@ -1,4 +1,4 @@
-import type { PermissionPolicy, PooledSession, SessionPool, Task, TaskResult } from '@opencode-manager/actors';
+import type { PermissionPolicy, PooledSession, PoolEvent, SessionPool, Task, TaskResult } from '@opencode-manager/actors';
 import type { Action, PoolPlan, TaskPlan } from './plan/types.ts';
 import type { World } from './world/world.ts';
 
@@ -15,6 +15,9 @@ export interface Call {
   result?: TaskResult;
   error?: { readonly code: string; readonly message: string };
 }
+
+/** What the pool tells of itself and of its servers. */
+export type PoolNews = Extract<PoolEvent, { type: 'pool.changed' | `server.${string}` }>;
 
 interface Lease {
   readonly session: Promise<PooledSession | undefined>;
@@ -54,6 +57,8 @@ export class Users {
   readonly calls: Call[] = [];
   /** What the pool told of its sessions. */
   readonly phases: { readonly sessionId: string; readonly atMs: number; readonly path: string }[] = [];
+  /** What the pool told of itself and of its servers. */
+  readonly news: PoolNews[] = [];
   readonly #world: World;
   readonly #pool: SessionPool;
   readonly #aborts = new Map<string, AbortController>();
@@ -63,6 +68,7 @@ export class Users {
     this.#world = world;
     this.#pool = pool;
     pool.on('session.changed', ({ session: { sessionId, path } }) => this.phases.push({ sessionId, path, atMs: world.queue.nowMs }));
+    pool.on('*', (event) => isNews(event) && this.news.push({ ...event, atMs: world.queue.nowMs }));
     for (const action of world.plan.actions) world.points.at(action.when, action.do, () => this.act(action));
   }
 
@@ -173,6 +179,10 @@ export class Users {
     lease.held = false;
     how();
   }
+}
+
+function isNews(event: PoolEvent): event is PoolNews {
+  return event.type === 'pool.changed' || event.type.startsWith('server.');
 }
 
 function isResult(value: unknown): value is TaskResult {

@@ -4,7 +4,7 @@ import { runCrowd, seedsFrom } from '../src/node/index.ts';
 
 const seeds = 2000;
 
-it(`keeps every promise in ${seeds} worlds, and each fault happens in one of a hundred`, { timeout: 120_000 }, async () => {
+it(`keeps every promise in ${seeds} worlds, and each fault happens in one of a hundred`, { timeout: 240_000 }, async () => {
   const { worlds, failures, different, faults } = await runCrowd({ seeds: seedsFrom(1, seeds) });
   const shares = faultKinds.map(({ id }) => [id, (100 * (faults[id] ?? 0)) / worlds] as const);
   console.log(shares.map(([id, share]) => `${share.toFixed(1).padStart(5)} %  ${id}`).join('\n'));

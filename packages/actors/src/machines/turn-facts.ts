@@ -24,7 +24,12 @@ const recorders: Recorders = {
     questionRejected: turn.questionRejected || rejectedQuestion === true,
   }),
   'child.busy': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: true, atMs } } }),
-  'child.quiet': (turn, { sessionId, atMs }) => ({ ...turn, children: { ...turn.children, [sessionId]: { busy: false, atMs } } }),
+  // What it said in a gap is known once it is read after that.
+  'child.quiet': (turn, { sessionId, atMs }) => ({
+    ...turn,
+    children: { ...turn.children, [sessionId]: { busy: false, atMs } },
+    ...(turn.followedSinceMs === null && turn.children[sessionId]?.busy !== false && { childrenRead: null }),
+  }),
   'child.deleted': (turn) => turn,
   'snapshot.read': (turn, { reading, atMs }, context) => mergeReading(turn, reading, atMs, context),
 };
@@ -57,7 +62,9 @@ function recordIdle(turn: Turn, { atMs }: FactOf<'session.idle'>): Turn {
 
 function recordStarted(turn: Turn, { id, parentId, atMs }: FactOf<'message.started'>): Turn {
   if (!answersTurn({ parentId }, turn.messageId) || (turn.newestMessageId !== null && id <= turn.newestMessageId)) return turn;
-  return { ...turn, ...running, accepted: true, newestMessageId: id, newestReadAtMs: null, final: null, statusAtMs: atMs };
+  // The event of our message may have been lost with a stream; what follows its answer is of this turn.
+  const begun = { accepted: true, acceptedByEvents: true, newestMessageId: id, newestReadAtMs: null, final: null, statusAtMs: atMs };
+  return { ...turn, ...running, ...begun };
 }
 
 function recordFinal(turn: Turn, { message, atMs }: FactOf<'message.finalised'>): Turn {

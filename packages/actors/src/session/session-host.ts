@@ -170,8 +170,10 @@ export class SessionHost implements EventSink {
 
   // What the stream tells of, beside the machine.
 
+  /** What comes before the stream is live again is of an earlier time: the reads of the gap tell what was done meanwhile. */
   onActivity(): void {
-    if (this.#turn) this.#turn.activeAtMs = this.#options.clock.elapsed();
+    if (!this.#turn || this.#actor.getSnapshot().context.liveSinceMs === null) return;
+    this.#turn.activeAtMs = this.#options.clock.elapsed();
   }
 
   onRetry(retry: ProviderRetry, providerId: string | null): void {

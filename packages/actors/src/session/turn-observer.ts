@@ -51,6 +51,8 @@ export class TurnObserver {
   readonly #messageId: string;
   readonly #isShell: boolean;
   readonly #messages = new Map<string, ObservedMessage>();
+  /** Parts whose message is not known: its event was lost with a gap, and the read that shows it is under way. */
+  readonly #early = new Map<string, PartFacts[]>();
   /** Sub-agent sessions that were given a prompt. */
   readonly #prompted = new Set<string>();
   readonly #cycles = new CallCycles();
@@ -87,6 +89,8 @@ export class TurnObserver {
     readonly started?: Pick<FinalFacts, 'id' | 'parentId'>;
     readonly finalised?: FinalFacts;
   } {
+    const early = this.#early.get(info.id) ?? [];
+    this.#early.delete(info.id);
     // Ids grow with time, whatever their session: what answers an earlier message is an earlier turn's, a sub-agent's too.
     if (info.role === 'user') {
       if (!isRoot && info.id > this.#messageId) this.#prompted.add(info.sessionId);
@@ -99,6 +103,7 @@ export class TurnObserver {
     if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
     if (!this.#isShell) this.#calls.message(info);
+    for (const part of early) this.part(part);
     if (!isRoot) return {};
     if (!info.completed) return known ? {} : { started: { id: info.id, parentId: info.parentId } };
     this.#countEmpty(message);
@@ -107,7 +112,7 @@ export class TurnObserver {
 
   part(part: PartFacts): void {
     const message = this.#messages.get(part.messageId);
-    if (!message) return;
+    if (!message) return this.#keepEarly(part);
     if (part.type === 'text') recordText(message, part);
     if (part.type === 'text' || part.type === 'reasoning') this.#size.setPart(part.id, part.text, part.ended);
     if (part.type === 'step') {
@@ -115,9 +120,11 @@ export class TurnObserver {
       if (part.id > message.tryId) message.tryId = part.id;
     }
     if (part.type === 'tool') {
-      const known = message.tools.get(part.id)?.exitCode;
+      const known = message.tools.get(part.id);
+      // A read may show less than an event that came while it was answered.
+      if (known?.hasResult && !hasResult(part)) return;
       // Only a read tells it.
-      const { exitCode = known } = part;
+      const { exitCode = known?.exitCode } = part;
       message.tools.set(part.id, {
         hasResult: hasResult(part),
         mayGoOn: part.mayGoOn === true,
@@ -126,6 +133,12 @@ export class TurnObserver {
       });
       if (message.isRoot) this.#cycles.add(part);
     }
+  }
+
+  #keepEarly(part: PartFacts): void {
+    if (part.messageId <= this.#messageId) return;
+    const others = this.#early.get(part.messageId)?.filter(({ id }) => id !== part.id) ?? [];
+    this.#early.set(part.messageId, [...others, part]);
   }
 
   delta(messageId: string, partId: string, field: string, delta: string): void {

@@ -229,11 +229,13 @@ describe('an end within a gap', () => {
     expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
   });
 
-  test('is proven at the time at which its last sub-agent was told quiet', () => {
+  test('is proven at the time at which its last sub-agent was read, once it was told quiet', () => {
     const session = lost();
     session.read({ newest: { id: 'msg_11', finish: 'stop' }, busy: ['ses_child'] });
     session.pass(500);
     session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    expect(session.finished).toEqual([]);
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, quiet: ['ses_child'] });
     expect(session.finished).toMatchObject([
       { outcome: 'succeeded', proof: { children_quiet: { atMs: session.clock.now() }, no_pending_ask: { atMs: session.clock.now() } } },
     ]);
@@ -381,6 +383,38 @@ describe('a gap of the stream', () => {
     session.send({ type: 'stream.live' });
     session.submit();
     expect(session.turn).toMatchObject({ followedSinceMs: 1000, gaps: 0 });
+  });
+
+  test('hides what a sub-agent said: one that is quiet since a read within the gap is read once more', () => {
+    const session = startRunning();
+    session.send({ type: 'child.busy', sessionId: 'ses_child' });
+    session.final('msg_11');
+    session.pass();
+    session.send({ type: 'session.idle' });
+    session.send({ type: 'stream.gap' });
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, busy: ['ses_child'] });
+    session.send({ type: 'stream.live' });
+    session.pass();
+    session.send({ type: 'child.quiet', sessionId: 'ses_child' });
+    expect(session.finished).toEqual([]);
+    session.read({ newest: { id: 'msg_11', finish: 'stop' }, quiet: ['ses_child'] });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  test('hides our message: a retry counts that follows an answer to it', () => {
+    const session = startSession();
+    session.submit();
+    session.pass();
+    session.send({ type: 'stream.gap' });
+    session.send({ type: 'stream.live' });
+    const answer = session.beginRead();
+    session.send({ type: 'turn.accepted', source: 'answer' });
+    session.send({ type: 'session.busy' });
+    session.start('msg_11');
+    session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'Overloaded', nextAtMs: session.clock.now() + 5000 } });
+    answer();
+    session.read({ newest: { id: 'msg_11' }, status: 'busy' });
+    expect(session.turn?.retries).toHaveLength(1);
   });
 
   test('hides asks, sub-agents and a retry, which a read shows', () => {

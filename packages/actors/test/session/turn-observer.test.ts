@@ -100,6 +100,30 @@ describe('what belongs to the turn', () => {
   });
 });
 
+describe('a read that began before an event', () => {
+  test('and is answered after it takes no result of a tool away', () => {
+    const observer = observe('shell');
+    const history = (status: 'running' | 'completed') => [
+      { message: assistant('msg_11', { time: { created: 1 } }), parts: [bash('msg_11', 'prt_1', 'ls', status)] },
+    ];
+    observer.history(history('running'));
+    observer.part(bash('msg_11', 'prt_1', 'ls'));
+    observer.history(history('running'));
+    expect(observer.summary().output).toBe('ran ls');
+  });
+
+  test('and shows the message of a part that came by then', () => {
+    const observer = observe();
+    observer.part(bash('msg_12', 'prt_2', 'ls', 'running'));
+    observer.part(bash('msg_12', 'prt_2', 'ls'));
+    // Of an earlier turn.
+    observer.part(bash('msg_09', 'prt_1', 'ls'));
+    observer.history([{ message: assistant('msg_12', { time: { created: 1 } }), parts: [] }]);
+    expect(observer.summary().toolCalls).toBe(1);
+    expect(observer.message(assistant('msg_12', { finish: 'stop' }), true).finalised).toMatchObject({ hasToolResult: true });
+  });
+});
+
 describe('calls of the model', () => {
   const step = (id: string, messageID = 'msg_11') => partFacts({ id, sessionID: 'ses_root', messageID, type: 'step-start' });
   const retry = (attempt: number) => ({ attempt, message: 'no', nextAtMs: 0 });

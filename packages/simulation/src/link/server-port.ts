@@ -71,7 +71,15 @@ function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
   const session = (id: string, directory: string): SessionPort => createSessionPort({ world, requests, process }, id, directory);
   return {
     session,
-    health: (options) => requests.send<void>(process, `${name} health`, (answer) => answer(), { ...options, isSafe: true }),
+    async health(options) {
+      try {
+        await requests.send<void>(process, `${name} health`, (answer) => answer(), { ...options, isSafe: true });
+        process.probed(true);
+      } catch (error) {
+        process.probed(false);
+        throw error;
+      }
+    },
     async createSession({ directory, ...call }) {
       const create = (answer: (id: string) => void) => {
         if (world.isDiskFull()) {

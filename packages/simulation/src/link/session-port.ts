@@ -1,4 +1,5 @@
 import type { MessageHistory } from '@opencode-manager/core/protocol';
+import type { LedgerRequest } from '../opencode/ledger.ts';
 import type { Process } from '../opencode/process.ts';
 import type { StoredSession } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
@@ -66,10 +67,11 @@ function submit(
 ): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
   const { task, script } = read(world, request);
-  world.ledger.sent.push({ task, messageId, sessionId: id, atMs: world.queue.nowMs });
+  const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs };
+  world.ledger.sent.push(sent);
   world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
   const untilEnd = request.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-  return requests.send<void>(
+  const answered = requests.send<void>(
     process,
     `${id} submit`,
     (answer) => {
@@ -82,6 +84,10 @@ function submit(
     },
     { ...untilEnd, ...options },
   );
+  return answered.catch((error: unknown) => {
+    sent.failure = { code: (error as { code: string }).code, atMs: world.queue.nowMs };
+    throw error;
+  });
 }
 
 /** What a prompt of this world says: which task it is of, and which script its model follows. */

@@ -31,6 +31,8 @@ export class SimulatedStream implements StreamPort, Listener {
   readonly process: Process;
   state: StreamPort['state'] = 'opening';
   gaps = 0;
+  readonly openedAtMs: number;
+  failedAtMs: number | undefined;
   readonly #world: Surroundings;
   readonly #followers = new Map<string, Set<(fact: SessionFact) => void>>();
   readonly #watchers = new Set<(notice: StreamNotice) => void>();
@@ -44,7 +46,6 @@ export class SimulatedStream implements StreamPort, Listener {
   #generation = 0;
   #attempts = 0;
   #isDark = false;
-  #darkSinceMs: number | undefined;
   #outageUntilMs = 0;
   #lastDeliveryMs = 0;
   #connectedAtMs: number | null = null;
@@ -54,6 +55,7 @@ export class SimulatedStream implements StreamPort, Listener {
   constructor(world: Surroundings, process: Process) {
     this.#world = world;
     this.process = process;
+    this.openedAtMs = world.queue.nowMs;
     this.#chance = world.random.of(`stream ${process.number}`);
     process.listeners.add(this);
     this.#connectSoon(this.#chance.between(40, 200));
@@ -168,6 +170,7 @@ export class SimulatedStream implements StreamPort, Listener {
   fail(): void {
     if (this.state === 'closed' || this.state === 'failed') return;
     this.#world.count('stream-failed');
+    this.failedAtMs = this.#world.queue.nowMs;
     this.#goDark();
     this.#end('failed');
     const error = {
@@ -217,9 +220,7 @@ export class SimulatedStream implements StreamPort, Listener {
 
   #goDark(): void {
     this.#isDark = true;
-    this.#darkSinceMs ??= this.#world.queue.nowMs;
-    if (this.#world.ledger.darkness.at(-1)?.toMs !== undefined || this.#world.ledger.darkness.length === 0)
-      this.#world.ledger.darkness.push({ fromMs: this.#darkSinceMs });
+    this.#world.ledger.goDark(this, this.#world.queue.nowMs);
     for (const { told } of this.#underway) this.#miss(told);
     this.#underway = [];
   }
@@ -255,9 +256,7 @@ export class SimulatedStream implements StreamPort, Listener {
     this.#connectedAtMs = nowMs;
     this.#lastBytesMs = nowMs;
     this.state = 'live';
-    const open = this.#world.ledger.darkness.at(-1);
-    if (open && open.toMs === undefined && this.#darkSinceMs !== undefined) Object.assign(open, { toMs: nowMs });
-    this.#darkSinceMs = undefined;
+    this.#world.ledger.endDark(this, nowMs);
     this.#world.tell('stream', `live (generation ${this.#generation})`);
     const missed = this.#missed;
     this.#missed = [];
@@ -270,6 +269,7 @@ export class SimulatedStream implements StreamPort, Listener {
     this.state = state;
     this.#connection += 1;
     this.#underway = [];
+    if (state === 'closed') this.#world.ledger.endDark(this, this.#world.queue.nowMs);
     this.process.listeners.delete(this);
   }
 }

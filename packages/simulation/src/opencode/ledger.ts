@@ -19,7 +19,7 @@ export interface LedgerTurn {
   /** When the status became idle; with an early idle before the end. */
   idleAtMs?: number;
   how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never';
-  /** The newest sign of activity: a message, a part, a retry. */
+  /** The newest sign of activity: a message, a part, a retry; not that it was aborted. */
   activeAtMs: number;
   /** opencode waits for its provider until then. */
   retryUntilMs?: number;
@@ -54,17 +54,39 @@ export interface LedgerAsk {
   staleAtMs?: number;
 }
 
+/** A request that carries a turn. */
+export interface LedgerRequest {
+  readonly task: string;
+  readonly messageId: string;
+  readonly sessionId: string;
+  readonly atMs: number;
+  /** What the manager was told instead of an answer, and when. */
+  failure?: { readonly code: string; readonly atMs: number };
+}
+
 /** What truly happened; only the simulated server writes it, only the oracle reads it. */
 export class Ledger {
   readonly turns: LedgerTurn[] = [];
   readonly asks: LedgerAsk[] = [];
   /** What the manager's side sent, whether it arrived or not. */
-  readonly sent: { readonly task: string; readonly messageId: string; readonly sessionId: string; readonly atMs: number }[] = [];
+  readonly sent: LedgerRequest[] = [];
   readonly abortsSent: { readonly sessionId: string; readonly atMs: number }[] = [];
-  /** When event streams were gone, or brought nothing; the end is absent while they are. */
+  /** When some event stream was gone, or brought nothing; the end is absent while one does. */
   readonly darkness: { readonly fromMs: number; toMs?: number }[] = [];
   /** When a server was lost or did not answer. */
   readonly losses: number[] = [];
+  readonly #darkStreams = new Set<object>();
+
+  /** An event stream brings nothing any more. */
+  goDark(stream: object, fromMs: number): void {
+    if (this.#darkStreams.size === 0) this.darkness.push({ fromMs });
+    this.#darkStreams.add(stream);
+  }
+
+  /** It is live again, or nobody follows it any more: another has taken its place. */
+  endDark(stream: object, toMs: number): void {
+    if (this.#darkStreams.delete(stream) && this.#darkStreams.size === 0) Object.assign(this.darkness.at(-1)!, { toMs });
+  }
 
   turnOf(messageId: string): LedgerTurn | undefined {
     return this.turns.findLast((turn) => turn.messageId === messageId);

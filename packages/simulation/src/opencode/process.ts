@@ -42,6 +42,12 @@ export class Process implements TurnHome {
   readonly listeners = new Set<Listener>();
   state: 'running' | 'wedged' | 'ended' = 'running';
   rssBytes = 500e6;
+  readonly startedAtMs: number;
+  /** Probes in a row whose answer came too late. */
+  #lateProbes = 0;
+  /** Since when it answers nothing, though it runs. */
+  wedgedAtMs: number | undefined;
+  endedAtMs: number | undefined;
   /** Facts that it told so far; between two answers of a read there may be some. */
   changes = 0;
   readonly #world: Surroundings;
@@ -51,6 +57,7 @@ export class Process implements TurnHome {
   constructor(world: Surroundings, number: number) {
     this.#world = world;
     this.number = number;
+    this.startedAtMs = world.queue.nowMs;
     this.name = `server-${number}`;
     this.asks = new Asks(world);
   }
@@ -132,9 +139,17 @@ export class Process implements TurnHome {
   wedge(): void {
     if (this.state !== 'running') return;
     this.#world.count('process-wedge');
-    this.#world.ledger.losses.push(this.#world.queue.nowMs);
+    this.wedgedAtMs = this.#world.queue.nowMs;
+    this.#world.ledger.losses.push(this.wedgedAtMs);
     this.#stopWork('wedged');
     for (const listener of this.listeners) listener.silenced();
+  }
+
+  /** A probe was answered in time, or not; three in a row that were not make a server lost. */
+  probed(inTime: boolean): void {
+    if (this.state !== 'running') return;
+    this.#lateProbes = inTime ? 0 : this.#lateProbes + 1;
+    if (this.#lateProbes === 3) this.#world.ledger.losses.push(this.#world.queue.nowMs);
   }
 
   /** Ends; by a signal from outside, or because it was asked to. */
@@ -143,6 +158,7 @@ export class Process implements TurnHome {
     const { queue, count, ledger } = this.#world;
     if (!expected) count('process-death');
     if (!expected) ledger.losses.push(queue.nowMs);
+    this.endedAtMs = queue.nowMs;
     this.#stopWork('ended');
     for (const listener of this.listeners) listener.broke();
     const exit: Exit = { exitCode: undefined, signal: expected ? 'SIGTERM' : 'SIGKILL', expected, atMs: queue.nowMs };

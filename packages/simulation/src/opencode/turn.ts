@@ -382,7 +382,7 @@ export class Turn {
   }
 
   #emit(fact: SessionFact): void {
-    this.record.activeAtMs = this.#world.queue.nowMs;
+    if (!this.#isAborting) this.record.activeAtMs = this.#world.queue.nowMs;
     this.#home.emit(this.session, fact);
   }
 

@@ -2,7 +2,7 @@ import type { TaskResult } from '@opencode-manager/actors';
 import type { Fault } from '../plan/types.ts';
 import type { Call } from '../users.ts';
 import type { World } from '../world/world.ts';
-import { since, type Told } from './evidence.ts';
+import { since, wasTroubled, type Told } from './evidence.ts';
 import { expectedOutcome } from './expected.ts';
 import type { Evidence, Report } from './judge.ts';
 
@@ -20,9 +20,13 @@ const disturbing: ReadonlySet<Fault['what']> = new Set([
 /** An event stream that fails is opened anew so often. */
 const mostReopened = 3;
 
+/** The deadline of most requests, in milliseconds: an answer that takes longer is lost. */
+const deadlineMs = 15_000;
+
 /** Requests that are lost, or refused without a reason. */
-export function losesRequests({ plan: { link } }: World): boolean {
-  return link.lostRequest + link.lostAnswer + link.brokenAnswer + link.refusal > 0;
+export function losesRequests({ plan: { link, faults } }: World): boolean {
+  const isTooSlow = faults.some((fault) => fault.what === 'slow' && fault.delayMs >= deadlineMs);
+  return isTooSlow || link.lostRequest + link.lostAnswer + link.brokenAnswer + link.refusal > 0;
 }
 
 /** Every outcome has its cause: in what the turn does, in what somebody asked for, or in what went wrong. */
@@ -51,12 +55,15 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
     return timeoutMs !== undefined && (name.startsWith('result') || endedAtMs - beganAtMs >= timeoutMs - 1);
   },
   stalled: (_world, _calls, { name, beganAtMs, endedAtMs }) => name.startsWith('result') || endedAtMs - beganAtMs >= 300_000 - 1,
-  needs_input: ({ ledger }, _calls, { result, endedAtMs }) => {
-    const { deliveredAtMs = Infinity } = ledger.turnOf(result.message_id ?? '') ?? {};
-    return ledger.asks.some(
-      ({ rootId, kind, openedAtMs }) =>
-        rootId === result.session_id && openedAtMs >= deliveredAtMs && (kind === 'question' || endedAtMs - openedAtMs >= 60_000 - 1),
-    );
+  needs_input: (world, _calls, { result, endedAtMs }) => {
+    const { deliveredAtMs = Infinity } = world.ledger.turnOf(result.message_id ?? '') ?? {};
+    const isDark = wasTroubled(world, deliveredAtMs, endedAtMs);
+    return world.ledger.asks.some(({ rootId, kind, openedAtMs, staleAtMs = Infinity }) => {
+      // No event tells that nobody waits for an ask any more, when it is lost.
+      const untilMs = isDark ? endedAtMs : Math.min(endedAtMs, staleAtMs);
+      const isOpen = kind === 'question' || untilMs - openedAtMs >= 60_000 - 1;
+      return rootId === result.session_id && openedAtMs >= deliveredAtMs && isOpen;
+    });
   },
   runaway: ({ plan }, _calls, { plan: task }) => task !== undefined && plan.scripts[task.script]!.loopsTo !== undefined,
   quota_exhausted: ({ plan }, _calls, { plan: task }) =>
@@ -67,6 +74,8 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
 
 function isDisturbed(world: World): boolean {
   const { faults } = world.plan;
+  // One that answers too late for three probes in a row is lost, too.
+  if (world.ledger.losses.length > 0) return true;
   const reopened = faults.filter(({ what }) => what === 'streamFails').length;
   return losesRequests(world) || reopened > mostReopened || faults.some(({ what }) => disturbing.has(what));
 }

@@ -11,6 +11,7 @@ export function judgeClaims(evidence: Evidence, told: Told, report: Report): voi
   const claim = (text: string) => report('results-are-true', `${told.task}: ${text}`);
   judgeNothingSent(evidence, told, claim);
   judgeAttempts(evidence, told, claim);
+  judgeReason(evidence, told, claim);
   judgeAsks(evidence, told, claim);
   const turn = turnOf(evidence, told);
   if (!turn) return;
@@ -40,6 +41,13 @@ function judgeAttempts({ world }: Evidence, { result, task }: Told, claim: Claim
   if (result.message_id !== null && !sent.has(result.message_id)) claim(`its message ${result.message_id} was never sent.`);
 }
 
+/** What the server never had fails with what its request was told. */
+function judgeReason({ world }: Evidence, { task, result: { outcome, error }, endedAtMs }: Told, claim: Claim): void {
+  const sent = world.ledger.sent.findLast((one) => one.task === task);
+  if (outcome !== 'failed' || !sent?.failure || sent.failure.atMs >= endedAtMs || world.ledger.turnOf(sent.messageId)) return;
+  if (error?.code !== sent.failure.code) claim(`it failed with ${error?.code}; its request was told ${sent.failure.code}.`);
+}
+
 /** Each signal of an end was so at its time, and was seen after the turn had begun: what was so before says nothing about it. */
 function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: LedgerTurn, claim: Claim): void {
   const { proof } = result;
@@ -52,8 +60,11 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
   if (proof.session_idle.atMs < idleAtMs)
     claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
   const busyChild = childrenOf(world, turn, proof.children_quiet.atMs).find(
-    ({ begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
-      fromMs !== undefined && fromMs <= proof.children_quiet.atMs && toMs > proof.children_quiet.atMs,
+    ({ sessionId, begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
+      fromMs !== undefined &&
+      fromMs <= proof.children_quiet.atMs &&
+      toMs > proof.children_quiet.atMs &&
+      !isUnknown(world, sessionId, turn.deliveredAtMs, endedAtMs),
   );
   if (busyChild) claim(`children_quiet was seen while ${busyChild.sessionId} was busy.`);
   const open = asksOf(world.ledger.asks, turn).find(
@@ -61,6 +72,11 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
       openedAtMs <= proof.no_pending_ask.atMs && Math.min(closedAtMs, staleAtMs) > proof.no_pending_ask.atMs,
   );
   if (open) claim(`no_pending_ask was seen while ${open.id} was open.`);
+}
+
+/** No event told of it, and once it is deleted no read does. */
+function isUnknown(world: World, sessionId: string, fromMs: number, toMs: number): boolean {
+  return world.storage.sessions.get(sessionId)?.deleted === true && wasTroubled(world, fromMs, toMs);
 }
 
 function asksOf(asks: readonly LedgerAsk[], turn: LedgerTurn): LedgerAsk[] {

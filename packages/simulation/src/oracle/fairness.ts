@@ -1,10 +1,13 @@
 import type { Call } from '../users.ts';
+import { losesRequests } from './causes.ts';
 import { since, wasTroubled } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 import { isQuick } from './promptness.ts';
 
 /** So long a free slot may go unused, in milliseconds: a few requests may have to be waited for. */
 const idleSlotMs = 35_000;
+/** The same where requests are lost: a session is asked for four times, each with a deadline of its own. */
+const lossySlotMs = 70_000;
 /** The same where nothing is slow, and no provider refuses. */
 const quickSlotMs = 2000;
 
@@ -15,7 +18,8 @@ export function judgeFairness({ world, users }: Evidence, report: Report): void 
   const refusing = new Set(ledger.turns.filter(({ retries, how }) => retries > 0 || how === 'failed').map(({ provider }) => provider));
   // Tasks of a `runAll` are known by their results alone.
   if (world.faults.has('disk-full') || calls.some(({ name }) => name.startsWith('runAll'))) return;
-  const mostMs = refusing.size === 0 && isQuick(world) ? quickSlotMs : idleSlotMs;
+  const usualMs = losesRequests(world) ? lossySlotMs : idleSlotMs;
+  const mostMs = refusing.size === 0 && isQuick(world) ? quickSlotMs : usualMs;
   const tasks = calls.filter(({ task }) => task !== undefined);
   for (const call of tasks) {
     const { task, plan: wanted, beganAtMs, endedAtMs = world.queue.nowMs } = call;

@@ -8,7 +8,9 @@ import { judgeFairness } from './fairness.ts';
 import { judgeDelivery, judgeFollowing } from './following.ts';
 import { judgeLeftovers } from './leftovers.ts';
 import { judgePromptness, judgeReplacement, judgeStops } from './promptness.ts';
+import { judgeServers } from './servers.ts';
 import { judgeEnd } from './truth.ts';
+import { judgeWaiting } from './waiting.ts';
 
 /** A promise of the pool that a world has seen broken. */
 export interface Violation {
@@ -79,6 +81,8 @@ export function judge(evidence: Evidence): Violation[] {
   judgeStops(evidence, report);
   judgeAborts(evidence, report);
   judgeFairness(evidence, report);
+  judgeServers(evidence, report);
+  judgeWaiting(evidence, report);
   judgeLeftovers(evidence, report);
   return violations;
 }

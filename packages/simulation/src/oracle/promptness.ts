@@ -46,22 +46,29 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
   // What was aborted between two steps is told by the second read that shows no further one.
-  const isBetween = turn.how === 'aborted' && answersOf(world, turn).at(-1)?.message.finish === 'tool-calls';
+  const isBetween = turn.how === 'aborted' && isBetweenSteps(world, turn);
   if (toldAtMs - fromMs > promptMs + (isBetween ? abortRetryMs : 0))
     late(`told as ${result.outcome} at ${since(world, toldAtMs)}; it had ended (${turn.how}) at ${since(world, endedAtMs)}.`);
 }
 
+function isBetweenSteps(world: World, turn: LedgerTurn): boolean {
+  return answersOf(world, turn).at(-1)?.message.finish === 'tool-calls';
+}
+
 function judgeLostAborts(
-  { plan, ledger }: World,
+  world: World,
   turn: LedgerTurn,
-  { task, plan: wanted }: Told,
+  { task, plan: wanted, endedAtMs }: Told,
   calls: readonly Call[],
   late: (text: string) => void,
 ): void {
+  const { plan, ledger } = world;
   const askedAtMs = calls.find(({ name }) => name === `run ${task}`)?.abortedAtMs;
   const isDeaf = wanted === undefined || JSON.stringify(plan.scripts[wanted.script]).includes('ignoresAbort');
   if (askedAtMs === undefined || turn.begunAtMs === undefined || isDeaf || ledger.losses.length > 0) return;
   const fromMs = Math.max(askedAtMs, turn.begunAtMs);
+  // What begins after its result was told is heard of by events alone.
+  if (turn.begunAtMs > endedAtMs && wasTroubled(world, fromMs, fromMs + lostAbortMs)) return;
   if ((turn.endedAtMs ?? Infinity) > fromMs + lostAbortMs) late('it was to end, and worked on.');
 }
 
@@ -113,7 +120,12 @@ function judgeGap(world: World, turn: LedgerTurn, { endedAtMs: toldAtMs }: Told,
   const others = world.ledger.darkness.some(
     (dark) => dark !== gap && (dark.toMs ?? Infinity) > gap.fromMs - closedAfterMs && dark.fromMs <= toldAtMs,
   );
-  if (!others && toldAtMs - gap.toMs > promptMs) late(`${messageId} had ended in a gap that was over at ${since(world, gap.toMs)}.`);
+  // A turn that is being aborted is read with each abort.
+  const isAborted = world.ledger.abortsSent.some(
+    ({ sessionId, atMs }) => sessionId === turn.sessionId && atMs >= turn.deliveredAtMs && atMs < toldAtMs,
+  );
+  const withinMs = promptMs + (isAborted ? abortRetryMs * (isBetweenSteps(world, turn) ? 2 : 1) : 0);
+  if (!others && toldAtMs - gap.toMs > withinMs) late(`${messageId} had ended in a gap that was over at ${since(world, gap.toMs)}.`);
 }
 
 /** What is told of a session says what it waits for. */

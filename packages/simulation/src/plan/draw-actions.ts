@@ -46,9 +46,9 @@ function drawTask(random: Randomness, index: number, scripts: readonly TurnScrip
   };
 }
 
-/** Whether a tool of a turn does not end with the first signal. */
+/** Whether a tool of a turn does not end with the first signal, and by itself. */
 function ignoresAbort({ steps }: TurnScript): boolean {
-  return steps.some(({ tools = [] }) => tools.some((tool) => tool.ignoresAbort !== undefined));
+  return steps.some(({ tools = [] }) => tools.some((tool) => tool.ignoresAbort !== undefined && !tool.hangs));
 }
 
 function drawLease(random: Randomness, lease: string, task: TaskPlan, when: When, scripts: readonly TurnScript[]): Action[] {

@@ -28,10 +28,12 @@ const oddities = {
   child: 8,
   nested: 3,
   childAsks: 4,
+  childAsksLong: 1,
   childOutlives: 4,
   compaction: 4,
   slowAbort: 5,
   deafAbort: 6,
+  deafHang: 1,
 } as const;
 export type Oddity = keyof typeof oddities;
 
@@ -137,6 +139,7 @@ const change: Readonly<Record<Oddity, Change>> = {
     }),
   childAsks: (turn, random) =>
     withTool(turn, random, { tool: 'task', child: withTool(drawPlainTurn(random), random, { ask: ask(random) }) }),
+  childAsksLong: (turn, random) => withLast(change.childAsks(turn, random), { thinkMs: random.whole(62_000, 90_000) }),
   childOutlives: (turn, random) =>
     withTool(turn, random, {
       tool: 'task',
@@ -149,4 +152,5 @@ const change: Readonly<Record<Oddity, Change>> = {
   }),
   slowAbort: (turn, random) => withTool(turn, random, { ignoresAbort: 'slow', forMs: random.whole(2000, 15_000) }),
   deafAbort: (turn, random) => withTool(turn, random, { ignoresAbort: random.pick(['tools', 'never']), forMs: random.whole(2000, 90_000) }),
+  deafHang: (turn, random) => withTool(turn, random, { ignoresAbort: 'never', hangs: true }),
 };

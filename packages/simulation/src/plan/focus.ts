@@ -7,6 +7,8 @@ interface Focus {
   readonly weight: number;
   /** After what it may come; any, if absent. */
   readonly moments?: readonly Point[];
+  /** How likely its moment is a time; else something that happened. */
+  readonly timed?: number;
   /** Ways in which most turns are odd. */
   readonly turns?: readonly Oddity[];
   /** What happens around one moment: how likely, and how many milliseconds before or after it. */
@@ -33,6 +35,8 @@ const meddle = (random: Randomness) =>
   }) as const;
 const failedStarts = (random: Randomness) => ({ fault: { what: 'startFails', times: random.pick([1, 2, 5, 5]) } as const });
 const late = (random: Randomness) => ({ action: { do: 'run', key: `T${random.whole(90, 99)}`, task: prompt } as const });
+const runs = (key: string, script: number, priority: number) => does({ do: 'run', key, task: { script, priority } });
+const aborts = (key: string) => does({ do: 'abort', key });
 const isLeased: readonly Around[] = [
   [1, -2500, -2400, does({ do: 'lease', key: lease, how: 'create' })],
   [0.9, -2200, 500, does({ do: 'prompt', lease, key: `${lease}.0`, task: prompt })],
@@ -124,6 +128,57 @@ const focuses = {
       [0.5, -300, 3000, abort],
     ],
   },
+  failures: {
+    weight: 3,
+    turns: long,
+    events: [
+      [1, 0, 0, fails({ what: 'streamFails' })],
+      [0.9, 1000, 8000, fails({ what: 'streamFails' })],
+      [0.9, 9000, 18_000, fails({ what: 'streamFails' })],
+      [0.9, 19_000, 30_000, fails({ what: 'streamFails' })],
+      [0.4, 31_000, 50_000, fails({ what: 'streamFails' })],
+    ],
+  },
+  away: {
+    weight: 4,
+    turns: ['toolHangs', 'late', 'refused'],
+    events: [
+      [1, 0, 0, fails({ what: 'kill' })],
+      [0.3, 0, 0, failedStarts],
+      [1, 100, 600, runs('T70', 0, -1)],
+      [0.5, 100, 1300, runs('T71', 2, -1)],
+      [1, 700, 1300, runs('T72', 1, 1)],
+    ],
+  },
+  refusals: {
+    weight: 3,
+    turns: ['refusedLong', 'refusedLong', 'refusedOut'],
+    moments: ['accepted', 'begun', 'step'],
+    timed: 0.1,
+    events: [
+      [1, 0, 20, (random) => ({ fault: { what: 'cut', silent: false, forMs: random.pick([100, 300, 2000, 9000]) } })],
+      [0.3, 0, 3000, abort],
+    ],
+  },
+  overdue: {
+    weight: 3,
+    turns: ['deafHang', 'deafHang', 'toolHangs'],
+    moments: ['accepted', 'tool'],
+    timed: 0.1,
+    events: [
+      [0.6, 285_000, 298_000, fails({ what: 'slow', delayMs: 20_000, forMs: 250_000 })],
+      [0.5, 272_000, 299_000, aborts('T0')],
+      [0.5, 272_000, 299_000, aborts('T1')],
+      [0.3, 272_000, 299_000, aborts('T2')],
+    ],
+  },
+  orphans: {
+    weight: 3,
+    turns: ['childAsksLong'],
+    moments: ['ask'],
+    timed: 0.1,
+    events: [[1, 0, 3000, fails({ what: 'abortsOutside', which: 'last' })]],
+  },
   dark: {
     weight: 3,
     turns: ['asks', 'childAsks'],
@@ -205,12 +260,12 @@ interface Focused {
 
 /** What the focus of a world adds to it. */
 export function drawFocus(random: Randomness): Focused {
-  const { events, turns = [], moments: own = moments }: Focus = focuses[random.weighted(weights)];
+  const { events, turns = [], moments: own = moments, timed = 0.6 }: Focus = focuses[random.weighted(weights)];
   // Around a time, or after something has happened: what would lie before that comes with it.
   const moment = random.pick(own);
   const nth = random.whole(1, 3);
   const atMs = Math.round(5500 + random.between(0, 6000) + Math.max(0, ...events.map(([, fromMs]) => -fromMs - 3000)));
-  const isTimed = random.chance(0.6);
+  const isTimed = random.chance(timed);
   const actions: Action[] = [];
   const faults: Fault[] = [];
   for (const [chance, fromMs, toMs, what] of events) {

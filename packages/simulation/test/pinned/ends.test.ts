@@ -225,6 +225,18 @@ describe('a model that says nothing more', () => {
     expect(task('T0').tookMs).toBeLessThan(400_000);
     expect(broken).toEqual([]);
   });
+
+  it('ends as stalled 300 s after its last activity, whatever is replayed after a gap', async () => {
+    const { report, broken, task } = await runPinned({
+      scripts: [withTool({ hangs: true })],
+      actions: [run('T0', 3000)],
+      faults: [{ what: 'cut', silent: false, forMs: 200_000, when: { point: 'accepted', nth: 1, afterMs: 0 } }],
+    });
+    expect(report.faults.get('stream-cut')).toBe(1);
+    expect(task('T0')).toMatchObject({ outcome: 'stalled', code: 'TURN_STALLED' });
+    expect(task('T0').tookMs).toBeLessThan(310_000);
+    expect(broken).toEqual([]);
+  });
 });
 
 describe('a loop', () => {
