@@ -1,6 +1,5 @@
 import { request } from 'node:http';
 import { OpencodeManagerError, type OpencodeServer, type SessionOperations, type TurnRequest } from '@opencode-manager/core';
-import { requests } from '@opencode-manager/core/protocol';
 import type { FaultProxy } from '@opencode-manager/testing';
 
 /** A server whose event stream and prompts pass through the proxy; so do those of each server that takes its place. */
@@ -30,11 +29,11 @@ async function submit(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (turn.kind !== 'prompt') throw new TypeError(`The soak sends prompts alone, not a ${turn.kind}.`);
-  const { method, path, query, body } = requests.promptAsync(id, directory, { messageID: turn.messageId, parts: turn.parts });
-  const url = new URL(path, proxy.url);
-  for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, String(value));
+  const url = new URL(`/session/${id}/prompt_async`, proxy.url);
+  url.searchParams.set('directory', directory);
+  const body = JSON.stringify({ messageID: turn.messageId, parts: turn.parts });
   const headers = { authorization: server.credentials().authorization, 'content-type': 'application/json' };
-  const status = await send(url, { method, headers, ...(signal && { signal }) }, JSON.stringify(body)).catch((cause: unknown) => {
+  const status = await send(url, { method: 'POST', headers, ...(signal && { signal }) }, body).catch((cause: unknown) => {
     throw new OpencodeManagerError('CONNECTION_LOST', 'The connection broke before the answer.', { cause });
   });
   if (status >= 400) throw new OpencodeManagerError('SERVER_ERROR', `The prompt was answered with status ${status}.`);

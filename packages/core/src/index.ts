@@ -17,11 +17,10 @@ export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts
 export type { ConfiguredPart, PartsOptions } from './server/configured-parts.ts';
 export { describePart, partKindNames } from './server/configured-parts.ts';
 export type { LaunchedPackage, LaunchReport } from './server/launch-report.ts';
-export type { Catalogue, OpencodeServer, PermissionAnswer, QuestionAnswer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
+export type { Catalogue, OpencodeServer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
 export type {
   CreateSessionOptions,
   DirectorySnapshot,
-  PromptPart,
   RevertOptions,
   Session,
   SessionOperations,
@@ -30,10 +29,19 @@ export type {
   TurnAsk,
   TurnCallOptions,
   TurnOptions,
-  TurnRequest,
   TurnResult,
 } from './session/types.ts';
-export type { PermissionRule, PermissionRuleset, MessageWithParts, SessionInfo } from './protocol/index.ts';
+export type {
+  MessageWithParts,
+  PermissionAnswer,
+  PermissionRule,
+  PermissionRuleset,
+  PromptPart,
+  ProtocolName,
+  QuestionAnswer,
+  SessionInfo,
+  TurnRequest,
+} from './protocol/index.ts';
 export {
   proveTurnEnd,
   proofSignals,

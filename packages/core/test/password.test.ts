@@ -2,7 +2,7 @@ import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { requests } from '../src/protocol/index.ts';
+import { requests } from '../src/protocol/v1/requests.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
 import { startBench, type Bench } from './support/server.ts';

@@ -1,7 +1,7 @@
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isManagerError } from '@opencode-manager/core';
-import { carriedShellLine, carryShellLine } from '@opencode-manager/core/protocol';
+import { carriedShellLine, carryShellLine, protocolNamed } from '@opencode-manager/core/protocol';
 import { startFaultProxy, temporaryWorkspace } from '@opencode-manager/testing';
 import { createHttpClient, type HttpClient } from '../src/http/index.ts';
 import { createCatalogueReader } from '../src/server/catalogue.ts';
@@ -338,7 +338,7 @@ async function throughProxy() {
   const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url }, bench.server.redactor);
   return {
     proxy,
-    read: createCatalogueReader(client, () => undefined),
+    read: createCatalogueReader(protocolNamed('v1').calls(client), () => undefined),
     [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()),
   };
 }

@@ -1,5 +1,5 @@
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
-import { requests, type ServerEvent } from '@opencode-manager/core/protocol';
+import { protocolNamed, type ServerEvent } from '@opencode-manager/core/protocol';
 import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type MonitorEvent } from '../src/index.ts';
@@ -46,8 +46,14 @@ function numbersOf(events: readonly MonitorEvent[], sessionId: string): number[]
   );
 }
 
+/** The stored events after a number of each session, as they came. */
+async function storedAfter(after: Readonly<Record<string, number>>) {
+  const { replay } = protocolNamed(server.protocol).stream;
+  return (await server.client.call(replay!.request(after))) as { readonly aggregate_id: string; readonly seq: number }[];
+}
+
 async function storedCount(sessionId: string): Promise<number> {
-  const entries = await server.client.call(requests.history({}));
+  const entries = await storedAfter({});
   return entries.filter((entry) => entry.aggregate_id === sessionId).length;
 }
 
@@ -193,7 +199,7 @@ describe('on a real server', () => {
     const session = await server.createSession();
     await session.rename('renamed');
     const unknown = Array.from({ length: mostSessions - 1 }, (_, index) => `ses_${String(index).padStart(26, '0')}`);
-    const entries = await server.client.call(requests.history(Object.fromEntries([session.id, ...unknown].map((id) => [id, 0]))));
+    const entries = await storedAfter(Object.fromEntries([session.id, ...unknown].map((id) => [id, 0])));
     // The creation has the number 0; what came after it is told.
     expect(entries.filter(({ aggregate_id: id }) => id === session.id).map(({ seq }) => seq)).toEqual([1]);
   });
@@ -218,7 +224,7 @@ describe('on a real server', () => {
     const session = await server.createSession();
     await session.delete();
     await until('the deletion came', () => ofType(events, 'session.deleted').some((event) => event.sessionId === session.id));
-    await server.client.call(requests.disposeDirectory(server.directory));
+    await protocolNamed(server.protocol).calls(server.client).disposeDirectory(server.directory);
     await until('the disposal came', () => ofType(events, 'server.disposed').length > 0);
     expect(monitor.state).toBe('live');
   });

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import type { OpencodeServer } from '@opencode-manager/core';
-import { requests } from '@opencode-manager/core/protocol';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { SessionPool } from '../../src/index.ts';
@@ -115,11 +114,10 @@ test('a turn whose directory is forgotten by a request that nobody waits for any
   expect(asked).toHaveBeenCalledOnce();
   const turn = pool.run({ prompt: 'slowly', directory });
   await until(pool, ({ sessions }) => sessions.some(({ path }) => path === 'active.running'));
-  const { method, path, query } = requests.disposeDirectory(directory);
   const { url, authorization } = bench.server.credentials();
-  const late = new URL(`${path}?${new URLSearchParams(query as Record<string, string>).toString()}`, url);
+  const late = new URL(`/instance/dispose?${new URLSearchParams({ directory }).toString()}`, url);
   const headers = { authorization, 'content-type': 'application/json' };
-  expect((await fetch(late, { method, headers, body: '{}' })).ok).toBe(true);
+  expect((await fetch(late, { method: 'POST', headers, body: '{}' })).ok).toBe(true);
   expect(await turn).toMatchObject({ outcome: 'aborted', attempt: 1, error: { code: 'TURN_ABORTED' } });
   expect((await pool.run({ prompt: 'say again', directory })).output).toBe('You said again.');
 });

@@ -1,5 +1,4 @@
 import { OpencodeManagerError, type OpencodeServer } from '@opencode-manager/core';
-import { requests } from '@opencode-manager/core/protocol';
 import { EventMonitor, type EventMonitorOptions } from '@opencode-manager/events';
 import { startFaultProxy, type FaultProxy, type NetworkFault } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -127,14 +126,11 @@ function promptingThroughProxy(server: OpencodeServer): OpencodeServer {
         ...operations,
         async submit(turn) {
           if (turn.kind !== 'prompt') return operations.submit(turn);
-          const { method, path, query, body } = requests.promptAsync(operations.id, operations.directory, {
-            messageID: turn.messageId,
-            parts: turn.parts,
-          });
-          const url = new URL(path, proxy.url);
-          for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, String(value));
+          const url = new URL(`/session/${operations.id}/prompt_async`, proxy.url);
+          url.searchParams.set('directory', operations.directory);
+          const body = JSON.stringify({ messageID: turn.messageId, parts: turn.parts });
           const headers = { authorization: server.credentials().authorization, 'content-type': 'application/json' };
-          await fetch(url, { method, headers, body: JSON.stringify(body) }).catch((cause: unknown) => {
+          await fetch(url, { method: 'POST', headers, body }).catch((cause: unknown) => {
             throw new OpencodeManagerError('CONNECTION_LOST', 'the connection broke', { cause });
           });
         },

@@ -3,6 +3,7 @@ export type {
   AssistantMessage,
   FilePartInput,
   Message,
+  MessageWithParts,
   Part,
   PermissionRequest,
   PermissionRule,
@@ -54,20 +55,19 @@ export type {
   ProtocolProcess,
   ProtocolStream,
 } from './protocol.ts';
+export type {
+  McpServerState,
+  OfferedChoice,
+  PermissionAnswer,
+  PromptPart,
+  QuestionAnswer,
+  ServerCalls,
+  SessionCalls,
+  TurnRequest,
+} from './calls.ts';
 export { knownProtocols, protocolNamed } from './protocols.ts';
 export type { RequestSpec } from './request.ts';
 export { fileUrlProblem } from './file-url.ts';
-export {
-  requests,
-  type MessageWithParts,
-  type PromptBody,
-  type WireAgent,
-  type WireCommand,
-  type WireConfig,
-  type WireMcpStatus,
-  type WireModel,
-  type WireProviders,
-} from './v1/requests.ts';
 export {
   answersTurn,
   belongsToTurn,

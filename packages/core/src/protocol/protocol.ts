@@ -1,3 +1,5 @@
+import type { HttpClient } from '../http/index.ts';
+import type { ServerCalls } from './calls.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { RecordReader, SealedEvent } from './records.ts';
 import type { RequestSpec } from './request.ts';
@@ -98,4 +100,6 @@ export interface Protocol {
   readonly process: ProtocolProcess;
   readonly confirmation: ProtocolConfirmation;
   readonly stream: ProtocolStream;
+  /** Sends nothing by itself. */
+  calls(client: HttpClient): ServerCalls;
 }

@@ -1,3 +1,5 @@
+import type { Message, Part } from '@opencode-ai/sdk/v2/types';
+
 /**
  * Types of what the server sends, by the names this project uses. They are the official SDK's own types; importing
  * them here alone keeps the SDK's module path in one place.
@@ -21,3 +23,8 @@ export type {
   ToolPart,
   UserMessage,
 } from '@opencode-ai/sdk/v2/types';
+
+export interface MessageWithParts {
+  readonly info: Message;
+  readonly parts: Part[];
+}

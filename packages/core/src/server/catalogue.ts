@@ -1,5 +1,5 @@
-import type { CallOptions, HttpClient } from '../http/index.ts';
-import { requests } from '../protocol/index.ts';
+import type { CallOptions } from '../http/index.ts';
+import type { OfferedChoice, ServerCalls } from '../protocol/index.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
 import type { UnusedConfiguration } from '../isolation/index.ts';
 import type { TurnChoice } from '../turn/index.ts';
@@ -15,47 +15,30 @@ export type CatalogueOptions = CallOptions & { readonly withoutCommands?: boolea
  * @param unusedIn what of the workspace's own configuration is not used
  */
 export function createCatalogueReader(
-  client: HttpClient,
+  calls: ServerCalls,
   unusedIn: (directory: string) => UnusedConfiguration | undefined,
 ): (directory: string, options?: CatalogueOptions) => Promise<Catalogue> {
-  const read = rememberReads((directory) => readCatalogue(client, directory));
-  const readCommands = rememberReads((directory) => client.call(requests.commands(directory), { timeoutMs: readTimeoutMs }));
+  const readOffers = rememberReads((directory) => calls.offers(directory, { timeoutMs: readTimeoutMs }));
+  const readCommands = rememberReads((directory) => calls.commands(directory, { timeoutMs: readTimeoutMs }));
   return async (directory, { withoutCommands = false, ...options } = {}) => {
     const call = { timeoutMs: readTimeoutMs, ...options };
-    const [{ choices: agents, ...catalogue }, commands] = await Promise.all([
-      joinRead(read(directory), `The catalogue of ${directory}`, call),
+    const [{ models, agents, defaultModel }, commands] = await Promise.all([
+      joinRead(readOffers(directory), `The catalogue of ${directory}`, call),
       withoutCommands ? [] : joinRead(readCommands(directory), `The commands of ${directory}`, call),
     ]);
     const unused = unusedIn(directory);
     return {
-      ...catalogue,
+      models,
+      agents: agents.map(({ name }) => name),
+      defaultModel,
       commands: commands.map(({ name }) => name),
-      choices: { agents, commands: choicesOf(commands) },
+      choices: { agents: choicesOf(agents), commands: choicesOf(commands) },
       ...(unused && unused.files.length > 0 && { unused: { agents: unused.agents, commands: unused.commands } }),
     };
   };
 }
 
-type Read = Omit<Catalogue, 'commands' | 'choices'> & { readonly choices: Readonly<Record<string, TurnChoice>> };
-
-async function readCatalogue(client: HttpClient, directory: string): Promise<Read> {
-  const options = { timeoutMs: readTimeoutMs };
-  const [config, { providers }, agents] = await Promise.all([
-    client.call(requests.config(directory), options),
-    client.call(requests.providers(directory), options),
-    client.call(requests.agents(directory), options),
-  ]);
-  return {
-    models: providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`)),
-    agents: agents.map(({ name }) => name),
-    defaultModel: config.model || undefined,
-    choices: choicesOf(agents.map(({ name, model }) => ({ name, model: model && `${model.providerID}/${model.modelID}` }))),
-  };
-}
-
-function choicesOf(
-  named: readonly { readonly name: string; readonly model?: string | null | undefined; readonly agent?: string | null }[],
-): Record<string, TurnChoice> {
-  const choosing = named.filter(({ model, agent }) => model || agent);
-  return Object.fromEntries(choosing.map(({ name, model, agent }) => [name, { ...(model && { model }), ...(agent && { agent }) }]));
+function choicesOf(offered: readonly OfferedChoice[]): Record<string, TurnChoice> {
+  const choosing = offered.filter(({ model, agent }) => model !== undefined || agent !== undefined);
+  return Object.fromEntries(choosing.map(({ name, ...choice }) => [name, choice]));
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { OpencodeConfig } from '../config/index.ts';
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
-import type { CallOptions, HttpClient } from '../http/index.ts';
-import { requests, type WireMcpStatus } from '../protocol/index.ts';
+import type { CallOptions } from '../http/index.ts';
+import type { McpServerState, ServerCalls } from '../protocol/index.ts';
 import { rememberReads } from './shared-reads.ts';
 
 /** Something that the configuration asks for in the server's own directory, and what became of it. @public */
@@ -36,7 +36,7 @@ export interface WrittenParts {
 /** @throws `CONNECTION_LOST`, `REQUEST_TIMEOUT`, `REQUEST_ABORTED` */
 export type PartsReader = (options?: PartsOptions) => Promise<readonly ConfiguredPart[]>;
 
-type McpAnswer = Readonly<Record<string, WireMcpStatus>>;
+type McpAnswer = Readonly<Record<string, McpServerState>>;
 type State = Pick<ConfiguredPart, 'status' | 'reason'>;
 
 /** opencode gives an MCP server 30 s (`mcp.X.timeout`), and answers when each has come up or has not. */
@@ -57,11 +57,11 @@ const failed = (reason: string): State => ({ status: 'failed', reason });
  * tool that throws, a server that does not start.
  */
 export function createPartsReader(
-  client: HttpClient,
+  calls: ServerCalls,
   directory: string,
   { config, providers, configDirectory, saidOfPlugins }: WrittenParts,
 ): PartsReader {
-  const readServers = rememberReads((where) => client.call(requests.mcp(where), { timeoutMs: mcpTimeoutMs }));
+  const readServers = rememberReads((where) => calls.mcpServers(where, { timeoutMs: mcpTimeoutMs }));
 
   async function mcpParts(settled: boolean): Promise<ConfiguredPart[]> {
     const configured = Object.entries(mapOf(config['mcp']));
@@ -72,17 +72,16 @@ export function createPartsReader(
   }
 
   return async ({ settled = false, ...call } = {}) => {
-    const [offered, agents, tools, servers, agentFiles, plugins, toolFiles] = await Promise.all([
-      client.call(requests.providers(directory), call),
-      client.call(requests.agents(directory), call),
-      readToolIds(client, directory, call),
+    const [offered, tools, servers, agentFiles, plugins, toolFiles] = await Promise.all([
+      calls.offers(directory, call),
+      readToolIds(calls, directory, call),
       mcpParts(settled),
       filesOf(configDirectory, 'agent'),
       definedPlugins(config, configDirectory),
       filesOf(configDirectory, 'tool'),
     ]);
-    const providerIds = new Set(offered.providers.map(({ id }) => id));
-    const agentNames = new Set(agents.map(({ name }) => name));
+    const providerIds = new Set(offered.models.map((model) => model.split('/', 1)[0]!));
+    const agentNames = new Set(offered.agents.map(({ name }) => name));
     return [
       ...providers.map((name) => part('provider', name, providerState(providerIds.has(name)))),
       ...agentsOf(config, agentFiles).map(([name, off]) => part('agent', name, agentState(agentNames.has(name), off))),
@@ -105,11 +104,10 @@ function agentState(isOffered: boolean, isDisabled: boolean): State {
 function serverState(entry: unknown, answer: McpAnswer | undefined, name: string): State {
   if (mapOf(entry)['enabled'] === false) return { status: 'disabled' };
   if (answer === undefined) return { status: 'starting' };
-  const { status, error } = answer[name] ?? { status: 'absent' };
+  const { status = 'failed', error } = answer[name] ?? {};
   if (status === 'connected') return alive;
-  if (status === 'disabled') return { status: 'disabled' };
-  if (status === 'needs_auth' || status === 'needs_client_registration')
-    return failed(`It wants a login (${error ?? status}), which is not possible here: give it a header or a token.`);
+  if (status === 'disabled') return { status };
+  if (status === 'needs_login') return failed(`It wants a login (${error}), which is not possible here: give it a header or a token.`);
   return failed(error ?? 'opencode does not run it: its entry cannot be read.');
 }
 
@@ -131,9 +129,9 @@ function toolState(file: string, ids: readonly string[] | undefined): State {
 const unloadable = 'opencode loads no tool, its own included, and ends no turn, because a custom tool throws or imports what is not there.';
 
 /** The names of all tools, opencode's own too; undefined when a custom tool keeps opencode from loading any. */
-async function readToolIds(client: HttpClient, directory: string, call: CallOptions): Promise<readonly string[] | undefined> {
+async function readToolIds(calls: ServerCalls, directory: string, call: CallOptions): Promise<readonly string[] | undefined> {
   try {
-    return await client.call(requests.toolIds(directory), call);
+    return await calls.toolIds(directory, call);
   } catch (error) {
     if (isManagerError(error, 'SERVER_ERROR')) return undefined;
     throw error;
@@ -144,9 +142,9 @@ async function readToolIds(client: HttpClient, directory: string, call: CallOpti
  * With a custom tool that cannot be loaded, opencode answers each prompt with 204 and never begins it.
  * @throws `PART_UNAVAILABLE`
  */
-export async function refuseBrokenTools(client: HttpClient, directory: string, configDirectory: string, call: CallOptions): Promise<void> {
+export async function refuseBrokenTools(calls: ServerCalls, directory: string, configDirectory: string, call: CallOptions): Promise<void> {
   const files = await filesOf(configDirectory, 'tool');
-  if (files.length === 0 || (await readToolIds(client, directory, call))) return;
+  if (files.length === 0 || (await readToolIds(calls, directory, call))) return;
   throw new OpencodeManagerError('PART_UNAVAILABLE', `opencodeConfigDir: ${files.join(', ')}: ${unloadable} Nothing was sent.`, {
     details: { parts: files.map((name) => ({ kind: 'tool', name, status: 'failed' })) },
   });

@@ -19,7 +19,7 @@ export interface FirstMeeting {
   readonly run: Run;
   readonly plan: Pick<LaunchPlan, 'config' | 'git'>;
   readonly prepared: PreparedFiles;
-  readonly protocol: Pick<Protocol, 'stream'>;
+  readonly protocol: Protocol;
   readonly client: HttpClient;
   readonly credentials: ServerCredentials;
 }
@@ -44,13 +44,14 @@ export async function meetDirectory<Confirmed>(
   const watch = (await definedPlugins(written, configDirectory)).length > 0 ? await watchPlugins(credentials, protocol.stream) : undefined;
   try {
     const confirmed = await confirm();
+    const calls = protocol.calls(client);
     const call = config.signal ? { signal: config.signal } : {};
-    await refuseBrokenTools(client, config.directory, configDirectory, call);
+    await refuseBrokenTools(calls, config.directory, configDirectory, call);
     const said = (await watch?.hear(client, config.directory)) ?? [];
     const packages = await Promise.all(needed.map((each) => launchedPackage(run, each)));
     const failures = failuresOf(packages, said);
     if (config.strict === true && failures.length > 0) throw unavailable(failures, packages);
-    const parts = createPartsReader(client, config.directory, { config: written, providers, configDirectory, saidOfPlugins: said });
+    const parts = createPartsReader(calls, config.directory, { config: written, providers, configDirectory, saidOfPlugins: said });
     if (config.strict === true) refuseMissing(await parts({ settled: true, ...call }));
     const network = networkVariables(process.env, handedOver({ config, referencedVariables }));
     return { confirmed, launch: launchReport({ config, git, network, packages, failures }), parts };

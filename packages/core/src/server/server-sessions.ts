@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
-import type { HttpClient, ServerCredentials } from '../http/index.ts';
+import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import { instructionsDirectory, keepToolVariables, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
-import { createMessageIds, requests, type Protocol, type SessionInfo } from '../protocol/index.ts';
+import { createMessageIds, type Protocol, type ServerCalls, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
 import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
@@ -34,9 +34,6 @@ export type ServerSessions = Pick<
   | 'answerQuestion'
 >;
 
-/** opencode lists 100 sessions when no limit is given. */
-const listLimit = 100_000;
-
 export interface SessionsParts {
   readonly client: HttpClient;
   readonly protocol: Protocol;
@@ -48,11 +45,12 @@ export interface SessionsParts {
 }
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
-  const { client, config, stateDir, workspaces } = parts;
-  const context = createContext(parts);
+  const { config, stateDir, workspaces } = parts;
+  const calls = parts.protocol.calls(parts.client);
+  const context = createContext(parts, calls);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
-    const info = await requestSession(client, config, workspaces, options);
+    const info = await requestSession(calls, config, workspaces, options);
     directories.add(info.directory);
     return info;
   };
@@ -71,7 +69,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
     checkWorkspace: (directory, options) => workspaces.check(directory, options),
-    ...lookUps(client, config, context),
+    ...lookUps(calls, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
         const { status } = await context.snapshot(directory, options);
@@ -83,12 +81,12 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     },
     setToolVariables: (directory, variables) => keepToolVariables(stateDir, directory, variables),
     async disposeDirectory(directory, options) {
-      const busy = await client.call(requests.status(directory), options);
+      const busy = await calls.status(directory, options);
       if (Object.keys(busy).length > 0) return false;
-      await client.call(requests.disposeDirectory(directory), options);
+      await calls.disposeDirectory(directory, options);
       return true;
     },
-    ...answers(client),
+    ...answers(calls),
   };
 }
 
@@ -98,12 +96,15 @@ interface ServerContext extends SessionContext {
 }
 
 /** What all sessions of a server share. */
-function createContext({ client, protocol, credentials, config, effective, stateDir, workspaces }: SessionsParts): ServerContext {
-  const snapshots = createSnapshotReader(client);
-  const readCatalogue = createCatalogueReader(client, (directory) => workspaces.unused(directory));
+function createContext(
+  { client, protocol, credentials, config, effective, stateDir, workspaces }: SessionsParts,
+  calls: ServerCalls,
+): ServerContext {
+  const snapshots = createSnapshotReader(calls);
+  const readCatalogue = createCatalogueReader(calls, (directory) => workspaces.unused(directory));
   const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
   const operationsContext = {
-    client,
+    calls,
     beginTurn: async (directory: string) => keepInstructions(directory, await workspaces.beginTurn(directory, effective.instructions)),
     exitCodes: createExitCodes(join(stateDir, 'run')),
   };
@@ -112,7 +113,7 @@ function createContext({ client, protocol, credentials, config, effective, state
     namedOperationsOf(id, directory) {
       let isOwn = false;
       const beginTurn = async () => {
-        if (!isOwn) await assertOwnDirectory(client, config, { id, directory });
+        if (!isOwn) await assertOwnDirectory(calls, config, { id, directory });
         isOwn = true;
         await operationsContext.beginTurn(directory);
       };
@@ -126,13 +127,13 @@ function createContext({ client, protocol, credentials, config, effective, state
     catalogue: (directory, options) => readCatalogue(config.projectConfig === 'all' ? directory : config.directory, options),
     operationsOf,
     watchSession: (session, signal) => watchSession({ credentials, client, protocol: protocol.stream }, session, signal),
-    parentOf: createParentReader(client),
-    projectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
+    parentOf: createParentReader(calls),
+    projectSessions: (directory, options) => calls.listProjectSessions(directory, options),
     worktreeOf: async (directory) => {
       const { root, insideGit } = await workspaces.project(directory);
       return insideGit ? root : undefined;
     },
-    ...answers(client),
+    ...answers(calls),
     sessionOf: (id, directory, permissions) =>
       withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
   };
@@ -144,12 +145,12 @@ function createContext({ client, protocol, credentials, config, effective, state
  * @throws `DIRECTORY_MISMATCH`
  */
 async function assertOwnDirectory(
-  client: HttpClient,
+  calls: ServerCalls,
   config: ResolvedConfig,
   { id, directory }: { readonly id: string; readonly directory: string },
 ): Promise<void> {
   // Asked in the directory of the server: the other one is not trusted yet.
-  const info = await client.call(requests.getSession(id, config.directory));
+  const info = await calls.session(id, config.directory).info();
   if (info.directory === directory) return;
   throw new OpencodeManagerError(
     'DIRECTORY_MISMATCH',
@@ -159,39 +160,33 @@ async function assertOwnDirectory(
 }
 
 /** A session's parent never changes, so it is asked for once. */
-function createParentReader(client: HttpClient): SessionContext['parentOf'] {
+function createParentReader(calls: ServerCalls): SessionContext['parentOf'] {
   const read = rememberReads(async (key) => {
     const [id, directory] = JSON.parse(key) as [string, string];
-    return (await client.call(requests.getSession(id, directory))).parentID;
+    return (await calls.session(id, directory).info()).parentID;
   });
   return (id, directory, options) => joinRead(read(JSON.stringify([id, directory])), `The parent of session ${id}`, options);
 }
 
-function answers(client: HttpClient): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
+function answers(calls: ServerCalls): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
   return {
-    async answerPermission(requestId, directory, answer, options) {
-      await client.call(requests.replyPermission(requestId, directory, answer), options);
-    },
-    async answerQuestion(requestId, directory, answer, options) {
-      const request =
-        'reject' in answer ? requests.rejectQuestion(requestId, directory) : requests.replyQuestion(requestId, directory, answer.answers);
-      await client.call(request, options);
-    },
+    answerPermission: (requestId, directory, answer, options) => calls.answerPermission(requestId, directory, answer, options),
+    answerQuestion: (requestId, directory, answer, options) => calls.answerQuestion(requestId, directory, answer, options),
   };
 }
 
 function lookUps(
-  client: HttpClient,
+  calls: ServerCalls,
   config: ResolvedConfig,
   context: SessionContext,
 ): Pick<ServerSessions, 'listSessions' | 'getSession' | 'deleteSession'> {
-  async function find(id: string, directory: string | undefined, options: Parameters<HttpClient['call']>[1]): Promise<SessionInfo> {
-    if (/^ses_[0-9A-Za-z]+$/.test(id)) return client.call(requests.getSession(id, directory ?? config.directory), options);
+  async function find(id: string, directory: string | undefined, options: CallOptions | undefined): Promise<SessionInfo> {
+    if (/^ses_[0-9A-Za-z]+$/.test(id)) return calls.session(id, directory ?? config.directory).info(options);
     // opencode answers a malformed id with an internal error.
     throw new OpencodeManagerError('NOT_FOUND', `session: ${id} is not a session id (ses_...).`, { details: { sessionId: id } });
   }
   return {
-    listSessions: ({ directory = config.directory, ...call } = {}) => client.call(requests.listSessions(directory, listLimit), call),
+    listSessions: ({ directory = config.directory, ...call } = {}) => calls.listSessions(directory, call),
     async getSession(id, { directory, permissions, ...call } = {}) {
       if (permissions !== undefined) parsePermissionPolicy(permissions, 'permissions');
       const info = await find(id, directory, call);
@@ -205,7 +200,7 @@ function lookUps(
 }
 
 async function requestSession(
-  client: HttpClient,
+  calls: ServerCalls,
   config: ResolvedConfig,
   workspaces: Workspaces,
   options: CreateSessionOptions = {},
@@ -213,7 +208,7 @@ async function requestSession(
   const { title, permission, permissions: _policy, directory: wanted = config.directory, ...call } = options;
   const { directory } = await workspaces.check(wanted);
   const body = { ...(title !== undefined && { title }), ...(permission && { permission: withGuardedRules(permission) }) };
-  const info = await client.call(requests.createSession(directory, body), call);
+  const info = await calls.createSession(directory, body, call);
   if (info.directory === directory) return info;
   // A server that ran a session elsewhere would change the wrong files.
   throw new OpencodeManagerError(

@@ -1,6 +1,6 @@
 import { isManagerError } from '../errors/index.ts';
-import type { CallOptions, HttpClient } from '../http/index.ts';
-import { requests, type PermissionRequest } from '../protocol/index.ts';
+import type { CallOptions } from '../http/index.ts';
+import type { PermissionRequest, ServerCalls } from '../protocol/index.ts';
 import type { DirectorySnapshot } from '../session/types.ts';
 import { joinRead, shareReads } from './shared-reads.ts';
 
@@ -10,20 +10,20 @@ export interface SnapshotReader {
 }
 
 /** Calls that come while a read is in flight share the next one; see {@link shareReads}. */
-export function createSnapshotReader(client: HttpClient): SnapshotReader {
-  const shared = shareReads((directory) => readDirectory(client, directory));
+export function createSnapshotReader(calls: ServerCalls): SnapshotReader {
+  const shared = shareReads((directory) => readDirectory(calls, directory));
   return {
     read: (directory, options) => joinRead(shared(directory), `The state of ${directory}`, options),
   };
 }
 
 /** Three requests, each true at a time of its own: between two of them a turn may begin or a permission request may open. */
-async function readDirectory(client: HttpClient, directory: string): Promise<DirectorySnapshot> {
+async function readDirectory(calls: ServerCalls, directory: string): Promise<DirectorySnapshot> {
   const startedAtMs = Date.now();
   const [status, permissions, questions] = await Promise.all([
-    timed(() => client.call(requests.status(directory))),
-    timed(() => readPermissions(client, directory)),
-    timed(() => client.call(requests.questions(directory))),
+    timed(() => calls.status(directory)),
+    timed(() => readPermissions(calls, directory)),
+    timed(() => calls.questions(directory)),
   ]);
   return {
     startedAtMs,
@@ -44,11 +44,11 @@ async function timed<Answer>(send: () => Promise<Answer>): Promise<{ readonly se
  * fields out when the request is told; until then, and for what it does not see, the sessions of the directory must not fail for it.
  */
 async function readPermissions(
-  client: HttpClient,
+  calls: ServerCalls,
   directory: string,
 ): Promise<{ readonly permissions: PermissionRequest[]; readonly permissionsUnreadable?: string }> {
   try {
-    return { permissions: await client.call(requests.permissions(directory)) };
+    return { permissions: await calls.permissions(directory) };
   } catch (error) {
     if (!isManagerError(error, 'BAD_REQUEST')) throw error;
     return { permissions: [], permissionsUnreadable: error.message };

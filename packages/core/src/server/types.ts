@@ -1,6 +1,6 @@
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
-import type { ProtocolName, SessionInfo } from '../protocol/index.ts';
+import type { PermissionAnswer, ProtocolName, QuestionAnswer, SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
@@ -49,12 +49,6 @@ export interface Catalogue {
     readonly commands: Readonly<Record<string, string>>;
   };
 }
-
-/** Answer to one permission request. `always` is never sent: opencode would apply it to every session of the server. */
-export type PermissionAnswer = { readonly reply: 'once' } | { readonly reply: 'reject'; readonly message?: string };
-
-/** Answer to one question request: one list of chosen labels a question, or a rejection. */
-export type QuestionAnswer = { readonly answers: readonly (readonly string[])[] } | { readonly reject: true };
 
 /**
  * One isolated opencode server that this process started and owns.

@@ -1,7 +1,7 @@
 import { isManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import { decideAsk, rulesFor, type Ask, type AskDecision, type PermissionPolicy } from '../policy/index.ts';
-import type { PermissionAnswer, QuestionAnswer } from '../server/types.ts';
+import type { PermissionAnswer, QuestionAnswer } from '../protocol/index.ts';
 import type { TurnAsk } from './types.ts';
 
 export interface AskContext {

@@ -9,12 +9,13 @@ import {
   type MessageWithParts,
   type TurnError,
   type TurnProof,
+  type TurnRequest,
 } from '../protocol/index.ts';
 import { AskDesk, type AskContext } from './ask-desk.ts';
 import { descendantsOf, isInFamily, type FamilyContext } from './family.ts';
 import { pause } from './pause.ts';
 import { turnResult } from './turn-result.ts';
-import type { DirectorySnapshot, ErrorWatch, SessionOperations, TurnRequest, TurnResult } from './types.ts';
+import type { DirectorySnapshot, ErrorWatch, SessionOperations, TurnResult } from './types.ts';
 
 /** What waiting for a turn needs of the server. */
 export interface WatchContext extends AskContext, FamilyContext {

@@ -1,59 +1,54 @@
 import { isManagerError } from '../errors/index.ts';
-import type { CallOptions, HttpClient } from '../http/index.ts';
-import { requests, withExitCodes } from '../protocol/index.ts';
+import type { CallOptions } from '../http/index.ts';
+import { withExitCodes, type ServerCalls, type SessionCalls } from '../protocol/index.ts';
 import { unknownMessage } from './checks.ts';
 import type { ExitCodes } from './exit-codes.ts';
 import { summarize } from './summary.ts';
-import { turnRequest, wireModel } from './turn-request.ts';
 import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
-  readonly client: HttpClient;
+  readonly calls: ServerCalls;
   /** Refuses a workspace that is not trusted; puts its instructions where the server finds them. See `Workspaces`. */
   readonly beginTurn: (directory: string) => Promise<void>;
   readonly exitCodes: ExitCodes;
 }
 
 /** Bare operations of one session; see {@link SessionOperations}. */
-export function createOperations({ client, beginTurn, exitCodes }: OperationsContext, id: string, directory: string): SessionOperations {
-  const assertMessage = (messageId: string, options: CallOptions | undefined) => findMessage(client, { id, directory, messageId }, options);
+export function createOperations({ calls, beginTurn, exitCodes }: OperationsContext, id: string, directory: string): SessionOperations {
+  const session = calls.session(id, directory);
+  const assertMessage = (messageId: string, options: CallOptions | undefined) => findMessage(session, id, messageId, options);
   return {
     id,
     directory,
-    async submit(turn, options = {}) {
+    async submit(turn, options) {
       await beginTurn(directory);
-      const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-      await client.call(turnRequest(id, directory, turn, exitCodes), { ...untilTurnEnds, ...options });
+      await session.submit(turn, exitCodes.fileOf(turn.messageId), options);
     },
-    async abort(options) {
-      await client.call(requests.abort(id, directory), options);
-    },
-    info: (options) => client.call(requests.getSession(id, directory), options),
-    messages: async (query = {}, options) =>
-      withExitCodes(await client.call(requests.messages(id, directory, query.limit), options), (messageId) => exitCodes.read(messageId)),
-    children: (options) => client.call(requests.children(id, directory), options),
-    todos: (options) => client.call(requests.todos(id, directory), options),
+    abort: (options) => session.abort(options),
+    info: (options) => session.info(options),
+    messages: async ({ limit } = {}, options) =>
+      withExitCodes(await session.messages(limit, options), (messageId) => exitCodes.read(messageId)),
+    children: (options) => session.children(options),
+    todos: (options) => session.todos(options),
     async diff(messageId, options) {
       await assertMessage(messageId, options);
-      return client.call(requests.diff(id, directory, messageId), options);
+      return session.diff(messageId, options);
     },
     async fork(messageId, options) {
       if (messageId !== undefined) await assertMessage(messageId, options);
-      return client.call(requests.fork(id, directory, messageId), options);
+      return session.fork(messageId, options);
     },
     async revert(messageId, options) {
       await assertMessage(messageId, options);
-      return client.call(requests.revert(id, directory, messageId), options);
+      return session.revert(messageId, options);
     },
-    unrevert: (options) => client.call(requests.unrevert(id, directory), options),
-    rename: (title, options) => client.call(requests.updateSession(id, directory, { title }), options),
+    unrevert: (options) => session.unrevert(options),
+    rename: (title, options) => session.rename(title, options),
     async summarize(model, options) {
       await beginTurn(directory);
-      await summarize({ client, id, directory }, wireModel(model), options);
+      await summarize({ calls, session, id, directory }, model, options);
     },
-    async delete(options) {
-      await client.call(requests.deleteSession(id, directory), options);
-    },
+    delete: (options) => session.delete(options),
   };
 }
 
@@ -61,19 +56,15 @@ export function createOperations({ client, beginTurn, exitCodes }: OperationsCon
  * opencode takes a message that it does not know for none: it copies the whole session, reverts nothing and finds no difference.
  * @throws `MESSAGE_UNKNOWN`
  */
-async function findMessage(
-  client: HttpClient,
-  { id, directory, messageId }: { readonly id: string; readonly directory: string; readonly messageId: string },
-  options: CallOptions | undefined,
-): Promise<void> {
+async function findMessage(session: SessionCalls, id: string, messageId: string, options: CallOptions | undefined): Promise<void> {
   // An id of another form is refused as malformed.
   if (!messageId.startsWith('msg')) throw unknownMessage(id, messageId);
   try {
-    await client.call(requests.message(id, directory, messageId), options);
+    await session.message(messageId, options);
   } catch (error) {
     if (!isManagerError(error, 'NOT_FOUND')) throw error;
     // The session itself may be gone.
-    await client.call(requests.getSession(id, directory), options);
+    await session.info(options);
     throw unknownMessage(id, messageId);
   }
 }

@@ -7,7 +7,7 @@ import { withinDeadline } from './deadline.ts';
 import { isInFamily } from './family.ts';
 import { pause } from './pause.ts';
 import { assertRevertSafe, type RevertContext } from './revert-conflicts.ts';
-import { assertText, promptParts } from './turn-request.ts';
+import { assertText, promptParts } from './prompt-parts.ts';
 import { createTurnRunner, type TurnContext, type TurnRunner } from './turn-runner.ts';
 import type { DirectorySnapshot, RevertOptions, Session, SessionOperations, SessionState } from './types.ts';
 

@@ -1,13 +1,13 @@
 import { OpencodeManagerError } from '../errors/index.ts';
-import type { CallOptions, HttpClient } from '../http/index.ts';
+import type { CallOptions } from '../http/index.ts';
 import {
   codeOfTurnError,
   decodeTurnError,
   judgeFinish,
-  requests,
   type AssistantMessage,
   type MessageWithParts,
-  type WireModel,
+  type ServerCalls,
+  type SessionCalls,
 } from '../protocol/index.ts';
 import { pause } from './pause.ts';
 
@@ -22,7 +22,8 @@ const recentMessages = 5;
 
 /** Where a summary is made. */
 export interface SummaryPlace {
-  readonly client: HttpClient;
+  readonly calls: ServerCalls;
+  readonly session: SessionCalls;
   readonly id: string;
   readonly directory: string;
 }
@@ -32,12 +33,12 @@ export interface SummaryPlace {
  * in the next turn.
  * @throws `TURN_FAILED`, `TURN_ABORTED`, `TURN_INTERRUPTED`, `ANSWER_EMPTY`, `ANSWER_TRUNCATED`, `ANSWER_FILTERED`
  */
-export async function summarize(place: SummaryPlace, model: WireModel, options: CallOptions = {}): Promise<void> {
-  const { client, id, directory } = place;
+export async function summarize(place: SummaryPlace, model: string, options: CallOptions = {}): Promise<void> {
+  const { session } = place;
   options.signal?.throwIfAborted();
   const sinceMs = Date.now();
   try {
-    await client.call(requests.summarize(id, directory, model), { timeoutMs: summaryTimeoutMs, ...options });
+    await session.summarize(model, { timeoutMs: summaryTimeoutMs, ...options });
     // opencode answers the same whether the summary was made or not.
     assertMade(await readSummary(place, sinceMs, options));
   } catch (error) {
@@ -52,8 +53,8 @@ interface Summary {
   readonly answer: MessageWithParts | undefined;
 }
 
-async function readSummary({ client, id, directory }: SummaryPlace, sinceMs: number, options?: CallOptions): Promise<Summary> {
-  const messages = await client.call(requests.messages(id, directory, recentMessages), options);
+async function readSummary({ session }: SummaryPlace, sinceMs: number, options?: CallOptions): Promise<Summary> {
+  const messages = await session.messages(recentMessages, options);
   const request = messages.findLast(({ info, parts }) => info.time.created >= sinceMs && parts.some(({ type }) => type === 'compaction'));
   const answer = messages.find(({ info }) => info.role === 'assistant' && info.parentID === request?.info.id);
   return { request, answer };
@@ -61,14 +62,14 @@ async function readSummary({ client, id, directory }: SummaryPlace, sinceMs: num
 
 /** Aborts it until the session is idle, and takes the request back; one that is still on its way is waited for. */
 async function withdraw(place: SummaryPlace, sinceMs: number): Promise<void> {
-  const { client, id, directory } = place;
+  const { calls, session, id, directory } = place;
   const startedAtMs = performance.now();
   for (let tookMs = 0; tookMs < withdrawal.longestMs; tookMs = performance.now() - startedAtMs) {
-    await client.call(requests.abort(id, directory));
-    if ((await client.call(requests.status(directory)))[id] === undefined) {
+    await session.abort();
+    if ((await calls.status(directory))[id] === undefined) {
       const summary = await readSummary(place, sinceMs);
       if (summary.request) {
-        if (failureOf(summary)) await client.call(requests.deleteMessage(id, directory, summary.request.info.id));
+        if (failureOf(summary)) await session.deleteMessage(summary.request.info.id);
         return;
       }
       if (tookMs > withdrawal.unseenMs) return;

@@ -9,8 +9,9 @@ import {
   type MessageWithParts,
   type ToolPart,
   type TurnProof,
+  type TurnRequest,
 } from '../protocol/index.ts';
-import type { TokenUsage, TurnAsk, TurnRequest, TurnResult } from './types.ts';
+import type { TokenUsage, TurnAsk, TurnResult } from './types.ts';
 
 /** A turn that is proven over, with all that is known of it. */
 export interface EndedTurn {

@@ -2,7 +2,7 @@ import { assertKnownNames, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy } from '../policy/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
-import type { MessageIds } from '../protocol/index.ts';
+import type { MessageIds, PromptPart, TurnRequest } from '../protocol/index.ts';
 import type { CatalogueOptions } from '../server/catalogue.ts';
 import type { Catalogue } from '../server/types.ts';
 import { awaitTurn, type Submission, type WatchContext } from './await-turn.ts';
@@ -10,7 +10,7 @@ import { assertEmptyAnswer, assertKnown } from './checks.ts';
 import { deadlineSignal, withinDeadline } from './deadline.ts';
 import { pause } from './pause.ts';
 import { createTurnQueue, type TurnQueue } from './turn-queue.ts';
-import type { ErrorWatch, PromptPart, SessionOperations, TurnCallOptions, TurnRequest, TurnResult } from './types.ts';
+import type { ErrorWatch, SessionOperations, TurnCallOptions, TurnResult } from './types.ts';
 
 /** What running turns needs of the server. */
 export interface TurnContext extends WatchContext {

@@ -1,23 +1,19 @@
 import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy, PermissionPolicyRule } from '../policy/index.ts';
 import type {
-  AgentPartInput,
-  FilePartInput,
   MessageWithParts,
   PermissionRequest,
   PermissionRuleset,
+  PromptPart,
   QuestionRequest,
   SessionInfo,
   SessionStatus,
   SnapshotFileDiff,
-  TextPartInput,
   Todo,
   TurnError,
+  TurnRequest,
 } from '../protocol/index.ts';
 import type { TurnProof } from '../turn/index.ts';
-
-/** One piece of a prompt. */
-export type PromptPart = TextPartInput | FilePartInput | AgentPartInput;
 
 /** Choices of one turn. */
 export interface TurnOptions {
@@ -30,13 +26,6 @@ export interface TurnOptions {
   /** Id for our user message; a fresh one when absent. The same id twice appends to the same message. */
   readonly messageId?: string;
 }
-
-/** What one turn asks for, ready to be sent. */
-export type TurnRequest = { readonly messageId: string; readonly model?: string; readonly agent?: string } & (
-  | { readonly kind: 'prompt'; readonly parts: readonly PromptPart[]; readonly system?: string }
-  | { readonly kind: 'command'; readonly name: string; readonly arguments: string }
-  | { readonly kind: 'shell'; readonly command: string }
-);
 
 /** Tokens of a turn, summed over its assistant messages. */
 export interface TokenUsage {

@@ -9,7 +9,7 @@ import { createOpencodeServer } from '../../src/server/opencode-server.ts';
 import { lifecycleOf } from '../../src/server/replace.ts';
 import { beginRun, type Incarnation, type Run } from '../../src/server/run.ts';
 import { prepareFiles, startIncarnation, type LaunchPlan } from '../../src/server/start.ts';
-import { protocolNamed, requests } from '../../src/protocol/index.ts';
+import { protocolNamed } from '../../src/protocol/index.ts';
 import { makeRepository, type PlacedRow } from './place.ts';
 import { callOf, normalised, readRoutes, type Json, type Reading } from './reading.ts';
 import type { Turn } from './row.ts';
@@ -90,7 +90,7 @@ async function serverOf(run: Run, launched: OpencodeServer, incarnation: Incarna
   const plan = await planOf(config);
   await plan.workspaces.check(config.directory);
   const effective = await prepareFiles(run, plan);
-  await launched.client.call(requests.disposeAll(), { timeoutMs: 40_000 });
+  await launched.client.call(protocolNamed('v1').process.end()!, { timeoutMs: 40_000 });
   const confirmation = {
     protocol: protocolNamed(plan.binary.protocol),
     expectedVersion: launched.version,

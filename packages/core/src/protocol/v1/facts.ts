@@ -1,9 +1,8 @@
 import type { ServerEvent, ServerEventType } from '../events.ts';
 import type { MessageFacts, MessageHistory, PartFacts, SessionFact, StatusFacts } from '../facts.ts';
 import { askOfPermission, askOfQuestion } from '../../policy/asks.ts';
-import type { Message, Part, SessionStatus, ToolPart } from '../types.ts';
+import type { Message, MessageWithParts, Part, SessionStatus, ToolPart } from '../types.ts';
 import { decodeTurnError } from './decode.ts';
-import type { MessageWithParts } from './requests.ts';
 import { exitCodeOf } from './shell-line.ts';
 
 /** A message of the wire, in this project's words. */

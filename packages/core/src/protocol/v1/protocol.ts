@@ -1,4 +1,5 @@
 import type { Protocol } from '../protocol.ts';
+import { createCallsV1 } from './calls.ts';
 import { processV1 } from './process.ts';
 import { requests } from './requests.ts';
 import { streamV1 } from './stream.ts';
@@ -16,4 +17,5 @@ export const protocolV1: Protocol = {
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
   },
   stream: streamV1,
+  calls: createCallsV1,
 };

@@ -1,6 +1,5 @@
 import type {
-  Message,
-  Part,
+  MessageWithParts,
   PermissionRequest,
   PermissionRuleset,
   QuestionRequest,
@@ -27,11 +26,6 @@ export interface PromptBody {
   readonly system?: string;
   readonly tools?: Readonly<Record<string, boolean>>;
   readonly variant?: string;
-}
-
-export interface MessageWithParts {
-  readonly info: Message;
-  readonly parts: Part[];
 }
 
 /** The parts of `GET /config` that the manager compares after start. */

@@ -1,5 +1,4 @@
-import type { Part } from '../types.ts';
-import type { MessageWithParts } from './requests.ts';
+import type { MessageWithParts, Part } from '../types.ts';
 
 // opencode tells no exit code of a shell line, and evaluates the line in a way that breaks line ends and `$?`. A command substitution comes
 // through whole, so the line travels in one, inside of a script that writes its exit code to a file.

@@ -1,0 +1,113 @@
+import type { CallOptions } from '../http/index.ts';
+import type {
+  AgentPartInput,
+  FilePartInput,
+  MessageWithParts,
+  PermissionRequest,
+  PermissionRuleset,
+  QuestionRequest,
+  SessionInfo,
+  SessionStatus,
+  SnapshotFileDiff,
+  TextPartInput,
+  Todo,
+} from './types.ts';
+
+/** One piece of a prompt. */
+export type PromptPart = TextPartInput | FilePartInput | AgentPartInput;
+
+/** What one turn asks for, ready to be sent. */
+export type TurnRequest = { readonly messageId: string; readonly model?: string; readonly agent?: string } & (
+  | { readonly kind: 'prompt'; readonly parts: readonly PromptPart[]; readonly system?: string }
+  | { readonly kind: 'command'; readonly name: string; readonly arguments: string }
+  | { readonly kind: 'shell'; readonly command: string }
+);
+
+/** An agent or a command, with what it chooses for its turns. */
+export interface OfferedChoice {
+  readonly name: string;
+  /** `provider/model` */
+  readonly model?: string;
+  readonly agent?: string;
+}
+
+/** What a directory's configuration offers, without its commands. */
+export interface OfferedChoices {
+  /** `provider/model` of every usable model. */
+  readonly models: readonly string[];
+  readonly agents: readonly OfferedChoice[];
+  /** Of a prompt that names none. */
+  readonly defaultModel: string | undefined;
+}
+
+/** What became of an MCP server. */
+export interface McpServerState {
+  readonly status: 'connected' | 'disabled' | 'needs_login' | 'failed';
+  /** Why it is not connected, where the server says. */
+  readonly error?: string;
+}
+
+/** The message of a rejection tells the model why. */
+export type PermissionAnswer = { readonly reply: 'once' } | { readonly reply: 'reject'; readonly message?: string };
+
+/** The labels chosen for each question, or none. */
+export type QuestionAnswer = { readonly answers: readonly (readonly string[])[] } | { readonly reject: true };
+
+/**
+ * What is asked of one server, whatever its protocol. Every call may throw what `HttpClient.call` throws; what a protocol cannot do throws
+ * `PROTOCOL_UNSUPPORTED`.
+ */
+export interface ServerCalls {
+  offers(directory: string, options?: CallOptions): Promise<OfferedChoices>;
+  /** Waits for the MCP servers, which give commands too. */
+  commands(directory: string, options?: CallOptions): Promise<readonly OfferedChoice[]>;
+  /** Answers when each MCP server has come up or has not. */
+  mcpServers(directory: string, options?: CallOptions): Promise<Readonly<Record<string, McpServerState>>>;
+  /** Names of all tools, those of the server too. */
+  toolIds(directory: string, options?: CallOptions): Promise<readonly string[]>;
+
+  /** Sessions of a directory that are not idle; an idle one is absent. */
+  status(directory: string, options?: CallOptions): Promise<Readonly<Record<string, SessionStatus>>>;
+  permissions(directory: string, options?: CallOptions): Promise<PermissionRequest[]>;
+  questions(directory: string, options?: CallOptions): Promise<QuestionRequest[]>;
+  answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
+
+  createSession(
+    directory: string,
+    wanted: { readonly title?: string; readonly permission?: PermissionRuleset },
+    options?: CallOptions,
+  ): Promise<SessionInfo>;
+  listSessions(directory: string, options?: CallOptions): Promise<SessionInfo[]>;
+  /** Sessions of all directories of a project, its other worktrees and clones included. */
+  listProjectSessions(directory: string, options?: CallOptions): Promise<SessionInfo[]>;
+  /** Ends the instance of a directory, and with it its turns. */
+  disposeDirectory(directory: string, options?: CallOptions): Promise<void>;
+  /** Sends nothing. */
+  session(id: string, directory: string): SessionCalls;
+}
+
+/** What is asked about one session. */
+export interface SessionCalls {
+  /**
+   * Resolves when a prompt was taken, and when a command or a shell line has ended.
+   * @param exitCodeFile where a shell line leaves its exit code
+   */
+  submit(turn: TurnRequest, exitCodeFile: string, options?: CallOptions): Promise<void>;
+  abort(options?: CallOptions): Promise<void>;
+  info(options?: CallOptions): Promise<SessionInfo>;
+  /** Oldest first; the newest `limit` when given. */
+  messages(limit?: number, options?: CallOptions): Promise<MessageWithParts[]>;
+  message(messageId: string, options?: CallOptions): Promise<MessageWithParts>;
+  deleteMessage(messageId: string, options?: CallOptions): Promise<void>;
+  children(options?: CallOptions): Promise<SessionInfo[]>;
+  todos(options?: CallOptions): Promise<Todo[]>;
+  diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  fork(messageId?: string, options?: CallOptions): Promise<SessionInfo>;
+  revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
+  unrevert(options?: CallOptions): Promise<SessionInfo>;
+  rename(title: string, options?: CallOptions): Promise<SessionInfo>;
+  /** Resolves when the summary was tried. @param model `provider/model` */
+  summarize(model: string, options?: CallOptions): Promise<void>;
+  delete(options?: CallOptions): Promise<void>;
+}
