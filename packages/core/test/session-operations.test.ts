@@ -94,6 +94,16 @@ describe('a deadline and a signal', () => {
     ['unrevert', (session, options) => session.unrevert(options)],
   ];
 
+  test('a turn whose session somebody deletes says so', async () => {
+    const session = await bench.server.createSession();
+    const turn = failureOf(session.prompt('slow'));
+    await busy(session);
+    await bench.server.operations(session.id).delete();
+    const error = await turn;
+    expect(error.code).toBe('TURN_INTERRUPTED');
+    expect(error.message).toBe(`The turn was not over when session ${session.id} was deleted.`);
+  });
+
   test.each(waiting)('count the wait of %s for a turn in flight, and end it', async (_, operation) => {
     const session = await bench.server.createSession();
     const turn = failureOf(session.prompt('slow'));
@@ -112,14 +122,16 @@ describe('a deadline and a signal', () => {
   test.each([
     ['abort', (session, options) => session.abort(options)],
     ['delete', (session, options) => session.delete(options)],
-  ] as readonly (readonly [string, Operation])[])('end %s, whose turn takes its time to end', async (_, operation) => {
+  ] as readonly (readonly [string, Operation])[])('end %s, which takes its time', async (_, operation) => {
     const session = await bench.server.createSession();
     const turn = failureOf(session.prompt('stubborn', { permissions: 'allow' }));
     await vi.waitFor(() => bench.workspace.read('begun'), { timeout: 15_000, interval: 20 });
     await rm(join(bench.workspace.path, 'begun'));
-    const { error, tookMs } = await timed(operation(session, { timeoutMs: 400 }));
-    expect(error).toMatchObject({ code: 'REQUEST_TIMEOUT', details: { timeoutMs: 400, sent: true } });
-    expect(tookMs).toBeLessThan(1500);
+    // opencode may call the session idle long before the tool has ended.
+    const { error, tookMs } = await timed(operation(session, { timeoutMs: 1 }));
+    expect(error).toMatchObject({ code: 'REQUEST_TIMEOUT', details: { timeoutMs: 1, sent: true } });
+    expect(tookMs).toBeLessThan(1000);
+    await session.abort();
     expect((await turn).code).toBe('TURN_ABORTED');
   });
 });

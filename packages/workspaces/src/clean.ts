@@ -23,6 +23,7 @@ export interface FinishedRun {
   readonly run: string;
   /** Its directory; undefined when there are only refs. */
   readonly root: string | undefined;
+  /** By their keys. */
   readonly workspaces: readonly KeptWorkspace[];
   /** Results, in the repository; in those of submodules there may be more. */
   readonly refs: readonly string[];
@@ -139,7 +140,7 @@ async function workspacesIn(root: string): Promise<KeptWorkspace[]> {
   const { leases } = await readLedger(join(root, 'ledger.jsonl'));
   const left = leases.filter(({ state }) => state !== 'removed').map(({ record }) => record);
   const sized = left.map(async ({ key, attempt, path }: LeaseRecord) => ({ key, attempt, path, bytes: (await survey(path)).bytes }));
-  return Promise.all(sized);
+  return (await Promise.all(sized)).toSorted((one, other) => one.key.localeCompare(other.key) || one.attempt - other.attempt);
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -64,6 +64,9 @@ export async function awaitTurn(context: WatchContext, watch: TurnWatch): Promis
   const desk = new AskDesk(context, watch.permissions, watch.operations.directory);
   try {
     return await follow(context, watch, desk);
+  } catch (error) {
+    // What the request itself was answered is told as it is.
+    throw isManagerError(error, 'NOT_FOUND') && error !== watch.submission.error ? deleted(watch, error) : error;
   } finally {
     desk.close();
   }
@@ -180,6 +183,12 @@ async function prove(
 
 const askersOf = ({ permissions, questions }: DirectorySnapshot): string[] =>
   [...permissions, ...questions].map(({ sessionID }) => sessionID);
+
+/** A read found no session any more. */
+function deleted({ operations: { id }, messageId, abortRequested }: TurnWatch, cause: OpencodeManagerError): OpencodeManagerError {
+  const [code, what] = abortRequested() ? (['TURN_ABORTED', 'aborted'] as const) : (['TURN_INTERRUPTED', 'not over'] as const);
+  return new OpencodeManagerError(code, `The turn was ${what} when session ${id} was deleted.`, { details: { messageId }, cause });
+}
 
 function notBegun({ messageId }: TurnWatch, said: TurnError): OpencodeManagerError {
   return new OpencodeManagerError(codeOfTurnError(said), `The turn did not begin: ${said.message}`, { details: { ...said, messageId } });
