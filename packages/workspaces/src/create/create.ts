@@ -34,7 +34,7 @@ export async function create(run: Run, lease: LeaseRecord, base: string, place: 
   await mkdir(join(run.root, 'workspaces'), { recursive: true });
   const commit = run.source && (await readBase(run, run.source, base));
   const parts = lease.mode === 'copy' ? await makeCopy(run, lease, commit, scratch) : await makeTree(run, lease, commit, scratch);
-  const included = lease.mode !== 'copy' && (await copyIncluded(run, lease.path, scratch));
+  const included = lease.mode !== 'copy' && (await copyIncluded(run, parts[0]!, lease.path, scratch));
   await mkdir(place.directory, { recursive: true });
   await setUp(run, lease, parts[0]!, place, commit?.lockFiles ?? [], templates);
   if (run.options.ready) await runCommand(run, place, 'ready', run.options.ready, 'WORKSPACE_NOT_READY');
