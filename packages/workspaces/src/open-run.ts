@@ -5,6 +5,7 @@ import { Git, gitEnvironment, type Environment } from './git/git.ts';
 import { findSource, type Source, type Store } from './git/source.ts';
 import { makeToolsDirectory } from './git/tools-directory.ts';
 import { readUserSettings } from './git/user-settings.ts';
+import { keepFound } from './keep/found.ts';
 import { Ledger, readLedger, type LedgerContent } from './keep/ledger.ts';
 import { tryLock, type FileLock } from './keep/lock.ts';
 import { removePins } from './keep/pins.ts';
@@ -103,9 +104,9 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
  * outside git the repository that holds the results.
  */
 export async function closeRun({ run, lock }: HeldRun, isDone: boolean): Promise<void> {
-  await run.ledger.close();
   try {
-    if (isDone) await removeRun(run);
+    const isFound = await keepFound(run).finally(() => run.ledger.close());
+    if (isDone && !isFound) await removeRun(run);
   } finally {
     lock.release();
   }

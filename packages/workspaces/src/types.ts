@@ -66,7 +66,8 @@ export interface WorkspaceNote {
     | 'include_not_ignored'
     | 'setup_changed_files'
     | 'setup_not_kept'
-    | 'history_unreadable';
+    | 'history_unreadable'
+    | 'found';
   readonly message: string;
   readonly key?: string;
 }
