@@ -42,7 +42,7 @@ export async function look(run: Run, git: Git, part: Part, directory: string, ow
     if (found) left.push(found);
     if (found?.reason === 'special') special.push(path);
   }
-  left.push(...(await strangersInGitlinks(part, directory, owned)));
+  left.push(...(await strangersInGitlinks(part, directory, owned)), ...(await repositoriesInTree(git, directory)));
   return { changed, left, special };
 }
 
@@ -72,6 +72,22 @@ async function strangersInGitlinks(part: Part, directory: string, owned: Readonl
     return names.length === 0 ? undefined : nested(directory, path);
   });
   return (await Promise.all(found)).filter((one) => one !== undefined);
+}
+
+/** A `git init` in a directory that the index has files of: git takes the files, and says nothing of the commits there. */
+async function repositoriesInTree(git: Git, directory: string): Promise<Left[]> {
+  const directories = new Set<ByteString>();
+  for (const path of await git.list(['ls-files', '-z']))
+    for (let at = path.lastIndexOf('/'); at > 0 && !directories.has(path.slice(0, at)); at = path.lastIndexOf('/', at - 1))
+      directories.add(path.slice(0, at));
+  const found = await Promise.all(
+    Array.from(directories, async (path) => {
+      const inner = `${path}/.git`;
+      const there = await lstat(pathOf(directory, inner)).catch(() => undefined);
+      return there && nested(directory, there.isDirectory() ? `${inner}/` : inner);
+    }),
+  );
+  return found.filter((one) => one !== undefined);
 }
 
 async function nested(directory: string, path: ByteString): Promise<Left> {
