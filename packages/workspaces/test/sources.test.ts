@@ -122,6 +122,17 @@ test('a copy of a linked worktree has a repository of its own, and shows no way 
   await main.close();
 });
 
+test('a broken ref of the user stops nothing, and a repository that several people share stays writable for all', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  write(source, { '.git/refs/heads/broken': `${'1'.repeat(40)}\n` });
+  shell(source, 'git config core.sharedRepository group; find .git -type d -exec chmod g+ws {} +');
+  const { capture } = await oneTask({ repository: source });
+  expect(capture.leftBehind).toEqual([]);
+  expect(capture.commits.map(({ subject }) => subject)).toEqual(['by the agent']);
+  expect(shell(source, 'find .git/objects .git/refs -type d ! -perm -g+w')).toBe('');
+});
+
 test('a directory outside git is copied, and its results stand in a repository of the run', async () => {
   using directory = scratch();
   const source = join(directory.path, 'plain');

@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readable } from '../git/bytes.ts';
 import type { Git } from '../git/git.ts';
-import type { Store } from '../git/source.ts';
+import { presentIn, type Store } from '../git/source.ts';
 import { inObjects, inStore, type Part, type Run } from '../run.ts';
 import type { AgentCommit } from '../types.ts';
 import { readTips } from './agent-refs.ts';
@@ -62,11 +62,8 @@ function keep(
 /** What branches, tags, remote-tracking branches and the stash of a store hold. */
 async function heldBy(run: Run, store: Store): Promise<string[]> {
   const git = await inStore(run, store);
-  return [
-    ...new Set(
-      linesOf(await git.text(['for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/tags', 'refs/remotes', 'refs/stash'])),
-    ),
-  ];
+  const refs = await git.text(['for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/tags', 'refs/remotes', 'refs/stash']);
+  return [...(await presentIn(git, [...new Set(linesOf(refs))]))];
 }
 
 function linesOf(text: string): string[] {

@@ -1,7 +1,7 @@
 import { appendFile, copyFile, mkdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { unless } from '../errors.ts';
-import type { Store } from '../git/source.ts';
+import { presentIn, type Store } from '../git/source.ts';
 import { configText } from '../git/tools-directory.ts';
 import type { Setting } from '../git/user-settings.ts';
 import { inStore, inTree, type Run } from '../run.ts';
@@ -40,7 +40,10 @@ async function refsFor(run: Run, store: Store, commit: string, branch: string | 
   const git = (await inStore(run, store)).as('WORKSPACE_CREATE_FAILED');
   const format = '--format=%(if)%(symref)%(then)%(else)%(objectname) %(refname)%(end)';
   const { stdout } = await git.run(['for-each-ref', format, 'refs/heads', 'refs/remotes', 'refs/tags']);
-  const lines = stdout.split('\n').filter((line) => line !== '' && !line.endsWith(` ${branch}`));
+  const all = stdout.split('\n').filter((line) => line !== '' && !line.endsWith(` ${branch}`));
+  const idOf = (line: string) => line.slice(0, line.indexOf(' '));
+  const present = await presentIn(git, all.map(idOf));
+  const lines = all.filter((line) => present.has(idOf(line)));
   // The branch may have moved since the base was resolved.
   if (branch !== undefined) lines.push(`${commit} ${branch}`);
   return lines.map((line) => `${line}\n`).join('');

@@ -95,3 +95,10 @@ export async function readTree(git: Git, commit: string): Promise<TreeContent> {
   }
   return { gitlinks, lockFiles };
 }
+
+/** Of these ids of objects, those that are there: a broken ref of the user's names one that is not. */
+export async function presentIn(git: Git, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const { stdout } = await git.run(['cat-file', '--batch-check=%(objectname)'], { input: ids.map((id) => `${id}\n`).join('') });
+  return new Set(stdout.split('\n').filter((line) => line !== '' && !line.endsWith(' missing')));
+}
