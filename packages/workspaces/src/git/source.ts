@@ -46,6 +46,10 @@ export async function findSource(git: Git, repository: string): Promise<Source |
   const directory = await realpath(repository).catch((cause: unknown) => {
     throw failure('WORKSPACE_SOURCE_INVALID', `repository: ${repository} does not exist.`, { repository }, cause);
   });
+  if (directory.includes('\n')) {
+    const message = `repository: there is a line break in the path ${JSON.stringify(directory)}, and git cannot name it. Rename the directory.`;
+    throw failure('WORKSPACE_SOURCE_INVALID', message, { repository });
+  }
   const there = ['-C', directory, 'rev-parse', '--path-format=absolute'];
   const asked = await git.run(
     [...there, '--git-dir', '--git-common-dir', '--git-path', 'objects', '--is-bare-repository', '--show-object-format'],
@@ -56,12 +60,23 @@ export async function findSource(git: Git, repository: string): Promise<Source |
   if (asked.exitCode !== 0 && /not a git repository/.test(asked.stderr)) return undefined;
   if (asked.exitCode !== 0)
     throw failure('WORKSPACE_SOURCE_INVALID', `repository: git refuses ${directory}: ${asked.stderr.trim()}`, { repository });
-  const [headDir = '', gitDir = '', objects = '', isBare, format = 'sha1'] = Buffer.from(asked.stdout, 'latin1').toString().split('\n');
+  const [headDir = '', gitDir = '', objects = '', isBare, format = 'sha1'] = readable(asked.stdout).split('\n');
   const bare = isBare === 'true';
-  const top = bare ? gitDir : await git.text([...there, '--show-toplevel']);
-  const settings = settingsIn((await git.run(['config', '--file', join(gitDir, 'config'), '--list', '-z'])).stdout);
+  const top = bare ? gitDir : await topLevel(git, there, directory);
+  // A repository may be without.
+  const file = join(gitDir, 'config');
+  const hasFile = (await stat(file).catch(() => undefined)) !== undefined;
+  const settings = hasFile ? settingsIn((await git.run(['config', '--file', file, '--list', '-z'])).stdout) : [];
   const prefix = bare ? '' : relative(top, directory);
   return { gitDir, headDir, objects, top, bare, prefix, format, settings };
+}
+
+/** @throws `WORKSPACE_SOURCE_INVALID` */
+async function topLevel(git: Git, there: readonly string[], directory: string): Promise<string> {
+  const { stdout, exitCode } = await git.run([...there, '--show-toplevel'], { accept: [0, 128] });
+  if (exitCode === 0) return readable(stdout).replace(/\n$/, '');
+  const message = `repository: ${directory} lies in the git directory of a repository. Name its working tree.`;
+  throw failure('WORKSPACE_SOURCE_INVALID', message, { repository: directory });
 }
 
 /** The variables with which a git works on a store. */
@@ -82,6 +97,13 @@ export async function resolveBase(git: Git, source: Source, name: string): Promi
   if (commit !== undefined && !name.startsWith('-')) return { commit, branch };
   const message = `base: ${name} is no commit of ${source.top}. Name a commit, or make the first one.`;
   throw failure('WORKSPACE_SOURCE_INVALID', message, { base: name });
+}
+
+/** Whether HEAD is a branch without a commit yet. */
+export async function isUnborn(git: Git, { headDir }: Source): Promise<boolean> {
+  const at = git.at({ GIT_DIR: headDir });
+  const { exitCode } = await at.run(['rev-parse', '--quiet', '--verify', 'HEAD'], { accept: [0, 1, 128] });
+  return exitCode !== 0 && (await at.run(['symbolic-ref', '--quiet', 'HEAD'], { accept: [0, 1, 128] })).exitCode === 0;
 }
 
 export async function readTree(git: Git, commit: string): Promise<TreeContent> {
