@@ -1,4 +1,5 @@
-import type { Stats } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, type Stats } from 'node:fs';
 import { access, constants, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { survey } from '../create/copy.ts';
@@ -20,6 +21,8 @@ export interface Left {
 export interface Look {
   /** Paths that differ from the index, or are new. */
   readonly changed: readonly ByteString[];
+  /** Paths whose bytes are those of the index, though git would store others today: nobody has changed them. */
+  readonly same: readonly ByteString[];
   readonly left: readonly Left[];
   /** Of what is left, files that the index has and that are no files any more. */
   readonly special: readonly ByteString[];
@@ -30,8 +33,8 @@ export interface Look {
  * without a commit makes `add` fail altogether, and one with a commit becomes a submodule that nobody can fetch: both are left.
  */
 export async function look(run: Run, git: Git, part: Part, directory: string, owned: ReadonlySet<string>): Promise<Look> {
-  const [tracked, untracked] = await Promise.all([
-    git.list(['diff-files', '-z', '--name-only', '--ignore-submodules=all']),
+  const [{ tracked, same }, untracked] = await Promise.all([
+    trackedChanges(git, directory),
     git.list(['ls-files', '-z', '--others', '--exclude-standard']),
   ]);
   const left: Left[] = [];
@@ -43,7 +46,36 @@ export async function look(run: Run, git: Git, part: Part, directory: string, ow
     if (found?.reason === 'special') special.push(path);
   }
   left.push(...(await strangersInGitlinks(part, directory, owned)), ...(await repositoriesInTree(git, directory)));
-  return { changed, left, special };
+  return { changed, same, left, special };
+}
+
+/**
+ * What the attributes of a base would convert (CRLF that was committed before `text` was asked for) differs from the index whenever git looks
+ * at the content, which it does with files as old as the index. That is no change of an agent's, and no patch of it would apply.
+ */
+async function trackedChanges(git: Git, directory: string): Promise<{ tracked: ByteString[]; same: ByteString[] }> {
+  const entries = await git.list(['diff-files', '-z', '--raw', '--no-abbrev', '--ignore-submodules=all']);
+  const [tracked, same]: [ByteString[], ByteString[]] = [[], []];
+  for (let at = 0; at + 1 < entries.length; at += 2) {
+    const [before, mode = '', id = ''] = entries[at]!.slice(1).split(' ');
+    const path = entries[at + 1]!;
+    const isSame = before === mode && /^100/.test(mode) && (await hasBytesOf(pathOf(directory, path), id));
+    (isSame ? same : tracked).push(path);
+  }
+  return { tracked, same };
+}
+
+/** Whether a file is byte for byte what an object holds. */
+async function hasBytesOf(file: Buffer, id: string): Promise<boolean> {
+  try {
+    const there = await lstat(file);
+    if (!there.isFile()) return false;
+    const hash = createHash(id.length === 64 ? 'sha256' : 'sha1').update(`blob ${there.size}\0`);
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    return hash.digest('hex') === id;
+  } catch {
+    return false;
+  }
 }
 
 async function fileLeft(run: Run, directory: string, path: ByteString): Promise<Left | undefined> {

@@ -18,7 +18,7 @@ export async function keepFound(run: Run): Promise<boolean> {
   const found = names.filter((name) => !known.has(name)).map((name) => recordOf(run, directory, name));
   for (const lease of found) {
     await run.ledger.append({ event: 'found', lease });
-    const message = `${lease.path} was made beside the workspaces, and no result holds it: it stays. Look at it; remove it with: ocm clean --keep-results ${run.id}`;
+    const message = `${lease.path} was made beside the workspaces, and no result holds it: it stays. Look at it, and remove it with cleanRuns (ocm clean --keep-results ${run.id} --directory ${quoted(run.top)}).`;
     run.note({ code: 'found', message });
   }
   return found.length > 0;
@@ -26,4 +26,9 @@ export async function keepFound(run: Run): Promise<boolean> {
 
 function recordOf(run: Run, directory: string, name: string): LeaseRecord {
   return { id: name, key: name, attempt: 1, mode: run.mode, path: join(directory, name), artifacts: run.artifacts, ref: '' };
+}
+
+/** A word of a shell line. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
