@@ -3,7 +3,7 @@ import { createReadStream, type Stats } from 'node:fs';
 import { access, constants, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { survey } from '../create/copy.ts';
-import { pathOf, readable, type ByteString } from '../git/bytes.ts';
+import { entriesOf, pathOf, readable, type ByteString } from '../git/bytes.ts';
 import type { Git } from '../git/git.ts';
 import type { Part, Run } from '../run.ts';
 import type { LeftBehind } from '../types.ts';
@@ -35,11 +35,11 @@ export interface Look {
 export async function look(run: Run, git: Git, part: Part, directory: string, owned: ReadonlySet<string>): Promise<Look> {
   const [{ tracked, same }, untracked] = await Promise.all([
     trackedChanges(git, directory),
-    git.list(['ls-files', '-z', '--others', '--exclude-standard']),
+    git.run(['ls-files', '-z', '--others', '--exclude-standard']),
   ]);
-  const left: Left[] = [];
+  const left: Left[] = closedIn(untracked.stderr);
   const special: ByteString[] = [];
-  const changed = [...tracked, ...untracked];
+  const changed = [...tracked, ...entriesOf(untracked.stdout)];
   for (const path of changed) {
     const found = path.endsWith('/') ? await nested(directory, path) : await fileLeft(run, directory, path);
     if (found) left.push(found);
@@ -47,6 +47,12 @@ export async function look(run: Run, git: Git, part: Part, directory: string, ow
   }
   left.push(...(await strangersInGitlinks(part, directory, owned)), ...(await repositoriesInTree(git, directory)));
   return { changed, same, left, special };
+}
+
+/** Directories that may not be read: git passes over them, and says so. */
+function closedIn(said: ByteString): Left[] {
+  const paths = Array.from(said.matchAll(/^warning: could not open directory '(.+?)\/?': /gm), ([, path = '']) => path);
+  return paths.map((path) => ({ path, bytes: 0, reason: 'unreadable', stamp: 'closed' }));
 }
 
 /**
