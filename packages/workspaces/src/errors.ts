@@ -9,6 +9,11 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes(String((error as NodeJS.ErrnoException | undefined)?.code));
 }
 
+/** Whether a disk, or a quota, had no room: for us, or for a git that we started. */
+export function isFull(error: unknown): boolean {
+  return [error, (error as Error | undefined)?.cause].some((one) => isErrno(one, 'ENOSPC', 'EDQUOT'));
+}
+
 /** For `catch`: undefined for these codes of the system; every other error goes on. */
 export function unless(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {

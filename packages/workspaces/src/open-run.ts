@@ -1,6 +1,6 @@
 import { realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { failure, unless } from './errors.ts';
+import { failure, isFull, unless } from './errors.ts';
 import { Git, gitEnvironment, type Environment } from './git/git.ts';
 import { findSource, type Source, type Store } from './git/source.ts';
 import { makeToolsDirectory } from './git/tools-directory.ts';
@@ -95,7 +95,9 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
   } catch (error) {
     await ledger?.close();
     lock.release();
-    throw error;
+    if (!isFull(error)) throw error;
+    const message = `root: there is no room for workspaces in ${root}. Make room, or name another directory with root (ocm run: --root).`;
+    throw failure('WORKSPACE_CREATE_FAILED', message, { root }, error);
   }
 }
 
@@ -105,9 +107,11 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
  */
 export async function closeRun({ run, lock }: HeldRun, isDone: boolean): Promise<void> {
   try {
-    const isFound = await keepFound(run).finally(() => run.ledger.close());
+    const isFound = await keepFound(run);
+    await run.ledger.close();
     if (isDone && !isFound) await removeRun(run);
   } finally {
+    await run.ledger.close();
     lock.release();
   }
 }

@@ -10,8 +10,8 @@ const isRoot = process.getuid?.() === 0;
 const within = isRoot ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
 
 function run(source: string, line: string): unknown {
-  const [command = '', ...args] = [...within, process.execPath, '--conditions=@opencode-manager/source', script, source, line];
-  return JSON.parse(execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
+  const args = [...within, process.execPath, '--conditions=@opencode-manager/source', script, source, line];
+  return JSON.parse(execFileSync(args[0]!, args.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
 test.skipIf(isRoot && process.platform !== 'linux')('what an agent closed is told and stays, what it made read-only goes', () => {

@@ -132,7 +132,9 @@ export function summaryLine({ total, end, durationMs }: BatchSummary): string {
 export function patchLines({ end, patches }: BatchSummary): string[] {
   if (!patches) return [];
   const taken = end.results.filter(({ files_changed: files = 0 }) => files > 0);
-  if (taken.length === 0) return ['Patches: none, no task changed a file'];
+  // Where nothing could be taken nobody knows.
+  if (taken.length === 0)
+    return [end.results.every((result) => result.base_commit !== undefined) ? 'Patches: none, no task changed a file' : 'Patches: none'];
   const sum = (field: 'files_changed' | 'insertions' | 'deletions') => taken.reduce((total, result) => total + (result[field] ?? 0), 0);
   const counts = `${plural(sum('files_changed'), 'file')} (+${formatCount(sum('insertions'))} -${formatCount(sum('deletions'))})`;
   return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];

@@ -292,7 +292,7 @@ export const errorCatalogue = {
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {
     meaning: 'An output of ocm run cannot be written, is one of its inputs, or holds something already; nothing was started.',
-    remedy: 'Name another file, or say what is to become of what it holds with --append or --overwrite.',
+    remedy: 'Name another place. A file of --out that holds something is kept with --append, and emptied with --overwrite.',
   },
   OUTPUT_LOST: {
     meaning: 'Something that was to be written to an output could not be, for example because its disk was full.',

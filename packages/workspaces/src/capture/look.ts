@@ -65,7 +65,7 @@ async function trackedChanges(git: Git, directory: string): Promise<{ tracked: B
   for (let at = 0; at + 1 < entries.length; at += 2) {
     const [before, mode = '', id = ''] = entries[at]!.slice(1).split(' ');
     const path = entries[at + 1]!;
-    const isSame = before === mode && /^100/.test(mode) && (await hasBytesOf(pathOf(directory, path), id));
+    const isSame = before === mode && mode.startsWith('100') && (await hasBytesOf(pathOf(directory, path), id));
     (isSame ? same : tracked).push(path);
   }
   return { tracked, same };

@@ -100,8 +100,8 @@ async function runSetup(run: Run, git: Git, lease: LeaseRecord, place: Place, se
     run.note({ code: 'setup_changed_files', key: lease.key, message });
   }
   // A directory that was there already may hold new things, and is no part of a template.
-  const isWhole = changed.length === 0 && ![...before].some((entry) => entry.endsWith('/'));
-  if (setup.template === false || !isWhole) return;
+  const isTemplate = changed.length === 0 && ![...before].some((entry) => entry.endsWith('/'));
+  if (setup.template === false || !isTemplate) return;
   await keepTemplate(
     run,
     template,

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failure, isErrno, unless } from '../errors.ts';
+import { failure, isErrno, isFull, unless } from '../errors.ts';
 
 /**
  * A note in the repository's common directory, `ocm/<run>`, with where a run has its directory: it finds runs of every worktree, with
@@ -12,8 +12,10 @@ export async function registerRun(gitDir: string, run: string, root: string): Pr
     await mkdir(join(gitDir, 'ocm'), { recursive: true });
     await writeFile(join(gitDir, 'ocm', run), `${root}\n`);
   } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
-    const message = `repository: ${gitDir} cannot be written (${(error as NodeJS.ErrnoException).code}), and results go there as refs. Let this user write there, or work in a clone of it.`;
+    await forgetRun(gitDir, run).catch(() => undefined);
+    if (!isFull(error) && !isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
+    const remedy = isFull(error) ? 'Make room there.' : 'Let this user write there, or work in a clone of it.';
+    const message = `repository: ${gitDir} cannot be written (${(error as NodeJS.ErrnoException).code}), and results go there as refs. ${remedy}`;
     throw failure('WORKSPACE_SOURCE_INVALID', message, { gitDir }, error);
   }
 }
