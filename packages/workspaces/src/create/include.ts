@@ -53,10 +53,16 @@ async function isWay(path: Buffer): Promise<boolean> {
   return there === undefined || there.isDirectory();
 }
 
+/** What was told of a run: its workspaces are alike. */
+const told = new WeakMap<Run, Set<string>>();
+
 function tellOmitted(run: Run, omitted: readonly ByteString[]): void {
-  if (omitted.length === 0) return;
-  const names = omitted.slice(0, 5).map(readable).join(', ');
-  const message = `Not copied into workspaces, because the base does not ignore them and they would stand in the patch: ${names}${omitted.length > 5 ? ', ...' : ''}. Commit a .gitignore that names them.`;
+  const names = omitted.join('\0');
+  const known = told.get(run) ?? new Set(['']);
+  if (known.has(names)) return;
+  told.set(run, known.add(names));
+  const first = omitted.slice(0, 5).map(readable).join(', ');
+  const message = `Not copied into workspaces, because the base does not ignore them and they would stand in the patch: ${first}${omitted.length > 5 ? ', ...' : ''}. Commit a .gitignore that names them.`;
   run.note({ code: 'include_not_ignored', message });
 }
 
