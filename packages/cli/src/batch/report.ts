@@ -140,6 +140,14 @@ export function patchLines({ end, patches }: BatchSummary): string[] {
   return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];
 }
 
+/** What changed in repositories themselves while tasks worked in worktrees of them: configuration and hooks of an agent would run there. */
+export function sourceLines({ end }: BatchSummary): string[] {
+  const changed = [...new Set(end.results.flatMap(({ source_changes: changes = [] }) => changes))].toSorted();
+  if (changed.length === 0) return [];
+  const more = changed.length > mostNamed ? `, ${formatCount(changed.length - mostNamed)} more` : '';
+  return [printable(`Changed in the repository itself while the tasks ran: ${changed.slice(0, mostNamed).join(', ')}${more}`)];
+}
+
 /** So many are named; the records have all. */
 const mostNamed = 10;
 
