@@ -75,6 +75,18 @@ describe('a summary', () => {
     expect((await session.prompt('and then', { timeoutMs: 20_000 })).text).toBe('Said.');
   });
 
+  test('leaves nothing behind, whenever it is given up', async () => {
+    const roles = async (session: Session) => (await session.messages()).map(({ info }) => info.role);
+    const giveUp = async (_: unknown, index: number) => {
+      const session = await sessionThatSaid('dawdle');
+      const error = await failureOf(session.summarize('scripted/model', { timeoutMs: 30 + index * 60 }));
+      expect(error.code).toBe('REQUEST_TIMEOUT');
+      expect((await session.prompt('and then', { timeoutMs: 40_000 })).text).toBe('Said.');
+      expect(await roles(session)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    };
+    await Promise.all(Array.from({ length: 6 }, giveUp));
+  });
+
   test('that somebody aborts says so', async () => {
     const session = await sessionThatSaid('dawdle');
     const summaries = () => bench.model.calls.filter(({ purpose }) => purpose === 'summary').length;
