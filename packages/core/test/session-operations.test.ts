@@ -176,6 +176,15 @@ test('a message that the session does not have is refused, not taken for none', 
   expect((await failureOf(bench.server.operations('ses_0000000000000000000000000').fork('msg_unknown'))).code).toBe('NOT_FOUND');
 });
 
+test('the deadline of a prompt with a file holds while the server does not answer', async () => {
+  const session = await bench.server.createSession();
+  const picture = { type: 'file', mime: 'image/png', url: 'data:image/png;base64,AAAA' } as const;
+  process.kill(bench.server.pid, 'SIGSTOP');
+  const late = await timed(session.prompt([picture], { timeoutMs: 500 })).finally(() => process.kill(bench.server.pid, 'SIGCONT'));
+  expect(late.error).toMatchObject({ code: 'TURN_TIMEOUT', details: { sent: false } });
+  expect(late.tookMs).toBeLessThan(2500);
+});
+
 describe('a file that opencode cannot read', () => {
   test.each([
     [
