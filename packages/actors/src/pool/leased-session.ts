@@ -154,12 +154,15 @@ function changesOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Pick<Poo
     return owner.change(host, job, options ?? {});
   };
   return {
-    revertMessage: (messageId, options) => between(options, (call) => host.operations.revert(messageId, { ...options, ...call })),
+    revertMessage: async (messageId, given) => {
+      const { force, ...options } = given ?? {};
+      return between(options, (call) => host.operations.revert(messageId, { ...(force && { force }), ...call }));
+    },
     unrevert: (options) =>
       between(options, async (call) => (await host.server.handle.getSession(id, { directory, ...call })).unrevert(call)),
     summarize: (model, options) =>
       between(options, async (call) => {
-        assertOffered(await host.server.catalogue(directory, { ...call, withoutCommands: true }), { kind: 'prompt', model });
+        assertOffered(await host.server.catalogue(directory, { ...call, withoutCommands: true }), { kind: 'prompt', model: String(model) });
         // It ends when nothing is left of it: the next turn of the session comes after it.
         await host.server.handle.operations(id, directory).summarize(model, call);
       }),
