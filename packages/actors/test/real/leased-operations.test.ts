@@ -132,6 +132,19 @@ describe('a deadline and a signal of a leased session', () => {
   });
 });
 
+test('a session whose deletion failed can be given back', async () => {
+  await using pool = await openPool();
+  const session = await pool.createSession();
+  expect((await failureOf(session.delete({ timeoutMs: 0 }))).code).toBe('REQUEST_TIMEOUT');
+  const { code, message } = await failureOf(session.prompt('it'));
+  expect([code, message]).toEqual(['SESSION_BUSY', expect.stringContaining('Delete it again or release it')]);
+  session.release();
+  const again = pool.getIdleSession({ id: session.id });
+  expect(await again?.prompt('say it')).toMatchObject({ outcome: 'succeeded', output: 'Said.' });
+  await again?.delete();
+  await session.delete().catch(({ code: refused }) => expect(refused).toBe('SESSION_BUSY'));
+});
+
 describe('what a leased session refuses, and what not', () => {
   test('a deletion once it is given back', async () => {
     await using pool = await openPool();
