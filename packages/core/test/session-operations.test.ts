@@ -221,3 +221,14 @@ test('options that do not exist are refused with the nearest name', async () => 
   const error = await failureOf(session.prompt('it', { timeout: 5 } as never));
   expect([error.code, error.message]).toEqual(['CONFIG_KEY_UNKNOWN', expect.stringContaining('Did you mean timeoutMs?')]);
 });
+
+// The last one: the server of the file ends.
+test('a summary whose server dies is rejected at once', async () => {
+  const session = await sessionThatSaid('dawdle');
+  const summary = timed(session.summarize('scripted/model'));
+  await busy(session);
+  const killedAtMs = performance.now();
+  process.kill(bench.server.pid, 'SIGKILL');
+  expect((await summary).error.code).toBe('SERVER_EXITED');
+  expect(performance.now() - killedAtMs).toBeLessThan(3000);
+});

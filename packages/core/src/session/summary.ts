@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions, HttpClient } from '../http/index.ts';
 import {
   codeOfTurnError,
@@ -65,7 +65,9 @@ async function withdraw(place: SummaryPlace, sinceMs: number): Promise<void> {
   const taken = { back: false };
   for (let tookMs = 0; tookMs < withdrawal.longestMs; tookMs = performance.now() - startedAtMs) {
     // opencode keeps the request before it is busy with it, and deletes nothing of a busy session: the next look decides.
-    const left = await takeBack(place, sinceMs, taken).catch(() => 'unknown');
+    const left = await takeBack(place, sinceMs, taken).catch((error: unknown) =>
+      isManagerError(error, 'SERVER_EXITED') ? 'nothing' : 'unknown',
+    );
     if (left === 'nothing' || (left === 'unseen' && (taken.back || tookMs > withdrawal.unseenMs))) return;
     await pause(withdrawal.pollMs, undefined);
   }
