@@ -67,7 +67,7 @@ async function findMessage(
   options: CallOptions | undefined,
 ): Promise<void> {
   // An id of another form is refused as malformed.
-  if (!messageId.startsWith('msg')) throw unknownMessage(id, messageId);
+  if (typeof messageId !== 'string' || !messageId.startsWith('msg')) throw unknownMessage(id, messageId);
   try {
     await client.call(requests.message(id, directory, messageId), options);
   } catch (error) {
