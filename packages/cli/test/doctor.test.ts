@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { expectNoProcess, killWithGuard, openBench, runClient, type Bench, type Record_ } from './support/ocm.ts';
 import { openSynthetic } from './support/synthetic.ts';
@@ -49,11 +49,20 @@ test('ocm doctor finds workspaces that dead runs left of the repository; with --
   expect(run.signal, run.stderr).toBe('SIGKILL');
   const git = (...args: string[]) => execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
   const looks = async (...args: string[]) => {
-    const { records } = await runClient(bench, 'doctor', '--binary', '/nowhere', '--directory', repository, '--json', ...args);
+    const { records } = await runClient(
+      bench,
+      'doctor',
+      '--binary',
+      '/nowhere',
+      '--directory',
+      relative(process.cwd(), repository),
+      '--json',
+      ...args,
+    );
     return records.filter(({ name }) => name === 'workspaces').map(({ status, detail }) => [status, detail]);
   };
   const kept = ['note', expect.stringMatching(/^kept: \S+\/kept-\S+\. Look at them; remove them with: ocm clean --keep-results$/)];
-  expect(await looks()).toEqual([kept, ['failed', expect.stringContaining('1 dead run left 1 workspace of')]]);
+  expect(await looks()).toEqual([kept, ['failed', expect.stringContaining(`1 dead run left 1 workspace of ${repository}. Take`)]]);
   expect(await looks('--reap')).toEqual([kept, ['ok', expect.stringContaining('; removed; results: refs/ocm/dead/lost-')]]);
   expect(git('show', git('for-each-ref', '--format=%(refname)', 'refs/ocm/dead/lost*/1').trim() + ':found.txt')).toBe('work');
   expect(await looks()).toEqual([kept]);

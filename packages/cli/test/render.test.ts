@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { patchLines, sourceLines } from '../src/batch/index.ts';
 import { createProgress, formatDuration, oneLine, printable, renderTable } from '../src/render/index.ts';
 import { createTerminal } from '../src/terminal/index.ts';
 import { collector } from './support/terminal.ts';
@@ -94,4 +95,18 @@ test.each([
   [185_000, '3 m 05 s'],
 ])('%d ms is %s', (ms, text) => {
   expect(formatDuration(ms)).toBe(text);
+});
+
+test('that no task changed a file is said only when each was looked at', () => {
+  const lines = (...results: object[]) =>
+    patchLines({ end: { results }, patches: { directories: ['p'] } } as unknown as Parameters<typeof patchLines>[0]);
+  expect(lines({ base_commit: 'a', files_changed: 0 })).toEqual(['Patches: none, no task changed a file']);
+  expect(lines({ base_commit: 'a', files_changed: 0 }, { error: { code: 'WORKSPACE_CAPTURE_FAILED' } })).toEqual(['Patches: none']);
+});
+
+test('what changed in the repository itself is told once, whoever worked there', () => {
+  const results = [{ source_changes: ['refs/heads/x', 'config'] }, { source_changes: ['config'] }, {}];
+  expect(sourceLines({ end: { results } } as unknown as Parameters<typeof sourceLines>[0])).toEqual([
+    'Changed in the repository itself while the tasks ran: config, refs/heads/x',
+  ]);
 });

@@ -75,6 +75,18 @@ describe('a summary', () => {
     expect((await session.prompt('and then', { timeoutMs: 20_000 })).text).toBe('Said.');
   });
 
+  test('leaves nothing behind, whenever it is given up', async () => {
+    const roles = async (session: Session) => (await session.messages()).map(({ info }) => info.role);
+    const giveUp = async (_: unknown, index: number) => {
+      const session = await sessionThatSaid('dawdle');
+      const error = await failureOf(session.summarize('scripted/model', { timeoutMs: 30 + index * 60 }));
+      expect(error.code).toBe('REQUEST_TIMEOUT');
+      expect((await session.prompt('and then', { timeoutMs: 40_000 })).text).toBe('Said.');
+      expect(await roles(session)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    };
+    await Promise.all(Array.from({ length: 6 }, giveUp));
+  });
+
   test('that somebody aborts says so', async () => {
     const session = await sessionThatSaid('dawdle');
     const summaries = () => bench.model.calls.filter(({ purpose }) => purpose === 'summary').length;
@@ -176,6 +188,15 @@ test('a message that the session does not have is refused, not taken for none', 
   expect((await failureOf(bench.server.operations('ses_0000000000000000000000000').fork('msg_unknown'))).code).toBe('NOT_FOUND');
 });
 
+test('the deadline of a prompt with a file holds while the server does not answer', async () => {
+  const session = await bench.server.createSession();
+  const picture = { type: 'file', mime: 'image/png', url: 'data:image/png;base64,AAAA' } as const;
+  process.kill(bench.server.pid, 'SIGSTOP');
+  const late = await timed(session.prompt([picture], { timeoutMs: 500 })).finally(() => process.kill(bench.server.pid, 'SIGCONT'));
+  expect(late.error).toMatchObject({ code: 'TURN_TIMEOUT', details: { sent: false } });
+  expect(late.tookMs).toBeLessThan(2500);
+});
+
 describe('a file that opencode cannot read', () => {
   test.each([
     [
@@ -211,4 +232,15 @@ test('options that do not exist are refused with the nearest name', async () => 
   const session = await bench.server.createSession();
   const error = await failureOf(session.prompt('it', { timeout: 5 } as never));
   expect([error.code, error.message]).toEqual(['CONFIG_KEY_UNKNOWN', expect.stringContaining('Did you mean timeoutMs?')]);
+});
+
+// The last one: the server of the file ends.
+test('a summary whose server dies is rejected at once', async () => {
+  const session = await sessionThatSaid('dawdle');
+  const summary = timed(session.summarize('scripted/model'));
+  await busy(session);
+  const killedAtMs = performance.now();
+  process.kill(bench.server.pid, 'SIGKILL');
+  expect((await summary).error.code).toBe('SERVER_EXITED');
+  expect(performance.now() - killedAtMs).toBeLessThan(3000);
 });

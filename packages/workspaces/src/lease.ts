@@ -2,7 +2,7 @@ import { changeSince, isUntouched, takeResult, type Leased, type Taken } from '.
 import { readRef, setRefs } from './capture/commit.ts';
 import { takeHistory } from './capture/history.ts';
 import { isThere } from './capture/stage.ts';
-import { failure } from './errors.ts';
+import { failure, namingRoom } from './errors.ts';
 import { processesIn } from './keep/processes.ts';
 import { removeWorkspace } from './keep/remove.ts';
 import { scratchOf, type Run } from './run.ts';
@@ -28,7 +28,9 @@ export class Lease {
 
   /** Nothing of a lease happens at the same time. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.turn.then(work);
+    const done = this.turn.then(work).catch((error: unknown) => {
+      throw namingRoom(error, 'WORKSPACE_CAPTURE_FAILED', this.run.root);
+    });
     this.turn = done.catch(() => {});
     return done;
   }

@@ -1,10 +1,11 @@
 import { realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { failure, unless } from './errors.ts';
+import { failure, isFull, unless } from './errors.ts';
 import { Git, gitEnvironment, type Environment } from './git/git.ts';
 import { findSource, type Source, type Store } from './git/source.ts';
 import { makeToolsDirectory } from './git/tools-directory.ts';
 import { readUserSettings } from './git/user-settings.ts';
+import { keepFound } from './keep/found.ts';
 import { Ledger, readLedger, type LedgerContent } from './keep/ledger.ts';
 import { tryLock, type FileLock } from './keep/lock.ts';
 import { removePins } from './keep/pins.ts';
@@ -94,7 +95,9 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
   } catch (error) {
     await ledger?.close();
     lock.release();
-    throw error;
+    if (!isFull(error)) throw error;
+    const message = `root: there is no room for workspaces in ${root}. Make room, or name another directory with root (ocm run: --root).`;
+    throw failure('WORKSPACE_CREATE_FAILED', message, { root }, error);
   }
 }
 
@@ -103,10 +106,12 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
  * outside git the repository that holds the results.
  */
 export async function closeRun({ run, lock }: HeldRun, isDone: boolean): Promise<void> {
-  await run.ledger.close();
   try {
-    if (isDone) await removeRun(run);
+    const isFound = await keepFound(run);
+    await run.ledger.close();
+    if (isDone && !isFound) await removeRun(run);
   } finally {
+    await run.ledger.close();
     lock.release();
   }
 }

@@ -9,6 +9,7 @@ import type { Git } from './git/git.ts';
 import type { Source } from './git/source.ts';
 import { readUserSettings } from './git/user-settings.ts';
 import { inStore } from './run.ts';
+import { keepFound } from './keep/found.ts';
 import { readLedger, type LedgerLease } from './keep/ledger.ts';
 import { tryLock } from './keep/lock.ts';
 import { removePins } from './keep/pins.ts';
@@ -98,7 +99,8 @@ export async function recoverRun(
   let isDone = false;
   try {
     await quietly(root);
-    for (const lease of held.content.leases)
+    await keepFound(held.run);
+    for (const lease of (await readLedger(join(root, 'ledger.jsonl'))).leases)
       if (lease.state !== 'removed') leases.push(await recoverLease(held.run, lease, discardLeftBehind));
     isDone = leases.every(({ outcome }) => outcome === 'removed') && (await processesIn(root)).length === 0;
   } finally {

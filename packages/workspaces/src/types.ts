@@ -60,7 +60,14 @@ export interface WorkspacesOptions {
 }
 
 export interface WorkspaceNote {
-  readonly code: 'several_in_shared' | 'submodule_left_empty' | 'setup_changed_files' | 'setup_not_kept' | 'history_unreadable';
+  readonly code:
+    | 'several_in_shared'
+    | 'submodule_left_empty'
+    | 'include_not_ignored'
+    | 'setup_changed_files'
+    | 'setup_not_kept'
+    | 'history_unreadable'
+    | 'found';
   readonly message: string;
   readonly key?: string;
 }

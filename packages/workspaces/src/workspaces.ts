@@ -3,7 +3,7 @@ import type { Taken } from './capture/capture.ts';
 import { refuseTooLarge } from './create/copy.ts';
 import { create, type Templates } from './create/create.ts';
 import { freePorts } from './create/setup.ts';
-import { failure } from './errors.ts';
+import { failure, namingRoom } from './errors.ts';
 import type { LeaseRecord } from './keep/ledger.ts';
 import { recoverLease } from './keep/recover-lease.ts';
 import { removeWorkspace } from './keep/remove.ts';
@@ -114,7 +114,7 @@ class OpenWorkspaces implements Workspaces {
       await removeWorkspace(run, record)
         .then(() => run.ledger.append({ event: 'removed', id: record.id }))
         .catch(() => {});
-      throw error;
+      throw namingRoom(error, 'WORKSPACE_CREATE_FAILED', run.root);
     }
   }
 

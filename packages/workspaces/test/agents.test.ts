@@ -179,3 +179,20 @@ test('a large file in the history keeps the workspace, and one in a push to the 
   expect(await workspace.release({ discardLeftBehind: true })).toEqual({ removed: true });
   await workspaces.close();
 });
+
+test.each(isolated)(
+  'a repository that an agent in a %s makes in a directory of the base is told, and its files stand in the patch',
+  async (mode) => {
+    using directory = scratch();
+    const source = repository(join(directory.path, 'repo'), { 'packages/one/a.txt': 'a\n' });
+    await using workspaces = await openWorkspaces({ repository: source, mode });
+    const workspace = await workspaces.acquire('inner');
+    shell(workspace.path, 'cd packages/one; git init -q; git add .; git commit -q -m inner; echo b > a.txt; echo n > n.txt');
+    const capture = (await workspace.capture())!;
+    expect(capture.files.map(({ path }) => path)).toEqual(['packages/one/a.txt', 'packages/one/n.txt']);
+    expectRoundTrip(source, directory.path, capture);
+    expect(capture.leftBehind).toEqual([{ path: 'packages/one/.git', bytes: expect.any(Number) as number, reason: 'nested_repository' }]);
+    expect(await workspace.release()).toEqual({ removed: false, reason: 'left_behind' });
+    expect(await workspace.release({ discardLeftBehind: true })).toEqual({ removed: true });
+  },
+);

@@ -61,3 +61,28 @@ test('a workspace in which a process works stays, and so do its results; one tha
   expect(await findLeftWorkspaces(source)).toEqual([]);
   expect(git(source, 'worktree', 'list').split('\n')).toHaveLength(1);
 });
+
+test.each(['clone', 'worktree'] as const)(
+  'what an agent puts beside its %s stays, is told and listed, and goes when it is cleaned; its commits are history',
+  async (mode) => {
+    using directory = scratch();
+    const source = repository(join(directory.path, 'repo'));
+    const notes: string[] = [];
+    const workspaces = await openWorkspaces({ repository: source, mode, run: 'beside', onNote: ({ message }) => notes.push(message) });
+    const workspace = await workspaces.acquire('adds');
+    shell(workspace.path, 'git worktree add -q --detach ../feature; cd ../feature; echo w > work.txt; git add .; git commit -q -m work');
+    const commit = git(join(workspace.path, '..', 'feature'), 'rev-parse', 'HEAD');
+    const { historyRef } = (await workspace.capture())!;
+    if (mode === 'clone') expect(git(source, 'rev-parse', `${historyRef}^1`)).toBe(commit);
+    expect(await workspace.release()).toEqual({ removed: true });
+    await workspaces.close();
+
+    const feature = join(workspaces.root!, 'workspaces', 'feature');
+    expect(notes).toEqual([expect.stringContaining(`${feature} was made beside the workspaces`)]);
+    expect(await recoverLeftWorkspaces(source)).toMatchObject([{ leases: [{ path: feature, outcome: 'kept', reason: 'left_behind' }] }]);
+    expect(existsSync(join(feature, 'work.txt'))).toBe(true);
+    expect(await findFinishedRuns(source)).toMatchObject([{ run: 'beside', workspaces: [{ path: feature }] }]);
+    expect(await cleanRuns(source)).toMatchObject([{ run: 'beside', stays: [] }]);
+    expect([existsSync(`${source}.ocm`), git(source, 'worktree', 'list').split('\n').length]).toEqual([false, 1]);
+  },
+);

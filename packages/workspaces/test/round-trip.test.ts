@@ -163,6 +163,19 @@ test('a FIFO in the place of a file neither hangs nor gets lost in silence', asy
   expectRoundTrip(source, directory.path, capture);
 });
 
+test('CRLF that was committed before attributes asked for text is no change of an agent', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'), { 'a.txt': 'a\r\n', 'b.txt': 'b\r\n', 'c.bat': 'c\r\n' });
+  shell(source, "printf '*.txt text\\n*.bat text eol=crlf\\n' > .gitattributes; git add .gitattributes; git commit -q -m attributes");
+  await using workspaces = await openWorkspaces({ repository: source });
+  const idle = await workspaces.acquire('idle');
+  expect((await idle.capture())!.files).toEqual([]);
+  const workspace = await workspaces.acquire('works');
+  shell(workspace.path, "printf 'changed\\r\\n' > b.txt; touch a.txt; echo n > n.md");
+  const capture = (await workspace.capture())!;
+  expect(told(capture)).toEqual(['added 100644 n.md', 'modified 100644 b.txt']);
+});
+
 test('nothing changed, everything deleted, and everything excluded are results too', async () => {
   using directory = scratch();
   const source = repository(join(directory.path, 'repo'));

@@ -38,6 +38,28 @@ test('ignored files that .worktreeinclude or include name are copied, and nothin
   expect((await workspace.capture())!.leftBehind).toEqual([{ path: '.env', bytes: 6, reason: 'ignored' }]);
 });
 
+test('what the base does not ignore, or keeps behind a link, is not copied: it would stand in the patch, or elsewhere', async () => {
+  using directory = scratch();
+  const outside = join(directory.path, 'outside');
+  const source = repository(join(directory.path, 'repo'), { 'old.env': 'OLD\n', '.gitignore': 'deep/\n' });
+  shell(source, `mkdir ${outside}; ln -s ${outside} conf; git add conf; git commit -q -m conf`);
+  // The user's tree goes its own way, and nothing of it is committed.
+  shell(
+    source,
+    'git rm -q --cached old.env conf; rm conf; mkdir conf deep; for d in . conf deep; do echo SECRET > $d/.env; done; echo SECRET > old.env',
+  );
+  write(source, { '.gitignore': '*.env\ndeep/\n', '.worktreeinclude': '*.env\n' });
+  const notes: string[] = [];
+  await using workspaces = await openWorkspaces({ repository: source, onNote: ({ message }) => notes.push(message) });
+  const workspace = await workspaces.acquire('include');
+  await workspaces.acquire('another');
+  expect(notes).toHaveLength(1);
+  expect(notes.join()).toMatch(/would stand in the patch: \.env, conf\/\.env, old\.env\. Commit a \.gitignore/);
+  expect(readdirSync(outside)).toEqual([]);
+  expect(readFileSync(join(workspace.path, 'deep', '.env'), 'utf8')).toBe('SECRET\n');
+  expect(await workspace.capture()).toMatchObject({ filesChanged: 0, leftBehind: [] });
+});
+
 test('a setup runs once for each set of lock files, and its product is given to the others', async () => {
   using directory = scratch();
   const source = repository(join(directory.path, 'repo'), files);

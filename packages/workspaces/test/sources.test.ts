@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openWorkspaces, type WorkspacesOptions } from '../src/index.ts';
@@ -122,6 +122,59 @@ test('a copy of a linked worktree has a repository of its own, and shows no way 
   await main.close();
 });
 
+test.each([
+  ['core.worktree', 'git config core.worktree "$PWD"'],
+  [
+    'links',
+    'mv .git ../store; mkdir .git; for f in ../store/*; do ln -s "$(realpath $f)" .git/; done; rm .git/HEAD .git/index; cp ../store/HEAD ../store/index .git/',
+  ],
+  ['a split index', 'git worktree add -q ../linked; cd ../linked; git update-index --split-index', 'linked'],
+])('a copy of a repository with %s is no way back to it', async (_, line, name = 'repo') => {
+  using directory = scratch();
+  shell(repository(join(directory.path, 'repo')), `git branch other; ${line}`);
+  const source = join(directory.path, name);
+  const before = [git(source, 'for-each-ref'), git(source, 'config', '--list')];
+  const workspaces = await openWorkspaces({ repository: source, mode: 'copy' });
+  const workspace = await workspaces.acquire('copy');
+  expect(git(workspace.path, 'status', '--porcelain')).toBe('');
+  shell(workspace.path, 'echo agent > readme.txt; git add .; git commit -q -m agent; git config user.nobody yes; git checkout -q other');
+  expect((await workspace.capture())!.commits).toEqual([]);
+  expect(await workspace.release()).toEqual({ removed: true });
+  await workspaces.close();
+  expect(readFileSync(join(source, 'readme.txt'), 'utf8')).toBe('Hello.\n');
+  expect([
+    git(source, 'for-each-ref')
+      .split('\n')
+      .filter((ref) => !ref.includes('refs/ocm/'))
+      .join('\n'),
+    git(source, 'config', '--list'),
+  ]).toEqual(before);
+});
+
+test('a copy of a repository without a commit has its files, and the commits of the agent are its first ones', async () => {
+  using directory = scratch();
+  const source = join(directory.path, 'new');
+  write(source, { 'readme.txt': 'new\n' });
+  shell(source, 'git init -q -b main; git add readme.txt');
+  const { capture, status } = await oneTask({ repository: source, mode: 'copy' });
+  expect(status).toBe('A  readme.txt');
+  expect(capture.files.map(({ path }) => path)).toEqual(['new.txt', 'readme.txt']);
+  expect(capture.commits.map(({ subject }) => subject)).toEqual(['by the agent']);
+  expectRoundTrip(source, directory.path, capture);
+  expect(git(source, 'status', '--porcelain')).toBe('A  readme.txt');
+});
+
+test('a broken ref of the user stops nothing, and a repository that several people share stays writable for all', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  write(source, { '.git/refs/heads/broken': `${'1'.repeat(40)}\n` });
+  shell(source, 'git config core.sharedRepository group; find .git -type d -exec chmod g+ws {} +');
+  const { capture } = await oneTask({ repository: source });
+  expect(capture.leftBehind).toEqual([]);
+  expect(capture.commits.map(({ subject }) => subject)).toEqual(['by the agent']);
+  expect(shell(source, 'find .git/objects .git/refs -type d ! -perm -g+w')).toBe('');
+});
+
 test('a directory outside git is copied, and its results stand in a repository of the run', async () => {
   using directory = scratch();
   const source = join(directory.path, 'plain');
@@ -162,6 +215,9 @@ test('what cannot be a source or a root is refused before anything is made', asy
     );
   expect(await codeOf({ repository: empty })).toBe('WORKSPACE_SOURCE_INVALID');
   expect(await codeOf({ repository: join(directory.path, 'nowhere') })).toBe('WORKSPACE_SOURCE_INVALID');
+  expect(await codeOf({ repository: join(source, '.git') })).toBe('WORKSPACE_SOURCE_INVALID');
+  expect(await codeOf({ repository: repository(join(directory.path, 'two\nlines')) })).toBe('WORKSPACE_SOURCE_INVALID');
+  rmSync(join(directory.path, 'two\nlines'), { recursive: true });
   expect(await codeOf({ repository: source, root: join(source, 'inside') })).toBe('WORKSPACE_ROOT_UNSAFE');
   expect(await codeOf({ repository: source, root: directory.path })).toBe('WORKSPACE_ROOT_UNSAFE');
   expect(await codeOf({ repository: source, run: 'a..b' })).toBe('CONFIG_INVALID');

@@ -51,7 +51,8 @@ export function createLeasedSession(host: SessionHost, owner: LeaseOwner): Poole
 class Lease {
   readonly #host: SessionHost;
   readonly #owner: LeaseOwner;
-  #state: 'held' | 'deleting' | 'deleted' | 'released' = 'held';
+  #state: 'held' | 'deleting' | 'undeleted' | 'deleted' | 'released' = 'held';
+  #deletions = 0;
 
   constructor(host: SessionHost, owner: LeaseOwner) {
     this.#host = host;
@@ -59,7 +60,8 @@ class Lease {
   }
 
   assertHeld(): void {
-    if (this.#state !== 'held') throw notHeld(this.#host.id);
+    this.assertMine();
+    if (this.#state !== 'held') throw beingDeleted(this.#host.id);
   }
 
   /** As long as it is not given back, which a deletion under way does not do. */
@@ -68,21 +70,36 @@ class Lease {
   }
 
   release(): void {
-    if (this.#state !== 'held') return;
+    if (this.#state !== 'held' && this.#state !== 'undeleted') return;
     this.#state = 'released';
     this.#owner.release(this.#host);
   }
 
-  /** May be called again, also when it failed. One that was given back is not the caller's to delete. */
+  /** May be called again, also when it failed, or be given up by a release. One that was given back is not the caller's to delete. */
   async delete(options: CallOptions): Promise<void> {
     if (this.#state === 'deleted') return;
     this.assertMine();
     this.#state = 'deleting';
-    await this.#owner.delete(this.#host, options);
+    this.#deletions += 1;
+    try {
+      await this.#owner.delete(this.#host, options);
+    } catch (error) {
+      if (this.#state === 'deleting' && this.#deletions === 1) this.#state = 'undeleted';
+      throw error;
+    } finally {
+      this.#deletions -= 1;
+    }
     if (this.#state !== 'deleting') return;
     this.#state = 'deleted';
     this.#owner.forget(this.#host);
   }
+}
+
+function beingDeleted(id: string): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'SESSION_BUSY',
+    `Session ${id} is being deleted, or could not be. Delete it again or release it, and take another with createSession().`,
+  );
 }
 
 function notHeld(id: string): OpencodeManagerError {
@@ -154,12 +171,18 @@ function changesOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Pick<Poo
     return owner.change(host, job, options ?? {});
   };
   return {
-    revertMessage: (messageId, options) => between(options, (call) => host.operations.revert(messageId, { ...options, ...call })),
+    revertMessage: async (messageId, given) => {
+      const { force, ...options } = given ?? {};
+      return between(options, (call) => host.operations.revert(messageId, { ...(force && { force }), ...call }));
+    },
     unrevert: (options) =>
       between(options, async (call) => (await host.server.handle.getSession(id, { directory, ...call })).unrevert(call)),
     summarize: (model, options) =>
       between(options, async (call) => {
-        assertOffered(await host.server.catalogue(directory, { ...call, withoutCommands: true }), { kind: 'prompt', model });
+        // In JavaScript anything may come.
+        const wanted: unknown = model;
+        const catalogue = await host.server.catalogue(directory, { ...call, withoutCommands: true });
+        assertOffered(catalogue, { kind: 'prompt', model: String(wanted) });
         // It ends when nothing is left of it: the next turn of the session comes after it.
         await host.server.handle.operations(id, directory).summarize(model, call);
       }),

@@ -1,5 +1,5 @@
 import type { CallOptions } from '@opencode-manager/core';
-import { isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
+import { assertCallOptions, isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { AbortedTask, EndedTask, PoolMachineEvent } from '../machines/index.ts';
 import type { Clock } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
@@ -64,9 +64,11 @@ export class Leases {
   async change(
     { id: sessionId }: SessionHost,
     job: (call: CallOptions) => Promise<void>,
-    { timeoutMs, signal }: CallOptions,
+    options: CallOptions,
     actor: PoolActor,
   ): Promise<void> {
+    assertCallOptions(`A change of session ${sessionId}`, options);
+    const { timeoutMs, signal } = options;
     if (signal?.aborted) throw abortedByCaller(`A change of session ${sessionId}`, 'Nothing was sent.', signal.reason);
     const taskId = `change ${this.#next}`;
     this.#next += 1;

@@ -140,7 +140,9 @@ export class Pool implements SessionPool {
     return runAll(begin, tasks, { slots: this.#settings.maxSessions, signal, onClosing });
   }
 
-  async createSession(title?: string, { directory }: { readonly directory?: string } = {}): Promise<PooledSession> {
+  async createSession(title?: string, options: { readonly directory?: string } = {}): Promise<PooledSession> {
+    assertKnownNames('createSession()', options, ['directory']);
+    const { directory } = options;
     await this.#until(({ value }) => value !== 'recovering');
     this.#assertTakesWork();
     const { server } = this.#supervisor;
@@ -154,6 +156,7 @@ export class Pool implements SessionPool {
   }
 
   getIdleSession(wanted: { readonly directory?: string; readonly id?: string } = {}): PooledSession | undefined {
+    assertKnownNames('getIdleSession()', wanted, ['directory', 'id']);
     const host = this.#sessions.findIdle(wanted);
     return host && this.#lease(host);
   }

@@ -1,5 +1,5 @@
 import type { CallOptions } from '@opencode-manager/core';
-import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { assertCallOptions, OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { Clock } from '../ports/index.ts';
 
 /**
@@ -9,9 +9,11 @@ import type { Clock } from '../ports/index.ts';
 export async function withinCall<Result>(
   clock: Clock,
   what: string,
-  { timeoutMs, signal }: CallOptions,
+  options: CallOptions,
   job: (call: CallOptions) => Promise<Result>,
 ): Promise<Result> {
+  assertCallOptions(what, options);
+  const { timeoutMs, signal } = options;
   if (signal?.aborted) throw abortedByCaller(what, 'Nothing was sent.', signal.reason);
   if (timeoutMs === undefined && !signal) return job({});
   const calls = new AbortController();
@@ -21,7 +23,7 @@ export async function withinCall<Result>(
     calls.abort(error);
   };
   const onAbort = () => end(abortedByCaller(what, unknownFate, signal?.reason));
-  const timer = isDeadline(timeoutMs) ? clock.setTimeout(() => end(late(what, timeoutMs)), timeoutMs) : undefined;
+  const timer = isDeadline(timeoutMs) ? clock.setTimeout(() => end(late(what, timeoutMs)), Math.max(0, timeoutMs)) : undefined;
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([job({ signal: calls.signal, ...(timeoutMs !== undefined && { timeoutMs }) }), over.promise]);

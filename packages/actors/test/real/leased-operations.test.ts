@@ -132,7 +132,20 @@ describe('a deadline and a signal of a leased session', () => {
   });
 });
 
-describe('what a leased session refuses', () => {
+test('a session whose deletion failed can be given back', async () => {
+  await using pool = await openPool();
+  const session = await pool.createSession();
+  expect((await failureOf(session.delete({ timeoutMs: 0 }))).code).toBe('REQUEST_TIMEOUT');
+  const { code, message } = await failureOf(session.prompt('it'));
+  expect([code, message]).toEqual(['SESSION_BUSY', expect.stringContaining('Delete it again or release it')]);
+  session.release();
+  const again = pool.getIdleSession({ id: session.id });
+  expect(await again?.prompt('say it')).toMatchObject({ outcome: 'succeeded', output: 'Said.' });
+  await again?.delete();
+  await session.delete().catch(({ code: refused }) => expect(refused).toBe('SESSION_BUSY'));
+});
+
+describe('what a leased session refuses, and what not', () => {
   test('a deletion once it is given back', async () => {
     await using pool = await openPool();
     const session = await pool.createSession();
@@ -149,6 +162,39 @@ describe('what a leased session refuses', () => {
     const before = (await bench.server.listSessions()).length;
     expect((await failureOf(session.fork('msg_unknown'))).code).toBe('MESSAGE_UNKNOWN');
     expect((await bench.server.listSessions()).length).toBe(before);
+  });
+
+  test('a deadline that is none, a signal that is none, and what is no option, whatever the call', async () => {
+    await using pool = await openPool();
+    const session = await pool.createSession();
+    const calls: readonly (readonly [string, (options: never) => Promise<unknown>])[] = [
+      ['summarize', (options) => session.summarize('scripted/model', options)],
+      ['revertMessage', (options) => session.revertMessage('msg_x', options)],
+      ['unrevert', (options) => session.unrevert(options)],
+      ['abort', (options) => session.abort(options)],
+      ['messages', (options) => session.messages({}, options)],
+      ['getState', (options) => session.getState(options)],
+      ['rename', (options) => session.rename('it', options)],
+    ];
+    for (const [name, call] of calls) {
+      const codes = [{ timeoutMs: '5' }, { timeoutMs: Number.NaN }, { signal: {} }, { timeout: 5 }].map(async (options) => {
+        const { code } = await failureOf(call(options as never));
+        return code;
+      });
+      expect([name, ...(await Promise.all(codes))]).toEqual([name, ...Array(3).fill('CONFIG_INVALID'), 'CONFIG_KEY_UNKNOWN']);
+    }
+    expect((await failureOf(pool.createSession('it', { dir: '/tmp' } as never))).code).toBe('CONFIG_KEY_UNKNOWN');
+    expect(() => pool.getIdleSession({ dir: '/tmp' } as never)).toThrow('Option dir of getIdleSession() does not exist.');
+    expect((await failureOf(session.summarize(undefined as never))).code).toBe('MODEL_UNKNOWN');
+    expect((await failureOf(session.fork(5 as never))).code).toBe('MESSAGE_UNKNOWN');
+  });
+
+  test('no deadline that is longer than a timer', async () => {
+    await using pool = await openPool();
+    const session = await pool.createSession();
+    await session.rename('it', { timeoutMs: 3e9 });
+    await session.abort({ timeoutMs: 3e9 });
+    expect((await session.getState({ timeoutMs: 3e9 })).status).toBe('idle');
   });
 
   test('options and fields that would have no effect', async () => {

@@ -132,10 +132,20 @@ export function summaryLine({ total, end, durationMs }: BatchSummary): string {
 export function patchLines({ end, patches }: BatchSummary): string[] {
   if (!patches) return [];
   const taken = end.results.filter(({ files_changed: files = 0 }) => files > 0);
-  if (taken.length === 0) return ['Patches: none, no task changed a file'];
+  // Where nothing could be taken nobody knows.
+  if (taken.length === 0)
+    return [end.results.every((result) => result.base_commit !== undefined) ? 'Patches: none, no task changed a file' : 'Patches: none'];
   const sum = (field: 'files_changed' | 'insertions' | 'deletions') => taken.reduce((total, result) => total + (result[field] ?? 0), 0);
   const counts = `${plural(sum('files_changed'), 'file')} (+${formatCount(sum('insertions'))} -${formatCount(sum('deletions'))})`;
   return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];
+}
+
+/** What changed in repositories themselves while tasks worked in worktrees of them: configuration and hooks of an agent would run there. */
+export function sourceLines({ end }: BatchSummary): string[] {
+  const changed = [...new Set(end.results.flatMap(({ source_changes: changes = [] }) => changes))].toSorted();
+  if (changed.length === 0) return [];
+  const more = changed.length > mostNamed ? `, ${formatCount(changed.length - mostNamed)} more` : '';
+  return [printable(`Changed in the repository itself while the tasks ran: ${changed.slice(0, mostNamed).join(', ')}${more}`)];
 }
 
 /** So many are named; the records have all. */

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   describeForeign,
   partKindNames,
@@ -74,7 +75,8 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   }
   yield sandboxNote;
   yield* leftovers(flags.reap === true);
-  for (const finding of await leftWorkspaces(flags.directory ?? '.', flags.reap === true)) yield { name: 'workspaces', ...finding };
+  for (const finding of await leftWorkspaces(resolve(flags.directory ?? '.'), flags.reap === true))
+    yield { name: 'workspaces', ...finding };
 }
 
 const sourceNames = {

@@ -9,6 +9,7 @@ import {
   openOutputFile,
   outputMode,
   patchLines,
+  sourceLines,
   refuseSharedOutputs,
   refuseUntrustedDirectories,
   summaryLine,
@@ -221,7 +222,7 @@ function finish(context: RunContext, { end, kept, stop, problems }: RunEnd): Exi
   for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
   if (flags.json) terminal.record(doneRecord(summary));
   terminal.notice(summaryLine(summary));
-  for (const line of [...patchLines(summary), ...keptLines(summary)]) terminal.notice(line);
+  for (const line of [...patchLines(summary), ...sourceLines(summary), ...keptLines(summary)]) terminal.notice(line);
   return exitCode;
 }
 

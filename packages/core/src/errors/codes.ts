@@ -248,8 +248,9 @@ export const errorCatalogue = {
   // Workspaces
   GIT_UNUSABLE: { meaning: 'git was not found, or is too old.', remedy: 'Install git 2.34 or newer and put it on PATH.' },
   WORKSPACE_SOURCE_INVALID: {
-    meaning: 'No workspace can be made of this source: it is no git repository, has no commit, or does not have the base that was named.',
-    remedy: 'Name a repository with a commit and a base that it has, or use another mode.',
+    meaning:
+      'No workspace can be made of this source: it is no git repository, has no commit or not the base that was named, or cannot be written.',
+    remedy: 'Name a repository with a commit and a base that it has and that this user can write, or use another mode.',
   },
   WORKSPACE_TOO_LARGE: {
     meaning: 'The directory is larger than what may be copied for each task.',
@@ -265,7 +266,7 @@ export const errorCatalogue = {
   },
   WORKSPACE_CREATE_FAILED: {
     meaning: 'git could not make the workspace; nothing was left behind.',
-    remedy: 'Read what git said in the error, correct it, and acquire again.',
+    remedy: 'Correct what the error names, and acquire again.',
   },
   WORKSPACE_SETUP_FAILED: {
     meaning: 'The setup command of a workspace failed or took too long; nothing was sent to a model.',
@@ -277,7 +278,7 @@ export const errorCatalogue = {
   },
   WORKSPACE_CAPTURE_FAILED: {
     meaning: 'The result of a workspace could not be taken; the workspace was left as it is.',
-    remedy: 'Read what git said in the error, correct it, and capture again.',
+    remedy: 'Correct what the error names, and capture again.',
   },
   WORKSPACE_STILL_CHANGING: {
     meaning: 'Files of a workspace changed while its result was taken, so something still writes there.',
@@ -292,7 +293,7 @@ export const errorCatalogue = {
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {
     meaning: 'An output of ocm run cannot be written, is one of its inputs, or holds something already; nothing was started.',
-    remedy: 'Name another file, or say what is to become of what it holds with --append or --overwrite.',
+    remedy: 'Name another place. A file of --out that holds something is kept with --append, and emptied with --overwrite.',
   },
   OUTPUT_LOST: {
     meaning: 'Something that was to be written to an output could not be, for example because its disk was full.',

@@ -1,5 +1,6 @@
 export { errorCatalogue, type ErrorCode } from './codes.ts';
 export { isManagerError, OpencodeManagerError, type ErrorDetails, type SerializedError } from './error.ts';
+export { assertCallOptions } from './call-options.ts';
 export { assertKnownNames } from './known-options.ts';
 export { byNearness, didYouMean } from './nearest.ts';
 export { exhaustionOf, isInfrastructureFault, systemFaultOf } from './infrastructure.ts';

@@ -1,4 +1,5 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { assertCallOptions, OpencodeManagerError } from '../errors/index.ts';
+import { startDeadline } from './deadline-timer.ts';
 import type { RequestSpec } from '../protocol/request.ts';
 import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type Agent, type Exchange } from './exchange.ts';
 import type { Redactor } from '../secrets/index.ts';
@@ -46,7 +47,10 @@ export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'a
   const agent = createAgent({ connections: 256, pipelining: 1 });
   let closed = false;
   return {
-    call: (request, options = {}) => send(agent, credentials, request, { ...options, redactor }),
+    async call(request, options) {
+      assertCallOptions(`${request.method} ${request.path}`, options);
+      return send(agent, credentials, request, { ...options, redactor });
+    },
     async close() {
       if (closed) return;
       closed = true;
@@ -115,7 +119,7 @@ function readAnswer<Response>(
 
 /** Ends an exchange at its deadline, and when the caller wants so. One timer and one listener a call; the result removes both. */
 function endInTime(exchange: Exchange, label: string, timeoutMs: number, caller: AbortSignal | undefined): () => void {
-  const timer = Number.isFinite(timeoutMs) ? setTimeout(() => exchange.abort(timedOut(label, timeoutMs)), timeoutMs) : undefined;
+  const timer = startDeadline(timeoutMs, () => exchange.abort(timedOut(label, timeoutMs)));
   const stopListening = abortWith(exchange, caller, (signal) => abortedByCaller(label, signal));
   return () => {
     clearTimeout(timer);

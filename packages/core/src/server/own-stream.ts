@@ -6,7 +6,7 @@ import { isSealed, type ProtocolStream, type TurnError } from '../protocol/index
 /** An event stream of our own, for a moment: the errors that opencode says there alone. */
 export interface OwnStream {
   /** Resolves when all that was said before is heard, which also proves that the stream is subscribed; false when that took too long. */
-  fence(client: HttpClient, directory: string, signal?: AbortSignal): Promise<boolean>;
+  fence(client: HttpClient, directory: string): Promise<boolean>;
   /** Ends the listening. */
   stop(): Promise<void>;
 }
@@ -17,12 +17,14 @@ const greetingMs = 5000;
 /** An answer comes before the events that it follows; so long they are waited for, and so often the fence is sent meanwhile. */
 const fence = { patienceMs: 10_000, repeatMs: 100 } as const;
 
-/** Opens the stream. opencode greets before it subscribes: what is said right after may be lost. */
+/** Opens the stream; a signal ends the wait for it. opencode greets before it subscribes: what is said right after may be lost. */
 export async function openOwnStream(
   credentials: ServerCredentials,
   protocol: ProtocolStream,
   onError: (error: TurnError, sessionId: string | undefined) => void,
+  signal?: AbortSignal,
 ): Promise<OwnStream> {
+  signal?.throwIfAborted();
   const frames = protocol.createReader();
   const greeted = Promise.withResolvers<void>();
   const fenceId = `ses_eventmonitorprobe${randomUUID().replaceAll('-', '')}`;
@@ -37,17 +39,20 @@ export async function openOwnStream(
     const { error } = (isSealed(event) ? protocol.open(event) : event.data) as { readonly error: TurnError };
     onError(error, event.sessionId);
   });
-  const tooLate = setTimeout(greeted.resolve, greetingMs);
+  const goOn = () => greeted.resolve();
+  const tooLate = setTimeout(goOn, greetingMs);
+  signal?.addEventListener('abort', goOn, { once: true });
   await greeted.promise;
   clearTimeout(tooLate);
+  signal?.removeEventListener('abort', goOn);
   return {
-    async fence(client, directory, signal) {
+    async fence(client, directory) {
       const untilMs = performance.now() + fence.patienceMs;
       if (!protocol.probe) return true;
       do {
         signal?.throwIfAborted();
         // The abort of a session that does not exist changes nothing and is announced behind all that was said before.
-        await client.call(protocol.probe(fenceId, directory)).catch(() => undefined);
+        await client.call(protocol.probe(fenceId, directory), signal && { signal }).catch(() => undefined);
         if (await Promise.race([fenced.promise, wait(fence.repeatMs, false)])) return true;
       } while (performance.now() < untilMs);
       return false;

@@ -1,5 +1,5 @@
 import type { HttpClient, ServerCredentials } from '../http/index.ts';
-import type { ProtocolStream } from '../protocol/index.ts';
+import type { ProtocolStream, TurnError } from '../protocol/index.ts';
 import type { ErrorWatch } from '../session/types.ts';
 import { openOwnStream } from './own-stream.ts';
 
@@ -18,12 +18,13 @@ export async function watchSession(
 ): Promise<ErrorWatch> {
   let isListening = false;
   let failure: ReturnType<ErrorWatch['failure']>;
-  const stream = await openOwnStream(credentials, protocol, (error, sessionId) => {
+  const hear = (error: TurnError, sessionId: string | undefined) => {
     if (isListening && sessionId === id) failure ??= error;
-  });
+  };
+  const stream = await openOwnStream(credentials, protocol, hear, signal);
   const stop = () => void stream.stop().catch(() => undefined);
   try {
-    await stream.fence(client, directory, signal);
+    await stream.fence(client, directory);
   } catch (error) {
     stop();
     throw error;

@@ -1,5 +1,5 @@
-import { OpencodeManagerError } from '../errors/index.ts';
-import { defaultTimeoutMs, type CallOptions } from '../http/index.ts';
+import { assertCallOptions, OpencodeManagerError } from '../errors/index.ts';
+import { defaultTimeoutMs, startDeadline, type CallOptions } from '../http/index.ts';
 
 interface Reads<Value> {
   inFlight: Promise<Value> | undefined;
@@ -53,17 +53,15 @@ export function rememberReads<Value>(read: (key: string) => Promise<Value>): (ke
  * Waits for a read that others wait for too. The deadline and the signal are this caller's: they end the wait, never the read.
  * @throws `REQUEST_TIMEOUT`, `REQUEST_ABORTED`, and whatever the read throws
  */
-export async function joinRead<Value>(
-  read: Promise<Value>,
-  label: string,
-  { timeoutMs = defaultTimeoutMs, signal }: CallOptions = {},
-): Promise<Value> {
+export async function joinRead<Value>(read: Promise<Value>, label: string, options: CallOptions = {}): Promise<Value> {
   // A caller that gives up does not hear of a failure that comes later.
   read.catch(() => undefined);
+  assertCallOptions(label, options);
+  const { timeoutMs = defaultTimeoutMs, signal } = options;
   if (signal?.aborted) throw aborted(label, signal);
   const given = Promise.withResolvers<never>();
   const onAbort = () => given.reject(aborted(label, signal!));
-  const timer = Number.isFinite(timeoutMs) ? setTimeout(() => given.reject(timedOut(label, timeoutMs)), timeoutMs) : undefined;
+  const timer = startDeadline(timeoutMs, () => given.reject(timedOut(label, timeoutMs)));
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([read, given.promise]);

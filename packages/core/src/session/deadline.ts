@@ -1,5 +1,5 @@
-import { OpencodeManagerError } from '../errors/index.ts';
-import type { CallOptions } from '../http/index.ts';
+import { assertCallOptions, OpencodeManagerError } from '../errors/index.ts';
+import { longestTimerMs, type CallOptions } from '../http/index.ts';
 
 /** Whether a job may have sent something: one that has to wait first says so. */
 export interface Progress {
@@ -13,9 +13,11 @@ export interface Progress {
  */
 export async function withinDeadline<Result>(
   what: string,
-  { timeoutMs, signal: caller }: CallOptions = {},
+  options: CallOptions | undefined,
   job: (call: CallOptions, progress: Progress) => Promise<Result>,
 ): Promise<Result> {
+  assertCallOptions(what, options);
+  const { timeoutMs, signal: caller } = options ?? {};
   const progress: Progress = { sent: true };
   const deadline = deadlineSignal(timeoutMs);
   if (!deadline && !caller) return job(timeoutMs === undefined ? {} : { timeoutMs }, progress);
@@ -40,9 +42,6 @@ export async function withinDeadline<Result>(
     signal.removeEventListener('abort', end);
   }
 }
-
-/** Node fires a timer that is longer at once, in milliseconds. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** Aborts after so long; undefined for a time that is no deadline. */
 export function deadlineSignal(timeoutMs: number | undefined): AbortSignal | undefined {

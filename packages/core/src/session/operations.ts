@@ -58,7 +58,7 @@ export function createOperations({ calls, beginTurn, exitCodes }: OperationsCont
  */
 async function findMessage(session: SessionCalls, id: string, messageId: string, options: CallOptions | undefined): Promise<void> {
   // An id of another form is refused as malformed.
-  if (!messageId.startsWith('msg')) throw unknownMessage(id, messageId);
+  if (typeof messageId !== 'string' || !messageId.startsWith('msg')) throw unknownMessage(id, messageId);
   try {
     await session.message(messageId, options);
   } catch (error) {

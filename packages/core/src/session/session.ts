@@ -64,8 +64,10 @@ function historyMethods(
 ): Pick<Session, HistoryMethod> {
   const unreadOf = createCursor();
   return {
-    revertMessage: (messageId, options = {}) =>
-      turns.whenQuiet('The revert', (call) => revert(context, operations, messageId, { ...options, ...call }), options),
+    revertMessage: async (messageId, given) => {
+      const { force, ...options } = given ?? {};
+      return turns.whenQuiet('The revert', (call) => revert(context, operations, messageId, { ...(force && { force }), ...call }), options);
+    },
     unrevert: (options) => {
       const unrevert = async (call: CallOptions) => {
         assertSnapshots(context.snapshots);

@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../errors/index.ts';
+import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import {
   codeOfTurnError,
@@ -62,20 +62,33 @@ async function readSummary({ session }: SummaryPlace, sinceMs: number, options?:
 
 /** Aborts it until the session is idle, and takes the request back; one that is still on its way is waited for. */
 async function withdraw(place: SummaryPlace, sinceMs: number): Promise<void> {
-  const { calls, session, id, directory } = place;
   const startedAtMs = performance.now();
+  const taken = { back: false };
   for (let tookMs = 0; tookMs < withdrawal.longestMs; tookMs = performance.now() - startedAtMs) {
-    await session.abort();
-    if ((await calls.status(directory))[id] === undefined) {
-      const summary = await readSummary(place, sinceMs);
-      if (summary.request) {
-        if (failureOf(summary)) await session.deleteMessage(summary.request.info.id);
-        return;
-      }
-      if (tookMs > withdrawal.unseenMs) return;
-    }
+    // opencode keeps the request before it is busy with it, and deletes nothing of a busy session: the next look decides.
+    const left = await takeBack(place, sinceMs, taken).catch((error: unknown) =>
+      isManagerError(error, 'SERVER_EXITED') ? 'nothing' : 'unknown',
+    );
+    if (left === 'nothing' || (left === 'unseen' && (taken.back || tookMs > withdrawal.unseenMs))) return;
     await pause(withdrawal.pollMs, undefined);
   }
+}
+
+/** What is left of a summary that nobody waits for. */
+async function takeBack(place: SummaryPlace, sinceMs: number, taken: { back: boolean }): Promise<'nothing' | 'unseen' | 'something'> {
+  const { calls, session, id, directory } = place;
+  await session.abort();
+  if ((await calls.status(directory))[id] !== undefined) return 'something';
+  const summary = await readSummary(place, sinceMs);
+  if (!summary.request) return 'unseen';
+  if (!failureOf(summary)) return 'nothing';
+  // The request last: by it the answer is found.
+  for (const message of [summary.answer, summary.request]) {
+    if (message) await session.deleteMessage(message.info.id);
+  }
+  taken.back = true;
+  // It may have begun while it was taken back.
+  return 'something';
 }
 
 function assertMade(summary: Summary): void {

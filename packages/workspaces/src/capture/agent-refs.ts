@@ -27,9 +27,21 @@ export async function readTips(gitDir: string): Promise<Map<string, string>> {
     for (const [name, commit] of await looseRefs(gitDir, 'refs')) add(commit, name);
     for (const [name, commit] of await packedRefs(gitDir)) if (!name.startsWith('refs/remotes/')) add(commit, name);
     for (const commit of await loggedCommits(join(gitDir, 'logs', 'refs', 'stash'))) add(commit, 'refs/stash');
+    for (const [name, commit] of await worktreeHeads(gitDir)) add(commit, name);
   }
   for (const commit of await loggedCommits(join(gitDir, 'logs', 'HEAD'))) add(commit, 'HEAD@{before}');
   return tips;
+}
+
+/** Of worktrees that the agent added to its repository. */
+async function worktreeHeads(gitDir: string): Promise<[string, string | undefined][]> {
+  const names = await readdir(join(gitDir, 'worktrees')).catch(() => []);
+  return Promise.all(
+    names.map(async (name): Promise<[string, string | undefined]> => [
+      `worktrees/${name}/HEAD`,
+      await readHead(join(gitDir, 'worktrees', name)),
+    ]),
+  );
 }
 
 async function commonDir(gitDir: string): Promise<string> {

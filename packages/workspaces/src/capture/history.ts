@@ -2,7 +2,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readable } from '../git/bytes.ts';
 import type { Git } from '../git/git.ts';
-import type { Store } from '../git/source.ts';
+import { failure, isErrno } from '../errors.ts';
+import { presentIn, type Store } from '../git/source.ts';
 import { inObjects, inStore, type Part, type Run } from '../run.ts';
 import type { AgentCommit } from '../types.ts';
 import { readTips } from './agent-refs.ts';
@@ -24,11 +25,11 @@ const none: History = { commits: [], keeper: undefined, tooLarge: false };
  * with the workspace otherwise. The agent's repository is read as files and objects, and no git runs in it.
  */
 export async function takeHistory(run: Run, part: Part, tree: string, scratch: string): Promise<History> {
+  // In a worktree the objects are the source's already.
+  const own = await hasObjects(part.agentDir);
   const tips = await readTips(part.agentDir);
   if (tips.size === 0 || (tips.size === 1 && tips.has(part.base))) return none;
   const store = (await inObjects(run, part)).as('WORKSPACE_CAPTURE_FAILED');
-  // In a worktree the objects are the source's already.
-  const own = await hasObjects(part.agentDir);
   const git = own ? store.at({ GIT_ALTERNATE_OBJECT_DIRECTORIES: JSON.stringify(join(part.agentDir, 'objects')) }) : store;
   const held = [part.base, ...(await heldBy(run, part))];
   const range = [...tips.keys(), ...held.map((commit) => `^${commit}`)].map((line) => `${line}\n`).join('');
@@ -62,11 +63,8 @@ function keep(
 /** What branches, tags, remote-tracking branches and the stash of a store hold. */
 async function heldBy(run: Run, store: Store): Promise<string[]> {
   const git = await inStore(run, store);
-  return [
-    ...new Set(
-      linesOf(await git.text(['for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/tags', 'refs/remotes', 'refs/stash'])),
-    ),
-  ];
+  const refs = await git.text(['for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/tags', 'refs/remotes', 'refs/stash']);
+  return [...(await presentIn(git, [...new Set(linesOf(refs))]))];
 }
 
 function linesOf(text: string): string[] {
@@ -86,11 +84,20 @@ async function hasLargeFile(run: Run, git: Git, range: string): Promise<boolean>
   return /^~/m.test(stdout);
 }
 
+/** @throws `WORKSPACE_CAPTURE_FAILED` when nobody can tell */
 async function hasObjects(gitDir: string): Promise<boolean> {
-  return readdir(join(gitDir, 'objects')).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await readdir(join(gitDir, 'objects'));
+    return true;
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM')) return false;
+    throw failure(
+      'WORKSPACE_CAPTURE_FAILED',
+      `${gitDir} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+      { path: gitDir },
+      error,
+    );
+  }
 }
 
 /** Every object is hashed anew on its way in. Few become loose objects, as with `git fetch`. */

@@ -48,12 +48,12 @@ export async function stage(
 ): Promise<Staged> {
   const directory = directoryOf(workspace, part);
   const git = (await inTree(run, part, directory, index)).as('WORKSPACE_CAPTURE_FAILED');
-  const { changed, left, special } = await look(run, git, part, directory, owned);
+  const { changed, same, left, special } = await look(run, git, part, directory, owned);
   const heads = await standingLinks(part, directory);
   const links = JSON.stringify([...heads]);
   const isSame = before?.links === links && changed.length === left.filter(({ path }) => changed.includes(path)).length;
   if (before && isSame) return { tree: before.tree, left, links };
-  const excluded = [...left.map(({ path }) => path), ...heads.keys()];
+  const excluded = [...left.map(({ path }) => path), ...same, ...heads.keys()];
   if (changed.length > 0 || heads.size < part.gitlinks.length) await addAll(git, excluded);
   await setEntries(git, special, heads, '0'.repeat(part.base.length));
   return { tree: await git.text(['write-tree']), left, links };

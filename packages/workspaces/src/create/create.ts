@@ -7,14 +7,14 @@ import { directoryOf, ownedBy, stage } from '../capture/stage.ts';
 import { failure } from '../errors.ts';
 import { readable } from '../git/bytes.ts';
 import type { Git } from '../git/git.ts';
-import { resolveBase, type Base, type Source } from '../git/source.ts';
+import { isUnborn, resolveBase, type Base, type Source } from '../git/source.ts';
 import type { LeaseRecord } from '../keep/ledger.ts';
 import { pin } from '../keep/pins.ts';
 import { inTree, scratchOf, type Part, type Run } from '../run.ts';
 import type { SetupCommand } from '../types.ts';
 import { copySource } from './copy.ts';
 import { copyIncluded } from './include.ts';
-import { checkOut, copyIndex, gitDirAt, makeRepository, ownRepository, settingsOfClone } from './repository.ts';
+import { checkOut, copyIndex, gitDirAt, isWhole, makeRepository, ownRepository, replaceRepository, settingsOfClone } from './repository.ts';
 import { ignoredEntries, keepTemplate, runCommand, templateOf, useTemplate, type Place } from './setup.ts';
 import { addSubmodules, findSubmodules, contentOf } from './submodules.ts';
 import { addWorktree, metadataOf } from './worktree.ts';
@@ -32,15 +32,21 @@ export async function create(run: Run, lease: LeaseRecord, base: string, place: 
   const scratch = scratchOf(run, lease);
   await mkdir(scratch, { recursive: true });
   await mkdir(join(run.root, 'workspaces'), { recursive: true });
-  const commit = run.source && (await readBase(run, run.source, base));
+  const commit = run.source && (await baseOf(run, run.source, lease, base));
   const parts = lease.mode === 'copy' ? await makeCopy(run, lease, commit, scratch) : await makeTree(run, lease, commit, scratch);
-  const included = lease.mode !== 'copy' && (await copyIncluded(run, lease.path, scratch));
+  const included = lease.mode !== 'copy' && (await copyIncluded(run, parts[0]!, lease.path, scratch));
   await mkdir(place.directory, { recursive: true });
   await setUp(run, lease, parts[0]!, place, commit?.lockFiles ?? [], templates);
   if (run.options.ready) await runCommand(run, place, 'ready', run.options.ready, 'WORKSPACE_NOT_READY');
   const before = await beforeState(run, lease, parts, isUntouched(run, lease, included));
   await writeFile(join(scratch, 'before.json'), JSON.stringify(before));
   return { parts, before };
+}
+
+/** A copy can be made of a repository without a commit too. */
+async function baseOf(run: Run, source: Source, { mode }: LeaseRecord, name: string): Promise<Base | undefined> {
+  if (mode === 'copy' && name === 'HEAD' && (await isUnborn(run.git, source))) return undefined;
+  return readBase(run, source, name);
 }
 
 async function readBase(run: Run, source: Source, name: string): Promise<Base> {
@@ -94,8 +100,8 @@ async function runSetup(run: Run, git: Git, lease: LeaseRecord, place: Place, se
     run.note({ code: 'setup_changed_files', key: lease.key, message });
   }
   // A directory that was there already may hold new things, and is no part of a template.
-  const isWhole = changed.length === 0 && ![...before].some((entry) => entry.endsWith('/'));
-  if (setup.template === false || !isWhole) return;
+  const isTemplate = changed.length === 0 && ![...before].some((entry) => entry.endsWith('/'));
+  if (setup.template === false || !isTemplate) return;
   await keepTemplate(
     run,
     template,
@@ -139,7 +145,7 @@ async function makeCopy(run: Run, lease: LeaseRecord, head: Base | undefined, sc
   const gitFiles = await copySource(run, lease.path);
   // A `.git` file leads back to the user's repository, and so would whatever the agent does. Worktrees of the user's are not the copy's.
   for (const directory of gitFiles) await ownRepository(run, lease.path, directory);
-  if (run.source) await detachCopy(run.source, join(lease.path, '.git'));
+  if (run.source && !run.source.bare) await separateCopy(run, run.source, lease.path);
   const { gitDir, objects } = run.store;
   const gitlinks = [...(head?.gitlinks ?? [])];
   const top: Part = {
@@ -157,6 +163,12 @@ async function makeCopy(run: Run, lease: LeaseRecord, head: Base | undefined, sc
     await copyIndex(top.index, join(top.agentDir, 'index'));
   }
   return parts;
+}
+
+/** Gives a copy a repository that is all its own: the copied one, unless it leads out of the copy. */
+async function separateCopy(run: Run, source: Source, copy: string): Promise<void> {
+  if (await isWhole(copy)) await detachCopy(source, join(copy, '.git'));
+  else await replaceRepository(run, source.headDir, copy);
 }
 
 /**

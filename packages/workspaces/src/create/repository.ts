@@ -1,14 +1,16 @@
-import { appendFile, copyFile, mkdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, lstat, mkdir, readdir, readFile, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { unless } from '../errors.ts';
-import type { Store } from '../git/source.ts';
+import { readable } from '../git/bytes.ts';
+import { presentIn, type Store } from '../git/source.ts';
 import { configText } from '../git/tools-directory.ts';
 import type { Setting } from '../git/user-settings.ts';
 import { inStore, inTree, type Run } from '../run.ts';
 
 /** What a repository that shares the objects of a store begins with. */
 export interface NewRepository {
-  readonly commit: string;
+  /** Undefined for a branch without a commit. */
+  readonly commit: string | undefined;
   /** HEAD stands on it; without one HEAD is detached. */
   readonly branch?: string | undefined;
   readonly settings: readonly Setting[];
@@ -36,13 +38,16 @@ export async function makeRepository(
   await appendFile(join(gitDir, 'config'), configText(settings));
 }
 
-async function refsFor(run: Run, store: Store, commit: string, branch: string | undefined): Promise<string> {
+async function refsFor(run: Run, store: Store, commit: string | undefined, branch: string | undefined): Promise<string> {
   const git = (await inStore(run, store)).as('WORKSPACE_CREATE_FAILED');
   const format = '--format=%(if)%(symref)%(then)%(else)%(objectname) %(refname)%(end)';
   const { stdout } = await git.run(['for-each-ref', format, 'refs/heads', 'refs/remotes', 'refs/tags']);
-  const lines = stdout.split('\n').filter((line) => line !== '' && !line.endsWith(` ${branch}`));
+  const all = stdout.split('\n').filter((line) => line !== '' && !line.endsWith(` ${branch}`));
+  const idOf = (line: string) => line.slice(0, line.indexOf(' '));
+  const present = await presentIn(git, all.map(idOf));
+  const lines = all.filter((line) => present.has(idOf(line)));
   // The branch may have moved since the base was resolved.
-  if (branch !== undefined) lines.push(`${commit} ${branch}`);
+  if (branch !== undefined && commit !== undefined) lines.push(`${commit} ${branch}`);
   return lines.map((line) => `${line}\n`).join('');
 }
 
@@ -99,16 +104,42 @@ export async function ownRepository(run: Run, copy: string, directory: string): 
     .then((path) => path && realpath(path))
     .catch(() => undefined);
   if (gitDir?.startsWith(`${copy}${sep}`)) return;
+  await replaceRepository(run, gitDir, directory);
+}
+
+/** Puts a repository of its own in the place of a `.git`, with the HEAD, the objects and the index of another one. */
+export async function replaceRepository(run: Run, gitDir: string | undefined, directory: string): Promise<void> {
   await rm(join(directory, '.git'), { recursive: true, force: true });
   if (gitDir === undefined) return;
   const git = run.git.at({ GIT_DIR: gitDir });
   const { stdout, exitCode } = await git.run(['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], { accept: [0, 1, 128] });
-  if (exitCode !== 0) return;
+  const name = (await git.run(['symbolic-ref', '--quiet', 'HEAD'], { accept: [0, 1, 128] })).stdout.trim();
+  const branch = name.startsWith('refs/heads/') ? readable(name) : undefined;
+  if (exitCode !== 0 && branch === undefined) return;
   const [common = '', objects = ''] = (
     await git.text(['rev-parse', '--path-format=absolute', '--git-common-dir', '--git-path', 'objects'])
   ).split('\n');
-  const name = await git.text(['rev-parse', '--symbolic-full-name', 'HEAD']);
-  const branch = name.startsWith('refs/heads/') ? name : undefined;
-  await makeRepository(run, { gitDir: common, objects }, directory, { commit: stdout.trim(), branch, settings: settingsOfClone(run) });
+  const commit = exitCode === 0 ? stdout.trim() : undefined;
+  await makeRepository(run, { gitDir: common, objects }, directory, { commit, branch, settings: settingsOfClone(run) });
   await copyIndex(join(gitDir, 'index'), join(directory, '.git', 'index')).catch(unless('ENOENT'));
+  // A split index lies in two files.
+  for (const shared of (await readdir(gitDir)).filter((file) => file.startsWith('sharedindex.')))
+    await copyIndex(join(gitDir, shared), join(directory, '.git', shared));
+}
+
+/** Whether a copied `.git` is a directory in which nothing leads elsewhere: no link out of the copy, and no setting that names another place for files. */
+export async function isWhole(copy: string): Promise<boolean> {
+  const gitDir = join(copy, '.git');
+  if ((await lstat(gitDir).catch(() => undefined))?.isDirectory() !== true) return false;
+  const config = await readFile(join(gitDir, 'config'), 'latin1').catch(() => '');
+  if (/^\s*(\[core\]\s*)?worktree\s*=/im.test(config)) return false;
+  for (const name of ['.', 'refs', 'refs/heads', 'objects', 'logs', 'logs/refs']) {
+    const entries = await readdir(join(gitDir, name), { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) if (entry.isSymbolicLink() && !(await staysIn(copy, join(gitDir, name, entry.name)))) return false;
+  }
+  return true;
+}
+
+async function staysIn(copy: string, link: string): Promise<boolean> {
+  return (await realpath(link).catch(() => '')).startsWith(`${copy}${sep}`);
 }

@@ -46,6 +46,10 @@ export async function findSource(git: Git, repository: string): Promise<Source |
   const directory = await realpath(repository).catch((cause: unknown) => {
     throw failure('WORKSPACE_SOURCE_INVALID', `repository: ${repository} does not exist.`, { repository }, cause);
   });
+  if (directory.includes('\n')) {
+    const message = `repository: there is a line break in the path ${JSON.stringify(directory)}, and git cannot name it. Rename the directory.`;
+    throw failure('WORKSPACE_SOURCE_INVALID', message, { repository });
+  }
   const there = ['-C', directory, 'rev-parse', '--path-format=absolute'];
   const asked = await git.run(
     [...there, '--git-dir', '--git-common-dir', '--git-path', 'objects', '--is-bare-repository', '--show-object-format'],
@@ -56,12 +60,23 @@ export async function findSource(git: Git, repository: string): Promise<Source |
   if (asked.exitCode !== 0 && /not a git repository/.test(asked.stderr)) return undefined;
   if (asked.exitCode !== 0)
     throw failure('WORKSPACE_SOURCE_INVALID', `repository: git refuses ${directory}: ${asked.stderr.trim()}`, { repository });
-  const [headDir = '', gitDir = '', objects = '', isBare, format = 'sha1'] = Buffer.from(asked.stdout, 'latin1').toString().split('\n');
+  const [headDir = '', gitDir = '', objects = '', isBare, format = 'sha1'] = readable(asked.stdout).split('\n');
   const bare = isBare === 'true';
-  const top = bare ? gitDir : await git.text([...there, '--show-toplevel']);
-  const settings = settingsIn((await git.run(['config', '--file', join(gitDir, 'config'), '--list', '-z'])).stdout);
+  const top = bare ? gitDir : await topLevel(git, there, directory);
+  // A repository may be without.
+  const file = join(gitDir, 'config');
+  const hasFile = (await stat(file).catch(() => undefined)) !== undefined;
+  const settings = hasFile ? settingsIn((await git.run(['config', '--file', file, '--list', '-z'])).stdout) : [];
   const prefix = bare ? '' : relative(top, directory);
   return { gitDir, headDir, objects, top, bare, prefix, format, settings };
+}
+
+/** @throws `WORKSPACE_SOURCE_INVALID` */
+async function topLevel(git: Git, there: readonly string[], directory: string): Promise<string> {
+  const { stdout, exitCode } = await git.run([...there, '--show-toplevel'], { accept: [0, 128] });
+  if (exitCode === 0) return readable(stdout).replace(/\n$/, '');
+  const message = `repository: ${directory} lies in the git directory of a repository. Name its working tree.`;
+  throw failure('WORKSPACE_SOURCE_INVALID', message, { repository: directory });
 }
 
 /** The variables with which a git works on a store. */
@@ -84,6 +99,13 @@ export async function resolveBase(git: Git, source: Source, name: string): Promi
   throw failure('WORKSPACE_SOURCE_INVALID', message, { base: name });
 }
 
+/** Whether HEAD is a branch without a commit yet. */
+export async function isUnborn(git: Git, { headDir }: Source): Promise<boolean> {
+  const at = git.at({ GIT_DIR: headDir });
+  const { exitCode } = await at.run(['rev-parse', '--quiet', '--verify', 'HEAD'], { accept: [0, 1, 128] });
+  return exitCode !== 0 && (await at.run(['symbolic-ref', '--quiet', 'HEAD'], { accept: [0, 1, 128] })).exitCode === 0;
+}
+
 export async function readTree(git: Git, commit: string): Promise<TreeContent> {
   const gitlinks = new Map<ByteString, string>();
   const lockFiles: string[] = [];
@@ -94,4 +116,11 @@ export async function readTree(git: Git, commit: string): Promise<TreeContent> {
     else if (lockFile.test(path)) lockFiles.push(entry);
   }
   return { gitlinks, lockFiles };
+}
+
+/** Of these ids of objects, those that are there: a broken ref of the user's names one that is not. */
+export async function presentIn(git: Git, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const { stdout } = await git.run(['cat-file', '--batch-check=%(objectname)'], { input: ids.map((id) => `${id}\n`).join('') });
+  return new Set(stdout.split('\n').filter((line) => line !== '' && !line.endsWith(' missing')));
 }

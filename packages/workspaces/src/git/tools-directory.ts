@@ -4,8 +4,8 @@ import type { Git } from './git.ts';
 import type { Source } from './source.ts';
 import type { Setting, UserSettings } from './user-settings.ts';
 
-/** Of the source's own configuration, what says how files are written and read. */
-const aboutFiles = /^core\.(autocrlf|eol|filemode|symlinks|ignorecase|precomposeunicode)$/;
+/** Of the source's own configuration, what says how files are written and read, and for whom objects are. */
+const aboutFiles = /^core\.(autocrlf|eol|filemode|symlinks|ignorecase|precomposeunicode|sharedrepository)$/;
 
 /**
  * Makes the git directory with which every tree is checked out and read. It knows the user's filters and the source's rules, and nothing

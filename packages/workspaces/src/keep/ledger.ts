@@ -22,12 +22,13 @@ export interface LeaseRecord {
 /**
  * One line of the ledger. Each is on the disk before what it tells is done, so it decides what may be removed after a crash:
  * `store`: the store has pins of this run. `creating`: nobody has worked there. `leased`: somebody may have. `captured`: the ref exists. `removing`: everything is safe, and the
- * directory lies in the trash. `removed`, `kept`: final.
+ * directory lies in the trash. `found`: something beside the workspaces that we did not make; it stays. `removed`, `kept`: final.
  */
 export type LedgerEntry =
   | { readonly event: 'opened'; readonly run: string; readonly repository: string; readonly mode: WorkspaceMode }
   | { readonly event: 'store'; readonly store: Store }
   | { readonly event: 'creating'; readonly lease: LeaseRecord }
+  | { readonly event: 'found'; readonly lease: LeaseRecord }
   | { readonly event: 'leased'; readonly id: string; readonly parts: readonly Part[] }
   | { readonly event: 'captured'; readonly id: string; readonly commit: string; readonly tree: string }
   | { readonly event: 'removing' | 'removed'; readonly id: string }
@@ -99,7 +100,7 @@ async function syncDirectory(path: string): Promise<void> {
 /** A lease as the ledger knows it. */
 export interface LedgerLease {
   readonly record: LeaseRecord;
-  readonly state: Exclude<LedgerEntry['event'], 'opened' | 'store'>;
+  readonly state: Exclude<LedgerEntry['event'], 'opened' | 'store' | 'found'>;
   readonly parts: readonly Part[];
   readonly captured: { readonly commit: string; readonly tree: string } | undefined;
   readonly reason: string | undefined;
@@ -119,8 +120,7 @@ export async function readLedger(path: string): Promise<LedgerContent> {
   for (const entry of entriesIn(await readFile(path, 'utf8').catch(() => ''))) {
     if (entry.event === 'opened') opened ??= entry;
     else if (entry.event === 'store') stores.push(entry.store);
-    else if (entry.event === 'creating')
-      leases.set(entry.lease.id, { record: entry.lease, state: 'creating', parts: [], captured: undefined, reason: undefined });
+    else if (entry.event === 'creating' || entry.event === 'found') leases.set(entry.lease.id, beginning(entry));
     else {
       const before = leases.get(entry.id);
       if (before) leases.set(entry.id, following(before, entry));
@@ -129,7 +129,18 @@ export async function readLedger(path: string): Promise<LedgerContent> {
   return { opened, leases: [...leases.values()], stores };
 }
 
-function following(lease: LedgerLease, entry: Exclude<LedgerEntry, { event: 'opened' | 'store' | 'creating' }>): LedgerLease {
+function beginning({ event, lease }: Extract<LedgerEntry, { event: 'creating' | 'found' }>): LedgerLease {
+  const isFound = event === 'found';
+  return {
+    record: lease,
+    state: isFound ? 'kept' : 'creating',
+    parts: [],
+    captured: undefined,
+    reason: isFound ? 'left_behind' : undefined,
+  };
+}
+
+function following(lease: LedgerLease, entry: Exclude<LedgerEntry, { event: 'opened' | 'store' | 'creating' | 'found' }>): LedgerLease {
   return {
     ...lease,
     state: entry.event,

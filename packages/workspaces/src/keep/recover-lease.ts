@@ -28,13 +28,14 @@ export async function recoverLease(
   discardLeftBehind = false,
 ): Promise<RecoveredLease> {
   const { key, attempt, path, ref } = record;
-  const told = { key, attempt, path, ref: state === 'creating' ? undefined : ref };
+  const told = { key, attempt, path, ref: state === 'creating' || ref === '' ? undefined : ref };
   // One that somebody has removed is not kept any more.
   if (state === 'kept' && !discardLeftBehind && (await isThere(path))) return { ...told, outcome: 'kept', reason: reason ?? 'kept' };
   try {
     const processes = await processesIn(path);
     if (processes.length > 0) return { ...told, outcome: 'kept', reason: `processes ${processes.join(', ')} have their directory there` };
-    if (state === 'creating' || (state === 'removing' && !(await isThere(path)))) {
+    // What was found has no parts: it was none of ours, so there is no result to take.
+    if (state === 'creating' || (state === 'removing' && !(await isThere(path))) || (state === 'kept' && parts.length === 0)) {
       await removeWorkspace(run, record);
       await run.ledger.append({ event: 'removed', id: record.id });
       return { ...told, outcome: 'removed' };

@@ -1,6 +1,7 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { isThere } from '../capture/stage.ts';
 import { removeMetadata, underWorktreeLock } from '../create/worktree.ts';
 import { isErrno, unless } from '../errors.ts';
 import { scratchOf, type Run } from '../run.ts';
@@ -14,7 +15,7 @@ export async function removeWorkspace(run: Pick<Run, 'root' | 'source'>, record:
   const trash = join(run.root, 'trash', record.id);
   // Not the root: somebody may have removed it.
   await mkdir(join(run.root, 'trash')).catch(unless('EEXIST'));
-  const takeAway = () => rename(record.path, trash).catch(unless('ENOENT'));
+  const takeAway = () => moveAway(record.path, trash).catch(unless('ENOENT'));
   if (record.mode === 'worktree' && run.source) {
     const { gitDir } = run.source;
     await underWorktreeLock(gitDir, async () => {
@@ -24,6 +25,17 @@ export async function removeWorkspace(run: Pick<Run, 'root' | 'source'>, record:
   } else await takeAway();
   await removeTree(trash);
   await rm(scratchOf(run, record), { recursive: true, force: true });
+}
+
+/** A directory that its owner may not write cannot be moved: the way up to its parent stands in it. */
+async function moveAway(path: string, to: string): Promise<void> {
+  try {
+    await rename(path, to);
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM') || !(await isThere(path))) throw error;
+    await chmod(path, 0o700);
+    await rename(path, to);
+  }
 }
 
 /** Also what has directories that nobody may write (the module cache of Go). */

@@ -6,7 +6,7 @@ import { carryShellLine } from './shell-line.ts';
 
 /** `provider/model` as the wire wants it; the model's own name may hold slashes. @throws `MODEL_UNKNOWN` */
 export function wireModel(model: string): WireModel {
-  const slash = model.indexOf('/');
+  const slash = typeof model === 'string' ? model.indexOf('/') : -1;
   if (slash > 0 && slash < model.length - 1) return { providerID: model.slice(0, slash), modelID: model.slice(slash + 1) };
   throw new OpencodeManagerError('MODEL_UNKNOWN', `model: ${model} is not of the form provider/model. Nothing was sent.`, {
     details: { model },
