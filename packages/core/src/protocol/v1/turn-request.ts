@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '../../errors/index.ts';
+import { OpencodeManagerError } from '../../errors/error.ts';
 import type { TurnRequest } from '../calls.ts';
 import type { RequestSpec } from '../request.ts';
 import { requests, type WireModel } from './requests.ts';
