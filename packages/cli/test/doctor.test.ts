@@ -48,19 +48,12 @@ test('ocm doctor finds workspaces that dead runs left of the repository; with --
   const run = spawnSync(process.execPath, [...flags, repository, root], { cwd: import.meta.dirname, encoding: 'utf8' });
   expect(run.signal, run.stderr).toBe('SIGKILL');
   const git = (...args: string[]) => execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
-  const looks = async (...args: string[]) => {
-    const { records } = await runClient(
-      bench,
-      'doctor',
-      '--binary',
-      '/nowhere',
-      '--directory',
-      relative(process.cwd(), repository),
-      '--json',
-      ...args,
-    );
+  const looksAt = async (directory: string, ...args: string[]) => {
+    const { records } = await runClient(bench, 'doctor', '--binary', '/nowhere', '--directory', directory, '--json', ...args);
     return records.filter(({ name }) => name === 'workspaces').map(({ status, detail }) => [status, detail]);
   };
+  const looks = (...args: string[]) => looksAt(relative(process.cwd(), repository), ...args);
+  expect(await looksAt('/nowhere')).toEqual([['failed', 'repository: /nowhere does not exist.']]);
   const kept = ['note', expect.stringMatching(/^kept: \S+\/kept-\S+\. Look at them; remove them with: ocm clean --keep-results$/)];
   expect(await looks()).toEqual([kept, ['failed', expect.stringContaining(`1 dead run left 1 workspace of ${repository}. Take`)]]);
   expect(await looks('--reap')).toEqual([kept, ['ok', expect.stringContaining('; removed; results: refs/ocm/dead/lost-')]]);

@@ -1,5 +1,6 @@
 import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toManagerError } from '@opencode-manager/core/errors';
 import { survey } from './create/copy.ts';
 import { failure, unless } from './errors.ts';
 import type { LeaseRecord } from './keep/ledger.ts';
@@ -89,18 +90,34 @@ export async function cleanRuns(
   const origin = await originOf(repository);
   const cleaned: CleanedRun[] = [];
   for (const one of finished.filter(({ run }) => runs === undefined || runs.includes(run))) {
-    const stays = dryRun ? [] : await removeWorkspaces(repository, one);
-    if (!dryRun && !keepResults && stays.length === 0) await removeResults(origin, one);
+    const stays = dryRun ? [] : await removeOne(repository, origin, one, keepResults).catch((error: unknown) => [unremoved(one, error)]);
     cleaned.push({ ...one, stays });
   }
   return cleaned;
+}
+
+/** What stays of a run. */
+async function removeOne(repository: string, origin: Origin, one: FinishedRun, keepResults: boolean): Promise<CleanedRun['stays']> {
+  const stays = await removeWorkspaces(repository, one);
+  if (stays.length > 0 || keepResults) return stays;
+  // A run that began since it was looked at has its lock by now, and its results are nobody else's.
+  if (one.root !== undefined && (await isFile(join(one.root, 'lock')))) return [{ path: one.root, reason: inUse }];
+  await removeResults(origin, one);
+  return [];
+}
+
+const inUse = 'another process uses it';
+
+/** One run that cannot be removed does not keep the others. */
+function unremoved({ root, run }: FinishedRun, error: unknown): CleanedRun['stays'][number] {
+  return { path: root ?? `refs/ocm/${run}`, reason: toManagerError(error).message };
 }
 
 async function removeWorkspaces(repository: string, { run, root }: FinishedRun): Promise<CleanedRun['stays']> {
   // What has no lock holds results alone.
   if (root === undefined || !(await isFile(join(root, 'lock')))) return [];
   const leases = await recoverRun(repository, run, root, true);
-  if (leases === undefined) return [{ path: root, reason: 'another process uses it' }];
+  if (leases === undefined) return [{ path: root, reason: inUse }];
   return leases.filter(({ outcome }) => outcome === 'kept').map(({ path, reason = 'kept' }) => ({ path, reason }));
 }
 

@@ -70,16 +70,22 @@ async function leftLeases(root: string): Promise<LeftLease[]> {
 /**
  * Brings what {@link findLeftWorkspaces} lists to its end: results are taken, and then the directories removed. What was kept on purpose,
  * what a process still uses and what no ref can hold stays, with the reason. It can be called again, and at any time: runs in use are
- * left alone.
+ * left alone. One that fails keeps no other from its end; the first failure is thrown afterwards.
  * @throws as {@link findLeftWorkspaces}
  */
 export async function recoverLeftWorkspaces(repository: string): Promise<RecoveredRun[]> {
   const origin = await originOf(repository);
   const recovered: RecoveredRun[] = [];
+  const failures: unknown[] = [];
   for (const [run, root] of await rootsOf(origin)) {
-    const leases = (await isDirectory(root)) ? await recoverRun(repository, run, root) : await recoverGone(origin, run, root);
-    if (leases) recovered.push({ run, root, leases });
+    try {
+      const leases = (await isDirectory(root)) ? await recoverRun(repository, run, root) : await recoverGone(origin, run, root);
+      if (leases) recovered.push({ run, root, leases });
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   return recovered;
 }
 

@@ -1,3 +1,4 @@
+import { isManagerError, toManagerError } from '@opencode-manager/core';
 import { findLeftWorkspaces, recoverLeftWorkspaces, type LeftRun } from '@opencode-manager/workspaces';
 import { plural } from '../render/index.ts';
 
@@ -8,8 +9,13 @@ export interface LeftFinding {
 
 /** What runs left of a repository; with `reap` dead ones are brought to their end: results go to refs, then the workspaces go. */
 export async function leftWorkspaces(directory: string, reap: boolean): Promise<LeftFinding[]> {
-  // None in what is no repository.
-  const left = await findLeftWorkspaces(directory).catch((): LeftRun[] => []);
+  let left: readonly LeftRun[];
+  try {
+    left = await findLeftWorkspaces(directory);
+  } catch (error) {
+    // Without git there is none.
+    return [{ status: isManagerError(error, 'GIT_UNUSABLE') ? 'note' : 'failed', detail: toManagerError(error).message }];
+  }
   const leases = left.flatMap((run) => run.leases);
   const kept = leases.filter(({ state }) => state === 'kept').map(({ path }) => path);
   const dead = left.filter(({ isGone, leases: own }) => isGone || own.length === 0 || own.some(({ state }) => state !== 'kept'));

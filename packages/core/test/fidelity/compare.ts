@@ -16,13 +16,31 @@ export function differences({ plain, ours }: Pair): string[] {
 
 /**
  * Turns by their number. In which order a prompt has its instructions is no matter: each has its heading. opencode finds skills in an order
- * of chance, and allows their directories in that.
+ * of chance, and allows their directories in that; files that a command names it reads at once, and puts them into the prompt as they come.
  */
 function inParts({ turns, agents, ...routes }: Answers): Json {
   const sorted = (list: unknown) => (Array.isArray(list) ? (list as string[]).toSorted() : list);
-  const parts = turns.map((turn) => ({ ...turn, lists: sorted(turn['lists']), instructions: sorted(turn['instructions']) }));
+  const parts = turns.map((turn) => ({
+    ...turn,
+    lists: sorted(turn['lists']),
+    instructions: sorted(turn['instructions']),
+    users: Array.isArray(turn['users']) ? (turn['users'] as unknown[]).map(withSortedFiles) : turn['users'],
+  }));
   const ordered = Object.entries(agents).map(([name, agent]) => [name, withSortedGrants(agent)]);
   return { ...routes, agents: Object.fromEntries(ordered) as Json, turns: Object.fromEntries(parts.entries()) };
+}
+
+/** Of a message in parts: each file is two of them, the call that reads it and what stands in it. */
+function withSortedFiles(message: unknown): unknown {
+  if (!Array.isArray(message)) return message;
+  const parts = message as readonly Json[];
+  const isCall = (part: Json | undefined) => String(part?.['text']).startsWith('Called the Read tool ');
+  const files = parts.flatMap((part, at) => (isCall(part) ? [[part, parts[at + 1]]] : []));
+  const inOrder = files.toSorted((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
+  return parts.flatMap((part, at) => {
+    if (isCall(parts[at - 1])) return [];
+    return isCall(part) ? inOrder.shift()! : [part];
+  });
 }
 
 /** Neighbouring grants of directories, by their pattern: among them none overrules another. */
