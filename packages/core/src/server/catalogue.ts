@@ -18,21 +18,22 @@ export function createCatalogueReader(
   calls: ServerCalls,
   unusedIn: (directory: string) => UnusedConfiguration | undefined,
 ): (directory: string, options?: CatalogueOptions) => Promise<Catalogue> {
-  const readOffers = rememberReads((directory) => calls.offers(directory, { timeoutMs: readTimeoutMs }));
+  const readOffers = rememberReads(async (directory) => {
+    const { models, agents, defaultModel } = await calls.offers(directory, { timeoutMs: readTimeoutMs });
+    return { models, agents: agents.map(({ name }) => name), defaultModel, choices: choicesOf(agents) };
+  });
   const readCommands = rememberReads((directory) => calls.commands(directory, { timeoutMs: readTimeoutMs }));
   return async (directory, { withoutCommands = false, ...options } = {}) => {
     const call = { timeoutMs: readTimeoutMs, ...options };
-    const [{ models, agents, defaultModel }, commands] = await Promise.all([
+    const [{ choices: agents, ...offers }, commands] = await Promise.all([
       joinRead(readOffers(directory), `The catalogue of ${directory}`, call),
       withoutCommands ? [] : joinRead(readCommands(directory), `The commands of ${directory}`, call),
     ]);
     const unused = unusedIn(directory);
     return {
-      models,
-      agents: agents.map(({ name }) => name),
-      defaultModel,
+      ...offers,
       commands: commands.map(({ name }) => name),
-      choices: { agents: choicesOf(agents), commands: choicesOf(commands) },
+      choices: { agents, commands: choicesOf(commands) },
       ...(unused && unused.files.length > 0 && { unused: { agents: unused.agents, commands: unused.commands } }),
     };
   };
