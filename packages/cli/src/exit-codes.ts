@@ -42,6 +42,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   WORKSPACE_TOO_LARGE: exitCodes.usage,
   GIT_UNUSABLE: exitCodes.usage,
   PLATFORM_UNSUPPORTED: exitCodes.usage,
+  PROTOCOL_UNSUPPORTED: exitCodes.usage,
   AGENT_UNKNOWN: exitCodes.usage,
   COMMAND_UNKNOWN: exitCodes.usage,
   PROMPT_INVALID: exitCodes.usage,

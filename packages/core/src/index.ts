@@ -17,7 +17,7 @@ export type { CallOptions, HttpClient, ServerCredentials } from './http/index.ts
 export type { ConfiguredPart, PartsOptions } from './server/configured-parts.ts';
 export { describePart, partKindNames } from './server/configured-parts.ts';
 export type { LaunchedPackage, LaunchReport } from './server/launch-report.ts';
-export type { Catalogue, OpencodeServer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
+export type { AskedRequest, Catalogue, OpencodeServer, ServerExit, ServerHealth, StopReport } from './server/types.ts';
 export type {
   CreateSessionOptions,
   DirectorySnapshot,
@@ -31,16 +31,27 @@ export type {
   TurnOptions,
   TurnResult,
 } from './session/types.ts';
+export { cataloguedProviders } from './protocol/index.ts';
 export type {
+  AssistantMessage,
+  FileDiff,
+  Message,
   MessageWithParts,
+  Part,
   PermissionAnswer,
+  PermissionRequest,
   PermissionRule,
   PermissionRuleset,
   PromptPart,
+  ProtocolCapabilities,
   ProtocolName,
   QuestionAnswer,
+  QuestionRequest,
   SessionInfo,
+  SessionStatus,
+  Todo,
   TurnRequest,
+  UserMessage,
 } from './protocol/index.ts';
 export {
   proveTurnEnd,
@@ -72,4 +83,4 @@ export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
 export { explainFullDisk, realWorkspace, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
-export { cataloguedProviders, parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';
+export { parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';

@@ -11,7 +11,7 @@ test('the committed list of providers is that of the binary; `vitest run -u` wri
   await using server = await startBareServer({ binary, directory: home.path, home: home.path });
   const { all } = (await (await fetch(`${server.url}/provider`)).json()) as { all: Provider[] };
   const ids = all.map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
-  const file = fileURLToPath(new URL('../src/config/catalogued-providers.ts', import.meta.url));
+  const file = fileURLToPath(new URL('../src/protocol/v1/configuration/catalogued-providers.ts', import.meta.url));
   await expect(sourceOf(version, ids)).toMatchFileSnapshot(file);
   const installed = all.flatMap(({ id, models }) =>
     Object.values(models).flatMap(({ api: { npm } }) => (carriedPackages.has(npm) ? [] : [[id, npm] as const])),

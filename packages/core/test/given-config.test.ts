@@ -2,8 +2,9 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { effectiveConfig, readGivenConfig, resolveConfig, type ServerConfig } from '../src/config/index.ts';
+import { readGivenConfig, resolveConfig, type ServerConfig } from '../src/config/index.ts';
 import { copyConfigDirectory } from '../src/isolation/index.ts';
+import { protocolNamed } from '../src/protocol/index.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
 
@@ -23,7 +24,7 @@ async function given(config: ServerConfig) {
 
 async function effective(config: ServerConfig) {
   const resolved = await resolveConfig(config);
-  return effectiveConfig(resolved, 'run', await readGivenConfig(resolved), []);
+  return protocolNamed('v1').configuration.effective({ ...resolved, runId: 'run', modelsInFiles: [] }, await readGivenConfig(resolved));
 }
 
 /** What plain opencode waits for without end, or breaks on; the rest stands in fidelity.test.ts. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withGuardedEdits, withGuardedRules } from '../src/config/guarded-edits.ts';
+import { withGuardedEdits, withGuardedRules } from '../src/protocol/v1/configuration/guarded-edits.ts';
 
 const denials = { '.opencode/*': 'deny', '*/.opencode/*': 'deny' };
 

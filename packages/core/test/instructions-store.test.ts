@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { instructionsFile } from '../src/isolation/instructions-plugin.ts';
+import { instructionsFile } from '../src/isolation/instructions-files.ts';
 import { createInstructionsStore } from '../src/session/instructions.ts';
 
 test('instructions of a workspace that was removed go, those of the others stay', async () => {

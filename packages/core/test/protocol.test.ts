@@ -1,17 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core';
 import {
-  decodeTurnError,
   finalAnswer,
   isSealed,
   proofSignals,
   proveTurnEnd,
+  type AssistantMessage,
   type DecodedFrame,
   type ServerEvent,
   type TurnEvidence,
+  type UserMessage,
 } from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
 import { decodeHistoryEntry } from '../src/protocol/v1/decode.ts';
+import { decodeTurnError } from '../src/protocol/v1/turn-error.ts';
 import { FrameReader, openData } from '../src/protocol/v1/frame.ts';
 import { createOutputRing } from '../src/process/output-ring.ts';
 
@@ -40,7 +42,7 @@ describe('FrameReader', () => {
         id: 'evt_1',
         directory: '/srv/repo',
         sessionId: 'ses_1',
-        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } },
+        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', nextAtMs: 17 } },
       },
     });
   });
@@ -133,7 +135,11 @@ describe('FrameReader', () => {
   });
 
   test('leaves what an event says sealed, and opens it whatever stands behind its properties', () => {
-    const properties = { sessionID: 'ses_1', info: { id: 'msg_1', role: 'user', text: '"}}}' }, more: [1] };
+    const properties = {
+      sessionID: 'ses_1',
+      info: { id: 'msg_1', sessionID: 'ses_1', role: 'user', time: { created: 3 }, text: '"}}}' },
+      more: [1],
+    };
     const payload = { id: 'evt_9', type: 'message.updated', properties };
     for (const record of [payload, { ...payload, later: { a: {} } }, { later: 1, ...payload }]) {
       const data = frame(record);
@@ -145,7 +151,7 @@ describe('FrameReader', () => {
           id: 'evt_9',
           directory: '/srv/repo',
           sessionId: 'ses_1',
-          data: { message: properties.info },
+          data: { message: { id: 'msg_1', sessionId: 'ses_1', role: 'user', createdAtMs: 3, raw: properties.info } },
         },
       });
     }
@@ -238,14 +244,12 @@ describe('proveTurnEnd', () => {
 });
 
 test('finalAnswer takes the newest answer to our message, and only when it is finalised', () => {
-  const answer = (id: string, parentID: string, created: number, completed?: number) => ({
-    role: 'assistant',
-    id,
-    parentID,
-    time: { created, ...(completed && { completed }) },
-  });
+  const answer = (id: string, parentId: string, createdAtMs: number, completedAtMs?: number) =>
+    ({ role: 'assistant', id, parentId, createdAtMs, completed: completedAtMs !== undefined }) as AssistantMessage;
   expect(finalAnswer([answer('a', 'ours', 1, 2), answer('b', 'ours', 3), answer('c', 'other', 9, 9)], 'ours')).toBeUndefined();
-  expect(finalAnswer([answer('b', 'ours', 3, 4), answer('a', 'ours', 1, 2), { role: 'user', id: 'ours' }], 'ours')?.id).toBe('b');
+  expect(finalAnswer([answer('b', 'ours', 3, 4), answer('a', 'ours', 1, 2), { role: 'user', id: 'ours' } as UserMessage], 'ours')?.id).toBe(
+    'b',
+  );
 });
 
 describe('errors', () => {

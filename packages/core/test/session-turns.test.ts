@@ -160,7 +160,7 @@ describe('permission requests and questions', () => {
     );
     // What is answered between two reads of the wait is no ask of its record.
     await seen.promise;
-    await bench.server.answerPermission(open.id, session.directory, { reply: 'once' });
+    await bench.server.answerPermission(open, { reply: 'once' });
     expect((await turn).asks).toMatchObject([{ answer: 'escalated' }]);
   });
 
@@ -185,7 +185,7 @@ describe('permission requests and questions', () => {
     const other = await bench.server.createSession();
     const session = await bench.server.createSession();
     const turn = failureOf(session.prompt('fetch', { permissions: 'escalate' }));
-    const listed = async () => (await bench.server.snapshot()).permissions.map(({ sessionID }) => sessionID);
+    const listed = async () => (await bench.server.snapshot()).permissions.map(({ sessionId }) => sessionId);
     await vi.waitFor(async () => expect(await listed()).toEqual([session.id]), { timeout: 15_000 });
     expect((await bench.server.snapshot()).permissionsUnreadable).toBeUndefined();
     expect((await other.prompt('say fine', { timeoutMs: 30_000 })).text).toBe('I say fine.');
@@ -206,7 +206,7 @@ describe.concurrent('a turn without an answer', () => {
       snapshot: (of, options) => server.snapshot(of, options),
       catalogue: (of, options) => server.catalogue(of, options),
       operationsOf: (of, at) => server.operations(of, at),
-      parentOf: async (of, at) => (await server.operations(of, at).info()).parentID,
+      parentOf: async (of, at) => (await server.operations(of, at).info()).parentId,
       projectSessions: () => server.listSessions(),
       worktreeOf: async () => undefined,
       watchSession: async () => ({ failure: () => undefined, stop: () => undefined }),

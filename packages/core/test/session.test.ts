@@ -1,7 +1,8 @@
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isManagerError } from '@opencode-manager/core';
-import { carriedShellLine, carryShellLine, protocolNamed } from '@opencode-manager/core/protocol';
+import { protocolNamed } from '@opencode-manager/core/protocol';
+import { carriedShellLine, carryShellLine } from '../src/protocol/v1/shell-line.ts';
 import { startFaultProxy, temporaryWorkspace } from '@opencode-manager/testing';
 import { createHttpClient, type HttpClient } from '../src/http/index.ts';
 import { createCatalogueReader } from '../src/server/catalogue.ts';
@@ -312,7 +313,7 @@ test.concurrent.each(lines)('the line %j prints what it prints in a shell, and i
   const result = await session.executeShell(line, { timeoutMs: 60_000 });
   expect([result.text, result.exitCode]).toEqual([printed, exitCode]);
   const commands = (await session.messages()).flatMap(({ parts }) =>
-    parts.map((part) => part.type === 'tool' && part.state.input['command']),
+    parts.map((part) => part.type === 'tool' && (part.input as { command?: unknown }).command),
   );
   expect(commands).toContain(line);
   expect(JSON.stringify(await session.messages())).not.toContain('base64');

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
-import { cataloguedProviders } from '../src/config/catalogued-providers.ts';
-import { needsModelCatalogue } from '../src/config/index.ts';
+import { cataloguedProviders } from '../src/protocol/v1/configuration/catalogued-providers.ts';
+import { needsModelCatalogue } from '../src/protocol/v1/configuration/model-catalogue.ts';
 import { startBench, type Bench } from './support/server.ts';
 
 /** A server as the `batch` profile starts it. */

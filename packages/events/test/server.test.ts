@@ -68,7 +68,7 @@ async function promptAndSettle(sessionId: string, name: string, events: readonly
 
 function outputsOf(events: readonly MonitorEvent[]): string[] {
   const parts = ofType(events, 'part.updated').map(({ data }) => data.part);
-  return parts.flatMap((part) => (part.type === 'tool' && part.state.status === 'completed' ? [part.state.output] : []));
+  return parts.flatMap((part) => (part.type === 'tool' && part.status === 'completed' ? [part.output] : []));
 }
 
 describe('on a real server', () => {

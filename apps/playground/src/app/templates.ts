@@ -48,7 +48,7 @@ const facts: Templates<SessionMachineEvent['type']> = {
     },
     ...at(input),
   }),
-  'session.errored': (input) => ({ error: { kind: 'provider', name: 'APIError', message: 'The provider failed.' }, ...at(input) }),
+  'session.errored': (input) => ({ error: { kind: 'provider', name: 'ProviderError', message: 'The provider failed.' }, ...at(input) }),
   'message.started': (input) => ({ ...answerTo(input), ...at(input) }),
   'message.finalised': (input) => ({ message: { ...answerTo(input), finish: 'stop', hasText: true, hasToolResult: false }, ...at(input) }),
   'ask.opened': (input) => ({

@@ -131,7 +131,7 @@ function verdictOfError(error: TurnError, turn: Turn): Decision {
       ...(resetAtMs !== undefined && { resetAtMs }),
     };
   }
-  const code = error.name === 'ProviderInitError' ? 'PACKAGE_UNAVAILABLE' : 'TURN_FAILED';
+  const code = error.kind === 'package' ? 'PACKAGE_UNAVAILABLE' : 'TURN_FAILED';
   return { outcome: 'failed', error: failure(code, error.message, details) };
 }
 

@@ -144,7 +144,7 @@ function readsOf(host: SessionHost, owner: LeaseOwner, lease: Lease): Reads {
     messages,
     async unread(options) {
       const isNew = ({ info }: Awaited<ReturnType<typeof messages>>[number]) =>
-        !seen.has(info.id) && (info.role === 'user' || info.time.completed !== undefined);
+        !seen.has(info.id) && (info.role === 'user' || info.completed);
       const unread = (await messages({}, options)).filter(isNew);
       for (const { info } of unread) seen.add(info.id);
       return unread;

@@ -38,7 +38,7 @@ const notices: { readonly [Type in Noticed['type']]: (event: Extract<Noticed, { 
   'stream.gap': ({ type, generation, reason }) => ({ type, generation, reason }),
   'stream.live': ({ type, generation }) => ({ type, generation }),
   'stream.failed': ({ type, error }) => ({ type, error }),
-  'session.created': ({ type, data: { session } }) => ({ type, sessionId: session.id, parentId: session.parentID ?? null }),
+  'session.created': ({ type, data: { session } }) => ({ type, sessionId: session.id, parentId: session.parentId ?? null }),
   'server.disposed': ({ directory }) => ({ type: 'directory.disposed', directory: directory ?? null }),
 };
 

@@ -10,8 +10,7 @@ import {
   type PermissionAnswer,
   type SessionOperations,
 } from '@opencode-manager/core';
-import { askOfPermission, askOfQuestion } from '@opencode-manager/core/policy';
-import { historyFacts, statusFacts } from '@opencode-manager/core/protocol';
+import { askFacts, historyFacts, statusFacts } from '@opencode-manager/core/protocol';
 import { systemClock } from './clock.ts';
 import type { AskAnswer, LaunchPort, ServerPort, SessionPort } from './server.ts';
 
@@ -34,10 +33,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
       // Finer than the times of the read, all of whose parts begin after this call.
       const calledAtMs = systemClock.now();
       const { sentAtMs, status, permissions, questions, permissionsUnreadable } = await server.snapshot(directory, options);
-      const asks = [
-        ...permissions.map((request) => askOfPermission(request, directory)),
-        ...questions.map((request) => askOfQuestion(request, directory)),
-      ];
+      const asks = [...permissions, ...questions].map((request) => askFacts(request, directory));
       const asksSinceMs = Math.min(sentAtMs.permissions, sentAtMs.questions);
       return {
         status: { value: statusFacts(status), sinceMs: Math.max(calledAtMs, sentAtMs.status) },
@@ -50,9 +46,9 @@ export function serverPort(server: OpencodeServer): ServerPort {
     catalogue: (directory, options) => server.catalogue(directory, options),
     disposeDirectory: (directory) => server.disposeDirectory(directory),
     setToolVariables: (directory, variables) => server.setToolVariables(directory, variables),
-    async answer({ kind, id, directory }, answer, options) {
-      if (kind === 'permission') await server.answerPermission(id, directory, permissionAnswer(answer), options);
-      else await server.answerQuestion(id, directory, answer.type === 'answer' ? { answers: answer.answers } : { reject: true }, options);
+    async answer(ask, answer, options) {
+      if (ask.kind === 'permission') await server.answerPermission(ask, permissionAnswer(answer), options);
+      else await server.answerQuestion(ask, answer.type === 'answer' ? { answers: answer.answers } : { reject: true }, options);
     },
     endTools: (sessionId) => server.endTools(sessionId),
     explain: async (error) => toManagerError(await explainFullDisk(OpencodeManagerError.from(error), server.stateDir)).toJSON(),

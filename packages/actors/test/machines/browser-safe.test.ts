@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 
 /** Entries of core that a browser can load. */
 const browserSafe = new Set(['@opencode-manager/core/policy', '@opencode-manager/core/protocol']);
-const runtimeImport = /^(?:import|export)\s+(?!type\b)(?:[^'"]*?from\s+)?['"]([^'"]+)['"]/gm;
+/** In single quotes: the texts of plugins, which run elsewhere, import with double ones. */
+const runtimeImport = /^(?:import|export)\s+(?!type\b)(?:[^'"]*?from\s+)?'([^']+)'/gm;
 
 /** Every module that a file pulls in at run time; packages are named, files followed. */
 function importsOf(file: string, seen = new Set<string>()): Set<string> {

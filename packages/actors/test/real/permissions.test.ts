@@ -127,7 +127,7 @@ test.each([['glob'], ['grep'], ['webfetch']])(
       const { permissions, permissionsUnreadable } = await bench.server.snapshot(bench.workspace.path);
       // Aborted turns of other tests have left theirs.
       const ours = new Set(pool.snapshot().sessions.map(({ sessionId }) => sessionId));
-      const listed = permissions.filter(({ sessionID }) => ours.has(sessionID)).map(({ permission }) => permission);
+      const listed = permissions.filter(({ sessionId }) => ours.has(sessionId)).map(({ permission }) => permission);
       return [permissionsUnreadable, listed.toSorted()];
     };
     await expect.poll(open, { timeout: 20_000 }).toEqual([undefined, ['bash', tool].toSorted()]);
@@ -145,8 +145,8 @@ test('an ask that is open over a gap of the stream can still be answered by anot
   bench.monitor.reconnect();
   await expect.poll(() => paths.at(-1), { timeout: 10_000 }).toBe('active.awaitingInput');
   const { permissions } = await bench.server.snapshot(bench.workspace.path);
-  const open = permissions.find(({ sessionID }) => sessionID === pool.snapshot().sessions[0]?.sessionId);
-  await bench.server.answerPermission(open!.id, bench.workspace.path, { reply: 'once' });
+  const open = permissions.find(({ sessionId }) => sessionId === pool.snapshot().sessions[0]?.sessionId);
+  await bench.server.answerPermission(open!, { reply: 'once' });
   expect(await running).toMatchObject({ outcome: 'succeeded', gaps: 1, asks: [{ answer: 'allowed' }] });
   expect(paths).toContain('active.reconciling');
 });

@@ -103,7 +103,8 @@ describe('turns that go well', () => {
     await using pool = await openPool();
     const lines: unknown[] = [];
     pool.events.on({ type: 'part.updated' }, (event) => {
-      if (event.type === 'part.updated' && event.data.part.type === 'tool') lines.push(event.data.part.state.input['command']);
+      if (event.type === 'part.updated' && event.data.part.type === 'tool')
+        lines.push((event.data.part.input as { command?: unknown }).command);
     });
     const shell = 'echo \'it is\' "$((40 + 2))"\nexit 3';
     expect(await pool.run({ shell })).toMatchObject({

@@ -1,67 +1,50 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import {
-  messageFacts,
-  partFacts,
-  type AssistantMessage,
-  type AssistantMessageFacts,
-  type PartFacts,
-  type ToolPart,
-} from '@opencode-manager/core/protocol';
+import { partFacts, type AssistantMessageFacts, type PartFacts, type ToolPart } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
 import { TurnObserver } from '../../src/session/turn-observer.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-function assistant(id: string, change: Partial<AssistantMessage> = {}): AssistantMessageFacts {
-  return messageFacts({
+function assistant(id: string, change: Partial<AssistantMessageFacts> = {}): AssistantMessageFacts {
+  return {
     id,
-    sessionID: 'ses_root',
+    sessionId: 'ses_root',
     role: 'assistant',
-    parentID: 'msg_10',
-    modelID: 'model',
-    providerID: 'scripted',
-    mode: 'build',
-    agent: 'build',
-    path: { cwd: '/work', root: '/work' },
-    cost: 0,
-    tokens: { input: 10, output: 1, reasoning: 0, cache: { read: 2, write: 3 } },
-    time: { created: 1, completed: 2 },
+    parentId: 'msg_10',
+    completed: true,
+    model: 'scripted/model',
+    providerId: 'scripted',
+    costUsd: 0,
+    tokens: { input: 10, output: 1, reasoning: 0, cacheRead: 2, cacheWrite: 3 },
     ...change,
-  }) as AssistantMessageFacts;
+  };
 }
 
-const text = (messageID: string, content: string, end?: number): PartFacts =>
-  partFacts({
-    id: `prt_${messageID}`,
-    sessionID: 'ses_root',
-    messageID,
-    type: 'text',
-    text: content,
-    time: { start: 1, ...(end !== undefined && { end }) },
-  });
-
-const wireBash = (messageID: string, id: string, command: string, status: 'running' | 'completed' = 'completed'): ToolPart => ({
-  id,
-  sessionID: 'ses_root',
-  messageID,
-  type: 'tool',
-  callID: id,
-  tool: 'bash',
-  state:
-    status === 'running'
-      ? { status, input: { command }, time: { start: 1 } }
-      : { status, input: { command }, output: `ran ${command}`, title: '', metadata: {}, time: { start: 1, end: 2 } },
+const text = (messageId: string, content: string, end?: number): PartFacts => ({
+  id: `prt_${messageId}`,
+  messageId,
+  type: 'text',
+  text: content,
+  ended: end !== undefined,
 });
 
-const bash = (...of: Parameters<typeof wireBash>) => partFacts(wireBash(...of));
+const bash = (messageId: string, id: string, command: string, status: 'running' | 'completed' = 'completed'): PartFacts => ({
+  id,
+  messageId,
+  type: 'tool',
+  tool: 'bash',
+  status,
+  input: { command },
+  output: status === 'running' ? '' : `ran ${command}`,
+});
 
 const observe = (kind: 'prompt' | 'shell' = 'prompt') => new TurnObserver({ messageId: 'msg_10', kind });
 
 describe('what belongs to the turn', () => {
   test('what a try said that broke off is no part of the answer, in whatever order its parts come again', () => {
-    const stepStart = (id: string) => partFacts({ id, sessionID: 'ses_root', messageID: 'msg_11', type: 'step-start' });
+    const stepStart = (id: string): PartFacts => ({ id, messageId: 'msg_11', type: 'step' });
     const said = (id: string, content: string) => ({ ...text('msg_11', content, 2), id });
     const parts = [stepStart('prt_1'), said('prt_2', 'Half an'), stepStart('prt_3'), said('prt_4', 'The answer.')];
     const observer = observe();
@@ -74,17 +57,17 @@ describe('what belongs to the turn', () => {
 
   test('an answer to an earlier message does not; one to a later message of opencode itself does', () => {
     const observer = observe();
-    expect(observer.message(assistant('msg_06', { parentID: 'msg_05', finish: 'stop' }), true)).toEqual({});
+    expect(observer.message(assistant('msg_06', { parentId: 'msg_05', finish: 'stop' }), true)).toEqual({});
     // After a compaction opencode goes on under a user message of its own.
-    expect(observer.message(assistant('msg_13', { parentID: 'msg_12', finish: 'stop' }), true)).toEqual({
+    expect(observer.message(assistant('msg_13', { parentId: 'msg_12', finish: 'stop' }), true)).toEqual({
       finalised: { id: 'msg_13', parentId: 'msg_12', finish: 'stop', hasText: false, hasToolResult: false },
     });
   });
 
   test("sub-agents count in tokens, cost and tools, and say nothing about the root's answer", () => {
     const observer = observe();
-    observer.message(assistant('msg_11', { finish: 'stop', cost: 0.5 }), true);
-    expect(observer.message(assistant('msg_99', { parentID: 'msg_98', finish: 'stop', cost: 0.25 }), false)).toEqual({});
+    observer.message(assistant('msg_11', { finish: 'stop', costUsd: 0.5 }), true);
+    expect(observer.message(assistant('msg_99', { parentId: 'msg_98', finish: 'stop', costUsd: 0.25 }), false)).toEqual({});
     observer.part(bash('msg_99', 'prt_1', 'ls'));
     observer.part(text('msg_11', 'root', 2));
     observer.part(text('msg_99', 'child', 2));
@@ -104,7 +87,7 @@ describe('a read that began before an event', () => {
   test('and is answered after it takes no result of a tool away', () => {
     const observer = observe('shell');
     const history = (status: 'running' | 'completed') => [
-      { message: assistant('msg_11', { time: { created: 1 } }), parts: [bash('msg_11', 'prt_1', 'ls', status)] },
+      { message: assistant('msg_11', { completed: false }), parts: [bash('msg_11', 'prt_1', 'ls', status)] },
     ];
     observer.history(history('running'));
     observer.part(bash('msg_11', 'prt_1', 'ls'));
@@ -118,16 +101,16 @@ describe('a read that began before an event', () => {
     observer.part(bash('msg_12', 'prt_2', 'ls'));
     // Of an earlier turn.
     observer.part(bash('msg_09', 'prt_1', 'ls'));
-    observer.history([{ message: assistant('msg_12', { time: { created: 1 } }), parts: [] }]);
+    observer.history([{ message: assistant('msg_12', { completed: false }), parts: [] }]);
     expect(observer.summary().toolCalls).toBe(1);
     expect(observer.message(assistant('msg_12', { finish: 'stop' }), true).finalised).toMatchObject({ hasToolResult: true });
   });
 });
 
 describe('calls of the model', () => {
-  const step = (id: string, messageID = 'msg_11') => partFacts({ id, sessionID: 'ses_root', messageID, type: 'step-start' });
+  const step = (id: string, messageId = 'msg_11'): PartFacts => ({ id, messageId, type: 'step' });
   const retry = (attempt: number) => ({ attempt, message: 'no', nextAtMs: 0 });
-  const open = { time: { created: 1 } };
+  const open = { completed: false };
   const called = (...facts: readonly ((observer: TurnObserver) => unknown)[]) => {
     const observer = observe();
     observer.message(assistant('msg_11', open), true);
@@ -172,7 +155,7 @@ describe('calls of the model', () => {
 describe('the size of an answer', () => {
   const limited = () => {
     const observer = new TurnObserver({ messageId: 'msg_10', kind: 'prompt', maxAnswerBytes: 10 });
-    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    observer.message(assistant('msg_11', { completed: false }), true);
     return observer;
   };
 
@@ -204,7 +187,7 @@ describe('the size of an answer', () => {
 describe('text', () => {
   test('deltas make the partial answer; the ended part replaces it, a stored empty one does not', () => {
     const observer = observe();
-    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    observer.message(assistant('msg_11', { completed: false }), true);
     observer.part(text('msg_11', ''));
     observer.delta('msg_11', 'prt_msg_11', 'text', 'Hello ');
     observer.delta('msg_11', 'prt_msg_11', 'text', 'wor');
@@ -219,7 +202,7 @@ describe('text', () => {
     const observer = observe();
     observer.message(assistant('msg_11', { finish: 'tool-calls' }), true);
     observer.part(text('msg_11', 'I will look.', 2));
-    observer.message(assistant('msg_12', { time: { created: 3 } }), true);
+    observer.message(assistant('msg_12', { completed: false }), true);
     expect(observer.summary().output).toBe('I will look.');
   });
 
@@ -234,10 +217,10 @@ describe('text', () => {
 describe('what a message says of the answer', () => {
   test('starts once, and has its end with its parent, its reason and its error', () => {
     const observer = observe();
-    const open = assistant('msg_11', { time: { created: 1 } });
+    const open = assistant('msg_11', { completed: false });
     expect(observer.message(open, true)).toEqual({ started: { id: 'msg_11', parentId: 'msg_10' } });
     expect(observer.message(open, true)).toEqual({});
-    const error = { name: 'APIError', data: { message: 'no', isRetryable: false } } as never;
+    const error = { kind: 'provider', name: 'APIError', message: 'no', retryable: false } as const;
     expect(observer.message(assistant('msg_11', { error }), true).finalised).toMatchObject({
       id: 'msg_11',
       parentId: 'msg_10',
@@ -268,15 +251,15 @@ describe('steps and calls that lead nowhere', () => {
     }
   });
 
-  test.each<{ what: string; end: Partial<AssistantMessage>; withCall?: boolean; emptySteps: number }>([
+  test.each<{ what: string; end: Partial<AssistantMessageFacts>; withCall?: boolean; emptySteps: number }>([
     { what: 'a finish reason', end: { finish: 'stop' }, emptySteps: 0 },
-    { what: 'an error', end: { error: { name: 'APIError', data: {} } as never }, emptySteps: 0 },
+    { what: 'an error', end: { error: { kind: 'provider', name: 'Named', message: 'It failed.' } }, emptySteps: 0 },
     { what: 'a call', end: { finish: 'tool-calls' }, withCall: true, emptySteps: 0 },
     { what: 'the reason of calls, without a call', end: { finish: 'tool-calls' }, emptySteps: 3 },
   ])('after $what the count is $emptySteps', ({ end, withCall = false, emptySteps }) => {
     const observer = observe();
     for (const id of ['msg_11', 'msg_12']) observer.message(assistant(id, { finish: 'unknown' }), true);
-    observer.message(assistant('msg_13', { time: { created: 1 } }), true);
+    observer.message(assistant('msg_13', { completed: false }), true);
     if (withCall) observer.part(bash('msg_13', 'prt_1', 'ls'));
     observer.message(assistant('msg_13', end), true);
     expect(observer.loop.emptySteps).toBe(emptySteps);
@@ -293,7 +276,7 @@ describe('steps and calls that lead nowhere', () => {
 
   test('calls with equal inputs and results, by events and by a read; a call without its result is none', () => {
     const observer = observe();
-    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    observer.message(assistant('msg_11', { completed: false }), true);
     for (const id of ['prt_1', 'prt_2', 'prt_3']) {
       observer.part(bash('msg_11', id, 'ls', 'running'));
       observer.part(bash('msg_11', id, 'ls'));
@@ -324,7 +307,7 @@ describe('history', () => {
   });
 
   test('has no end while the newest message has none, and says when ours is not there', () => {
-    const open = assistant('msg_12', { time: { created: 1 } });
+    const open = assistant('msg_12', { completed: false });
     expect(observe().history(history(open))).toMatchObject({ found: true, newest: { id: 'msg_12', final: null } });
     expect(observe().history([])).toEqual({ found: false, newest: null, changed: false });
     const ours = history(open).slice(0, 1);
@@ -332,19 +315,19 @@ describe('history', () => {
   });
 
   test('does not give an answer to an earlier message', () => {
-    const earlier = { message: assistant('msg_05', { parentID: 'msg_04', finish: 'stop' }), parts: [] };
+    const earlier = { message: assistant('msg_05', { parentId: 'msg_04', finish: 'stop' }), parts: [] };
     expect(observe().history([earlier])).toEqual({ found: false, newest: null, changed: false });
   });
 
-  test.each<{ what: string; message?: Partial<AssistantMessage>; parts: PartFacts[]; changed: boolean }>([
+  test.each<{ what: string; message?: Partial<AssistantMessageFacts>; parts: PartFacts[]; changed: boolean }>([
     { what: 'nothing new', parts: [bash('msg_11', 'prt_1', 'ls', 'running')], changed: false },
     { what: 'more text', parts: [text('msg_11', 'Half', 2)], changed: true },
     { what: 'another tool', parts: [bash('msg_11', 'prt_2', 'ls', 'running')], changed: true },
     { what: 'the result of a tool', parts: [bash('msg_11', 'prt_1', 'ls')], changed: true },
-    { what: 'the end of the message', message: { time: { created: 1, completed: 2 } }, parts: [], changed: true },
-  ])('with $what: changed is $changed', ({ message = { time: { created: 1 } }, parts, changed }) => {
+    { what: 'the end of the message', message: { completed: true }, parts: [], changed: true },
+  ])('with $what: changed is $changed', ({ message = { completed: false }, parts, changed }) => {
     const observer = observe();
-    observer.message(assistant('msg_11', { time: { created: 1 } }), true);
+    observer.message(assistant('msg_11', { completed: false }), true);
     observer.part(bash('msg_11', 'prt_1', 'ls', 'running'));
     const read = [{ message: assistant('msg_11', message), parts }];
     expect(observer.history(read).changed).toBe(changed);
@@ -354,8 +337,8 @@ describe('history', () => {
 
 test("a sub-agent's history counts what it did in this turn, once", () => {
   const observer = observe();
-  const earlier = { message: assistant('msg_05', { parentID: 'msg_04' }), parts: [bash('msg_05', 'prt_0', 'ls')] };
-  const now = { message: assistant('msg_22', { parentID: 'msg_21' }), parts: [bash('msg_22', 'prt_1', 'ls')] };
+  const earlier = { message: assistant('msg_05', { parentId: 'msg_04' }), parts: [bash('msg_05', 'prt_0', 'ls')] };
+  const now = { message: assistant('msg_22', { parentId: 'msg_21' }), parts: [bash('msg_22', 'prt_1', 'ls')] };
   for (let times = 0; times < 2; times += 1) observer.childHistory([earlier, now]);
   expect(observer.summary()).toMatchObject({ toolCalls: 1, usage: { output_tokens: 1 }, output: '' });
 });
@@ -366,7 +349,7 @@ test('a sub-agent has not begun while it has a prompt of this turn and no answer
   prompt('msg_05', 'ses_old');
   prompt('msg_21', 'ses_child');
   expect(['ses_old', 'ses_child', 'ses_other'].map((id) => observer.isUnbegun(id))).toEqual([false, true, false]);
-  observer.message(assistant('msg_22', { sessionID: 'ses_child', parentID: 'msg_21' }), false);
+  observer.message(assistant('msg_22', { sessionId: 'ses_child', parentId: 'msg_21' }), false);
   expect(observer.isUnbegun('ses_child')).toBe(false);
 });
 
@@ -380,18 +363,11 @@ test('a cost of zero for used tokens is unknown; without tokens it is zero', () 
 test('what tools printed is not held, however much that was: the result does not show it', async () => {
   const observer = observe();
   observer.message(assistant('msg_11', { finish: 'tool-calls' }), true);
-  const state = new WeakRef({
-    status: 'completed',
-    input: {},
-    output: 'x'.repeat(2 ** 20),
-    title: '',
-    metadata: {},
-    time: { start: 1, end: 2 },
-  } as const);
-  observer.part(partFacts({ ...wireBash('msg_11', 'prt_1', 'ls'), state: state.deref()! }));
+  const record = new WeakRef({ output: 'x'.repeat(2 ** 20) });
+  observer.part(partFacts({ ...bash('msg_11', 'prt_1', 'ls'), sessionId: 'ses_root', callId: 'prt_1', raw: record.deref()! } as ToolPart));
   // A reference that was read lives to the end of its job.
   await new Promise(setImmediate);
   collectGarbage();
-  expect(state.deref()).toBeUndefined();
+  expect(record.deref()).toBeUndefined();
   expect(observer.summary().toolCalls).toBe(1);
 });

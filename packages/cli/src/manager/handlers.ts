@@ -106,13 +106,13 @@ function toListing(info: SessionInfo, actor: SessionSnapshot | undefined, busy: 
     id: info.id,
     title: info.title,
     directory: info.directory,
-    parentId: info.parentID ?? null,
+    parentId: info.parentId ?? null,
     state: actor?.state ?? (busy ? 'active' : 'idle'),
     path: actor?.path ?? null,
     taskId: actor?.taskId ?? null,
     turns: actor?.turns ?? 0,
-    createdAt: new Date(info.time.created).toISOString(),
-    updatedAt: new Date(info.time.updated).toISOString(),
+    createdAt: new Date(info.createdAtMs).toISOString(),
+    updatedAt: new Date(info.updatedAtMs).toISOString(),
   };
 }
 

@@ -142,10 +142,10 @@ function failureOf({ exitCode }: TurnResult): OpencodeManagerError | undefined {
 
 /** Calls that began to answer: one that failed before leaves nothing in a message. */
 function callsOf({ messages }: TurnResult): number {
-  return messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'step-start').length;
+  return messages.flatMap(({ parts }) => parts).filter(({ type }) => type === 'step').length;
 }
 
 function modelOf({ messages }: TurnResult): string | null {
   const last = messages.at(-1)?.info;
-  return last?.role === 'assistant' ? `${last.providerID}/${last.modelID}` : null;
+  return last?.role === 'assistant' ? last.model : null;
 }

@@ -5,6 +5,6 @@ export function outputOf({ text, messages }: TurnResult): string {
   if (text !== '') return text;
   const outputs = messages
     .flatMap(({ parts }) => parts)
-    .map((part) => (part.type === 'tool' && part.state.status === 'completed' ? part.state.output : ''));
+    .map((part) => (part.type === 'tool' && part.status === 'completed' ? part.output : ''));
   return outputs.join('');
 }

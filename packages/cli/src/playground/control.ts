@@ -54,7 +54,7 @@ function sessionDoors({ pool, desk }: Manager, recorder: PoolRecorder): Readonly
     'session stream.gap': () => pool.monitor.reconnect('asked for on the page'),
     'session turn.abort': (_payload, actor) => pool.serverOf(actor).operations(actor, directoryOf(actor)).abort(),
     'session session.deleted': (_payload, actor) => pool.serverOf(actor).deleteSession(actor, { directory: directoryOf(actor) }),
-    'session ask.closed': (payload, actor) => answerAsk(pool.serverOf(actor), directoryOf(actor), read(answerSchema, payload)),
+    'session ask.closed': (payload, actor) => answerAsk(pool.serverOf(actor), actor, directoryOf(actor), read(answerSchema, payload)),
     async 'session turn.submit'(payload, actor) {
       const { prompt } = read(promptSchema, payload);
       const session = await desk.open(actor);
@@ -64,15 +64,15 @@ function sessionDoors({ pool, desk }: Manager, recorder: PoolRecorder): Readonly
 }
 
 /** `always` is never sent: opencode would apply it to every session. */
-async function answerAsk(server: Manager['server'], directory: string, answer: z.infer<typeof answerSchema>): Promise<void> {
-  const { permissions } = await server.snapshot(directory);
-  if ('answers' in answer) return server.answerQuestion(answer.id, directory, { answers: answer.answers });
-  if (!permissions.some(({ id }) => id === answer.id)) return server.answerQuestion(answer.id, directory, { reject: true });
-  return server.answerPermission(
-    answer.id,
-    directory,
-    answer.allow ? { reply: 'once' } : { reply: 'reject', message: 'Denied on the page.' },
-  );
+async function answerAsk(server: Manager['server'], actor: string, directory: string, answer: z.infer<typeof answerSchema>): Promise<void> {
+  const { permissions, questions } = await server.snapshot(directory);
+  const isAnswered = ({ id }: { readonly id: string }) => id === answer.id;
+  const permission = permissions.find(isAnswered);
+  // A sub-agent may have asked.
+  const open = permission ?? questions.find(isAnswered) ?? { id: answer.id, sessionId: actor, directory };
+  if ('answers' in answer) return server.answerQuestion(open, { answers: answer.answers });
+  if (!permission) return server.answerQuestion(open, { reject: true });
+  return server.answerPermission(open, answer.allow ? { reply: 'once' } : { reply: 'reject', message: 'Denied on the page.' });
 }
 
 function poolDoors({ pool }: Manager): Readonly<Record<string, Door>> {

@@ -15,7 +15,7 @@ type Tellers = { readonly [Type in ServerEventType]?: (data: ServerEventData[Typ
 
 /** Events of the stream that no machine hears, and that tell something all the same. */
 const tellers: Tellers = {
-  'session.created': ({ session }) => ({ subAgent: session.id, parent: session.parentID ?? null }),
+  'session.created': ({ session }) => ({ subAgent: session.id, parent: session.parentId ?? null }),
   'todo.updated': ({ todos }, { content }) => (content ? { todos: todos.map((todo) => todo.content) } : { todos: todos.length }),
   'session.diff': ({ files }) => ({ files: files.length }),
 };
@@ -52,10 +52,10 @@ type AskedQuestions = Awaited<ReturnType<OpencodeServer['snapshot']>>['questions
 
 /** What the answer form of a question shows. */
 export function questionsOf(asked: AskedQuestions): Question[] {
-  return asked.map(({ header, question, options, multiple }) => ({
+  return asked.map(({ header = '', question, choices = [], multiple }) => ({
     header,
     question,
-    options: options.map(({ label, description }) => ({ label, description })),
+    options: choices.map(({ label, description }) => ({ label, description })),
     multiple: multiple === true,
   }));
 }

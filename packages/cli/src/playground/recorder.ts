@@ -112,8 +112,8 @@ export class PoolRecorder implements Disposable {
   #onMonitor(event: MonitorEvent): void {
     if (isStreamEvent(event)) return this.#onStream(event);
     if (event.type === 'server.heartbeat' || event.type === 'other' || event.sessionId === undefined) return;
-    if (event.type === 'session.created' && event.data.session.parentID !== undefined)
-      this.#roots.set(event.sessionId, this.#rootOf(event.data.session.parentID));
+    if (event.type === 'session.created' && event.data.session.parentId !== undefined)
+      this.#roots.set(event.sessionId, this.#rootOf(event.data.session.parentId));
     this.#onServerEvent(this.#rootOf(event.sessionId), event);
   }
 

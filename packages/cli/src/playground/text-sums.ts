@@ -70,12 +70,12 @@ export class TextSums implements Disposable {
   /** Whole texts, each once: a prompt when it is stored, an answer when it has ended. */
   #tellText(actor: string, { data: { part } }: Extract<ServerEvent, { type: 'part.updated' }>): void {
     if (part.type !== 'text' || part.text === '' || this.#toldParts.has(part.id)) return;
-    if (part.time !== undefined && part.time.end === undefined) return;
+    if (!part.ended) return;
     this.#toldParts.add(part.id);
     this.#journal.append({
       actor,
       type: 'text',
-      payload: { message: part.messageID, text: this.#redactor.text(part.text).slice(0, textLimit) },
+      payload: { message: part.messageId, text: this.#redactor.text(part.text).slice(0, textLimit) },
     });
   }
 }

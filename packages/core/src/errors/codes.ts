@@ -99,6 +99,10 @@ export const errorCatalogue = {
     meaning: 'The opencode binary has a major version that this manager does not speak.',
     remedy: 'Install a version from the range that the message names.',
   },
+  PROTOCOL_UNSUPPORTED: {
+    meaning: 'The protocol that this version of opencode speaks has nothing for what was asked.',
+    remedy: 'Look at server.capabilities first, or use a version of opencode that has it.',
+  },
   PORT_IN_USE: { meaning: 'The port that was asked for is taken.', remedy: 'Name another port, or 0 for a free one.' },
   SERVER_START_FAILED: {
     meaning: 'The opencode server ended or answered wrongly while it started.',

@@ -5,7 +5,7 @@ export { networkVariables, type NetworkVariables } from './network-variables.ts'
 export { describeNeed, letInstall, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
 export { keepToolVariables } from './tool-variables.ts';
 export { writeServerFiles, type ServerFiles } from './server-files.ts';
-export { instructionsDirectory, instructionsFile } from './instructions-plugin.ts';
+export { instructionsDirectory, instructionsFile } from './instructions-files.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState } from './mark.ts';

@@ -1,4 +1,3 @@
-export { askOfPermission, askOfQuestion } from './asks.ts';
 export { decideAsk } from './decide.ts';
 export { rulesFor } from './rules-for.ts';
 export { matchesShellLine } from './shell-line.ts';

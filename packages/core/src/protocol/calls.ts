@@ -1,20 +1,35 @@
 import type { CallOptions } from '../http/index.ts';
-import type {
-  AgentPartInput,
-  FilePartInput,
-  MessageWithParts,
-  PermissionRequest,
-  PermissionRuleset,
-  QuestionRequest,
-  SessionInfo,
-  SessionStatus,
-  SnapshotFileDiff,
-  TextPartInput,
-  Todo,
-} from './types.ts';
+import type { MessageWithParts } from './messages.ts';
+import type { FileDiff, PermissionRequest, PermissionRuleset, QuestionRequest, SessionInfo, SessionStatus, Todo } from './sessions.ts';
 
-/** One piece of a prompt. */
-export type PromptPart = TextPartInput | FilePartInput | AgentPartInput;
+/** Files that a server leaves for its manager, in a directory that no other server uses. */
+export interface ServerFiles {
+  pathOf(name: string): string;
+  /** Empty for a file that is not there. */
+  read(name: string): Promise<string>;
+}
+
+/** One piece of a prompt. `id` is one of our own for it. */
+export type PromptPart =
+  | {
+      readonly type: 'text';
+      readonly id?: string;
+      readonly text: string;
+      /** Not said by the user: shown to the model alone. */
+      readonly synthetic?: boolean;
+      /** Shown to the user alone. */
+      readonly ignored?: boolean;
+    }
+  | {
+      readonly type: 'file';
+      readonly id?: string;
+      readonly mime: string;
+      /** `file:` or `data:` */
+      readonly url: string;
+      readonly filename?: string;
+    }
+  /** Names an agent for the model to give work to. */
+  | { readonly type: 'agent'; readonly id?: string; readonly name: string };
 
 /** What one turn asks for, ready to be sent. */
 export type TurnRequest = { readonly messageId: string; readonly model?: string; readonly agent?: string } & (
@@ -50,12 +65,19 @@ export interface McpServerState {
 /** The message of a rejection tells the model why. */
 export type PermissionAnswer = { readonly reply: 'once' } | { readonly reply: 'reject'; readonly message?: string };
 
+/** Which permission request or question is answered: its id, the session that asks, and where that works. */
+export interface OpenAsk {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly directory: string;
+}
+
 /** The labels chosen for each question, or none. */
 export type QuestionAnswer = { readonly answers: readonly (readonly string[])[] } | { readonly reject: true };
 
 /**
- * What is asked of one server, whatever its protocol. Every call may throw what `HttpClient.call` throws; what a protocol cannot do throws
- * `PROTOCOL_UNSUPPORTED`.
+ * What is asked of one server, whatever its protocol. Every call may throw what `HttpClient.call` throws; who calls what not every protocol
+ * can do (`ProtocolCapabilities`) looks first.
  */
 export interface ServerCalls {
   offers(directory: string, options?: CallOptions): Promise<OfferedChoices>;
@@ -70,8 +92,8 @@ export interface ServerCalls {
   status(directory: string, options?: CallOptions): Promise<Readonly<Record<string, SessionStatus>>>;
   permissions(directory: string, options?: CallOptions): Promise<PermissionRequest[]>;
   questions(directory: string, options?: CallOptions): Promise<QuestionRequest[]>;
-  answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
-  answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
+  answerPermission(ask: OpenAsk, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  answerQuestion(ask: OpenAsk, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 
   createSession(
     directory: string,
@@ -89,11 +111,8 @@ export interface ServerCalls {
 
 /** What is asked about one session. */
 export interface SessionCalls {
-  /**
-   * Resolves when a prompt was taken, and when a command or a shell line has ended.
-   * @param exitCodeFile where a shell line leaves its exit code
-   */
-  submit(turn: TurnRequest, exitCodeFile: string, options?: CallOptions): Promise<void>;
+  /** Resolves when a prompt was taken, and when a command or a shell line has ended. */
+  submit(turn: TurnRequest, options?: CallOptions): Promise<void>;
   abort(options?: CallOptions): Promise<void>;
   info(options?: CallOptions): Promise<SessionInfo>;
   /** Oldest first; the newest `limit` when given. */
@@ -102,7 +121,7 @@ export interface SessionCalls {
   deleteMessage(messageId: string, options?: CallOptions): Promise<void>;
   children(options?: CallOptions): Promise<SessionInfo[]>;
   todos(options?: CallOptions): Promise<Todo[]>;
-  diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  diff(messageId: string, options?: CallOptions): Promise<FileDiff[]>;
   fork(messageId?: string, options?: CallOptions): Promise<SessionInfo>;
   revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
   unrevert(options?: CallOptions): Promise<SessionInfo>;

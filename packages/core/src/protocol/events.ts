@@ -1,4 +1,6 @@
-import type { Message, Part, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, SnapshotFileDiff, Todo } from './types.ts';
+import type { ErrorCode } from '../errors/codes.ts';
+import type { Message, Part } from './messages.ts';
+import type { FileDiff, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, Todo } from './sessions.ts';
 
 /**
  * `lifecycle` events are few and drive state machines; they are never dropped. `stream` events (deltas and part
@@ -9,14 +11,27 @@ export type EventPlane = 'lifecycle' | 'stream';
 /** What a session reports when a turn failed: the provider's or opencode's error, its text already made safe to show. */
 export interface TurnError {
   /**
-   * What it means, whatever opencode calls it: somebody aborted the turn, the provider failed, the context is full, or another fault.
+   * What it means, whatever opencode calls it: somebody aborted the turn, the provider failed, the context is full, the answer was filtered
+   * or cut off, a provider's package could not be loaded, or another fault.
    */
-  readonly kind: 'aborted' | 'provider' | 'overflow' | 'other';
-  /** opencode's name of it, for example `APIError`, `MessageAbortedError`, `ContextOverflowError`. */
+  readonly kind: 'aborted' | 'provider' | 'overflow' | 'filtered' | 'truncated' | 'package' | 'other';
+  /** opencode's name of it, which is its protocol's. */
   readonly name: string;
   readonly message: string;
   readonly statusCode?: number;
   readonly retryable?: boolean;
+}
+
+const codeOfErrorKind: { readonly [Kind in TurnError['kind']]?: ErrorCode } = {
+  aborted: 'TURN_ABORTED',
+  filtered: 'ANSWER_FILTERED',
+  truncated: 'ANSWER_TRUNCATED',
+  package: 'PACKAGE_UNAVAILABLE',
+};
+
+/** The code that an error of a turn's final message stands for; a finish reason is judged by `judgeFinish`. */
+export function codeOfTurnError({ kind }: Pick<TurnError, 'kind'>): ErrorCode {
+  return codeOfErrorKind[kind] ?? 'TURN_FAILED';
 }
 
 /** An event that says all by its type. */
@@ -31,8 +46,8 @@ export interface ServerEventData {
   'session.idle': NoData;
   'session.error': { error: TurnError };
   'session.compacted': NoData;
-  'session.diff': { files: SnapshotFileDiff[] };
-  'todo.updated': { todos: Todo[] };
+  'session.diff': { files: readonly FileDiff[] };
+  'todo.updated': { todos: readonly Todo[] };
   'permission.asked': { request: PermissionRequest };
   'permission.replied': { requestId: string; reply: 'once' | 'always' | 'reject' };
   'question.asked': { request: QuestionRequest };

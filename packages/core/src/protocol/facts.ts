@@ -53,7 +53,7 @@ export interface AssistantMessageFacts {
 
 /** A part of a message as it stands: the same part is told again each time it changes. */
 export type PartFacts = { readonly id: string; readonly messageId: string } &
-  /** What the model says, or thinks. `ended` is false while the deltas are ahead of it. */
+  /** What the model (or the user) says, or thinks. `ended` is false while the deltas are ahead of it. */
   (
     | { readonly type: 'text'; readonly text: string; readonly ended: boolean }
     | { readonly type: 'reasoning'; readonly text: string; readonly ended: boolean }

@@ -1,24 +1,26 @@
 export type {
-  AgentPartInput,
   AssistantMessage,
-  FilePartInput,
   Message,
   MessageWithParts,
   Part,
+  ReasoningPart,
+  Recorded,
+  TextPart,
+  ToolPart,
+  UserMessage,
+} from './messages.ts';
+export type {
+  FileDiff,
   PermissionRequest,
   PermissionRule,
   PermissionRuleset,
   QuestionRequest,
   SessionInfo,
   SessionStatus,
-  SnapshotFileDiff,
-  SubtaskPartInput,
-  TextPartInput,
   Todo,
-  ToolPart,
-  UserMessage,
-} from './types.ts';
+} from './sessions.ts';
 export {
+  codeOfTurnError,
   isEventOf,
   planeOf,
   type EventPlane,
@@ -42,10 +44,9 @@ export type {
   StatusFacts,
   UserMessageFacts,
 } from './facts.ts';
-export { historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './v1/facts.ts';
-export { codeOfTurnError, decodeTurnError } from './v1/decode.ts';
+export { askFacts, historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './session-facts.ts';
 export { isSealed, type ArrivedEvent, type DecodedFrame, type RecordReader, type SealedEvent } from './records.ts';
-export { carriedShellLine, carryShellLine, exitCodeFile, exitCodeOf, withExitCodes } from './v1/shell-line.ts';
+export type { ConfigurationSettings, EffectiveConfig, GivenConfiguration, ProtocolConfiguration } from './configuration.ts';
 export type {
   ProcessSettings,
   Protocol,
@@ -58,19 +59,22 @@ export type {
 export type {
   McpServerState,
   OfferedChoice,
+  OpenAsk,
   PermissionAnswer,
   PromptPart,
   QuestionAnswer,
   ServerCalls,
+  ServerFiles,
   SessionCalls,
   TurnRequest,
 } from './calls.ts';
+export { cataloguedProviders } from './v1/configuration/catalogued-providers.ts';
+export { assertCapable } from './unsupported.ts';
 export { knownProtocols, protocolNamed } from './protocols.ts';
 export type { RequestSpec } from './request.ts';
 export { fileUrlProblem } from './file-url.ts';
 export {
   answersTurn,
-  belongsToTurn,
   chosenFor,
   createMessageIds,
   finalAnswer,

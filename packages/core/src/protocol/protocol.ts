@@ -1,5 +1,6 @@
 import type { HttpClient } from '../http/index.ts';
-import type { ServerCalls } from './calls.ts';
+import type { ServerCalls, ServerFiles } from './calls.ts';
+import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { RecordReader, SealedEvent } from './records.ts';
 import type { RequestSpec } from './request.ts';
@@ -98,8 +99,12 @@ export interface Protocol {
   readonly versions: { readonly min: string; readonly below: string };
   readonly capabilities: ProtocolCapabilities;
   readonly process: ProtocolProcess;
+  readonly configuration: ProtocolConfiguration;
   readonly confirmation: ProtocolConfirmation;
   readonly stream: ProtocolStream;
-  /** Sends nothing by itself. */
-  calls(client: HttpClient): ServerCalls;
+  /**
+   * Sends nothing by itself.
+   * @param files Without them a shell line may leave no exit code.
+   */
+  calls(client: HttpClient, files?: ServerFiles): ServerCalls;
 }

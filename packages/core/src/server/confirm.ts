@@ -1,7 +1,6 @@
-import type { EffectiveConfig } from '../config/index.ts';
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
-import type { Protocol, RequestSpec } from '../protocol/index.ts';
+import type { EffectiveConfig, Protocol, RequestSpec } from '../protocol/index.ts';
 import { learnConfig, type Redactor } from '../secrets/index.ts';
 
 export interface ConfirmInput {

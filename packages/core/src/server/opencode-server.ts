@@ -1,7 +1,7 @@
-import type { EffectiveConfig, ResolvedConfig } from '../config/index.ts';
+import type { ResolvedConfig } from '../config/index.ts';
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { Workspaces } from '../isolation/index.ts';
-import type { Protocol } from '../protocol/index.ts';
+import type { EffectiveConfig, Protocol } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import type { PartsReader } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
@@ -69,6 +69,7 @@ export function createOpencodeServer({
     pid: server.pid,
     version,
     protocol: protocol.name,
+    capabilities: protocol.capabilities,
     directory: config.directory,
     stateDir,
     runId,

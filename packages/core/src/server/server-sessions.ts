@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { withGuardedRules, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import { instructionsDirectory, keepToolVariables, type Workspaces } from '../isolation/index.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
-import { createMessageIds, type Protocol, type ServerCalls, type SessionInfo } from '../protocol/index.ts';
+import { createMessageIds, type EffectiveConfig, type Protocol, type ServerCalls, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
-import { createExitCodes, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
+import { createServerFiles, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { watchSession } from './session-errors.ts';
@@ -46,11 +46,11 @@ export interface SessionsParts {
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
   const { config, stateDir, workspaces } = parts;
-  const calls = parts.protocol.calls(parts.client);
+  const calls = parts.protocol.calls(parts.client, createServerFiles(join(parts.stateDir, 'run')));
   const context = createContext(parts, calls);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {
-    const info = await requestSession(calls, config, workspaces, options);
+    const info = await requestSession(parts, calls, options);
     directories.add(info.directory);
     return info;
   };
@@ -81,12 +81,13 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     },
     setToolVariables: (directory, variables) => keepToolVariables(stateDir, directory, variables),
     async disposeDirectory(directory, options) {
+      if (!parts.protocol.capabilities.dispose) return false;
       const busy = await calls.status(directory, options);
       if (Object.keys(busy).length > 0) return false;
       await calls.disposeDirectory(directory, options);
       return true;
     },
-    ...answers(calls),
+    ...answers(calls, config),
   };
 }
 
@@ -104,9 +105,9 @@ function createContext(
   const readCatalogue = createCatalogueReader(calls, (directory) => workspaces.unused(directory));
   const keepInstructions = createInstructionsStore(instructionsDirectory(stateDir));
   const operationsContext = {
+    protocol,
     calls,
     beginTurn: async (directory: string) => keepInstructions(directory, await workspaces.beginTurn(directory, effective.instructions)),
-    exitCodes: createExitCodes(join(stateDir, 'run')),
   };
   const operationsOf = (id: string, directory: string) => createOperations(operationsContext, id, directory);
   const context: ServerContext = {
@@ -133,7 +134,7 @@ function createContext(
       const { root, insideGit } = await workspaces.project(directory);
       return insideGit ? root : undefined;
     },
-    ...answers(calls),
+    ...answers(calls, config),
     sessionOf: (id, directory, permissions) =>
       withCleanErrors(createSession(context, operationsOf(id, directory), permissions), config.redactor),
   };
@@ -163,15 +164,17 @@ async function assertOwnDirectory(
 function createParentReader(calls: ServerCalls): SessionContext['parentOf'] {
   const read = rememberReads(async (key) => {
     const [id, directory] = JSON.parse(key) as [string, string];
-    return (await calls.session(id, directory).info()).parentID;
+    return (await calls.session(id, directory).info()).parentId;
   });
   return (id, directory, options) => joinRead(read(JSON.stringify([id, directory])), `The parent of session ${id}`, options);
 }
 
-function answers(calls: ServerCalls): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
+function answers(calls: ServerCalls, config: ResolvedConfig): Pick<ServerSessions, 'answerPermission' | 'answerQuestion'> {
   return {
-    answerPermission: (requestId, directory, answer, options) => calls.answerPermission(requestId, directory, answer, options),
-    answerQuestion: (requestId, directory, answer, options) => calls.answerQuestion(requestId, directory, answer, options),
+    answerPermission: ({ id, sessionId, directory = config.directory }, answer, options) =>
+      calls.answerPermission({ id, sessionId, directory }, answer, options),
+    answerQuestion: ({ id, sessionId, directory = config.directory }, answer, options) =>
+      calls.answerQuestion({ id, sessionId, directory }, answer, options),
   };
 }
 
@@ -200,15 +203,15 @@ function lookUps(
 }
 
 async function requestSession(
+  { protocol, config, workspaces }: SessionsParts,
   calls: ServerCalls,
-  config: ResolvedConfig,
-  workspaces: Workspaces,
   options: CreateSessionOptions = {},
 ): Promise<SessionInfo> {
   const { title, permission, permissions: _policy, directory: wanted = config.directory, ...call } = options;
   const { directory } = await workspaces.check(wanted);
-  const body = { ...(title !== undefined && { title }), ...(permission && { permission: withGuardedRules(permission) }) };
-  const info = await calls.createSession(directory, body, call);
+  const rules = permission && protocol.configuration.sessionRules(permission);
+  const wishes = { ...(title !== undefined && { title }), ...(rules && { permission: rules }) };
+  const info = await calls.createSession(directory, wishes, call);
   if (info.directory === directory) return info;
   // A server that ran a session elsewhere would change the wrong files.
   throw new OpencodeManagerError(

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { effectiveConfig, needsModelCatalogue, readGivenConfig, type EffectiveConfig, type ResolvedConfig } from '../config/index.ts';
+import { readGivenConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import {
@@ -18,7 +18,7 @@ import {
   type NeededPackage,
   type Workspaces,
 } from '../isolation/index.ts';
-import { protocolNamed, type Protocol } from '../protocol/index.ts';
+import { protocolNamed, type EffectiveConfig, type Protocol } from '../protocol/index.ts';
 import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
 import { confirmConfiguration } from './confirm.ts';
@@ -70,13 +70,17 @@ export async function prepareFiles(run: Run, { config, binary, auth, git }: Laun
   const given = await readGivenConfig(config, layout.opencodeConfig);
   learnSubstitutions(config.redactor, given.substitutions);
   const copied = await copyConfigDirectory(config.opencodeConfigDir, layout.opencodeConfig);
-  const tools = toolEnvironment(config, layout, protocolNamed(binary.protocol).process.ownVariables);
-  const known = effectiveConfig(config, run.runId, given, copied.models);
+  const { process: server, configuration } = protocolNamed(binary.protocol);
+  const tools = toolEnvironment(config, layout, server.ownVariables);
+  const { profile, projectConfig, enabledProviders } = config;
+  const settings = { profile, projectConfig, enabledProviders, runId: run.runId, modelsInFiles: copied.models };
+  const known = configuration.effective(settings, given);
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
   learnConfig(config.redactor, effective.config);
   const needed = await neededPackages(effective.config, effective.providers, layout.opencodeConfig);
   if (config.offline) await refuseOffline(layout, needed);
   await writeServerFiles(layout, {
+    configuration,
     config: effective.config,
     auth,
     workspace: config.directory,
@@ -156,7 +160,7 @@ async function spawnUntilReady(
   const protocol = protocolNamed(binary.protocol);
   const serverId = randomUUID();
   // A trusted project's configuration may enable providers that are not known here.
-  const modelCatalogue = config.projectConfig === 'all' || needsModelCatalogue(providers, binary.version);
+  const modelCatalogue = config.projectConfig === 'all' || protocol.configuration.needsModelCatalogue(providers, binary.version);
   const named = { protocol, runId, serverId, ...login, referencedVariables, modelCatalogue };
   const choosePort = () => (config.port === 0 ? freePort(hostname) : Promise.resolve(config.port));
   let [environment, port] = await Promise.all([serverEnvironment({ config, layout: state.layout, ...named }), choosePort()]);

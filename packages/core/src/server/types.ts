@@ -1,11 +1,19 @@
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import type { CheckOptions, WorkspaceCheck } from '../isolation/index.ts';
-import type { PermissionAnswer, ProtocolName, QuestionAnswer, SessionInfo } from '../protocol/index.ts';
+import type { PermissionAnswer, ProtocolCapabilities, ProtocolName, QuestionAnswer, SessionInfo } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
 import type { ConfiguredPart, PartsOptions } from './configured-parts.ts';
 import type { LaunchReport } from './launch-report.ts';
 import type { TurnChoices } from '../turn/index.ts';
 import type { CreateSessionOptions, DirectorySnapshot, Session, SessionOperations } from '../session/types.ts';
+
+/** Which ask is answered: its id, the session that asks (a sub-agent, maybe), and where that works; a listed request is one. */
+export interface AskedRequest {
+  readonly id: string;
+  readonly sessionId: string;
+  /** The server's own when absent. */
+  readonly directory?: string;
+}
 
 /** How the server's process ended. */
 export interface ServerExit {
@@ -67,6 +75,8 @@ export interface OpencodeServer extends AsyncDisposable {
   readonly version: string;
   /** The protocol that it speaks. */
   readonly protocol: ProtocolName;
+  /** What that protocol can do; calls that need more throw `PROTOCOL_UNSUPPORTED`. */
+  readonly capabilities: ProtocolCapabilities;
   /** The workspace directory (real path). */
   readonly directory: string;
   /** The private state directory. */
@@ -146,7 +156,7 @@ export interface OpencodeServer extends AsyncDisposable {
   /**
    * Lets the server forget what it keeps of a directory: some 13 MB with the `batch` profile, and the MCP and language servers
    * that it runs there. Sessions and their history stay; the next turn there meets it anew, which takes half a second. Gives false, and
-   * does nothing, while a session of the directory is busy. See to it that no turn begins there meanwhile: opencode would abort it.
+   * does nothing, while a session of the directory is busy, and where the protocol has no such request (`capabilities.dispose`). See to it that no turn begins there meanwhile: opencode would abort it.
    */
   disposeDirectory(directory: string, options?: CallOptions): Promise<boolean>;
   /**
@@ -160,10 +170,14 @@ export interface OpencodeServer extends AsyncDisposable {
    * await server.setToolVariables('/srv/work/1', { PORT: '4100' })
    */
   setToolVariables(directory: string, variables?: Readonly<Record<string, string>>): Promise<void>;
-  /** Answers a permission request that a policy left open (`escalate`); `getState()` and `snapshot()` list them. @throws `NOT_FOUND` */
-  answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  /**
+   * Answers a permission request that a policy left open (`escalate`); `getState()` and `snapshot()` list them. The server's own directory
+   * counts where the request names none.
+   * @throws `NOT_FOUND`
+   */
+  answerPermission(request: AskedRequest, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
   /** Answers a question that a policy left open. @throws `NOT_FOUND` */
-  answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
+  answerQuestion(request: AskedRequest, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 
   /**
    * Starts a new process on the same state directory and gives its handle, which replaces this one: another url, password

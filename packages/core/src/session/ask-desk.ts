@@ -1,12 +1,12 @@
 import { isManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import { decideAsk, rulesFor, type Ask, type AskDecision, type PermissionPolicy } from '../policy/index.ts';
-import type { PermissionAnswer, QuestionAnswer } from '../protocol/index.ts';
+import type { OpenAsk, PermissionAnswer, QuestionAnswer } from '../protocol/index.ts';
 import type { TurnAsk } from './types.ts';
 
 export interface AskContext {
-  answerPermission(requestId: string, directory: string, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
-  answerQuestion(requestId: string, directory: string, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
+  answerPermission(ask: OpenAsk, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
+  answerQuestion(ask: OpenAsk, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 }
 
 interface Entry {
@@ -87,20 +87,21 @@ export class AskDesk {
 
   async #send(ask: Ask, decision: AskDecision): Promise<TurnAsk['answer']> {
     const options = { timeoutMs: answerTimeoutMs };
+    const open = { id: ask.id, sessionId: ask.sessionId, directory: this.#directory };
     if (ask.kind === 'question') {
       const answered = decision.action === 'answer';
       const answer = answered ? { answers: decision.answers } : { reject: true as const };
-      await this.#context.answerQuestion(ask.id, this.#directory, answer, options);
+      await this.#context.answerQuestion(open, answer, options);
       return answered ? 'answered' : 'denied';
     }
     // `once` always: opencode would apply `always` to every session of the server.
     if (decision.action === 'allow') {
-      await this.#context.answerPermission(ask.id, this.#directory, { reply: 'once' }, options);
+      await this.#context.answerPermission(open, { reply: 'once' }, options);
       return 'allowed';
     }
     // Without a message opencode ends the turn; with one the model goes on.
     const message = (decision.action === 'deny' && decision.message) || 'Denied by policy.';
-    await this.#context.answerPermission(ask.id, this.#directory, { reply: 'reject', message }, options);
+    await this.#context.answerPermission(open, { reply: 'reject', message }, options);
     return 'denied';
   }
 }

@@ -1,7 +1,9 @@
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
-import { askOfPermission, askOfQuestion, type Ask, type PermissionPolicy } from '../policy/index.ts';
+import type { Ask, PermissionPolicy } from '../policy/index.ts';
 import {
+  answersTurn,
+  askFacts,
   codeOfTurnError,
   finalAnswer,
   proveTurnEnd,
@@ -118,10 +120,9 @@ async function openAsks(
   { status, permissions, questions }: DirectorySnapshot,
   signal: AbortSignal,
 ): Promise<Ask[]> {
-  const asks = [
-    ...permissions.map((request) => askOfPermission(request, root.directory)),
-    ...questions.map((request) => askOfQuestion(request, root.directory)),
-  ].filter(({ sessionId }) => status[sessionId] !== undefined);
+  const asks = [...permissions, ...questions]
+    .filter(({ sessionId }) => status[sessionId] !== undefined)
+    .map((request) => askFacts(request, root.directory));
   const ours = await Promise.all(asks.map(({ sessionId }) => isInFamily(context, root, sessionId, { signal })));
   return asks.filter((_, index) => ours[index]);
 }
@@ -182,7 +183,7 @@ async function prove(
 }
 
 const askersOf = ({ permissions, questions }: DirectorySnapshot): string[] =>
-  [...permissions, ...questions].map(({ sessionID }) => sessionID);
+  [...permissions, ...questions].map(({ sessionId }) => sessionId);
 
 /** A read found no session any more. */
 function deleted({ operations: { id }, messageId, abortRequested }: TurnWatch, cause: OpencodeManagerError): OpencodeManagerError {
@@ -203,7 +204,7 @@ function noAnswer(
   if (abortRequested()) {
     return new OpencodeManagerError('TURN_ABORTED', 'The turn was aborted before it had an answer.', { details });
   }
-  const arrived = messages.some(({ info }) => info.id === messageId || (info.role === 'assistant' && info.parentID >= messageId));
+  const arrived = messages.some(({ info }) => info.id === messageId || (info.role === 'assistant' && answersTurn(info, messageId)));
   return arrived
     ? new OpencodeManagerError(
         'TURN_INTERRUPTED',

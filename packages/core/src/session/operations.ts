@@ -1,20 +1,19 @@
 import { isManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
-import { withExitCodes, type ServerCalls, type SessionCalls } from '../protocol/index.ts';
+import { assertCapable, type Protocol, type ServerCalls, type SessionCalls } from '../protocol/index.ts';
 import { unknownMessage } from './checks.ts';
-import type { ExitCodes } from './exit-codes.ts';
 import { summarize } from './summary.ts';
 import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
+  readonly protocol: Pick<Protocol, 'name' | 'versions' | 'capabilities'>;
   readonly calls: ServerCalls;
   /** Refuses a workspace that is not trusted; puts its instructions where the server finds them. See `Workspaces`. */
   readonly beginTurn: (directory: string) => Promise<void>;
-  readonly exitCodes: ExitCodes;
 }
 
 /** Bare operations of one session; see {@link SessionOperations}. */
-export function createOperations({ calls, beginTurn, exitCodes }: OperationsContext, id: string, directory: string): SessionOperations {
+export function createOperations({ protocol, calls, beginTurn }: OperationsContext, id: string, directory: string): SessionOperations {
   const session = calls.session(id, directory);
   const assertMessage = (messageId: string, options: CallOptions | undefined) => findMessage(session, id, messageId, options);
   return {
@@ -22,14 +21,16 @@ export function createOperations({ calls, beginTurn, exitCodes }: OperationsCont
     directory,
     async submit(turn, options) {
       await beginTurn(directory);
-      await session.submit(turn, exitCodes.fileOf(turn.messageId), options);
+      await session.submit(turn, options);
     },
     abort: (options) => session.abort(options),
     info: (options) => session.info(options),
-    messages: async ({ limit } = {}, options) =>
-      withExitCodes(await session.messages(limit, options), (messageId) => exitCodes.read(messageId)),
+    messages: ({ limit } = {}, options) => session.messages(limit, options),
     children: (options) => session.children(options),
-    todos: (options) => session.todos(options),
+    async todos(options) {
+      assertCapable(protocol, 'todos', 'todos()');
+      return session.todos(options);
+    },
     async diff(messageId, options) {
       await assertMessage(messageId, options);
       return session.diff(messageId, options);

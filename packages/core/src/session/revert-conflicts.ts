@@ -42,22 +42,22 @@ interface Step {
  */
 export async function assertRevertSafe(context: RevertContext, plan: RevertPlan, options?: CallOptions): Promise<void> {
   const { operations, messageId, messages, worktree } = plan;
-  const { revert } = await operations.info(options);
+  const { revertedTo } = await operations.info(options);
   const from = messages.findIndex(({ info }) => info.id === messageId);
   // What an earlier revert took back is not taken back again.
-  const until = messages.findIndex(({ info }) => info.id === revert?.messageID);
+  const until = messages.findIndex(({ info }) => info.id === revertedTo);
   const taken = messages.slice(from, until === -1 ? undefined : Math.max(from, until));
   const steps = stepsOf(taken, worktree);
   if (steps.every(({ files }) => files.length === 0)) return;
-  const sessions = await sessionsSince(context, plan, messages[from]!.info.time.created, options);
+  const sessions = await sessionsSince(context, plan, messages[from]!.info.createdAtMs, options);
   const files = await changedFiles(context, worktree, steps);
   if (sessions.length > 0 || files.length > 0) throw conflict(messageId, sessions, files);
 }
 
 function stepsOf(messages: readonly MessageWithParts[], worktree: string): Step[] {
   return messages.flatMap(({ parts }) => {
-    const before = parts.findLast((part) => part.type === 'step-start')?.snapshot;
-    const after = parts.findLast((part) => part.type === 'step-finish')?.snapshot;
+    const before = parts.findLast((part) => part.type === 'step')?.snapshot;
+    const after = parts.findLast((part) => part.type === 'step_end')?.snapshot;
     const files = parts.flatMap((part) => (part.type === 'patch' ? part.files.map((file) => relative(worktree, file)) : []));
     return before === undefined ? [] : [{ before, after, files }];
   });
@@ -75,7 +75,7 @@ async function sessionsSince(
   const there = all.filter((_, index) => roots[index] === worktree);
   const worked = await Promise.all(
     there.map(async (info) => {
-      if (info.time.updated < sinceMs || (await isInFamily(context, operations, info.id, options))) return false;
+      if (info.updatedAtMs < sinceMs || (await isInFamily(context, operations, info.id, options))) return false;
       return (await lastWorkedAtMs(context, info, options)) >= sinceMs;
     }),
   );
@@ -83,12 +83,12 @@ async function sessionsSince(
 }
 
 /** A fork starts with copies of messages, which are older than itself: they are not its work. */
-async function lastWorkedAtMs(context: RevertContext, { id, directory, time }: SessionInfo, options?: CallOptions): Promise<number> {
+async function lastWorkedAtMs(context: RevertContext, { id, directory, createdAtMs }: SessionInfo, options?: CallOptions): Promise<number> {
   const { status } = await context.snapshot(directory, options);
   if (status[id] !== undefined) return Infinity;
   const newest = (await context.operationsOf(id, directory).messages({ limit: 1 }, options)).at(-1)?.info;
-  if (!newest || newest.time.created < time.created) return -Infinity;
-  return (newest.role === 'assistant' ? newest.time.completed : undefined) ?? newest.time.created;
+  if (!newest || newest.createdAtMs < createdAtMs) return -Infinity;
+  return (newest.role === 'assistant' ? newest.completedAtMs : undefined) ?? newest.createdAtMs;
 }
 
 /** Files that the revert would change and that are not as the session's own steps left them. */

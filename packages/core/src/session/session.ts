@@ -139,7 +139,7 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
     },
     async getState(options) {
       const snapshot = await context.snapshot(directory, options);
-      const asking = new Set([...snapshot.permissions, ...snapshot.questions].map(({ sessionID }) => sessionID));
+      const asking = new Set([...snapshot.permissions, ...snapshot.questions].map(({ sessionId }) => sessionId));
       const inFamily = await Promise.all(
         [...asking].map(async (asker) => ((await isInFamily(context, operations, asker, options)) ? asker : '')),
       );
@@ -166,7 +166,7 @@ function lifeMethods(context: SessionContext, operations: SessionOperations, tur
 function createCursor(): (messages: readonly MessageWithParts[]) => MessageWithParts[] {
   const seen = new Set<string>();
   return (messages) => {
-    const fresh = messages.filter(({ info }) => !seen.has(info.id) && (info.role === 'user' || info.time.completed !== undefined));
+    const fresh = messages.filter(({ info }) => !seen.has(info.id) && (info.role === 'user' || info.completed));
     for (const { info } of fresh) seen.add(info.id);
     return fresh;
   };
@@ -181,9 +181,9 @@ function stateOf(
   const now = status[id] ?? { type: 'idle' as const };
   return {
     status: now.type,
-    ...(now.type === 'retry' && { retry: { attempt: now.attempt, message: now.message, nextAtMs: now.next } }),
-    pendingPermissions: permissions.filter(({ sessionID }) => family.has(sessionID)),
-    pendingQuestions: questions.filter(({ sessionID }) => family.has(sessionID)),
+    ...(now.type === 'retry' && { retry: { attempt: now.attempt, message: now.message, nextAtMs: now.nextAtMs } }),
+    pendingPermissions: permissions.filter(({ sessionId }) => family.has(sessionId)),
+    pendingQuestions: questions.filter(({ sessionId }) => family.has(sessionId)),
     queued,
   };
 }

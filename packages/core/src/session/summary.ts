@@ -2,7 +2,6 @@ import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions } from '../http/index.ts';
 import {
   codeOfTurnError,
-  decodeTurnError,
   judgeFinish,
   type AssistantMessage,
   type MessageWithParts,
@@ -55,8 +54,8 @@ interface Summary {
 
 async function readSummary({ session }: SummaryPlace, sinceMs: number, options?: CallOptions): Promise<Summary> {
   const messages = await session.messages(recentMessages, options);
-  const request = messages.findLast(({ info, parts }) => info.time.created >= sinceMs && parts.some(({ type }) => type === 'compaction'));
-  const answer = messages.find(({ info }) => info.role === 'assistant' && info.parentID === request?.info.id);
+  const request = messages.findLast(({ info, parts }) => info.createdAtMs >= sinceMs && parts.some(({ type }) => type === 'compaction'));
+  const answer = messages.find(({ info }) => info.role === 'assistant' && info.parentId === request?.info.id);
   return { request, answer };
 }
 
@@ -101,9 +100,8 @@ function failureOf({ answer }: Summary): OpencodeManagerError | undefined {
   const { error, finish } = answer.info as AssistantMessage;
   const details = { answerId: answer.info.id };
   if (error) {
-    const decoded = decodeTurnError(error);
-    const message = `The summary failed with ${decoded.name}: ${decoded.message}`;
-    return new OpencodeManagerError(codeOfTurnError(decoded), message, { details: { ...decoded, ...details } });
+    const message = `The summary failed with ${error.name}: ${error.message}`;
+    return new OpencodeManagerError(codeOfTurnError(error), message, { details: { ...error, ...details } });
   }
   const hasText = answer.parts.some((part) => part.type === 'text' && part.text.trim() !== '');
   const { code, note = '' } = judgeFinish({ finish, hasText, hasToolResult: false, kind: 'prompt', emptyAnswer: 'refuse' });

@@ -1,12 +1,11 @@
 import { OpencodeManagerError, type ErrorCode, type ErrorDetails } from '../errors/index.ts';
 import {
-  belongsToTurn,
+  answersTurn,
   codeOfTurnError,
-  decodeTurnError,
-  exitCodeOf,
   judgeFinish,
   type AssistantMessage,
   type MessageWithParts,
+  type Part,
   type ToolPart,
   type TurnProof,
   type TurnRequest,
@@ -32,7 +31,7 @@ export interface EndedTurn {
 
 /** The result of a turn. @throws the code that its end stands for: see {@link judgeFinish} */
 export function turnResult(turn: EndedTurn): TurnResult {
-  const answers = turn.messages.filter(({ info }) => info.role === 'assistant' && belongsToTurn(info, turn.messageId));
+  const answers = turn.messages.filter(({ info }) => info.role === 'assistant' && answersTurn(info, turn.messageId));
   const infos = answers.map(({ info }) => info as AssistantMessage);
   const final = answers.find(({ info }) => info.id === turn.answerId)!;
   const text = textOf(final);
@@ -47,7 +46,7 @@ export function turnResult(turn: EndedTurn): TurnResult {
     ...(turn.kind === 'shell' && { exitCode: final.parts.map(exitCodeOf).find((code) => code !== undefined) ?? null }),
     messages: answers,
     usage: sumUsage(infos),
-    costUsd: infos.reduce((sum, { cost }) => sum + cost, 0),
+    costUsd: infos.reduce((sum, { costUsd }) => sum + costUsd, 0),
     durationMs: Date.now() - turn.startedAtMs,
     asks: turn.asks,
     proof: turn.proof,
@@ -76,8 +75,7 @@ function judge(
 }
 
 function failureOfMessage(turn: EndedTurn, error: NonNullable<AssistantMessage['error']>): OpencodeManagerError {
-  const decoded = decodeTurnError(error);
-  return failure(turn, codeOfTurnError(decoded), `The turn ended with ${decoded.name}: ${decoded.message}`, { ...decoded });
+  return failure(turn, codeOfTurnError(error), `The turn ended with ${error.name}: ${error.message}`, { ...error });
 }
 
 function failure({ messageId, answerId, asks }: EndedTurn, code: ErrorCode, message: string, details: ErrorDetails): OpencodeManagerError {
@@ -86,21 +84,20 @@ function failure({ messageId, answerId, asks }: EndedTurn, code: ErrorCode, mess
   });
 }
 
-const hasResult = ({ state }: ToolPart): boolean => state.status === 'completed' || state.status === 'error';
+const hasResult = ({ status }: ToolPart): boolean => status === 'completed' || status === 'failed';
+
+const exitCodeOf = (part: Part): number | null | undefined => (part.type === 'tool' ? part.exitCode : undefined);
 
 /**
  * What the model said, or for a shell line, which asks no model, what the line printed. A provider is asked again within
- * the same message: what a stream said that broke off stands before the last `step-start`, and is no part of the answer.
+ * the same message: what a stream said that broke off stands before the last step, and is no part of the answer.
  */
 function textOf({ parts }: MessageWithParts): string {
-  const lastTry = parts.slice(parts.findLastIndex(({ type }) => type === 'step-start') + 1);
+  const lastTry = parts.slice(parts.findLastIndex(({ type }) => type === 'step') + 1);
   const said = lastTry.map((part) => (part.type === 'text' && !part.synthetic ? part.text : '')).join('');
-  return said !== '' || parts.length !== 1 ? said : parts.map((part) => (part.type === 'tool' ? printed(part) : '')).join('');
-}
-
-function printed({ state }: ToolPart): string {
-  if (state.status === 'completed') return state.output;
-  return state.status === 'error' ? state.error : '';
+  return said !== '' || parts.length !== 1
+    ? said
+    : parts.map((part) => (part.type === 'tool' && hasResult(part) ? part.output : '')).join('');
 }
 
 /** Tokens of several assistant messages. */
@@ -110,7 +107,7 @@ function sumUsage(messages: readonly Pick<AssistantMessage, 'tokens'>[]): TokenU
     input: sum(({ input }) => input),
     output: sum(({ output }) => output),
     reasoning: sum(({ reasoning }) => reasoning),
-    cacheRead: sum(({ cache }) => cache.read),
-    cacheWrite: sum(({ cache }) => cache.write),
+    cacheRead: sum(({ cacheRead }) => cacheRead),
+    cacheWrite: sum(({ cacheWrite }) => cacheWrite),
   };
 }

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../http/index.ts';
 import type { PermissionPolicy, PermissionPolicyRule } from '../policy/index.ts';
 import type {
+  FileDiff,
   MessageWithParts,
   PermissionRequest,
   PermissionRuleset,
@@ -8,7 +9,6 @@ import type {
   QuestionRequest,
   SessionInfo,
   SessionStatus,
-  SnapshotFileDiff,
   Todo,
   TurnError,
   TurnRequest,
@@ -152,9 +152,10 @@ export interface SessionOperations {
   /** Messages with their parts, oldest first; the newest `limit` when given. */
   messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
   children(options?: CallOptions): Promise<SessionInfo[]>;
+  /** @throws `PROTOCOL_UNSUPPORTED` */
   todos(options?: CallOptions): Promise<Todo[]>;
   /** @throws `MESSAGE_UNKNOWN` */
-  diff(messageId: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  diff(messageId: string, options?: CallOptions): Promise<FileDiff[]>;
   /** @throws `MESSAGE_UNKNOWN` */
   fork(messageId?: string, options?: CallOptions): Promise<SessionInfo>;
   /** @throws `MESSAGE_UNKNOWN` */
@@ -230,9 +231,10 @@ export interface Session {
   messages(query?: { readonly limit?: number }, options?: CallOptions): Promise<MessageWithParts[]>;
   /** Messages that were not returned by an earlier `unread()`, finalised ones only, oldest first; moves the cursor. */
   unread(options?: CallOptions): Promise<MessageWithParts[]>;
+  /** @throws `PROTOCOL_UNSUPPORTED` */
   todos(options?: CallOptions): Promise<Todo[]>;
   /** Files changed by the turn of a message; the latest user message when absent. @throws `SNAPSHOTS_OFF`, `MESSAGE_UNKNOWN` */
-  diff(messageId?: string, options?: CallOptions): Promise<SnapshotFileDiff[]>;
+  diff(messageId?: string, options?: CallOptions): Promise<FileDiff[]>;
   /** Sub-agent sessions. */
   children(options?: CallOptions): Promise<SessionInfo[]>;
   rename(title: string, options?: CallOptions): Promise<void>;

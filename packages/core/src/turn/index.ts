@@ -2,7 +2,6 @@ export { chosenFor, type ChosenName, type TurnChoice, type TurnChoices } from '.
 export { isFinalReason, judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
 export {
   answersTurn,
-  belongsToTurn,
   finalAnswer,
   proofSignals,
   proveTurnEnd,

@@ -1,4 +1,4 @@
-import type { AssistantMessage } from '../protocol/types.ts';
+import type { AssistantMessage, Message } from '../protocol/messages.ts';
 import { isFinalReason } from './finish.ts';
 
 /** Where a signal was seen: on the event stream, or by reading the server's state. */
@@ -77,22 +77,16 @@ function idleCounts({ finalMessage, idle }: TurnEvidence): boolean {
  * Whether an assistant message belongs to the turn that our user message began, that turn being the session's newest:
  * when opencode compacts a history that has become too long, it goes on under a user message of its own, with a later id.
  */
-export function belongsToTurn({ parentID }: Pick<AssistantMessage, 'parentID'>, messageId: string): boolean {
-  return parentID >= messageId;
-}
-
-/** As {@link belongsToTurn}, for a message in this project's words. */
 export function answersTurn({ parentId }: { readonly parentId: string }, messageId: string): boolean {
   return parentId >= messageId;
 }
 
 /** The newest assistant message of the turn that `messageId` began, when it is finalised; else undefined. */
-export function finalAnswer(messages: Iterable<{ role: string; id: string }>, messageId: string): AssistantMessage | undefined {
+export function finalAnswer(messages: Iterable<Message>, messageId: string): AssistantMessage | undefined {
   let newest: AssistantMessage | undefined;
   for (const message of messages) {
-    if (message.role !== 'assistant') continue;
-    const answer = message as AssistantMessage;
-    if (belongsToTurn(answer, messageId) && (!newest || answer.time.created >= newest.time.created)) newest = answer;
+    if (message.role !== 'assistant' || !answersTurn(message, messageId)) continue;
+    if (!newest || message.createdAtMs >= newest.createdAtMs) newest = message;
   }
-  return newest?.time.completed === undefined ? undefined : newest;
+  return newest?.completed ? newest : undefined;
 }

@@ -6,11 +6,7 @@ export function weightOf(event: MonitorEvent): number {
   if (event.type !== 'part.updated') return 0;
   const { part } = event.data;
   if (part.type === 'text' || part.type === 'reasoning') return part.text.length;
-  if (part.type !== 'tool') return 0;
-  const { state } = part;
-  const output = state.status === 'completed' ? state.output.length : 0;
-  const soFar = 'metadata' in state ? state.metadata?.['output'] : undefined;
-  return output + (typeof soFar === 'string' ? soFar.length : 0);
+  return part.type === 'tool' ? part.output.length : 0;
 }
 
 /** Leaves out what a later event of the same part says again, and more. */

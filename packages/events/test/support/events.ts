@@ -13,7 +13,7 @@ export function delta(sessionId: string, partId: string, text: string, field = '
 }
 
 export function partUpdated(sessionId: string, partId: string, text: string, durableSequence?: number): ServerEventOf<'part.updated'> {
-  const part = { id: partId, sessionID: sessionId, messageID: 'msg_1', type: 'text', text } as Part;
+  const part: Part = { id: partId, sessionId, messageId: 'msg_1', type: 'text', text, ended: true, raw: {} };
   return {
     type: 'part.updated',
     plane: 'stream',

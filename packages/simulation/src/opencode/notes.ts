@@ -5,7 +5,7 @@ import type { LedgerTurn } from './ledger.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What an aborted turn ends with (A3). */
-export const abortedError: TurnError = { kind: 'aborted', name: 'MessageAbortedError', message: 'Aborted' };
+export const abortedError: TurnError = { kind: 'aborted', name: 'Aborted', message: 'Aborted' };
 
 /** What counts as which fault, of what a model or a provider does. */
 export function noteFinish({ count }: Surroundings, { finish, tools }: StepScript, text: string): void {

@@ -166,7 +166,7 @@ export class Turn {
     noteRefusal(this.#world, refusal);
     if (attempt > mostRetries) {
       this.#world.count('retry-spent');
-      return this.#fail({ kind: 'provider', name: 'APIError', message, statusCode, retryable: true });
+      return this.#fail({ kind: 'provider', name: 'ProviderError', message, statusCode, retryable: true });
     }
     if (brokenText !== undefined) {
       this.#beginAnswer();
@@ -221,7 +221,7 @@ export class Turn {
     if (step.hangs) return this.#world.count('model-hangs');
     if (step.error) {
       this.#world.count('provider-error');
-      return this.#fail({ kind: step.error.name === 'ContextOverflowError' ? 'overflow' : 'provider', ...step.error });
+      return this.#fail({ kind: 'provider', ...step.error });
     }
     this.#useTools(step, index, 0);
   }

@@ -1,13 +1,18 @@
+import type * as Wire from '@opencode-ai/sdk/v2/types';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, SessionCalls } from '../calls.ts';
+import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, ServerFiles, SessionCalls } from '../calls.ts';
+import type { RequestSpec } from '../request.ts';
 import { requests, type WireMcpStatus } from './requests.ts';
+import { decodeHistory, decodePermission, decodeQuestion, decodeSession, decodeStatus } from './shapes.ts';
+import { exitCodeFile, readExitCode, withExitCodes } from './shell-line.ts';
 import { turnRequest, wireModel } from './turn-request.ts';
 
 /** opencode lists 100 sessions when no limit is given. */
 const listLimit = 100_000;
 
 /** The calls of opencode 1.x, one request each. */
-export function createCallsV1(client: HttpClient): ServerCalls {
+export function createCallsV1(client: HttpClient, files?: ServerFiles): ServerCalls {
+  const list = async (spec: RequestSpec<Wire.Session[]>, options?: CallOptions) => (await client.call(spec, options)).map(decodeSession);
   return {
     offers: (directory, options) => readOffers(client, directory, options),
     async commands(directory, options) {
@@ -19,24 +24,33 @@ export function createCallsV1(client: HttpClient): ServerCalls {
       return Object.fromEntries(Object.entries(servers).map(([name, status]) => [name, stateOf(status)]));
     },
     toolIds: (directory, options) => client.call(requests.toolIds(directory), options),
-    status: (directory, options) => client.call(requests.status(directory), options),
-    permissions: (directory, options) => client.call(requests.permissions(directory), options),
-    questions: (directory, options) => client.call(requests.questions(directory), options),
-    async answerPermission(requestId, directory, answer, options) {
-      await client.call(requests.replyPermission(requestId, directory, answer), options);
+    async status(directory, options) {
+      const statuses = await client.call(requests.status(directory), options);
+      return Object.fromEntries(Object.entries(statuses).map(([id, status]) => [id, decodeStatus(status)]));
     },
-    async answerQuestion(requestId, directory, answer, options) {
-      const request =
-        'reject' in answer ? requests.rejectQuestion(requestId, directory) : requests.replyQuestion(requestId, directory, answer.answers);
+    async permissions(directory, options) {
+      const requested = await client.call(requests.permissions(directory), options);
+      return requested.map((request) => decodePermission(request, directory));
+    },
+    async questions(directory, options) {
+      const asked = await client.call(requests.questions(directory), options);
+      return asked.map((request) => decodeQuestion(request, directory));
+    },
+    async answerPermission({ id, directory }, answer, options) {
+      await client.call(requests.replyPermission(id, directory, answer), options);
+    },
+    async answerQuestion({ id, directory }, answer, options) {
+      const request = 'reject' in answer ? requests.rejectQuestion(id, directory) : requests.replyQuestion(id, directory, answer.answers);
       await client.call(request, options);
     },
-    createSession: (directory, wanted, options) => client.call(requests.createSession(directory, wanted), options),
-    listSessions: (directory, options) => client.call(requests.listSessions(directory, listLimit), options),
-    listProjectSessions: (directory, options) => client.call(requests.listProjectSessions(directory, listLimit), options),
+    createSession: async (directory, wanted, options) =>
+      decodeSession(await client.call(requests.createSession(directory, wanted), options)),
+    listSessions: (directory, options) => list(requests.listSessions(directory, listLimit), options),
+    listProjectSessions: (directory, options) => list(requests.listProjectSessions(directory, listLimit), options),
     async disposeDirectory(directory, options) {
       await client.call(requests.disposeDirectory(directory), options);
     },
-    session: (id, directory) => sessionCalls(client, id, directory),
+    session: (id, directory) => sessionCalls(client, files, id, directory),
   };
 }
 
@@ -64,28 +78,34 @@ function stateOf({ status, error }: WireMcpStatus): McpServerState {
   return { status: 'failed', ...detail };
 }
 
-function sessionCalls(client: HttpClient, id: string, directory: string): SessionCalls {
+function sessionCalls(client: HttpClient, files: ServerFiles | undefined, id: string, directory: string): SessionCalls {
+  const one = async (spec: RequestSpec<Wire.Session>, options?: CallOptions) => decodeSession(await client.call(spec, options));
   return {
-    async submit(turn, exitCodeFile, options) {
+    async submit(turn, options) {
       const untilTurnEnds: CallOptions = turn.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-      await client.call(turnRequest(id, directory, turn, exitCodeFile), { ...untilTurnEnds, ...options });
+      const exitCodePath = files?.pathOf(exitCodeFile(turn.messageId));
+      await client.call(turnRequest(id, directory, turn, exitCodePath), { ...untilTurnEnds, ...options });
     },
     async abort(options) {
       await client.call(requests.abort(id, directory), options);
     },
-    info: (options) => client.call(requests.getSession(id, directory), options),
-    messages: (limit, options) => client.call(requests.messages(id, directory, limit), options),
-    message: (messageId, options) => client.call(requests.message(id, directory, messageId), options),
+    info: (options) => one(requests.getSession(id, directory), options),
+    async messages(limit, options) {
+      const messages = await client.call(requests.messages(id, directory, limit), options);
+      const complete = files ? await withExitCodes(messages, (messageId) => readExitCode(files, messageId)) : messages;
+      return complete.map(decodeHistory);
+    },
+    message: async (messageId, options) => decodeHistory(await client.call(requests.message(id, directory, messageId), options)),
     async deleteMessage(messageId, options) {
       await client.call(requests.deleteMessage(id, directory, messageId), options);
     },
-    children: (options) => client.call(requests.children(id, directory), options),
+    children: async (options) => (await client.call(requests.children(id, directory), options)).map(decodeSession),
     todos: (options) => client.call(requests.todos(id, directory), options),
     diff: (messageId, options) => client.call(requests.diff(id, directory, messageId), options),
-    fork: (messageId, options) => client.call(requests.fork(id, directory, messageId), options),
-    revert: (messageId, options) => client.call(requests.revert(id, directory, messageId), options),
-    unrevert: (options) => client.call(requests.unrevert(id, directory), options),
-    rename: (title, options) => client.call(requests.updateSession(id, directory, { title }), options),
+    fork: (messageId, options) => one(requests.fork(id, directory, messageId), options),
+    revert: (messageId, options) => one(requests.revert(id, directory, messageId), options),
+    unrevert: (options) => one(requests.unrevert(id, directory), options),
+    rename: (title, options) => one(requests.updateSession(id, directory, { title }), options),
     async summarize(model, options) {
       await client.call(requests.summarize(id, directory, wireModel(model)), options);
     },

@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { createCallsV1 } from './calls.ts';
+import { configurationV1 } from './configuration/configuration.ts';
 import { processV1 } from './process.ts';
 import { requests } from './requests.ts';
 import { streamV1 } from './stream.ts';
@@ -10,6 +11,7 @@ export const protocolV1: Protocol = {
   versions: { min: '1.18.0', below: '2.0.0' },
   capabilities: { todos: true, replay: true, dispose: true, modelPerPrompt: true, subtasks: true, snapshotsOff: true },
   process: processV1,
+  configuration: configurationV1,
   confirmation: {
     version: requests.health,
     configuration: requests.config,

@@ -1,16 +1,9 @@
-import type {
-  MessageWithParts,
-  PermissionRequest,
-  PermissionRuleset,
-  QuestionRequest,
-  SessionInfo,
-  SessionStatus,
-  SnapshotFileDiff,
-  Todo,
-} from '../types.ts';
-import type { AgentPartInput, FilePartInput, SubtaskPartInput, TextPartInput } from '../types.ts';
+import type * as Wire from '@opencode-ai/sdk/v2/types';
+import type { FileDiff, PermissionRuleset, Todo } from '../sessions.ts';
+import type { PromptPart } from '../calls.ts';
 import type { RequestSpec } from '../request.ts';
 import type { WireHistoryEntry } from './decode.ts';
+import type { WireMessageWithParts } from './shapes.ts';
 
 /** A model as opencode names it on the wire. */
 export interface WireModel {
@@ -20,7 +13,7 @@ export interface WireModel {
 
 export interface PromptBody {
   readonly messageID: string;
-  readonly parts: readonly (TextPartInput | FilePartInput | AgentPartInput | SubtaskPartInput)[];
+  readonly parts: readonly PromptPart[];
   readonly model?: WireModel;
   readonly agent?: string;
   readonly system?: string;
@@ -100,23 +93,23 @@ export const requests = {
   toolIds: (directory: string) => json<string[]>('GET', '/experimental/tool/ids', directory),
 
   createSession: (directory: string, body: { title?: string; parentID?: string; permission?: PermissionRuleset }) =>
-    json<SessionInfo>('POST', '/session', directory, body),
+    json<Wire.Session>('POST', '/session', directory, body),
   /** opencode lists 100 sessions when no limit is given. */
-  listSessions: (directory: string, limit: number) => json<SessionInfo[]>('GET', '/session', directory, undefined, { limit }),
+  listSessions: (directory: string, limit: number) => json<Wire.Session[]>('GET', '/session', directory, undefined, { limit }),
   /** Sessions of all directories of a project, its other worktrees and clones included. */
   listProjectSessions: (directory: string, limit: number) =>
-    json<SessionInfo[]>('GET', '/session', directory, undefined, { limit, scope: 'project' }),
-  getSession: (id: string, directory: string) => json<SessionInfo>('GET', session(id), directory),
-  updateSession: (id: string, directory: string, body: { title?: string }) => json<SessionInfo>('PATCH', session(id), directory, body),
+    json<Wire.Session[]>('GET', '/session', directory, undefined, { limit, scope: 'project' }),
+  getSession: (id: string, directory: string) => json<Wire.Session>('GET', session(id), directory),
+  updateSession: (id: string, directory: string, body: { title?: string }) => json<Wire.Session>('PATCH', session(id), directory, body),
   deleteSession: (id: string, directory: string) => json<boolean>('DELETE', session(id), directory),
-  children: (id: string, directory: string) => json<SessionInfo[]>('GET', session(id, '/children'), directory),
+  children: (id: string, directory: string) => json<Wire.Session[]>('GET', session(id, '/children'), directory),
   todos: (id: string, directory: string) => json<Todo[]>('GET', session(id, '/todo'), directory),
   diff: (id: string, directory: string, messageID: string) =>
-    json<SnapshotFileDiff[]>('GET', session(id, '/diff'), directory, undefined, { messageID }),
+    json<FileDiff[]>('GET', session(id, '/diff'), directory, undefined, { messageID }),
   messages: (id: string, directory: string, limit?: number) =>
-    json<MessageWithParts[]>('GET', session(id, '/message'), directory, undefined, limit === undefined ? {} : { limit }),
+    json<WireMessageWithParts[]>('GET', session(id, '/message'), directory, undefined, limit === undefined ? {} : { limit }),
   message: (id: string, directory: string, messageId: string) =>
-    json<MessageWithParts>('GET', session(id, `/message/${encodeURIComponent(messageId)}`), directory),
+    json<WireMessageWithParts>('GET', session(id, `/message/${encodeURIComponent(messageId)}`), directory),
   /** opencode refuses it while the session is busy. */
   deleteMessage: (id: string, directory: string, messageId: string) =>
     json<boolean>('DELETE', session(id, `/message/${encodeURIComponent(messageId)}`), directory),
@@ -129,22 +122,23 @@ export const requests = {
     id: string,
     directory: string,
     body: { messageID: string; command: string; arguments: string; agent?: string; model?: string },
-  ) => json<MessageWithParts>('POST', session(id, '/command'), directory, body),
+  ) => json<WireMessageWithParts>('POST', session(id, '/command'), directory, body),
   shell: (id: string, directory: string, body: { messageID: string; command: string; agent: string; model?: WireModel }) =>
-    json<MessageWithParts>('POST', session(id, '/shell'), directory, body),
+    json<WireMessageWithParts>('POST', session(id, '/shell'), directory, body),
   abort: (id: string, directory: string) => json<boolean>('POST', session(id, '/abort'), directory, {}),
   fork: (id: string, directory: string, messageID?: string) =>
-    json<SessionInfo>('POST', session(id, '/fork'), directory, messageID === undefined ? {} : { messageID }),
-  revert: (id: string, directory: string, messageID: string) => json<SessionInfo>('POST', session(id, '/revert'), directory, { messageID }),
-  unrevert: (id: string, directory: string) => json<SessionInfo>('POST', session(id, '/unrevert'), directory, {}),
+    json<Wire.Session>('POST', session(id, '/fork'), directory, messageID === undefined ? {} : { messageID }),
+  revert: (id: string, directory: string, messageID: string) =>
+    json<Wire.Session>('POST', session(id, '/revert'), directory, { messageID }),
+  unrevert: (id: string, directory: string) => json<Wire.Session>('POST', session(id, '/unrevert'), directory, {}),
   summarize: (id: string, directory: string, model: WireModel) => json<boolean>('POST', session(id, '/summarize'), directory, model),
 
   /** Sessions of one directory that are not idle; an idle session is absent. */
-  status: (directory: string) => json<Record<string, SessionStatus>>('GET', '/session/status', directory),
-  permissions: (directory: string) => json<PermissionRequest[]>('GET', '/permission', directory),
+  status: (directory: string) => json<Record<string, Wire.SessionStatus>>('GET', '/session/status', directory),
+  permissions: (directory: string) => json<Wire.PermissionRequest[]>('GET', '/permission', directory),
   replyPermission: (id: string, directory: string, body: { reply: 'once' | 'reject'; message?: string }) =>
     json<boolean>('POST', `/permission/${encodeURIComponent(id)}/reply`, directory, body),
-  questions: (directory: string) => json<QuestionRequest[]>('GET', '/question', directory),
+  questions: (directory: string) => json<Wire.QuestionRequest[]>('GET', '/question', directory),
   replyQuestion: (id: string, directory: string, answers: readonly (readonly string[])[]) =>
     json<boolean>('POST', `/question/${encodeURIComponent(id)}/reply`, directory, { answers }),
   rejectQuestion: (id: string, directory: string) => json<boolean>('POST', `/question/${encodeURIComponent(id)}/reject`, directory, {}),

@@ -1,4 +1,6 @@
-import type { MessageWithParts, Part } from '../types.ts';
+import type { Part } from '@opencode-ai/sdk/v2/types';
+import type { ServerFiles } from '../calls.ts';
+import type { WireMessageWithParts } from './shapes.ts';
 
 // opencode tells no exit code of a shell line, and evaluates the line in a way that breaks line ends and `$?`. A command substitution comes
 // through whole, so the line travels in one, inside of a script that writes its exit code to a file.
@@ -6,7 +8,7 @@ import type { MessageWithParts, Part } from '../types.ts';
 const carried = /^\$\(printf %s ([\w+/=]+) \| base64 -d\)$/;
 const script = /^\( ([\s\S]*)\n\); ocm_rc=\$\?; printf %s "\$ocm_rc" > '[^\n]*\/exit-(msg_\w+)'$/;
 
-/** Name of the file that holds the exit code of a shell turn, in a directory that its caller knows. */
+/** Name of the file that holds the exit code of a shell turn. */
 export function exitCodeFile(messageId: string): string {
   return `exit-${messageId}`;
 }
@@ -35,9 +37,9 @@ export function withUsersLine(part: Part): Part {
  * that ended and left none.
  */
 export async function withExitCodes(
-  messages: MessageWithParts[],
+  messages: readonly WireMessageWithParts[],
   readCode: (messageId: string) => Promise<number | null>,
-): Promise<MessageWithParts[]> {
+): Promise<readonly WireMessageWithParts[]> {
   if (!messages.some(({ parts }) => parts.some(lineOf))) return messages;
   return Promise.all(messages.map(async ({ info, parts }) => ({ info, parts: await Promise.all(parts.map(withCode)) })));
 
@@ -51,11 +53,10 @@ export async function withExitCodes(
   }
 }
 
-/** The exit code of a part that {@link withExitCodes} has seen; undefined where none is known. */
-export function exitCodeOf(part: Part): number | null | undefined {
-  if (part.type !== 'tool' || !('metadata' in part.state)) return undefined;
-  const exit = part.state.metadata?.['exit'];
-  return typeof exit === 'number' || exit === null ? exit : undefined;
+/** The exit code that a shell turn left; null when it left none: its syntax was wrong, or its shell was killed. */
+export async function readExitCode(files: ServerFiles, messageId: string): Promise<number | null> {
+  const text = await files.read(exitCodeFile(messageId));
+  return /^\d{1,3}$/.test(text) ? Number(text) : null;
 }
 
 function lineOf(part: Part): ReturnType<typeof carriedShellLine> {

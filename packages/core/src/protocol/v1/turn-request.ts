@@ -14,7 +14,7 @@ export function wireModel(model: string): WireModel {
 }
 
 /** The request that starts a turn. */
-export function turnRequest(id: string, directory: string, turn: TurnRequest, exitCodeFile: string): RequestSpec {
+export function turnRequest(id: string, directory: string, turn: TurnRequest, exitCodeFile: string | undefined): RequestSpec {
   const { messageId: messageID, agent, model } = turn;
   if (turn.kind === 'prompt') {
     return requests.promptAsync(id, directory, {
@@ -36,7 +36,7 @@ export function turnRequest(id: string, directory: string, turn: TurnRequest, ex
   }
   return requests.shell(id, directory, {
     messageID,
-    command: carryShellLine(turn.command, exitCodeFile),
+    command: exitCodeFile === undefined ? turn.command : carryShellLine(turn.command, exitCodeFile),
     agent: agent ?? 'build',
     ...(model !== undefined && { model: wireModel(model) }),
   });

@@ -1,6 +1,4 @@
-import { sessionMarkerVariable } from '../process/table.ts';
-import { engineAllocatorVariable } from './engine-allocator.ts';
-import type { ToolEnvironment } from './tools/index.ts';
+import type { DirectoryFilesInput } from '../../configuration.ts';
 
 /**
  * A plugin of our own. Whoever has the password can approve permission requests, so that the server forgets it once it knows it: in
@@ -11,13 +9,18 @@ import type { ToolEnvironment } from './tools/index.ts';
  * directory (a sub-agent has its own session, and the same directory), and the mark of their session. The choice of an allocator has done
  * its work at the server's start. `ocm doctor` looks whether the password is gone.
  */
-export const toolEnvironmentPlugin = ({ shell }: ToolEnvironment, variables: string): string => `import { createHash } from "node:crypto"
+export const toolEnvironmentPlugin = ({
+  toolEnvironment,
+  toolVariablesDirectory,
+  sessionVariable,
+  startVariable,
+}: DirectoryFilesInput): string => `import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 
-const tools = ${JSON.stringify(shell)}
+const tools = ${JSON.stringify(toolEnvironment)}
 const secret = "OPENCODE_SERVER_PASSWORD"
-const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|BASH_ENV|${engineAllocatorVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
+const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|BASH_ENV|${startVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
 const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"]
 const symbols = {
   getenv: { args: ["cstring"], returns: "ptr" },
@@ -48,17 +51,17 @@ async function overwriteBlock() {
 }
 
 export const ToolEnvironment = async ({ directory }) => {
-  const file = join(${JSON.stringify(variables)}, createHash("sha256").update(directory).digest("hex") + ".json")
+  const file = join(${JSON.stringify(toolVariablesDirectory)}, createHash("sha256").update(directory).digest("hex") + ".json")
   await overwriteBlock().catch(() => {})
   delete process.env[secret]
-  delete process.env.${engineAllocatorVariable}
+  delete process.env.${startVariable}
   return {
     "shell.env": async (input, output) => {
       // Undefined takes a variable away.
       for (const [name, value] of Object.entries(tools)) output.env[name] = value ?? undefined
       Object.assign(output.env, JSON.parse(await readFile(file, "utf8").catch(() => "{}")))
       output.env[secret] = undefined
-      if (input.sessionID) output.env.${sessionMarkerVariable} = input.sessionID
+      if (input.sessionID) output.env.${sessionVariable} = input.sessionID
     },
   }
 }

@@ -1,26 +1,11 @@
-import { OpencodeManagerError } from '../errors/index.ts';
-import { isMap } from './given/merge.ts';
-import type { GivenConfig } from './given/read-given.ts';
+import { isMap } from '../../../config/given/merge.ts';
+import type { OpencodeConfig } from '../../../config/jsonc.ts';
+import { OpencodeManagerError } from '../../../errors/error.ts';
+import type { ConfigurationSettings, EffectiveConfig, GivenConfiguration } from '../../configuration.ts';
 import { withGuardedEdits } from './guarded-edits.ts';
-import type { OpencodeConfig } from './jsonc.ts';
-import type { ResolvedConfig } from './resolve.ts';
-
-/** What the server is started with, and what is compared with the running server afterwards. */
-export interface EffectiveConfig {
-  readonly config: OpencodeConfig;
-  readonly providers: readonly string[];
-  readonly model: string | undefined;
-  readonly snapshots: boolean;
-  /** Variables that the configuration refers to as `{env:NAME}`: naming them there passes them on. */
-  readonly referencedVariables: readonly string[];
-  /** Relative paths and patterns of `instructions`. They count from each session's directory, so that each prompt carries them. */
-  readonly instructions: readonly string[];
-  /** What does not mean what it seems to; sentences. */
-  readonly notes: readonly string[];
-}
 
 /** What a headless run pays for and does not use; the user's own settings win over these. */
-const profileDefaults: Readonly<Record<ResolvedConfig['profile'], OpencodeConfig>> = {
+const profileDefaults: Readonly<Record<ConfigurationSettings['profile'], OpencodeConfig>> = {
   batch: { snapshot: false, lsp: false, formatter: false },
   interactive: { snapshot: true },
 };
@@ -31,17 +16,15 @@ const profileDefaults: Readonly<Record<ResolvedConfig['profile'], OpencodeConfig
  * @throws `CREDENTIALS_MISSING`
  */
 export function effectiveConfig(
-  config: ResolvedConfig,
-  runId: string,
-  { config: given, substitutions, unset }: GivenConfig,
-  modelsInFiles: readonly string[],
+  { profile, projectConfig, enabledProviders, runId, modelsInFiles }: ConfigurationSettings,
+  { config: given, substitutions, unset }: GivenConfiguration,
 ): EffectiveConfig {
-  const all: OpencodeConfig = { ...profileDefaults[config.profile], ...given };
+  const all: OpencodeConfig = { ...profileDefaults[profile], ...given };
   const model = typeof all['model'] === 'string' ? all['model'] : undefined;
-  const providers = config.enabledProviders ?? listOfStrings(all['enabled_providers']) ?? providersOf([...modelsOf(all), ...modelsInFiles]);
+  const providers = enabledProviders ?? listOfStrings(all['enabled_providers']) ?? providersOf([...modelsOf(all), ...modelsInFiles]);
   const missing = unset.find(({ path }) => isKeyOf(path, mainProvider(all)));
   if (missing) throw keyNotSet(missing.name, missing.path);
-  const written = config.projectConfig === 'all' ? { merged: all, relative: [] } : withoutRelativeInstructions(all);
+  const written = projectConfig === 'all' ? { merged: all, relative: [] } : withoutRelativeInstructions(all);
   return {
     config: withGuardedEdits({
       ...written.merged,

@@ -1,14 +1,3 @@
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-
-/** Where the instructions of all workspaces stand, in a state directory. */
-export const instructionsDirectory = (stateDir: string): string => join(stateDir, 'run', 'instructions');
-
-/** Where the instructions of a workspace wait for the server. */
-export function instructionsFile(root: string, directory: string): string {
-  return join(root, `${createHash('sha256').update(directory).digest('hex')}.json`);
-}
-
 /**
  * A plugin of our own. opencode does not read a workspace's AGENTS.md itself here: it would follow any link. What was read safely stands in a
  * file for each workspace, as a JSON list of texts, and joins the system prompt of each call that an agent makes where opencode would have

@@ -1,5 +1,5 @@
-import type { PermissionRuleset } from '../protocol/index.ts';
-import type { OpencodeConfig } from './jsonc.ts';
+import type { OpencodeConfig } from '../../../config/jsonc.ts';
+import type { PermissionRule, PermissionRuleset } from '../../sessions.ts';
 
 /** One permission rule as opencode evaluates it: the last that matches decides. */
 interface Rule {
@@ -26,7 +26,7 @@ export function withGuardedEdits(config: OpencodeConfig): OpencodeConfig {
 
 /** The same for the rules of one session, which count after those of the configuration. */
 export function withGuardedRules(rules: PermissionRuleset): PermissionRuleset {
-  const added = Object.entries(denials).map(([pattern, action]) => ({ permission: 'edit', pattern, action }));
+  const added = Object.entries(denials).map(([pattern, action]): PermissionRule => ({ permission: 'edit', pattern, action }));
   return decidesOtherwise(rules) ? [...rules, ...added] : [...rules];
 }
 

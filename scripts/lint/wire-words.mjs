@@ -1,0 +1,69 @@
+// A rule of the linter: words of opencode's protocols stand in the folder of their protocol alone (docs/architecture.md, "Protocols").
+// A name that opencode and this project use for the same thing (`session.created`) is no such word.
+
+/** Beginnings of routes. */
+const route =
+  /^\/(?:agent|command|config|event|experimental|file|find|formatter|global|instance|log|lsp|mcp|path|permission|project|provider|question|session|skill|sync|vcs)(?:[/?]|$)|^\/api\/(?:agent|command|debug|event|form|info|location|model|permission|provider|session|shell)(?:[/?]|$)/;
+
+const words = new Set([
+  // Types of events.
+  'message.part.updated',
+  'message.part.removed',
+  'message.part.delta',
+  'question.rejected',
+  'server.instance.disposed',
+  'global.disposed',
+  'execution.started',
+  'execution.succeeded',
+  'execution.failed',
+  'execution.interrupted',
+  'retry.scheduled',
+  'inbox.enqueued',
+  'inbox.delivered',
+  'step.started',
+  'step.ended',
+  'step.failed',
+  'compaction.ended',
+  'shell.ended',
+  'form.created',
+  'form.replied',
+  'form.cancelled',
+  // Names of errors.
+  'APIError',
+  'ContentFilterError',
+  'ContextOverflowError',
+  'MessageAbortedError',
+  'MessageOutputLengthError',
+  'ProviderAuthError',
+  'ProviderInitError',
+  'StructuredOutputError',
+  // Types of parts.
+  'step-start',
+  'step-finish',
+  'subtask',
+]);
+
+/** Fields of records. */
+const fields = new Set(['sessionID', 'messageID', 'partID', 'parentID', 'callID', 'requestID', 'providerID', 'modelID', 'projectID']);
+
+const isWireWord = (text) => words.has(text) || fields.has(text) || route.test(text);
+
+const rule = {
+  create(context) {
+    const look = (node, text) => {
+      if (typeof text !== 'string' || !isWireWord(text)) return;
+      context.report({
+        node,
+        message: `"${text}" is a word of one of opencode's protocols: let the Protocol object of core/src/protocol say it (docs/architecture.md).`,
+      });
+    };
+    return {
+      Literal: (node) => look(node, node.value),
+      // `/session/${id}`: what stands before the first expression.
+      TemplateLiteral: (node) => look(node, node.quasis[0]?.value.cooked),
+      Identifier: (node) => fields.has(node.name) && look(node, node.name),
+    };
+  },
+};
+
+export default { meta: { name: 'opencode-manager' }, rules: { 'wire-words': rule } };
