@@ -50,6 +50,7 @@ export type {
   SessionInfo,
   SessionStatus,
   Todo,
+  ToolPart,
   TurnRequest,
   UserMessage,
 } from './protocol/index.ts';

@@ -99,7 +99,7 @@ describe('turns', () => {
     const session = await bench.server.createSession();
     const { messageId } = await session.promptAsync('say soon');
     expect(messageId).toMatch(/^msg_/);
-    await vi.waitFor(async () => expect((await session.messages()).at(-1)?.info).toHaveProperty('time.completed'), { timeout: 15_000 });
+    await vi.waitFor(async () => expect((await session.messages()).at(-1)?.info).toHaveProperty('completedAtMs'), { timeout: 15_000 });
     expect((await session.unread()).map(({ info }) => info.role)).toEqual(['user', 'assistant']);
     expect(await session.unread()).toEqual([]);
   });

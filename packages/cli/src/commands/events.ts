@@ -39,8 +39,11 @@ function filterOf(flags: EventsFlags): ParametersOf<'events'> {
 function describe(event: MonitorEvent, { colors, streams }: Terminal): string {
   const head = `${String(event.sequence).padStart(6)}  ${event.type.padEnd(18)}  ${(event.sessionId ?? '-').padEnd(30)}`;
   const room = Math.max(20, (streams.stdout.columns ?? 160) - head.length - 2);
-  return `${head}  ${colors.dim(oneLine(JSON.stringify(dataOf(event)), room))}`;
+  return `${head}  ${colors.dim(oneLine(JSON.stringify(dataOf(event), withoutRecords), room))}`;
 }
+
+/** A line has no room for saying all twice; `--json` has the records of the server too. */
+const withoutRecords = (key: string, value: unknown): unknown => (key === 'raw' ? undefined : value);
 
 function dataOf(event: MonitorEvent): unknown {
   if ('data' in event) return event.data;

@@ -1,0 +1,22 @@
+import { describe } from 'vitest';
+import { describeProtocol } from './contract.ts';
+
+describe('opencode 1.x', () => {
+  describeProtocol({
+    name: 'v1',
+    calls: {
+      shell: (command) => ({ name: 'bash', arguments: { command, description: 'run it' } }),
+      write: (filePath, content) => ({ name: 'write', arguments: { filePath, content } }),
+      subAgent: (prompt) => ({ name: 'task', arguments: { description: 'sub', prompt, subagent_type: 'general' } }),
+      question: (question, labels) => ({
+        name: 'question',
+        arguments: { questions: [{ question, header: 'One', options: labels.map((label) => ({ label, description: `takes ${label}` })) }] },
+      }),
+      todos: (content) => ({ name: 'todowrite', arguments: { todos: [{ content, status: 'pending', priority: 'high' }] } }),
+    },
+    opencodeConfig: {
+      permission: { bash: { '*': 'allow', 'touch *': 'ask' }, task: 'allow' },
+      command: { shout: { template: 'say $1' } },
+    },
+  });
+});
