@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { cleanRuns, findFinishedRuns, findLeftWorkspaces, openWorkspaces, recoverLeftWorkspaces } from '../src/index.ts';
@@ -60,6 +60,58 @@ test('a workspace in which a process works stays, and so do its results; one tha
   await recoverLeftWorkspaces(source);
   expect(await findLeftWorkspaces(source)).toEqual([]);
   expect(git(source, 'worktree', 'list').split('\n')).toHaveLength(1);
+});
+
+test('a run that begins while others are cleaned is left alone, with the results that it had', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const held = await openWorkspaces({ repository: source, run: 'a-held' });
+  const kept = await held.acquire('kept');
+  await kept.release({ keep: true });
+  await held.close();
+  const results = await openWorkspaces({ repository: source, run: 'b-results' });
+  const workspace = await results.acquire('works');
+  write(workspace.path, { 'a.txt': 'a\n' });
+  const { patch, ref } = (await workspace.capture())!;
+  await workspace.release();
+  await results.close();
+  // A process keeps the cleaning at the first run for a moment.
+  const process = spawn('sleep', ['60'], { cwd: kept.path, stdio: 'ignore' });
+  await once(process, 'spawn');
+  const cleaning = cleanRuns(source);
+  await expect.poll(async () => (await findFinishedRuns(source)).map(({ run }) => run), { timeout: 5000 }).toEqual(['b-results']);
+  const again = await openWorkspaces({ repository: source, run: 'b-results' });
+  const cleaned = await cleaning;
+  process.kill('SIGKILL');
+  await once(process, 'exit');
+  expect(cleaned.map(({ run, stays }) => [run, stays.map(({ path }) => path)])).toEqual([
+    ['a-held', [kept.path]],
+    ['b-results', [again.root]],
+  ]);
+  expect([existsSync(patch!), git(source, 'show', `${ref}:a.txt`)]).toEqual([true, 'a']);
+  await again.close();
+  expect(await cleanRuns(source)).toMatchObject([{ stays: [] }, { stays: [] }]);
+  expect(existsSync(`${source}.ocm`)).toBe(false);
+});
+
+test('a run that cannot be opened keeps no other from being recovered and cleaned, and is named', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const leave = async (run: string) => {
+    const workspaces = await openWorkspaces({ repository: source, run });
+    await (await workspaces.acquire('task')).release({ keep: true });
+    await workspaces.close();
+    return workspaces.root!;
+  };
+  const [broken, whole] = [await leave('a-broken'), await leave('b-whole')];
+  rmSync(join(broken, 'workspaces'), { recursive: true });
+  write(broken, { workspaces: 'no directory' });
+  await expect(recoverLeftWorkspaces(source)).rejects.toThrow(/workspaces/);
+  expect(await cleanRuns(source)).toMatchObject([
+    { run: 'a-broken', stays: [{ path: broken, reason: expect.stringContaining('workspaces') as string }] },
+    { run: 'b-whole', stays: [] },
+  ]);
+  expect([existsSync(broken), existsSync(whole)]).toEqual([true, false]);
 });
 
 test.each(['clone', 'worktree'] as const)(
