@@ -188,38 +188,9 @@ describe('history', () => {
     expect(await bench.workspace.read('readme.txt')).toBe('second\n');
     expect((await failureOf(session.revertMessage('msg_unknown'))).code).toBe('MESSAGE_UNKNOWN');
   });
-
-  test('fork copies the history, rename changes the title, todos and children answer', async () => {
-    const session = await bench.server.createSession();
-    await session.prompt('say once');
-    const fork = await session.fork();
-    expect(fork.id).not.toBe(session.id);
-    expect((await fork.messages()).length).toBe(2);
-    await fork.rename('the fork');
-    expect((await bench.server.listSessions()).find(({ id }) => id === fork.id)?.title).toBe('the fork');
-    expect(await session.todos()).toEqual([]);
-    expect(await session.children()).toEqual([]);
-  });
-});
-
-test('summarize replaces the history by what the model writes', async () => {
-  const session = await bench.server.createSession();
-  await session.prompt('say much');
-  await session.summarize('scripted/model');
-  expect(bench.model.calls.some(({ purpose }) => purpose === 'summary')).toBe(true);
-  expect((await session.messages()).some(({ info }) => info.role === 'assistant' && info.summary === true)).toBe(true);
-  expect((await failureOf(session.summarize('scripted/none'))).code).toBe('MODEL_UNKNOWN');
 });
 
 describe('abort and delete', () => {
-  test('an abort ends a stream, and the turn says that it was aborted', async () => {
-    const session = await bench.server.createSession();
-    const turn = failureOf(session.prompt('slow please'));
-    await vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000 });
-    await session.abort();
-    expect((await turn).code).toBe('TURN_ABORTED');
-  });
-
   test('delete of a busy session ends its tool first; the session is gone', async () => {
     const session = await bench.server.createSession();
     const turn = failureOf(session.prompt('sleep in a tool'));

@@ -35,7 +35,8 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
   const one = (call: ToolCall) => ({ toolCalls: [call] });
   const rules: Script['rules'] = [
     { name: 'refuse', when: { user: /^refuse/ }, reply: { error: { status: 400, message: 'this model refuses' } } },
-    { name: 'limit', when: { user: /^limit/ }, reply: [{ error: { status: 429, message: 'slow down' } }, 'Went on.'] },
+    { name: 'limit', when: { user: /^limit/ }, reply: { error: { status: 429, message: 'slow down' } }, times: 1 },
+    { name: 'again', when: { user: /^limit/ }, reply: 'Went on.' },
     { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(200), tokensPerSecond: 20 } },
     { name: 'write', when: { user: /^write/ }, reply: [one(calls.write('readme.txt', 'second\n')), 'Written.'] },
     { name: 'look', when: { user: /^look/ }, reply: [one(calls.shell('echo seen')), 'Looked.'] },
