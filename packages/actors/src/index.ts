@@ -32,6 +32,8 @@ export {
   type Task,
   type TaskAttempt,
   type TaskFile,
+  type OutgoingTurn,
+  type SentTurn,
   type TaskOptions,
   type TaskResult,
   type TaskWorkspaceResult,

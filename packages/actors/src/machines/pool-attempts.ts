@@ -44,7 +44,10 @@ function consequenceOf(context: PoolContext, holder: Holder, event: AttemptEnd):
 export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
   const holder = get(context.holders, event.taskId);
   if (!holder) return context;
-  return outcomes[consequenceOf(context, holder, event)](context, holder, event);
+  const consequence = consequenceOf(context, holder, event);
+  // Of what was lost, the end may still be read.
+  const isOver = !context.repeats && (consequence !== 'lost' || event.type === 'attempt.failed');
+  return outcomes[isOver ? 'over' : consequence](context, holder, event);
 }
 
 const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Holder, event: AttemptEnd) => PoolContext>> = {
@@ -146,16 +149,20 @@ export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judg
   if (!holder) return context;
   if (holder.abortReason !== null) return endHolder(context, holder, aborted(holder));
   if (context.server === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
+  if (fate === 'never_started' && !context.repeats) return endHolder(context, holder, { outcome: 'interrupted', error: neverStarted });
   if (fate === 'interrupted' && !mayRepeat(context, holder))
-    return endHolder(context, holder, { outcome: 'interrupted', error: holder.error });
+    return endHolder(context, holder, { outcome: 'interrupted', error: holder.error ?? brokeOff });
   const next = ({ finished: 'resume', never_started: 'repeat', interrupted: 'retry' } as const satisfies Record<string, TaskStep>)[fate];
   const judged = { ...holder, interruptions: holder.interruptions + (fate === 'interrupted' ? 1 : 0) };
   return context.server === 'here' ? step(context, judged, next) : hold(context, judged, next);
 }
 
+const neverStarted = failure('TURN_INTERRUPTED', 'The server never had the prompt: no model was asked.', { sent: false });
+const brokeOff = failure('TURN_INTERRUPTED', 'The turn broke off with its server, or with the manager of that.');
+
 /** A leased session belongs to somebody who has its history in mind; and what takes its server with it each time must end some day. */
-function mayRepeat({ retriesInterrupted, restartLimits }: PoolContext, { sessionId, interruptions }: Holder): boolean {
-  return retriesInterrupted && sessionId === undefined && interruptions < restartLimits.maxRestarts;
+function mayRepeat({ repeats, retriesInterrupted, restartLimits }: PoolContext, { sessionId, interruptions }: Holder): boolean {
+  return repeats && retriesInterrupted && sessionId === undefined && interruptions < restartLimits.maxRestarts;
 }
 
 /** Holds new turns of a provider back while it wants a pause. */

@@ -25,7 +25,7 @@ export function fresh(context: PoolContext): PoolContext {
 
 /** Takes a task in: into its lane, or behind the others of its leased session. */
 export function queueTask(context: PoolContext, place: Place): PoolContext {
-  const { taskId, priority, group, sessionId, provider, isChange } = place;
+  const { taskId, priority, group, sessionId, provider, isChange, unjudged } = place;
   const task: QueuedTask = {
     taskId,
     priority,
@@ -33,8 +33,9 @@ export function queueTask(context: PoolContext, place: Place): PoolContext {
     ...(sessionId !== undefined && { sessionId }),
     ...(provider !== undefined && { provider }),
     ...(isChange && { isChange }),
+    ...(unjudged && { unjudged }),
     order: context.nextOrder,
-    attempts: 0,
+    attempts: unjudged ? 1 : 0,
     interruptions: 0,
   };
   const taken = { ...context, nextOrder: context.nextOrder + 1, queued: context.queued + (isChange ? 0 : 1) };

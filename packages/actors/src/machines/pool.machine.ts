@@ -198,6 +198,7 @@ export const poolMachine = poolSetup.createMachine({
     maxSessions: input.maxSessions ?? 6,
     restartLimits: { ...defaultRestartLimits, ...input.restartLimits },
     retriesInterrupted: input.retriesInterrupted ?? true,
+    repeats: input.repeats ?? true,
     longestPauseMs: input.longestPauseMs ?? 120_000,
     generation: 1,
     server: 'away',

@@ -60,6 +60,8 @@ export interface PoolContext {
   readonly restartLimits: RestartLimits;
   /** Whether a task runs again whose turn broke off with its server. */
   readonly retriesInterrupted: boolean;
+  /** Whether a task is begun again at all. */
+  readonly repeats: boolean;
   /** Longest pause that one refusal of a provider brings, in milliseconds. */
   readonly longestPauseMs: number;
   /** Number of the server that takes new turns. */
@@ -105,6 +107,7 @@ export interface PoolInput {
   readonly maxSessions?: number;
   readonly restartLimits?: Partial<RestartLimits>;
   readonly retriesInterrupted?: boolean;
+  readonly repeats?: boolean;
   readonly longestPauseMs?: number;
 }
 

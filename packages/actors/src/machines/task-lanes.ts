@@ -16,6 +16,8 @@ export interface Place {
   readonly provider?: string;
   /** No turn: a change of a leased session that must not meet one. It needs no slot. */
   readonly isChange?: true;
+  /** Its newest turn is still to be judged: nothing else may be sent before. */
+  readonly unjudged?: true;
 }
 
 /** A task that was taken in, with what became of its attempts. */
@@ -26,8 +28,6 @@ export interface QueuedTask extends Place {
   readonly attempts: number;
   /** Attempts that broke off with their server. */
   readonly interruptions: number;
-  /** Its newest turn is still to be judged: nothing else may be sent before. */
-  readonly unjudged?: true;
 }
 
 /** Tasks of one provider, in their order. */

@@ -30,6 +30,7 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   restartBudget: [isObject, 'an object'],
   recovery: [isFlag, 'true or false'],
   onInterrupted: [isOneOf('retry', 'fail'), '"retry" or "fail"'],
+  repeat: [isFlag, 'true or false'],
   health: [isObject, 'an object'],
   serverMemory: [(value) => value === false || isObject(value), 'false or an object'],
   maxIdleDirectories: [isNumber, 'a number'],
@@ -59,12 +60,18 @@ const inner: Readonly<Record<string, Readonly<Record<string, readonly [Check, st
 };
 
 /** All of `TaskOptions`. */
-export const taskOptionNames: readonly string[] = Object.keys({ signal: true, permissions: true } satisfies Names<TaskOptions>);
+export const taskOptionNames: readonly string[] = Object.keys({
+  signal: true,
+  permissions: true,
+  beforeSend: true,
+  sent: true,
+} satisfies Names<TaskOptions>);
 
 /** All of `LeasedTurnOptions`. */
 export const leasedTurnOptionNames: readonly string[] = Object.keys({
   signal: true,
   permissions: true,
+  beforeSend: true,
   timeoutMs: true,
   model: true,
   agent: true,

@@ -1,6 +1,5 @@
 import type { CallOptions, OpencodeServer } from '@opencode-manager/core';
 import { assertKnownNames, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
-import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import { createMessageIds } from '@opencode-manager/core/protocol';
 import type { EventMonitor } from '@opencode-manager/events';
 import { createActor, type SnapshotFrom } from 'xstate';
@@ -16,14 +15,12 @@ import type { ServerPort, StreamPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import { ServerSupervisor } from '../supervision/index.ts';
 import { createLiveTask, type LiveTask } from '../task/live-task.ts';
-import { parseTask } from '../task/schema.ts';
 import { TaskIds } from '../task/task-ids.ts';
 import { resultOf } from '../task/task-result.ts';
 import { TaskSteps } from '../task/task-steps.ts';
-import { assertWorkspace, TaskWorkspaces } from '../task/task-workspaces.ts';
+import { TaskWorkspaces } from '../task/task-workspaces.ts';
 import type { Task, TaskOptions, TaskResult } from '../task/types.ts';
 import { DirectoryUse } from './directory-use.ts';
-import { taskOptionNames } from './known-options.ts';
 import { createLeasedSession } from './leased-session.ts';
 import { Leases } from './leases.ts';
 import type { Owned } from './owned.ts';
@@ -32,7 +29,7 @@ import { poolSnapshotOf } from './pool-snapshot.ts';
 import { PoolStream } from './pool-stream.ts';
 import { rotation } from './rotation.ts';
 import { runAll } from './run-all.ts';
-import { abortedAtOnce, assertOfLease, assertSignal } from './submission.ts';
+import { abortedAtOnce, checkSubmission } from './submission.ts';
 import { SessionStore } from './session-store.ts';
 import type { PoolDependencies, PoolSettings } from './settings.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
@@ -244,7 +241,7 @@ export class Pool implements SessionPool {
   }
 
   #createActor(): PoolActor {
-    const { maxSessions, restartLimits, retriesInterrupted, limits, inspection } = this.#settings;
+    const { maxSessions, restartLimits, retriesInterrupted, repeats, limits, inspection } = this.#settings;
     const machine = poolMachine.provide({
       actions: {
         startAssigned: ({ self }, { assigned }) => assigned.forEach((one) => void this.#begin(one, self as PoolActor)),
@@ -256,7 +253,7 @@ export class Pool implements SessionPool {
     });
     const longestPauseMs = limits.maxRetryWaitMs ?? defaultSessionLimits.maxRetryWaitMs;
     const actor = createActor(machine, {
-      input: { maxSessions, restartLimits, retriesInterrupted, longestPauseMs },
+      input: { maxSessions, restartLimits, retriesInterrupted, repeats, longestPauseMs },
       clock: this.#dependencies.clock,
       ...inspection(machine, 'pool'),
     });
@@ -272,14 +269,8 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    assertKnownNames('run()', options, taskOptionNames);
-    const { signal, permissions } = options;
-    parseTask(task);
-    if (leased) assertOfLease(task);
-    assertWorkspace(task, leased !== undefined, this.#settings);
-    const policy =
-      permissions === undefined ? (task.permissions ?? this.#settings.permissions) : parsePermissionPolicy(permissions, 'permissions');
-    assertSignal(signal);
+    const { signal, beforeSend, sent } = options;
+    const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
     const live = createLiveTask({
@@ -289,6 +280,8 @@ export class Pool implements SessionPool {
       model,
       queuedAtMs: this.#dependencies.clock.now(),
       leased,
+      beforeSend,
+      sent,
     });
     this.#tasks.set(live.id, live);
     this.#events.emit({ type: 'task.queued', taskId: live.id });

@@ -26,6 +26,7 @@ export interface PoolSettings {
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
   readonly retriesInterrupted: boolean;
+  readonly repeats: boolean;
   /** Present when a server that does not answer may be started again. */
   readonly health: HealthCheck | undefined;
   readonly memory: MemoryCheck;
@@ -67,6 +68,7 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Omit
     recovers,
     health: recovers ? { ...defaultHealthCheck, ...withoutUndefined(options.health ?? {}) } : undefined,
     retriesInterrupted: options.onInterrupted !== 'fail',
+    repeats: options.repeat !== false,
     // Who may not replace a server may not make it forget anything either.
     maxIdleDirectories: recovers ? (options.maxIdleDirectories ?? 16) : Infinity,
     workspaces: options.workspaces,

@@ -1,10 +1,36 @@
-import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { assertKnownNames, OpencodeManagerError } from '@opencode-manager/core/errors';
+import { parsePermissionPolicy } from '@opencode-manager/core/policy-schema';
 import type { EndedTask } from '../machines/index.ts';
 import type { LiveTask } from '../task/live-task.ts';
-import type { Task } from '../task/types.ts';
+import { parseTask } from '../task/schema.ts';
+import { assertWorkspace } from '../task/task-workspaces.ts';
+import type { PermissionPolicy, SentTurn, Task, TaskOptions } from '../task/types.ts';
+import { taskOptionNames } from './known-options.ts';
+import type { PoolSettings } from './settings.ts';
+
+/**
+ * Checks a task with what stands beside it, before anything is queued; gives how its asks are answered.
+ * @throws `TASK_INVALID`, `CONFIG_KEY_UNKNOWN`, `CONFIG_INVALID`
+ */
+export function checkSubmission(
+  task: Task,
+  options: TaskOptions,
+  isLeased: boolean,
+  settings: Pick<PoolSettings, 'permissions' | 'workspace' | 'workspaces'>,
+): PermissionPolicy {
+  assertKnownNames('run()', options, taskOptionNames);
+  const { signal, permissions, sent } = options;
+  parseTask(task);
+  if (isLeased) assertOfLease(task);
+  assertWorkspace(task, isLeased, settings);
+  const policy = permissions === undefined ? (task.permissions ?? settings.permissions) : parsePermissionPolicy(permissions, 'permissions');
+  assertSignal(signal);
+  assertSent(task, sent, isLeased, settings);
+  return policy;
+}
 
 /** @throws `CONFIG_INVALID` */
-export function assertSignal(signal: unknown): void {
+function assertSignal(signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return;
   throw new OpencodeManagerError(
     'CONFIG_INVALID',
@@ -16,7 +42,7 @@ export function assertSignal(signal: unknown): void {
 }
 
 /** Refuses what a task of a leased session cannot choose, instead of leaving it unused. @throws `TASK_INVALID` */
-export function assertOfLease({ id, directory, title }: Task): void {
+function assertOfLease({ id, directory, title }: Task): void {
   const refuse = (field: string, reason: string) => {
     throw new OpencodeManagerError('TASK_INVALID', `Task ${id ?? ''} cannot be run: ${field}: ${reason}. Nothing was sent.`, {
       details: { field },
@@ -24,6 +50,24 @@ export function assertOfLease({ id, directory, title }: Task): void {
   };
   if (directory !== undefined) refuse('directory', 'a task of a leased session works where its session does');
   if (title !== undefined) refuse('title', 'a leased session has its title from createSession(); rename() changes it');
+}
+
+/** Refuses a turn to be looked at that is not named whole, or whose workspace nobody has any more. @throws `TASK_INVALID` */
+function assertSent(
+  { id, workspace }: Task,
+  sent: SentTurn | undefined,
+  isLeased: boolean,
+  settings: Pick<PoolSettings, 'workspace'>,
+): void {
+  if (sent === undefined) return;
+  const unnamed = (['sessionId', 'messageId', 'directory'] as const).find((field) => typeof sent[field] !== 'string' || sent[field] === '');
+  const isApart = (workspace ?? settings.workspace ?? 'shared') !== 'shared';
+  if (unnamed === undefined && !isApart && !isLeased) return;
+  const place = isLeased ? 'it is a task of a leased session' : 'the task has a workspace of its own';
+  const reason = unnamed === undefined ? place : `sent.${unnamed} is missing`;
+  throw new OpencodeManagerError('TASK_INVALID', `Task ${id ?? ''} cannot be taken up again: ${reason}. Nothing was sent.`, {
+    details: { field: 'sent' },
+  });
 }
 
 /** The end of a task whose caller had given it up before it was handed in. */

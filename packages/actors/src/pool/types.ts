@@ -63,6 +63,12 @@ export interface SessionPoolOptions extends TurnLimits {
    * to files stays. `fail`: it ends as `interrupted`. Default `retry`.
    */
   readonly onInterrupted?: 'retry' | 'fail';
+  /**
+   * Whether the pool begins a task again by itself: after the loss of its server or its session, and when a fault of the machine kept it
+   * from being sent. With `false` each task has one attempt, for callers that keep account of attempts: what would be tried again ends as
+   * `interrupted` or `failed`, with its cause. A turn whose server was lost is still looked at, and its end taken when it has one. Default true.
+   */
+  readonly repeat?: boolean;
   /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */
   readonly health?: Partial<HealthCheck>;
   /**
@@ -257,7 +263,7 @@ export interface SessionPool extends AsyncDisposable {
 }
 
 /** Choices of one turn of a leased session. */
-export interface LeasedTurnOptions extends TaskOptions {
+export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent'> {
   /** Deadline in milliseconds from now, the wait in the session's queue included. */
   readonly timeoutMs?: number;
   /** `provider/model` */
@@ -277,7 +283,7 @@ export interface LeasedPromptOptions extends LeasedTurnOptions {
  * limits. @public
  */
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
-  run(task: Omit<Task, 'directory' | 'title' | 'workspace'>, options?: TaskOptions): Promise<TaskResult>;
+  run(task: Omit<Task, 'directory' | 'title' | 'workspace'>, options?: Omit<TaskOptions, 'sent'>): Promise<TaskResult>;
   prompt(text: string, options?: LeasedPromptOptions): Promise<TaskResult>;
   executeCommand(name: string, args?: string, options?: LeasedTurnOptions): Promise<TaskResult>;
   executeShell(command: string, options?: LeasedTurnOptions): Promise<TaskResult>;

@@ -5,7 +5,7 @@ import type { ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import type { LiveWorkspace } from './task-workspaces.ts';
-import type { PermissionPolicy, Task, TaskAttempt, TaskFile, TaskResult } from './types.ts';
+import type { PermissionPolicy, SentTurn, Task, TaskAttempt, TaskFile, TaskOptions, TaskResult } from './types.ts';
 
 /** A task as it is kept: plain JSON. */
 export type StoredTask = Omit<Task, 'permissions'>;
@@ -16,7 +16,8 @@ export interface LastTurn {
   readonly sessionId: string;
   readonly directory: string;
   readonly plan: TurnPlan;
-  readonly report: TurnReport;
+  /** Undefined for a turn that was sent before the pool was there. */
+  readonly report: TurnReport | undefined;
 }
 
 /** One task on its way through the pool, with what its result will say. What becomes of it next, the pool machine knows. */
@@ -38,6 +39,9 @@ export interface LiveTask {
   enteredDirectory: string | undefined;
   /** The place of its own that the present attempt has. */
   workspace: LiveWorkspace | undefined;
+  readonly beforeSend: TaskOptions['beforeSend'];
+  /** A turn that was sent before the pool was there. */
+  readonly sent: SentTurn | undefined;
   /** Its newest turn, once that has ended. */
   last: LastTurn | undefined;
   /** Attempts that a lost server ended. */
@@ -56,10 +60,12 @@ export interface LiveTaskOptions {
   readonly model: string | undefined;
   readonly queuedAtMs: number;
   readonly leased: SessionHost | undefined;
+  readonly beforeSend?: TaskOptions['beforeSend'];
+  readonly sent?: SentTurn | undefined;
 }
 
 /** A task that was just taken in. */
-export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: LiveTaskOptions): LiveTask {
+export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, sent }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
@@ -72,10 +78,13 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased }: 
       group: task.group ?? '',
       ...(leased && { sessionId: leased.id }),
       ...(provider !== undefined && { provider }),
+      ...(sent && { unjudged: true }),
     },
     queuedAtMs,
     settled: Promise.withResolvers(),
     leased,
+    beforeSend,
+    sent,
     attempt: 0,
     startedAtMs: undefined,
     sessionId: leased?.id,

@@ -1,7 +1,8 @@
 import type { TurnProof } from '@opencode-manager/core';
 import { isServerLoss } from '../session/failures.ts';
 import type { EndedTask } from '../machines/index.ts';
-import type { LiveTask, LastTurn } from './live-task.ts';
+import type { TurnReport } from '../session/turn-in-flight.ts';
+import type { LiveTask } from './live-task.ts';
 import type { TaskResult, Usage } from './types.ts';
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
@@ -16,10 +17,12 @@ export interface ResultContext {
 /** The result of a task, by what became of it and by what its newest attempt left. */
 export function resultOf(live: LiveTask, end: EndedTask, context: ResultContext): TaskResult {
   const { last } = live;
-  return last?.attempt === live.attempt ? resultOfTurn(live, last, end, context) : resultWithoutTurn(live, end, context);
+  return last?.report && last.attempt === live.attempt
+    ? resultOfTurn(live, last.report, end, context)
+    : resultWithoutTurn(live, end, context);
 }
 
-function resultOfTurn(live: LiveTask, { report }: LastTurn, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
+function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
   const { finished, summary, asks, startedAtMs, endedAtMs } = report;
   const brokeOff = !live.workspace && (isServerLoss(finished) || (finished.quarantined && outcome === 'interrupted'));
   const notes = [...finished.notes, ...untakenOf(live)];

@@ -66,7 +66,7 @@ export class TaskSteps {
   takeLate(live: LiveTask): Promise<unknown> | undefined {
     const { supervisor, workspaces } = this.#options;
     const { last } = live;
-    if (!last || !workspaces.isUntaken(live) || last.report.finished.quarantined) return undefined;
+    if (!last || !workspaces.isUntaken(live) || last.report?.finished.quarantined) return undefined;
     return workspaces.take(live, supervisor.server, this.#sessionsOf(last.sessionId));
   }
 
@@ -85,6 +85,7 @@ export class TaskSteps {
   }
 
   #take(live: LiveTask, { step }: Assignment, signal: AbortSignal): Promise<Fact> {
+    if (step === 'judge') live.last ??= this.#lastOf(live);
     const { last } = live;
     if (step === 'judge' && last) return this.#judge(live, last, signal);
     if (step === 'resume' && last) return this.#resume(live, last);
@@ -94,8 +95,21 @@ export class TaskSteps {
     return this.#begin(live, live.leased, signal, step === 'retry');
   }
 
+  /** A turn that was sent before the pool was there, as if its server had just been lost. */
+  #lastOf(live: LiveTask): LastTurn | undefined {
+    const { sent, attempt } = live;
+    if (!sent) return undefined;
+    const { supervisor, settings, messageIds } = this.#options;
+    const { sessionId, directory, messageId } = sent;
+    live.directory = directory;
+    live.sessionId = sessionId;
+    live.messageId = messageId;
+    const request = { ...turnRequestOf(live.task, { directory, server: supervisor.server }, messageIds, settings), messageId };
+    return { attempt, sessionId, directory, plan: this.#planOf(live, request), report: undefined };
+  }
+
   /** Reads what a turn left whose server was lost: its messages tell what became of it. */
-  async #judge(live: LiveTask, { sessionId, directory, plan }: LastTurn, signal: AbortSignal): Promise<Fact> {
+  async #judge(live: LiveTask, { sessionId, directory, plan, report }: LastTurn, signal: AbortSignal): Promise<Fact> {
     const { supervisor, workspaces } = this.#options;
     const { server } = supervisor;
     await workspaces.meet(live, server);
@@ -110,6 +124,7 @@ export class TaskSteps {
     }
     // What it had done until then; with another attempt, what the first one left.
     if (fate === 'interrupted' && live.workspace) await workspaces.take(live, server, this.#sessionsOf(sessionId));
+    else if (fate === 'interrupted' && !report) live.halfChanged = true;
     return { type: 'turn.judged', taskId: live.id, fate };
   }
 
@@ -146,13 +161,13 @@ export class TaskSteps {
   async #begin(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh = false): Promise<Fact> {
     let ready: ReadyTurn;
     try {
-      ready = await this.#prepare(live, known, signal, fresh);
+      ready = await this.#announce(live, await this.#prepare(live, known, signal, fresh), signal);
     } catch (error) {
       // Nothing was sent: another attempt begins in another place.
       this.#options.workspaces.leave(live);
       throw error;
     }
-    return this.#send(live, ready.host, ready.request);
+    return this.#send(live, ready);
   }
 
   async #prepare(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh: boolean): Promise<ReadyTurn> {
@@ -171,6 +186,24 @@ export class TaskSteps {
       known ?? (await (fresh ? sessions.create(server, directory, title, signal) : sessions.sessionFor(server, directory, title, signal)));
     live.sessionId = host.id;
     try {
+      signal.throwIfAborted();
+      supervisor.assertThere();
+    } catch (error) {
+      if (live.workspace) sessions.retire(host);
+      else sessions.rest(host);
+      throw error;
+    }
+    return { host, request };
+  }
+
+  /** Tells who wants to know it what is about to be sent, and waits for them. The messages of a session are told apart by their ids, which grow. */
+  async #announce(live: LiveTask, { host, request: checked }: ReadyTurn, signal: AbortSignal): Promise<ReadyTurn> {
+    const { messageIds, supervisor, sessions } = this.#options;
+    const request = { ...checked, messageId: messageIds.next() };
+    if (!live.beforeSend) return { host, request };
+    const { id: sessionId, directory } = host;
+    try {
+      await live.beforeSend({ taskId: live.id, attempt: live.attempt, sessionId, directory, messageId: request.messageId });
       signal.throwIfAborted();
       supervisor.assertThere();
     } catch (error) {
@@ -233,28 +266,30 @@ export class TaskSteps {
     }
   }
 
-  async #send(live: LiveTask, host: SessionHost, checked: TurnRequest): Promise<Fact> {
-    const { supervisor, sessions, workspaces, messageIds, clock, onStarted } = this.#options;
-    // The messages of a session are told apart by their ids, which grow in the order of sending.
-    const request = { ...checked, messageId: messageIds.next() };
+  async #send(live: LiveTask, { host, request }: ReadyTurn): Promise<Fact> {
+    const { supervisor, sessions, workspaces, clock, onStarted } = this.#options;
     sessions.reattach(host, supervisor.server);
     // Noted now: a session goes over to the next server as soon as its turn is over.
     const on = { server: host.server, generation: supervisor.context.generation };
     const told = workspaces.meet(live, host.server);
     if (told) await told;
     live.startedAtMs = clock.now();
-    const plan: TurnPlan = {
-      taskId: live.id,
-      request,
-      timeoutMs: this.#timeoutOf(live, live.startedAtMs),
-      policy: live.policy,
-      emptyAnswer: live.task.emptyAnswer ?? 'refuse',
-    };
+    const plan = this.#planOf(live, request);
     const turn = host.run(plan);
     // Present unless the session takes no turn: then nothing was sent.
     live.messageId = host.turn?.messageId;
     onStarted(live, host);
     return this.#conclude(live, host, { ...on, plan, report: await turn });
+  }
+
+  #planOf(live: LiveTask, request: TurnRequest): TurnPlan {
+    return {
+      taskId: live.id,
+      request,
+      timeoutMs: this.#timeoutOf(live, live.startedAtMs ?? this.#options.clock.now()),
+      policy: live.policy,
+      emptyAnswer: live.task.emptyAnswer ?? 'refuse',
+    };
   }
 
   /** A deadline for a leased session counts from the time at which the turn was asked for. */
@@ -302,5 +337,5 @@ interface TurnOnServer {
 }
 
 function attemptOf({ attempt, sessionId, plan, report }: LastTurn) {
-  return { attempt, session_id: sessionId, message_id: plan.request.messageId, model_calls: report.summary.modelCalls };
+  return { attempt, session_id: sessionId, message_id: plan.request.messageId, model_calls: report?.summary.modelCalls ?? 0 };
 }

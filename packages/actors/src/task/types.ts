@@ -53,11 +53,41 @@ export interface TaskFile {
   readonly mime?: string;
 }
 
+/** A turn of an attempt, by which it is found again in its session. */
+export interface SentTurn {
+  readonly sessionId: string;
+  /** Our user message. */
+  readonly messageId: string;
+  /** The directory of the session. */
+  readonly directory: string;
+}
+
+/** A turn that is about to go out. */
+export interface OutgoingTurn extends SentTurn {
+  readonly taskId: string;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+}
+
 /** What stands beside a task: handles and callbacks, which are no JSON. */
 export interface TaskOptions {
   readonly signal?: AbortSignal;
   /** In place of the task's own `permissions`. */
   readonly permissions?: PermissionPolicy;
+  /**
+   * Awaited before each turn of the task goes out, for a journal that is written ahead. When it rejects, nothing is sent, and the attempt
+   * ends with what it says.
+   *
+   * @example
+   * await pool.run(task, { beforeSend: ({ sessionId, messageId }) => journal.append({ sessionId, messageId }) })
+   */
+  readonly beforeSend?: (turn: OutgoingTurn) => Promise<void>;
+  /**
+   * A turn of the task that went out, or was to, before this pool was there; its session is on the pool's server. It is looked at before
+   * anything is sent: when it has ended, its end is the result. When it broke off or never began, the task goes on as after the loss of a
+   * server (see `onInterrupted` and `repeat`). Not for a task with a workspace.
+   */
+  readonly sent?: SentTurn;
 }
 
 /** The closed set of outcomes; decided once a task. */
