@@ -52,6 +52,8 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   TASK_DUPLICATE: exitCodes.usage,
   RUN_UNREADABLE: exitCodes.usage,
   RUN_LOCKED: exitCodes.usage,
+  RUN_EXISTS: exitCodes.usage,
+  RUN_DIRECTORY_UNSAFE: exitCodes.usage,
   RUN_STORAGE_FULL: exitCodes.storage,
   RUN_GONE: exitCodes.storage,
   SCRIPT_INVALID: exitCodes.usage,

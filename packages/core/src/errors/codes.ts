@@ -306,6 +306,15 @@ export const errorCatalogue = {
     meaning: 'The directory of a run, or a file in it, was removed or replaced while the run used it.',
     remedy: 'Look for what removes directories there; start a new run.',
   },
+  RUN_DIRECTORY_UNSAFE: {
+    meaning:
+      'The directory for a run cannot be used: others may write there, it lies inside the repository or on a network file system, it holds something else, or it cannot be made.',
+    remedy: 'Name another directory (ocm run: --run-dir).',
+  },
+  RUN_EXISTS: {
+    meaning: 'The directory that was named for a new run holds a run already.',
+    remedy: 'Resume that run, or name another directory.',
+  },
   RUN_LOCKED: {
     meaning: 'Another process has the run.',
     remedy: 'Wait for it or stop it. If it ran on another machine and is gone for certain, take the run over.',

@@ -37,16 +37,20 @@ export function makeTables(database: DatabaseSync): void {
   `);
 }
 
-/**
- * Checks that a database is a journal which this version can read, whole, and without a gap. It reads everything once: some milliseconds
- * for 10,000 rows.
- * @throws `RUN_UNREADABLE`
- */
-export function checkTables(database: DatabaseSync, path: string): void {
+/** Checks that a database is a journal which this version can read. @throws `RUN_UNREADABLE` */
+export function checkKind(database: DatabaseSync, path: string): void {
   if (numberOf(database, 'PRAGMA application_id') !== applicationId) throw unreadable(path, 'is not the journal of a run');
   const version = numberOf(database, 'PRAGMA user_version');
   if (version > schemaVersion)
     throw unreadable(path, `was written by a newer version (schema ${version}; this one reads up to ${schemaVersion})`);
+}
+
+/**
+ * Checks besides that it is whole, and without a gap. It reads everything once: some milliseconds for 10,000 rows.
+ * @throws `RUN_UNREADABLE`
+ */
+export function checkTables(database: DatabaseSync, path: string): void {
+  checkKind(database, path);
   const problem = textOf(database, 'PRAGMA quick_check(1)');
   if (problem !== 'ok') throw unreadable(path, `is damaged: ${problem}`);
   const gaps = numberOf(database, 'SELECT coalesce(max(sequence), 0) - count(*) AS gaps FROM journal');

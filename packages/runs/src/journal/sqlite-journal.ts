@@ -6,7 +6,7 @@ import { loadSqlite } from '@opencode-manager/workspaces/keep';
 import { failure, gone, isErrno, namingRoom, unreadable, wordsOf } from '../errors.ts';
 import { redactNothing, type Redact } from '../redact.ts';
 import type { Journal, JournalEvent, JournalRow } from './events.ts';
-import { checkTables, makeTables, writerSettings } from './schema.ts';
+import { checkKind, checkTables, makeTables, writerSettings } from './schema.ts';
 import { explainSqlite } from './sqlite-errors.ts';
 
 export interface JournalOptions {
@@ -31,6 +31,20 @@ export interface JournalOptions {
 export function openJournal(path: string, options: JournalOptions = {}): Journal {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw unreadable(path, 'is missing');
   return explained(path, () => open(path, options, (database) => checkTables(database, path)));
+}
+
+/**
+ * The newest row of a journal, without a look at the others; undefined when there is none.
+ * @throws `RUN_UNREADABLE`
+ */
+export function newestRow(path: string): JournalRow | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw unreadable(path, 'is missing');
+  const journal = explained(path, () => open(path, { readOnly: true }, (database) => checkKind(database, path)));
+  try {
+    return journal.newest();
+  } finally {
+    void journal.close();
+  }
 }
 
 /**
@@ -104,6 +118,7 @@ interface StoredRow {
 /** Rows that are read at once: an open statement would keep SQLite from clearing its log. */
 const rowsOfPage = 1000;
 
+/** The journal on a connection of its own. Reading and writing block this thread; see {@link openJournal} for what it guarantees. */
 class SqliteJournal implements Journal {
   private readonly path: string;
   private readonly database: DatabaseSync;
@@ -152,6 +167,10 @@ class SqliteJournal implements Journal {
       }
       if (rows.length < rowsOfPage) return;
     }
+  }
+
+  newest(): JournalRow | undefined {
+    return this.read(this.lastSequence - 1).next().value ?? undefined;
   }
 
   close(): Promise<void> {
