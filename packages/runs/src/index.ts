@@ -1,7 +1,7 @@
 export { networkFileSystem } from './directory/file-system.ts';
 export { findRuns, newestUnfinished, type FoundRun, type UnfinishedRun } from './directory/find-runs.ts';
 export { runLayout, type RunLayout } from './directory/layout.ts';
-export { type ResultsRepair } from './directory/results.ts';
+export { repairResults, type ResultsRepair } from './directory/results.ts';
 export {
   createRunDirectory,
   openRunDirectory,

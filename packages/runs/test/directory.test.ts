@@ -68,6 +68,7 @@ describe('the place of a run', () => {
     expect(dirname(beside.path)).toBe(`${plain}.ocm`);
     await beside.close();
     const named = join(directory.path, 'somewhere', 'else');
+    mkdirSync(named, { recursive: true, mode: 0o755 });
     const run = await createRunDirectory({ directory: plain, runDir: named, facts });
     expect([run.path, modeOf(named)]).toEqual([named, 0o700]);
     await run.close();
@@ -208,6 +209,9 @@ describe('the files of a run', () => {
         before: 'done',
         meanwhile: ['RUN_STORAGE_FULL', 'RUN_STORAGE_FULL'],
         still: 'RUN_STORAGE_FULL',
+        whole: [true, true],
+        another: 'RUN_STORAGE_FULL',
+        runs: 1,
         after: ['done', 'done'],
         ids: ['a', 'b', 'c', 'd'],
         keys: ['y'],

@@ -16,7 +16,7 @@ export interface ResultsRepair {
 }
 
 /** The line of a finished attempt: `{seq, final, ...result}`; undefined for any other row. */
-export function resultLine({ sequence, event }: JournalRow, redact: Redact): string | undefined {
+function resultLine({ sequence, event }: JournalRow, redact: Redact): string | undefined {
   if (event.type !== 'attempt.ended') return undefined;
   return JSON.stringify(redact({ seq: sequence, final: event.final, ...event.result }));
 }

@@ -7,7 +7,7 @@ import { replaceQuickly } from './replace-file.ts';
 export type RunState = Readonly<Record<string, unknown>>;
 
 /** Largest `state.json`, in bytes. */
-export const largestState = 4096;
+const largestState = 4096;
 
 const intervalMs = 1000;
 

@@ -5,7 +5,7 @@ import { unreadable } from '../errors.ts';
 const applicationId = 0x6f63_6d72;
 
 /** Version of the tables. A change that an older reader would misread raises it. */
-export const schemaVersion = 1;
+const schemaVersion = 1;
 
 /** Rows are only ever appended, one number after the other: what would do anything else is refused by the database itself. */
 const tables = `

@@ -1,5 +1,5 @@
 // The files of a run on a file system that gets full, and has room again. Prints what was told, and what the files hold at the end.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
 import { createRunDirectory, runLayout, type JournalRow } from '../../src/index.ts';
@@ -40,10 +40,14 @@ const meanwhile = await Promise.all([
   told(() => run.addTasks([{ ...taskLine('x'), task: { prompt: 'x'.repeat(9000) } }])),
 ]);
 const still = await told(() => run.addResults(rows.slice(2, 3)));
+// A reader sees whole lines alone; and a run that cannot begin leaves nothing.
+const whole = [results, tasks].map((path) => /^(.*\n)?$/s.test(readFileSync(path, 'utf8')));
+const another = await told(() => createRunDirectory({ directory: join(root, 'repo'), facts }));
+const runs = readdirSync(join(root, 'repo.ocm')).length;
 rmSync(filler);
 const after = await Promise.all([told(() => run.addResults(rows.slice(3))), told(() => run.addTasks([taskLine('y')]))]);
 const lines = (path: string) => readFileSync(path, 'utf8').split('\n').slice(0, -1);
 const ids = lines(results).map((line) => (JSON.parse(line) as { id: string }).id);
 const keys = lines(tasks).map((line) => (JSON.parse(line) as { key: string }).key);
 await run.close();
-process.stdout.write(`${JSON.stringify({ before, meanwhile, still, after, ids, keys })}\n`);
+process.stdout.write(`${JSON.stringify({ before, meanwhile, still, whole, another, runs, after, ids, keys })}\n`);
