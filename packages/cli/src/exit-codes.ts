@@ -12,6 +12,8 @@ export const exitCodes = {
   noModel: 4,
   /** The server could not start. */
   noServer: 5,
+  /** The files of a run have no room, or are gone. */
+  storage: 6,
   /** After SIGINT. */
   interrupted: 130,
   /** After SIGTERM. */
@@ -48,6 +50,12 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   PROMPT_INVALID: exitCodes.usage,
   TASK_INVALID: exitCodes.usage,
   TASK_DUPLICATE: exitCodes.usage,
+  RUN_UNREADABLE: exitCodes.usage,
+  RUN_LOCKED: exitCodes.usage,
+  RUN_EXISTS: exitCodes.usage,
+  RUN_DIRECTORY_UNSAFE: exitCodes.usage,
+  RUN_STORAGE_FULL: exitCodes.storage,
+  RUN_GONE: exitCodes.storage,
   SCRIPT_INVALID: exitCodes.usage,
   MANAGER_NOT_FOUND: exitCodes.usage,
   MODEL_UNKNOWN: exitCodes.noModel,

@@ -79,7 +79,7 @@ export { parsePermissionPolicy, permissionPolicyInCode, permissionPolicySchema }
 export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
 export { listForeignRuns, listRuns, managerOf, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
-export { describeForeign, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';
+export { describeForeign, processOrigin, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';
 export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
 export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';

@@ -1,1 +1,30 @@
+export { networkFileSystem } from './directory/file-system.ts';
+export { findRuns, newestUnfinished, type FoundRun, type UnfinishedRun } from './directory/find-runs.ts';
+export { runLayout, type RunLayout } from './directory/layout.ts';
+export { repairResults, type ResultsRepair } from './directory/results.ts';
+export {
+  createRunDirectory,
+  openRunDirectory,
+  type NewRunOptions,
+  type OpenRunOptions,
+  type RunDirectory,
+  type RunDirectoryOptions,
+} from './directory/run-directory.ts';
+export { readRunFile, type RunFile } from './directory/run-file.ts';
+export { runHolder, type RunHolder } from './directory/run-lock.ts';
+export { readState, type RunState } from './directory/state-file.ts';
+export { readTaskLines, type TaskLine } from './directory/task-lines.ts';
+export { canonicalJson } from './identity/canonical-json.ts';
+export { digestFiles, type FileDigest, type KnownContents } from './identity/file-digests.ts';
+export {
+  configurationDigest,
+  differingFields,
+  taskHash,
+  type TaskFacts,
+  type TaskHash,
+  type WorkspaceFacts,
+} from './identity/task-hash.ts';
+export { keyTasks, repeatKey, taskKey, type KeyedTask, type OwnFields, type PlacedTask, type TaskPlace } from './identity/task-key.ts';
+export { createJournal, openJournal, type JournalOptions } from './journal/sqlite-journal.ts';
 export type * from './journal/events.ts';
+export type { Redact } from './redact.ts';

@@ -1,4 +1,5 @@
 export { newRunId } from './keep/root.ts';
+export { outermostTop } from './outermost.ts';
 export { openWorkspaces } from './workspaces.ts';
 export { cleanRuns, findFinishedRuns, type CleanedRun, type CleanOptions, type FinishedRun, type KeptWorkspace } from './clean.ts';
 export { findLeftWorkspaces, recoverLeftWorkspaces, type LeftLease, type LeftRun, type RecoveredRun } from './recover.ts';

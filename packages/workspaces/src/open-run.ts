@@ -55,7 +55,8 @@ export async function openRun(options: WorkspacesOptions, mode: Exclude<Workspac
   const user = await readUserSettings();
   const { source, top, git } = await findOrigin(options.repository, tools, user.safeDirectories);
   const id = options.run ?? (options.root === undefined ? newRunId() : basename(options.root));
-  const root = await makeRoot(options.root, id, top, (path) => source && registerRun(source.gitDir, id, path));
+  const register = (path: string) => source && registerRun(source.gitDir, id, path);
+  const root = await makeRoot({ named: options.root, run: id, top, register });
   const lock = tryLock(join(root, 'lock'));
   if (lock === undefined)
     throw failure('WORKSPACE_LOCKED', `root: another process uses ${root}. Wait for it, or use another run.`, { root });

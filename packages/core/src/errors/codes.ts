@@ -293,6 +293,32 @@ export const errorCatalogue = {
     remedy: 'Acquire a new one; look for what removes directories beside the repository.',
   },
   WORKSPACES_CLOSED: { meaning: 'The workspaces of this run are closed.', remedy: 'Open them again.' },
+  // Runs
+  RUN_STORAGE_FULL: {
+    meaning: 'There is no room for what a run has to write; nothing new is started.',
+    remedy: 'Make room on the file system that the message names, and resume the run.',
+  },
+  RUN_UNREADABLE: {
+    meaning: 'A file of a run is missing, damaged, written by a newer version, or cannot be read or written. Nothing was started anew.',
+    remedy: 'Put the file back that the message names, or use the version that wrote it.',
+  },
+  RUN_GONE: {
+    meaning: 'The directory of a run, or a file in it, was removed or replaced while the run used it.',
+    remedy: 'Look for what removes directories there; start a new run.',
+  },
+  RUN_DIRECTORY_UNSAFE: {
+    meaning:
+      'The directory for a run cannot be used: others may write there, it lies inside the repository or on a network file system, it holds something else, or it cannot be made.',
+    remedy: 'Name another directory (ocm run: --run-dir).',
+  },
+  RUN_EXISTS: {
+    meaning: 'The directory that was named for a new run holds a run already.',
+    remedy: 'Resume that run, or name another directory.',
+  },
+  RUN_LOCKED: {
+    meaning: 'Another process has the run.',
+    remedy: 'Wait for it or stop it. If it ran on another machine and is gone for certain, take the run over.',
+  },
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {

@@ -2,7 +2,7 @@ import type { ErrorCode } from './codes.ts';
 import { OpencodeManagerError } from './error.ts';
 
 /** Codes of faults that lie in the machine and pass with them: no task is to blame, and none succeeds meanwhile. */
-const infrastructureCodes: ReadonlySet<string> = new Set<ErrorCode>(['STATE_DIRECTORY_FULL', 'RESOURCES_EXHAUSTED']);
+const infrastructureCodes: ReadonlySet<string> = new Set<ErrorCode>(['STATE_DIRECTORY_FULL', 'RUN_STORAGE_FULL', 'RESOURCES_EXHAUSTED']);
 
 /** Errors of the system that say the same, by their `errno` name. */
 const systemCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type * as NodeSqlite from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
@@ -9,10 +9,17 @@ export interface FileLock {
   release(): void;
 }
 
-let sqlite: { readonly DatabaseSync: typeof DatabaseSync } | undefined;
+type Sqlite = typeof NodeSqlite;
 
-/** Node 22 calls `node:sqlite` experimental; that warning alone is kept from the user. */
-function loadSqlite(): { readonly DatabaseSync: typeof DatabaseSync } {
+let sqlite: Sqlite | undefined;
+
+/** `node:sqlite`. Node 22 calls it experimental; that warning alone is kept from the user. */
+export function loadSqlite(): Sqlite {
+  sqlite ??= quietlyLoaded();
+  return sqlite;
+}
+
+function quietlyLoaded(): Sqlite {
   const own = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
   const emit = process.emitWarning.bind(process) as (...all: readonly unknown[]) => void;
   process.emitWarning = (...all: readonly unknown[]) => {
@@ -27,8 +34,7 @@ function loadSqlite(): { readonly DatabaseSync: typeof DatabaseSync } {
 
 /** Takes the lock, or gives undefined when somebody has it. */
 export function tryLock(path: string): FileLock | undefined {
-  sqlite ??= loadSqlite();
-  const database = new sqlite.DatabaseSync(path);
+  const database = new (loadSqlite().DatabaseSync)(path);
   try {
     // Without a journal in memory there would be a second file.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
@@ -42,7 +48,7 @@ export function tryLock(path: string): FileLock | undefined {
 
 const busy = 5;
 
-function unlock(database: DatabaseSync): void {
+function unlock(database: NodeSqlite.DatabaseSync): void {
   database.exec('ROLLBACK');
   database.close();
 }

@@ -9,63 +9,81 @@ export function runsBeside(top: string): string {
 }
 
 /**
- * A name for a run, of time and chance: it sorts by time, and two at once differ.
+ * A name for a run, of time and chance: it sorts by time, and two at once differ. A title stands between them.
+ * @example newRunId('Fix the tests') // '20260131T120000Z-fix-the-tests-9c1f'
  * @public
  */
-export function newRunId(): string {
+export function newRunId(title = ''): string {
   const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  return `${time}-${randomBytes(2).toString('hex')}`;
+  const slug = readableSlug(title);
+  return [time, ...(slug === '' ? [] : [slug]), randomBytes(2).toString('hex')].join('-');
 }
 
 /** A key as refs and directories hold it: readable, and different for different keys. */
 export function slugOf(key: string): string {
-  const slug = key
+  return `${readableSlug(key) || 'task'}-${hashOf(key)}`;
+}
+
+/** At most 40 letters, digits and `-`; empty when a text has neither. */
+function readableSlug(text: string): string {
+  return text
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .slice(0, 40)
     .replaceAll(/^-+|-+$/g, '');
-  return `${slug || 'task'}-${hashOf(key)}`;
 }
 
 export function hashOf(...texts: readonly string[]): string {
   return createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 8);
 }
 
+/** The error for a directory that cannot hold a run. */
+export type RootRefusal = (root: string, why: string, cause?: unknown) => Error;
+
+export interface RootOptions {
+  /** Where the user wants it; beside the source when absent. */
+  readonly named: string | undefined;
+  /** Name of the run. */
+  readonly run: string;
+  /** Top of the source. */
+  readonly top: string;
+  /** Notes the directory before it is made, so that a crash leaves none that nobody knows. */
+  readonly register?: (root: string) => Promise<void> | undefined;
+  /** Default: `WORKSPACE_ROOT_UNSAFE`. */
+  readonly unsafe?: RootRefusal;
+}
+
 /**
- * Makes the directory of a run, for the user alone; `register` notes it first, so that a crash leaves none that nobody knows.
- * @throws `WORKSPACE_ROOT_UNSAFE`
+ * Makes the directory of a run, for the user alone: never inside its source, nor where others could fill or replace it. Gives its real path.
+ * @throws `WORKSPACE_ROOT_UNSAFE`, or what `unsafe` gives in its place
  */
-export async function makeRoot(
-  named: string | undefined,
-  run: string,
-  top: string,
-  register: (root: string) => Promise<void> | undefined,
-): Promise<string> {
+export async function makeRoot({ named, run, top, register, unsafe = unsafeRoot }: RootOptions): Promise<string> {
   const root = resolve(named ?? join(runsBeside(top), run));
-  if (isInside(root, top) || isInside(top, root)) throw unsafe(root, `it and the source ${top} lie in each other`);
-  if (named === undefined) await refuseOpenParent(root, dirname(top));
-  else await refuseOthers(root);
-  await register(root);
+  const inEachOther = `it and the source ${top} lie in each other`;
+  if (isInside(root, top) || isInside(top, root)) throw unsafe(root, inEachOther);
+  const why = named === undefined ? await openParent(dirname(top)) : await openToOthers(root);
+  if (why !== undefined) throw unsafe(root, why);
+  await register?.(root);
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
     const real = await realpath(root);
-    if (isInside(real, top) || isInside(top, real)) throw unsafe(root, `it and the source ${top} lie in each other`);
+    if (isInside(real, top) || isInside(top, real)) throw unsafe(root, inEachOther);
     return real;
   } catch (error) {
     throw unsafe(root, error instanceof Error ? error.message : String(error), error);
   }
 }
 
-/** What others own or can write, they can fill or replace; in a sticky directory (/tmp) not what is another's. */
-async function refuseOthers(root: string): Promise<void> {
+/** What others own or can write, they can fill or replace; in a sticky directory (/tmp) not what is another's. Undefined when nobody can. */
+async function openToOthers(root: string): Promise<string | undefined> {
   const own = process.getuid?.();
   const it = await stat(root).catch(() => undefined);
-  if (it && own !== undefined && it.uid !== own) throw unsafe(root, 'it belongs to another user');
-  if (it && (it.mode & 0o002) !== 0) throw unsafe(root, 'everybody can write into it');
+  if (it && own !== undefined && it.uid !== own) return 'it belongs to another user';
+  if (it && (it.mode & 0o002) !== 0) return 'everybody can write into it';
   const parent = await nearest(dirname(root));
   const { mode, uid } = await stat(parent);
-  if ((mode & 0o1002) === 0o002) throw unsafe(root, `everybody can write into ${parent}`);
-  if (own !== undefined && uid !== 0 && uid !== own) throw unsafe(root, `${parent} belongs to another user`);
+  if ((mode & 0o1002) === 0o002) return `everybody can write into ${parent}`;
+  return own !== undefined && uid !== 0 && uid !== own ? `${parent} belongs to another user` : undefined;
 }
 
 /** The nearest directory above that exists: what is made below it is ours. */
@@ -77,15 +95,15 @@ async function nearest(path: string): Promise<string> {
   return isThere || dirname(path) === path ? path : nearest(dirname(path));
 }
 
-/** Who can write into the parent can replace what lies in it. */
-async function refuseOpenParent(root: string, parent: string): Promise<void> {
+/** Who can write into the parent can replace what lies in it. Undefined when nobody else can. */
+async function openParent(parent: string): Promise<string | undefined> {
   const { mode, uid } = await stat(parent);
   const own = process.getuid?.() ?? uid;
-  if ((mode & 0o002) !== 0) throw unsafe(root, `everybody can write into ${parent}`);
-  if (uid !== 0 && uid !== own) throw unsafe(root, `${parent} belongs to another user`);
+  if ((mode & 0o002) !== 0) return `everybody can write into ${parent}`;
+  return uid !== 0 && uid !== own ? `${parent} belongs to another user` : undefined;
 }
 
-function unsafe(root: string, why: string, cause?: unknown) {
+function unsafeRoot(root: string, why: string, cause?: unknown): Error {
   return failure(
     'WORKSPACE_ROOT_UNSAFE',
     `root: ${root} cannot hold workspaces: ${why}. Name another directory with root (ocm run: --root).`,
