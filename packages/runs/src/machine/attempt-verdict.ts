@@ -35,9 +35,10 @@ export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd,
   return { ...told, counts: 'task', final: true, next: null };
 }
 
-/** A loss that was reported before the death of the server that it comes of is one too, if the server had the prompt. */
+/** What the server never had is no part of its deaths. A loss that was told before the death that it comes of is one. */
 function deathsOf({ deaths }: Flight, { outcome, billed }: AttemptEnd): number {
-  return deaths === 0 && outcome === 'server_lost' && billed ? 1 : deaths;
+  if (!billed) return 0;
+  return outcome === 'server_lost' ? Math.max(1, deaths) : deaths;
 }
 
 /** The delay doubles with each try, +-20 %: what failed together does not come back together. */

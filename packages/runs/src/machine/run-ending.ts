@@ -77,10 +77,15 @@ export function closeWhenOver(context: RunContext): RunContext {
 
 function isOver(context: RunContext): boolean {
   const { ending, flights, unsettled, unlooked, server, isOpen, outbox, committing } = context;
-  if (ending && (context.isJournalBroken || ending.reason === 'storage_full')) return flights.every(({ phase }) => phase === 'ending');
+  if (context.isJournalBroken) return haveEnded(context);
   if (flights.length > 0 || outbox.length > 0 || committing) return false;
   if (unsettled === 0) return isOpen;
   return ending !== null && (ending.aborts || unlooked.length === 0 || server === 'gone');
+}
+
+/** Whether nothing is in flight whose end is not known. Rows of these ends may still wait. */
+export function haveEnded({ flights }: RunContext): boolean {
+  return flights.every(({ phase }) => phase === 'ending');
 }
 
 /** The manager lets go of the run. */

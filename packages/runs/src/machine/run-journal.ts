@@ -1,5 +1,5 @@
 import type { AttemptEnded, AttemptIntended, JournalEvent, TaskSkipped } from '../journal/events.ts';
-import { close, endRun, noteFailure, noteSetup } from './run-ending.ts';
+import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
 import { changeFlight, endFlight, flightOf, move, placeWaiting, releaseDependents, taskOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunTask } from './run.types.ts';
 import { applyEvent } from './task-record.ts';
@@ -16,13 +16,17 @@ const storageFullCode: string = 'RUN_STORAGE_FULL';
  * is full only a timer offers them again, and the end of the run.
  */
 export function flush(context: RunContext): RunContext {
-  const mayCommit = context.fullSinceMs === null || (context.closing === 'closing' && context.ending?.reason === 'storage_full');
-  return mayCommit ? commit(context) : context;
+  return context.fullSinceMs === null || isLastTry(context) ? commit(context) : context;
+}
+
+/** A full storage ends the run, and all ends are known: what waits is offered once more. */
+function isLastTry(context: RunContext): boolean {
+  return context.ending?.reason === 'storage_full' && haveEnded(context);
 }
 
 function commit(context: RunContext): RunContext {
-  const { outbox: events, committing, isJournalBroken } = context;
-  if (events.length === 0 || committing || isJournalBroken) return context;
+  const { outbox: events, committing, isJournalBroken, closing } = context;
+  if (events.length === 0 || committing || isJournalBroken || closing === 'closed') return context;
   const batch = context.batches + 1;
   return tell({ ...context, outbox: [], committing: { batch, events }, batches: batch }, { type: 'commit', params: { batch, events } });
 }
@@ -99,7 +103,7 @@ export function notCommitted(context: RunContext, { batch, error, atMs }: EventO
     const why = `The journal cannot be written: ${error.message}`;
     return endRun({ ...back, isJournalBroken: true }, { reason: 'failed', aborts: true, why });
   }
-  if (back.closing === 'closing' && back.ending?.reason === 'storage_full') return close(back, false);
+  if (isLastTry(back)) return close(back, false);
   return tell(noteFull(back, { atMs }), { type: 'schedule', params: { timer: { name: 'storage.retry' }, delayMs: storageRetryMs } });
 }
 
