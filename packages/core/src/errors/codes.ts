@@ -244,6 +244,19 @@ export const errorCatalogue = {
   // Pool and tasks
   TASK_INVALID: { meaning: 'A task cannot be run as it is written.', remedy: 'Correct the field that the message names.' },
   TASK_DUPLICATE: { meaning: 'Two tasks have the same id.', remedy: 'Give each task an id of its own.' },
+  TASK_ORDER_INVALID: {
+    meaning: 'A task comes after one that does not exist, or tasks wait for each other.',
+    remedy: 'Correct the field after of the tasks that the message names.',
+  },
+  TASKS_CHANGED: {
+    meaning: 'Tasks of the run ask for something else than when the run began; nothing was started.',
+    remedy: 'Put them back, or say what to do with --changed rerun or --changed keep; a new id makes a new task.',
+  },
+  TASK_UNKNOWN: { meaning: 'The run has no task of this key.', remedy: 'Use a key that the task file has.' },
+  POISON_TASK: {
+    meaning: 'The server died again and again while this task was in flight, at last when it ran alone.',
+    remedy: "Look at what the task makes the server do (memory, files, tools); the output's tail of the server tells more.",
+  },
   POOL_STOPPED: { meaning: 'The pool is stopped or draining and takes no new work.', remedy: 'Create a new pool.' },
   RESTART_BUDGET_SPENT: {
     meaning: 'Restarts failed too often within the time window.',

@@ -36,6 +36,8 @@ export interface TaskAdded {
   readonly key: string;
   /** `ocm-task-v1:` and 64 hexadecimal digits, over what can change the answer. */
   readonly hash: string;
+  /** A digest of each field that the hash covers, by the field's name, so that a resume can name those that differ. */
+  readonly fields?: Readonly<Record<string, string>>;
   /** Keys that have to succeed first. */
   readonly after: readonly string[];
   /** Further attempts after its own failures; see {@link AttemptEnded.counts}. */
@@ -84,6 +86,18 @@ export interface AttemptEnded {
   readonly billed: boolean;
   readonly error: SerializedError | null;
   readonly result: TaskResult;
+  /** The limit that ended it; absent when none did. */
+  readonly limit?: ReachedLimit;
+  /** Who wished its end, with `aborted`: a user (of this task), or the manager (of the whole run, a signal). */
+  readonly abortedBy?: 'user' | 'manager';
+  /** How often the server died while it had the prompt; absent for never. */
+  readonly deaths?: number;
+}
+
+/** A limit by its name in the task file, and its value when it ended an attempt. */
+export interface ReachedLimit {
+  readonly name: string;
+  readonly value: number;
 }
 
 /** A result that came under an old token. It counts for nothing. */

@@ -1,0 +1,60 @@
+import type { Outcome } from '@opencode-manager/actors';
+import type { SerializedError } from '@opencode-manager/core/errors';
+import type { AttemptEnded } from '../journal/events.ts';
+import { failure } from './failure.ts';
+import { afterResetMs } from './resume-rules.ts';
+import { longestParkMs } from './run-tasks.ts';
+import type { AttemptEnd, Flight, RunSettings, RunTask } from './run.types.ts';
+
+/** What the end of an attempt means for its task. */
+export interface AttemptVerdict extends Pick<AttemptEnded, 'outcome' | 'counts' | 'final' | 'error' | 'abortedBy' | 'deaths'> {
+  readonly next: Flight['next'];
+}
+
+/** After these a task has its own further tries. */
+const ownTries: ReadonlySet<Outcome> = new Set(['failed', 'stalled', 'timed_out']);
+
+const infrastructure: ReadonlySet<Outcome> = new Set(['server_lost', 'interrupted']);
+
+/** Reads what the end of an attempt means: which counter it takes from, and whether another attempt follows. */
+export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd, settings: RunSettings): AttemptVerdict {
+  const { outcome, error } = end;
+  const deaths = deathsOf(flight, end);
+  const told = { outcome, error, ...(deaths > 0 && { deaths }) };
+  const wished = flight.abort !== null && (outcome === 'aborted' || infrastructure.has(outcome));
+  if (wished && flight.abort.by === 'manager') return { ...told, counts: 'none', final: false, next: null, abortedBy: 'manager' };
+  if (wished) return { ...told, counts: 'none', final: true, next: null, abortedBy: 'user' };
+  if (infrastructure.has(outcome)) {
+    if (flight.isSuspect && deaths > 0)
+      return { ...told, ...poisoned(task, deaths, error), counts: 'infrastructure', final: true, next: null };
+    const tries = task.infrastructureTries + 1;
+    return { ...told, counts: 'infrastructure', ...furtherTry(tries, settings.infrastructureTries, settings, end) };
+  }
+  if (ownTries.has(outcome)) return { ...told, counts: 'task', ...furtherTry(task.ownTries + 1, task.retries, settings, end) };
+  if (outcome === 'quota_exhausted' && end.result.reset_at !== undefined) return { ...told, ...parked(end.result.reset_at, end) };
+  return { ...told, counts: 'task', final: true, next: null };
+}
+
+/** What the server never had is no part of its deaths. A loss that was told before the death that it comes of is one. */
+function deathsOf({ deaths }: Flight, { outcome, billed }: AttemptEnd): number {
+  if (!billed) return 0;
+  return outcome === 'server_lost' ? Math.max(1, deaths) : deaths;
+}
+
+/** The delay doubles with each try, +-20 %: what failed together does not come back together. */
+function furtherTry(tries: number, further: number, { retryDelay }: RunSettings, { jitter }: AttemptEnd) {
+  if (tries > further) return { final: true, next: null };
+  const waitMs = Math.min(retryDelay.longestMs, retryDelay.firstMs * 2 ** (tries - 1));
+  return { final: false, next: { place: 'delayed', inMs: Math.round(waitMs * (1 + 0.2 * jitter)) } } as const;
+}
+
+/** The task gives its slot back until its provider's quota is free again. */
+function parked(resetAt: string, { atMs, jitter }: AttemptEnd) {
+  const inMs = Math.max(0, Date.parse(resetAt) - atMs) + Math.round(afterResetMs * (1 + 0.2 * Math.abs(jitter)));
+  return { counts: 'none', final: false, next: { place: 'parked', inMs: Math.min(inMs, longestParkMs) } } as const;
+}
+
+function poisoned({ key, deaths }: RunTask, more: number, error: SerializedError | null) {
+  const message = `The server died ${deaths + more} times while task ${key} was in flight, at last when it ran alone. It is not tried again.`;
+  return { outcome: 'failed', error: failure('POISON_TASK', message, { ...(error && { cause: error }) }) } as const;
+}

@@ -1,0 +1,24 @@
+export { foldJournal, noHistory, type RunHistory } from './fold-journal.ts';
+export { planResume } from './plan-resume.ts';
+export type { Planned, PlannedTask, ResumeDecision, ResumeLine, ResumePlan, ResumePolicy, SourceTask } from './resume.types.ts';
+export { countTasks } from './run-counts.ts';
+export { defaultRunSettings, runMachine } from './run.machine.ts';
+export type {
+  AttemptEnd,
+  Ending,
+  Flight,
+  RunContext,
+  RunCounts,
+  RunEffect,
+  RunInput,
+  RunMachineEvent,
+  RunSettings,
+  RunTask,
+  RunTimer,
+  SetupFailures,
+  TaskPlace,
+  ToldEnd,
+} from './run.types.ts';
+export { orderProblem } from './task-order.ts';
+export { suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
+export { entries, find, type TaskTable } from './task-table.ts';

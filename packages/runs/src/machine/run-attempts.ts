@@ -1,0 +1,116 @@
+import type { AttemptEnded } from '../journal/events.ts';
+import { verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
+import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
+import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
+import { find } from './task-table.ts';
+
+/** The flight that a fact is about; undefined for one of an old token. */
+function currentFlight(context: RunContext, { key, token }: Pick<Flight, 'key' | 'token'>): Flight | undefined {
+  const flight = flightOf(context, key);
+  return flight?.token === token ? flight : undefined;
+}
+
+/** Starts an attempt of a task. Its token is new over all managers: each has a number of its own, and counts its attempts. */
+export function startAttempt(context: RunContext, task: RunTask): RunContext {
+  const { key, end } = task;
+  const started = context.started + 1;
+  const flight: Flight = {
+    key,
+    attempt: task.attempts + 1,
+    token: `${context.generation}.${started}`,
+    phase: 'starting',
+    isSuspect: task.place === 'suspect',
+    deaths: 0,
+    abort: null,
+    next: null,
+  };
+  const flying = { ...move(context, task, 'flight'), started, flights: [...context.flights, flight] };
+  const { attempt, token } = flight;
+  const goesOn = end?.outcome === 'quota_exhausted' || (end?.outcome === 'interrupted' && context.settings.onInterrupted === 'continue');
+  return tell(flying, { type: 'start', params: { key, attempt, token, goesOn: goesOn ? end.session : null } });
+}
+
+/** Has the session of an attempt read whose manager died. */
+export function lookAt(context: RunContext, task: RunTask): RunContext {
+  const open = task.open!;
+  const { attempt, token } = open;
+  const flight: Flight = { key: task.key, attempt, token, phase: 'looking', isSuspect: false, deaths: 0, abort: null, next: null };
+  const flying = { ...move(context, task, 'flight'), flights: [...context.flights, flight] };
+  return tell(flying, { type: 'look', params: { key: task.key, open } });
+}
+
+/** The prompt is to be sent: first its row. A fact that comes twice, or late, changes nothing. */
+export function intend(context: RunContext, event: EventOf<'attempt.intended'>): RunContext {
+  const flight = currentFlight(context, event);
+  if (flight?.phase !== 'starting' || flight.abort) return context;
+  const { key, attempt, token, sessionId, messageId, directory } = event;
+  const intending = changeFlight({ ...context, setupFailures: null }, { ...flight, phase: 'intending' });
+  return write(intending, { type: 'attempt.intended', key, attempt, token, sessionId, messageId, directory });
+}
+
+export function accept(context: RunContext, event: EventOf<'attempt.accepted'>): RunContext {
+  const flight = currentFlight(context, event);
+  if (flight?.phase !== 'sending') return context;
+  const { key, attempt } = event;
+  return write(changeFlight(context, { ...flight, phase: 'accepted' }), { type: 'attempt.accepted', key, attempt });
+}
+
+/** An attempt has ended: its row is written, and nobody is told before it is committed. */
+export function endAttempt(context: RunContext, event: EventOf<'attempt.ended'>): RunContext {
+  const flight = currentFlight(context, event);
+  if (!flight) return supersede(context, event);
+  if (flight.phase === 'ending') return context;
+  const task = taskOf(context, event.key);
+  return writeEnd(context, flight, event, verdictOfAttempt(task, flight, event, context.settings));
+}
+
+/** A result under an old token counts for nothing. */
+function supersede(context: RunContext, { key, attempt, token, outcome }: EventOf<'attempt.ended'>): RunContext {
+  return find(context.tasks, key) ? write(context, { type: 'attempt.superseded', key, attempt, token, outcome }) : context;
+}
+
+function writeEnd(context: RunContext, flight: Flight, end: AttemptEnd, { next, ...verdict }: AttemptVerdict): RunContext {
+  const { key, attempt, token } = flight;
+  const { outcome, error } = verdict;
+  const row: AttemptEnded = {
+    ...verdict,
+    type: 'attempt.ended',
+    key,
+    attempt,
+    token,
+    billed: end.billed,
+    result: { ...end.result, outcome, error },
+    ...(end.limit && { limit: end.limit }),
+  };
+  return write(changeFlight(context, { ...flight, phase: 'ending', next }), row);
+}
+
+/** What became of an attempt whose manager died: its own end, or what the settings say about one that broke off. */
+export function judgeLook(context: RunContext, event: EventOf<'attempt.looked'>): RunContext {
+  const flight = currentFlight(context, event);
+  if (flight?.phase !== 'looking') return context;
+  const { fate, end } = event;
+  const task = taskOf(context, event.key);
+  if (fate === 'finished') return writeEnd(context, flight, end, verdictOfAttempt(task, flight, end, context.settings));
+  const final = fate === 'interrupted' && context.settings.onInterrupted === 'fail';
+  const known = { ...end, billed: end.billed && fate !== 'never_started' };
+  return writeEnd(context, flight, known, { outcome: 'interrupted', error: end.error, counts: 'none', final, next: null });
+}
+
+/** A user wants no more of a task that is in flight. */
+export function cancelTask(context: RunContext, { key, reason }: EventOf<'task.cancelled'>): RunContext {
+  const flight = flightOf(context, key);
+  return flight ? abortFlight(context, flight, 'user', reason) : context;
+}
+
+/** Has an attempt ended. The first wish counts. */
+export function abortFlight(context: RunContext, flight: Flight, by: 'user' | 'manager', reason: string): RunContext {
+  if (flight.abort || flight.phase === 'ending') return context;
+  const { key, token } = flight;
+  // What is only read goes back to where it was: the next manager reads it.
+  if (flight.phase === 'looking') {
+    if (by === 'user') return context;
+    return tell(move(endFlight(context, key), taskOf(context, key), 'unlooked'), { type: 'abort', params: { key, token, reason } });
+  }
+  return tell(changeFlight(context, { ...flight, abort: { by, reason } }), { type: 'abort', params: { key, token, reason } });
+}

@@ -1,0 +1,104 @@
+import type { SerializedError } from '@opencode-manager/core/errors';
+import type { AttemptEnded, RunEnded } from '../journal/events.ts';
+import { abortFlight } from './run-attempts.ts';
+import { countTasks, countsProblem } from './run-counts.ts';
+import { tell, write } from './run-tasks.ts';
+import type { Ending, RunContext } from './run.types.ts';
+
+/** So many tasks in a row whose setup fails in the same way end the run. */
+const setupTasks = 3;
+
+/** What is wrong with the journal is told before all else: what was not committed is not known. */
+const first: ReadonlySet<RunEnded['reason']> = new Set(['storage_full', 'failed']);
+
+/** Takes no more tasks. The first reason stays, but for a drain, which any other one replaces. */
+export function endRun(context: RunContext, wanted: Ending): RunContext {
+  const { ending } = context;
+  const isFirst = first.has(wanted.reason) && !(ending && first.has(ending.reason));
+  const told = ending === null || ending.reason === 'drained' || isFirst ? wanted : ending;
+  const next: RunContext = { ...context, ending: { ...told, aborts: wanted.aborts || (ending?.aborts ?? false) } };
+  if (!wanted.aborts) return next;
+  const reason = wanted.why ?? `The run ends: ${wanted.reason}.`;
+  return context.flights.reduce((changed, flight) => abortFlight(changed, flight, 'manager', reason), next);
+}
+
+/** Counts what failed for good, and ends the run when that is too much. */
+export function noteFailure(context: RunContext, { key, outcome, final, abortedBy }: AttemptEnded): RunContext {
+  if (!final || outcome === 'succeeded' || abortedBy) return context;
+  const failures = context.failures + 1;
+  const next = { ...context, failures };
+  const { failFast, maxFailures } = context.settings;
+  if (failFast !== 'off')
+    return endRun(next, {
+      reason: 'fail_fast',
+      aborts: failFast === 'now',
+      why: `Task ${key} ended as ${outcome}, and the run fails fast.`,
+    });
+  if (maxFailures === null || failures < mostFailures(maxFailures, context.total)) return next;
+  return endRun(next, { reason: 'max_failures', aborts: false, why: `${failures} tasks failed.` });
+}
+
+function mostFailures(limit: { readonly count: number } | { readonly share: number }, total: number): number {
+  return 'count' in limit ? limit.count : Math.max(1, Math.ceil(limit.share * total));
+}
+
+/** Ends the run when no workspace can be set up, each time for the same reason. */
+export function noteSetup(context: RunContext, { key, error }: AttemptEnded): RunContext {
+  const { setupFailures } = context;
+  if (!setupFailures) return context;
+  if (error?.code !== 'WORKSPACE_SETUP_FAILED') return { ...context, setupFailures: null };
+  const message = sameWords(error);
+  if (setupFailures.message !== null && setupFailures.message !== message) return { ...context, setupFailures: null };
+  const keys = setupFailures.keys.includes(key) ? setupFailures.keys : [...setupFailures.keys, key];
+  const next = { ...context, setupFailures: { keys, message } };
+  if (keys.length < setupTasks) return next;
+  return endRun(next, {
+    reason: 'setup_failures',
+    aborts: true,
+    why: `The setup of the first ${setupTasks} tasks failed: ${error.message}`,
+  });
+}
+
+/** The message without what is of one task alone. */
+function sameWords({ message, details = {} }: SerializedError): string {
+  return [details['log'], details['key']].reduce<string>(
+    (text, own) => (typeof own === 'string' && own !== '' ? text.replaceAll(own, '') : text),
+    message,
+  );
+}
+
+/** Writes the row of the run's end once nothing is left to do, or nothing more is done. */
+export function closeWhenOver(context: RunContext): RunContext {
+  if (context.closing !== 'no' || !isOver(context)) return context;
+  if (context.isJournalBroken) return close(context, false);
+  const { reason } = endOf(context);
+  return write({ ...context, closing: 'closing' }, { type: 'run.ended', reason });
+}
+
+function isOver(context: RunContext): boolean {
+  const { ending, flights, unsettled, unlooked, server, isOpen, outbox, committing } = context;
+  if (context.isJournalBroken) return haveEnded(context);
+  if (flights.length > 0 || outbox.length > 0 || committing) return false;
+  if (unsettled === 0) return isOpen;
+  return ending !== null && (ending.aborts || unlooked.length === 0 || server === 'gone');
+}
+
+/** Whether nothing is in flight whose end is not known. Rows of these ends may still wait. */
+export function haveEnded({ flights }: RunContext): boolean {
+  return flights.every(({ phase }) => phase === 'ending');
+}
+
+/** The manager lets go of the run. */
+export function close(context: RunContext, isCommitted: boolean): RunContext {
+  const counts = countTasks(context);
+  return tell({ ...context, closing: 'closed' }, { type: 'ended', params: { ...endOf(context), counts, isCommitted } });
+}
+
+/** Why the run ends. Sums that do not add up are a fault of the program, and no run is called done with them. */
+function endOf(context: RunContext): { readonly reason: RunEnded['reason']; readonly why: string | null } {
+  const { ending, unsettled } = context;
+  const isDone = ending === null || (ending.reason === 'drained' && unsettled === 0);
+  if (!isDone) return { reason: ending.reason, why: ending.why };
+  const problem = countsProblem(countTasks(context), context);
+  return problem === null ? { reason: 'done', why: null } : { reason: 'failed', why: problem };
+}

@@ -1,0 +1,173 @@
+import { assign, setup } from 'xstate';
+import { admit } from './run-admission.ts';
+import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
+import { closeWhenOver, endRun } from './run-ending.ts';
+import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
+import { serverDied, serverGone } from './run-server.ts';
+import { tasksOf } from './run-tasks.ts';
+import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
+import { entries } from './task-table.ts';
+
+/** How a run behaves when nobody says otherwise. */
+export const defaultRunSettings: RunSettings = {
+  concurrency: 6,
+  infrastructureTries: 3,
+  retryDelay: { firstMs: 1000, longestMs: 60_000 },
+  restartLimits: { maxRestarts: 3, windowMs: 60_000, delaysMs: [100, 500, 2000] },
+  failFast: 'off',
+  maxFailures: null,
+  onInterrupted: 'retry',
+  storageTimeoutMs: 60_000,
+};
+
+type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
+
+const types = {} as { context: RunContext; events: RunMachineEvent; input: RunInput };
+
+/**
+ * An action's change of what the run knows; then what may start starts, the run ends if it is over, and what was written is committed.
+ * What it tells the host begins anew with each event.
+ */
+function changing<Type extends RunMachineEvent['type']>(change: (context: RunContext, event: EventOf<Type>) => RunContext) {
+  return ({ context, event }: { readonly context: RunContext; readonly event: RunMachineEvent }): RunContext => {
+    const fresh = { ...context, effects: [] };
+    return context.closing === 'closed' ? fresh : flush(closeWhenOver(admit(change(fresh, event as EventOf<Type>))));
+  };
+}
+
+const machineSetup = setup({
+  types,
+  actions: {
+    // Effects: the host provides them. Alone, the machine is pure.
+    commit: (_args, _params: Params<'commit'>) => {},
+    start: (_args, _params: Params<'start'>) => {},
+    look: (_args, _params: Params<'look'>) => {},
+    allowSend: (_args, _params: Params<'allowSend'>) => {},
+    abort: (_args, _params: Params<'abort'>) => {},
+    schedule: (_args, _params: Params<'schedule'>) => {},
+    restartServer: (_args, _params: Params<'restartServer'>) => {},
+    told: (_args, _params: Params<'told'>) => {},
+    ended: (_args, _params: Params<'ended'>) => {},
+    // Changes.
+    open: assign(changing<'run.open'>((context) => context)),
+    pause: assign(changing<'run.pause'>((context) => ({ ...context, isPaused: true }))),
+    resume: assign(changing<'run.resume'>((context) => ({ ...context, isPaused: false }))),
+    drain: assign(changing<'run.drain'>((context) => endRun(context, { reason: 'drained', aborts: false, why: null }))),
+    abortRun: assign(changing<'run.abort'>((context, { reason }) => endRun(context, { reason: 'aborted', aborts: true, why: reason }))),
+    changeConcurrency: assign(
+      changing<'concurrency.changed'>((context, { concurrency }) => ({ ...context, settings: { ...context.settings, concurrency } })),
+    ),
+    cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
+    intend: assign(changing<'attempt.intended'>(intend)),
+    accept: assign(changing<'attempt.accepted'>(accept)),
+    endAttempt: assign(changing<'attempt.ended'>(endAttempt)),
+    judgeLook: assign(changing<'attempt.looked'>(judgeLook)),
+    confirm: assign(changing<'journal.committed'>(committed)),
+    putBack: assign(changing<'journal.failed'>(notCommitted)),
+    noteFull: assign(changing<'storage.full'>(noteFull)),
+    noteFree: assign(changing<'storage.free'>(noteFree)),
+    noteServer: assign(changing<'server.ready'>((context) => (context.server === 'gone' ? context : { ...context, server: 'here' }))),
+    loseServer: assign(changing<'server.died'>(serverDied)),
+    giveServerUp: assign(changing<'server.gone'>(serverGone)),
+    goOn: assign(changing<'timer.fired'>(timerFired)),
+  },
+  guards: {
+    isOpen: ({ context }) => context.isOpen,
+    isEnding: ({ context }) => context.ending !== null || context.closing === 'closing',
+    isClosed: ({ context }) => context.closing === 'closed',
+  },
+});
+
+/** Hands the effects of an event to the host, in their order. */
+const tellAction = machineSetup.enqueueActions(({ context, enqueue }) => {
+  for (const effect of context.effects) enqueue(effect);
+});
+
+const runSetup = machineSetup.extend({ actions: { tell: tellAction } });
+
+const closed = { guard: 'isClosed', target: 'ended' } as const;
+
+function contextOf({ plan, settings }: RunInput): RunContext {
+  const tasks = tasksOf(plan);
+  const left = entries(tasks).toSorted((a, b) => a.order - b.order);
+  return {
+    settings: { ...defaultRunSettings, ...settings },
+    generation: plan.generation,
+    tasks,
+    total: plan.tasks.length,
+    dropped: plan.dropped,
+    ready: [],
+    suspects: [],
+    unlooked: left.filter(({ place }) => place === 'unlooked').map(({ key }) => key),
+    delayed: 0,
+    unsettled: left.filter(({ place }) => place !== 'settled').length,
+    flights: [],
+    started: 0,
+    failures: 0,
+    setupFailures: { keys: [], message: null },
+    server: 'away',
+    restartTimes: [],
+    isPaused: false,
+    fullSinceMs: null,
+    isJournalBroken: false,
+    isOpen: false,
+    ending: null,
+    closing: 'no',
+    outbox: plan.events,
+    committing: null,
+    batches: 0,
+    effects: [],
+  };
+}
+
+/**
+ * Decides everything about a run: which task has an attempt when, what becomes of each attempt, and when the run is over. What is true of
+ * a task is what its committed rows say; the machine tells nobody of an end, and lets no prompt go out, before the host reports the commit
+ * of its row. Pure: the effects (see `RunEffect`) are no-ops until a host provides them; each gets what it needs as parameters.
+ *
+ * - Rows reach the journal in the order in which they were written, one batch at a time.
+ * - A token names one attempt over all managers; an end under an old one is written as `attempt.superseded`.
+ * - A slot is freed by the committed end of its attempt, and by nothing else.
+ *
+ * @example
+ * const { plan } = planResume(noHistory, tasks, {})
+ * const actor = createActor(runMachine.provide({ actions }), { input: { plan, settings: { concurrency: 4 } } }).start()
+ * actor.send({ type: 'run.open', atMs })
+ * @public
+ */
+export const runMachine = runSetup.createMachine({
+  id: 'run',
+  description: 'Carries a set of tasks to their end, whatever dies meanwhile.',
+  context: ({ input }) => contextOf(input),
+  initial: 'opening',
+  on: {
+    'run.open': { actions: ['open', 'tell'] },
+    'run.pause': { actions: ['pause', 'tell'] },
+    'run.resume': { actions: ['resume', 'tell'] },
+    'run.drain': { actions: ['drain', 'tell'] },
+    'run.abort': { actions: ['abortRun', 'tell'] },
+    'concurrency.changed': { actions: ['changeConcurrency', 'tell'] },
+    'task.cancelled': { actions: ['cancelTask', 'tell'] },
+    'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
+    'attempt.accepted': { actions: ['accept', 'tell'] },
+    'attempt.ended': { actions: ['endAttempt', 'tell'], description: 'Told once its row is committed.' },
+    'attempt.looked': { actions: ['judgeLook', 'tell'] },
+    'journal.committed': { actions: ['confirm', 'tell'] },
+    'journal.failed': { actions: ['putBack', 'tell'] },
+    'storage.full': { actions: ['noteFull', 'tell'] },
+    'storage.free': { actions: ['noteFree', 'tell'] },
+    'server.ready': { actions: ['noteServer', 'tell'] },
+    'server.died': { actions: ['loseServer', 'tell'] },
+    'server.gone': { actions: ['giveServerUp', 'tell'] },
+    'timer.fired': { actions: ['goOn', 'tell'] },
+  },
+  states: {
+    opening: {
+      description: 'The row of its manager is being committed; nothing starts.',
+      always: [closed, { guard: 'isOpen', target: 'running' }],
+    },
+    running: { description: 'Attempts start and end.', always: [closed, { guard: 'isEnding', target: 'ending' }] },
+    ending: { description: 'No attempt starts any more; what is in flight ends, or is being aborted.', always: closed },
+    ended: { description: 'The manager has let go of the run.' },
+  },
+});

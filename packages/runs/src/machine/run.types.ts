@@ -1,0 +1,259 @@
+import type { Outcome, TaskResult } from '@opencode-manager/actors';
+import type { SerializedError } from '@opencode-manager/core/errors';
+import type { JournalEvent, ReachedLimit, RunEnded } from '../journal/events.ts';
+import type { ResumePlan } from './resume.types.ts';
+import type { OpenAttempt, TaskRecord } from './task-record.ts';
+import type { TaskTable } from './task-table.ts';
+
+/** How a run behaves. All can be left to their defaults. */
+export interface RunSettings {
+  /** Attempts in flight at most. */
+  readonly concurrency: number;
+  /** Further attempts of a task after ends that are the fault of the infrastructure. */
+  readonly infrastructureTries: number;
+  /** Delay before the first further attempt; doubled each time up to the longest, +-20 %. */
+  readonly retryDelay: { readonly firstMs: number; readonly longestMs: number };
+  /** Restarts of the server within a window; the last delay repeats. Deaths with suspects alone do not count. */
+  readonly restartLimits: { readonly maxRestarts: number; readonly windowMs: number; readonly delaysMs: readonly number[] };
+  /** `soon`: no attempt starts after the first failure; `now`: what runs is aborted as well. */
+  readonly failFast: 'off' | 'soon' | 'now';
+  /** No attempt starts after so many failures, or after this share of all tasks (above 0, at most 1); null for no such limit. */
+  readonly maxFailures: { readonly count: number } | { readonly share: number } | null;
+  /** What becomes of an attempt that broke off with its manager: a new one, one that goes on in its session, or none. */
+  readonly onInterrupted: 'retry' | 'continue' | 'fail';
+  /** A storage that is full for so long ends the run. */
+  readonly storageTimeoutMs: number;
+}
+
+export interface RunInput {
+  readonly plan: ResumePlan;
+  readonly settings?: Partial<RunSettings>;
+}
+
+/**
+ * Where a task stands in its run. `blocked`: it waits for others. `ready`: it may start. `suspect`: it starts alone, after all others.
+ * `delayed`: it waits for its next attempt. `parked`: for the quota of its provider. `unlooked`: its last attempt is to be read first.
+ * `flight`: an attempt is in flight. `skipping`: the row that skips it is not committed. `settled`: nothing more is done for it.
+ */
+export type TaskPlace = 'blocked' | 'ready' | 'suspect' | 'delayed' | 'parked' | 'unlooked' | 'flight' | 'skipping' | 'settled';
+
+/** A task of the run: what the journal says of it, and where it stands. */
+export interface RunTask extends TaskRecord {
+  /** Its position in the source, from 0. */
+  readonly order: number;
+  /** Keys of the tasks that come after it. */
+  readonly dependents: readonly string[];
+  readonly place: TaskPlace;
+  /** It had succeeded before this manager. */
+  readonly isReused: boolean;
+  readonly notBeforeMs: number | null;
+}
+
+/**
+ * An attempt in flight. `looking`: its session is read. `starting`: the host makes its place and session. `intending`: the row of its intent
+ * is not committed. `sending`: its prompt may have been sent. `accepted`: the server has it. `ending`: the row of its end is not committed.
+ */
+export interface Flight {
+  readonly key: string;
+  readonly attempt: number;
+  readonly token: string;
+  readonly phase: 'looking' | 'starting' | 'intending' | 'sending' | 'accepted' | 'ending';
+  readonly isSuspect: boolean;
+  /** Deaths of the server since its prompt may have been sent. */
+  readonly deaths: number;
+  readonly abort: { readonly by: 'user' | 'manager'; readonly reason: string } | null;
+  /** With its end: the delay before the next attempt of its task; null when none follows, or at once. */
+  readonly next: { readonly place: 'delayed' | 'parked'; readonly inMs: number } | null;
+}
+
+/** Why the run takes no more tasks. */
+export interface Ending {
+  readonly reason: RunEnded['reason'];
+  /** What is in flight is aborted. */
+  readonly aborts: boolean;
+  /** A sentence; null when the reason says it all. */
+  readonly why: string | null;
+}
+
+/** Failures of workspace setups, as long as no attempt got past its own. */
+export interface SetupFailures {
+  readonly keys: readonly string[];
+  readonly message: string | null;
+}
+
+export interface RunContext {
+  readonly settings: RunSettings;
+  readonly generation: number;
+  readonly tasks: TaskTable<RunTask>;
+  readonly total: number;
+  readonly dropped: number;
+  /** Keys, in the order of the source: of tasks that may start, of suspects, of attempts that are to be read. */
+  readonly ready: readonly string[];
+  readonly suspects: readonly string[];
+  readonly unlooked: readonly string[];
+  /** Tasks that wait for their next attempt. */
+  readonly delayed: number;
+  /** Tasks for which something is left to do. */
+  readonly unsettled: number;
+  readonly flights: readonly Flight[];
+  /** Attempts that were started by this manager. */
+  readonly started: number;
+  /** Tasks that failed under this manager. */
+  readonly failures: number;
+  /** Null once a setup went well. */
+  readonly setupFailures: SetupFailures | null;
+  readonly server: 'here' | 'away' | 'gone';
+  readonly restartTimes: readonly number[];
+  readonly isPaused: boolean;
+  /** Since when there is no room for the journal; null when there is. */
+  readonly fullSinceMs: number | null;
+  /** The journal can take no more rows. */
+  readonly isJournalBroken: boolean;
+  /** `run.opened` is committed. */
+  readonly isOpen: boolean;
+  readonly ending: Ending | null;
+  /** `closing`: the row of the run's end is on its way. `closed`: the manager lets go of the run. */
+  readonly closing: 'no' | 'closing' | 'closed';
+  /** Rows that wait for the ones before them. */
+  readonly outbox: readonly JournalEvent[];
+  /** Rows that the host commits now. */
+  readonly committing: { readonly batch: number; readonly events: readonly JournalEvent[] } | null;
+  readonly batches: number;
+  /** Told to the host with this event, in this order. */
+  readonly effects: readonly RunEffect[];
+}
+
+/** Counts over tasks, never over attempts. `total` is the sum of `outcomes`, `skipped` and `notStarted`. */
+export interface RunCounts {
+  readonly total: number;
+  /** By the outcome of the newest attempt. */
+  readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  readonly skipped: number;
+  readonly notStarted: number;
+  /** Of the succeeded ones: before this manager. */
+  readonly reused: number;
+  /** Apart: tasks that the source names no more. */
+  readonly dropped: number;
+  /** Of the succeeded ones: without an attempt that took of the task's own tries. */
+  readonly succeededFirstTry: number;
+  readonly succeededAfterRetry: number;
+}
+
+/** Which timer: a task's next attempt, another try to commit, the time that a full storage has. */
+export type RunTimer =
+  | { readonly name: 'attempt'; readonly key: string }
+  | { readonly name: 'storage.retry' }
+  | { readonly name: 'storage.deadline' };
+
+/** How a task's attempt, or a task, ended; told after its row was committed. */
+export type ToldEnd =
+  | {
+      readonly type: 'attempt';
+      readonly key: string;
+      readonly attempt: number;
+      readonly outcome: Outcome;
+      /** No further attempt follows, as things stand. */
+      readonly final: boolean;
+      readonly result: TaskResult;
+    }
+  | { readonly type: 'skipped'; readonly key: string; readonly blockedBy: string };
+
+/** What the run has the host do. */
+export type RunEffect =
+  /** Append these rows in one transaction, and report `journal.committed` or `journal.failed`. One batch at a time. */
+  | { readonly type: 'commit'; readonly params: { readonly batch: number; readonly events: readonly JournalEvent[] } }
+  /**
+   * Make place and session of an attempt, and report `attempt.intended`, or `attempt.ended` when that failed. Nothing is sent yet. With
+   * `goesOn` the attempt goes on in this session, with a prompt of its own.
+   */
+  | {
+      readonly type: 'start';
+      readonly params: { readonly key: string; readonly attempt: number; readonly token: string; readonly goesOn: OpenAttempt | null };
+    }
+  /** Read the session of an attempt that was in flight when a manager died, and report `attempt.looked`. */
+  | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt } }
+  /** Send the prompt: the row of its intent is committed. Then `attempt.accepted` and `attempt.ended` follow. */
+  | { readonly type: 'allowSend'; readonly params: { readonly key: string; readonly attempt: number; readonly token: string } }
+  /** End the attempt, whatever it does; it must end within a bounded time. `attempt.ended` follows, or `attempt.looked` of one that is read. */
+  | { readonly type: 'abort'; readonly params: { readonly key: string; readonly token: string; readonly reason: string } }
+  /** Report `timer.fired` after this time. A timer that fires late or for nothing does no harm. */
+  | { readonly type: 'schedule'; readonly params: { readonly timer: RunTimer; readonly delayMs: number } }
+  /** Start the server again after this time, and report `server.ready`, `server.died` or `server.gone`. */
+  | { readonly type: 'restartServer'; readonly params: { readonly delayMs: number } }
+  /** An end that is committed: it may be told to anybody. */
+  | { readonly type: 'told'; readonly params: ToldEnd }
+  /** The run is over. With `isCommitted` false the row of its end could not be written. */
+  | {
+      readonly type: 'ended';
+      readonly params: {
+        readonly reason: RunEnded['reason'];
+        readonly why: string | null;
+        readonly counts: RunCounts;
+        readonly isCommitted: boolean;
+      };
+    };
+
+interface At {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+/** Whose attempt a fact is about. */
+interface OfAttempt {
+  readonly key: string;
+  readonly attempt: number;
+  readonly token: string;
+}
+
+/** How an attempt ended. `jitter` is in [-1, 1]. */
+export interface AttemptEnd extends At {
+  readonly outcome: Outcome;
+  readonly error: SerializedError | null;
+  readonly result: TaskResult;
+  /** Whether its prompt was sent, so that it may have cost something. */
+  readonly billed: boolean;
+  readonly limit?: ReachedLimit;
+  readonly jitter: number;
+}
+
+/** Everything the run machine reacts to. */
+export type RunMachineEvent =
+  /** The first event. */
+  | ({ readonly type: 'run.open' } & At)
+  /** No attempt starts until `run.resume`. */
+  | { readonly type: 'run.pause' }
+  | { readonly type: 'run.resume' }
+  /** No attempt starts any more. */
+  | { readonly type: 'run.drain' }
+  /** What is in flight is aborted: a signal, or the wish of the run's owner. Its tasks run again when the run is resumed. */
+  | { readonly type: 'run.abort'; readonly reason: string }
+  | { readonly type: 'concurrency.changed'; readonly concurrency: number }
+  /** A user aborts a task that is in flight. It does not run again by itself. */
+  | { readonly type: 'task.cancelled'; readonly key: string; readonly reason: string }
+  /** Session and place are there: the prompt is sent as soon as `allowSend` comes. */
+  | ({ readonly type: 'attempt.intended'; readonly sessionId: string; readonly messageId: string; readonly directory: string } & OfAttempt)
+  | ({ readonly type: 'attempt.accepted' } & OfAttempt)
+  | ({ readonly type: 'attempt.ended' } & OfAttempt & AttemptEnd)
+  /**
+   * What became of an attempt whose manager died. `finished`: `end` says how it ended by itself. `interrupted`: it broke off.
+   * `never_started`: its session has no such message. The result in `end` is what the session holds.
+   */
+  | ({
+      readonly type: 'attempt.looked';
+      readonly fate: 'finished' | 'interrupted' | 'never_started';
+      readonly end: AttemptEnd;
+    } & OfAttempt)
+  | ({ readonly type: 'journal.committed'; readonly batch: number } & At)
+  /** Nothing of the batch was kept. `RUN_STORAGE_FULL`: it is tried again. Any other error ends the run. */
+  | ({ readonly type: 'journal.failed'; readonly batch: number; readonly error: SerializedError } & At)
+  /** The host found that nothing more can be written, or that it can again. */
+  | ({ readonly type: 'storage.full' } & At)
+  | ({ readonly type: 'storage.free' } & At)
+  | ({ readonly type: 'server.ready' } & At)
+  /** Reported before the ends that it brings. */
+  | ({ readonly type: 'server.died'; readonly error: SerializedError } & At)
+  /** The server cannot be started. */
+  | ({ readonly type: 'server.gone'; readonly error: SerializedError } & At)
+  | ({ readonly type: 'timer.fired'; readonly timer: RunTimer } & At);
+
+export type EventOf<Type extends RunMachineEvent['type']> = Extract<RunMachineEvent, { type: Type }>;
