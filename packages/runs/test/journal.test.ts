@@ -14,26 +14,32 @@ const named = (rows: Iterable<JournalRow>) => [...rows].map(({ sequence, event }
 const namespace = process.getuid?.() === 0 ? ['-m'] : ['-Urm'];
 const mayMount = spawnSync('unshare', [...namespace, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
 
-/** Kills a writer at a moment by chance, again and again, and compares what it printed with what is there. */
+/** Reads a journal, and checks that it has no gap and every line that its writer had printed before. */
+async function readChecked(path: string, readOnly: boolean, told: readonly string[]): Promise<void> {
+  const journal = openJournal(path, { readOnly });
+  const rows = named(journal.read());
+  await journal.close();
+  expect(rows.map(([sequence]) => sequence)).toEqual(rows.map((_, index) => index + 1));
+  const there = new Set(rows.map((row) => row.join(' ')));
+  expect(told.filter((line) => !there.has(line))).toEqual([]);
+}
+
+/** Kills a writer at a moment by chance, again and again; reads while it writes, and after its death as a reader and as the next writer. */
 async function killWriters(path: string, name: string, kills: number): Promise<number> {
   await createJournal(path).close();
-  const seen = new Map<number, string>();
+  const told: string[] = [];
   for (let round = 0; round < kills; round += 1) {
     const child = start(program('append-rows.ts', path, `${name}${round}`));
     await child.printed(1 + Math.floor(Math.random() * 40));
-    await sleep(Math.random() * 8);
+    if (round % 3 === 0) await readChecked(path, true, [...told, ...child.lines()]);
+    else await sleep(Math.random() * 8);
     child.process.kill('SIGKILL');
     await child.exited;
     expect(child.errors()).toBe('');
-    for (const line of child.lines()) seen.set(Number(line.split(' ')[0]), line.split(' ')[1]!);
-    const journal = openJournal(path, { readOnly: round % 2 === 0 });
-    const rows = named(journal.read());
-    await journal.close();
-    expect(rows.map(([sequence]) => sequence)).toEqual(rows.map((_, index) => index + 1));
-    const there = new Map(rows as [number, string][]);
-    for (const [sequence, key] of seen) expect(there.get(sequence)).toBe(key);
+    told.push(...child.lines());
+    await readChecked(path, round % 2 === 0, told);
   }
-  return seen.size;
+  return told.length;
 }
 
 test('what was told is there after 20 kills of its writer, without a gap', async () => {
@@ -123,10 +129,12 @@ test('10,000 rows are read in well under a second', async () => {
   const journal = createJournal(path);
   await journal.append(Array.from({ length: 10_000 }, (_, n) => ended(`task-${n}`, 1)));
   await journal.close();
-  const beganMs = performance.now();
+  // Of the processor: others may keep it busy.
+  const before = process.cpuUsage();
   const again = openJournal(path);
   expect([...again.read()]).toHaveLength(10_000);
-  expect(performance.now() - beganMs).toBeLessThan(900);
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan(500);
   expect([...again.read(9_990)].map(({ sequence }) => sequence)).toEqual([9991, 9992, 9993, 9994, 9995, 9996, 9997, 9998, 9999, 10_000]);
   await again.close();
 });
