@@ -28,3 +28,7 @@ export { keyTasks, repeatKey, taskKey, type KeyedTask, type OwnFields, type Plac
 export { createJournal, openJournal, type JournalOptions } from './journal/sqlite-journal.ts';
 export type * from './journal/events.ts';
 export type { Redact } from './redact.ts';
+export { openRun, resumeRun } from './run/open-run.ts';
+export type { FinalResult, ResumeOptions, Run, RunOptions, RunSummary, RunTaskSpec } from './run/types.ts';
+export { transcriptLines, type SessionHistory, type TranscriptLine } from './transcript/lines.ts';
+export { renderTranscript } from './transcript/render.ts';

@@ -1,0 +1,157 @@
+import { existsSync } from 'node:fs';
+import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
+import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
+import type { RunTaskSpec } from './types.ts';
+
+type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
+
+export interface AttemptsOptions {
+  readonly pool: SessionPool;
+  readonly tasks: ReadonlyMap<string, RunTaskSpec>;
+  readonly send: (event: RunMachineEvent) => void;
+  /** Kept before the end of an attempt is reported. */
+  readonly keepTranscript: (key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult) => Promise<void>;
+}
+
+interface Live {
+  readonly abort: AbortController;
+  readonly sendable: PromiseWithResolvers<void>;
+}
+
+/** Carries out what the machine says about attempts, on a pool that repeats nothing by itself, and reports what came of it. */
+export class Attempts {
+  readonly #options: AttemptsOptions;
+  readonly #live = new Map<string, Live>();
+  /** Resolves when none is left. */
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  start({ key, attempt, token }: Params<'start'>): void {
+    this.#track(this.#run({ key, attempt, token }));
+  }
+
+  look({ key, open }: Params<'look'>): void {
+    this.#track(this.#look(key, open));
+  }
+
+  allowSend({ token }: Params<'allowSend'>): void {
+    this.#live.get(token)?.sendable.resolve();
+  }
+
+  abort({ token, reason }: Params<'abort'>): void {
+    const live = this.#live.get(token);
+    const error = new OpencodeManagerError('TURN_ABORTED', reason);
+    live?.abort.abort(error);
+    live?.sendable.reject(error);
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+
+  #begin(token: string): Live {
+    const live = { abort: new AbortController(), sendable: Promise.withResolvers<void>() };
+    // Whoever waits hears it; nobody may.
+    live.sendable.promise.catch(() => undefined);
+    this.#live.set(token, live);
+    return live;
+  }
+
+  async #run(of: { key: string; attempt: number; token: string }): Promise<void> {
+    const { pool, send } = this.#options;
+    const { key, attempt, token } = of;
+    const live = this.#begin(token);
+    let turn: SentTurn | undefined;
+    const beforeSend = async ({ sessionId, messageId, directory }: OutgoingTurn) => {
+      turn = { sessionId, messageId, directory };
+      send({ type: 'attempt.intended', ...of, sessionId, messageId, directory });
+      await live.sendable.promise;
+    };
+    const { after: _after, retries: _retries, ...task } = this.#taskOf(key);
+    const result = await this.#resultOf(pool.run({ ...task, id: idOf(key, attempt) }, { beforeSend, signal: live.abort.signal }), of);
+    await this.#options.keepTranscript(key, attempt, turn, result);
+    this.#live.delete(token);
+    send({ type: 'attempt.ended', ...of, ...endOf(result) });
+  }
+
+  /** Reads the end of an attempt whose manager died. */
+  async #look(key: string, open: OpenAttempt): Promise<void> {
+    const { pool, send } = this.#options;
+    const { attempt, token, sessionId, messageId, directory } = open;
+    const live = this.#begin(token);
+    const { after: _after, retries: _retries, workspace: _workspace, ...task } = this.#taskOf(key);
+    // The place of the attempt may have been brought home by now; the session is found from any directory.
+    const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
+    const running = pool.run(
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${idOf(key, attempt)} (read)` },
+      { sent, signal: live.abort.signal },
+    );
+    const read = await this.#resultOf(running, { key, attempt });
+    const result = { ...read, directory };
+    await this.#options.keepTranscript(key, attempt, sent, result);
+    this.#live.delete(token);
+    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: endOf(result) });
+  }
+
+  #taskOf(key: string): RunTaskSpec {
+    return this.#options.tasks.get(key)!;
+  }
+
+  /** The result under the names of the run; a task that the pool refuses has one too. */
+  async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
+    const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
+    return { ...result, id: key, attempt };
+  }
+}
+
+/** Attempts of one task are tasks of their own to the pool. */
+function idOf(key: string, attempt: number): string {
+  return attempt === 1 ? key : `${key} (attempt ${attempt})`;
+}
+
+function endOf(result: TaskResult): AttemptEnd {
+  const { outcome, error, message_id: messageId } = result;
+  const wasSent = messageId !== null && error?.details?.['sent'] !== false;
+  return { outcome, error, result, billed: wasSent, jitter: 2 * Math.random() - 1, atMs: Date.now() };
+}
+
+function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {
+  if (outcome !== 'interrupted' && outcome !== 'server_lost' && outcome !== 'aborted') return 'finished';
+  return error?.details?.['sent'] === false ? 'never_started' : 'interrupted';
+}
+
+function refusedResult(key: string, { server }: SessionPool, error: unknown): TaskResult {
+  return {
+    schema_version: 1,
+    id: key,
+    outcome: 'failed',
+    attempt: 0,
+    session_id: null,
+    message_id: null,
+    directory: server.directory,
+    model: null,
+    output: '',
+    finish: null,
+    usage: { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 },
+    cost_usd: 0,
+    duration_ms: 0,
+    queued_ms: 0,
+    proof: null,
+    asks: [],
+    gaps: 0,
+    retries: 0,
+    model_calls: 0,
+    tool_calls: 0,
+    error: toManagerError(error).toJSON(),
+    metadata: {},
+  };
+}
