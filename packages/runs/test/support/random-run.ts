@@ -275,6 +275,7 @@ export class RandomRun {
       `${token} is sent before its intent is committed`,
     );
     must(!session.isSent, `${token} is sent twice`);
+    must(!live!.isAborted, `${token} is sent after its abort`);
     live!.phase = 'sent';
     if (this.#server !== 'up') live!.isLost = true;
     else {
@@ -357,6 +358,7 @@ export class RandomRun {
     this.#looks.delete(token);
     this.#past.push({ key, attempt, token });
     const { isSent, done } = this.#sessions.get(token)!;
+    if (done === null) this.oracle.orphans.add(token);
     const fate = done === null ? (isSent ? 'interrupted' : 'never_started') : 'finished';
     this.#send({ type: 'attempt.looked', key, attempt, token, fate, end: { ...this.#endOf(key, done ?? 'interrupted'), billed: isSent } });
   }

@@ -15,6 +15,8 @@ export class RunOracle {
     this.#infrastructureTries = infrastructureTries;
   }
 
+  /** Tokens of attempts that broke off with their manager. */
+  readonly orphans = new Set<string>();
   readonly #byKey = new Map<string, JournalEvent[]>();
 
   of(key: string): readonly JournalEvent[] {
@@ -103,12 +105,15 @@ export class RunOracle {
     must(this.finalOf(key) === undefined, `${key} ends after its end`);
     const tries = this.#ends(this.#round(key)).filter((end) => end.counts === counts).length + 1;
     if (error?.code === 'POISON_TASK') return must(this.isSuspect(key) && (this.deaths.get(token) ?? 0) > 0, `${key} is no poison`);
+    const isLost = outcome === 'server_lost' || outcome === 'interrupted';
+    must(!isLost || counts !== 'task', `${key} pays for ${outcome}`);
+    must(!this.orphans.has(token) || counts === 'none', `${key} pays for the end of its manager`);
     if (['failed', 'stalled', 'timed_out'].includes(outcome)) {
       must(counts === 'task', `${key} ${outcome} counts as ${counts}`);
       must(final === tries > this.#source.get(key)!.retries, `${key} ${outcome} at try ${tries} has final ${final}`);
     }
     if (counts !== 'infrastructure') return undefined;
-    must(outcome === 'server_lost' || outcome === 'interrupted', `${key} ${outcome} counts as ${counts}`);
+    must(isLost, `${key} ${outcome} counts as ${counts}`);
     return must(final === tries > this.#infrastructureTries, `${key} ${outcome} at infrastructure try ${tries} has final ${final}`);
   }
 
