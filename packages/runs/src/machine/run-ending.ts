@@ -69,15 +69,14 @@ function sameWords({ message, details = {} }: SerializedError): string {
 
 /** Writes the row of the run's end once nothing is left to do, or nothing more is done. */
 export function closeWhenOver(context: RunContext): RunContext {
+  if (context.isJournalBroken && context.closing !== 'closed') return haveEnded(context) ? close(context, false) : context;
   if (context.closing !== 'no' || !isOver(context)) return context;
-  if (context.isJournalBroken) return close(context, false);
   const { reason } = endOf(context);
   return write({ ...context, closing: 'closing' }, { type: 'run.ended', reason });
 }
 
 function isOver(context: RunContext): boolean {
   const { ending, flights, unsettled, unlooked, server, isOpen, outbox, committing } = context;
-  if (context.isJournalBroken) return haveEnded(context);
   if (flights.length > 0 || outbox.length > 0 || committing) return false;
   if (unsettled === 0) return isOpen;
   return ending !== null && (ending.aborts || unlooked.length === 0 || server === 'gone');

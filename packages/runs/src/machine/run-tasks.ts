@@ -53,7 +53,7 @@ function listOf(place: TaskPlace): 'ready' | 'suspects' | 'unlooked' | undefined
 /** Puts a task in its place, and keeps what is counted and listed by places. */
 export function move(context: RunContext, task: RunTask, place: TaskPlace): RunContext {
   const [from, to] = [listOf(task.place), listOf(place)];
-  const left = from === undefined ? context : { ...context, [from]: context[from].filter((key) => key !== task.key) };
+  const left = from === undefined ? context : { ...context, [from]: context[from].toSpliced(context[from].indexOf(task.key), 1) };
   const counted = {
     ...left,
     tasks: replace(left.tasks, { ...task, place }),

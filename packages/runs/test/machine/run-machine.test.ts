@@ -347,6 +347,15 @@ test('a journal that cannot be written ends the run, and nothing is told of what
   expect(run.all('told')).toEqual([]);
 });
 
+test('a journal that fails with the very last row: the run ends all the same', () => {
+  const run = start(['a']).accept('a');
+  run.commits = false;
+  run.end('a', 'succeeded').commit();
+  run.failing.push('SERVER_ERROR');
+  run.commit();
+  expect(run.all('ended')).toMatchObject([{ reason: 'failed', isCommitted: false, counts: { outcomes: { succeeded: 1 } } }]);
+});
+
 test('a server that cannot be started ends the run', () => {
   const run = start(['a', 'b'], { concurrency: 1 }).accept('a');
   run.send({ type: 'server.gone', error: errorOf('SERVER_START_FAILED', 'no'), atMs: 0 }).end('a', 'server_lost');

@@ -25,11 +25,8 @@ export function actorOf(plan: ResumePlan, settings: Partial<RunSettings>, carryO
     ]),
   );
   const actor = createActor(runMachine.provide({ actions }), { input: { plan, settings } });
-  actor.subscribe({
-    error: (error) => {
-      throw error;
-    },
-  });
+  // The one who sends reads it from the snapshot.
+  actor.subscribe({ error: () => {} });
   return actor.start();
 }
 
@@ -75,6 +72,8 @@ export class RunUnderTest {
 
   send(event: RunMachineEvent): this {
     this.#actor.send(event);
+    const { status, error } = this.#actor.getSnapshot();
+    if (status === 'error') throw error;
     if (this.commits) while (this.context.committing) this.commit();
     return this;
   }
