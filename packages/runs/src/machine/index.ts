@@ -1,7 +1,7 @@
 export { foldJournal, noHistory, type RunHistory } from './fold-journal.ts';
 export { planResume } from './plan-resume.ts';
 export type { Planned, PlannedTask, ResumeDecision, ResumeLine, ResumePlan, ResumePolicy, SourceTask } from './resume.types.ts';
-export { countTasks } from './run-counts.ts';
+export { countPlan, countTasks } from './run-counts.ts';
 export { defaultRunSettings, runMachine } from './run.machine.ts';
 export type {
   AttemptEnd,

@@ -1,4 +1,6 @@
 import type { Outcome } from '@opencode-manager/actors';
+import type { ResumePlan } from './resume.types.ts';
+import { tasksOf } from './run-tasks.ts';
 import type { RunContext, RunCounts, RunTask } from './run.types.ts';
 import { entries } from './task-table.ts';
 
@@ -17,6 +19,11 @@ export function countTasks({ tasks, total, dropped }: Pick<RunContext, 'tasks' |
     counts.succeededAfterRetry += Number(task.ownTries > 1);
   }
   return { total, outcomes, ...counts, dropped };
+}
+
+/** The same of a run that nobody has begun to go on with. */
+export function countPlan(plan: ResumePlan): RunCounts {
+  return countTasks({ tasks: tasksOf(plan), total: plan.tasks.length, dropped: plan.dropped });
 }
 
 /** The outcome of the newest attempt. One whose end could not be committed is interrupted until somebody reads its session. */

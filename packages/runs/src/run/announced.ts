@@ -1,8 +1,12 @@
 /** Values that come one after the other, for any number of readers, each from the first one on. */
 export class Announced<Value> {
-  readonly #values: Value[] = [];
+  readonly #values: Value[];
   readonly #waiting = new Set<() => void>();
   #isOver = false;
+
+  constructor(values: Iterable<Value> = []) {
+    this.#values = [...values];
+  }
 
   add(value: Value): void {
     this.#values.push(value);

@@ -9,6 +9,8 @@ type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type
 export interface AttemptsOptions {
   readonly pool: SessionPool;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
+  /** Deadline of tasks that name none, in milliseconds. */
+  readonly taskTimeoutMs: number | undefined;
   readonly send: (event: RunMachineEvent) => void;
   /** Kept before the end of an attempt is reported. */
   readonly keepTranscript: (key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult) => Promise<void>;
@@ -80,7 +82,7 @@ export class Attempts {
     const result = await this.#resultOf(pool.run({ ...task, id: idOf(key, attempt) }, { beforeSend, signal: live.abort.signal }), of);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
-    send({ type: 'attempt.ended', ...of, ...endOf(result) });
+    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
   }
 
   /** Reads the end of an attempt whose manager died. */
@@ -99,11 +101,26 @@ export class Attempts {
     const result = { ...read, directory };
     await this.#options.keepTranscript(key, attempt, sent, result);
     this.#live.delete(token);
-    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: endOf(result) });
+    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
   }
 
   #taskOf(key: string): RunTaskSpec {
     return this.#options.tasks.get(key)!;
+  }
+
+  #endOf(key: string, result: TaskResult): AttemptEnd {
+    const { outcome, error, message_id: messageId } = result;
+    const wasSent = messageId !== null && error?.details?.['sent'] !== false;
+    const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
+    return {
+      outcome,
+      error,
+      result,
+      billed: wasSent,
+      ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
+      jitter: 2 * Math.random() - 1,
+      atMs: Date.now(),
+    };
   }
 
   /** The result under the names of the run; a task that the pool refuses has one too. */
@@ -116,12 +133,6 @@ export class Attempts {
 /** Attempts of one task are tasks of their own to the pool. */
 function idOf(key: string, attempt: number): string {
   return attempt === 1 ? key : `${key} (attempt ${attempt})`;
-}
-
-function endOf(result: TaskResult): AttemptEnd {
-  const { outcome, error, message_id: messageId } = result;
-  const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-  return { outcome, error, result, billed: wasSent, jitter: 2 * Math.random() - 1, atMs: Date.now() };
 }
 
 function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {

@@ -5,7 +5,8 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { findBinary, readOpencodeConfig } from '@opencode-manager/core';
 import { createRunDirectory, openRunDirectory, type RunDirectory } from '../directory/run-directory.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
-import { foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { Announced } from './announced.ts';
 import type { JournalRow } from '../journal/events.ts';
 import type { Redact } from '../redact.ts';
 import { RunHost } from './run-host.ts';
@@ -79,11 +80,15 @@ async function prepare(options: RunOptions | ResumeOptions, history: RunHistory,
   const configuration = configurationDigest(await readOpencodeConfig({ ...server, directory }));
   const identified = await identifyTasks({ ...options, configuration });
   const { changed, retryErrors, redo } = policy;
-  const planned = planResume(history, identified.map(sourceTask), {
-    ...(changed && { changed }),
-    ...(retryErrors && { retryErrors }),
-    ...(redo && { redo }),
-  });
+  const planned = planResume(
+    history,
+    identified.map((task) => sourceTask(task, options.pool?.taskTimeoutMs)),
+    {
+      ...(changed && { changed }),
+      ...(retryErrors && { retryErrors }),
+      ...(redo && { redo }),
+    },
+  );
   if (planned.refusal) throw OpencodeManagerError.from(planned.refusal);
   const { version, protocol } = await findBinary(server.binary === undefined ? {} : { binary: server.binary });
   const versions = { manager: '0.0.0', opencode: version, protocol, node: process.versions.node };
@@ -92,6 +97,7 @@ async function prepare(options: RunOptions | ResumeOptions, history: RunHistory,
 
 async function begin(options: RunOptions | ResumeOptions, prepared: Prepared, directory: RunDirectory, redaction: Redaction): Promise<Run> {
   const { plan, identified } = prepared;
+  if (plan.tasks.every(({ decision }) => decision === 'reuse' || decision === 'skip')) return nothingLeft(plan, directory);
   let pool: SessionPool | undefined;
   try {
     const known = new Set((await directory.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
@@ -116,7 +122,7 @@ async function begin(options: RunOptions | ResumeOptions, prepared: Prepared, di
 }
 
 function started(
-  { settings = {}, transcripts = true }: RunOptions | ResumeOptions,
+  { settings = {}, transcripts = true, pool: { taskTimeoutMs } = {} }: RunOptions | ResumeOptions,
   { plan, identified }: Prepared,
   directory: RunDirectory,
   pool: SessionPool,
@@ -129,6 +135,7 @@ function started(
     plan,
     settings,
     tasks: new Map(identified.map(({ key, task }) => [key, task])),
+    taskTimeoutMs,
     reused: reusedResults(rows, plan),
     rows,
     redact,
@@ -157,6 +164,29 @@ function started(
       host.abort('The run was let go of.');
       await ended;
     },
+  };
+}
+
+/** A run that is done already: nothing is started, and nothing is written. */
+async function nothingLeft(plan: ResumePlan, directory: RunDirectory): Promise<Run> {
+  const rows = [...directory.journal.read()];
+  const results = new Announced(reusedResults(rows, plan));
+  const events = new Announced(rows);
+  for (const told of [results, events]) told.end();
+  const { path, run } = directory;
+  await directory.close();
+  const counts = countPlan(plan);
+  return {
+    id: run.id,
+    path,
+    plan: plan.lines,
+    ended: Promise.resolve({ reason: 'done', why: null, counts }),
+    counts: () => counts,
+    results: () => results.read(),
+    events: (after = 0) => events.read(({ sequence }) => sequence > after),
+    drain: () => {},
+    abort: () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
 }
 

@@ -26,6 +26,7 @@ export interface RunHostOptions {
   readonly plan: ResumePlan;
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
+  readonly taskTimeoutMs: number | undefined;
   readonly reused: readonly FinalResult[];
   readonly rows: Iterable<JournalRow>;
   readonly redact: Redact;
@@ -40,17 +41,17 @@ export class RunHost {
   readonly #options: RunHostOptions;
   readonly #actor: ActorRefFrom<typeof runMachine>;
   readonly #attempts: Attempts;
-  readonly #results = new Announced<FinalResult>();
-  readonly #rows = new Announced<JournalRow>();
+  readonly #results: Announced<FinalResult>;
+  readonly #rows: Announced<JournalRow>;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #ended = Promise.withResolvers<RunSummary>();
   #stopListening: () => void = () => {};
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings } = options;
+    const { pool, tasks, plan, settings, taskTimeoutMs } = options;
     const send = (event: RunMachineEvent) => this.#send(event);
-    this.#attempts = new Attempts({ pool, tasks, send, keepTranscript: (...attempt) => this.#keepTranscript(...attempt) });
+    this.#attempts = new Attempts({ pool, tasks, taskTimeoutMs, send, keepTranscript: (...attempt) => this.#keepTranscript(...attempt) });
     const machine = runMachine.provide({
       actions: {
         commit: (_, params) => void this.#commit(params),
@@ -66,8 +67,8 @@ export class RunHost {
       },
     });
     this.#actor = createActor(machine, { input: { plan, settings } });
-    for (const row of options.rows) this.#rows.add(row);
-    for (const result of options.reused) this.#results.add(result);
+    this.#rows = new Announced(options.rows);
+    this.#results = new Announced(options.reused);
     void this.#ended.promise.then(() => this.#close());
   }
 

@@ -57,8 +57,8 @@ async function identify(
 }
 
 /** As the machine takes it. */
-export function sourceTask({ key, hash, fields, task }: IdentifiedTask): SourceTask {
-  const { after = [], retries = 0, timeoutMs } = task;
+export function sourceTask({ key, hash, fields, task }: IdentifiedTask, taskTimeoutMs: number | undefined): SourceTask {
+  const { after = [], retries = 0, timeoutMs = taskTimeoutMs } = task;
   return { key, hash, fields, after, retries, ...(timeoutMs !== undefined && { limits: { timeout: timeoutMs } }) };
 }
 
