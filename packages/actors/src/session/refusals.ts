@@ -22,6 +22,6 @@ export function wasRefused(error: unknown): boolean {
 }
 
 /** Whether another try may help. */
-export function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   return error instanceof OpencodeManagerError && passing.has(error.code);
 }
