@@ -114,7 +114,7 @@ const interrupted = (message: string): Decision => ({ outcome: 'interrupted', er
 const unanswered = 'The server has not answered the request that carries the turn, and never showed it: it may be lost.';
 
 /** The server never showed our message; sending it again might run it twice. */
-export function notAccepted({ submitError }: Turn): Decision {
+function notAccepted({ submitError }: Turn): Decision {
   return { outcome: 'failed', error: submitError ?? failure('TURN_FAILED', unanswered) };
 }
 

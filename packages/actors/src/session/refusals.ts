@@ -13,15 +13,7 @@ const unknownOutcome: ReadonlySet<ErrorCode> = new Set([
   'SERVER_EXITED',
 ]);
 
-/** After these the task may be tried on a fresh session: the cause lies in the server or the connection, not in the task. */
-const passing: ReadonlySet<ErrorCode> = new Set(['REQUEST_TIMEOUT', 'CONNECTION_LOST', 'SERVER_ERROR', 'SESSION_ACTOR_FAILED']);
-
 /** Whether the server certainly did not take the turn. */
 export function wasRefused(error: unknown): boolean {
   return error instanceof OpencodeManagerError && !unknownOutcome.has(error.code);
-}
-
-/** Whether another try may help. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof OpencodeManagerError && passing.has(error.code);
 }

@@ -57,7 +57,7 @@ describe('a leased session', () => {
     const choices = { model: 'scripted/model', agent: 'plan', system: 'Be brief.', files: [{ path: 'readme.txt' }] };
     expect(await session.prompt('say it', choices)).toMatchObject({ outcome: 'succeeded', model: 'scripted/model' });
     const [{ info, parts } = {}] = await session.messages();
-    expect(info).toMatchObject({ role: 'user', agent: 'plan', system: 'Be brief.' });
+    expect(info).toMatchObject({ role: 'user', agent: 'plan', raw: { system: 'Be brief.' } });
     expect(parts?.map(({ type }) => type)).toContain('file');
     const fork = await session.fork();
     expect(fork.id).not.toBe(session.id);

@@ -8,7 +8,7 @@ export interface PartsListener {
 }
 
 /** Second record of `--json` when MCP servers were still starting at the launch: all parts, as they are now. */
-export interface PartsRecord {
+interface PartsRecord {
   readonly type: 'parts';
   readonly parts: readonly ConfiguredPart[];
 }

@@ -3,7 +3,7 @@ import type { MessageWithParts } from './messages.ts';
 import type { FileDiff, PermissionRequest, PermissionRuleset, QuestionRequest, SessionInfo, SessionStatus, Todo } from './sessions.ts';
 
 /** Files that a server leaves for its manager, in a directory that no other server uses. */
-export interface ServerFiles {
+export interface LeftFiles {
   pathOf(name: string): string;
   /** Empty for a file that is not there. */
   read(name: string): Promise<string>;

@@ -64,7 +64,7 @@ export type {
   PromptPart,
   QuestionAnswer,
   ServerCalls,
-  ServerFiles,
+  LeftFiles,
   SessionCalls,
   TurnRequest,
 } from './calls.ts';

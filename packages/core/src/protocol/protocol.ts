@@ -1,5 +1,5 @@
 import type { HttpClient } from '../http/index.ts';
-import type { ServerCalls, ServerFiles } from './calls.ts';
+import type { ServerCalls, LeftFiles } from './calls.ts';
 import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { RecordReader, SealedEvent } from './records.ts';
@@ -106,5 +106,5 @@ export interface Protocol {
    * Sends nothing by itself.
    * @param files Without them a shell line may leave no exit code.
    */
-  calls(client: HttpClient, files?: ServerFiles): ServerCalls;
+  calls(client: HttpClient, files?: LeftFiles): ServerCalls;
 }

@@ -6,7 +6,7 @@ import { instructionsDirectory, keepToolVariables, type Workspaces } from '../is
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, type EffectiveConfig, type Protocol, type ServerCalls, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
-import { createServerFiles, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
+import { createLeftFiles, createInstructionsStore, createOperations, createSession, type SessionContext } from '../session/index.ts';
 import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { watchSession } from './session-errors.ts';
@@ -46,7 +46,7 @@ export interface SessionsParts {
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
   const { config, stateDir, workspaces } = parts;
-  const calls = parts.protocol.calls(parts.client, createServerFiles(join(parts.stateDir, 'run')));
+  const calls = parts.protocol.calls(parts.client, createLeftFiles(join(parts.stateDir, 'run')));
   const context = createContext(parts, calls);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {

@@ -1,4 +1,4 @@
-export { createServerFiles } from './server-files.ts';
+export { createLeftFiles } from './left-files.ts';
 export { createInstructionsStore } from './instructions.ts';
 export { createOperations } from './operations.ts';
 export { createSession, type SessionContext } from './session.ts';

@@ -1,4 +1,4 @@
-export { chosenFor, type ChosenName, type TurnChoice, type TurnChoices } from './choices.ts';
+export { chosenFor, type TurnChoice, type TurnChoices } from './choices.ts';
 export { isFinalReason, judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
 export {
   answersTurn,

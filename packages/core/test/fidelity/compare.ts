@@ -16,9 +16,10 @@ export function differences({ plain, ours }: Pair): string[] {
 
 /**
  * Turns by their number. In which order a prompt has its instructions is no matter: each has its heading. opencode finds skills in an order
- * of chance, and allows their directories in that; files that a command names it reads at once, and puts them into the prompt as they come.
+ * of chance, and allows their directories in that; files that a command names it reads at once, and puts them into the prompt as they come;
+ * plugins of its two directories it finds in an order of chance too.
  */
-function inParts({ turns, agents, ...routes }: Answers): Json {
+function inParts({ turns, agents, config, ...routes }: Answers): Json {
   const sorted = (list: unknown) => (Array.isArray(list) ? (list as string[]).toSorted() : list);
   const parts = turns.map((turn) => ({
     ...turn,
@@ -27,7 +28,21 @@ function inParts({ turns, agents, ...routes }: Answers): Json {
     users: Array.isArray(turn['users']) ? (turn['users'] as unknown[]).map(withSortedFiles) : turn['users'],
   }));
   const ordered = Object.entries(agents).map(([name, agent]) => [name, withSortedGrants(agent)]);
-  return { ...routes, agents: Object.fromEntries(ordered) as Json, turns: Object.fromEntries(parts.entries()) };
+  return {
+    ...routes,
+    config: withSortedPlugins(config),
+    agents: Object.fromEntries(ordered) as Json,
+    turns: Object.fromEntries(parts.entries()),
+  };
+}
+
+/** Plugins that follow each other and stand in a directory for plugins. */
+function withSortedPlugins(config: Json): Json {
+  const plugins = config['plugin'];
+  if (!Array.isArray(plugins)) return config;
+  const isFound = (plugin: unknown) => typeof plugin === 'string' && /^file:\/\/<\w+>\/plugins?\//.test(plugin);
+  const found = (plugins as string[]).filter(isFound).toSorted();
+  return { ...config, plugin: plugins.map((plugin: unknown) => (isFound(plugin) ? found.shift() : plugin)) };
 }
 
 /** Of a message in parts: each file is two of them, the call that reads it and what stands in it. */

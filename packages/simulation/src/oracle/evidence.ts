@@ -28,7 +28,7 @@ export function childrenOf(world: World, turn: LedgerTurn, untilMs: number): Led
 }
 
 /** The turn of the same session that came after. */
-export function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
+function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
   return ledger.turns.find(
     (other) => other.sessionId === turn.sessionId && other.deliveredAtMs > turn.deliveredAtMs && other.how !== 'merged',
   );

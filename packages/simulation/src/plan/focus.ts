@@ -246,7 +246,7 @@ const focuses = {
   },
 } as const satisfies Record<string, Focus>;
 
-export type FocusName = keyof typeof focuses;
+type FocusName = keyof typeof focuses;
 
 const weights = Object.fromEntries(Object.entries(focuses).map(([name, { weight }]) => [name, weight])) as Record<FocusName, number>;
 

@@ -18,7 +18,7 @@ export interface GivenConfig {
   readonly unset: readonly UnsetVariable[];
 }
 
-export interface UnsetVariable {
+interface UnsetVariable {
   readonly name: string;
   /** Keys that lead to the text in which it stands. */
   readonly path: readonly string[];

@@ -18,6 +18,6 @@ export async function readText(path: string, label: string): Promise<string> {
   return new TextDecoder().decode(file.content);
 }
 
-export function invalid(message: string, path?: string): OpencodeManagerError {
+function invalid(message: string, path?: string): OpencodeManagerError {
   return new OpencodeManagerError('OPENCODE_CONFIG_INVALID', message, path === undefined ? {} : { details: { path } });
 }

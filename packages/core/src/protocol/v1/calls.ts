@@ -1,6 +1,6 @@
 import type * as Wire from '@opencode-ai/sdk/v2/types';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, ServerFiles, SessionCalls } from '../calls.ts';
+import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, LeftFiles, SessionCalls } from '../calls.ts';
 import type { RequestSpec } from '../request.ts';
 import { requests, type WireMcpStatus } from './requests.ts';
 import { decodeHistory, decodePermission, decodeQuestion, decodeSession, decodeStatus } from './shapes.ts';
@@ -11,7 +11,7 @@ import { turnRequest, wireModel } from './turn-request.ts';
 const listLimit = 100_000;
 
 /** The calls of opencode 1.x, one request each. */
-export function createCallsV1(client: HttpClient, files?: ServerFiles): ServerCalls {
+export function createCallsV1(client: HttpClient, files?: LeftFiles): ServerCalls {
   const list = async (spec: RequestSpec<Wire.Session[]>, options?: CallOptions) => (await client.call(spec, options)).map(decodeSession);
   return {
     offers: (directory, options) => readOffers(client, directory, options),
@@ -78,7 +78,7 @@ function stateOf({ status, error }: WireMcpStatus): McpServerState {
   return { status: 'failed', ...detail };
 }
 
-function sessionCalls(client: HttpClient, files: ServerFiles | undefined, id: string, directory: string): SessionCalls {
+function sessionCalls(client: HttpClient, files: LeftFiles | undefined, id: string, directory: string): SessionCalls {
   const one = async (spec: RequestSpec<Wire.Session>, options?: CallOptions) => decodeSession(await client.call(spec, options));
   return {
     async submit(turn, options) {

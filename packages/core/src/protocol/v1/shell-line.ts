@@ -1,5 +1,5 @@
 import type { Part } from '@opencode-ai/sdk/v2/types';
-import type { ServerFiles } from '../calls.ts';
+import type { LeftFiles } from '../calls.ts';
 import type { WireMessageWithParts } from './shapes.ts';
 
 // opencode tells no exit code of a shell line, and evaluates the line in a way that breaks line ends and `$?`. A command substitution comes
@@ -54,7 +54,7 @@ export async function withExitCodes(
 }
 
 /** The exit code that a shell turn left; null when it left none: its syntax was wrong, or its shell was killed. */
-export async function readExitCode(files: ServerFiles, messageId: string): Promise<number | null> {
+export async function readExitCode(files: LeftFiles, messageId: string): Promise<number | null> {
   const text = await files.read(exitCodeFile(messageId));
   return /^\d{1,3}$/.test(text) ? Number(text) : null;
 }
