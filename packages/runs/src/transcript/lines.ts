@@ -49,7 +49,7 @@ export interface ToolLine {
 }
 
 /** A permission request or a question, and what was answered. */
-export interface AskLine extends AnsweredAsk {
+interface AskLine extends AnsweredAsk {
   readonly type: 'ask';
 }
 
