@@ -19,6 +19,8 @@ export function testConfig(name: string) {
       setupFiles: [fileURLToPath(new URL('vitest.setup.ts', import.meta.url))],
       // Real servers: two cores carry one test file at a time.
       fileParallelism: false,
+      // The files of a package share one process: its start, and all modules of the product anew, would be a second of work for each.
+      isolate: false,
       // Some tests start three servers, each of which may take long on a machine that others use too.
       testTimeout: 120_000,
       hookTimeout: 120_000,

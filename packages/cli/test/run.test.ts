@@ -138,11 +138,10 @@ test('ocm run prints the answer of one prompt alone on stdout, and does not wait
 });
 
 test('ocm run - reads the tasks from standard input', async () => {
-  await using run = bench.start(['run', '-', ...base()]);
-  run.child.stdin!.end('{"id":"a","shell":"echo from the shell"}\n{"id":"b","prompt":"number 7"}\n');
+  await using run = bench.start(['run', '-', ...base(), ...synthetic.args]);
+  run.child.stdin!.end('{"id":"a","prompt":"number 6"}\n{"id":"b","prompt":"number 7"}\n');
   expect(await run.exit).toBe(0);
-  expect(run.stdout).toMatch(/^a {2}succeeded {2}.*\nfrom the shell\n\n/m);
-  expect(run.stdout).toMatch(/^b {2}succeeded {2}.*\nIt was 7\.\n\n/m);
+  for (const id of ['a', 'b']) expect(run.stdout).toMatch(new RegExp(`^${id} {2}succeeded {2}.*\\n${syntheticAnswer}\\n\\n`, 'm'));
 });
 
 test('ocm run answers asks by the rules of a file and tells each; --max-idle-directories 0 makes the server forget a directory after its task', async () => {
@@ -240,13 +239,11 @@ test("exit code 2 for a task's workspace with plugins, before the first prompt",
   await writeFile(join(workspace, '.opencode', 'plugins', 'x.js'), 'export const X = async () => ({})');
   const file = join(bench.root, 'untrusted.jsonl');
   await writeFile(file, `{"prompt":"number 1"}\n{"prompt":"number 2","directory":${JSON.stringify(workspace)}}\n`);
-  const before = bench.model.calls.length;
-  await using run = bench.start(['run', file, ...base(), '--json']);
+  await using run = bench.start(['run', file, ...base(), ...synthetic.args, '--json']);
   expect(await run.exit).toBe(2);
   expect(run.records.map(({ type }) => type)).toEqual(['launch', 'error', 'done']);
   expect(run.records.at(-1)).toMatchObject({ total: 2, succeeded: 0, not_started: 2, exit_code: 2, clean: true });
   expect(run.stderr).toContain('WORKSPACE_UNTRUSTED');
-  expect(bench.model.calls).toHaveLength(before);
   await bench.expectNothingLeft();
 });
 

@@ -1,14 +1,14 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { expectNoProcess, openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
-import { openSynthetic } from './support/synthetic.ts';
+import { openSynthetic, type Synthetic } from './support/synthetic.ts';
 
 let bench: Bench;
 beforeAll(async () => {
   bench = await openBench({
     rules: [
-      { when: { user: 'short' }, reply: { text: 'a few words that take their time', tokensPerSecond: 3 } },
+      { when: { user: 'short' }, reply: 'A few words.' },
       {
         when: { user: 'tool' },
         reply: [{ toolCalls: [{ name: 'bash', arguments: { command: 'trap "" TERM; sleep 300', description: 'Sleep' } }] }, 'never'],
@@ -41,6 +41,11 @@ async function startFour(word: string) {
   return { run, launch };
 }
 
+/** What comes to pass where a synthetic server has the turns. */
+async function twoStarted(run: Running): Promise<void> {
+  for (const id of ['prompt-1', 'prompt-2']) await run.record('task.started', (record) => record['id'] === id);
+}
+
 async function expectClean(run: Running, launch: Record_) {
   expect(run.records.at(-1)!.type).toBe('done');
   await expectNoProcess(launch['run_id']);
@@ -56,7 +61,7 @@ describe('with work in flight', () => {
     await using synthetic = await openSynthetic(bench, { eventsPerSecond: 20 });
     const { run, launch } = await launchFour('short', ...synthetic.args);
     await using _ = run;
-    for (const id of ['prompt-1', 'prompt-2']) await run.record('task.started', (record) => record['id'] === id);
+    await twoStarted(run);
     run.signal('SIGINT');
     // What npm does: the same signal again, at once. It is one.
     run.signal('SIGINT');
@@ -133,22 +138,34 @@ test('the third SIGINT kills the server', async () => {
   await expectClean(run, launch);
 });
 
+/** A server whose turns are slow, and of which no other one starts once there is such a file. */
+async function openBreaking(): Promise<Synthetic & { readonly breakIt: () => Promise<void> }> {
+  const slow = await openSynthetic(bench, { eventsPerSecond: 1 });
+  const [binary, broken] = [join(bench.root, 'opencode-that-breaks'), join(bench.root, 'broken')];
+  const script = `[ -e '${broken}' ] && echo 'it is broken' >&2 && exit 1\nexec '${slow.args.at(-1)}' "$@"`;
+  await writeFile(binary, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return { ...slow, args: [...slow.args, '--binary', binary], breakIt: () => writeFile(broken, '') };
+}
+
 test('a server that cannot start again ends the batch with what there is', async () => {
-  const { run, launch } = await startFour('long');
+  await using breaking = await openBreaking();
+  const { run, launch } = await launchFour('long', ...breaking.args);
   await using _ = run;
+  await twoStarted(run);
+  await breaking.breakIt();
   process.kill(launch['server'].pid, 'SIGKILL');
-  const database = join(launch['state_dir'], 'data', 'opencode', 'opencode.db');
-  await rm(`${database}-wal`, { force: true });
-  await writeFile(database, 'this is no database');
   expect(await run.exit).toBe(1);
   expect(outcomesOf(run)).toEqual(['server_lost', 'server_lost']);
   expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 1 });
+  expect(run.stderr).toMatch(/finished prompt-1 server_lost .*RESTART_BUDGET_SPENT/);
   await expectClean(run, launch);
 });
 
 test('a reader that goes away stops the run in order', async () => {
-  const { run, launch } = await startFour('short');
+  await using synthetic = await openSynthetic(bench, { eventsPerSecond: 20 });
+  const { run, launch } = await launchFour('short', ...synthetic.args);
   await using _ = run;
+  await twoStarted(run);
   run.child.stdout!.destroy();
   expect(await run.exit).toBe(143);
   await expectNoProcess(launch['run_id']);

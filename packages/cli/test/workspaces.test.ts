@@ -186,19 +186,6 @@ test('flags say how workspaces are made, where they lie, and which stay: here th
   expect(await readdir(root)).toEqual(['templates']);
 });
 
-test('what the agent of a worktree changed in the repository itself is told; a note says when several work in one place', async () => {
-  const file = join(bench.root, 'worktrees.jsonl');
-  const shared = ['one', 'two'].map((id) => ({ id, shell: 'true', workspace: 'shared' }));
-  await writeFile(file, lines({ id: 'config', shell: 'git config --local demo.key value; git branch aside' }, ...shared));
-  const options = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'worktree'];
-  const { records, stderr } = await runClient(bench, 'run', file, ...options, '--json');
-  git('config', '--unset', 'demo.key');
-  git('branch', '-D', 'aside');
-  const changes = expect.arrayContaining(['config', 'refs/heads/aside']) as string[];
-  expect(records.find(({ type, id }) => type === 'task.finished' && id === 'config')).toMatchObject({ source_changes: changes });
-  expect(stderr.match(/^.*Several tasks work in .*$/gm)).toEqual([expect.stringContaining(`in ${repository} at once`)]);
-});
-
 test('a repository has one run, by whatever path it is named', async () => {
   const wanted = [{ directory: relative(process.cwd(), repository), mode: 'worktree' }] as const;
   await using workspaces = await openRunWorkspaces({ plan: { mode: 'worktree', wanted }, onNote: () => undefined });
@@ -237,56 +224,61 @@ const rulesOf = (name: string, slowCalls: number) => [
   { name: 'first', when: { user: name }, reply: bash(`ls; echo "$OCM_TASK_ID" > ${name}.txt`) },
 ];
 
-test('an aborted task leaves a patch of what it had done', async () => {
+test('an aborted task leaves a patch; one whose server was killed runs again in a fresh workspace, and nothing of its first attempt is half changed; what was done on a server that is lost for good is taken before the result is told', async () => {
+  const restartBudget = { maxRestarts: 1, backoffMs: [10] };
+  await withPool({ restartBudget }, async (pool) => {
+    await abortedLeavesPatch(pool);
+    await killedRunsAgain(pool);
+    await lostIsTaken(pool);
+  });
+});
+
+async function abortedLeavesPatch(pool: SessionPool): Promise<void> {
   bench.model.reset({ rules: rulesOf('aborted', 1) });
-  await withPool({}, async (pool) => {
-    const enough = new AbortController();
-    const turn = pool.run({ id: 'aborted', prompt: 'aborted' }, { signal: enough.signal });
-    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
-    enough.abort();
-    const result = await turn;
-    expect(result).toMatchObject({ outcome: 'aborted', files_changed: 1 });
-    expect(shown(result.ref)).toBe('aborted.txt');
-  });
-});
+  const enough = new AbortController();
+  const turn = pool.run({ id: 'aborted', prompt: 'aborted' }, { signal: enough.signal });
+  await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  enough.abort();
+  const result = await turn;
+  expect(result).toMatchObject({ outcome: 'aborted', files_changed: 1 });
+  expect(shown(result.ref)).toBe('aborted.txt');
+}
 
-test('a task whose server was killed runs again in a fresh workspace, and nothing of the first attempt is half changed', async () => {
+async function killedRunsAgain(pool: SessionPool): Promise<void> {
   bench.model.reset({ rules: rulesOf('killed', 1) });
-  await withPool({ restartBudget: { backoffMs: [10] } }, async (pool) => {
-    const places: string[] = [];
-    pool.on('task.started', ({ directory }) => places.push(directory));
-    const turn: Promise<TaskResult> = pool.run({ id: 'killed', prompt: 'killed' });
-    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
-    process.kill(pool.server.pid, 'SIGKILL');
-    const result = await turn;
-    expect(result).toMatchObject({ outcome: 'succeeded', output: 'Done.', attempt: 2, files_changed: 1 });
-    expect(result).not.toHaveProperty('workspace_may_be_half_changed');
-    expect(new Set(places).size).toBe(2);
-    expect(result.attempts).toMatchObject([{ outcome: 'interrupted', ref: expect.stringMatching(/\/1$/) as string }]);
-    expect([shown(result.attempts?.[0]?.ref), shown(result.ref)]).toEqual(['killed.txt', 'killed.txt']);
-    // The server that was started anew knows the variables of the second place.
-    expect(git('show', `${result.ref}:killed.txt`)).toBe('killed\n');
-    await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
-  });
-});
+  const places: string[] = [];
+  const stopNoting = pool.on('task.started', ({ directory }) => places.push(directory));
+  const turn: Promise<TaskResult> = pool.run({ id: 'killed', prompt: 'killed' });
+  await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  process.kill(pool.server.pid, 'SIGKILL');
+  const result = await turn;
+  stopNoting();
+  expect(result).toMatchObject({ outcome: 'succeeded', output: 'Done.', attempt: 2, files_changed: 1 });
+  expect(result).not.toHaveProperty('workspace_may_be_half_changed');
+  expect(new Set(places).size).toBe(2);
+  expect(result.attempts).toMatchObject([{ outcome: 'interrupted', ref: expect.stringMatching(/\/1$/) as string }]);
+  expect([shown(result.attempts?.[0]?.ref), shown(result.ref)]).toEqual(['killed.txt', 'killed.txt']);
+  // The server that was started anew knows the variables of the second place.
+  expect(git('show', `${result.ref}:killed.txt`)).toBe('killed\n');
+  await vi.waitFor(() => expect(places.filter((place) => existsSync(place))).toEqual([]), { timeout: 10_000 });
+}
 
-test('what a task had done whose server is lost for good is taken before its result is told', async () => {
+/** The restarts are spent by now. */
+async function lostIsTaken(pool: SessionPool): Promise<void> {
   bench.model.reset({ rules: rulesOf('lost', 1) });
-  await withPool({ recovery: false }, async (pool) => {
-    const turn = pool.run({ id: 'lost', prompt: 'lost' });
-    await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
-    process.kill(pool.server.pid, 'SIGKILL');
-    const result = await turn;
-    expect(result).toMatchObject({ outcome: 'server_lost', files_changed: 1 });
-    expect(result).not.toHaveProperty('notes');
-    expect(shown(result.ref)).toBe('lost.txt');
-  });
-});
+  const turn = pool.run({ id: 'lost', prompt: 'lost' });
+  await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  process.kill(pool.server.pid, 'SIGKILL');
+  const result = await turn;
+  expect(result).toMatchObject({ outcome: 'server_lost', files_changed: 1 });
+  expect(result).not.toHaveProperty('notes');
+  expect(shown(result.ref)).toBe('lost.txt');
+}
 
-test('the next run brings home what a killed one had left', async () => {
+test('the next run, here with worktrees, brings home what a killed one had left; what an agent changed in the repository itself is told; a note says when several work in one place', async () => {
   bench.model.reset({ rules: rulesOf('left', 1) });
-  const args = ['--directory', repository, '--opencode-config', bench.configFile, '--workspace', 'clone', '--permissions', 'allow'];
-  await using killed = bench.start(['run', ...args, '--prompt', 'left', '--json']);
+  const args = ['--directory', repository, '--opencode-config', bench.configFile, '--permissions', 'allow', '--json'];
+  await using killed = bench.start(['run', ...args, '--workspace', 'clone', '--prompt', 'left']);
   const { directory } = await killed.record('task.started');
   await bench.model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
   killed.signal('SIGKILL');
@@ -295,11 +287,20 @@ test('the next run brings home what a killed one had left', async () => {
   await vi.waitFor(() => expect(existsSync(`/proc/${server.pid}`)).toBe(false), { timeout: 10_000, interval: 50 });
   expect(existsSync(join(directory, 'left.txt'))).toBe(true);
 
-  await using next = bench.start(['run', ...args, '--prompt', 'left']);
+  const file = join(bench.root, 'worktrees.jsonl');
+  const shared = ['one', 'two'].map((id) => ({ id, shell: 'true', workspace: 'shared' }));
+  const config = { id: 'config', shell: 'echo new > new.txt; git config --local demo.key value; git branch aside' };
+  await writeFile(file, lines(config, ...shared));
+  await using next = bench.start(['run', file, ...args, '--workspace', 'worktree']);
   expect(await next.exit, next.stderr).toBe(0);
+  git('config', '--unset', 'demo.key');
+  git('branch', '-D', 'aside');
   const [, ref] = /A workspace of an earlier run, prompt-1: its result is (\S+)/.exec(next.stderr) ?? [];
   expect(shown(ref)).toBe('left.txt');
   expect(next.stderr).toMatch(/^Patches: 1, with 1 file \(\+1 -0\), in .+artifacts$/m);
+  const changes = expect.arrayContaining(['config', 'refs/heads/aside']) as string[];
+  expect(await next.record('task.finished', ({ id }) => id === 'config')).toMatchObject({ source_changes: changes });
+  expect(next.stderr.match(/^.*Several tasks work in .*$/gm)).toEqual([expect.stringContaining(`in ${repository} at once`)]);
   await expectClean();
   await bench.expectNothingLeft();
 });

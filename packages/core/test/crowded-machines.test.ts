@@ -26,6 +26,8 @@ const needs = {
   'the freezer of control groups v1': linux && root && (await canFreeze()),
   BusyBox: can('busybox', 'true'),
 } as const;
+const otherUser = needs['another user who can read this checkout'];
+const ownMounts = needs['mount namespaces'];
 
 interface Row {
   readonly name: string;
@@ -57,43 +59,30 @@ const pathWith = (directory: string) => `${directory}:${process.env['PATH']}`;
 
 const rows: readonly Row[] = [
   {
-    name: 'a user without an entry and without HOME',
-    needs: ['another user who can read this checkout'],
-    async run(machine) {
-      expect(await machine.turn({ within: stranger, env: { HOME: undefined } })).toMatchObject(answered);
-    },
-  },
-  {
-    name: 'an empty environment, in a current directory that was removed: an absolute path works, the default says what is wrong',
+    name: `${otherUser ? 'a user without an entry' : 'this user (another one is not here)'}, with an empty environment, in a current directory that was removed: an absolute path works, the default says what is wrong`,
     needs: ['Linux'],
     async run(machine) {
       const removed = shell(`mkdir ${machine.root}/gone && cd ${machine.root}/gone && rmdir ../gone`);
-      const within = [...removed, 'env', '-i', `TMPDIR=${machine.tmp}`];
+      const within = [...removed, ...(otherUser ? stranger : []), 'env', '-i', `TMPDIR=${machine.tmp}`];
       expect(await machine.turn({ within })).toMatchObject(answered);
       const { error } = await machine.turn({ within, config: { directory: '.' } });
       expect([error.code, error.message]).toEqual(['DIRECTORY_MISSING', expect.stringContaining('the current directory does not exist')]);
     },
   },
   {
-    name: '64 file descriptors, and a TMPDIR of 130 bytes: the socket stands in a short private directory',
+    name: `64 file descriptors, a TMPDIR of 130 bytes, a shell on PATH${ownMounts ? ' and none in /bin' : ' (it cannot be hidden in /bin here)'}: the socket stands in a short private directory`,
     needs: ['Linux'],
     async run(machine) {
       const TMPDIR = join(machine.tmp, 'x'.repeat(130 - machine.tmp.length - 1));
       await mkdir(TMPDIR);
-      expect(await machine.turn({ within: limited('-n 64'), env: { TMPDIR } })).toMatchObject(answered);
-      vi.stubEnv('TMPDIR', TMPDIR);
-      expect(runSocketPath('0f3c8a52-1111-2222')).toBe(`/tmp/opencode-manager-${process.getuid!()}/0f3c8a52-1111.sock`);
-      await rmdir(TMPDIR);
-    },
-  },
-  {
-    name: 'no shell in /bin, one on PATH',
-    needs: ['mount namespaces'],
-    async run(machine) {
       const bin = await programs(machine, {});
       await copyFile('/bin/sh', join(bin, 'sh'));
       const hidden = 'for name in bash sh dash; do mount --bind /dev/null "$(readlink -f /bin/$name)" 2>/dev/null; done';
-      expect(await machine.turn({ within: inMountNamespace(hidden), env: { PATH: pathWith(bin) } })).toMatchObject(answered);
+      const within = ownMounts ? inMountNamespace(`${hidden}\nulimit -n 64`) : limited('-n 64');
+      expect(await machine.turn({ within, env: { TMPDIR, PATH: pathWith(bin) } })).toMatchObject(answered);
+      vi.stubEnv('TMPDIR', TMPDIR);
+      expect(runSocketPath('0f3c8a52-1111-2222')).toBe(`/tmp/opencode-manager-${process.getuid!()}/0f3c8a52-1111.sock`);
+      await rmdir(TMPDIR);
     },
   },
   {
@@ -205,7 +194,7 @@ const rows: readonly Row[] = [
     },
   },
   {
-    name: 'a guard that somebody kills, twice, where programs are of BusyBox built small (a grep without -z, a sleep of whole seconds): another one starts, told once, and does its work',
+    name: 'a guard that somebody kills, twice, where programs are of BusyBox built small (a grep without -z, a sleep of whole seconds): another one starts, told once, and does its work when a SIGTERM ends the manager',
     needs: ['Linux'],
     async run(machine) {
       const [grep, sleep] = await Promise.all(['grep', 'sleep'].map((name) => findOnPath(name, process.env['PATH'] ?? '')));
@@ -225,7 +214,7 @@ const rows: readonly Row[] = [
           interval: 10,
         });
       }
-      program.child.kill('SIGKILL');
+      program.child.kill('SIGTERM');
       await program.exit;
       expect(program.stderr.match(/GUARD_LOST/g)).toHaveLength(1);
       await vi.waitFor(async () => expect(await findMarkedProcesses(runId)).toEqual([]), { timeout: 5000, interval: 20 });

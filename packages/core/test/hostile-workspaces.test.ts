@@ -67,6 +67,7 @@ const instructionFiles: readonly InstructionFile[] = [
     },
     note: 'is not a regular file (FIFO)',
   },
+  { put: (p, at) => p.fifo(`${at}/AGENTS.md`), note: 'is not a regular file (FIFO)' },
   { put: (p, at) => p.link(`${at}/AGENTS.md`, '/dev/zero'), note: 'leads out of' },
   { put: (p, at) => p.directory(`${at}/AGENTS.md`), note: 'is not a regular file (directory)' },
   { put: (p, at) => p.link(`${at}/AGENTS.md`, 'nothing'), note: 'is a link to nothing' },
@@ -107,14 +108,26 @@ const rows: readonly Row[] = [
     sent: ['RULES-1', 'RULES-2'],
   },
   {
-    name: 'CLAUDE.md leads out, and there is no AGENTS.md',
+    // No AGENTS.md beside them: opencode reads a CLAUDE.md only then.
+    name: 'what opencode can live without, each with a note: a CLAUDE.md that leads out, links to nothing, a FIFO, a thousand directories',
     put: async (p) => {
       await p.file('secret', secret);
-      await p.link('w/CLAUDE.md', '../secret');
+      await p.link('w/.opencode', 'nothing');
+      await p.link('w/sub/CLAUDE.md', '../../secret');
+      await p.link('w/sub/opencode.json', 'nothing');
+      await p.fifo('w/sub/.opencode/pipe');
+      await p.link('w/sub/.opencode/command/up', '..');
+      await p.file(`w/sub/.opencode/${'d/'.repeat(1000)}x.md`);
     },
-    note: 'CLAUDE.md leads out of',
+    directory: 'w/sub',
+    note: [
+      'sub/opencode.json is a link to nothing; opencode cannot read it either',
+      'sub/.opencode/pipe is not a regular file (FIFO)',
+      'sub/.opencode is more than 16 directories deep',
+      'w/.opencode is a link to nothing',
+      'sub/CLAUDE.md leads out of',
+    ],
   },
-  { name: 'AGENTS.md is a FIFO', put: (p) => p.fifo('w/AGENTS.md'), note: 'AGENTS.md is not a regular file (FIFO)' },
   {
     name: 'AGENTS.md grows while it is read',
     put: (p) => p.file('w/AGENTS.md', 'x'.repeat(250 * 1024)),
@@ -144,34 +157,21 @@ const rows: readonly Row[] = [
     refused: unreadable('opencode.json is larger than 1024 KB'),
   },
   {
-    name: 'opencode.json leads to nothing',
-    put: (p) => p.link('w/opencode.json', 'nothing'),
-    note: 'opencode.json is a link to nothing; opencode cannot read it either',
-  },
-  {
     name: 'a command is a FIFO',
     put: (p) => p.fifo('w/.opencode/command/x.md'),
     refused: unreadable('.opencode/command/x.md is not a regular file (FIFO)'),
   },
-  { name: 'some other FIFO below .opencode', put: (p) => p.fifo('w/.opencode/pipe'), note: '.opencode/pipe is not a regular file (FIFO)' },
   {
     name: '.opencode leads to itself',
     put: (p) => p.link('w/.opencode', '.opencode'),
     refused: unreadable('.opencode is a loop of links'),
   },
-  { name: '.opencode leads to nothing', put: (p) => p.link('w/.opencode', 'nothing'), note: '.opencode is a link to nothing' },
   { name: '.opencode is a FIFO', put: (p) => p.fifo('w/.opencode'), refused: unreadable('.opencode is not a regular file (FIFO)') },
   { name: '.opencode is a file', put: (p) => p.file('w/.opencode'), refused: unreadable('.opencode is not a directory') },
   {
     name: 'opencode.json leads to itself',
     put: (p) => p.link('w/.opencode/opencode.json', 'opencode.json'),
     refused: unreadable('.opencode/opencode.json is a loop of links'),
-  },
-  { name: 'links below .opencode lead back up', put: (p) => p.link('w/.opencode/command/up', '..') },
-  {
-    name: '.opencode is a thousand directories deep',
-    put: (p) => p.file(`w/.opencode/${'d/'.repeat(1000)}x.md`),
-    note: '.opencode is more than 16 directories deep',
   },
   // Plugins, found as opencode finds them
   { name: 'a plugin', put: (p) => p.plugin('w/.opencode/plugin/x.js'), refused: untrusted('.opencode/plugin/x.js') },
@@ -272,10 +272,6 @@ const rows: readonly Row[] = [
     },
     refused: untrusted('.opencode/plugin/x.js'),
   },
-  {
-    name: 'a plugin above the repository, which is no fault',
-    put: (p) => p.plugin('.opencode/plugin/x.js'),
-  },
   // Outside git, up to /
   {
     name: 'a workspace outside git below a directory of all',
@@ -328,8 +324,11 @@ const rows: readonly Row[] = [
   },
   // Ways to a workspace
   {
-    name: 'a workspace a hundred directories deep',
-    put: (p) => p.directory(`w/${'d/'.repeat(100)}end`),
+    name: 'a workspace a hundred directories deep, and a plugin above its repository, which are no fault',
+    put: async (p) => {
+      await p.plugin('.opencode/plugin/x.js');
+      await p.directory(`w/${'d/'.repeat(100)}end`);
+    },
     directory: `w/${'d/'.repeat(100)}end`,
   },
   {
@@ -445,7 +444,7 @@ interface Deed {
   readonly before?: (place: HostilePlace) => Promise<unknown>;
   readonly directory?: string;
   readonly command: (place: HostilePlace) => string;
-  readonly change: string;
+  readonly changes: readonly string[];
 }
 
 /** The plugin stands outside the workspace. */
@@ -454,37 +453,35 @@ const anywhere = [{ permission: 'external_directory', pattern: '*', action: 'all
 const plant = (path: string) => (place: HostilePlace) => `mkdir -p $(dirname ${path}) && cp ${place.at('planted.js')} ${path}`;
 
 const deeds: readonly Deed[] = [
-  { name: 'plants a plugin', command: plant('.opencode/plugin/x.js'), change: '.opencode/plugin/x.js is new' },
   {
-    name: 'plants a plugin above',
+    name: 'plants a plugin above, names one, rewrites a command in place with its size and time, and writes through a link that the deny rule does not know',
+    before: (p) => p.file('w/sub/.opencode/command/x.md', 'say hello'),
     directory: 'w/sub',
-    command: plant('../.opencode/plugins/x.js'),
-    change: 'w/.opencode/plugins/x.js is new',
-  },
-  { name: 'names a plugin', command: () => `echo '{"plugin":["./x.js"]}' > opencode.json`, change: 'w/opencode.json is new' },
-  {
-    name: 'rewrites a command in place, with its size and time',
-    before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
-    command: () => 'touch -r .opencode/command/x.md t && printf "say hallo" > .opencode/command/x.md && touch -r t .opencode/command/x.md',
-    change: '.opencode/command/x.md has changed',
+    command: (p) =>
+      [
+        plant('../.opencode/plugins/x.js')(p),
+        `echo '{"plugin":["./x.js"]}' > opencode.json`,
+        'touch -r .opencode/command/x.md t && printf "say hallo" > .opencode/command/x.md && touch -r t .opencode/command/x.md',
+        `ln -s .opencode side && ${plant('side/plugin/x.js')(p)}`,
+      ].join(' && '),
+    changes: [
+      'w/.opencode/plugins/x.js is new',
+      'w/sub/opencode.json is new',
+      'w/sub/.opencode/command/x.md has changed',
+      'w/sub/.opencode/plugin/x.js is new',
+    ],
   },
   {
     name: 'turns .opencode into a link',
     before: (p) => p.file('w/.opencode/command/x.md', 'say hello'),
     command: () => 'cp -r .opencode ../evil && rm -r .opencode && ln -s ../evil .opencode',
-    change: '.opencode has changed',
+    changes: ['.opencode has changed'],
   },
   {
     name: 'takes the repository away, so that what lies above counts',
     before: (p) => p.repository('.'),
     command: () => 'mv .git gone',
-    change: 'its repository was',
-  },
-  {
-    name: 'writes through a link that the deny rule does not know',
-    before: (p) => p.directory('w/.opencode'),
-    command: (p) => `ln -s .opencode side && ${plant('side/plugin/x.js')(p)}`,
-    change: '.opencode/plugin/x.js is new',
+    changes: ['its repository was'],
   },
 ];
 
@@ -503,7 +500,9 @@ describe('what an agent writes is not loaded by a later turn', () => {
       await bench.server.disposeDirectory(session.directory);
       const sent = await sentDuring(async () => {
         const error = await failureOf(session.prompt('hello'));
-        expect([error.code, error.message]).toEqual(['WORKSPACE_CHANGED', expect.stringContaining(deed.change)]);
+        expect(error.code).toBe('WORKSPACE_CHANGED');
+        expect(error.details['changes']).toEqual(expect.arrayContaining(deed.changes.map((change) => expect.stringContaining(change))));
+        expect(error.message).toContain('has changed since its first use: ');
         expect((await failureOf(session.executeShell('true'))).code).toBe('WORKSPACE_CHANGED');
         expect((await failureOf(session.executeCommand('init'))).code).toBe('WORKSPACE_CHANGED');
         expect((await failureOf(bench.server.createSession({ directory: session.directory }))).code).toBe('WORKSPACE_CHANGED');

@@ -243,4 +243,5 @@ test('a summary whose server dies is rejected at once', async () => {
   process.kill(bench.server.pid, 'SIGKILL');
   expect((await summary).error.code).toBe('SERVER_EXITED');
   expect(performance.now() - killedAtMs).toBeLessThan(3000);
+  expect(await bench.server.stop()).toMatchObject({ endedBy: 'already-gone', stateDeleted: true });
 });

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launchServer, type OpencodeServer } from '@opencode-manager/core';
+import type { OpencodeServer } from '@opencode-manager/core';
 import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { cataloguedProviders } from '../src/protocol/v1/configuration/catalogued-providers.ts';
 import { needsModelCatalogue } from '../src/protocol/v1/configuration/model-catalogue.ts';
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-/** One with a configuration directory, for which the configuration of a workspace counts too. */
+/** One with a configuration directory, for which the configuration of a workspace counts too. Its providers are in the catalogue of models. */
 let own: Bench;
 let given: TemporaryWorkspace;
 let givenBefore: string[];
@@ -26,7 +26,7 @@ beforeAll(async () => {
       'opencode.json': JSON.stringify({ command: { told: { template: '{file:./words.txt}' } } }),
       'words.txt': 'from a file beside the configuration',
       'command/hello.md': '---\ndescription: says hello\n---\nsay hello $1\n',
-      'agent/careful.md': '---\ndescription: works with care\nmode: primary\nmodel: other/model\n---\nBe careful.\n',
+      'agent/careful.md': '---\ndescription: works with care\nmode: primary\nmodel: anthropic/claude-sonnet-5\n---\nBe careful.\n',
       'package.json': JSON.stringify({ dependencies: { greeting: '1.0.0' } }),
       'node_modules/greeting/package.json': JSON.stringify({ name: 'greeting', version: '1.0.0', type: 'module', exports: './index.js' }),
       'node_modules/greeting/index.js': "export const greeting = 'good day'\n",
@@ -39,8 +39,13 @@ beforeAll(async () => {
       { when: { toolResult: /./ }, reply: 'Greeted.' },
       { reply: { toolCalls: [{ name: 'bash', arguments: { command: 'echo "said: $GREETING"', description: 'greet' } }] } },
     ],
-    // Without a list of its own, so that the one that is made counts.
-    { projectConfig: 'all', opencodeConfigDir: given.path, opencodeConfig: { enabled_providers: undefined } },
+    {
+      projectConfig: 'all',
+      opencodeConfigDir: given.path,
+      // Without a list of its own, so that the one that is made counts.
+      opencodeConfig: { enabled_providers: undefined },
+      env: { ANTHROPIC_API_KEY: 'sk-not-used' },
+    },
   );
 });
 afterAll(async () => {
@@ -75,7 +80,7 @@ describe('no installation of packages is tried', () => {
       answer: 'json',
     });
     expect(config.command['told']?.template).toBe('from a file beside the configuration');
-    expect(config.enabled_providers.toSorted()).toEqual(['other', 'scripted']);
+    expect(config.enabled_providers.toSorted()).toEqual(['anthropic', 'scripted']);
     expect((await filesOf(given)).toSorted()).toEqual(givenBefore);
   });
 });
@@ -126,13 +131,7 @@ describe('the catalogue of models', () => {
 
   test('is spared where no enabled provider is in it, and used where one is', async () => {
     expect(await offerOf(bench.server)).toEqual({ models: scriptedModels, spared: true });
-    const { model, workspace } = bench;
-    await using server = await launchServer({
-      directory: workspace.path,
-      opencodeConfig: { ...model.opencodeConfig(), enabled_providers: ['scripted', 'anthropic'] },
-      env: { ANTHROPIC_API_KEY: 'sk-not-used' },
-    });
-    const { models, spared } = await offerOf(server);
+    const { models, spared } = await offerOf(own.server);
     expect(spared).toBe(false);
     expect(models).toEqual(expect.arrayContaining(scriptedModels));
     expect(models.filter((name) => name.startsWith('anthropic/claude-')).length).toBeGreaterThan(3);
