@@ -37,6 +37,9 @@ export async function writeServerFiles(layout: StateLayout, { configuration, con
     sessionVariable: sessionMarkerVariable,
     startVariable: engineAllocatorVariable,
   });
+  // Not before each file: a state that is deleted meanwhile must not come again.
+  const places = new Set(Object.keys(ownFiles).map((file) => dirname(join(layout.opencodeConfig, file))));
+  for (const place of places) await mkdir(place, { recursive: true, mode: 0o700 });
   const trusted = [...trustedDirectories(git), workspace].map((directory): GitValue => ['safe.directory', directory]);
   const files = [
     ...Object.entries(ownFiles).map(([file, text]) => [join(layout.opencodeConfig, file), text] as const),
@@ -52,10 +55,7 @@ export async function writeServerFiles(layout: StateLayout, { configuration, con
     [join(layout.toolHome, '.zprofile'), zshProfileText(path)],
   ] as const;
   // One after the other: what fails leaves nothing under way behind.
-  for (const [file, text] of files) {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(file, text, { mode: 0o600 });
-  }
+  for (const [file, text] of files) await writeFile(file, text, { mode: 0o600 });
   // Those of an earlier run of the same state, or of a server that is lost: each turn writes its own, each workspace is told of anew.
   for (const old of [instructionsDirectory, toolVariablesDirectory]) await rm(old(layout.root), { recursive: true, force: true });
   await seedPluginPackage(layout.opencodeConfig);
