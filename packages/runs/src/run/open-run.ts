@@ -100,9 +100,6 @@ async function begin(options: RunOptions | ResumeOptions, prepared: Prepared, di
   if (plan.tasks.every(({ decision }) => decision === 'reuse' || decision === 'skip')) return nothingLeft(plan, directory);
   let pool: SessionPool | undefined;
   try {
-    const known = new Set((await directory.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
-    const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
-    await directory.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
     pool = await createSessionPool({
       ...options.pool,
       server: { ...options.server, directory: options.directory, stateDir: join(directory.path, 'state') },
@@ -113,6 +110,10 @@ async function begin(options: RunOptions | ResumeOptions, prepared: Prepared, di
       ...(options.settings?.concurrency !== undefined && { maxSessions: options.settings.concurrency }),
     });
     redaction.use((value) => pool!.server.redactor.json(value));
+    // Only now are the secrets known that must not stand in a file.
+    const known = new Set((await directory.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
+    const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
+    await directory.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
     return started(options, prepared, directory, pool, redaction.apply);
   } catch (error) {
     await pool?.stop().catch(() => undefined);
@@ -122,7 +123,7 @@ async function begin(options: RunOptions | ResumeOptions, prepared: Prepared, di
 }
 
 function started(
-  { settings = {}, transcripts = true, pool: { taskTimeoutMs } = {} }: RunOptions | ResumeOptions,
+  { settings = {}, transcripts = true, onNote = () => {}, pool: { taskTimeoutMs } = {} }: RunOptions | ResumeOptions,
   { plan, identified }: Prepared,
   directory: RunDirectory,
   pool: SessionPool,
@@ -140,6 +141,7 @@ function started(
     rows,
     redact,
     transcripts,
+    onNote,
   });
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= letGo(host, pool, directory));

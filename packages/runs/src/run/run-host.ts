@@ -31,6 +31,7 @@ export interface RunHostOptions {
   readonly rows: Iterable<JournalRow>;
   readonly redact: Redact;
   readonly transcripts: boolean;
+  readonly onNote: (note: string) => void;
 }
 
 /** Longest wait of one timer, in milliseconds. */
@@ -168,10 +169,10 @@ export class RunHost {
   }
 
   async #keepTranscript(key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult): Promise<void> {
-    const { directory, pool, redact, transcripts } = this.#options;
+    const { directory, pool, redact, transcripts, onNote } = this.#options;
     if (!turn || !transcripts) return;
     const problem = await writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redact);
-    if (problem !== undefined) process.emitWarning(problem);
+    if (problem !== undefined) onNote(problem);
   }
 
   #showState(): void {

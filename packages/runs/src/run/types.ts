@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly workspaceOf?: (task: RunTaskSpec) => WorkspaceFacts;
   /** Whether each attempt leaves a transcript. Default true. */
   readonly transcripts?: boolean;
+  /** Hears what went wrong beside the tasks, in sentences: a transcript that could not be written. */
+  readonly onNote?: (note: string) => void;
 }
 
 export interface ResumeOptions extends Omit<RunOptions, 'runDir' | 'title'>, ResumePolicy {
