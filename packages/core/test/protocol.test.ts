@@ -12,6 +12,7 @@ import {
   type UserMessage,
 } from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
+import { readAnswerError } from '../src/protocol/v1/answer-error.ts';
 import { decodeHistoryEntry } from '../src/protocol/v1/decode.ts';
 import { decodeTurnError } from '../src/protocol/v1/turn-error.ts';
 import { FrameReader, openData } from '../src/protocol/v1/frame.ts';
@@ -254,7 +255,10 @@ test('finalAnswer takes the newest answer to our message, and only when it is fi
 
 describe('errors', () => {
   const failed = (statusCode: number, body: unknown, contentType = 'application/json') =>
-    errorOfResponse({ statusCode, contentType, text: typeof body === 'string' ? body : JSON.stringify(body), label: 'GET /x' });
+    errorOfResponse(
+      { statusCode, contentType, text: typeof body === 'string' ? body : JSON.stringify(body), label: 'GET /x' },
+      readAnswerError,
+    );
 
   test.each([
     [400, { name: 'BadRequest', data: { message: 'Missing key\n  at ["parts"]', kind: 'Payload' } }, 'BAD_REQUEST', /Missing key/],

@@ -3,7 +3,7 @@ import type { ServerCalls, LeftFiles } from './calls.ts';
 import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { RecordReader, SealedEvent } from './records.ts';
-import type { RequestSpec } from './request.ts';
+import type { AnswerErrorReader, RequestSpec } from './request.ts';
 
 /** The protocols that this manager speaks. */
 export type ProtocolName = 'v1';
@@ -102,6 +102,7 @@ export interface Protocol {
   readonly configuration: ProtocolConfiguration;
   readonly confirmation: ProtocolConfirmation;
   readonly stream: ProtocolStream;
+  readonly readError: AnswerErrorReader;
   /**
    * Sends nothing by itself.
    * @param files Without them a shell line may leave no exit code.
