@@ -30,11 +30,8 @@ function decodeFrame(data: string, reader = new FrameReader()): DecodedFrame {
 
 describe('FrameReader', () => {
   test('gives lifecycle events by our names, with session and directory', () => {
-    const data = frame({
-      id: 'evt_1',
-      type: 'session.status',
-      properties: { sessionID: 'ses_1', status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } },
-    });
+    const retry = { type: 'retry', attempt: 2, message: 'Rate limit reached', action: { label: 'Upgrade', link: 'https://x' }, next: 17 };
+    const data = frame({ id: 'evt_1', type: 'session.status', properties: { sessionID: 'ses_1', status: retry } });
     expect(decodeFrame(data)).toEqual({
       kind: 'event',
       event: {
@@ -43,7 +40,7 @@ describe('FrameReader', () => {
         id: 'evt_1',
         directory: '/srv/repo',
         sessionId: 'ses_1',
-        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', nextAtMs: 17 } },
+        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', nextAtMs: 17, raw: retry } },
       },
     });
   });

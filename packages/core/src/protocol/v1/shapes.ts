@@ -154,7 +154,7 @@ export function decodeSession(raw: Wire.Session): SessionInfo {
 
 export function decodeStatus(raw: Wire.SessionStatus): SessionStatus {
   if (raw.type !== 'retry') return { type: raw.type };
-  return { type: 'retry', attempt: raw.attempt, message: raw.message, nextAtMs: raw.next };
+  return { type: 'retry', attempt: raw.attempt, message: raw.message, nextAtMs: raw.next, raw };
 }
 
 export function decodePermission(raw: Wire.PermissionRequest, directory?: string): PermissionRequest {
