@@ -30,13 +30,22 @@ const words = new Set([
   'form.cancelled',
   // Names of errors.
   'APIError',
+  'ConfigInvalidError',
+  'ConfigJsonError',
   'ContentFilterError',
   'ContextOverflowError',
+  'InvalidRequestError',
   'MessageAbortedError',
   'MessageOutputLengthError',
+  'NotFoundError',
+  'PermissionNotFoundError',
   'ProviderAuthError',
   'ProviderInitError',
+  'QuestionNotFoundError',
+  'SessionBusyError',
+  'SessionNotFoundError',
   'StructuredOutputError',
+  'UnknownError',
   // Types of parts.
   'step-start',
   'step-finish',
@@ -46,7 +55,16 @@ const words = new Set([
 /** Fields of records. */
 const fields = new Set(['sessionID', 'messageID', 'partID', 'parentID', 'callID', 'requestID', 'providerID', 'modelID', 'projectID']);
 
-const isWireWord = (text) => words.has(text) || fields.has(text) || route.test(text);
+/** Words that nobody writes for something else: also a piece of a pattern. */
+const particular = [...words].filter((word) => /[.-]/.test(word));
+
+/** A stored event's type carries a version (`message.part.updated.1`); a route may stand behind a host. */
+const isWireWord = (text) => words.has(text.replace(/\.\d+$/, '')) || fields.has(text) || route.test(text.replace(/^https?:\/\/[^/]+/, ''));
+
+const wordInPattern = (pattern) => {
+  const text = pattern.replaceAll('\\', '');
+  return particular.find((word) => text.includes(word));
+};
 
 const rule = {
   create(context) {
@@ -58,9 +76,9 @@ const rule = {
       });
     };
     return {
-      Literal: (node) => look(node, node.value),
-      // `/session/${id}`: what stands before the first expression.
-      TemplateLiteral: (node) => look(node, node.quasis[0]?.value.cooked),
+      Literal: (node) => look(node, node.regex ? wordInPattern(node.regex.pattern) : node.value),
+      // `/session/${id}` and `${url}/session/${id}`: each piece between expressions.
+      TemplateLiteral: (node) => node.quasis.forEach(({ value }) => look(node, value.cooked)),
       Identifier: (node) => fields.has(node.name) && look(node, node.name),
     };
   },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { withoutRecords } from '../src/commands/events.ts';
 import { patchLines, sourceLines } from '../src/batch/index.ts';
 import { createProgress, formatDuration, oneLine, printable, renderTable } from '../src/render/index.ts';
 import { createTerminal } from '../src/terminal/index.ts';
@@ -109,4 +110,9 @@ test('what changed in the repository itself is told once, whoever worked there',
   expect(sourceLines({ end: { results } } as unknown as Parameters<typeof sourceLines>[0])).toEqual([
     'Changed in the repository itself while the tasks ran: config, refs/heads/x',
   ]);
+});
+
+test('the line of an event leaves out the record of the server, and nothing that a tool calls raw', () => {
+  const part = { type: 'tool', input: { raw: true }, raw: { state: { input: { raw: true } } } };
+  expect(JSON.stringify(withoutRecords({ part, field: 'text' }))).toBe('{"part":{"type":"tool","input":{"raw":true}},"field":"text"}');
 });

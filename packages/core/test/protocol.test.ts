@@ -12,6 +12,7 @@ import {
   type UserMessage,
 } from '@opencode-manager/core/protocol';
 import { errorOfResponse } from '../src/http/response-error.ts';
+import { readAnswerError } from '../src/protocol/v1/answer-error.ts';
 import { decodeHistoryEntry } from '../src/protocol/v1/decode.ts';
 import { decodeTurnError } from '../src/protocol/v1/turn-error.ts';
 import { FrameReader, openData } from '../src/protocol/v1/frame.ts';
@@ -29,11 +30,8 @@ function decodeFrame(data: string, reader = new FrameReader()): DecodedFrame {
 
 describe('FrameReader', () => {
   test('gives lifecycle events by our names, with session and directory', () => {
-    const data = frame({
-      id: 'evt_1',
-      type: 'session.status',
-      properties: { sessionID: 'ses_1', status: { type: 'retry', attempt: 2, message: 'Rate limit reached', next: 17 } },
-    });
+    const retry = { type: 'retry', attempt: 2, message: 'Rate limit reached', action: { label: 'Upgrade', link: 'https://x' }, next: 17 };
+    const data = frame({ id: 'evt_1', type: 'session.status', properties: { sessionID: 'ses_1', status: retry } });
     expect(decodeFrame(data)).toEqual({
       kind: 'event',
       event: {
@@ -42,7 +40,7 @@ describe('FrameReader', () => {
         id: 'evt_1',
         directory: '/srv/repo',
         sessionId: 'ses_1',
-        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', nextAtMs: 17 } },
+        data: { status: { type: 'retry', attempt: 2, message: 'Rate limit reached', nextAtMs: 17, raw: retry } },
       },
     });
   });
@@ -254,7 +252,10 @@ test('finalAnswer takes the newest answer to our message, and only when it is fi
 
 describe('errors', () => {
   const failed = (statusCode: number, body: unknown, contentType = 'application/json') =>
-    errorOfResponse({ statusCode, contentType, text: typeof body === 'string' ? body : JSON.stringify(body), label: 'GET /x' });
+    errorOfResponse(
+      { statusCode, contentType, text: typeof body === 'string' ? body : JSON.stringify(body), label: 'GET /x' },
+      readAnswerError,
+    );
 
   test.each([
     [400, { name: 'BadRequest', data: { message: 'Missing key\n  at ["parts"]', kind: 'Payload' } }, 'BAD_REQUEST', /Missing key/],

@@ -307,7 +307,10 @@ test('a line is found again in the one that carries it, and no other is taken fo
 /** A client whose requests pass through a proxy. */
 async function throughProxy() {
   const proxy = await startFaultProxy({ target: bench.server.url });
-  const client: HttpClient = createHttpClient({ ...bench.server.credentials(), url: proxy.url }, bench.server.redactor);
+  const client: HttpClient = createHttpClient(
+    { ...bench.server.credentials(), url: proxy.url },
+    { redactor: bench.server.redactor, readError: protocolNamed(bench.server.protocol).readError },
+  );
   return {
     proxy,
     read: createCatalogueReader(protocolNamed('v1').calls(client), () => undefined),

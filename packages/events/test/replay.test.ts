@@ -1,5 +1,6 @@
-import type { ServerEvent } from '@opencode-manager/core/protocol';
+import { isSealed, protocolNamed, type ServerEvent } from '@opencode-manager/core/protocol';
 import { describe, expect, test } from 'vitest';
+import { decodeBatch, encodeBatch, type BatchedEvent } from '../src/worker/batch-text.ts';
 import { Ledger } from '../src/worker/ledger.ts';
 import type { ResumePoint } from '../src/worker/messages.ts';
 import { assembleParts, delta, eventId, idle, partUpdated } from './support/events.ts';
@@ -151,3 +152,31 @@ function finishedParts(story: readonly ServerEvent[]): Map<string, string> {
   }
   return finished;
 }
+
+test('a replayed event crosses to the main thread with its record once, and says there what it said', () => {
+  const { stream } = protocolNamed('v1');
+  const output = 'printed '.repeat(1000);
+  const state = { status: 'completed', input: {}, output, title: '', metadata: {}, time: { start: 1, end: 2 } };
+  const part = { id: 'prt_1', sessionID: 'ses_1', messageID: 'msg_1', type: 'tool', tool: 'bash', callID: 'call_1', state };
+  const time = { created: 1, updated: 1 };
+  const stored = [
+    { type: 'session.created.1', data: { sessionID: 'ses_1', info: { id: 'ses_1', title: 'one', directory: '/work', time } } },
+    { type: 'message.updated.1', data: { sessionID: 'ses_1', info: { id: 'msg_1', sessionID: 'ses_1', role: 'user', time } } },
+    { type: 'message.part.updated.1', data: { sessionID: 'ses_1', part } },
+    { type: 'message.removed.1', data: { sessionID: 'ses_1', messageID: 'msg_1' } },
+  ];
+  const history = stored.map((entry, seq) => stream.replay!.decode({ ...entry, id: eventId(), aggregate_id: 'ses_1', seq }));
+  const passed: BatchedEvent[] = [];
+  const receiver = { event: (event: object) => void passed.push({ ...event, sequence: 0 } as BatchedEvent), lateSequence: () => undefined };
+  const ledger = new Ledger({ cursors: [], baselineId: '' }, receiver, stream.replay!.seal);
+  ledger.hold();
+  ledger.release(history);
+  const batch = encodeBatch(passed);
+  expect(batch.heads.length + batch.bodies.length).toBeLessThan(output.length * 1.5);
+  const opened = decodeBatch(batch, stream).map((event) => (isSealed(event) ? stream.open(event) : event.data));
+  expect(passed.map(isSealed)).toEqual([true, true, true, false]);
+  expect(opened).toEqual(history.map(({ data }) => data));
+  expect(passed.map(({ id, durableSequence }) => [id, durableSequence])).toEqual(
+    history.map(({ id, durableSequence }) => [id, durableSequence]),
+  );
+});

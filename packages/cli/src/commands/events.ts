@@ -39,14 +39,18 @@ function filterOf(flags: EventsFlags): ParametersOf<'events'> {
 function describe(event: MonitorEvent, { colors, streams }: Terminal): string {
   const head = `${String(event.sequence).padStart(6)}  ${event.type.padEnd(18)}  ${(event.sessionId ?? '-').padEnd(30)}`;
   const room = Math.max(20, (streams.stdout.columns ?? 160) - head.length - 2);
-  return `${head}  ${colors.dim(oneLine(JSON.stringify(dataOf(event), withoutRecords), room))}`;
+  return `${head}  ${colors.dim(oneLine(JSON.stringify(lineOf(event)), room))}`;
 }
 
-/** A line has no room for saying all twice; `--json` has the records of the server too. */
-const withoutRecords = (key: string, value: unknown): unknown => (key === 'raw' ? undefined : value);
-
-function dataOf(event: MonitorEvent): unknown {
-  if ('data' in event) return event.data;
+function lineOf(event: MonitorEvent): unknown {
+  if ('data' in event) return event.type === 'other' ? event.data : withoutRecords(event.data);
   const { sequence: _sequence, type: _type, plane: _plane, ...notice } = event;
   return notice;
 }
+
+/** A line has no room for saying all twice; `--json` has the records of the server too. What a tool calls `raw` is none. */
+export function withoutRecords(data: object): object {
+  return Object.fromEntries(Object.entries(data).map(([name, told]) => [name, hasRecord(told) ? { ...told, raw: undefined } : told]));
+}
+
+const hasRecord = (value: unknown): value is object => typeof value === 'object' && value !== null && 'raw' in value;

@@ -1,6 +1,6 @@
 import { assertCallOptions, OpencodeManagerError } from '../errors/index.ts';
 import { startDeadline } from './deadline-timer.ts';
-import type { RequestSpec } from '../protocol/request.ts';
+import type { AnswerErrorReader, RequestSpec } from '../protocol/request.ts';
 import { abortWith, createAgent, queryString, startExchange, WholeAnswer, type Agent, type Exchange } from './exchange.ts';
 import type { Redactor } from '../secrets/index.ts';
 import { errorOfResponse } from './response-error.ts';
@@ -26,7 +26,7 @@ export interface HttpClient {
   /**
    * Sends one request and gives the JSON of its answer.
    * @throws OpencodeManagerError `REQUEST_TIMEOUT`, `REQUEST_ABORTED`, `CONNECTION_LOST`, `RESPONSE_INVALID`, or the code
-   * of the server's own error body (see `response-error.ts`).
+   * of the server's own error body (`Protocol.readError`).
    */
   call<Response>(request: RequestSpec<Response>, options?: CallOptions): Promise<Response>;
   /** Ends all connections; calls in flight fail with `CONNECTION_LOST`. Idempotent. */
@@ -42,14 +42,20 @@ export const defaultTimeoutMs = 15_000;
  */
 const ownConnectionAboveBytes = 256 * 1024;
 
-/** Creates the client of one server incarnation; its errors hold none of the secrets that the redactor knows. */
-export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'authorization'>, redactor: Redactor): HttpClient {
+/** What a client needs to know of its server. Errors hold none of the secrets that the redactor knows. */
+export interface ClientContext {
+  readonly redactor: Redactor;
+  readonly readError: AnswerErrorReader;
+}
+
+/** Creates the client of one server incarnation. */
+export function createHttpClient(credentials: Pick<ServerCredentials, 'url' | 'authorization'>, context: ClientContext): HttpClient {
   const agent = createAgent({ connections: 256, pipelining: 1 });
   let closed = false;
   return {
     async call(request, options) {
       assertCallOptions(`${request.method} ${request.path}`, options);
-      return send(agent, credentials, request, { ...options, redactor });
+      return send(agent, credentials, request, { ...options, ...context });
     },
     async close() {
       if (closed) return;
@@ -64,7 +70,7 @@ async function send<Response>(
   agent: Agent,
   { url, authorization }: Pick<ServerCredentials, 'url' | 'authorization'>,
   request: RequestSpec<Response>,
-  { timeoutMs = defaultTimeoutMs, signal, redactor }: CallOptions & { readonly redactor?: Redactor },
+  { timeoutMs = defaultTimeoutMs, signal, redactor, readError }: CallOptions & ClientContext,
 ): Promise<Response> {
   const body = request.body === undefined ? null : JSON.stringify(request.body);
   const label = `${request.method} ${request.path}`;
@@ -90,17 +96,21 @@ async function send<Response>(
   } finally {
     stopWatching();
   }
-  return readAnswer(answer, request, { label, redact: (text) => redactor?.text(text) ?? text });
+  return readAnswer(answer, request, { label, redact: (text) => redactor.text(text), readError });
 }
 
 function readAnswer<Response>(
   answer: WholeAnswer,
   request: RequestSpec<Response>,
-  { label, redact }: { readonly label: string; readonly redact: (text: string) => string },
+  {
+    label,
+    redact,
+    readError,
+  }: { readonly label: string; readonly redact: (text: string) => string; readonly readError: AnswerErrorReader },
 ): Response {
   const { statusCode, contentType } = answer.head;
   const text = answer.text();
-  if (statusCode >= 400) throw errorOfResponse({ statusCode, contentType, text: redact(text), label });
+  if (statusCode >= 400) throw errorOfResponse({ statusCode, contentType, text: redact(text), label }, readError);
   if (request.answer === 'empty') return undefined as Response;
   if (!contentType.includes('json')) {
     throw new OpencodeManagerError(

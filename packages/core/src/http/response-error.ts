@@ -1,4 +1,5 @@
 import { OpencodeManagerError, type ErrorCode } from '../errors/index.ts';
+import type { AnswerErrorReader } from '../protocol/request.ts';
 
 interface FailedResponse {
   readonly statusCode: number;
@@ -11,33 +12,6 @@ interface FailedResponse {
 /** Longest piece of a server's body that an error repeats. */
 const excerptLength = 600;
 
-/** opencode's two shapes of an error body: `{name, data}` (older routes) and `{_tag, ...}` (newer ones). */
-interface ErrorBody {
-  readonly name?: string;
-  readonly data?: {
-    readonly message?: string;
-    readonly path?: string;
-    readonly issues?: readonly { path?: unknown[]; message?: string }[];
-    readonly ref?: string;
-  };
-  readonly _tag?: string;
-  readonly message?: string;
-  readonly field?: string;
-}
-
-const codeOfName: Readonly<Record<string, ErrorCode>> = {
-  BadRequest: 'BAD_REQUEST',
-  InvalidRequestError: 'BAD_REQUEST',
-  NotFoundError: 'NOT_FOUND',
-  SessionNotFoundError: 'NOT_FOUND',
-  PermissionNotFoundError: 'NOT_FOUND',
-  QuestionNotFoundError: 'NOT_FOUND',
-  SessionBusyError: 'SESSION_BUSY',
-  ConfigJsonError: 'OPENCODE_CONFIG_INVALID',
-  ConfigInvalidError: 'OPENCODE_CONFIG_INVALID',
-  UnknownError: 'SERVER_ERROR',
-};
-
 const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
   400: 'BAD_REQUEST',
   401: 'UNAUTHORIZED',
@@ -45,35 +19,25 @@ const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
   409: 'SESSION_BUSY',
 };
 
-/** Maps an answer with a status of 400 and above to a coded error that carries the server's own words. */
-export function errorOfResponse({ statusCode, contentType, text, label }: FailedResponse): OpencodeManagerError {
-  const body = contentType.includes('json') ? parseBody(text) : undefined;
-  const name = body?.name ?? body?._tag;
-  const code =
-    (name === undefined ? undefined : codeOfName[name]) ?? codeOfStatus[statusCode] ?? (statusCode >= 500 ? 'SERVER_ERROR' : 'BAD_REQUEST');
-  return new OpencodeManagerError(code, `${label}: ${statusCode} ${describe(body, text)}`, {
+/** Maps an answer with a status of 400 and above to a coded error that carries the server's own words, which `read` finds. */
+export function errorOfResponse({ statusCode, contentType, text, label }: FailedResponse, read: AnswerErrorReader): OpencodeManagerError {
+  const json = contentType.includes('json') ? parseBody(text) : undefined;
+  const { name, code = codeOfStatus[statusCode], words, reference } = json === undefined ? { words: '' } : read(json);
+  const said = (words || text.trim() || 'with an empty body').slice(0, excerptLength);
+  return new OpencodeManagerError(code ?? (statusCode >= 500 ? 'SERVER_ERROR' : 'BAD_REQUEST'), `${label}: ${statusCode} ${said}`, {
     details: {
       statusCode,
       ...(name !== undefined && { name }),
       body: text.slice(0, excerptLength),
-      ...(body?.data?.ref && { reference: body.data.ref }),
+      ...(reference !== undefined && { reference }),
     },
   });
 }
 
-function parseBody(text: string): ErrorBody | undefined {
+function parseBody(text: string): unknown {
   try {
-    return JSON.parse(text) as ErrorBody;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function describe(body: ErrorBody | undefined, text: string): string {
-  const name = body?.name ?? body?._tag;
-  const issues = body?.data?.issues?.map(({ path, message }) => `${(path ?? []).join('.') || 'value'}: ${message ?? 'invalid'}`).join('; ');
-  const said = issues ?? body?.data?.message ?? body?.message;
-  const where = body?.data?.path ?? body?.field;
-  const words = [name, where && `(${where})`, said?.trim()].filter(Boolean).join(' ');
-  return (words || text.trim() || 'with an empty body').slice(0, excerptLength);
 }

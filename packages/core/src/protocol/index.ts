@@ -71,7 +71,7 @@ export type {
 export { cataloguedProviders } from './v1/configuration/catalogued-providers.ts';
 export { assertCapable } from './unsupported.ts';
 export { knownProtocols, protocolNamed } from './protocols.ts';
-export type { RequestSpec } from './request.ts';
+export type { AnswerError, AnswerErrorReader, RequestSpec } from './request.ts';
 export { fileUrlProblem } from './file-url.ts';
 export {
   answersTurn,

@@ -2,8 +2,8 @@ import type { HttpClient } from '../http/index.ts';
 import type { ServerCalls, LeftFiles } from './calls.ts';
 import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
-import type { RecordReader, SealedEvent } from './records.ts';
-import type { RequestSpec } from './request.ts';
+import type { ArrivedEvent, RecordReader, SealedEvent } from './records.ts';
+import type { AnswerErrorReader, RequestSpec } from './request.ts';
 
 /** The protocols that this manager speaks. */
 export type ProtocolName = 'v1';
@@ -81,6 +81,8 @@ export interface ProtocolStream {
   readonly replay?: {
     request(after: Readonly<Record<string, number>>): RequestSpec<readonly unknown[]>;
     decode(entry: unknown): ServerEvent;
+    /** An event as it came from the stream, where that says it shorter: an open one holds the server's record beside what it says. */
+    readonly seal: (event: ServerEvent) => ArrivedEvent;
   };
   /**
    * A request about a session that does not exist, which changes nothing and is announced on the stream: it proves that the connection is
@@ -102,6 +104,7 @@ export interface Protocol {
   readonly configuration: ProtocolConfiguration;
   readonly confirmation: ProtocolConfirmation;
   readonly stream: ProtocolStream;
+  readonly readError: AnswerErrorReader;
   /**
    * Sends nothing by itself.
    * @param files Without them a shell line may leave no exit code.

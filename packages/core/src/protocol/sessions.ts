@@ -16,8 +16,11 @@ export interface SessionInfo extends Recorded {
   readonly revertedTo?: string;
 }
 
-/** `idle`: can take a turn. `busy`: a turn runs. `retry`: opencode waits before it asks the provider again. */
-export type SessionStatus = { readonly type: 'idle' } | { readonly type: 'busy' } | ({ readonly type: 'retry' } & ProviderRetry);
+/**
+ * `idle`: can take a turn. `busy`: a turn runs. `retry`: opencode waits before it asks the provider again; its record may say what its user
+ * can do about that.
+ */
+export type SessionStatus = { readonly type: 'idle' } | { readonly type: 'busy' } | ({ readonly type: 'retry' } & ProviderRetry & Recorded);
 
 /** An entry of the list of things to do that an agent keeps. */
 export interface Todo {

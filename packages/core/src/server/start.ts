@@ -110,7 +110,7 @@ export async function startIncarnation(
   const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, prepared, login, deadlineAtMs);
   try {
     const credentials = credentialsOf(url, login);
-    const client = createHttpClient(credentials, config.redactor);
+    const client = createHttpClient(credentials, { redactor: config.redactor, readError: protocol.readError });
     incarnation.client = client;
     const { process: server } = incarnation;
     const confirmation = { client, protocol, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };

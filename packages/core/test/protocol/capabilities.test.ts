@@ -8,7 +8,10 @@ import { failureOf } from '../support/failure.ts';
 test('what a protocol cannot do is refused by its name, before anything is sent', async () => {
   const protocol = protocolNamed('v1');
   // Nobody listens there: a request would fail as CONNECTION_LOST.
-  const client = createHttpClient({ url: 'http://127.0.0.1:9', authorization: 'Basic none' }, new Redactor());
+  const client = createHttpClient(
+    { url: 'http://127.0.0.1:9', authorization: 'Basic none' },
+    { redactor: new Redactor(), readError: protocol.readError },
+  );
   try {
     const withoutTodos = { ...protocol, capabilities: { ...protocol.capabilities, todos: false } };
     const operations = createOperations({ protocol: withoutTodos, calls: protocol.calls(client), beginTurn: async () => {} }, 'ses_1', '/');

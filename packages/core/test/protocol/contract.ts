@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AssistantMessage, ServerConfig, SessionOperations, ToolPart, TurnRequest } from '@opencode-manager/core';
 import { createMessageIds, protocolNamed, type ProtocolName, type ServerEvent } from '@opencode-manager/core/protocol';
@@ -39,6 +41,7 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
     { name: 'again', when: { user: /^limit/ }, reply: 'Went on.' },
     { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(200), tokensPerSecond: 20 } },
     { name: 'write', when: { user: /^write/ }, reply: [one(calls.write('readme.txt', 'second\n')), 'Written.'] },
+    { name: 'think', when: { user: /^think/ }, reply: { reasoning: 'Let me see.', text: 'Thought.' } },
     { name: 'look', when: { user: /^look/ }, reply: [one(calls.shell('echo seen')), 'Looked.'] },
     { name: 'ask', when: { user: /^ask (\w+)/ }, reply: [one(calls.shell('touch {{user.1}}')), 'Asked.'] },
     { name: 'question', when: { user: /^question/ }, reply: [one(calls.question('Which one?', ['A', 'B'])), 'Chosen.'] },
@@ -142,6 +145,21 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
       expect(last.parts.find(({ type }) => type === 'text')).toMatchObject({ text: 'I say hello.', ended: true, messageId: last.info.id });
       expect([last.info, ...last.parts].every(({ raw }) => typeof raw === 'object' && raw !== null)).toBe(true);
       expect((await session.messages({ limit: 1 })).map(({ info }) => info.id)).toEqual([last.info.id]);
+    });
+
+    test('shows what the model thinks apart from what it says, and the files of its prompt', async () => {
+      const session = await begin();
+      const url = pathToFileURL(join(bench.workspace.path, 'readme.txt')).href;
+      const file = { type: 'file', mime: 'text/plain', url, filename: 'readme.txt' } as const;
+      const messageId = await submit(session, { kind: 'prompt', parts: [{ type: 'text', text: 'think' }, file] });
+      const last = (await ended(session, messageId)).at(-1)!;
+      expect(last.parts).toContainEqual(expect.objectContaining({ type: 'reasoning', text: 'Let me see.', ended: true }));
+      expect(textOf(last)).toBe('Thought.');
+      const [user] = await session.messages();
+      expect(user!.parts).toContainEqual(expect.objectContaining({ ...file, messageId, sessionId: session.id }));
+      // What the server adds for the model, such as the file's content, is not the user's.
+      const said = user!.parts.flatMap((part) => (part.type === 'text' && !part.synthetic ? [part.text] : []));
+      expect(said).toEqual(['think']);
     });
 
     test('with a tool: its call has input, output and times', async () => {
@@ -256,6 +274,17 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
       const answers = await ended(session, messageId);
       expect(toolOf(answers)!.output).toContain('B');
       expect((await stream.until('question.replied', session.id)).data).toEqual({ requestId: listed!.id, rejected: false });
+    });
+
+    test('of the user that is rejected is told as such, and the session takes the next turn', async () => {
+      const session = await begin();
+      await submitPrompt(session, 'question');
+      const { data } = await stream.until('question.asked', session.id);
+      await bench.server.answerQuestion(data.request, { reject: true });
+      expect((await stream.until('question.replied', session.id)).data).toEqual({ requestId: data.request.id, rejected: true });
+      await vi.waitFor(async () => expect(await isIdle(session)).toBe(true), { timeout: 15_000, interval: 50 });
+      expect((await bench.server.snapshot()).questions.filter(({ sessionId }) => sessionId === session.id)).toEqual([]);
+      expect(textOf((await prompted(session, 'say next')).last)).toBe('I say next.');
     });
 
     test('that does not exist is not found', async () => {

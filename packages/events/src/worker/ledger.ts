@@ -18,6 +18,7 @@ const rememberedIds = 1024;
 export class Ledger implements EventReceiver {
   readonly cursors: SessionCursors;
   readonly #receiver: EventReceiver;
+  readonly #seal: (event: ServerEvent) => ArrivedEvent;
   readonly #ids = new RecentIds(rememberedIds);
   /** Sessions whose stored events are all older than the monitor: named in a request, so that the answer leaves them out. */
   readonly #past = new Map<string, SessionCursor>();
@@ -27,9 +28,11 @@ export class Ledger implements EventReceiver {
   #held: ArrivedEvent[] | undefined;
   #baselineId: string;
 
-  constructor(resume: ResumePoint | null, receiver: EventReceiver) {
+  /** @param seal what a replayed event is passed on as */
+  constructor(resume: ResumePoint | null, receiver: EventReceiver, seal: (event: ServerEvent) => ArrivedEvent = (event) => event) {
     this.cursors = new SessionCursors(resume?.cursors);
     this.#receiver = receiver;
+    this.#seal = seal;
     this.#baselineId = resume?.baselineId ?? '';
   }
 
@@ -70,7 +73,7 @@ export class Ledger implements EventReceiver {
     for (const event of missedEvents(history, held, this.#baselineId)) {
       if (!this.#admitReplayed(event)) continue;
       replayed++;
-      this.#receiver.event(this.#withDirectory(event));
+      this.#receiver.event(this.#seal(this.#withDirectory(event)));
     }
     for (const event of held) this.event(event);
     return replayed;

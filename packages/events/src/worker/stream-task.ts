@@ -40,8 +40,8 @@ export class StreamTask {
     this.#input = input;
     this.#backOff = new BackOff(input.reconnectMinMs, input.reconnectMaxMs);
     this.#outbox = new Outbox({ coalesce: input.coalesce, frameMs: input.frameMs, post });
-    this.#ledger = new Ledger(input.resume, this.#outbox);
     this.#protocol = protocolNamed(input.protocol).stream;
+    this.#ledger = new Ledger(input.resume, this.#outbox, this.#protocol.replay?.seal);
     this.#records = this.#protocol.createReader();
     this.#probe = new SubscriptionProbe(this.#protocol.probe);
     this.#pairs = new SyncPairs(this.#ledger, this.#protocol.storedTypes);

@@ -114,7 +114,7 @@ export class Turn {
   #refuse(): void {
     this.#world.count('unknown-model');
     this.record.begunAtMs = this.#world.queue.nowMs;
-    this.#emit({ type: 'session.errored', error: { kind: 'other', name: 'UnknownError', message: 'Model not found: alpha/nope.' } });
+    this.#emit({ type: 'session.errored', error: { kind: 'other', name: 'ModelUnknown', message: 'Model not found: alpha/nope.' } });
     this.#emitIdle(2);
     this.#over('failed');
   }

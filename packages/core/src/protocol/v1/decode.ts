@@ -1,5 +1,6 @@
 import type * as Wire from '@opencode-ai/sdk/v2/types';
 import { planeOf, type ServerEvent, type ServerEventData, type ServerEventType } from '../events.ts';
+import type { ArrivedEvent } from '../records.ts';
 import type { FileDiff, Todo } from '../sessions.ts';
 import { decodeMessage, decodePart, decodePermission, decodeQuestion, decodeSession, decodeStatus } from './shapes.ts';
 import { withUsersLine } from './shell-line.ts';
@@ -19,6 +20,24 @@ export function decodeHistoryEntry(entry: WireHistoryEntry): ServerEvent {
   const event = decodePayload(entry.type.replace(/\.\d+$/, ''), entry.id, entry.data, undefined);
   const directory = 'session' in event.data ? event.data.session.directory : undefined;
   return { ...event, sessionId: entry.aggregate_id, durableSequence: entry.seq, ...(directory !== undefined && { directory }) };
+}
+
+/** Stored events that hold a record, sealed again; an event that names no directory or session stays open. */
+export function sealEvent(event: ServerEvent): ArrivedEvent {
+  const { id, plane, directory, sessionId, durableSequence } = event;
+  const told = recordOf(event);
+  if (!told || directory === undefined || sessionId === undefined) return event;
+  const { wireType, record } = told;
+  const properties = JSON.stringify({ sessionID: sessionId, ...record });
+  const type = typeOf(wireType) as Exclude<ServerEventType, 'part.delta'>;
+  return { type, plane, id, directory, sessionId, ...(durableSequence !== undefined && { durableSequence }), wireType, properties };
+}
+
+function recordOf({ type, data }: ServerEvent): { readonly wireType: string; readonly record: object } | undefined {
+  if (type === 'part.updated') return { wireType: 'message.part.updated', record: { part: data.part.raw } };
+  if (type === 'message.updated') return { wireType: type, record: { info: data.message.raw } };
+  if (type === 'session.created' || type === 'session.updated') return { wireType: type, record: { info: data.session.raw } };
+  return undefined;
 }
 
 interface Decoder {

@@ -1,4 +1,5 @@
 import type { Protocol } from '../protocol.ts';
+import { readAnswerError } from './answer-error.ts';
 import { createCallsV1 } from './calls.ts';
 import { configurationV1 } from './configuration/configuration.ts';
 import { processV1 } from './process.ts';
@@ -19,5 +20,6 @@ export const protocolV1: Protocol = {
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
   },
   stream: streamV1,
+  readError: readAnswerError,
   calls: createCallsV1,
 };

@@ -4,6 +4,9 @@ import type { AssistantMessage, Message, MessageWithParts, Part, ToolPart } from
 import type { PermissionRequest, QuestionRequest, SessionInfo, SessionStatus } from '../sessions.ts';
 import { decodeTurnError } from './turn-error.ts';
 
+// A record that an older version stored may lack what newer ones always have, whatever its type says: one such record must not take the
+// session's other messages with it.
+
 export interface WireMessageWithParts {
   readonly info: Wire.Message;
   readonly parts: readonly Wire.Part[];
@@ -12,7 +15,6 @@ export interface WireMessageWithParts {
 /** A message of the wire, in this project's words. */
 export function decodeMessage(raw: Wire.Message): Message {
   const { id, sessionID: sessionId, agent } = raw;
-  // A record that an older version stored may lack what newer ones always have.
   const createdAtMs = raw.time?.created ?? 0;
   if (raw.role === 'user') {
     const { model } = raw;
@@ -44,17 +46,16 @@ function decodeAnswer(
     ...(error && { error: decodeTurnError(error) }),
     providerId: providerID,
     model: `${providerID}/${modelID}`,
-    tokens: {
-      input: tokens.input,
-      output: tokens.output,
-      reasoning: tokens.reasoning,
-      cacheRead: tokens.cache.read,
-      cacheWrite: tokens.cache.write,
-    },
-    costUsd: cost,
+    tokens: decodeTokens(tokens),
+    costUsd: cost ?? 0,
     ...(raw.summary === true && { summary: true }),
     raw,
   };
+}
+
+function decodeTokens(tokens: Partial<Wire.AssistantMessage['tokens']> | undefined): AssistantMessage['tokens'] {
+  const { input = 0, output = 0, reasoning = 0, cache } = tokens ?? {};
+  return { input, output, reasoning, cacheRead: cache?.read ?? 0, cacheWrite: cache?.write ?? 0 };
 }
 
 /** A part of the wire, in this project's words. */
@@ -72,7 +73,7 @@ export function decodePart(raw: Wire.Part): Part {
       };
     }
     case 'reasoning':
-      return { ...base, type: 'reasoning', text: raw.text, ended: raw.time.end !== undefined };
+      return { ...base, type: 'reasoning', text: raw.text, ended: raw.time === undefined || raw.time.end !== undefined };
     case 'tool':
       return decodeTool(raw);
     case 'file': {
@@ -153,7 +154,7 @@ export function decodeSession(raw: Wire.Session): SessionInfo {
 
 export function decodeStatus(raw: Wire.SessionStatus): SessionStatus {
   if (raw.type !== 'retry') return { type: raw.type };
-  return { type: 'retry', attempt: raw.attempt, message: raw.message, nextAtMs: raw.next };
+  return { type: 'retry', attempt: raw.attempt, message: raw.message, nextAtMs: raw.next, raw };
 }
 
 export function decodePermission(raw: Wire.PermissionRequest, directory?: string): PermissionRequest {
@@ -179,13 +180,14 @@ export function decodeQuestion(raw: Wire.QuestionRequest, directory?: string): Q
     id,
     sessionId: sessionID,
     ...(directory !== undefined && { directory }),
-    questions: questions.map(decodeAsked),
+    questions: (questions ?? []).map(decodeAsked),
     ...(tool && { tool: { messageId: tool.messageID, callId: tool.callID } }),
     raw,
   };
 }
 
-function decodeAsked({ options, ...question }: Wire.QuestionInfo): AskedQuestion {
+function decodeAsked({ options: given, ...question }: Wire.QuestionInfo): AskedQuestion {
+  const options = given ?? [];
   return {
     ...question,
     options: options.map(({ label }) => label),

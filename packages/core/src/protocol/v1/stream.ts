@@ -1,5 +1,5 @@
 import type { ProtocolStream } from '../protocol.ts';
-import { decodeHistoryEntry, typeOf, type WireHistoryEntry } from './decode.ts';
+import { decodeHistoryEntry, sealEvent, typeOf, type WireHistoryEntry } from './decode.ts';
 import { FrameReader, openData } from './frame.ts';
 import { requests } from './requests.ts';
 
@@ -21,6 +21,7 @@ export const streamV1: ProtocolStream = {
   replay: {
     request: requests.history,
     decode: (entry) => decodeHistoryEntry(entry as WireHistoryEntry),
+    seal: sealEvent,
   },
   // opencode announces the session as idle, whether it exists or not.
   probe: (sessionId, directory) => requests.abort(sessionId, directory),
