@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findBinary, OpencodeManagerError } from '@opencode-manager/core';
+import { findBinary, OpencodeManagerError, type BinaryInfo } from '@opencode-manager/core';
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
 import type { AttachFlags } from '../program/manager-commands.ts';
@@ -22,10 +23,10 @@ export function attach(terminal: Terminal, flags: AttachFlags): Promise<ExitCode
         'USAGE',
         "ocm attach opens opencode's interface and needs a terminal. For scripts there are ocm prompt and ocm events.",
       );
-    const { path } = await findBinary(flags.binary === undefined ? {} : { binary: flags.binary });
+    const binary = await findBinary(flags.binary === undefined ? {} : { binary: flags.binary });
     const home = await mkdtemp(join(tmpdir(), 'opencode-manager-attach-'));
     try {
-      return await runInterface(path, flags, { manager, signal, home, env: terminal.env });
+      return await runInterface(binary, flags, { manager, signal, home, env: terminal.env });
     } finally {
       await rm(home, { recursive: true, force: true, maxRetries: 3 });
     }
@@ -39,12 +40,16 @@ interface InterfaceContext {
   readonly env: NodeJS.ProcessEnv;
 }
 
-async function runInterface(binary: string, flags: AttachFlags, { manager, signal, home, env }: InterfaceContext): Promise<ExitCode> {
+async function runInterface(
+  { path, protocol }: BinaryInfo,
+  flags: AttachFlags,
+  { manager, signal, home, env }: InterfaceContext,
+): Promise<ExitCode> {
   const { url, username, password } = await manager.call('credentials', {}, { signal });
-  const args = ['attach', url, '--dir', manager.run.directory, ...(flags.session === undefined ? [] : ['--session', flags.session])];
-  // The password goes by environment: arguments can be read by every user of the machine.
-  const secrets = { OPENCODE_SERVER_USERNAME: username, OPENCODE_SERVER_PASSWORD: password };
-  const child = spawn(binary, args, { stdio: 'inherit', cwd: home, env: { ...(await privateEnvironment(home, env)), ...secrets } });
+  const to = { url, directory: manager.run.directory, sessionId: flags.session, username, password };
+  const opened = protocolNamed(protocol).process.attach(to);
+  const environment = { ...(await privateEnvironment(home, env)), ...opened.environment };
+  const child = spawn(path, opened.arguments, { stdio: 'inherit', cwd: home, env: environment });
   const stop = () => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   const [code] = (await once(child, 'exit')) as [number | null];
@@ -66,11 +71,5 @@ async function privateEnvironment(home: string, env: NodeJS.ProcessEnv): Promise
   };
   const paths = Object.entries(places).map(([name, place]) => [name, name === 'HOME' ? home : join(home, place)] as const);
   for (const [, path] of paths) await mkdir(path, { recursive: true, mode: 0o700 });
-  const switches = {
-    OPENCODE_DISABLE_AUTOUPDATE: '1',
-    OPENCODE_DISABLE_MODELS_FETCH: '1',
-    OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
-    npm_config_offline: 'true',
-  };
-  return { ...Object.fromEntries(passed), ...Object.fromEntries(paths), ...switches };
+  return { ...Object.fromEntries(passed), ...Object.fromEntries(paths), npm_config_offline: 'true' };
 }

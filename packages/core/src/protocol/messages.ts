@@ -57,7 +57,7 @@ interface PartBase extends Recorded {
 /** Text; `ended` is false while the deltas are ahead of it. */
 export type TextPart = PartBase &
   FactsOf<'text'> & {
-    /** Added by opencode, for example the content of a file that a prompt names. */
+    /** Added by opencode, for example the content of a file that a prompt names; or shown to the user alone. */
     readonly synthetic?: true;
   };
 

@@ -42,6 +42,15 @@ export interface ProcessSettings {
   readonly password: string;
 }
 
+/** What opencode's own interface is opened with. */
+export interface AttachSettings {
+  readonly url: string;
+  readonly directory: string;
+  readonly sessionId: string | undefined;
+  readonly username: string;
+  readonly password: string;
+}
+
 /** How a server's process is started, recognised as ready, and ended. */
 export interface ProtocolProcess {
   readonly username: string;
@@ -51,6 +60,8 @@ export interface ProtocolProcess {
   /** What the output of a server holds whose port was taken. */
   readonly portTaken: string;
   environment(settings: ProcessSettings): Readonly<Record<string, string>>;
+  /** How opencode's own interface is opened on a server. The password goes by environment: arguments can be read by every user of the machine. */
+  attach(to: AttachSettings): { readonly arguments: readonly string[]; readonly environment: Readonly<Record<string, string>> };
   /** Variables of {@link ProtocolProcess.environment} that are the server's own: an opencode that a tool starts is another one. */
   readonly ownVariables: readonly string[];
   /** Aborts all turns and frees what the server holds, before its process is told to end. Undefined when there is no such request. */
@@ -92,6 +103,15 @@ export interface ProtocolStream {
 }
 
 /**
+ * Forms of ids: one that is of another form is refused here, by its name. Ids of messages grow as texts in the order in which they are sent, and an answer's
+ * `parentId` is the user's message before it: by that, messages belong to a turn (`answersTurn`). A protocol whose records say it otherwise makes it so.
+ */
+export interface ProtocolIds {
+  isSession(id: string): boolean;
+  isMessage(id: string): boolean;
+}
+
+/**
  * All that differs between versions of opencode. Chosen once, by the version of the binary; whoever has it asks it, and knows no path, name
  * or shape of the wire.
  */
@@ -100,6 +120,7 @@ export interface Protocol {
   /** Versions of opencode that speak it. */
   readonly versions: { readonly min: string; readonly below: string };
   readonly capabilities: ProtocolCapabilities;
+  readonly ids: ProtocolIds;
   readonly process: ProtocolProcess;
   readonly configuration: ProtocolConfiguration;
   readonly confirmation: ProtocolConfirmation;

@@ -46,6 +46,10 @@ export interface FileDiff {
 /** An open request for a permission. `directory` is absent in an event, which names it itself. */
 export interface PermissionRequest extends Ask, Recorded {
   readonly kind: 'permission';
+  /**
+   * `bash`, `edit`, `webfetch`, `external_directory` ...: the names that policies have. A protocol with names of its own translates them: by `bash` a policy
+   * knows a shell line, and matches it with care.
+   */
   readonly permission: string;
   readonly patterns: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;

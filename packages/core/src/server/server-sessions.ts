@@ -69,7 +69,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),
     checkDirectory: async (directory) => (await workspaces.check(directory)).directory,
     checkWorkspace: (directory, options) => workspaces.check(directory, options),
-    ...lookUps(calls, config, context),
+    ...lookUps(parts.protocol, calls, config, context),
     async abortAll(options) {
       const reads = [...directories].map(async (directory) => {
         const { status } = await context.snapshot(directory, options);
@@ -179,12 +179,13 @@ function answers(calls: ServerCalls, config: ResolvedConfig): Pick<ServerSession
 }
 
 function lookUps(
+  protocol: Protocol,
   calls: ServerCalls,
   config: ResolvedConfig,
   context: SessionContext,
 ): Pick<ServerSessions, 'listSessions' | 'getSession' | 'deleteSession'> {
   async function find(id: string, directory: string | undefined, options: CallOptions | undefined): Promise<SessionInfo> {
-    if (/^ses_[0-9A-Za-z]+$/.test(id)) return calls.session(id, directory ?? config.directory).info(options);
+    if (protocol.ids.isSession(id)) return calls.session(id, directory ?? config.directory).info(options);
     // opencode answers a malformed id with an internal error.
     throw new OpencodeManagerError('NOT_FOUND', `session: ${id} is not a session id (ses_...).`, { details: { sessionId: id } });
   }

@@ -6,7 +6,7 @@ import { summarize } from './summary.ts';
 import type { SessionOperations } from './types.ts';
 
 export interface OperationsContext {
-  readonly protocol: Pick<Protocol, 'name' | 'versions' | 'capabilities'>;
+  readonly protocol: Pick<Protocol, 'name' | 'versions' | 'capabilities' | 'ids'>;
   readonly calls: ServerCalls;
   /** Refuses a workspace that is not trusted; puts its instructions where the server finds them. See `Workspaces`. */
   readonly beginTurn: (directory: string) => Promise<void>;
@@ -15,7 +15,8 @@ export interface OperationsContext {
 /** Bare operations of one session; see {@link SessionOperations}. */
 export function createOperations({ protocol, calls, beginTurn }: OperationsContext, id: string, directory: string): SessionOperations {
   const session = calls.session(id, directory);
-  const assertMessage = (messageId: string, options: CallOptions | undefined) => findMessage(session, id, messageId, options);
+  const assertMessage = (messageId: string, options: CallOptions | undefined) =>
+    findMessage({ session, id, isMessage: protocol.ids.isMessage }, messageId, options);
   return {
     id,
     directory,
@@ -57,9 +58,13 @@ export function createOperations({ protocol, calls, beginTurn }: OperationsConte
  * opencode takes a message that it does not know for none: it copies the whole session, reverts nothing and finds no difference.
  * @throws `MESSAGE_UNKNOWN`
  */
-async function findMessage(session: SessionCalls, id: string, messageId: string, options: CallOptions | undefined): Promise<void> {
+async function findMessage(
+  { session, id, isMessage }: { readonly session: SessionCalls; readonly id: string; readonly isMessage: (id: string) => boolean },
+  messageId: string,
+  options: CallOptions | undefined,
+): Promise<void> {
   // An id of another form is refused as malformed.
-  if (typeof messageId !== 'string' || !messageId.startsWith('msg')) throw unknownMessage(id, messageId);
+  if (typeof messageId !== 'string' || !isMessage(messageId)) throw unknownMessage(id, messageId);
   try {
     await session.message(messageId, options);
   } catch (error) {

@@ -248,6 +248,18 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
       expect(await bench.workspace.read('allowed')).toBe('');
     });
 
+    test('of a shell line is for the permission that policies call bash, and its message comes after the prompt', async () => {
+      const session = await begin();
+      const messageId = await submitPrompt(session, 'ask named');
+      const { data } = await stream.until('permission.asked', session.id);
+      expect(data.request.permission).toBe('bash');
+      expect(data.request.tool!.messageId > messageId).toBe(true);
+      expect([protocolNamed(name).ids.isMessage(messageId), protocolNamed(name).ids.isSession(session.id)]).toEqual([true, true]);
+      await bench.server.answerPermission(data.request, { reply: 'reject', message: 'No.' });
+      const answers = await ended(session, messageId);
+      expect(answers.every(({ info }) => info.role === 'assistant' && info.parentId === messageId)).toBe(true);
+    });
+
     test('for a permission that is rejected with a message lets the model go on', async () => {
       const session = await begin();
       const messageId = await submitPrompt(session, 'ask denied');

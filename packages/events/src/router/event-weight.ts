@@ -6,7 +6,8 @@ export function weightOf(event: MonitorEvent): number {
   if (event.type !== 'part.updated') return 0;
   const { part } = event.data;
   if (part.type === 'text' || part.type === 'reasoning') return part.text.length;
-  return part.type === 'tool' ? part.output.length : 0;
+  // The record behind it holds what was printed a second time.
+  return part.type === 'tool' ? 2 * part.output.length : 0;
 }
 
 /** Leaves out what a later event of the same part says again, and more. */

@@ -9,6 +9,16 @@ export const processV1: ProtocolProcess = {
   // It says no more than that.
   portTaken: 'ServeError',
   environment: switches,
+  attach: ({ url, directory, sessionId, username, password }) => ({
+    arguments: ['attach', url, '--dir', directory, ...(sessionId === undefined ? [] : ['--session', sessionId])],
+    environment: {
+      OPENCODE_DISABLE_AUTOUPDATE: '1',
+      OPENCODE_DISABLE_MODELS_FETCH: '1',
+      OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
+      OPENCODE_SERVER_USERNAME: username,
+      OPENCODE_SERVER_PASSWORD: password,
+    },
+  }),
   ownVariables: [
     'OPENCODE_CONFIG',
     'OPENCODE_TEST_MANAGED_CONFIG_DIR',

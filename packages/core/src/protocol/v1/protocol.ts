@@ -11,6 +11,10 @@ export const protocolV1: Protocol = {
   name: 'v1',
   versions: { min: '1.18.0', below: '2.0.0' },
   capabilities: { todos: true, replay: true, dispose: true, modelPerPrompt: true, subtasks: true, snapshotsOff: true },
+  ids: {
+    isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),
+    isMessage: (id) => id.startsWith('msg'),
+  },
   process: processV1,
   configuration: configurationV1,
   confirmation: {
