@@ -16,7 +16,7 @@ export interface OperationsContext {
 export function createOperations({ protocol, calls, beginTurn }: OperationsContext, id: string, directory: string): SessionOperations {
   const session = calls.session(id, directory);
   const assertMessage = (messageId: string, options: CallOptions | undefined) =>
-    findMessage({ session, id, isMessage: protocol.ids.isMessage }, messageId, options);
+    findMessage({ session, id, ids: protocol.ids }, messageId, options);
   return {
     id,
     directory,
@@ -59,12 +59,12 @@ export function createOperations({ protocol, calls, beginTurn }: OperationsConte
  * @throws `MESSAGE_UNKNOWN`
  */
 async function findMessage(
-  { session, id, isMessage }: { readonly session: SessionCalls; readonly id: string; readonly isMessage: (id: string) => boolean },
+  { session, id, ids }: { readonly session: SessionCalls; readonly id: string; readonly ids: Protocol['ids'] },
   messageId: string,
   options: CallOptions | undefined,
 ): Promise<void> {
   // An id of another form is refused as malformed.
-  if (typeof messageId !== 'string' || !isMessage(messageId)) throw unknownMessage(id, messageId);
+  if (typeof messageId !== 'string' || !ids.isMessage(messageId)) throw unknownMessage(id, messageId);
   try {
     await session.message(messageId, options);
   } catch (error) {
