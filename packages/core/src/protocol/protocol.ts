@@ -43,7 +43,7 @@ export interface ProcessSettings {
 }
 
 /** What opencode's own interface is opened with. */
-export interface AttachSettings {
+interface AttachSettings {
   readonly url: string;
   readonly directory: string;
   readonly sessionId: string | undefined;
@@ -106,7 +106,7 @@ export interface ProtocolStream {
  * Forms of ids: one that is of another form is refused here, by its name. Ids of messages grow as texts in the order in which they are sent, and an answer's
  * `parentId` is the user's message before it: by that, messages belong to a turn (`answersTurn`). A protocol whose records say it otherwise makes it so.
  */
-export interface ProtocolIds {
+interface ProtocolIds {
   isSession(id: string): boolean;
   isMessage(id: string): boolean;
 }
