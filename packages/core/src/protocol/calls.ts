@@ -1,6 +1,6 @@
 import type { CallOptions } from '../http/index.ts';
 import type { MessageWithParts } from './messages.ts';
-import type { FileDiff, PermissionRequest, PermissionRuleset, QuestionRequest, SessionInfo, SessionStatus, Todo } from './sessions.ts';
+import type { DirectorySnapshot, FileDiff, PermissionRuleset, SessionInfo, SessionStatus, Todo } from './sessions.ts';
 
 /** Files that a server leaves for its manager, in a directory that no other server uses. */
 export interface LeftFiles {
@@ -90,8 +90,8 @@ export interface ServerCalls {
 
   /** Sessions of a directory that are not idle; an idle one is absent. */
   status(directory: string, options?: CallOptions): Promise<Readonly<Record<string, SessionStatus>>>;
-  permissions(directory: string, options?: CallOptions): Promise<PermissionRequest[]>;
-  questions(directory: string, options?: CallOptions): Promise<QuestionRequest[]>;
+  /** What is volatile in a directory, in as many reads as that takes: who is busy, who waits for the provider, what is asked. */
+  snapshot(directory: string): Promise<DirectorySnapshot>;
   answerPermission(ask: OpenAsk, answer: PermissionAnswer, options?: CallOptions): Promise<void>;
   answerQuestion(ask: OpenAsk, answer: QuestionAnswer, options?: CallOptions): Promise<void>;
 

@@ -10,6 +10,7 @@ export type {
   UserMessage,
 } from './messages.ts';
 export type {
+  DirectorySnapshot,
   FileDiff,
   PermissionRequest,
   PermissionRule,

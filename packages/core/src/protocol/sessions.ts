@@ -62,6 +62,27 @@ export interface QuestionRequest extends Ask, Recorded {
   readonly questions: readonly AskedQuestion[];
 }
 
+/**
+ * A read of one directory's volatile state: what the event stream does not replay. It is three answers, not one moment: each
+ * part was true at a time after its request was sent.
+ */
+export interface DirectorySnapshot {
+  /** Milliseconds since the epoch at which the read was started; no part is older. */
+  readonly startedAtMs: number;
+  /** Milliseconds since the epoch at which the request for each part was sent. */
+  readonly sentAtMs: { readonly status: number; readonly permissions: number; readonly questions: number };
+  /** Sessions that are not idle; an idle session is absent. */
+  readonly status: Readonly<Record<string, SessionStatus>>;
+  /** Open permission requests. opencode keeps those of aborted turns: nobody waits for one whose session is idle. */
+  readonly permissions: readonly PermissionRequest[];
+  /**
+   * Why the server could not list its permission requests; `permissions` is empty then. opencode 1.18 cannot while one of them
+   * asks for `webfetch` without a timeout, or for `glob` or `grep` without a path.
+   */
+  readonly permissionsUnreadable?: string;
+  readonly questions: readonly QuestionRequest[];
+}
+
 /** A rule of opencode's own: of those that match, the last decides. */
 export interface PermissionRule {
   readonly permission: string;

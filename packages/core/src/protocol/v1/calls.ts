@@ -3,7 +3,8 @@ import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, LeftFiles, SessionCalls } from '../calls.ts';
 import type { RequestSpec } from '../request.ts';
 import { requests, type WireMcpStatus } from './requests.ts';
-import { decodeHistory, decodePermission, decodeQuestion, decodeSession, decodeStatus } from './shapes.ts';
+import { decodeHistory, decodeSession } from './shapes.ts';
+import { readSnapshot, readStatus } from './snapshot.ts';
 import { exitCodeFile, readExitCode, withExitCodes } from './shell-line.ts';
 import { turnRequest, wireModel } from './turn-request.ts';
 
@@ -24,18 +25,8 @@ export function createCallsV1(client: HttpClient, files?: LeftFiles): ServerCall
       return Object.fromEntries(Object.entries(servers).map(([name, status]) => [name, stateOf(status)]));
     },
     toolIds: (directory, options) => client.call(requests.toolIds(directory), options),
-    async status(directory, options) {
-      const statuses = await client.call(requests.status(directory), options);
-      return Object.fromEntries(Object.entries(statuses).map(([id, status]) => [id, decodeStatus(status)]));
-    },
-    async permissions(directory, options) {
-      const requested = await client.call(requests.permissions(directory), options);
-      return requested.map((request) => decodePermission(request, directory));
-    },
-    async questions(directory, options) {
-      const asked = await client.call(requests.questions(directory), options);
-      return asked.map((request) => decodeQuestion(request, directory));
-    },
+    status: (directory, options) => readStatus(client, directory, options),
+    snapshot: (directory) => readSnapshot(client, directory),
     async answerPermission({ id, directory }, answer, options) {
       await client.call(requests.replyPermission(id, directory, answer), options);
     },
