@@ -55,6 +55,26 @@ test.each(['worktree', 'clone'] as const)(
   150_000,
 );
 
+test('a worktree that somebody takes away while it is made is made again', async () => {
+  // Between git's last word and the index that comes behind it.
+  const take = '[ -f "$one/HEAD" ] && sleep 0.02 && [ ! -f "$one/index" ] && rm -rf "$one" && exit';
+  const thief = spawn('sh', ['-c', `while :; do for one in .git/worktrees/*/; do ${take}; done; done`], {
+    cwd: source,
+    env: plainEnvironment,
+    stdio: 'ignore',
+  });
+  const ended = once(thief, 'exit');
+  await using workspaces = await openWorkspaces({ repository: source, mode: 'worktree' });
+  const workspace = await workspaces.acquire('taken');
+  // One that got no time to take anything is not waited for.
+  thief.kill('SIGKILL');
+  await ended;
+  write(workspace.path, { 'result.txt': 'kept\n' });
+  expect(git(workspace.path, 'status', '--porcelain')).toBe('?? result.txt');
+  expect((await workspace.capture())?.filesChanged).toBe(1);
+  expect(await workspace.release()).toEqual({ removed: true });
+});
+
 /** Every fifth does something; the others are there and go. */
 async function oneTask(workspaces: Workspaces, n: number): Promise<void> {
   const workspace = await workspaces.acquire(`task ${n}`);

@@ -11,7 +11,7 @@ export function repository(path: string): string {
 }
 
 export const facts: NewRunOptions['facts'] = {
-  source: '/work/tasks.jsonl',
+  source: '/srv/tasks.jsonl',
   argv: ['ocm', 'run', 'tasks.jsonl'],
   configuration: { concurrency: 4 },
   configuration_digest: 'sha256:0',
@@ -23,5 +23,5 @@ export const facts: NewRunOptions['facts'] = {
 export function taskLine(key: string, generation = 1): TaskLine {
   const task = { prompt: `Task ${key}` };
   const identity = taskHash({ task, workspace: { mode: 'shared', path: '/work' }, configuration: 'sha256:0' });
-  return { generation, key, ...identity, source: { file: '/work/tasks.jsonl', line: 1 }, task };
+  return { generation, key, ...identity, source: { file: '/srv/tasks.jsonl', line: 1 }, task };
 }

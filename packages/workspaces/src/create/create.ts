@@ -4,12 +4,13 @@ import { readHead } from '../capture/agent-refs.ts';
 import { beforeState, type Before } from '../capture/before.ts';
 import { commitTree } from '../capture/commit.ts';
 import { directoryOf, ownedBy, stage } from '../capture/stage.ts';
-import { failure } from '../errors.ts';
+import { failure, unless } from '../errors.ts';
 import { readable } from '../git/bytes.ts';
 import type { Git } from '../git/git.ts';
 import { isUnborn, resolveBase, type Base, type Source } from '../git/source.ts';
 import type { LeaseRecord } from '../keep/ledger.ts';
 import { pin } from '../keep/pins.ts';
+import { removeTree } from '../keep/remove.ts';
 import { inTree, scratchOf, type Part, type Run } from '../run.ts';
 import type { SetupCommand } from '../types.ts';
 import { copySource } from './copy.ts';
@@ -17,7 +18,7 @@ import { copyIncluded } from './include.ts';
 import { checkOut, copyIndex, gitDirAt, isWhole, makeRepository, ownRepository, replaceRepository, settingsOfClone } from './repository.ts';
 import { ignoredEntries, keepTemplate, runCommand, templateOf, useTemplate, type Place } from './setup.ts';
 import { addSubmodules, findSubmodules, contentOf } from './submodules.ts';
-import { addWorktree, metadataOf } from './worktree.ts';
+import { addWorktree, isWholeMetadata, metadataOf, removeMetadata, underWorktreeLock } from './worktree.ts';
 
 export interface Created {
   readonly parts: readonly Part[];
@@ -119,11 +120,8 @@ async function makeTree(run: Run, lease: LeaseRecord, base: Base | undefined, sc
     );
   await pin(run, store, base.commit);
   const index = indexIn(scratch)('');
-  if (lease.mode === 'worktree') await addWorktree(run, source.gitDir, lease.path, base.commit);
-  else await makeRepository(run, store, lease.path, { commit: base.commit, branch: base.branch, settings: settingsOfClone(run) });
-  const agentDir = (lease.mode === 'worktree' && (await metadataOf(source.gitDir, lease.path))) || join(lease.path, '.git');
-  await checkOut(run, store, lease.path, base.commit, index);
-  await copyIndex(index, join(agentDir, 'index'));
+  const isWorktree = lease.mode === 'worktree';
+  const agentDir = isWorktree ? await makeWorktree(run, source, lease.path, base, index) : await makeClone(run, lease.path, base, index);
   const part: Part = {
     gitDir: store.gitDir,
     objects: store.objects,
@@ -134,6 +132,36 @@ async function makeTree(run: Run, lease: LeaseRecord, base: Base | undefined, sc
     index,
   };
   return [part, ...(await addSubmodules(run, source.bare ? undefined : source.top, part, lease.path, indexIn(scratch)))];
+}
+
+/** How often a worktree is made that somebody else takes away meanwhile. */
+const worktreeTries = 5;
+
+/** Gives where the agent's git has its index. */
+async function makeClone(run: Run, path: string, { commit, branch }: Base, index: string): Promise<string> {
+  await makeRepository(run, run.store, path, { commit, branch, settings: settingsOfClone(run) });
+  await checkOut(run, run.store, path, commit, index);
+  await copyIndex(index, join(path, '.git', 'index'));
+  return join(path, '.git');
+}
+
+/** A `prune` of somebody else that had looked before the worktree was locked takes what stands for it, while git says that all is well. */
+async function makeWorktree(run: Run, { gitDir }: Source, path: string, { commit }: Base, index: string): Promise<string> {
+  for (let attempt = 1; attempt <= worktreeTries; attempt += 1) {
+    await addWorktree(run, gitDir, path, commit);
+    const metadata = await metadataOf(gitDir, path);
+    await checkOut(run, run.store, path, commit, index);
+    if (metadata !== undefined) {
+      await copyIndex(index, join(metadata, 'index')).catch(unless('ENOENT'));
+      if (await isWholeMetadata(metadata)) return metadata;
+    }
+    await underWorktreeLock(gitDir, () => removeMetadata(gitDir, path));
+    await removeTree(path);
+  }
+  throw failure(
+    'WORKSPACE_CREATE_FAILED',
+    `mode: another program keeps removing worktrees of ${gitDir} while they are made. Use 'clone', or end that program.`,
+  );
 }
 
 function indexIn(scratch: string): (path: string) => string {

@@ -53,6 +53,12 @@ export async function metadataOf(gitDir: string, path: string): Promise<string |
   return undefined;
 }
 
+/** Whether what stands for a worktree has all that git and its lock need. */
+export async function isWholeMetadata(directory: string): Promise<boolean> {
+  const names = new Set(await readdir(directory).catch(unless('ENOENT')));
+  return ['HEAD', 'commondir', 'gitdir', 'locked', 'index'].every((name) => names.has(name));
+}
+
 /**
  * Takes a worktree out of the repository; its files are not touched. It goes by one rename: git's own removal leaves it half there for
  * a moment, and others fail on that. Call it under the lock.
