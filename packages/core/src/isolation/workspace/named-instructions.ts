@@ -1,4 +1,5 @@
-import { glob } from 'node:fs/promises';
+// As a whole: an older Node has no `glob`, and is to be told so by its version, not by a module that cannot be linked.
+import * as files from 'node:fs/promises';
 import { join, normalize, sep } from 'node:path';
 import { withParents, type Project } from './git-root.ts';
 import { pieceOf, type Instructions } from './instructions.ts';
@@ -44,7 +45,7 @@ async function addMatches(pattern: string, place: string, paths: Set<string>): P
   }
   const found: string[] = [];
   try {
-    for await (const path of glob(withHidden(pattern), { cwd: place })) {
+    for await (const path of files.glob(withHidden(pattern), { cwd: place })) {
       found.push(normalize(join(place, path)));
       if (found.length > maxFiles) break;
     }
