@@ -1,4 +1,4 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
@@ -60,6 +60,8 @@ export interface RunDirectory extends AsyncDisposable {
   makeArtifacts(key: string, attempt: number): Promise<string>;
   /** Writes what waits, and lets go of the run. */
   close(): Promise<void>;
+  /** Closes it, and removes the files of a run that did not begin. Nothing of a run that has begun goes. */
+  discard(): Promise<void>;
 }
 
 /**
@@ -87,9 +89,11 @@ export async function createRunDirectory(options: NewRunOptions): Promise<RunDir
 
 /** Of a run that did not begin. */
 async function removeBegun(path: string): Promise<void> {
-  const { runFile, tasks, journal, results, lock } = runLayout(path);
-  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, lock];
+  const { runFile, tasks, journal, results, state, lock } = runLayout(path);
+  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, state, lock];
   for (const file of files) await rm(file, { force: true }).catch(() => undefined);
+  await rm(join(path, 'state'), { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  for (const empty of ['workspaces', 'artifacts']) await rmdir(join(path, empty)).catch(() => undefined);
   await removePlace(path);
 }
 
@@ -148,6 +152,11 @@ async function openParts(path: string, options: RunDirectoryOptions, begin: () =
       tellState: (now) => state.tell(now),
       makeArtifacts: (key, attempt) => makeArtifacts(path, join(layout.artifacts, slugOf(key), String(attempt))),
       close,
+      async discard() {
+        const hasBegun = journal.read().next().done !== true;
+        await close();
+        if (!hasBegun) await removeBegun(path);
+      },
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {

@@ -12,6 +12,8 @@ export interface AttemptsOptions {
   /** Deadline of tasks that name none, in milliseconds. */
   readonly taskTimeoutMs: number | undefined;
   readonly send: (event: RunMachineEvent) => void;
+  /** Takes known secrets out of a result, and counts them. */
+  readonly redact: (result: TaskResult) => TaskResult;
   /** Kept before the end of an attempt is reported. */
   readonly keepTranscript: (key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult) => Promise<void>;
 }
@@ -78,7 +80,7 @@ export class Attempts {
       send({ type: 'attempt.intended', ...of, sessionId, messageId, directory });
       await live.sendable.promise;
     };
-    const { after: _after, retries: _retries, ...task } = this.#taskOf(key);
+    const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
     const result = await this.#resultOf(pool.run({ ...task, id: idOf(key, attempt) }, { beforeSend, signal: live.abort.signal }), of);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
@@ -90,7 +92,7 @@ export class Attempts {
     const { pool, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
-    const { after: _after, retries: _retries, workspace: _workspace, ...task } = this.#taskOf(key);
+    const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
     const running = pool.run(
@@ -126,7 +128,7 @@ export class Attempts {
   /** The result under the names of the run; a task that the pool refuses has one too. */
   async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
-    return { ...result, id: key, attempt };
+    return this.#options.redact({ ...result, id: key, attempt });
   }
 }
 
