@@ -30,6 +30,7 @@ export type * from './journal/events.ts';
 export type { Redact } from './redact.ts';
 export { openRun, resumeRun } from './run/open-run.ts';
 export { prepareRun, previewRun } from './run/prepare-run.ts';
+export type { ResumeDecision, ResumeLine, RunCounts, RunSettings } from './machine/index.ts';
 export type { RunTotals } from './run/totals.ts';
 export type {
   FinalResult,

@@ -33,6 +33,8 @@ export interface NewRunOptions extends RunDirectoryOptions {
   readonly runDir?: string;
   /** What `run.json` says besides. */
   readonly facts: Omit<RunFile, 'schema_version' | 'id' | 'created_at' | 'directory' | 'host'>;
+  /** Leaves `run.json` to `begin`: before a server runs, not all secrets are known that must not stand in it. Default: false. */
+  readonly beginsLater?: boolean;
 }
 
 export interface OpenRunOptions extends RunDirectoryOptions {
@@ -48,6 +50,8 @@ export interface RunDirectory extends AsyncDisposable {
   readonly journal: Journal;
   /** What had to be done to `results.jsonl` when the run was opened. */
   readonly repaired: ResultsRepair;
+  /** Writes `run.json` where that was left for later: with it the directory is that of a run. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
+  begin(): Promise<void>;
   /** Appends to `tasks.jsonl`; before the journal names the tasks. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
   addTasks(tasks: readonly TaskLine[]): Promise<void>;
   /** @throws `RUN_UNREADABLE` */
@@ -71,13 +75,12 @@ export interface RunDirectory extends AsyncDisposable {
 export async function createRunDirectory(options: NewRunOptions): Promise<RunDirectory> {
   const { directory, title = '', runDir, facts, redact = redactNothing } = options;
   const { id, path } = await makePlace(directory, title, runDir);
-  const { runFile } = runLayout(path);
   const host = { hostname: hostname(), platform: process.platform };
   const run: RunFile = { schema_version: 1, id, created_at: new Date().toISOString(), directory: resolve(directory), ...facts, host };
   let opened: RunDirectory | undefined;
   try {
     opened = await openParts(path, options, () => ({ journal: createJournal(runLayout(path).journal, { redact }), run }));
-    await writeRunFile(runFile, run, redact);
+    if (!options.beginsLater) await opened.begin();
     return opened;
   } catch (error) {
     await opened?.close().catch(() => undefined);
@@ -146,6 +149,9 @@ async function openParts(path: string, options: RunDirectoryOptions, begin: () =
       run,
       journal,
       repaired,
+      async begin() {
+        if (!(await stat(layout.runFile).catch(unlessMissing))) await writeRunFile(layout.runFile, run, redact);
+      },
       addTasks: (lines) => tasks.append(lines.map((line) => JSON.stringify(redact(line)))),
       readTasks: () => readTaskLines(layout.tasks),
       addResults: (rows) => results.append(rows),

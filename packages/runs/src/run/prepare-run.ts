@@ -9,8 +9,9 @@ import type { RunFile } from '../directory/run-file.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
 import { openJournal } from '../journal/sqlite-journal.ts';
 import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { AttemptNames } from './attempt-names.ts';
 import { Redaction } from './redaction.ts';
-import { RunHost } from './run-host.ts';
+import { RunHost, type RunHostOptions } from './run-host.ts';
 import { finishedRun, openedRun } from './opened-run.ts';
 import { identifyTasks, sourceTask, taskLine, type IdentifiedTask } from './source-tasks.ts';
 import { directoryStore, memoryStore, type RunStore } from './store.ts';
@@ -103,6 +104,7 @@ async function newStore(options: RunOptions, { configuration, versions }: Prepar
       directory,
       facts: { ...known, configuration_digest: configuration, versions },
       redact: redaction.apply,
+      beginsLater: true,
       ...(title !== undefined && { title }),
       ...(runDir !== undefined && { runDir }),
     }),
@@ -118,6 +120,8 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
   const { plan } = prepared;
   const preview = previewOf(plan);
   const stateDir = options.server.stateDir ?? (store.path && join(store.path, 'state'));
+  const names = new AttemptNames();
+  const { workspaces } = options.pool ?? {};
   let isStarted = false;
   return {
     ...preview,
@@ -125,16 +129,17 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
     path: store.path,
     pool: {
       ...options.pool,
+      ...(workspaces && { workspaces: names.counted(workspaces) }),
       server: { ...options.server, directory: options.directory, ...(stateDir !== undefined && { stateDir }) },
       recovery: true,
       repeat: false,
-      // The machine of the run decides how often is too often.
-      restartBudget: { maxRestarts: 1_000_000, windowMs: 60_000 },
+      // The machine of the run decides how often a server may die. One that does not even start ends the pool, and the run with it.
+      restartBudget: { maxRestarts: 30, windowMs: 60_000 },
       ...(options.settings?.concurrency !== undefined && { maxSessions: options.settings.concurrency }),
     },
     start(given) {
       isStarted = true;
-      return start(options, prepared, store, redaction, given);
+      return start(options, prepared, { store, redaction, names }, given);
     },
     finish() {
       isStarted = true;
@@ -149,19 +154,19 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
 async function start(
   options: RunOptions | ResumeOptions,
   { plan, identified }: Prepared,
-  store: RunStore,
-  redaction: Redaction,
+  { store, redaction, names }: Pick<RunHostOptions, 'store' | 'redaction' | 'names'>,
   { pool, stop = () => pool.stop() }: StartOptions,
 ): Promise<Run> {
   try {
     redaction.use(pool.server.redactor);
     // Only now are the secrets known that must not stand in a file.
+    await store.begin();
     const known = new Set((await store.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
     const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
     await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
-    const { settings = {}, transcripts = true, onNote = () => {}, pool: { taskTimeoutMs } = {} } = options;
+    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs } = {} } = options;
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
-    const host = new RunHost({ store, pool, plan, settings, tasks, taskTimeoutMs, redaction, transcripts, onNote });
+    const host = new RunHost({ store, pool, plan, settings, tasks, taskTimeoutMs, names, changesOf, redaction, transcripts, onNote });
     // The state that the user has named is the user's.
     const ownState = options.server.stateDir === undefined && store.path !== undefined ? join(store.path, 'state') : undefined;
     return openedRun({ host, plan, store, letGo: () => letGo(host, store, stop, ownState) });

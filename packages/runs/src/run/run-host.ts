@@ -18,7 +18,8 @@ import type { RunStore } from './store.ts';
 import { stateOf } from './state.ts';
 import { Totals } from './totals.ts';
 import { writeTranscript } from './transcripts.ts';
-import type { RunSummary, RunTaskSpec } from './types.ts';
+import type { AttemptNames } from './attempt-names.ts';
+import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
 
@@ -29,6 +30,8 @@ export interface RunHostOptions {
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   readonly taskTimeoutMs: number | undefined;
+  readonly names: AttemptNames;
+  readonly changesOf: RunOptions['changesOf'];
   readonly redaction: Redaction;
   readonly transcripts: boolean;
   readonly onNote: (note: string) => void;
@@ -62,6 +65,8 @@ export class RunHost {
       tasks,
       taskTimeoutMs,
       send,
+      names: options.names,
+      changesOf: options.changesOf,
       redact: (result) => redaction.result(result),
       keepTranscript: (...attempt) => this.#keepTranscript(...attempt),
     });
@@ -97,7 +102,7 @@ export class RunHost {
   start(): void {
     const { pool } = this.#options;
     this.#actor.start();
-    this.#stopListening = this.#followServer();
+    this.#stopListening = this.#followPool();
     this.#send({ type: 'run.open', atMs: Date.now() });
     if (pool.snapshot().state === 'running') this.#send({ type: 'server.ready', atMs: Date.now() });
   }
@@ -127,16 +132,24 @@ export class RunHost {
     this.#actor.send(event);
   }
 
-  /** The machine hears of deaths before the ends that they bring. */
-  #followServer(): () => void {
-    const { pool } = this.#options;
+  /** The machine hears of deaths before the ends that they bring, and when the server has a prompt. */
+  #followPool(): () => void {
+    const { pool, names } = this.#options;
     const lost = new OpencodeManagerError('SERVER_EXITED', 'The server of the run was lost.').toJSON();
-    return pool.on('pool.changed', ({ state }) => {
+    const stopServer = pool.on('pool.changed', ({ state }) => {
       const atMs = Date.now();
       if (state === 'recovering') this.#send({ type: 'server.died', error: pool.snapshot().error ?? lost, atMs });
       else if (state === 'running') this.#send({ type: 'server.ready', atMs });
       else if (state === 'failed') this.#send({ type: 'server.gone', error: pool.snapshot().error ?? lost, atMs });
     });
+    const stopSessions = pool.on('session.changed', ({ session: { taskId, path } }) => {
+      const attempt = path === 'active.running' && taskId !== null ? names.attemptOf(taskId) : undefined;
+      if (attempt) this.#send({ type: 'attempt.accepted', ...attempt });
+    });
+    return () => {
+      stopServer();
+      stopSessions();
+    };
   }
 
   async #commit({ batch, events }: Params<'commit'>): Promise<void> {

@@ -6,7 +6,7 @@ import type { Journal, JournalEvent, JournalRow } from '../journal/events.ts';
 import type { Redact } from '../redact.ts';
 
 /** What a run needs of the place where it is kept. A run that keeps nothing has one in memory. */
-export interface RunStore extends Pick<RunDirectory, 'journal' | 'addTasks' | 'readTasks' | 'addResults' | 'tellState'> {
+export interface RunStore extends Pick<RunDirectory, 'begin' | 'journal' | 'addTasks' | 'readTasks' | 'addResults' | 'tellState'> {
   readonly id: string;
   /** Absolute path of the directory of the run; undefined for one that keeps nothing. */
   readonly path: string | undefined;
@@ -26,6 +26,7 @@ export function directoryStore(directory: RunDirectory): RunStore {
     id: run.id,
     path,
     journal,
+    begin: () => directory.begin(),
     addTasks: (tasks) => directory.addTasks(tasks),
     readTasks: () => directory.readTasks(),
     addResults: (rows) => directory.addResults(rows),
@@ -74,6 +75,7 @@ export function memoryStore(title: string, redact: Redact): RunStore {
     id: newRunId(title),
     path: undefined,
     journal,
+    begin: async () => {},
     addTasks: async () => {},
     readTasks: async () => [],
     addResults: async () => {},

@@ -1,4 +1,4 @@
-import type { Outcome, SessionPool, SessionPoolOptions, Task, TaskResult } from '@opencode-manager/actors';
+import type { Outcome, SessionPool, SessionPoolOptions, Task, TaskResult, TaskWorkspaceResult } from '@opencode-manager/actors';
 import type { ServerConfig } from '@opencode-manager/core';
 import type { RunFile } from '../directory/run-file.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
@@ -37,6 +37,14 @@ export interface RunOptions {
   readonly facts?: Partial<Pick<RunFile, 'source' | 'argv' | 'configuration' | 'git' | 'base_commits'>>;
   /** Where a task works, as far as that can change its answer. Default: in its directory itself. */
   readonly workspaceOf?: (task: RunTaskSpec) => WorkspaceFacts;
+  /**
+   * What an attempt of a manager that has died had done in a workspace of its own; null when there is nothing. Asked before its end is told.
+   */
+  readonly changesOf?: (of: {
+    readonly key: string;
+    readonly attempt: number;
+    readonly task: RunTaskSpec;
+  }) => Promise<Partial<TaskWorkspaceResult> | null>;
   /** Whether each attempt leaves a transcript. Default true. */
   readonly transcripts?: boolean;
   /** Hears what went wrong beside the tasks, in sentences: a transcript that could not be written. */
