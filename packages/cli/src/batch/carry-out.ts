@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
@@ -144,12 +145,14 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   tellServers(pool, listener);
   const pageContext = { terminal, title: 'ocm run', json: flags.json === true, note };
   await using page = await openPage(manager, support, flags, pageContext);
-  let stopped: StopReport | OpencodeManagerError | undefined;
-  const stop = async () => (stopped ??= await stopManager(manager, signals));
+  let stopping: Promise<StopReport | OpencodeManagerError> | undefined;
+  const stop = () => (stopping ??= stopManager(manager, signals));
   const followed = await executeRun(manager, context, stop);
   const report = await stop();
+  const stateDeleted = !existsSync(server.stateDir);
+  const stopped = isManagerError(report) ? report : { ...report, stateDeleted };
   const kept = (await workspaces?.close()) ?? [];
-  const exitCode = await conclude(context, { followed, kept, stopped: report });
+  const exitCode = await conclude(context, { followed, kept, stopped });
   await keepPage(page, signals, { ...pageContext, note: terminal.notice });
   return exitCode;
 }

@@ -134,8 +134,8 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
       server: { ...options.server, directory: options.directory, ...(stateDir !== undefined && { stateDir }) },
       recovery: true,
       repeat: false,
-      // The machine of the run decides how often a server may die. One that does not even start ends the pool, and the run with it.
-      restartBudget: { maxRestarts: 30, windowMs: 60_000 },
+      // The machine of the run decides how often a server may die. One that does not even come up ends the pool, and the run with it.
+      restartBudget: { maxRestarts: 6, windowMs: 12_000 },
       ...(options.settings?.concurrency !== undefined && { maxSessions: options.settings.concurrency }),
     },
     start(given) {
