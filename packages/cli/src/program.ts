@@ -3,6 +3,7 @@ import type { ExitCode } from './exit-codes.ts';
 import { addBatchCommands } from './program/batch-commands.ts';
 import { addCareCommands } from './program/care-commands.ts';
 import { addManagerCommands } from './program/manager-commands.ts';
+import { addRunCommands } from './program/run-commands.ts';
 import type { Terminal } from './terminal/index.ts';
 import { version } from './version.ts';
 
@@ -23,6 +24,7 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
     .showHelpAfterError('(add --help for usage)')
     .addHelpText('after', rootHelp);
   addBatchCommands(program, terminal, finish);
+  addRunCommands(program, terminal, finish);
   addManagerCommands(program, terminal, finish);
   addCareCommands(program, terminal, finish);
   return program;
