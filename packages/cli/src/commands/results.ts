@@ -37,7 +37,6 @@ function recordOf(reading: TaskReading): object {
   return { type: 'task.unfinished', id: key, state, attempts };
 }
 
-/** Columns of a row before the last. */
 const columns = [
   { title: 'TASK' },
   { title: 'STATE' },
@@ -49,15 +48,20 @@ const columns = [
 
 function rowOf(reading: TaskReading): string[] {
   const name = oneLine(reading.key, 60);
-  const reason = oneLine(reasonOf(reading), longestReason);
+  const reason = oneLine(beginningOf(reasonOf(reading)), longestReason);
   if (reading.type === 'no_result')
     return [name, stateText(reading.state), reading.attempts === 0 ? '' : String(reading.attempts), '', '', reason];
   const { attempt, result } = reading.attempt;
-  const says = reading.state === 'succeeded' ? oneLine(result.output.slice(0, 1000), longestReason) : reason;
+  const says = reading.state === 'succeeded' ? oneLine(beginningOf(result.output), longestReason) : reason;
   return [name, stateText(reading.state), String(attempt), formatDuration(result.duration_ms), formatCount(tokensOf(result.usage)), says];
 }
 
 const longestReason = 200;
+
+/** A copy: the piece of a text would keep the whole of it in memory, and a row stays until all are there. */
+function beginningOf(text: string): string {
+  return Buffer.from(text.slice(0, 1000)).toString();
+}
 
 function stateText(state: TaskState): string {
   return state.replaceAll('_', ' ');

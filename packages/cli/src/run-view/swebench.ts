@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ResultReading, TaskReading } from '@opencode-manager/runs/read';
+import { plural } from '../render/index.ts';
 import { patchOf } from './patch-of.ts';
 
 /** A prediction as the harness of SWE-bench reads it. */
@@ -47,10 +48,10 @@ async function textOfPatch(path: string, { attempt }: ResultReading): Promise<st
 
 /** A sentence for each reason that left tasks out. */
 export function leftOutText({ never_ran: never, no_patch: none, not_text: other }: LeftOut): string[] {
-  const lines: readonly [number, string][] = [
-    [never, 'never ran, or are not over: they have no prediction'],
-    [none, 'have no patch (no workspace of their own, or it could not be taken): they have no prediction'],
-    [other, 'have a patch that is not UTF-8: they have no prediction; see ocm diff'],
+  const reasons: readonly [number, string][] = [
+    [never, 'never ran, or not over'],
+    [none, 'no patch was taken (no workspace of their own, or it failed)'],
+    [other, 'the patch is not UTF-8; ocm diff has it'],
   ];
-  return lines.flatMap(([count, text]) => (count === 0 ? [] : [`Tasks that ${text}: ${count}`]));
+  return reasons.flatMap(([count, why]) => (count === 0 ? [] : [`${plural(count, 'task')} without a prediction: ${why}.`]));
 }
