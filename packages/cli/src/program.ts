@@ -44,6 +44,6 @@ Examples:
 
 Exit codes:
   0 all succeeded   1 a task or a check failed   2 usage, configuration or task file   4 no model or no credentials
-  5 the server did not start   130 after SIGINT   143 after SIGTERM
+  5 the server did not start   6 no room for the run, or its directory is gone   130 after SIGINT   143 after SIGTERM
 
 Results go to stdout, everything else to stderr. With --json, stdout has JSON Lines only.`;
