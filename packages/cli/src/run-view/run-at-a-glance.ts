@@ -28,19 +28,20 @@ async function glanceAtJournal(path: string): Promise<RunGlance> {
   return { path, run, holder, status: statusByJournal(holder, history.endedBecause), counts, toldAt: null };
 }
 
-/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over. */
+/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over, or as not started before it is sent. */
 function countsOf(state: RunState, status: RunStatus | undefined): StateCounts | undefined {
   const { total, outcomes } = state;
   if (typeof total !== 'number' || typeof outcomes !== 'object' || outcomes === null) return undefined;
   const isLive = status === 'running' || status === 'elsewhere';
   const running = isLive ? numberIn(state, 'running') : 0;
   const ended = outcomes as Partial<Record<TaskState, number>>;
+  const sent = Math.min(running, ended.interrupted ?? 0);
   const all: Partial<Record<TaskState, number>> = {
     ...ended,
-    interrupted: Math.max(0, (ended.interrupted ?? 0) - running),
+    interrupted: (ended.interrupted ?? 0) - sent,
     running,
     skipped: numberIn(state, 'skipped'),
-    not_started: numberIn(state, 'not_started'),
+    not_started: Math.max(0, numberIn(state, 'not_started') - (running - sent)),
   };
   const states = Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
   return { total, states, dropped: numberIn(state, 'dropped') };
