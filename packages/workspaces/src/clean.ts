@@ -166,8 +166,10 @@ async function removeWorkspaces(repository: string, { run, root }: FinishedRun):
   return leases.filter(({ outcome }) => outcome === 'kept').map(({ path, reason = 'kept' }) => ({ path, reason }));
 }
 
-async function removeResults(origin: Origin, { root, refs, run }: FinishedRun): Promise<void> {
+async function removeResults(origin: Origin, { root, run }: FinishedRun): Promise<void> {
   const { source, top, git } = origin;
+  // Again: what a killed run had left in its workspaces has come to refs since it was looked at.
+  const refs = (await refsByRun(origin)).get(run) ?? [];
   if (source && refs.length > 0) {
     const store = await inStore({ git }, source);
     await store.run(['update-ref', '--stdin'], { input: refs.map((name) => `delete ${name}\n`).join('') });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -112,6 +112,34 @@ test('a run that cannot be opened keeps no other from being recovered and cleane
     { run: 'b-whole', stays: [] },
   ]);
   expect([existsSync(broken), existsSync(whole)]).toEqual([true, false]);
+});
+
+test('what a killed run had left in a workspace goes with it, and what belongs to a run with a directory of its own only by its name', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const whole = join(`${source}.ocm`, 'whole');
+  const index = new URL('../src/index.ts', import.meta.url).href;
+  const dies = (run: string, root: string) => `
+    import { writeFileSync } from 'node:fs';
+    import { openWorkspaces } from '${index}';
+    const workspaces = await openWorkspaces({ repository: '${source}', run: '${run}', root: '${root}' });
+    writeFileSync((await workspaces.acquire('task')).path + '/a.txt', 'work');
+    process.kill(process.pid, 'SIGKILL');`;
+  for (const [run, root] of [
+    ['dead', join(`${source}.ocm`, 'dead')],
+    ['whole', join(whole, 'workspaces', 'repo')],
+  ] as const)
+    spawnSync(process.execPath, ['--conditions=@opencode-manager/source', '--input-type=module', '--eval', dies(run, root)]);
+  write(whole, { 'run.json': '{}', 'journal.sqlite': '' });
+  expect((await findFinishedRuns(source)).map(({ run, isPart, workspaces }) => [run, isPart, workspaces.length])).toEqual([
+    ['dead', false, 1],
+    ['whole', true, 1],
+  ]);
+  expect(await cleanRuns(source)).toMatchObject([{ run: 'dead', stays: [] }]);
+  expect([git(source, 'for-each-ref', 'refs/ocm/dead'), existsSync(join(`${source}.ocm`, 'dead'))]).toEqual(['', false]);
+  expect(existsSync(join(whole, 'workspaces', 'repo', 'ledger.jsonl'))).toBe(true);
+  expect(await cleanRuns(source, { runs: ['whole'] })).toMatchObject([{ run: 'whole', stays: [] }]);
+  expect([git(source, 'for-each-ref', 'refs/ocm'), existsSync(join(whole, 'journal.sqlite'))]).toEqual(['', true]);
 });
 
 test.each(['clone', 'worktree'] as const)(
