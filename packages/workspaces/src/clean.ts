@@ -1,4 +1,4 @@
-import { readdir, rmdir, stat } from 'node:fs/promises';
+import { readdir, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { toManagerError } from '@opencode-manager/core/errors';
 import { survey } from './create/copy.ts';
@@ -8,7 +8,7 @@ import { readLedger } from './keep/ledger.ts';
 import { removeTree } from './keep/remove.ts';
 import { runsBeside } from './keep/root.ts';
 import type { Origin } from './open-run.ts';
-import { isDirectory, isHeld, originOf, recoverRun, rootsOf } from './recover.ts';
+import { isDirectory, isFile, isHeld, isWhole, originOf, recoverRun, rootsOf } from './recover.ts';
 import { inStore } from './run.ts';
 
 /** A workspace that is still there though its run is over. */
@@ -79,11 +79,6 @@ export async function findFinishedRuns(repository: string): Promise<FinishedRun[
     });
   }
   return found.toSorted((one, other) => (one.run < other.run ? -1 : 1));
-}
-
-/** Whether a directory is that of a run which keeps more than workspaces: it goes as a whole, or not at all. */
-async function isWhole(path: string): Promise<boolean> {
-  return (await isFile(join(path, 'run.json'))) || isFile(join(path, 'journal.sqlite'));
 }
 
 /** A run that works in several repositories has its name in the first, and the name with 8 hexadecimal digits in the others. */
@@ -205,8 +200,4 @@ async function workspacesIn(root: string): Promise<KeptWorkspace[]> {
   const left = leases.filter(({ state }) => state !== 'removed').map(({ record }) => record);
   const sized = left.map(async ({ key, attempt, path }: LeaseRecord) => ({ key, attempt, path, bytes: (await survey(path)).bytes }));
   return (await Promise.all(sized)).toSorted((one, other) => one.key.localeCompare(other.key) || one.attempt - other.attempt);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }

@@ -142,6 +142,24 @@ test('what a killed run had left in a workspace goes with it, and what belongs t
   expect([git(source, 'for-each-ref', 'refs/ocm'), existsSync(join(whole, 'journal.sqlite'))]).toEqual(['', true]);
 });
 
+test('outside git the directory of a run that was killed keeps its lock and its files; its workspaces are found in it', async () => {
+  using directory = scratch();
+  const [source, whole] = [join(directory.path, 'plain'), join(directory.path, 'plain.ocm', 'run')];
+  write(source, { 'a.txt': 'a\n' });
+  write(whole, { 'run.json': '{}', lock: '' });
+  const workspaces = await openWorkspaces({ repository: source, run: 'run', root: join(whole, 'workspaces', 'plain') });
+  const workspace = await workspaces.acquire('task');
+  await workspace.release({ keep: true });
+  await workspaces.close();
+  expect(await findLeftWorkspaces(source)).toMatchObject([{ run: 'run', root: workspaces.root, leases: [{ path: workspace.path }] }]);
+  await recoverLeftWorkspaces(source);
+  expect([existsSync(workspace.path), existsSync(join(whole, 'lock')), existsSync(join(whole, 'ledger.jsonl'))]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
 test.each(['clone', 'worktree'] as const)(
   'what an agent puts beside its %s stays, is told and listed, and goes when it is cleaned; its commits are history',
   async (mode) => {
