@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { TaskResult } from '@opencode-manager/actors';
 import { createRunDirectory, openRunDirectory, runLayout, type JournalEvent, type RunDirectory } from '@opencode-manager/runs';
 import { pinCommit } from '@opencode-manager/workspaces';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runHere } from './support/terminal.ts';
 
 const evil = 'evil\u001B[2J<&"';
@@ -80,6 +80,9 @@ beforeAll(async () => {
     { type: 'task.skipped', key: 'after', blockedBy: evil },
     { type: 'attempt.intended', key: 'flies', attempt: 1, token: 't', sessionId: 's', messageId: 'm', directory: '/' },
   ]);
+  const outcomes = { succeeded: 3, failed: 1, interrupted: 1 };
+  run.tellState({ pid: process.pid, total: 7, running: 1, outcomes, skipped: 1, not_started: 1, dropped: 0, ended: null });
+  await vi.waitUntil(() => existsSync(runLayout(run.path).state));
   process.chdir(join(repository, 'src'));
 });
 afterAll(async () => {
@@ -163,6 +166,19 @@ test('runs, status and results tell of a live run from any directory of its repo
   ]);
   expect(stderr).toBe('3 of 7 tasks succeeded, 1 failed, 1 skipped, 1 running, 1 not started\n');
   expect(readdirSync(run.path).map((name) => [name, statSync(join(run.path, name)).size])).toEqual(before);
+});
+
+test('status loads neither SQLite nor what carries runs: it is asked again and again', () => {
+  const hook = `import { registerHooks } from 'node:module';
+    const loaded = [];
+    registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+    process.on('exit', () => console.error(JSON.stringify([...loaded, ...process.moduleLoadList])));`;
+  const asked = ['--conditions=@opencode-manager/source', '--import', `data:text/javascript,${encodeURIComponent(hook)}`, bin, 'status'];
+  const { stdout, stderr } = spawnSync(process.execPath, asked, { encoding: 'utf8' });
+  expect(stdout).toContain(`${run.run.id}  running`);
+  const loaded = JSON.parse(stderr) as string[];
+  expect(loaded.filter((name) => /run-at-a-glance/.test(name))).toHaveLength(1);
+  expect(loaded.filter((name) => /sqlite|zod|xstate|execa|actors|node:crypto$|core\/src\/index/.test(name))).toEqual([]);
 });
 
 test('show tells an attempt of a task; diff gives its patch byte for byte', async () => {
