@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
@@ -78,7 +79,7 @@ const stepNotes: Readonly<Record<StopStep, string>> = {
 async function noteUnfinished(terminal: Terminal, { request, options }: BatchPlan): Promise<void> {
   if (request.resumed || request.file === undefined || request.file === '-') return;
   const left = await newestUnfinished(options.directory).catch(() => undefined);
-  if (!left?.run || left.holder !== undefined || left.run.source !== request.file) return;
+  if (!left?.run || left.holder !== undefined || left.run.source !== resolve(request.file)) return;
   terminal.notice(printable(`An unfinished run of this file is there: ${left.name}. To go on with it: ocm resume ${left.name}`));
 }
 
@@ -104,7 +105,7 @@ function withPlaces(plan: BatchPlan, late: { readonly workspaces?: RunWorkspaces
 function workspacesOf({ workspaces, places, request: { flags } }: BatchPlan, { id, path }: PreparedRun, progress: Progress): RunWorkspaces {
   return runWorkspaces({
     plan: workspaces!,
-    ...(path !== undefined && { place: { id, path, isNamed: flags.runDir !== undefined } }),
+    ...(path !== undefined && { place: { id, path, isNamed: typeof flags.runDir === 'string' } }),
     baseOf: places.baseOf,
     onNote: (line) => progress.note(printable(line)),
   });

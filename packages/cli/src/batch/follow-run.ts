@@ -108,16 +108,22 @@ class Teller {
     this.#reporter.finished(result);
   }
 
-  /** What the manager before this one has not written into `--out` any more, or could not, is written now. */
+  /**
+   * What earlier managers have told: the results that are used again count for the summary, and what `--out` has not got any more, or
+   * could not take, is written now.
+   */
   async catchUp(): Promise<void> {
     const { out, plan } = this.#context;
-    const { resumed, flags } = plan.request;
-    if (!resumed || !out || this.#run.startSequence === 0) return;
-    const written = await writtenIn(flags.out!);
+    const { startSequence } = this.#run;
+    if (!plan.request.resumed || startSequence === 0) return;
+    const written = out && (await writtenIn(plan.request.flags.out!));
+    const reused = new Set(this.#run.plan.flatMap(({ key, decision }) => (decision === 'reuse' ? [key] : [])));
     for await (const { sequence, event } of this.#run.events()) {
-      if (sequence > this.#run.startSequence) return;
-      if (event.type === 'attempt.ended' && event.final && !written.has(nameOf(event.result))) out.write(event.result);
-      if (sequence === this.#run.startSequence) return;
+      if (event.type === 'attempt.ended' && event.final && sequence <= startSequence) {
+        if (reused.has(event.key) && event.outcome === 'succeeded') this.tally.add(event.result);
+        if (written && !written.has(nameOf(event.result))) out!.write(event.result);
+      }
+      if (sequence >= startSequence) return;
     }
   }
 }

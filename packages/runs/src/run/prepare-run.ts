@@ -96,7 +96,7 @@ function managerVersion(): string {
 }
 
 async function newStore(options: RunOptions, { configuration, versions }: Prepared, redaction: Redaction): Promise<RunStore> {
-  const { directory, title, runDir, facts, settings = {} } = options;
+  const { directory, title, runDir, runsIn, facts, settings = {} } = options;
   if (runDir === false) return memoryStore(title ?? '', redaction.apply);
   const known = { source: null, argv: [], configuration: { settings }, git: null, base_commits: {}, ...facts };
   return directoryStore(
@@ -107,6 +107,7 @@ async function newStore(options: RunOptions, { configuration, versions }: Prepar
       beginsLater: true,
       ...(title !== undefined && { title }),
       ...(runDir !== undefined && { runDir }),
+      ...(runsIn !== undefined && { runsIn }),
     }),
   );
 }
