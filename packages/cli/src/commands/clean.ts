@@ -50,16 +50,16 @@ interface WantedRuns {
 
 /** @throws OpencodeManagerError `CONFIG_INVALID` for a name that no run has */
 async function wantedRuns(repository: string, names: readonly string[], repositories: Repositories): Promise<WantedRuns> {
-  const beside = await runsRemaining(repository);
   const finished = await repositories.finishedRuns(repository);
-  const isOf = (part: FinishedRun) => beside.some(({ id }) => isPartOf(part.run, id));
+  const known = await knownRuns(repository, finished);
+  const isOf = (part: FinishedRun) => known.some(({ id }) => isPartOf(part.run, id));
   const alone = finished.filter((one) => !isOf(one));
   if (names.length === 0)
-    return { whole: beside, workspaces: alone.filter(({ isPart }) => !isPart), unknown: alone.filter(({ isPart }) => isPart) };
+    return { whole: known, workspaces: alone.filter(({ isPart }) => !isPart), unknown: alone.filter(({ isPart }) => isPart) };
   const whole = new Map<string, RunRemains>();
   const workspaces = new Set<FinishedRun>();
   for (const name of names) {
-    const remains = beside.find(({ id }) => isPartOf(name, id)) ?? (await runRemains(resolve(name)));
+    const remains = known.find(({ id }) => isPartOf(name, id)) ?? (await runRemains(resolve(name)));
     const one = alone.find(({ run }) => run === name);
     if (remains) whole.set(remains.path, remains);
     else if (one) workspaces.add(one);
@@ -69,6 +69,15 @@ async function wantedRuns(repository: string, names: readonly string[], reposito
     }
   }
   return { whole: [...whole.values()], workspaces: [...workspaces], unknown: [] };
+}
+
+/** Runs beside the repository, and those whose directory lies elsewhere and has workspaces of it. */
+async function knownRuns(repository: string, finished: readonly FinishedRun[]): Promise<RunRemains[]> {
+  const beside = await runsRemaining(repository);
+  const paths = new Set(finished.flatMap(({ runDirectory }) => runDirectory ?? []));
+  for (const { path } of beside) paths.delete(path);
+  const elsewhere = await Promise.all([...paths].map((path) => runRemains(path)));
+  return [...beside, ...elsewhere.filter((run) => run !== undefined)];
 }
 
 /** Before an unfinished run goes. */
