@@ -29,8 +29,7 @@ export async function clean(terminal: Terminal, names: readonly string[], flags:
     tell(terminal, cleaned, flags);
     isWhole &&= cleaned.stays.length === 0;
   }
-  for (const { run } of wanted.unknown)
-    terminal.notice(`${run} is kept: its run is not beside this repository. To remove it: ocm clean ${run}`);
+  for (const part of wanted.unknown) terminal.notice(unknownText(part));
   const count = wanted.whole.length + wanted.workspaces.length;
   const exitCode = isWhole ? exitCodes.ok : exitCodes.failed;
   if (flags.json) terminal.record({ type: 'done', runs: count, exit_code: exitCode });
@@ -78,6 +77,11 @@ async function knownRuns(repository: string, finished: readonly FinishedRun[]): 
   for (const { path } of beside) paths.delete(path);
   const elsewhere = await Promise.all([...paths].map((path) => runRemains(path)));
   return [...beside, ...elsewhere.filter((run) => run !== undefined)];
+}
+
+function unknownText({ run, refs }: FinishedRun): string {
+  const has = `${run} is kept, with ${plural(refs.length, 'ref')}: its run is in a directory that is not beside this repository`;
+  return `${has}. Name that directory: ocm clean DIR. If it is gone: ocm clean ${run}`;
 }
 
 /** Before an unfinished run goes. */
