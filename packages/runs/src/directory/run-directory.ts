@@ -2,14 +2,13 @@ import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
-import { slugOf } from '@opencode-manager/workspaces/keep';
 import { gone, isErrno, namingRoom, unlessMissing, unreadable } from '../errors.ts';
 import type { Journal, JournalRow } from '../journal/events.ts';
 import { createJournal, openJournal } from '../journal/sqlite-journal.ts';
 import { redactNothing, type Redact } from '../redact.ts';
 import { AppendFile } from './append-file.ts';
 import { refuseNetwork } from './file-system.ts';
-import { runLayout } from './layout.ts';
+import { attemptArtifacts, runLayout } from './layout.ts';
 import { makePlace, removePlace } from './place.ts';
 import { ResultsFile, type ResultsRepair } from './results.ts';
 import { readRunFile, writeRunFile, type RunFile } from './run-file.ts';
@@ -158,7 +157,7 @@ async function openParts(path: string, options: RunDirectoryOptions, begin: () =
       readTasks: () => readTaskLines(layout.tasks),
       addResults: (rows) => results.append(rows),
       tellState: (now) => state.tell(now),
-      makeArtifacts: (key, attempt) => makeArtifacts(path, join(layout.artifacts, slugOf(key), String(attempt))),
+      makeArtifacts: (key, attempt) => makeArtifacts(path, attemptArtifacts(path, key, attempt)),
       close,
       async discard() {
         const hasBegun = journal.read().next().done !== true;
