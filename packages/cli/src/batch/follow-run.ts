@@ -35,6 +35,8 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
     whenAborted(signals.drain, () => run.drain()),
     whenAborted(signals.abort, () => run.abort('A signal has stopped the run.')),
     pool.on('session.changed', ({ session: { sessionId, path } }) => teller.changed(sessionId, path)),
+    // Before its workspace is given back; the row comes later.
+    pool.on('task.finished', ({ result }) => teller.decided(result)),
   ];
   let failure: OpencodeManagerError | undefined;
   try {
@@ -82,6 +84,11 @@ class Teller {
     const key = this.#keys.get(sessionId);
     if (key === undefined) this.#states.set(sessionId, path);
     else this.#reporter.waiting(key, waitReasons[path] ?? '');
+  }
+
+  decided({ session_id: sessionId, outcome }: TaskResult): void {
+    const id = sessionId === null ? undefined : this.#keys.get(sessionId);
+    if (id !== undefined) this.#context.workspaces?.finished({ id, outcome });
   }
 
   tell({ sequence, event }: JournalRow): void {
