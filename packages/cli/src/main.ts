@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { detachedStreams, detachedVariable } from './detached/streams.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 import { settle } from './settle.ts';
@@ -12,7 +13,7 @@ import { createTerminal, type Terminal, type TerminalStreams } from './terminal/
  * @public
  */
 export async function main(args: readonly string[], streams: TerminalStreams): Promise<number> {
-  const terminal = createTerminal(streams);
+  const terminal = createTerminal(streams.env[detachedVariable] === '1' ? detachedStreams(streams) : streams);
   return settle(terminal, await runLine(args, terminal));
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
@@ -51,6 +51,7 @@ export async function carryOut(terminal: Terminal, request: BatchRequest): Promi
   const startedAt = performance.now();
   const late: { workspaces?: RunWorkspaces | undefined } = {};
   await using prepared = await prepareRun(withPlaces(plan, late, progress));
+  if (prepared.path !== undefined) terminal.streams.keepLog?.(join(prepared.path, 'manager.log'));
   const { flags, resumed } = request;
   using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
   await using workspaces = plan.workspaces && workspacesOf(plan, prepared, progress);

@@ -1,11 +1,16 @@
 import { runOfFile } from '../batch/find-run.ts';
 import { carryOut, newRequest, resumedRequest } from '../batch/index.ts';
+import { refuseDetachedWithoutDirectory, startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm run`: carries a file of tasks, or prompts, to their end. */
 export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
+  if (flags.detach) {
+    refuseDetachedWithoutDirectory(file, flags);
+    return startDetached(terminal, flags.json === true);
+  }
   const request = newRequest(file, flags);
   if (!flags.resume) return carryOut(terminal, request);
   const { path, run: before } = await runOfFile(request, flags.directory ?? process.cwd());

@@ -14,6 +14,8 @@ export interface TerminalStreams {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: NodeJS.ProcessEnv;
+  /** Where there is nobody to read them: puts the notices into this file. */
+  readonly keepLog?: (path: string) => void;
 }
 
 /**

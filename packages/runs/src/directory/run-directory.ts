@@ -94,7 +94,7 @@ export async function createRunDirectory(options: NewRunOptions): Promise<RunDir
 /** Of a run that did not begin. */
 async function removeBegun(path: string): Promise<void> {
   const { runFile, tasks, journal, results, state, lock } = runLayout(path);
-  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, state, lock];
+  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, state, lock, join(path, 'manager.log')];
   for (const file of files) await rm(file, { force: true }).catch(() => undefined);
   await rm(join(path, 'state'), { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
   for (const empty of ['workspaces', 'artifacts']) await rmdir(join(path, empty)).catch(() => undefined);
