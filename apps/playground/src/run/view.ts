@@ -14,8 +14,10 @@ export interface ActorView {
   readonly context: Json | undefined;
   /** Record that changed it last. */
   readonly seq: number;
-  /** Record with the newest transition. */
+  /** Record with the newest transition, of those that keep the state too. */
   readonly moved: RunRecord | undefined;
+  /** Record that brought it into its state. */
+  readonly arrived: RunRecord | undefined;
   /** The pool has let it go: its actor was stopped. */
   readonly ended: boolean;
   /** What open questions ask, by the id of the ask. */
@@ -82,7 +84,16 @@ function isIdle({ path, transitions, changes, type }: RunRecord): boolean {
 
 /** What an unknown actor starts from. */
 function unknownActor(id: string, atMs: number): ActorView {
-  const nothing = { directory: '', taskId: null, lastTaskId: null, turns: 0, context: undefined, moved: undefined, questions: {} };
+  const nothing = {
+    directory: '',
+    taskId: null,
+    lastTaskId: null,
+    turns: 0,
+    context: undefined,
+    moved: undefined,
+    arrived: undefined,
+    questions: {},
+  };
   return { id, path: 'unknown', sinceMs: atMs, seq: 0, ended: false, ...nothing };
 }
 
@@ -97,6 +108,7 @@ function moveOn(known: ActorView | undefined, record: RunRecord): ActorView {
     ...(record.type === 'question.described' && withQuestion(before, record.payload)),
     seq,
     moved: transitions || moves ? record : before.moved,
+    arrived: moves ? record : before.arrived,
     ended: record.type === 'xstate.stop',
   };
 }
