@@ -82,6 +82,7 @@ export { listForeignRuns, listRuns, managerOf, registryDirectory, runSocketPath,
 export { describeForeign, processOrigin, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';
 export { userHome } from './process/user.ts';
 export { memoryBudget, readMemoryLimit, type MemoryBudget, type MemoryLimit } from './process/memory-budget.ts';
-export { findMarkedProcesses, isSameProcess, processStartTime, type MarkedProcess } from './process/table.ts';
+export { isSameProcess, processStartTime } from './process/start-time.ts';
+export { findMarkedProcesses, type MarkedProcess } from './process/table.ts';
 export { explainFullDisk, realWorkspace, usersOwnDirectories, type CheckOptions, type WorkspaceCheck } from './isolation/index.ts';
 export { parseJsonc, parseServerConfig, readOpencodeConfig } from './config/index.ts';

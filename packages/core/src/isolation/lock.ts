@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { showLife, type LifePlace } from '../process/life.ts';
 import { describeForeign, processOrigin, standingOf, type RecordedProcess } from '../process/origin.ts';
-import { processStartTime, runMark, sweepProcesses } from '../process/table.ts';
+import { processStartTime } from '../process/start-time.ts';
+import { runMark, sweepProcesses } from '../process/table.ts';
 
 interface LockRecord extends RecordedProcess {
   readonly runId: string;

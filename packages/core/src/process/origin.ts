@@ -1,7 +1,7 @@
 import { readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { answersLife, type LifePlace } from './life.ts';
-import { isSameProcess } from './table.ts';
+import { isSameProcess } from './start-time.ts';
 
 /** Where a pid means something: one PID namespace of one boot of one machine. Containers on one machine share its boot id. */
 export interface ProcessOrigin {

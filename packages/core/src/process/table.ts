@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { systemFaultOf } from '../errors/index.ts';
+import { unlessOutOfDescriptors } from './start-time.ts';
 
 /** Variable that every process which descends from one of our servers carries. */
 export const runMarkerVariable = 'OPENCODE_MANAGER_RUN_ID';
@@ -21,24 +22,6 @@ export const sessionMark = (runId: string, sessionId: string): Mark => [...runMa
 export interface MarkedProcess {
   readonly pid: number;
   readonly command: string;
-}
-
-/**
- * When a process started, as the system counts it: together with the pid it names a process for ever, since a recycled
- * pid has another start. undefined when there is no such process. Source: field 22 of /proc/PID/stat; `ps` on macOS.
- */
-export async function processStartTime(pid: number): Promise<string | undefined> {
-  if (process.platform !== 'linux') return (await ps(['-o', 'lstart=', '-p', String(pid)])).trim() || undefined;
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(unlessOutOfDescriptors);
-  // The second field is the command in brackets and may hold spaces and brackets itself.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z') return undefined;
-  return fields[19];
-}
-
-/** True when the process with this pid is the one that started then. */
-export async function isSameProcess(pid: number, startTime: string): Promise<boolean> {
-  return (await processStartTime(pid)) === startTime;
 }
 
 /**
@@ -79,12 +62,6 @@ async function readMarked(pid: string, mark: Mark): Promise<MarkedProcess | unde
   if (!mark.every((entry) => entries.includes(entry))) return undefined;
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return { pid: Number(pid), command: command.replaceAll('\0', ' ').trim() };
-}
-
-/** A process that is gone, or is another user's, reads as nothing. One that merely could not be looked at must not: it would be taken for gone. */
-function unlessOutOfDescriptors(error: NodeJS.ErrnoException): string {
-  if (systemFaultOf(error) !== undefined) throw error;
-  return '';
 }
 
 async function findMarkedByPs(mark: Mark): Promise<MarkedProcess[]> {

@@ -7,7 +7,7 @@ import { startGuard, type Guard, type GuardTask } from '../process/guard.ts';
 import { showLife, type LifeSign } from '../process/life.ts';
 import { processOrigin } from '../process/origin.ts';
 import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
-import { processStartTime } from '../process/table.ts';
+import { processStartTime } from '../process/start-time.ts';
 import type { Protocol } from '../protocol/index.ts';
 import type { ServerProcess } from './server-process.ts';
 import { stopRun } from './stop.ts';

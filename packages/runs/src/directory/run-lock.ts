@@ -1,7 +1,7 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processOrigin, processStartTime } from '@opencode-manager/core';
+import { processOrigin, processStartTime } from '@opencode-manager/core/process';
 import { tryLock, type FileLock } from '@opencode-manager/workspaces/keep';
 import * as z from 'zod';
 import { failure, unreadable, wordsOf } from '../errors.ts';
