@@ -1,0 +1,225 @@
+import type { ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isManagerError } from '@opencode-manager/core';
+import { isSameProcess } from '@opencode-manager/core/process';
+import type { BatchHead, BatchTask } from '@opencode-manager/playground/batch';
+import { JournalReader, readRun, runLayout, type NotedHolder, type RunFile, type RunReading } from '@opencode-manager/runs/read';
+import { RunTable } from './run-table.ts';
+import { readRunTask } from './run-task.ts';
+
+/** How often the journal of a run is asked for new rows while a process has it and a page is open; of another run, which may be resumed. */
+const liveMs = 300;
+const restingMs = 2000;
+
+/** How often the process that has the run is looked for. */
+const holderMs = 2000;
+
+/** A comment now and then shows that the connection lives. */
+const heartbeatMs = 15_000;
+
+/** Rows of one message, and of the journal before other work has its turn: some milliseconds each. */
+const sliceRows = 1000;
+
+/** A reader that takes nothing while this much waits is cut off; it comes back and begins anew. */
+const backlogBytes = 16 * 1024 * 1024;
+
+export interface RunFeedOptions {
+  /** Prompts, model text and the words of errors are told. */
+  readonly content: boolean;
+}
+
+/**
+ * The run of a directory as a batch, for pages, whether a process has it or not. Guarantees:
+ * - nothing is written, and the run's lock is not touched;
+ * - each connection begins with the whole run, and goes on with what changes;
+ * - without a page that is open nothing is read.
+ */
+export class RunFeed implements Disposable {
+  readonly #path: string;
+  readonly #content: boolean;
+  readonly #readers = new Set<ServerResponse>();
+  readonly #run: RunFile;
+  #holder: NotedHolder;
+  /** Number of the manager that is the holder. */
+  #holderGeneration: number;
+  readonly #table: RunTable;
+  #reader: JournalReader | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #standing: BatchHead['standing'] = 'live';
+  #holderAtMs = 0;
+  #heartbeatAtMs = 0;
+  /** What the pages were told last. */
+  #head = '';
+  /** Keys of tasks that have changed since. */
+  #changed = new Set<string>();
+  /** Set while rows are read. */
+  #looking: Promise<void> | undefined;
+
+  private constructor({ path, run, holder, history }: RunReading, { content }: RunFeedOptions) {
+    this.#path = path;
+    this.#run = run;
+    this.#holder = holder;
+    this.#holderGeneration = history.generation;
+    this.#content = content;
+    this.#table = new RunTable({ content });
+  }
+
+  /** @throws `RUN_UNREADABLE` naming the file that is missing, damaged, or of a newer version */
+  static async open(path: string, options: RunFeedOptions): Promise<RunFeed> {
+    return new RunFeed(await readRun(path, { lastRows: 0 }), options);
+  }
+
+  get id(): string {
+    return this.#run.id;
+  }
+
+  /** Adds a page: an event stream of `reset`, `head` and `rows`, until it closes. */
+  async add(response: ServerResponse): Promise<void> {
+    response.write('retry: 500\n\n');
+    response.on('close', () => this.#remove(response));
+    // A write to a reader that has just gone must not end the run.
+    response.on('error', () => this.#remove(response));
+    await this.#look();
+    if (response.destroyed) return;
+    this.#tellAll(response);
+    this.#readers.add(response);
+    this.#schedule();
+  }
+
+  /** One task by itself; undefined when the run has none of this key. `attempt`: the newest that has ended by default. */
+  async task(key: string, attempt?: number): Promise<BatchTask | undefined> {
+    await this.#look();
+    if (!this.#table.has(key)) return undefined;
+    return readRunTask({ path: this.#path, journal: this.#journal(), content: this.#content, open: this.#table.open(key) }, key, attempt);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    for (const response of this.#readers) response.end('event: end\ndata: {}\n\n');
+    this.#readers.clear();
+    this.#reader?.close();
+    this.#reader = undefined;
+  }
+
+  #remove(response: ServerResponse): void {
+    this.#readers.delete(response);
+    if (this.#readers.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #schedule(): void {
+    const delayMs = this.#standing === 'live' ? liveMs : restingMs;
+    this.#timer ??= setTimeout(() => void this.#follow(), delayMs).unref();
+  }
+
+  async #follow(): Promise<void> {
+    this.#timer = undefined;
+    const before = [this.#standing, this.#table.generation].join(' ');
+    try {
+      await this.#look();
+    } catch (error) {
+      return this.#fail(error);
+    }
+    // What is in flight reads otherwise without a process, and a manager that takes the run up may drop tasks.
+    if ([this.#standing, this.#table.generation].join(' ') !== before) for (const response of this.#readers) this.#tellAll(response);
+    this.#tellChanges();
+    this.#beat();
+    if (this.#readers.size > 0) this.#schedule();
+  }
+
+  /** Reads what is new; calls that come while one is under way share it. */
+  #look(): Promise<void> {
+    return (this.#looking ??= this.#read().finally(() => (this.#looking = undefined)));
+  }
+
+  async #read(): Promise<void> {
+    await this.#applyNew();
+    const standing = await this.#standingNow();
+    // The end that a process writes last may have come before it was found gone.
+    if (standing === 'interrupted' && this.#standing !== 'interrupted') await this.#applyNew();
+    this.#standing = this.#table.endedBecause === null ? standing : 'ended';
+  }
+
+  async #applyNew(): Promise<void> {
+    let count = 0;
+    for (const row of this.#journal().rows({ after: this.#table.lastSequence })) {
+      const key = this.#table.apply(row);
+      if (key !== undefined) this.#changed.add(key);
+      count += 1;
+      if (count % sliceRows === 0) await nextTurn();
+    }
+    if (this.#table.generation === this.#holderGeneration) return;
+    this.#holderGeneration = this.#table.generation;
+    this.#holder = (await readRun(this.#path, { lastRows: 0 })).holder;
+  }
+
+  async #standingNow(): Promise<BatchHead['standing']> {
+    if (this.#table.endedBecause !== null) return 'ended';
+    const { standing, holder } = this.#holder;
+    if (standing === 'elsewhere') return 'elsewhere';
+    if (standing !== 'alive' || !holder) return 'interrupted';
+    if (Date.now() - this.#holderAtMs < holderMs) return 'live';
+    this.#holderAtMs = Date.now();
+    const isThere = holder.start_time !== null && (await isSameProcess(holder.pid, holder.start_time));
+    if (!isThere) this.#holder = { standing: 'gone', holder };
+    return isThere ? 'live' : 'interrupted';
+  }
+
+  #journal(): JournalReader {
+    return (this.#reader ??= new JournalReader(runLayout(this.#path).journal));
+  }
+
+  #headText(): string {
+    const { id, created_at: createdAt, configuration } = this.#run;
+    const { concurrency } = (configuration['settings'] ?? {}) as { readonly concurrency?: unknown };
+    const head: BatchHead = {
+      id,
+      path: this.#path,
+      createdAtMs: Date.parse(createdAt),
+      lastAtMs: this.#table.lastAtMs,
+      standing: this.#standing,
+      endedBecause: this.#table.endedBecause,
+      concurrency: typeof concurrency === 'number' ? concurrency : null,
+    };
+    return `event: head\ndata: ${JSON.stringify(head)}\n\n`;
+  }
+
+  #tellAll(response: ServerResponse): void {
+    response.write(`event: reset\ndata: {}\n\n${this.#headText()}`);
+    this.#tellRows(response, undefined);
+    response.write('event: whole\ndata: {}\n\n');
+  }
+
+  #tellChanges(): void {
+    const [head, changed] = [this.#headText(), this.#changed];
+    const isNew = head !== this.#head;
+    this.#head = head;
+    this.#changed = new Set();
+    for (const response of this.#readers) {
+      if (response.writableLength > backlogBytes) response.destroy();
+      if (isNew) response.write(head);
+      if (changed.size > 0) this.#tellRows(response, changed);
+    }
+  }
+
+  #tellRows(response: ServerResponse, keys: Iterable<string> | undefined): void {
+    const held = this.#standing === 'live' || this.#standing === 'elsewhere';
+    const rows = this.#table.rows(held, keys);
+    for (let part = rows.take(sliceRows).toArray(); part.length > 0; part = rows.take(sliceRows).toArray())
+      response.write(`event: rows\ndata: ${JSON.stringify(part)}\n\n`);
+  }
+
+  #beat(): void {
+    if (Date.now() - this.#heartbeatAtMs < heartbeatMs) return;
+    this.#heartbeatAtMs = Date.now();
+    for (const response of this.#readers) response.write(': here\n\n');
+  }
+
+  /** The directory was removed, or is damaged: the pages keep what they know. */
+  #fail(error: unknown): void {
+    const message = isManagerError(error) ? error.message : `The run cannot be read any more: ${String(error)}`;
+    for (const response of this.#readers) response.end(`event: problem\ndata: ${JSON.stringify({ message })}\n\n`);
+    this.#readers.clear();
+  }
+}
