@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isManagerError } from '@opencode-manager/core';
 import { isSameProcess } from '@opencode-manager/core/process';
-import type { BatchHead, BatchTask } from '@opencode-manager/playground/batch';
+import type { BatchHead, BatchRow, BatchTask } from '@opencode-manager/playground/batch';
 import { JournalReader, readRun, runLayout, type NotedHolder, type RunFile, type RunReading } from '@opencode-manager/runs/read';
 import { RunTable } from './run-table.ts';
 import { readRunTask } from './run-task.ts';
@@ -205,9 +205,16 @@ export class RunFeed implements Disposable {
 
   #tellRows(response: ServerResponse, keys: Iterable<string> | undefined): void {
     const held = this.#standing === 'live' || this.#standing === 'elsewhere';
-    const rows = this.#table.rows(held, keys);
-    for (let part = rows.take(sliceRows).toArray(); part.length > 0; part = rows.take(sliceRows).toArray())
-      response.write(`event: rows\ndata: ${JSON.stringify(part)}\n\n`);
+    let part: BatchRow[] = [];
+    const tell = () => {
+      if (part.length > 0) response.write(`event: rows\ndata: ${JSON.stringify(part)}\n\n`);
+      part = [];
+    };
+    for (const row of this.#table.rows(held, keys)) {
+      part.push(row);
+      if (part.length === sliceRows) tell();
+    }
+    tell();
   }
 
   #beat(): void {

@@ -24,7 +24,15 @@ export function BatchView({ batch }: { readonly batch: BatchStore }) {
   return (
     <main className="batch" id="view" data-chosen={chosen !== undefined}>
       <BatchHeader moment={moment} totals={totals} pool={poolSays(view.pool)} nowMs={nowMs} criteria={criteria} onCriteria={setCriteria} />
-      <TaskTable rows={shown} all={moment.rows} isWhole={moment.head !== undefined} isLive={isLive} nowMs={nowMs} chosen={choice.task} />
+      <TaskTable
+        rows={shown}
+        all={moment.rows}
+        isWhole={moment.head !== undefined}
+        isLive={isLive}
+        nowMs={nowMs}
+        chosen={choice.task}
+        criteria={criteria}
+      />
       <TaskPanel row={chosen} isLive={isLive} nowMs={nowMs} />
     </main>
   );

@@ -1,5 +1,6 @@
 import { memo, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type RefObject } from 'react';
 import type { BatchRow } from '../../batch/format.ts';
+import type { BatchCriteria } from '../../batch/order.ts';
 import { plain, stateWords, type Surroundings } from '../../batch/words.ts';
 import type { ActorView } from '../../run/view.ts';
 import { formatAge, formatCost, formatCount } from '../format.ts';
@@ -22,17 +23,19 @@ interface TaskTableProps {
   readonly nowMs: number;
   /** Key of the task whose conversation is shown. */
   readonly chosen: string | null;
+  /** Other rows are wanted when it is another one: they are shown from the first on. */
+  readonly criteria: BatchCriteria;
 }
 
 /**
  * The tasks as a table of which the rows in sight are drawn, however many there are. One stop for the keyboard: arrows, Page and Home and End go
  * from task to task; a screen reader is told the number of all rows and the place of each.
  */
-export function TaskTable({ rows, all, isWhole, isLive, nowMs, chosen }: TaskTableProps) {
+export function TaskTable({ rows, all, isWhole, isLive, nowMs, chosen, criteria }: TaskTableProps) {
   const controller = useController();
   const rowHeight = useMedia('(max-width: 900px)') ? rowHeights.narrow : rowHeights.wide;
   const box = useRef<HTMLDivElement>(null);
-  const { first, last, onScroll } = useWindow(box, rows.length, rowHeight);
+  const { first, last, onScroll } = useWindow(box, rows.length, rowHeight, criteria);
   const { view } = useCalmMoment();
   const at = rows.findIndex(({ key }) => key === chosen);
   const stop = at === -1 ? 0 : at;
@@ -124,8 +127,8 @@ function timeOf({ state, sinceMs, durationMs }: BatchRow, { nowMs }: Surrounding
   return durationMs === null || state === 'not_started' ? '' : formatAge(durationMs);
 }
 
-/** Which rows are in sight. */
-function useWindow(box: RefObject<HTMLDivElement | null>, count: number, rowHeight: number) {
+/** Which rows are in sight; from the first on when others are wanted. */
+function useWindow(box: RefObject<HTMLDivElement | null>, count: number, rowHeight: number, wanted: unknown) {
   const [scroll, setScroll] = useState({ top: 0, height: 600 });
   const onScroll = () => {
     if (box.current) setScroll({ top: box.current.scrollTop, height: box.current.clientHeight });
@@ -135,6 +138,10 @@ function useWindow(box: RefObject<HTMLDivElement | null>, count: number, rowHeig
     if (box.current) observer.observe(box.current);
     return () => observer.disconnect();
   }, []);
+  useLayoutEffect(() => {
+    if (box.current) box.current.scrollTop = 0;
+    onScroll();
+  }, [wanted]);
   const first = Math.max(0, Math.min(count, Math.floor(scroll.top / rowHeight)) - margin);
   return { first, last: Math.min(count, Math.ceil((scroll.top + scroll.height) / rowHeight) + margin), onScroll };
 }
