@@ -10,12 +10,12 @@ process.stderr.on('error', () => undefined);
 process.exit(await run(process.argv.slice(2)));
 
 /**
- * The version is told without the tree of commands, whose modules take most of the time of a start; help without what keeps the memory of a
- * manager small, which takes the other 6 ms.
+ * The version is told without the tree of commands, whose modules take most of the time of a start; help and a look at runs without what keeps
+ * the memory of a manager small, which takes the other 6 ms.
  */
 async function run(args: readonly string[]): Promise<number> {
   if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) return printVersion();
-  if (!asksForHelp(args)) await import('@opencode-manager/core/small-memory');
+  if (!asksForHelp(args) && !looksAtRuns(args)) await import('@opencode-manager/core/small-memory');
   const { main } = await import('./main.ts');
   return main(args, process);
 }
@@ -23,6 +23,11 @@ async function run(args: readonly string[]): Promise<number> {
 /** A guess: a task whose text is `-h` costs memory, no more. */
 function asksForHelp(args: readonly string[]): boolean {
   return args.length === 0 || args[0] === 'help' || args.includes('--help') || args.includes('-h');
+}
+
+/** Commands that read some small files, and are asked again and again. */
+function looksAtRuns([command]: readonly string[]): boolean {
+  return command === 'status' || command === 'runs';
 }
 
 function printVersion(): number {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@opencode-manager/core';
+import type { ErrorCode } from '@opencode-manager/core/errors';
 
 /** Exit codes of every command; stable, documented in `docs/cli.md`. */
 export const exitCodes = {
@@ -14,6 +14,8 @@ export const exitCodes = {
   noServer: 5,
   /** The files of a run have no room, or are gone. */
   storage: 6,
+  /** `ocm wait --timeout`: the run goes on. As timeout(1) has it. */
+  stillRunning: 124,
   /** After SIGINT. */
   interrupted: 130,
   /** After SIGTERM. */
@@ -55,6 +57,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   RUN_GONE: exitCodes.storage,
   RUN_LOCKED: exitCodes.usage,
   RUN_STORAGE_FULL: exitCodes.storage,
+  RUN_UNKNOWN: exitCodes.usage,
   RUN_UNREADABLE: exitCodes.usage,
   TASKS_CHANGED: exitCodes.usage,
   TASK_ORDER_INVALID: exitCodes.usage,

@@ -3,6 +3,7 @@ import type { ExitCode } from './exit-codes.ts';
 import { addBatchCommands } from './program/batch-commands.ts';
 import { addCareCommands } from './program/care-commands.ts';
 import { addManagerCommands } from './program/manager-commands.ts';
+import { addRunCommands } from './program/run-commands.ts';
 import type { Terminal } from './terminal/index.ts';
 import { version } from './version.ts';
 
@@ -23,6 +24,7 @@ export function createProgram(terminal: Terminal, finish: (exitCode: ExitCode) =
     .showHelpAfterError('(add --help for usage)')
     .addHelpText('after', rootHelp);
   addBatchCommands(program, terminal, finish);
+  addRunCommands(program, terminal, finish);
   addManagerCommands(program, terminal, finish);
   addCareCommands(program, terminal, finish);
   return program;
@@ -42,6 +44,6 @@ Examples:
 
 Exit codes:
   0 all succeeded   1 a task or a check failed   2 usage, configuration or task file   4 no model or no credentials
-  5 the server did not start   130 after SIGINT   143 after SIGTERM
+  5 the server did not start   6 no room for the run, or its directory is gone   130 after SIGINT   143 after SIGTERM
 
 Results go to stdout, everything else to stderr. With --json, stdout has JSON Lines only.`;

@@ -45,6 +45,8 @@ const selfExplaining: ReadonlySet<string> = new Set([
   'WORKSPACE_CHANGED',
   'WORKSPACE_UNREADABLE',
   'TURN_FAILED',
+  'RUN_UNKNOWN',
+  'TASK_UNKNOWN',
 ]);
 
 function tail(output: string): string[] {

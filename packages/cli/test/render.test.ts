@@ -1,6 +1,7 @@
+import type { TaskResult } from '@opencode-manager/actors';
 import { describe, expect, test } from 'vitest';
 import { withoutRecords } from '../src/commands/events.ts';
-import { patchLines, sourceLines } from '../src/batch/index.ts';
+import { patchLines, sourceLines, Tally } from '../src/batch/index.ts';
 import { createProgress, formatDuration, oneLine, printable, renderTable } from '../src/render/index.ts';
 import { createTerminal } from '../src/terminal/index.ts';
 import { collector } from './support/terminal.ts';
@@ -98,16 +99,18 @@ test.each([
   expect(formatDuration(ms)).toBe(text);
 });
 
+const tallyOf = (results: readonly object[]) => new Tally(results.map((result) => ({ usage: {}, ...result }) as unknown as TaskResult));
+
 test('that no task changed a file is said only when each was looked at', () => {
   const lines = (...results: object[]) =>
-    patchLines({ end: { results }, patches: { directories: ['p'] } } as unknown as Parameters<typeof patchLines>[0]);
+    patchLines({ tally: tallyOf(results), patches: ['p'] } as unknown as Parameters<typeof patchLines>[0]);
   expect(lines({ base_commit: 'a', files_changed: 0 })).toEqual(['Patches: none, no task changed a file']);
   expect(lines({ base_commit: 'a', files_changed: 0 }, { error: { code: 'WORKSPACE_CAPTURE_FAILED' } })).toEqual(['Patches: none']);
 });
 
 test('what changed in the repository itself is told once, whoever worked there', () => {
   const results = [{ source_changes: ['refs/heads/x', 'config'] }, { source_changes: ['config'] }, {}];
-  expect(sourceLines({ end: { results } } as unknown as Parameters<typeof sourceLines>[0])).toEqual([
+  expect(sourceLines({ tally: tallyOf(results) } as unknown as Parameters<typeof sourceLines>[0])).toEqual([
     'Changed in the repository itself while the tasks ran: config, refs/heads/x',
   ]);
 });

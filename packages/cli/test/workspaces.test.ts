@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createSessionPool, type SessionPool, type SessionPoolOptions, type TaskResult } from '@opencode-manager/actors';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { openRunWorkspaces } from '../src/workspaces/index.ts';
+import { runWorkspaces } from '../src/workspaces/index.ts';
 import { openBench, runClient, type Bench } from './support/ocm.ts';
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
@@ -188,7 +188,8 @@ test('flags say how workspaces are made, where they lie, and which stay: here th
 
 test('a repository has one run, by whatever path it is named', async () => {
   const wanted = [{ directory: relative(process.cwd(), repository), mode: 'worktree' }] as const;
-  await using workspaces = await openRunWorkspaces({ plan: { mode: 'worktree', wanted }, onNote: () => undefined });
+  await using workspaces = runWorkspaces({ plan: { mode: 'worktree', wanted }, baseOf: async () => undefined, onNote: () => undefined });
+  await workspaces.open();
   const { signal } = new AbortController();
   const place = await workspaces.source.acquire('one', { directory: repository, mode: undefined, signal });
   expect(workspaces.patches).toHaveLength(1);
@@ -202,7 +203,7 @@ test('a repository has one run, by whatever path it is named', async () => {
 async function withPool(options: SessionPoolOptions, work: (pool: SessionPool) => Promise<void>): Promise<void> {
   const notes: string[] = [];
   const plan = { mode: 'clone', wanted: [] } as const;
-  const workspaces = await openRunWorkspaces({ plan, onNote: (line) => notes.push(line) });
+  const workspaces = runWorkspaces({ plan, baseOf: async () => undefined, onNote: (line) => notes.push(line) });
   const server = { directory: repository, opencodeConfig: bench.model.opencodeConfig() };
   const pool = await createSessionPool({ server, permissions: 'allow', workspaces: workspaces.source, ...options });
   try {

@@ -29,6 +29,19 @@ export { createJournal, openJournal, type JournalOptions } from './journal/sqlit
 export type * from './journal/events.ts';
 export type { Redact } from './redact.ts';
 export { openRun, resumeRun } from './run/open-run.ts';
-export type { FinalResult, ResumeOptions, Run, RunOptions, RunSummary, RunTaskSpec } from './run/types.ts';
+export { prepareRun, previewRun } from './run/prepare-run.ts';
+export type { ResumeDecision, ResumeLine, RunCounts, RunSettings } from './machine/index.ts';
+export type { RunTotals } from './run/totals.ts';
+export type {
+  FinalResult,
+  PreparedRun,
+  ResumeOptions,
+  Run,
+  RunOptions,
+  RunPreview,
+  RunSummary,
+  RunTaskSpec,
+  StartOptions,
+} from './run/types.ts';
 export { transcriptLines, type SessionHistory, type TranscriptLine } from './transcript/lines.ts';
 export { renderTranscript } from './transcript/render.ts';

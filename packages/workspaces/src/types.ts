@@ -75,6 +75,8 @@ export interface WorkspaceNote {
 export interface AcquireOptions {
   /** Anything that git resolves to a commit in the source. Default: `HEAD`. In mode `copy` the result is compared with the copy itself. */
   readonly base?: string;
+  /** Number of the attempt, for callers that count them over several processes. Default: one more than the newest of the key. */
+  readonly attempt?: number;
   /** Ends the setup; what was made is removed. */
   readonly signal?: AbortSignal;
 }

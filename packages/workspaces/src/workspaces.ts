@@ -51,6 +51,8 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Worksp
 class OpenWorkspaces implements Workspaces {
   private readonly slots = new Slots();
   private readonly attempts = new Map<string, number>();
+  /** How often each name of a workspace was given. */
+  private readonly names = new Map<string, number>();
   private readonly leases = new Set<LeasedWorkspace>();
   private readonly creating = new Set<Promise<unknown>>();
   private readonly templates: Templates = new Map();
@@ -62,8 +64,11 @@ class OpenWorkspaces implements Workspaces {
 
   constructor(held: HeldRun) {
     this.held = held;
-    for (const { record } of held.content.leases)
+    for (const { record } of held.content.leases) {
       this.attempts.set(record.key, Math.max(record.attempt, this.attempts.get(record.key) ?? 0));
+      const name = nameOf(held.run.id, record.key, record.attempt);
+      this.names.set(name, (this.names.get(name) ?? 0) + 1);
+    }
   }
 
   get run() {
@@ -88,9 +93,9 @@ class OpenWorkspaces implements Workspaces {
     }
   }
 
-  private async make(key: string, { base = 'HEAD', signal }: AcquireOptions): Promise<Workspace> {
+  private async make(key: string, { base = 'HEAD', attempt, signal }: AcquireOptions): Promise<Workspace> {
     const { run } = this.held;
-    const record = this.newRecord(key);
+    const record = this.newRecord(key, attempt);
     const slot = await this.slots.take((taken) => freePorts(run, taken));
     const environment = {
       OCM_TASK_ID: key,
@@ -118,13 +123,17 @@ class OpenWorkspaces implements Workspaces {
     }
   }
 
-  private newRecord(key: string): LeaseRecord {
+  private newRecord(key: string, wanted: number | undefined): LeaseRecord {
     const { id: run, root, artifacts, mode } = this.held.run;
-    const attempt = (this.attempts.get(key) ?? 0) + 1;
-    this.attempts.set(key, attempt);
+    const newest = this.attempts.get(key) ?? 0;
+    const attempt = wanted ?? newest + 1;
+    this.attempts.set(key, Math.max(attempt, newest));
     const slug = slugOf(key);
-    // In a repository worktrees go by this name, so no other run may have it.
-    const id = `${slug.slice(0, -9)}-${hashOf(run, key)}-${attempt}`;
+    const name = nameOf(run, key, attempt);
+    const again = this.names.get(name) ?? 0;
+    this.names.set(name, again + 1);
+    // An attempt is made again whose first place nobody has come to work in; that one may still be there.
+    const id = again === 0 ? name : `${name}-${again + 1}`;
     return {
       id,
       key,
@@ -159,6 +168,11 @@ class OpenWorkspaces implements Workspaces {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** In a repository worktrees go by this name, so no other run may have it. */
+function nameOf(run: string, key: string, attempt: number): string {
+  return `${slugOf(key).slice(0, -9)}-${hashOf(run, key)}-${attempt}`;
 }
 
 class LeasedWorkspace implements Workspace {

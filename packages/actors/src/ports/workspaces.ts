@@ -6,6 +6,8 @@ export interface WorkspaceRequest {
   readonly directory: string;
   /** What the task, or else the pool, says of its workspace. Undefined: the source's own choice. */
   readonly mode: string | undefined;
+  /** Number of the attempt, where its caller counts them; else the source counts by itself. */
+  readonly attempt?: number;
   /** Ends the making; what was made is removed. */
   readonly signal: AbortSignal;
 }

@@ -13,22 +13,23 @@ export async function collectTasks(
   terminal: Terminal,
   file: string | undefined,
   flags: Pick<RunFlags, 'prompt'>,
+  baseDirectory: string,
 ): Promise<readonly NamedTask[]> {
   const prompts = flags.prompt ?? [];
   if (file === undefined) await refuseSwallowedFile(prompts);
   if (file === undefined && prompts.length === 0) {
     throw new OpencodeManagerError('USAGE', 'There is nothing to run. Name a task file, - for standard input, or give a --prompt TEXT.');
   }
-  const fromFile = file === undefined ? [] : (await readTasks(terminal, file)).tasks;
-  const fromFlags = prompts.length === 0 ? [] : promptTasks(prompts, new Set(fromFile.map(({ id }) => id)));
+  const fromFile = file === undefined ? [] : (await readTasks(terminal, file, baseDirectory)).tasks;
+  const fromFlags = prompts.length === 0 ? [] : promptTasks(prompts, new Set(fromFile.map(({ id }) => id)), baseDirectory);
   const tasks = await withRealDirectories([...fromFile, ...fromFlags]);
   // The pool takes tasks as slots come free: the order in which they are offered decides.
   return tasks.toSorted((a, b) => (b.priority ?? 0) - (a.priority ?? 0));
 }
 
-async function readTasks(terminal: Terminal, file: string): Promise<ParsedTasks> {
+async function readTasks(terminal: Terminal, file: string, baseDirectory: string): Promise<ParsedTasks> {
   const source = file === '-' ? 'standard input' : file;
-  const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory: process.cwd() });
+  const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory });
   const ignored = parsed.ignoredFields;
   if (ignored.length > 0) terminal.notice(`${source}: fields that a task does not have are left out: ${listedNames(ignored)}`);
   return parsed;
@@ -40,9 +41,9 @@ function listedNames(names: readonly string[]): string {
   return names.length > listed.length ? `${listed.join(', ')} and ${names.length - listed.length} more` : listed.join(', ');
 }
 
-function promptTasks(prompts: readonly string[], taken: ReadonlySet<string>): readonly NamedTask[] {
+function promptTasks(prompts: readonly string[], taken: ReadonlySet<string>, baseDirectory: string): readonly NamedTask[] {
   const lines = prompts.map((prompt, index) => JSON.stringify({ id: freeId(`prompt-${index + 1}`, taken), prompt }));
-  return parseTasks(lines.join('\n'), { source: '--prompt', baseDirectory: process.cwd() }).tasks;
+  return parseTasks(lines.join('\n'), { source: '--prompt', baseDirectory }).tasks;
 }
 
 function freeId(wanted: string, taken: ReadonlySet<string>): string {

@@ -1,4 +1,4 @@
-import type { Outcome, SessionPool, TaskResult } from '@opencode-manager/actors';
+import type { SessionPool, TaskResult } from '@opencode-manager/actors';
 import { toManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import type { NamedTask } from '../task-file/index.ts';
 import type { StopSignals } from '../signals.ts';
@@ -79,7 +79,7 @@ function contained(listener: BatchListener) {
 }
 
 /** States of a session in which nothing happens until somebody else acts. */
-const waitReasons: Readonly<Record<string, string>> = {
+export const waitReasons: Readonly<Record<string, string>> = {
   'active.backingOff': 'until the provider is asked again',
   'active.awaitingInput': 'for an answer to its ask',
   'active.waitingOnChildren': 'for its sub-agents',
@@ -102,11 +102,4 @@ function* untilDrained(tasks: readonly NamedTask[], mayStart: () => boolean): Ge
     if (!mayStart()) return;
     yield task;
   }
-}
-
-/** How often each outcome came. */
-export function countOutcomes(results: readonly TaskResult[], all: readonly Outcome[]): Record<Outcome, number> {
-  const counts = Object.fromEntries(all.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
-  for (const { outcome } of results) counts[outcome] += 1;
-  return counts;
 }

@@ -1,6 +1,5 @@
-export { collectTasks } from './collect.ts';
+export { carryOut } from './carry-out.ts';
 export { executeBatch, type BatchEnd, type BatchListener } from './execute.ts';
-export { outputMode, refuseSharedOutputs } from './output-checks.ts';
-export { openOutputFile, type OutputFile } from './output-file.ts';
-export { refuseUntrustedDirectories } from './trust.ts';
-export { createReporter, doneRecord, keptLines, patchLines, sourceLines, summaryLine, type BatchSummary } from './report.ts';
+export { newRequest, resumedRequest } from './request.ts';
+export { createReporter, doneRecord, patchLines, sourceLines, summaryLine } from './report.ts';
+export { Tally, type BatchSummary } from './tally.ts';

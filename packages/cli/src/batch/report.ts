@@ -1,10 +1,10 @@
 import { outcomes, type TaskResult } from '@opencode-manager/actors';
-import type { Redactor, StopReport } from '@opencode-manager/core';
-import { formatBytes, formatCount, formatDuration, plural, printable, tokensOf, totalUsage, type Progress } from '../render/index.ts';
+import type { Redactor } from '@opencode-manager/core';
+import { formatBytes, formatCount, formatDuration, oneLine, plural, printable, tokensOf, type Progress } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import type { KeptWorkspace } from '../workspaces/index.ts';
 import type { OutputFile } from './output-file.ts';
-import { countOutcomes, type BatchEnd, type BatchListener } from './execute.ts';
+import type { BatchListener } from './execute.ts';
+import type { BatchSummary, RunPart } from './tally.ts';
 
 export interface ReporterOptions {
   readonly terminal: Terminal;
@@ -15,9 +15,26 @@ export interface ReporterOptions {
   readonly out?: OutputFile | undefined;
 }
 
+export interface Reporter extends BatchListener {
+  /** An attempt has ended, and another one follows. */
+  retried(result: TaskResult): void;
+  /** A task is not run, because of another one. */
+  skipped(id: string, blockedBy: string): void;
+}
+
 /** Turns what happens in a batch into records, results and progress. */
-export function createReporter({ terminal, progress, json, single, out }: ReporterOptions): BatchListener {
+export function createReporter({ terminal, progress, json, single, out }: ReporterOptions): Reporter {
   return {
+    retried(told) {
+      const result = withoutSecrets(told, terminal.redactor);
+      const { id, attempt, outcome, error, session_id: sessionId } = result;
+      progress.retried(id, `${outcome}${error ? `: ${error.message}` : ''}`);
+      if (json) terminal.record({ type: 'task.retried', id, attempt, outcome, session_id: sessionId, error, at: new Date().toISOString() });
+    },
+    skipped(id, blockedBy) {
+      progress.skipped(id, blockedBy);
+      if (json) terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, at: new Date().toISOString() });
+    },
     started({ id, sessionId, directory, attempt }) {
       progress.started(id);
       if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
@@ -26,7 +43,7 @@ export function createReporter({ terminal, progress, json, single, out }: Report
     finished(told) {
       // Before anything is cut off: half a secret would not be recognised.
       const result = withoutSecrets(told, terminal.redactor);
-      const detail = result.outcome === 'succeeded' ? result.output : errorText(result);
+      const detail = result.outcome === 'succeeded' ? result.output : reasonOf(result);
       const printed = !json && terminal.streams.stdout.isTTY === true;
       progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail, printed });
       if (json) terminal.record({ type: 'task.finished', ...result }, result.id);
@@ -52,7 +69,7 @@ function printResult(terminal: Terminal, result: TaskResult, single: boolean): v
   if (output !== '') terminal.result(output);
   // With one task the reason goes where it does not mix with the answer.
   if (result.workspace_may_be_half_changed) terminal.notice(halfChangedText(result));
-  if (result.outcome !== 'succeeded') (single ? terminal.notice : terminal.result)(errorText(result));
+  if (result.outcome !== 'succeeded') (single ? terminal.notice : terminal.result)(reasonOf(result));
   if (!single) terminal.result('');
 }
 
@@ -61,7 +78,7 @@ function halfChangedText({ id, attempts }: TaskResult): string {
   return `${printable(id)}: the server was lost during this task; ${then} of the first try may be half changed. Look with: git status`;
 }
 
-function errorText({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
+export function reasonOf({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
   const denied = asks.find(({ answer }) => answer === 'denied' || answer === 'unanswered');
   const reason = error ? `${error.code}: ${printable(error.message)}` : outcome;
   const ask = denied
@@ -70,33 +87,38 @@ function errorText({ outcome, error, asks, reset_at: resetAt }: TaskResult): str
   return `${reason}${ask}${resetAt ? ` (free again at ${resetAt})` : ''}`;
 }
 
-export interface BatchSummary {
-  readonly total: number;
-  readonly end: BatchEnd;
-  readonly durationMs: number;
-  /** How the server was stopped; undefined when something of it was left. */
-  readonly stop: StopReport | undefined;
-  readonly signal: string | undefined;
-  readonly exitCode: number;
-  /** Directories that hold the patches of tasks; undefined when none had a workspace of its own. */
-  readonly patches?: readonly string[] | undefined;
-  /** Workspaces that are still there. */
-  readonly kept?: readonly KeptWorkspace[];
-}
-
 /** The last record of `ocm run --json`. */
-export function doneRecord({ total, end, durationMs, stop, signal, exitCode, patches, kept = [] }: BatchSummary): object {
+export function doneRecord(summary: BatchSummary): object {
+  const {
+    total,
+    counts,
+    tally,
+    notStarted,
+    gaps,
+    restarts,
+    serverRestarts,
+    durationMs,
+    stop,
+    signal,
+    exitCode,
+    patches,
+    kept = [],
+    run,
+  } = summary;
   return {
     type: 'done',
     total,
-    ...countOutcomes(end.results, outcomes),
-    not_started: end.notStarted,
-    usage: totalUsage(end.results),
-    cost_usd: totalCost(end.results),
+    ...counts,
+    ...(run && { skipped: run.skipped }),
+    not_started: notStarted,
+    ...(run && runRecord(run)),
+    usage: run?.totals.usage ?? tally.usage,
+    cost_usd: run ? run.totals.costUsd : tally.costUsd,
+    ...(run && { known_cost_usd: run.totals.knownCostUsd, attempts: run.totals.attempts }),
     duration_ms: Math.round(durationMs),
-    gaps: end.gaps,
-    restarts: end.restarts,
-    server_restarts: end.serverRestarts,
+    gaps,
+    restarts,
+    server_restarts: serverRestarts,
     signal: signal ?? null,
     exit_code: exitCode,
     clean: stop !== undefined,
@@ -106,43 +128,74 @@ export function doneRecord({ total, end, durationMs, stop, signal, exitCode, pat
   };
 }
 
-/** One unknown price makes the sum unknown: a part of the truth would pass for all of it. */
-function totalCost(results: readonly TaskResult[]): number | null {
-  let total = 0;
-  for (const { cost_usd: cost } of results) {
-    if (cost === null) return null;
-    total += cost;
-  }
-  return total;
+function runRecord({ id, path, reason, why, reused, dropped, succeededFirstTry, succeededAfterRetry }: RunPart): object {
+  return {
+    reused,
+    dropped,
+    succeeded_first_try: succeededFirstTry,
+    succeeded_after_retry: succeededAfterRetry,
+    run: id,
+    run_dir: path,
+    reason,
+    why,
+  };
 }
 
 /** `7 of 8 tasks succeeded, 1 failed; 1,234 tokens; 3.2 s` */
-export function summaryLine({ total, end, durationMs }: BatchSummary): string {
-  const counts = countOutcomes(end.results, outcomes);
+export function summaryLine({ total, counts, tally, notStarted, durationMs, run }: BatchSummary): string {
   const others = outcomes
     .filter((outcome) => outcome !== 'succeeded' && counts[outcome] > 0)
     .map((outcome) => `${counts[outcome]} ${outcome}`);
-  if (end.notStarted > 0) others.push(`${end.notStarted} not started`);
-  const tokens = tokensOf(totalUsage(end.results));
+  if (run && run.skipped > 0) others.push(`${run.skipped} skipped`);
+  if (notStarted > 0) others.push(`${notStarted} not started`);
+  if (run && run.reused > 0) others.push(`${run.reused} of them from before`);
+  if (run && run.dropped > 0) others.push(`${run.dropped} dropped`);
+  const tokens = tokensOf(run?.totals.usage ?? tally.usage);
+  const cost = run ? run.totals.costUsd : tally.costUsd;
   const head = `${formatCount(counts.succeeded)} of ${plural(total, 'task')} succeeded`;
-  return [[head, ...others].join(', '), `${formatCount(tokens)} tokens`, formatDuration(durationMs)].join('; ');
+  const spent = [`${formatCount(tokens)} tokens`, ...(cost === null || cost === 0 ? [] : [`$${cost.toFixed(cost < 1 ? 4 : 2)}`])];
+  return [[head, ...others].join(', '), ...spent, formatDuration(durationMs)].join('; ');
+}
+
+/** All that is told at the end: how many, what went wrong, where the patches and the run are, and what stays. */
+export function summaryLines(summary: BatchSummary): string[] {
+  const parts = [failureLines, patchLines, sourceLines, keptLines, runLines];
+  return [summaryLine(summary), ...parts.flatMap((part) => part(summary))];
+}
+
+/** The failures, the worst first, each with its reason. */
+function failureLines({ tally, total }: BatchSummary): string[] {
+  const { told, more } = tally.failures();
+  // Of one task all is said already.
+  if (told.length === 0 || total === 1) return [];
+  const lines = told.map(({ id, outcome, reason }) => printable(`  ${oneLine(id, 40)}  ${outcome}  ${oneLine(reason, 160)}`));
+  return [...lines, ...(more > 0 ? [`  and ${formatCount(more)} more`] : [])];
+}
+
+/** Where the run lies, and the commands that show more of it, or go on with it. */
+function runLines({ run, counts, total, notStarted }: BatchSummary): string[] {
+  if (!run || run.path === null) return run?.why ? [printable(run.why)] : [];
+  const failed = total - notStarted > counts.succeeded;
+  return [
+    ...(run.why === null ? [] : [printable(run.why)]),
+    `Run: ${printable(run.path)}`,
+    ...(failed ? ['To see more: ocm results --failed, ocm show KEY'] : []),
+    ...(run.resume !== undefined && (notStarted > 0 || failed || run.reason !== 'done') ? [`To go on: ${run.resume}`] : []),
+  ];
 }
 
 /** `Patches: 7, with 12 files (+34 -5), in /srv/repo.ocm/20260101T000000Z-1a2b/artifacts` */
-export function patchLines({ end, patches }: BatchSummary): string[] {
+export function patchLines({ tally, patches }: BatchSummary): string[] {
   if (!patches) return [];
-  const taken = end.results.filter(({ files_changed: files = 0 }) => files > 0);
+  const { patches: taken, files, insertions, deletions } = tally.changed;
   // Where nothing could be taken nobody knows.
-  if (taken.length === 0)
-    return [end.results.every((result) => result.base_commit !== undefined) ? 'Patches: none, no task changed a file' : 'Patches: none'];
-  const sum = (field: 'files_changed' | 'insertions' | 'deletions') => taken.reduce((total, result) => total + (result[field] ?? 0), 0);
-  const counts = `${plural(sum('files_changed'), 'file')} (+${formatCount(sum('insertions'))} -${formatCount(sum('deletions'))})`;
-  return [`Patches: ${formatCount(taken.length)}, with ${counts}, in ${patches.join(', ')}`];
+  if (taken === 0) return [tally.isTaken ? 'Patches: none, no task changed a file' : 'Patches: none'];
+  const counts = `${plural(files, 'file')} (+${formatCount(insertions)} -${formatCount(deletions)})`;
+  return [`Patches: ${formatCount(taken)}, with ${counts}, in ${patches.join(', ')}`];
 }
 
 /** What changed in repositories themselves while tasks worked in worktrees of them: configuration and hooks of an agent would run there. */
-export function sourceLines({ end }: BatchSummary): string[] {
-  const changed = [...new Set(end.results.flatMap(({ source_changes: changes = [] }) => changes))].toSorted();
+export function sourceLines({ tally: { sourceChanges: changed } }: BatchSummary): string[] {
   if (changed.length === 0) return [];
   const more = changed.length > mostNamed ? `, ${formatCount(changed.length - mostNamed)} more` : '';
   return [printable(`Changed in the repository itself while the tasks ran: ${changed.slice(0, mostNamed).join(', ')}${more}`)];
@@ -152,7 +205,7 @@ export function sourceLines({ end }: BatchSummary): string[] {
 const mostNamed = 10;
 
 /** The workspaces that are still there: why, where, and how they are removed. */
-export function keptLines({ kept = [] }: BatchSummary): string[] {
+function keptLines({ kept = [] }: BatchSummary): string[] {
   if (kept.length === 0) return [];
   const lines = kept.slice(0, mostNamed).map(({ key, path, reason, holds }) => {
     const what = holds.map((left) => `${left.path}, ${left.reason.replaceAll('_', ' ')}, ${formatBytes(left.bytes)}`).join('; ');

@@ -9,7 +9,7 @@ import {
   startScriptedModel,
   temporaryWorkspace,
 } from '@opencode-manager/testing';
-import { createReporter, doneRecord, executeBatch, type BatchEnd, type BatchListener } from '../batch/index.ts';
+import { createReporter, doneRecord, executeBatch, Tally, type BatchEnd, type BatchListener } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
 import { knownParts, launchRecord, openManager, type Manager } from '../manager/index.ts';
@@ -18,7 +18,7 @@ import type { JsonFlag } from '../program/shared-options.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { openRunWorkspaces, type KeptWorkspace } from '../workspaces/index.ts';
+import { runWorkspaces, type KeptWorkspace } from '../workspaces/index.ts';
 import { printDemo } from './demo-summary.ts';
 
 export interface DemoFlags extends JsonFlag, PageFlags {
@@ -99,10 +99,12 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
   const startedAt = performance.now();
   await using workspace = await temporaryWorkspace({ files: demoWorkspaceFiles });
   await using places = await temporaryWorkspace({ git: false });
-  await using clones = await openRunWorkspaces({
+  await using clones = runWorkspaces({
     plan: { mode: 'clone', wanted: [{ directory: workspace.path, mode: 'clone' }], settings: { parent: places.path } },
+    baseOf: async () => undefined,
     onNote: (line) => progress.note(line),
   });
+  await clones.open();
   await using configDirectory = await temporaryWorkspace({ files: demoConfigFiles, git: false });
   await using model = await startScriptedModel(demoScript());
   const config: ServerConfig = {
@@ -230,7 +232,11 @@ function conclude(
   const succeeded = run.end.notStarted === 0 && run.end.results.every(({ outcome }) => outcome === 'succeeded');
   const isolated = checks.every(({ status }) => status !== 'failed');
   const exitCode = signals.exitCode ?? (succeeded && isolated ? exitCodes.ok : exitCodes.failed);
-  const summary = { total: demoTasks.length, end: run.end, durationMs: run.durationMs, stop: run.stop, signal: signals.signal, exitCode };
+  const { results, notStarted, gaps, restarts, serverRestarts } = run.end;
+  const tally = new Tally(results);
+  const { durationMs, stop } = run;
+  const ended = { tally, counts: tally.counts, notStarted, gaps, restarts, serverRestarts };
+  const summary = { total: demoTasks.length, ...ended, durationMs, stop, signal: signals.signal, exitCode };
   if (json) terminal.record({ ...doneRecord(summary), ...patchRecord(run), server_memory_bytes: run.serverBytes, isolation: checks });
   else printDemo(terminal, run, checks, summary);
   return exitCode;

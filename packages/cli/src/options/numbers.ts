@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 
 const unitBytes: Readonly<Record<string, number>> = { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 };
 

@@ -18,15 +18,39 @@ import {
 export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, WorkspaceFlags {
   readonly prompt?: string[];
   readonly out?: string;
-  readonly append?: boolean;
+  readonly append?: boolean | undefined;
   readonly overwrite?: boolean;
+  /** false: nothing is kept. */
+  readonly runDir?: string | false;
+  readonly filter?: string[];
+  readonly limit?: string;
+  readonly retries?: string;
+  /** true, or `now`. */
+  readonly failFast?: string | boolean;
+  readonly maxFailures?: string;
+  readonly onDone?: string;
+  readonly transcripts?: boolean;
+  readonly dryRun?: boolean;
+  /** Goes on with the newest run of the same file. */
+  readonly resume?: boolean;
+  readonly detach?: boolean;
 }
 
-/** Adds `ocm demo` and `ocm run`. */
+/** Flags of `ocm resume`: what is not given is as it was. */
+export interface ResumeFlags extends Omit<RunFlags, 'runDir' | 'resume' | 'append' | 'overwrite' | 'prompt'> {
+  readonly explain?: boolean;
+  readonly retryErrors?: string | true;
+  readonly redo?: string[];
+  readonly changed?: string;
+  readonly takeOver?: boolean;
+}
+
+/** Adds `ocm demo`, `ocm run` and `ocm resume`. */
 export function addBatchCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Run:');
   addDemo(program, terminal, finish);
   addRun(program, terminal, finish);
+  addResume(program, terminal, finish);
 }
 
 function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
@@ -56,6 +80,12 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .option('--out <file>', 'also write each result to this file, as JSON Lines')
     .option('--append', 'append to the --out file')
     .option('--overwrite', 'replace the --out file')
+    .optionsGroup('Run:')
+    .option('--run-dir <dir>', 'keep the run here (default: beside the repository, in <repository>.ocm)')
+    .option('--no-run-dir', 'keep nothing: a run that is killed cannot be resumed (default with --prompt alone)')
+    .option('--resume', 'go on with the newest run of the same file, if it is not finished');
+  addSelectOptions(run);
+  run
     .optionsGroup('Workspaces:')
     .addOption(
       new Option(
@@ -72,6 +102,55 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
   run.addHelpText('after', runHelp).action(async (file, flags) => {
     const { run: action } = await import('../commands/run.ts');
     finish(await action(terminal, file, flags));
+  });
+}
+
+/** Which tasks, how often, and when it is enough. */
+function addSelectOptions(command: CommandUnknownOpts): void {
+  command
+    .optionsGroup('Run:')
+    .option('--filter <glob>', 'run only tasks whose id matches, such as fix-*; repeatable', collect)
+    .option('--limit <n>', 'run only the first n tasks')
+    .option('--retries <n>', 'further attempts of tasks that fail, stall or time out (default: 0)')
+    .addOption(new Option('--fail-fast [when]', 'start no more tasks after the first failure; now: abort what runs too').choices(['now']))
+    .option('--max-failures <n>', 'start no more tasks after so many failures, or this share, such as 10%')
+    .option('--on-done <command>', 'shell line that is run at the end, with the summary as JSON on its standard input')
+    .option('--no-transcripts', 'keep no transcripts of what was said')
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--detach', 'go on in the background once the server answers; see ocm status and ocm wait');
+}
+
+function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  const resume = program
+    .command('resume')
+    .summary('go on with a run whose process has ended')
+    .description(
+      'Goes on with a run that was killed, stopped, or had failures. What has succeeded is not run again; what was in flight is looked at first. Flags are those of the run unless they are given again.',
+    )
+    .argument('[run]', 'its id, a part of it, or its directory (default: the newest that is not finished)')
+    .optionsGroup('Resume:')
+    .option('--explain', 'say for each task what will happen and why, and do nothing')
+    .option('--retry-errors [outcomes]', 'run again what did not succeed, or only these outcomes, such as failed,timed_out')
+    .option('--redo <key>', 'run this task again, whatever became of it; repeatable', collect)
+    .addOption(
+      new Option('--changed <what>', 'what to do with tasks that ask for something else than before (default: fail)').choices([
+        'fail',
+        'rerun',
+        'keep',
+      ]),
+    )
+    .option('--take-over', 'although its last process was on another machine; only when that one is gone')
+    .optionsGroup('Tasks:')
+    .option('--out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
+  addSelectOptions(resume);
+  addPlaceOptions(resume);
+  addTurnOptions(resume);
+  addServerOptions(resume);
+  addPageOptions(resume);
+  addJsonOption(resume);
+  resume.action(async (name, flags) => {
+    const { resume: action } = await import('../commands/resume.ts');
+    finish(await action(terminal, name, flags));
   });
 }
 
@@ -96,9 +175,9 @@ function addPlaceOptions(run: CommandUnknownOpts): void {
 
 const runHelp = `
 Each line needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
-priority, permissions, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input, instruction (joined with
-input), problem_statement. Other columns are ignored; options that ocm lacks, such as retries, are refused. If a line is invalid, nothing
-starts.
+priority, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
+instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a line is invalid,
+nothing starts.
 
 Examples:
   ocm run tasks.jsonl --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY

@@ -8,9 +8,10 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
-/** `1,234` */
+/** `1,234`, of a whole number. */
 export function formatCount(value: number): string {
-  return value.toLocaleString('en-US');
+  // Not by the locale: to load its data takes 20 ms.
+  return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 export function formatBytes(bytes: number): string {

@@ -32,6 +32,10 @@ export interface Progress extends Disposable {
   /** What a running task waits for; empty when it simply works. */
   waiting(id: string, reason: string): void;
   finished(task: FinishedTask): void;
+  /** An attempt has ended, and another one follows. */
+  retried(id: string, reason: string): void;
+  /** A task is not run, because of another one. */
+  skipped(id: string, blockedBy: string): void;
   /** A line of its own, for example what a signal means. */
   note(line: string): void;
   /** Writes to stdout, which may be the same terminal: what is drawn gives way meanwhile. */
@@ -76,6 +80,16 @@ class LineProgress implements Progress {
     this.#terminal.notice(
       `finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`,
     );
+  }
+
+  retried(id: string, reason: string): void {
+    this.#waiting.delete(id);
+    this.#terminal.notice(`retried ${oneLine(id, 80)} after ${oneLine(reason, 160)}`);
+  }
+
+  skipped(id: string, blockedBy: string): void {
+    this.#done += 1;
+    this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${oneLine(blockedBy, 80)} did not succeed (${this.#done}/${this.#total})`);
   }
 
   note(line: string): void {
@@ -123,6 +137,20 @@ class LiveProgress implements Progress {
     this.#done += 1;
     if (task.outcome !== 'succeeded') this.#failed += 1;
     if (!task.printed) this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
+  }
+
+  retried(id: string, reason: string): void {
+    this.#active.delete(id);
+    this.#waiting.delete(id);
+    this.note(
+      `${this.#terminal.noticeColors.yellow('↻')} ${oneLine(id, 40)}  again after ${oneLine(reason, Math.max(20, this.#terminal.width - 60))}`,
+    );
+  }
+
+  skipped(id: string, blockedBy: string): void {
+    this.#done += 1;
+    this.#failed += 1;
+    this.note(`${this.#terminal.noticeColors.yellow('-')} ${oneLine(id, 40)}  skipped: ${oneLine(blockedBy, 40)} did not succeed`);
   }
 
   note(line: string): void {

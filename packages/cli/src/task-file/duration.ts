@@ -1,4 +1,4 @@
-import { OpencodeManagerError } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const shape = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;

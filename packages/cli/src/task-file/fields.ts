@@ -70,9 +70,9 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
     advice: 'There is no limit of costs: limit the time with "timeout", or the budget at the provider.',
   },
   {
-    names: /^(max_?)?retr(y|ies)$|^max_?attempts$/i,
+    names: /^max_?retr(y|ies)$|^max_?attempts$|^retry$/i,
     fits: (value) => isNumber(value) || value === true,
-    advice: 'A task that failed is not repeated: run the failed ones again from the results.',
+    advice: 'Write "retries": 1 for a second try after a failure.',
   },
   {
     names: /^max_?(turns|steps|iterations|tool_?calls)$/i,
@@ -92,9 +92,9 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   { names: /^(cwd|work(ing)?_?dir(ectory)?)$/i, fits: isText, advice: 'Write "directory".' },
   { names: /^system_?(prompt|message|instructions?)$/i, fits: isText, advice: 'Write "system".' },
   {
-    names: /^(attempts|n|repeat|num_?(samples|attempts))$/i,
+    names: /^(attempts|n|num_?(samples|attempts))$/i,
     fits: (value) => isNumber(value) && Number(value) > 1,
-    advice: 'A line is run once: write it as often as you want it, each with an id of its own.',
+    advice: 'Write "repeat": 3 to run a line three times.',
   },
   {
     names: /^(allowed_?|disallowed_?|disabled_?)?tools$/i,
@@ -119,6 +119,6 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   {
     names: /^(depends_?on|run_?after)$/i,
     fits: (value) => isText(value) || Array.isArray(value),
-    advice: 'Tasks do not wait for each other: run two files, one after the other.',
+    advice: 'Write "after": ["id"], with the ids of the tasks that have to succeed first.',
   },
 ];

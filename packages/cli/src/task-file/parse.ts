@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
-import type { Task } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
+import { keyTasks, type RunTaskSpec } from '@opencode-manager/runs';
 import { parseDuration } from './duration.ts';
 import { problemOf, withoutAliases } from './fields.ts';
 import { conversionOf, missingPrompt } from './foreign-rows.ts';
 import { taskLineSchema, type TaskLine } from './schema.ts';
 
 /** A task with its id decided and its paths absolute. */
-export type NamedTask = Task & { readonly id: string };
+export type NamedTask = RunTaskSpec & { readonly id: string };
 
 export interface ParsedTasks {
   readonly tasks: readonly NamedTask[];
@@ -25,6 +25,13 @@ export interface ParseOptions {
 /** Bad lines that are listed before the rest is summed up. */
 const listedProblems = 20;
 
+interface Entry {
+  readonly line: number;
+  readonly task: RunTaskSpec;
+  /** As the line has it: a repository that is moved gives no task another name. */
+  readonly own: RunTaskSpec;
+}
+
 /** Notes a problem of the line at hand; gives undefined, as a reader that failed does. */
 type Report = (problem: string) => undefined;
 
@@ -38,19 +45,19 @@ interface Problem {
  * @throws OpencodeManagerError `TASK_INVALID` with the numbers of the bad lines, `TASK_DUPLICATE`
  *
  * @example
- * parseTasks('{"prompt": "Say hello"}\n', { source: 'tasks.jsonl', baseDirectory: process.cwd() }).tasks[0]?.id // 'task-1'
+ * parseTasks('{"prompt": "Say hello"}\n', { source: 'tasks.jsonl', baseDirectory: process.cwd() }).tasks[0]?.id // 'h-1c0ff2bb8f53d1a4'
  */
 export function parseTasks(text: string, options: ParseOptions): ParsedTasks {
   const problems: Problem[] = [];
   const ignored = new Set<string>();
-  const entries: { line: number; task: Task }[] = [];
+  const entries: Entry[] = [];
   for (const [line, content] of linesOf(text)) {
     const report: Report = (problem) => {
       problems.push({ line, text: problem });
       return undefined;
     };
     const task = parseLine(content, options, ignored, report);
-    if (task) entries.push({ line, task });
+    if (task) entries.push({ line, ...task });
   }
   if (problems.length > 0) throw badLines(problems, options.source);
   if (entries.length === 0)
@@ -66,7 +73,7 @@ function* linesOf(text: string): Generator<[number, string]> {
   for (const [index, line] of lines.entries()) if (line.trim() !== '') yield [index + 1, line];
 }
 
-function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: Report): Task | undefined {
+function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: Report): Omit<Entry, 'line'> | undefined {
   const value = parseObject(content, report);
   if (!value) return undefined;
   const fields = withoutAliases(value, report);
@@ -96,15 +103,16 @@ function parseObject(content: string, report: Report): Record<string, unknown> |
   return undefined;
 }
 
-function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): Task | undefined {
+function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): Omit<Entry, 'line'> | undefined {
   if (kindsOf(line) > 1) return report('a task has exactly one of prompt, command and shell');
   try {
-    const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as Task;
-    return {
+    const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as RunTaskSpec;
+    const task = {
       ...defined,
       ...(directory !== undefined && { directory: resolve(options.baseDirectory, directory) }),
       ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
     };
+    return { task, own: { ...task, ...(directory !== undefined && { directory }) } };
   } catch (error) {
     return report((error as Error).message);
   }
@@ -129,29 +137,11 @@ function badLines(problems: readonly Problem[], source: string): OpencodeManager
   );
 }
 
-/** Gives each task without an id one after its line, and refuses ids that two tasks share. */
-function nameTasks(entries: readonly { line: number; task: Task }[], source: string): NamedTask[] {
-  const lineOf = new Map<string, number>();
-  for (const { line, task } of entries) {
-    if (task.id === undefined) continue;
-    const earlier = lineOf.get(task.id);
-    if (earlier !== undefined) {
-      throw new OpencodeManagerError(
-        'TASK_DUPLICATE',
-        `${source}: line ${line} has the id ${JSON.stringify(task.id)}, as line ${earlier} does; nothing was started.`,
-        {
-          details: { id: task.id, lines: [earlier, line] },
-        },
-      );
-    }
-    lineOf.set(task.id, line);
-  }
-  return entries.map(({ line, task }) => ({ ...task, id: task.id ?? freeId(`task-${line}`, lineOf, line) }));
-}
-
-function freeId(wanted: string, taken: Map<string, number>, line: number): string {
-  let id = wanted;
-  for (let suffix = 2; taken.has(id); suffix += 1) id = `${wanted}-${suffix}`;
-  taken.set(id, line);
-  return id;
+/**
+ * Gives each task without an id one that is made of what it asks for: the same in every run, wherever its line stands.
+ * @throws `TASK_DUPLICATE` for tasks of one id, and for equal ones without
+ */
+function nameTasks(entries: readonly Entry[], source: string): NamedTask[] {
+  const keyed = keyTasks(entries.map(({ own, line }) => ({ task: own, place: { source, line } })));
+  return keyed.map(({ key }, index) => ({ ...entries[index]!.task, id: key }));
 }

@@ -28,6 +28,12 @@ const name = z
   .max(maxNameCharacters, { error: `is longer than ${maxNameCharacters} characters` })
   .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' });
 
+const count = (words: string, min: number, max: number) =>
+  z
+    .int({ error: `must be ${words}` })
+    .min(min, { error: `must be ${words}` })
+    .max(max, { error: `must be ${words}` });
+
 /** One permission rule, as `--permissions FILE` and a task's `permissions` hold it. */
 export const permissionRuleSchema = z.strictObject({
   permission: z.string().min(1),
@@ -59,6 +65,9 @@ export const taskLineSchema = z.object({
   timeout: z.string({ error: 'must be a duration such as "90s"' }).optional(),
   priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
   permissions: permissionPolicySchema.optional(),
+  after: z.array(name, { error: 'must be a list of ids' }).optional(),
+  retries: count('a whole number of 0 to 100', 0, 100).optional(),
+  repeat: count('a whole number of 1 to 10000', 1, 10_000).optional(),
   metadata: z.record(z.string(), z.unknown(), { error: 'must be an object' }).optional(),
 });
 

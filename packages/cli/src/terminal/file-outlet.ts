@@ -32,7 +32,7 @@ export class FileOutlet implements Outlet {
     return this.#waiting.length;
   }
 
-  write(text: string, label?: string): void {
+  write(text: string | Uint8Array, label?: string): void {
     this.#waiting.push({ bytes: Buffer.from(text), label });
     this.#writeAll();
   }

@@ -11,8 +11,8 @@ import { StreamOutlet } from './stream-outlet.ts';
  * - `flush` tells what did not leave, so that nobody takes silence for success.
  */
 export interface Outlet {
-  /** `label` names the line in a report of its loss. */
-  write(text: string, label?: string): void;
+  /** `label` names the line in a report of its loss. Bytes go as they are. */
+  write(text: string | Uint8Array, label?: string): void;
   /**
    * Resolves when everything has left, when the reader has closed, when it has taken nothing for `idleMs`, or with the signal.
    * Gives what did not leave.

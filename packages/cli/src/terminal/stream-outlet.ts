@@ -40,7 +40,7 @@ export class StreamOutlet implements Outlet {
     return [...this.#pieces].filter(({ line }) => line).length;
   }
 
-  write(text: string, label?: string): void {
+  write(text: string | Uint8Array, label?: string): void {
     const bytes = Buffer.from(text);
     for (let from = 0; from < bytes.length || from === 0; from += pieceBytes) {
       const isLast = from + pieceBytes >= bytes.length;

@@ -26,7 +26,12 @@ interface PatchesDirectory {
  * Undefined when every task works in its directory itself.
  * @throws OpencodeManagerError `USAGE`, `OUTPUT_UNUSABLE`
  */
-export function planWorkspaces(flags: WorkspaceFlags, tasks: readonly NamedTask[], directory: string): WorkspacePlan | undefined {
+export function planWorkspaces(
+  flags: WorkspaceFlags,
+  tasks: readonly NamedTask[],
+  directory: string,
+  isResumed = false,
+): WorkspacePlan | undefined {
   const { workspace = 'shared', patches } = flags;
   const mode = workspace as WorkspaceMode;
   const wanted = tasks
@@ -34,7 +39,7 @@ export function planWorkspaces(flags: WorkspaceFlags, tasks: readonly NamedTask[
     .filter((one) => one.mode !== 'shared');
   const settings = placeSettings(flags, new Set(wanted.map((one) => one.mode)));
   if (wanted.length === 0) return undefined;
-  return { mode, wanted, settings, patches: patches === undefined ? undefined : preparePatches(patches) };
+  return { mode, wanted, settings, patches: patches === undefined ? undefined : preparePatches(patches, isResumed) };
 }
 
 /** For a run of several turns at once: a directory itself in which more than one task works; undefined when there is none. */
@@ -54,13 +59,14 @@ export function sharedDirectory(
 }
 
 /** Makes the directory and tries it: a task whose patch has nowhere to go is not paid for. An earlier run's patches stay what they are. */
-function preparePatches(name: string): PatchesDirectory {
+function preparePatches(name: string, isResumed: boolean): PatchesDirectory {
   const path = resolve(name);
   const isNew = lookAt(path) === undefined;
   try {
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.R_OK | constants.X_OK);
-    if (readdirSync(path).length > 0) throw unusable(name, 'holds something already. Name another directory, or empty this one');
+    if (!isResumed && readdirSync(path).length > 0)
+      throw unusable(name, 'holds something already. Name another directory, or empty this one');
     tryWriting(join(path, '.ocm'));
   } catch (error) {
     if (error instanceof OpencodeManagerError) throw error;

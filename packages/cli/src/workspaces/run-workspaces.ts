@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type {
   LeasedWorkspace,
   Outcome,
@@ -15,6 +15,8 @@ import {
   newRunId,
   openWorkspaces,
   recoverLeftWorkspaces,
+  repositoryFacts,
+  takenResult,
   type Capture,
   type TreeResult,
   type Workspace,
@@ -39,36 +41,54 @@ export interface KeptWorkspace {
 
 type KeptThing = Capture['leftBehind'][number];
 
+export interface AttemptPlace {
+  readonly key: string;
+  readonly attempt: number;
+  /** That of the task. */
+  readonly directory: string;
+  /** That of the task; the run's own when absent. */
+  readonly mode: WorkspaceMode | undefined;
+}
+
 /** The workspaces of all repositories that the tasks of a run name. */
 export interface RunWorkspaces extends AsyncDisposable {
   readonly source: WorkspaceSource;
   /** Directories that hold the patches. */
   readonly patches: readonly string[];
+  /**
+   * Opens those of every repository that is wanted, so that one without is refused before anything starts; what killed runs left there is
+   * brought to its end.
+   * @throws OpencodeManagerError as `openWorkspaces`
+   */
+  open(): Promise<void>;
+  /** What an attempt of a manager that has died had done in its workspace; null when it had none, or has changed nothing. */
+  changesOf(attempt: AttemptPlace): Promise<Partial<TaskWorkspaceResult> | null>;
   /** A task is over: what has to stay depends on its outcome. */
   finished(task: Pick<TaskResult, 'id' | 'outcome'>): void;
   /** When no process of the run is left: takes and removes what is still there; tells what stays. Never throws. */
   close(): Promise<readonly KeptWorkspace[]>;
 }
 
+/** The run whose workspaces they are, when it has a directory. */
+export interface RunPlace {
+  readonly id: string;
+  /** Its directory, absolute. */
+  readonly path: string;
+  /** The user has named it: nothing but it is made there. */
+  readonly isNamed: boolean;
+}
+
 export interface RunWorkspacesOptions {
   readonly plan: WorkspacePlan;
+  readonly place?: RunPlace | undefined;
+  /** Commit on which a workspace of a directory in git begins, as it was when the run began. */
+  readonly baseOf: (directory: string) => Promise<string | undefined>;
   readonly onNote: (line: string) => void;
 }
 
-/**
- * Opens the workspaces of every repository that is wanted, so that one without is refused before anything starts; what killed runs left
- * there is brought to its end.
- * @throws OpencodeManagerError as `openWorkspaces`
- */
-export async function openRunWorkspaces(options: RunWorkspacesOptions): Promise<RunWorkspaces> {
-  const workspaces = new OpenRunWorkspaces(options);
-  try {
-    for (const { directory, mode } of options.plan.wanted) await workspaces.of(directory, mode);
-    return workspaces;
-  } catch (error) {
-    await workspaces.close();
-    throw error;
-  }
+/** The workspaces of a run. Nothing is opened before `open` or the first acquisition. */
+export function runWorkspaces(options: RunWorkspacesOptions): RunWorkspaces {
+  return new OpenRunWorkspaces(options);
 }
 
 class OpenRunWorkspaces implements RunWorkspaces {
@@ -90,6 +110,15 @@ class OpenRunWorkspaces implements RunWorkspaces {
     return [...this.#patches];
   }
 
+  async open(): Promise<void> {
+    try {
+      for (const { directory, mode } of this.#options.plan.wanted) await this.of(directory, mode);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
   finished({ id, outcome }: Pick<TaskResult, 'id' | 'outcome'>): void {
     this.#outcomes.set(id, outcome);
   }
@@ -98,6 +127,17 @@ class OpenRunWorkspaces implements RunWorkspaces {
   #isKept(key: string): boolean {
     const keep = this.#options.plan.settings?.keep;
     return keep === 'all' || (keep === 'failed' && this.#outcomes.get(key) !== 'succeeded');
+  }
+
+  async changesOf({ directory, key, attempt, mode }: AttemptPlace): Promise<Partial<TaskWorkspaceResult> | null> {
+    const wanted = mode ?? this.#options.plan.mode;
+    if (wanted === 'shared') return null;
+    const workspaces = await this.of(directory, wanted);
+    const artifacts = this.#artifacts(workspaces);
+    const taken = await takenResult(directory, { run: workspaces.run, key, attempt, artifacts });
+    if (!taken) return null;
+    // Its commits, and what the patch has not, are not told by the ref.
+    return changesOf({ ...taken, truncated: taken.patch === undefined && taken.filesChanged > 0, commits: [] });
   }
 
   /** Those of one directory, by whatever path it is named; the same for all of its tasks. */
@@ -112,20 +152,44 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   async #openOne(repository: string, mode: WorkspaceMode): Promise<Workspaces> {
     const { plan, onNote } = this.#options;
-    const { parent, keep: _, ...settings } = plan.settings ?? {};
+    const { parent: _parent, keep: _keep, ...settings } = plan.settings ?? {};
     if (mode === 'clone' || mode === 'worktree') await refuseWithoutCommit(repository);
-    await this.#recover(repository);
-    const artifacts = plan.patches?.path;
+    const artifacts = plan.patches?.path ?? (this.#options.place && join(this.#options.place.path, 'artifacts'));
     const workspaces = await openWorkspaces({
       repository,
       mode,
       ...settings,
-      ...(parent !== undefined && placesIn(parent, repository)),
+      ...(await this.#placesOf(repository, mode)),
       ...(artifacts !== undefined && { artifacts }),
       onNote: ({ key, message }) => onNote(key === undefined ? message : `${key}: ${message}`),
     });
-    this.#patches.add(artifacts ?? join(workspaces.root ?? repository, 'artifacts'));
+    this.#patches.add(this.#artifacts(workspaces));
+    // Of other runs: those of this one are held by now.
+    await this.#recover(repository);
     return workspaces;
+  }
+
+  #artifacts({ root }: Workspaces): string {
+    const { plan, place } = this.#options;
+    return plan.patches?.path ?? join(place?.path ?? root ?? '', 'artifacts');
+  }
+
+  /** Where the workspaces of a directory are: in the directory of the run, or below `--root`; without either beside the repository. */
+  async #placesOf(repository: string, mode: WorkspaceMode): Promise<Pick<WorkspacesOptions, 'run' | 'root' | 'templates'>> {
+    const { plan, place } = this.#options;
+    const parent = plan.settings?.parent;
+    if (!place) return parent === undefined ? {} : placesIn(parent, repository, newRunId());
+    const hash = hashOf(JSON.stringify([repository, mode]));
+    // The first has the name of the run itself: that is where it is looked for.
+    const [first] = plan.wanted;
+    const isFirst = first?.mode === mode && (await realpath(first.directory).catch(() => first.directory)) === repository;
+    const run = isFirst ? place.id : `${place.id}-${hash}`;
+    if (parent !== undefined) return placesIn(parent, repository, run);
+    const root = join(place.path, 'workspaces', `${basename(repository)}-${hash}`);
+    if (place.isNamed) return { run, root };
+    const beside = dirname(place.path);
+    const top = (await repositoryFacts(repository))?.top ?? repository;
+    return { run, root, templates: join(beside, 'templates', ...(`${top}.ocm` === beside ? [] : [hashOf(top)])) };
   }
 
   /** What cannot be recovered must not keep a run from starting. */
@@ -140,10 +204,13 @@ class OpenRunWorkspaces implements RunWorkspaces {
     }
   }
 
-  async #acquire(key: string, { directory, mode, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
-    const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
+  async #acquire(key: string, { directory, mode, attempt, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
+    const wanted = (mode ?? this.#options.plan.mode) as WorkspaceMode;
+    const workspaces = await this.of(directory, wanted);
     const remove = `ocm clean --keep-results ${workspaces.run} --directory ${quoted(directory)}`;
-    const lease = new Lease(await workspaces.acquire(key, { signal }), { isKept: () => this.#isKept(key), remove });
+    const base = wanted === 'copy' ? undefined : await this.#options.baseOf(directory);
+    const options = { signal, ...(base !== undefined && { base }), ...(attempt !== undefined && { attempt }) };
+    const lease = new Lease(await workspaces.acquire(key, options), { isKept: () => this.#isKept(key), remove });
     this.#leases.add(lease);
     return lease;
   }
@@ -168,10 +235,12 @@ class OpenRunWorkspaces implements RunWorkspaces {
 }
 
 /** Runs and what setups made lie below a directory as they would beside the repository. */
-function placesIn(parent: string, repository: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
-  const run = newRunId();
-  const name = createHash('sha256').update(repository).digest('hex').slice(0, 8);
-  return { run, root: join(parent, run), templates: join(parent, 'templates', name) };
+function placesIn(parent: string, repository: string, run: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
+  return { run, root: join(parent, run), templates: join(parent, 'templates', hashOf(repository)) };
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
 /** Each task would fail of it. @throws OpencodeManagerError `WORKSPACE_SOURCE_INVALID` */
@@ -275,7 +344,7 @@ function changesOf({
   insertions,
   deletions,
   commits,
-}: TreeResult): WorkspaceChanges {
+}: Omit<TreeResult, 'historyRef'>): WorkspaceChanges {
   return {
     base_commit: baseCommit,
     tree,

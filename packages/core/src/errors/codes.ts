@@ -319,6 +319,10 @@ export const errorCatalogue = {
     meaning: 'The directory of a run, or a file in it, was removed or replaced while the run used it.',
     remedy: 'Look for what removes directories there; start a new run.',
   },
+  RUN_UNKNOWN: {
+    meaning: 'No run has this name, more than one has it, or there is no run at all.',
+    remedy: 'List the runs with ocm runs. Name one by its id, a part of the beginning or the end of it, or its path.',
+  },
   RUN_DIRECTORY_UNSAFE: {
     meaning:
       'The directory for a run cannot be used: others may write there, it lies inside the repository or on a network file system, it holds something else, or it cannot be made.',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { slugOf } from '@opencode-manager/workspaces/keep';
 
 /** Names of what lies in the directory of a run. */
 export interface RunLayout {
@@ -26,4 +27,9 @@ export function runLayout(path: string): RunLayout {
     lockNote: join(path, 'lock.json'),
     artifacts: join(path, 'artifacts'),
   };
+}
+
+/** Where what an attempt leaves lies: `artifacts/<slug>-<8 hex of key>/<attempt>`. */
+export function attemptArtifacts(path: string, key: string, attempt: number): string {
+  return join(runLayout(path).artifacts, slugOf(key), String(attempt));
 }

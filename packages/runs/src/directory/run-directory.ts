@@ -1,15 +1,14 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
-import { slugOf } from '@opencode-manager/workspaces/keep';
 import { gone, isErrno, namingRoom, unlessMissing, unreadable } from '../errors.ts';
 import type { Journal, JournalRow } from '../journal/events.ts';
 import { createJournal, openJournal } from '../journal/sqlite-journal.ts';
 import { redactNothing, type Redact } from '../redact.ts';
 import { AppendFile } from './append-file.ts';
 import { refuseNetwork } from './file-system.ts';
-import { runLayout } from './layout.ts';
+import { attemptArtifacts, runLayout } from './layout.ts';
 import { makePlace, removePlace } from './place.ts';
 import { ResultsFile, type ResultsRepair } from './results.ts';
 import { readRunFile, writeRunFile, type RunFile } from './run-file.ts';
@@ -33,6 +32,8 @@ export interface NewRunOptions extends RunDirectoryOptions {
   readonly runDir?: string;
   /** What `run.json` says besides. */
   readonly facts: Omit<RunFile, 'schema_version' | 'id' | 'created_at' | 'directory' | 'host'>;
+  /** Leaves `run.json` to `begin`: before a server runs, not all secrets are known that must not stand in it. Default: false. */
+  readonly beginsLater?: boolean;
 }
 
 export interface OpenRunOptions extends RunDirectoryOptions {
@@ -48,6 +49,8 @@ export interface RunDirectory extends AsyncDisposable {
   readonly journal: Journal;
   /** What had to be done to `results.jsonl` when the run was opened. */
   readonly repaired: ResultsRepair;
+  /** Writes `run.json` where that was left for later: with it the directory is that of a run. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
+  begin(): Promise<void>;
   /** Appends to `tasks.jsonl`; before the journal names the tasks. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
   addTasks(tasks: readonly TaskLine[]): Promise<void>;
   /** @throws `RUN_UNREADABLE` */
@@ -60,6 +63,8 @@ export interface RunDirectory extends AsyncDisposable {
   makeArtifacts(key: string, attempt: number): Promise<string>;
   /** Writes what waits, and lets go of the run. */
   close(): Promise<void>;
+  /** Closes it, and removes the files of a run that did not begin. Nothing of a run that has begun goes. */
+  discard(): Promise<void>;
 }
 
 /**
@@ -69,13 +74,12 @@ export interface RunDirectory extends AsyncDisposable {
 export async function createRunDirectory(options: NewRunOptions): Promise<RunDirectory> {
   const { directory, title = '', runDir, facts, redact = redactNothing } = options;
   const { id, path } = await makePlace(directory, title, runDir);
-  const { runFile } = runLayout(path);
   const host = { hostname: hostname(), platform: process.platform };
   const run: RunFile = { schema_version: 1, id, created_at: new Date().toISOString(), directory: resolve(directory), ...facts, host };
   let opened: RunDirectory | undefined;
   try {
     opened = await openParts(path, options, () => ({ journal: createJournal(runLayout(path).journal, { redact }), run }));
-    await writeRunFile(runFile, run, redact);
+    if (!options.beginsLater) await opened.begin();
     return opened;
   } catch (error) {
     await opened?.close().catch(() => undefined);
@@ -87,9 +91,11 @@ export async function createRunDirectory(options: NewRunOptions): Promise<RunDir
 
 /** Of a run that did not begin. */
 async function removeBegun(path: string): Promise<void> {
-  const { runFile, tasks, journal, results, lock } = runLayout(path);
-  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, lock];
+  const { runFile, tasks, journal, results, state, lock } = runLayout(path);
+  const files = [runFile, tasks, journal, `${journal}-wal`, `${journal}-shm`, results, state, lock];
   for (const file of files) await rm(file, { force: true }).catch(() => undefined);
+  await rm(join(path, 'state'), { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  for (const empty of ['workspaces', 'artifacts']) await rmdir(join(path, empty)).catch(() => undefined);
   await removePlace(path);
 }
 
@@ -142,12 +148,20 @@ async function openParts(path: string, options: RunDirectoryOptions, begin: () =
       run,
       journal,
       repaired,
+      async begin() {
+        if (!(await stat(layout.runFile).catch(unlessMissing))) await writeRunFile(layout.runFile, run, redact);
+      },
       addTasks: (lines) => tasks.append(lines.map((line) => JSON.stringify(redact(line)))),
       readTasks: () => readTaskLines(layout.tasks),
       addResults: (rows) => results.append(rows),
       tellState: (now) => state.tell(now),
-      makeArtifacts: (key, attempt) => makeArtifacts(path, join(layout.artifacts, slugOf(key), String(attempt))),
+      makeArtifacts: (key, attempt) => makeArtifacts(path, attemptArtifacts(path, key, attempt)),
       close,
+      async discard() {
+        const hasBegun = journal.read().next().done !== true;
+        await close();
+        if (!hasBegun) await removeBegun(path);
+      },
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {

@@ -140,6 +140,6 @@ export interface Journal {
    */
   append(events: readonly JournalEvent[]): Promise<readonly JournalRow[]>;
   /** Rows after a number, in order. */
-  read(afterSequence?: number): Iterable<JournalRow>;
+  read(afterSequence?: number): IterableIterator<JournalRow>;
   close(): Promise<void>;
 }

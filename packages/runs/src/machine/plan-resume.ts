@@ -42,7 +42,15 @@ export function planResume(previous: RunHistory, now: readonly SourceTask[], pol
       events: [{ type: 'run.opened', generation }, ...steps.flatMap(({ events }) => events), ...drops],
       tasks: steps.map(({ task }) => task),
       dropped: gone.length,
-      lines: [...steps.map(({ task: { key, decision }, why }): ResumeLine => ({ key, decision, why })), ...gone.map(droppedLine)],
+      lines: [
+        ...steps.map(({ task: { key, decision }, why }): ResumeLine => ({
+          key,
+          decision,
+          why,
+          outcome: known.get(key)?.end?.outcome ?? null,
+        })),
+        ...gone.map(droppedLine),
+      ],
     },
     refusal: null,
   };
@@ -52,10 +60,11 @@ function verdictIn(record: TaskRecord | undefined, task: SourceTask, policy: Res
   return record ? verdictOf(record, task, policy) : { decision: 'new', why: 'It is new.' };
 }
 
-const droppedLine = ({ key }: TaskRecord): ResumeLine => ({
+const droppedLine = ({ key, end }: TaskRecord): ResumeLine => ({
   key,
   decision: 'drop',
   why: 'The source names it no more. What it has done is kept.',
+  outcome: end?.outcome ?? null,
 });
 
 function unknownRedo(now: readonly SourceTask[], { redo = [] }: ResumePolicy): SerializedError | null {

@@ -37,6 +37,8 @@ export interface ResumeLine {
   readonly decision: ResumeDecision;
   /** A sentence. */
   readonly why: string;
+  /** How its newest attempt ended; null before that. */
+  readonly outcome: Outcome | null;
 }
 
 /** A task of the run as it begins, or goes on. */

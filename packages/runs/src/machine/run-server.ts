@@ -34,5 +34,8 @@ function markDeath(context: RunContext): RunContext {
 
 /** The server cannot be started. */
 export function serverGone(context: RunContext, { error }: EventOf<'server.gone'>): RunContext {
-  return endRun({ ...context, server: 'gone' }, { reason: 'failed', aborts: false, why: `The server cannot be started: ${error.message}` });
+  return endRun(
+    { ...context, server: 'gone' },
+    { reason: 'restarts_spent', aborts: false, why: `The server cannot be started: ${error.message}` },
+  );
 }

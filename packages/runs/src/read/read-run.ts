@@ -2,7 +2,7 @@ import { runLayout } from '../directory/layout.ts';
 import { readRunFile, type RunFile } from '../directory/run-file.ts';
 import { readTaskLines, type TaskLine } from '../directory/task-lines.ts';
 import type { JournalRow } from '../journal/events.ts';
-import { foldJournal, type RunHistory } from '../machine/fold-journal.ts';
+import type { RunHistory } from '../machine/fold-journal.ts';
 import { noteHolder, type NotedHolder } from './holder.ts';
 import { JournalReader } from './journal-reader.ts';
 
@@ -40,7 +40,7 @@ export async function readRun(path: string, { lastRows = 20 }: ReadRunOptions = 
   // Before the journal: who lets go of the run writes the row of its end first.
   const holder = await noteHolder(layout.lockNote);
   using journal = new JournalReader(layout.journal);
-  const history = foldJournal(journal.rows());
+  const history = journal.history();
   const newest = journal.newest(lastRows);
   const tasks = new Map((await readTaskLines(layout.tasks)).map((line) => [line.key, line]));
   return { path, run, tasks, history, lastRows: newest, holder };

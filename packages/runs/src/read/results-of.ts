@@ -1,6 +1,5 @@
 import type { AttemptEnded, JournalRow } from '../journal/events.ts';
 import { runLayout } from '../directory/layout.ts';
-import { foldJournal } from '../machine/fold-journal.ts';
 import type { TaskRecord } from '../machine/task-record.ts';
 import { isHeld } from './read-run.ts';
 import { noteHolder } from './holder.ts';
@@ -45,7 +44,7 @@ export async function* resultsOf(path: string): AsyncGenerator<TaskReading, unde
   const { journal: file, lockNote } = runLayout(path);
   const held = isHeld(await noteHolder(lockNote));
   using journal = new JournalReader(file);
-  const { tasks: all, lastSequence } = foldJournal(journal.rows());
+  const { tasks: all, lastSequence } = journal.history();
   const tasks = all.filter(({ isDropped }) => !isDropped);
   const open = new Map(tasks.map((task) => [task.key, task]));
   for (const row of journal.rows({ upTo: lastSequence, type: 'attempt.ended' })) {

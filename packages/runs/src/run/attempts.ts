@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
-import type { RunTaskSpec } from './types.ts';
+import type { AttemptNames } from './attempt-names.ts';
+import type { RunOptions, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
 
@@ -12,6 +13,11 @@ export interface AttemptsOptions {
   /** Deadline of tasks that name none, in milliseconds. */
   readonly taskTimeoutMs: number | undefined;
   readonly send: (event: RunMachineEvent) => void;
+  readonly names: AttemptNames;
+  /** What an attempt of a manager that has died had done in its workspace. */
+  readonly changesOf: NonNullable<RunOptions['changesOf']> | undefined;
+  /** Takes known secrets out of a result, and counts them. */
+  readonly redact: (result: TaskResult) => TaskResult;
   /** Kept before the end of an attempt is reported. */
   readonly keepTranscript: (key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult) => Promise<void>;
 }
@@ -78,8 +84,10 @@ export class Attempts {
       send({ type: 'attempt.intended', ...of, sessionId, messageId, directory });
       await live.sendable.promise;
     };
-    const { after: _after, retries: _retries, ...task } = this.#taskOf(key);
-    const result = await this.#resultOf(pool.run({ ...task, id: idOf(key, attempt) }, { beforeSend, signal: live.abort.signal }), of);
+    const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
+    const id = this.#options.names.give(of);
+    const result = await this.#resultOf(pool.run({ ...task, id }, { beforeSend, signal: live.abort.signal }), of);
+    this.#options.names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
     send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
@@ -90,15 +98,16 @@ export class Attempts {
     const { pool, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
-    const { after: _after, retries: _retries, workspace: _workspace, ...task } = this.#taskOf(key);
+    const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
     const running = pool.run(
-      { ...task, directory: sent.directory, workspace: 'shared', id: `${idOf(key, attempt)} (read)` },
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read)` },
       { sent, signal: live.abort.signal },
     );
     const read = await this.#resultOf(running, { key, attempt });
-    const result = { ...read, directory };
+    const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
+    const result = { ...read, directory, ...changes };
     await this.#options.keepTranscript(key, attempt, sent, result);
     this.#live.delete(token);
     send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
@@ -126,13 +135,8 @@ export class Attempts {
   /** The result under the names of the run; a task that the pool refuses has one too. */
   async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
-    return { ...result, id: key, attempt };
+    return this.#options.redact({ ...result, id: key, attempt });
   }
-}
-
-/** Attempts of one task are tasks of their own to the pool. */
-function idOf(key: string, attempt: number): string {
-  return attempt === 1 ? key : `${key} (attempt ${attempt})`;
 }
 
 function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {

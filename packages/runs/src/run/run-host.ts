@@ -1,7 +1,6 @@
 import type { SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
-import type { RunDirectory } from '../directory/run-directory.ts';
 import type { JournalRow } from '../journal/events.ts';
 import {
   countTasks,
@@ -12,24 +11,28 @@ import {
   type RunMachineEvent,
   type RunSettings,
 } from '../machine/index.ts';
-import type { Redact } from '../redact.ts';
-import { Announced } from './announced.ts';
 import { Attempts } from './attempts.ts';
+import { Following } from './following.ts';
+import type { Redaction } from './redaction.ts';
+import type { RunStore } from './store.ts';
+import { stateOf } from './state.ts';
+import { Totals } from './totals.ts';
 import { writeTranscript } from './transcripts.ts';
-import type { FinalResult, RunSummary, RunTaskSpec } from './types.ts';
+import type { AttemptNames } from './attempt-names.ts';
+import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
 
 export interface RunHostOptions {
-  readonly directory: RunDirectory;
+  readonly store: RunStore;
   readonly pool: SessionPool;
   readonly plan: ResumePlan;
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   readonly taskTimeoutMs: number | undefined;
-  readonly reused: readonly FinalResult[];
-  readonly rows: Iterable<JournalRow>;
-  readonly redact: Redact;
+  readonly names: AttemptNames;
+  readonly changesOf: RunOptions['changesOf'];
+  readonly redaction: Redaction;
   readonly transcripts: boolean;
   readonly onNote: (note: string) => void;
 }
@@ -42,17 +45,31 @@ export class RunHost {
   readonly #options: RunHostOptions;
   readonly #actor: ActorRefFrom<typeof runMachine>;
   readonly #attempts: Attempts;
-  readonly #results: Announced<FinalResult>;
-  readonly #rows: Announced<JournalRow>;
+  readonly #rows: Following;
+  readonly #totals = new Totals();
+  /** Number of the newest row of earlier managers. */
+  readonly startSequence: number;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Attempts whose transcript could not be written: their sessions stay. */
+  readonly #unwritten = new Set<string>();
   readonly #ended = Promise.withResolvers<RunSummary>();
   #stopListening: () => void = () => {};
+  #startedAtMs = Date.now();
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskTimeoutMs } = options;
+    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction } = options;
     const send = (event: RunMachineEvent) => this.#send(event);
-    this.#attempts = new Attempts({ pool, tasks, taskTimeoutMs, send, keepTranscript: (...attempt) => this.#keepTranscript(...attempt) });
+    this.#attempts = new Attempts({
+      pool,
+      tasks,
+      taskTimeoutMs,
+      send,
+      names: options.names,
+      changesOf: options.changesOf,
+      redact: (result) => redaction.result(result),
+      keepTranscript: (...attempt) => this.#keepTranscript(...attempt),
+    });
     const machine = runMachine.provide({
       actions: {
         commit: (_, params) => void this.#commit(params),
@@ -64,12 +81,17 @@ export class RunHost {
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.
         restartServer: () => {},
         told: (_, params) => this.#tell(params),
-        ended: (_, { reason, why, counts }) => this.#ended.resolve({ reason, why, counts }),
+        ended: (_, { reason, why, counts }) => this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() }),
       },
     });
     this.#actor = createActor(machine, { input: { plan, settings } });
-    this.#rows = new Announced(options.rows);
-    this.#results = new Announced(options.reused);
+    this.#rows = new Following((after) => store.rows(after));
+    let startSequence = 0;
+    for (const row of store.rows()) {
+      this.#totals.add(row);
+      startSequence = row.sequence;
+    }
+    this.startSequence = startSequence;
     void this.#ended.promise.then(() => this.#close());
   }
 
@@ -80,7 +102,7 @@ export class RunHost {
   start(): void {
     const { pool } = this.#options;
     this.#actor.start();
-    this.#stopListening = this.#followServer();
+    this.#stopListening = this.#followPool();
     this.#send({ type: 'run.open', atMs: Date.now() });
     if (pool.snapshot().state === 'running') this.#send({ type: 'server.ready', atMs: Date.now() });
   }
@@ -89,12 +111,8 @@ export class RunHost {
     return countTasks(this.#actor.getSnapshot().context);
   }
 
-  results(): AsyncIterableIterator<FinalResult, undefined> {
-    return this.#results.read();
-  }
-
-  events(afterSequence = 0): AsyncIterableIterator<JournalRow, undefined> {
-    return this.#rows.read(({ sequence }) => sequence > afterSequence);
+  events(afterSequence: number): AsyncGenerator<JournalRow, undefined> {
+    return this.#rows.read(afterSequence);
   }
 
   drain(): void {
@@ -114,29 +132,38 @@ export class RunHost {
     this.#actor.send(event);
   }
 
-  /** The machine hears of deaths before the ends that they bring. */
-  #followServer(): () => void {
-    const { pool } = this.#options;
+  /** The machine hears of deaths before the ends that they bring, and when the server has a prompt. */
+  #followPool(): () => void {
+    const { pool, names } = this.#options;
     const lost = new OpencodeManagerError('SERVER_EXITED', 'The server of the run was lost.').toJSON();
-    return pool.on('pool.changed', ({ state }) => {
+    const stopServer = pool.on('pool.changed', ({ state }) => {
       const atMs = Date.now();
       if (state === 'recovering') this.#send({ type: 'server.died', error: pool.snapshot().error ?? lost, atMs });
       else if (state === 'running') this.#send({ type: 'server.ready', atMs });
       else if (state === 'failed') this.#send({ type: 'server.gone', error: pool.snapshot().error ?? lost, atMs });
     });
+    const stopSessions = pool.on('session.changed', ({ session: { taskId, path } }) => {
+      const attempt = path === 'active.running' && taskId !== null ? names.attemptOf(taskId) : undefined;
+      if (attempt) this.#send({ type: 'attempt.accepted', ...attempt });
+    });
+    return () => {
+      stopServer();
+      stopSessions();
+    };
   }
 
   async #commit({ batch, events }: Params<'commit'>): Promise<void> {
-    const { directory } = this.#options;
+    const { store } = this.#options;
     let rows: readonly JournalRow[];
     try {
-      rows = await directory.journal.append(events);
+      rows = await store.journal.append(events);
     } catch (error) {
       return this.#send({ type: 'journal.failed', batch, error: toManagerError(error).toJSON(), atMs: Date.now() });
     }
     // What is derived is brought up to the journal when it is opened the next time.
-    await directory.addResults(rows).catch(() => undefined);
-    for (const row of rows) this.#rows.add(row);
+    await store.addResults(rows).catch(() => undefined);
+    for (const row of rows) this.#totals.add(row);
+    this.#rows.wake();
     this.#send({ type: 'journal.committed', batch, atMs: Date.now() });
     this.#showState();
   }
@@ -152,16 +179,15 @@ export class RunHost {
     this.#timers.add(handle);
   }
 
+  /** Its end is committed: what the server has of it is needed no more, but for one that goes on later. */
   #tell(end: Params<'told'>): void {
-    if (end.type !== 'attempt' || !end.final) return;
-    const { key, attempt, outcome, result } = end;
-    this.#results.add({ key, attempt, outcome, result, reused: false });
-    void this.#forgetSession(result);
+    if (end.type !== 'attempt' || (!end.final && end.outcome === 'quota_exhausted')) return;
+    const { session_id: id } = end.result;
+    const isKept = this.#unwritten.delete(`${end.key}\0${end.attempt}`);
+    if (id !== null && !isKept && this.#options.store.path !== undefined) void this.#forgetSession(id);
   }
 
-  /** Its result and its transcript are on the disk. */
-  async #forgetSession({ session_id: id }: TaskResult): Promise<void> {
-    if (id === null || !this.#options.transcripts) return;
+  async #forgetSession(id: string): Promise<void> {
     await this.#options.pool
       .serverOf(id)
       .deleteSession(id)
@@ -169,38 +195,34 @@ export class RunHost {
   }
 
   async #keepTranscript(key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult): Promise<void> {
-    const { directory, pool, redact, transcripts, onNote } = this.#options;
-    if (!turn || !transcripts) return;
-    const problem = await writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redact);
-    if (problem !== undefined) onNote(problem);
+    const { store, pool, redaction, transcripts, onNote } = this.#options;
+    const directory = turn && transcripts ? store.makeArtifacts(key, attempt) : undefined;
+    if (!turn || !directory) return;
+    const problem = await writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redaction.apply);
+    if (problem === undefined) return;
+    this.#unwritten.add(`${key}\0${attempt}`);
+    onNote(problem);
   }
 
   #showState(): void {
-    const { directory, plan } = this.#options;
+    const { store, plan } = this.#options;
     const { context } = this.#actor.getSnapshot();
-    const { total, outcomes, skipped, notStarted, reused, dropped } = this.counts();
-    directory.tellState({
-      schema_version: 1,
-      run: directory.run.id,
-      pid: process.pid,
-      generation: plan.generation,
-      total,
-      running: context.flights.length,
-      outcomes,
-      skipped,
-      not_started: notStarted,
-      reused,
-      dropped,
-      ended: context.closing === 'closed' ? (context.ending?.reason ?? 'done') : null,
-      updated_at: new Date().toISOString(),
-    });
+    store.tellState(
+      stateOf({
+        run: store.id,
+        generation: plan.generation,
+        counts: this.counts(),
+        totals: this.#totals.now(),
+        context,
+        startedAtMs: this.#startedAtMs,
+      }),
+    );
   }
 
   #close(): void {
     this.#stopListening();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#showState();
-    this.#results.end();
     this.#rows.end();
     this.#actor.stop();
   }

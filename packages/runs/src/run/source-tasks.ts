@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { FileDigest } from '../identity/file-digests.ts';
 import { digestFiles } from '../identity/file-digests.ts';
 import { taskHash, type TaskHash } from '../identity/task-hash.ts';
-import { keyTasks } from '../identity/task-key.ts';
+import { keyTasks, repeatKey } from '../identity/task-key.ts';
 import type { SourceTask } from '../machine/index.ts';
 import type { TaskLine } from '../directory/task-lines.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
@@ -14,23 +14,44 @@ export interface IdentifiedTask extends TaskHash {
   readonly files: readonly FileDigest[];
 }
 
-type Identity = Pick<RunOptions, 'tasks' | 'directory' | 'source' | 'pool' | 'workspaceOf'> & { readonly configuration: string };
+type Identity = Pick<RunOptions, 'tasks' | 'directory' | 'pool' | 'workspaceOf'> & { readonly configuration: string };
+
+interface Named {
+  readonly key: string;
+  readonly task: RunTaskSpec;
+  /** From 1; undefined for a task that is run once. */
+  readonly repeat?: number;
+}
 
 /**
- * Gives each task its key and its hash; contents of attached files are read.
+ * Gives each task its key and its hash; contents of attached files are read. A task that is repeated becomes so many.
  * @throws `TASK_DUPLICATE`, `TASK_INVALID` for a file that cannot be read
  */
 export async function identifyTasks(options: Identity): Promise<readonly IdentifiedTask[]> {
-  const { tasks, source = 'tasks' } = options;
-  const keyed = keyTasks(tasks.map((task, index) => ({ task, place: { source, position: index + 1 } })));
   const identified: IdentifiedTask[] = [];
-  for (const { key, task } of keyed) identified.push(await identify(key, task, options));
+  for (const named of repeated(nameTasks(options.tasks))) identified.push(await identify(named, options));
   return identified;
 }
 
+function nameTasks(tasks: readonly RunTaskSpec[]): readonly Named[] {
+  return keyTasks(tasks.map((task, index) => ({ task, place: { source: 'tasks', position: index + 1 } })));
+}
+
+function repeated(tasks: readonly Named[]): readonly Named[] {
+  const repeats = new Map(
+    tasks.flatMap(({ key, task: { repeat } }) => (repeat === undefined ? [] : [[key, keysOf(key, repeat)] as const])),
+  );
+  return tasks.flatMap(({ key, task }) => {
+    const after = task.after?.flatMap((before) => repeats.get(before) ?? [before]);
+    const ordered = after ? { ...task, after } : task;
+    return repeats.get(key)?.map((one, index) => ({ key: one, task: ordered, repeat: index + 1 })) ?? [{ key, task: ordered }];
+  });
+}
+
+const keysOf = (key: string, repeat: number): string[] => Array.from({ length: repeat }, (_, index) => repeatKey(key, index + 1));
+
 async function identify(
-  key: string,
-  task: RunTaskSpec,
+  { key, task, repeat }: Named,
   { directory, pool = {}, workspaceOf, configuration }: Identity,
 ): Promise<IdentifiedTask> {
   const at = resolve(directory, task.directory ?? '.');
@@ -52,6 +73,7 @@ async function identify(
     // A function cannot be compared; whether there is one can.
     ...(permissions !== undefined && { permissions: typeof permissions === 'function' ? 'a function' : permissions }),
     configuration,
+    ...(repeat !== undefined && { repeat }),
   };
   return { key, task, files, ...taskHash(facts) };
 }

@@ -1,24 +1,28 @@
-import type { Outcome, SessionPoolOptions, Task, TaskResult } from '@opencode-manager/actors';
+import type { Outcome, SessionPool, SessionPoolOptions, Task, TaskResult, TaskWorkspaceResult } from '@opencode-manager/actors';
 import type { ServerConfig } from '@opencode-manager/core';
+import type { RunFile } from '../directory/run-file.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
 import type { JournalRow, RunEnded } from '../journal/events.ts';
 import type { ResumeLine, ResumePolicy, RunCounts, RunSettings } from '../machine/index.ts';
+import type { RunTotals } from './totals.ts';
 
 /** A task of a run: what a pool takes, and what a run adds. */
 export interface RunTaskSpec extends Task {
-  /** Keys of tasks that have to succeed first. */
+  /** Keys of tasks that have to succeed first. One that is repeated stands for all of its repeats. */
   readonly after?: readonly string[];
   /** Further attempts after failures of its own (`failed`, `stalled`, `timed_out`). Default 0. */
   readonly retries?: number;
+  /** Runs it so often, as `KEY#1`, `KEY#2` and so on. */
+  readonly repeat?: number;
 }
 
 export interface RunOptions {
   /** All of them, in the order in which they start. A resume takes them again, as the source has them now. */
   readonly tasks: readonly RunTaskSpec[];
-  /** Where the run is started: any directory of a repository, or any directory. Default: that of the server. */
+  /** Where the run is started: any directory of a repository, or any directory. */
   readonly directory: string;
-  /** The isolated server that the run starts; its state lies in the directory of the run. */
-  readonly server: Omit<ServerConfig, 'directory' | 'stateDir' | 'deleteStateOnExit'>;
+  /** The isolated server that the run starts; its state lies in the directory of the run unless `stateDir` names another place. */
+  readonly server: Omit<ServerConfig, 'directory' | 'deleteStateOnExit'>;
   /** Of the pool: limits of turns, permissions, model, agent, workspaces. The run decides about attempts and restarts. */
   readonly pool?: Omit<
     SessionPoolOptions,
@@ -27,20 +31,27 @@ export interface RunOptions {
   readonly settings?: Partial<RunSettings>;
   /** Stands in the name of the run. */
   readonly title?: string;
-  /** In place of `<top level>.ocm/<id>` beside the repository. */
-  readonly runDir?: string;
-  /** Path of the file that the tasks came from; resuming reads it again. */
-  readonly source?: string;
-  readonly argv?: readonly string[];
+  /** In place of `<top level>.ocm/<id>` beside the repository. `false`: nothing is kept, and the run cannot be resumed. */
+  readonly runDir?: string | false;
+  /** What `run.json` says of how the run was asked for, besides what it says anyway. Plain JSON. */
+  readonly facts?: Partial<Pick<RunFile, 'source' | 'argv' | 'configuration' | 'git' | 'base_commits'>>;
   /** Where a task works, as far as that can change its answer. Default: in its directory itself. */
   readonly workspaceOf?: (task: RunTaskSpec) => WorkspaceFacts;
+  /**
+   * What an attempt of a manager that has died had done in a workspace of its own; null when there is nothing. Asked before its end is told.
+   */
+  readonly changesOf?: (of: {
+    readonly key: string;
+    readonly attempt: number;
+    readonly task: RunTaskSpec;
+  }) => Promise<Partial<TaskWorkspaceResult> | null>;
   /** Whether each attempt leaves a transcript. Default true. */
   readonly transcripts?: boolean;
   /** Hears what went wrong beside the tasks, in sentences: a transcript that could not be written. */
   readonly onNote?: (note: string) => void;
 }
 
-export interface ResumeOptions extends Omit<RunOptions, 'runDir' | 'title'>, ResumePolicy {
+export interface ResumeOptions extends Omit<RunOptions, 'runDir' | 'title' | 'facts'>, ResumePolicy {
   /** The directory of the run. */
   readonly run: string;
   /** Also when its last holder was on another machine and did not let go of it. */
@@ -53,6 +64,7 @@ export interface RunSummary {
   /** A sentence; null when the reason says it all. */
   readonly why: string | null;
   readonly counts: RunCounts;
+  readonly totals: RunTotals;
 }
 
 /** The final result of a task. `reused`: it had succeeded before this manager. */
@@ -64,23 +76,60 @@ export interface FinalResult {
   readonly reused: boolean;
 }
 
+/** What is decided before anything is started. */
+export interface RunPreview {
+  /** What becomes of each task, and why. */
+  readonly plan: readonly ResumeLine[];
+  /** As they stand before the first attempt of this manager. */
+  readonly counts: RunCounts;
+  /** Whether nothing is left to do. */
+  readonly isDone: boolean;
+}
+
+/** A run whose directory is made, or taken up, and locked; no server runs yet. */
+export interface PreparedRun extends RunPreview, AsyncDisposable {
+  readonly id: string;
+  /** Absolute path of its directory; undefined for a run that keeps nothing. */
+  readonly path: string | undefined;
+  /** For the pool that it runs on: with the configuration of the server, and without what only its owner knows. */
+  readonly pool: SessionPoolOptions & { readonly server: ServerConfig };
+  /** Starts the tasks. Once. */
+  start(options: StartOptions): Promise<Run>;
+  /** In place of `start` when nothing is left to do: what there is of the run. Nothing is written. */
+  finish(): Promise<Run>;
+  /** Lets go of it; a run that did not begin leaves nothing. Nothing happens after `start`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface StartOptions {
+  /** Made with the options of the prepared run, more of them or less. */
+  readonly pool: SessionPool;
+  /** Stops pool and server when the run has ended. Default: stops the pool. What it throws is not told. */
+  readonly stop?: () => Promise<unknown>;
+}
+
 /**
  * A run under this manager: a set of tasks that is carried to its end. Its directory says all of it; who looks at it needs nothing of this object.
  * @public
  */
 export interface Run extends AsyncDisposable {
   readonly id: string;
-  /** Absolute path of its directory. */
-  readonly path: string;
+  /** Absolute path of its directory; undefined for a run that keeps nothing. */
+  readonly path: string | undefined;
   /** What became of each task when it was opened, and why. */
   readonly plan: readonly ResumeLine[];
-  /** Resolves when the manager lets go of it. Never rejects for what happens to tasks. */
+  /** Resolves when the manager has let go of it and the server is stopped. Never rejects for what happens to tasks. */
   readonly ended: Promise<RunSummary>;
   counts(): RunCounts;
   /** Final results, reused ones first, then in the order in which they are committed, until the run has ended. */
   results(): AsyncIterableIterator<FinalResult, undefined>;
-  /** Rows of the journal after a number, until the run has ended: what is known, then what comes. */
+  /**
+   * Rows of the journal after a number (default: all), until the run has ended: what is known, then what comes. They come from the
+   * journal, so that nothing is held in memory for a slow reader.
+   */
   events(afterSequence?: number): AsyncIterableIterator<JournalRow, undefined>;
+  /** Number of the newest row of earlier managers; 0 for a new run. */
+  readonly startSequence: number;
   /** Starts no attempt any more; what runs comes to its end. */
   drain(): void;
   /** Ends what runs; its tasks run again when the run is resumed. */

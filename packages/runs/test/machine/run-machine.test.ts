@@ -359,7 +359,7 @@ test('a journal that fails with the very last row: the run ends all the same', (
 test('a server that cannot be started ends the run', () => {
   const run = start(['a', 'b'], { concurrency: 1 }).accept('a');
   run.send({ type: 'server.gone', error: errorOf('SERVER_START_FAILED', 'no'), atMs: 0 }).end('a', 'server_lost');
-  expect(run.all('ended')).toMatchObject([{ reason: 'failed', why: 'The server cannot be started: no', isCommitted: true }]);
+  expect(run.all('ended')).toMatchObject([{ reason: 'restarts_spent', why: 'The server cannot be started: no', isCommitted: true }]);
 });
 
 const open = [added('a'), added('b'), intended('a')];

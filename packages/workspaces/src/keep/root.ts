@@ -1,7 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { failure } from '../errors.ts';
+
+/** Loaded when it is needed first: that takes 12 ms, and who only looks for runs does without. */
+function crypto() {
+  return process.getBuiltinModule('node:crypto');
+}
 
 /** The directory beside a repository in which its runs lie. */
 export function runsBeside(top: string): string {
@@ -16,7 +20,7 @@ export function runsBeside(top: string): string {
 export function newRunId(title = ''): string {
   const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const slug = readableSlug(title);
-  return [time, ...(slug === '' ? [] : [slug]), randomBytes(2).toString('hex')].join('-');
+  return [time, ...(slug === '' ? [] : [slug]), crypto().randomBytes(2).toString('hex')].join('-');
 }
 
 /** A key as refs and directories hold it: readable, and different for different keys. */
@@ -34,7 +38,7 @@ function readableSlug(text: string): string {
 }
 
 export function hashOf(...texts: readonly string[]): string {
-  return createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 8);
+  return crypto().createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 8);
 }
 
 /** The error for a directory that cannot hold a run. */

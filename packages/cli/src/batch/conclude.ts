@@ -1,0 +1,98 @@
+import { outcomes, type Outcome } from '@opencode-manager/actors';
+import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
+import type { RunSummary } from '@opencode-manager/runs';
+import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
+import { reportError } from '../report-error.ts';
+import type { KeptWorkspace } from '../workspaces/index.ts';
+import type { BatchContext } from './carry-out.ts';
+import type { FollowedRun } from './follow-run.ts';
+import { runOnDone } from './on-done.ts';
+import { doneRecord, summaryLines } from './report.ts';
+import type { BatchSummary, RunPart } from './tally.ts';
+
+export interface BatchEnding {
+  readonly followed: FollowedRun;
+  readonly kept: readonly KeptWorkspace[];
+  /** How the server was stopped; undefined when none was started. */
+  readonly stopped: StopReport | OpencodeManagerError | undefined;
+}
+
+/** Tells how it all ended, and gives the exit code. */
+export async function conclude(context: BatchContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
+  const { terminal, plan, progress, signals, startedAt, workspaces, prepared } = context;
+  const { flags } = plan.request;
+  const { summary, failure, tally, pool } = followed;
+  const incomplete = isManagerError(stopped) ? stopped : undefined;
+  const problems = [failure, endProblem(summary), incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
+  const counts = countsOf(summary);
+  const notStarted = summary ? summary.counts.notStarted : plan.tasks.length;
+  const succeeded = notStarted === 0 && counts.succeeded === (summary?.counts.total ?? plan.tasks.length);
+  const exitCode = signals.exitCode ?? (problems[0] ? exitCodeOf(problems[0].code) : succeeded ? exitCodes.ok : exitCodes.failed);
+  const told: BatchSummary = {
+    total: summary?.counts.total ?? plan.tasks.length,
+    counts,
+    tally,
+    notStarted,
+    ...pool,
+    durationMs: performance.now() - startedAt,
+    stop: isManagerError(stopped) ? undefined : (stopped ?? { stateDeleted: true }),
+    signal: signals.signal,
+    exitCode,
+    patches: workspaces?.patches,
+    kept,
+    ...(summary && { run: runPart(context, summary) }),
+  };
+  progress[Symbol.dispose]();
+  for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
+  const record = doneRecord(told);
+  if (flags.json) terminal.record(record);
+  for (const line of summaryLines(told)) terminal.notice(line);
+  if (flags.onDone !== undefined && prepared) await runOnDone(terminal, flags.onDone, record);
+  return exitCode;
+}
+
+function countsOf(summary: RunSummary | undefined): Record<Outcome, number> {
+  return Object.fromEntries(outcomes.map((outcome) => [outcome, summary?.counts.outcomes[outcome] ?? 0])) as Record<Outcome, number>;
+}
+
+/** What ended the run before its tasks, as an error with the exit code that belongs to it. */
+function endProblem(summary: RunSummary | undefined): OpencodeManagerError | undefined {
+  if (!summary) return undefined;
+  const { reason, why } = summary;
+  if (reason === 'restarts_spent') return new OpencodeManagerError('RESTART_BUDGET_SPENT', why ?? 'The server was lost too often.');
+  if (reason === 'storage_full') return new OpencodeManagerError('RUN_STORAGE_FULL', why ?? 'There was no room for the journal.');
+  if (reason === 'failed') return new OpencodeManagerError('RUN_GONE', why ?? 'The run could not go on.');
+  return undefined;
+}
+
+function runPart({ plan, prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
+  const { path, id } = prepared;
+  const resume =
+    path === undefined ? undefined : `ocm resume ${plan.request.flags.runDir === undefined && !plan.request.resumed ? id : path}`;
+  const { skipped, reused, dropped, succeededFirstTry, succeededAfterRetry } = counts;
+  const isProblem = reason === 'restarts_spent' || reason === 'storage_full' || reason === 'failed';
+  return {
+    id,
+    path: path ?? null,
+    reason,
+    // Told as an error of its own otherwise.
+    why: isProblem ? null : why,
+    skipped,
+    reused,
+    dropped,
+    succeededFirstTry,
+    succeededAfterRetry,
+    totals,
+    resume,
+  };
+}
+
+async function closeOutput({ out, signals }: BatchContext): Promise<OpencodeManagerError | undefined> {
+  try {
+    // The next signal ends the wait for a reader.
+    await out?.close(signals.drain.aborted ? signals.abort : signals.drain);
+    return undefined;
+  } catch (error) {
+    return toManagerError(error);
+  }
+}

@@ -1,0 +1,138 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { PoolSnapshot, TaskResult } from '@opencode-manager/actors';
+import { toManagerError, type OpencodeManagerError } from '@opencode-manager/core';
+import type { JournalRow, Run, RunSummary } from '@opencode-manager/runs';
+import type { Manager } from '../manager/index.ts';
+import { whenAborted } from '../signals.ts';
+import type { BatchContext } from './carry-out.ts';
+import { waitReasons } from './execute.ts';
+import { reasonOf, type Reporter } from './report.ts';
+import { Tally } from './tally.ts';
+
+/** What became of a run under this manager. */
+export interface FollowedRun {
+  /** Undefined when it was not started: nothing was sent. */
+  readonly summary: RunSummary | undefined;
+  readonly tally: Tally;
+  /** What went wrong beside the tasks. */
+  readonly failure: OpencodeManagerError | undefined;
+  readonly pool: Pick<PoolSnapshot, 'gaps' | 'restarts' | 'serverRestarts'>;
+}
+
+export interface FollowOptions {
+  readonly run: Run;
+  readonly manager: Manager;
+  readonly reporter: Reporter;
+  readonly context: BatchContext;
+}
+
+/** Tells what the journal says as it is written, until the run has ended. Never throws. */
+export async function followRun({ run, manager: { pool }, reporter, context }: FollowOptions): Promise<FollowedRun> {
+  const { signals, terminal, out } = context;
+  const teller = new Teller(run, reporter, context);
+  const stopListening = [
+    whenAborted(signals.drain, () => run.drain()),
+    whenAborted(signals.abort, () => run.abort('A signal has stopped the run.')),
+    pool.on('session.changed', ({ session: { sessionId, path } }) => teller.changed(sessionId, path)),
+  ];
+  let failure: OpencodeManagerError | undefined;
+  try {
+    await teller.catchUp();
+    for await (const row of run.events(run.startSequence)) {
+      try {
+        teller.tell(row);
+      } catch (error) {
+        failure ??= toManagerError(error);
+      }
+      // Tasks whose results have nowhere to go are not paid for.
+      if (terminal.stdout.failure !== undefined && (out === undefined || out.failure !== undefined)) run.drain();
+    }
+  } catch (error) {
+    failure ??= toManagerError(error);
+    run.drain();
+  }
+  const summary = await run.ended;
+  for (const stop of stopListening) stop();
+  const { gaps, restarts, serverRestarts } = pool.snapshot();
+  return { summary, tally: teller.tally, failure, pool: { gaps, restarts, serverRestarts } };
+}
+
+class Teller {
+  readonly tally = new Tally();
+  readonly #run: Run;
+  readonly #reporter: Reporter;
+  readonly #context: BatchContext;
+  /** Keys by the sessions of attempts that run. */
+  readonly #keys = new Map<string, string>();
+  readonly #states = new Map<string, string>();
+
+  constructor(run: Run, reporter: Reporter, context: BatchContext) {
+    this.#run = run;
+    this.#reporter = reporter;
+    this.#context = context;
+    for (const line of run.plan)
+      if (line.decision === 'skip') this.tally.fail({ id: line.key, outcome: line.outcome ?? 'failed', reason: line.why });
+  }
+
+  changed(sessionId: string, path: string): void {
+    const key = this.#keys.get(sessionId);
+    if (key === undefined) this.#states.set(sessionId, path);
+    else this.#reporter.waiting(key, waitReasons[path] ?? '');
+  }
+
+  tell({ sequence, event }: JournalRow): void {
+    if (sequence <= this.#run.startSequence) return;
+    if (event.type === 'attempt.intended') this.#started(event);
+    else if (event.type === 'attempt.ended') this.#ended(event);
+    else if (event.type === 'task.skipped') {
+      this.tally.fail({ id: event.key, outcome: 'skipped', reason: `${event.blockedBy} did not succeed` });
+      this.#reporter.skipped(event.key, event.blockedBy);
+    }
+  }
+
+  #started({ key, sessionId, directory, attempt }: Extract<JournalRow['event'], { type: 'attempt.intended' }>): void {
+    this.#keys.set(sessionId, key);
+    this.#reporter.started({ id: key, sessionId, directory, attempt });
+    const path = this.#states.get(sessionId);
+    this.#states.delete(sessionId);
+    if (path !== undefined) this.#reporter.waiting(key, waitReasons[path] ?? '');
+  }
+
+  #ended({ result, final }: Extract<JournalRow['event'], { type: 'attempt.ended' }>): void {
+    if (result.session_id !== null) this.#keys.delete(result.session_id);
+    if (!final) return this.#reporter.retried(result);
+    this.#context.workspaces?.finished(result);
+    this.tally.add(result);
+    if (result.outcome !== 'succeeded') this.tally.fail({ id: result.id, outcome: result.outcome, reason: reasonOf(result) });
+    this.#reporter.finished(result);
+  }
+
+  /** What the manager before this one has not written into `--out` any more, or could not, is written now. */
+  async catchUp(): Promise<void> {
+    const { out, plan } = this.#context;
+    const { resumed, flags } = plan.request;
+    if (!resumed || !out || this.#run.startSequence === 0) return;
+    const written = await writtenIn(flags.out!);
+    for await (const { sequence, event } of this.#run.events()) {
+      if (sequence > this.#run.startSequence) return;
+      if (event.type === 'attempt.ended' && event.final && !written.has(nameOf(event.result))) out.write(event.result);
+      if (sequence === this.#run.startSequence) return;
+    }
+  }
+}
+
+const nameOf = ({ id, attempt }: Pick<TaskResult, 'id' | 'attempt'>): string => `${attempt} ${id}`;
+
+/** The results that a file has; what is no result in it does not count. */
+async function writtenIn(path: string): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for await (const line of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
+    try {
+      names.add(nameOf(JSON.parse(line) as TaskResult));
+    } catch {
+      // Half a line of a run that was killed, or something else.
+    }
+  }
+  return names;
+}

@@ -1,0 +1,46 @@
+import { previewRun, type ResumeLine } from '@opencode-manager/runs';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { oneLine, plural, printable, renderTable } from '../render/index.ts';
+import type { Terminal } from '../terminal/index.ts';
+import type { BatchPlan } from './run-plan.ts';
+
+/** Tasks of a new run that are listed; of one that is taken up all are. */
+const listed = 20;
+
+/** `--dry-run` and `--explain`: what would happen to each task, and why. Nothing is made, and nothing is started. */
+export async function previewBatch(terminal: Terminal, plan: BatchPlan): Promise<ExitCode> {
+  const { request, settings, options } = plan;
+  const { plan: lines, counts } = await previewRun(options);
+  if (request.flags.json) {
+    for (const { key, decision, why, outcome } of lines) terminal.record({ type: 'task.planned', id: key, decision, why, outcome });
+    terminal.record({ type: 'plan', total: counts.total, dropped: counts.dropped, ...limitsOf(plan) });
+    return exitCodes.ok;
+  }
+  const { model, concurrency, timeout_ms: timeoutMs } = limitsOf(plan);
+  const limits = [
+    plural(counts.total, 'task'),
+    `${concurrency} at once`,
+    `model ${model ?? "the configuration's"}`,
+    timeoutMs === null ? 'no timeout' : `timeout ${timeoutMs / 1000} s`,
+    ...(settings.permissions === undefined ? ['permissions deny'] : []),
+  ];
+  terminal.result(printable(limits.join(', ')));
+  const shown = request.resumed ? lines : lines.slice(0, listed);
+  for (const line of table(shown)) terminal.result(line);
+  if (shown.length < lines.length) terminal.result(`and ${lines.length - shown.length} more`);
+  terminal.notice('Nothing was started.');
+  return exitCodes.ok;
+}
+
+function limitsOf({ settings, options }: BatchPlan) {
+  return {
+    model: settings.model ?? null,
+    concurrency: options.settings?.concurrency ?? 6,
+    timeout_ms: settings.taskTimeoutMs ?? null,
+  };
+}
+
+function table(lines: readonly ResumeLine[]): string[] {
+  const rows = lines.map(({ key, decision, why }) => [oneLine(key, 40), decision, printable(why)]);
+  return renderTable([{ title: 'TASK' }, { title: 'WHAT' }, { title: 'WHY' }], rows);
+}

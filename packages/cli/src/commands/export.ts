@@ -1,0 +1,71 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { locateRun } from '@opencode-manager/runs/look';
+import { readRun, resultsOf } from '@opencode-manager/runs/read';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import type { ExportFlags } from '../program/run-commands.ts';
+import { junitReport } from '../run-view/junit.ts';
+import { isTaken } from '../run-view/results.ts';
+import { leftOutText, predictionOf, type LeftOut } from '../run-view/swebench.ts';
+import type { Terminal } from '../terminal/index.ts';
+
+/** Takes a piece; false when nothing more is taken. */
+type Write = (text: string, label?: string) => Promise<boolean>;
+
+/** `ocm export`: a run as other tools read it. */
+export async function exportRun(terminal: Terminal, name: string | undefined, { format, out }: ExportFlags): Promise<ExitCode> {
+  const path = await locateRun('.', name);
+  const { run } = await readRun(path, { lastRows: 0 });
+  const file = out === undefined ? undefined : await openOut(out, path);
+  try {
+    const write = file ? writerTo(file, out!) : writerToStdout(terminal);
+    if (format === 'junit') return (await write(await junitReport(run, resultsOf(path)))) ? exitCodes.ok : exitCodes.failed;
+    return await writePredictions(terminal, path, write);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function writePredictions(terminal: Terminal, path: string, write: Write): Promise<ExitCode> {
+  const leftOut: LeftOut = { never_ran: 0, no_patch: 0, not_text: 0 };
+  for await (const task of resultsOf(path)) {
+    const prediction = await predictionOf(path, task, leftOut);
+    if (prediction && !(await write(`${JSON.stringify(prediction)}\n`, task.key))) return exitCodes.failed;
+  }
+  for (const line of leftOutText(leftOut)) terminal.notice(line);
+  return exitCodes.ok;
+}
+
+function writerToStdout(terminal: Terminal): Write {
+  return (text, label) => {
+    terminal.stdout.write(text, label);
+    return isTaken(terminal);
+  };
+}
+
+function writerTo(file: FileHandle, out: string): Write {
+  return async (text) => {
+    try {
+      await file.appendFile(text);
+      return true;
+    } catch (error) {
+      throw new OpencodeManagerError('OUTPUT_LOST', `--out ${out}: ${(error as Error).message}. What it holds is not whole.`, {
+        cause: error,
+      });
+    }
+  };
+}
+
+/** An export is made from the run at any time, so that it replaces an earlier one; but never a file of the run itself. */
+async function openOut(out: string, run: string): Promise<FileHandle> {
+  const unusable = (why: string, cause?: unknown) =>
+    new OpencodeManagerError('OUTPUT_UNUSABLE', `--out ${out}: ${why}. Name another place.`, { details: { output: out }, cause });
+  const way = relative(run, resolve(out));
+  if (!way.startsWith('..')) throw unusable(`it lies in the directory of the run, ${run}`);
+  try {
+    return await open(out, 'w');
+  } catch (error) {
+    throw unusable((error as Error).message, error);
+  }
+}

@@ -1,0 +1,27 @@
+import { locateRun } from '@opencode-manager/runs/look';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import type { JsonFlag } from '../program/shared-options.ts';
+import { printable } from '../render/printable.ts';
+import { countsText, statusText } from '../run-view/counts.ts';
+import { glanceAt, runRecord, type RunGlance } from '../run-view/run-at-a-glance.ts';
+import type { Terminal } from '../terminal/index.ts';
+
+/** `ocm status`: how a run stands, from its small files. */
+export async function status(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+  const glance = await glanceAt(await locateRun('.', name));
+  if (flags.json) terminal.record(runRecord(glance));
+  else for (const line of linesOf(glance, terminal)) terminal.result(line);
+  return exitCodes.ok;
+}
+
+function linesOf({ path, run, holder, status: is, counts, toldAt }: RunGlance, { colors }: Terminal): string[] {
+  const by = holder.holder;
+  const who = by && (is === 'running' || is === 'elsewhere') ? ` (process ${by.pid} on ${printable(by.host)} since ${by.since})` : '';
+  const next = is === 'running' || is === 'elsewhere' || is === 'done' ? '' : ': resume with ocm resume';
+  return [
+    `${colors.bold(printable(run.id))}  ${statusText(is)}${who}${next}`,
+    `  ${countsText(counts)}`,
+    ...(toldAt === null ? [] : [`  as of ${toldAt}`]),
+    `  ${printable(path)}`,
+  ];
+}

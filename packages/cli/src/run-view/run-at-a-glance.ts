@@ -1,0 +1,73 @@
+import { lookAtRun, statusByJournal, type RunLook, type RunState, type RunStatus } from '@opencode-manager/runs/look';
+import type { StateCounts, TaskState } from '@opencode-manager/runs/read';
+
+/** How a run stands, and its tasks. */
+export interface RunGlance extends Pick<RunLook, 'path' | 'run' | 'holder'> {
+  readonly status: RunStatus;
+  readonly counts: StateCounts;
+  /** ISO 8601: when the counts were true; null for now. */
+  readonly toldAt: string | null;
+}
+
+/**
+ * Looks at a run: its small files, and its journal only where these do not tell.
+ * @throws OpencodeManagerError `RUN_UNREADABLE`
+ */
+export async function glanceAt(path: string): Promise<RunGlance> {
+  const look = await lookAtRun(path);
+  const counts = look.state && countsOf(look.state, look.status);
+  if (look.status === undefined || counts === undefined) return glanceAtJournal(path);
+  const toldAt = look.state?.['updated_at'];
+  return { ...look, status: look.status, counts, toldAt: typeof toldAt === 'string' ? toldAt : null };
+}
+
+async function glanceAtJournal(path: string): Promise<RunGlance> {
+  const { readRun, countStates, isHeld } = await import('@opencode-manager/runs/read');
+  const { run, history, holder } = await readRun(path, { lastRows: 0 });
+  const counts = countStates(history.tasks, isHeld(holder));
+  return { path, run, holder, status: statusByJournal(holder, history.endedBecause), counts, toldAt: null };
+}
+
+/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over. */
+function countsOf(state: RunState, status: RunStatus | undefined): StateCounts | undefined {
+  const { total, outcomes } = state;
+  if (typeof total !== 'number' || typeof outcomes !== 'object' || outcomes === null) return undefined;
+  const isLive = status === 'running' || status === 'elsewhere';
+  const running = isLive ? numberIn(state, 'running') : 0;
+  const ended = outcomes as Partial<Record<TaskState, number>>;
+  const all: Partial<Record<TaskState, number>> = {
+    ...ended,
+    interrupted: Math.max(0, (ended.interrupted ?? 0) - running),
+    running,
+    skipped: numberIn(state, 'skipped'),
+    not_started: numberIn(state, 'not_started'),
+  };
+  const states = Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
+  return { total, states, dropped: numberIn(state, 'dropped') };
+}
+
+function numberIn(state: RunState, field: string): number {
+  const value = state[field];
+  return typeof value === 'number' ? value : 0;
+}
+
+/** The record of a run with `--json`. */
+export function runRecord({ path, run, holder, status, counts, toldAt }: RunGlance): object {
+  const { id, created_at, directory, source } = run;
+  const { total, states, dropped } = counts;
+  const by = holder.holder;
+  return {
+    type: 'run',
+    id,
+    path,
+    status,
+    created_at,
+    directory,
+    source,
+    holder: by ? { pid: by.pid, host: by.host, since: by.since, standing: holder.standing } : null,
+    total,
+    states,
+    dropped,
+    updated_at: toldAt,
+  };
+}

@@ -1,0 +1,190 @@
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findBinary, readOpencodeConfig } from '@opencode-manager/core';
+import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { runLayout } from '../directory/layout.ts';
+import { createRunDirectory, openRunDirectory } from '../directory/run-directory.ts';
+import type { RunFile } from '../directory/run-file.ts';
+import { configurationDigest } from '../identity/task-hash.ts';
+import { openJournal } from '../journal/sqlite-journal.ts';
+import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { AttemptNames } from './attempt-names.ts';
+import { Redaction } from './redaction.ts';
+import { RunHost, type RunHostOptions } from './run-host.ts';
+import { finishedRun, openedRun } from './opened-run.ts';
+import { identifyTasks, sourceTask, taskLine, type IdentifiedTask } from './source-tasks.ts';
+import { directoryStore, memoryStore, type RunStore } from './store.ts';
+import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, StartOptions } from './types.ts';
+
+interface Prepared {
+  readonly plan: ResumePlan;
+  readonly identified: readonly IdentifiedTask[];
+  readonly configuration: string;
+  readonly versions: RunFile['versions'];
+}
+
+/**
+ * Says what would become of each task, of a new run or of one that is there, and changes nothing.
+ * @throws OpencodeManagerError `RUN_UNREADABLE`, `TASKS_CHANGED`, and as {@link prepareRun}
+ * @public
+ */
+export async function previewRun(options: RunOptions | ResumeOptions): Promise<RunPreview> {
+  if (!isResume(options)) return previewOf((await plan(options, noHistory)).plan);
+  const journal = openJournal(runLayout(options.run).journal, { readOnly: true });
+  try {
+    return previewOf((await plan(options, foldJournal(journal.read()))).plan);
+  } finally {
+    await journal.close();
+  }
+}
+
+/**
+ * Reads and checks everything, makes the directory of a new run or takes up that of an old one, and starts nothing: for programs that have a
+ * pool of their own. `start` begins.
+ * @throws OpencodeManagerError `TASK_DUPLICATE`, `TASK_INVALID`, `TASK_ORDER_INVALID`, `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`,
+ * `RUN_STORAGE_FULL`; of a run that is there: `RUN_UNREADABLE`, `RUN_LOCKED`, `TASKS_CHANGED`
+ * @public
+ */
+export async function prepareRun(options: RunOptions | ResumeOptions): Promise<PreparedRun> {
+  const redaction = new Redaction();
+  if (!isResume(options)) {
+    const prepared = await plan(options, noHistory);
+    return preparedRun(options, prepared, await newStore(options, prepared, redaction), redaction);
+  }
+  const { run, takeOver } = options;
+  const store = directoryStore(await openRunDirectory(run, { redact: redaction.apply, ...(takeOver && { takeOver }) }));
+  try {
+    return preparedRun(options, await plan(options, foldJournal(store.rows())), store, redaction);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function isResume(options: RunOptions | ResumeOptions): options is ResumeOptions {
+  return 'run' in options;
+}
+
+/** Everything that can be wrong with what was given is found here. */
+async function plan(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
+  if (options.settings?.onInterrupted === 'continue')
+    throw new OpencodeManagerError('CONFIG_INVALID', "settings.onInterrupted: 'continue' is not there yet; use 'retry' or 'fail'.");
+  const { directory, server } = options;
+  const configuration = configurationDigest(await readOpencodeConfig({ ...server, directory }));
+  const identified = await identifyTasks({ ...options, configuration });
+  const { changed, retryErrors, redo }: Partial<ResumeOptions> = isResume(options) ? options : {};
+  const policy = { ...(changed && { changed }), ...(retryErrors && { retryErrors }), ...(redo && { redo }) };
+  const planned = planResume(
+    history,
+    identified.map((task) => sourceTask(task, options.pool?.taskTimeoutMs)),
+    policy,
+  );
+  if (planned.refusal) throw OpencodeManagerError.from(planned.refusal);
+  const { version, protocol } = await findBinary(server.binary === undefined ? {} : { binary: server.binary });
+  return {
+    plan: planned.plan,
+    identified,
+    configuration,
+    versions: { manager: managerVersion(), opencode: version, protocol, node: process.versions.node },
+  };
+}
+
+function managerVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function newStore(options: RunOptions, { configuration, versions }: Prepared, redaction: Redaction): Promise<RunStore> {
+  const { directory, title, runDir, facts, settings = {} } = options;
+  if (runDir === false) return memoryStore(title ?? '', redaction.apply);
+  const known = { source: null, argv: [], configuration: { settings }, git: null, base_commits: {}, ...facts };
+  return directoryStore(
+    await createRunDirectory({
+      directory,
+      facts: { ...known, configuration_digest: configuration, versions },
+      redact: redaction.apply,
+      beginsLater: true,
+      ...(title !== undefined && { title }),
+      ...(runDir !== undefined && { runDir }),
+    }),
+  );
+}
+
+function previewOf(plan: ResumePlan): RunPreview {
+  const isDone = plan.tasks.every(({ decision }) => decision === 'reuse' || decision === 'skip');
+  return { plan: plan.lines, counts: countPlan(plan), isDone };
+}
+
+function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, store: RunStore, redaction: Redaction): PreparedRun {
+  const { plan } = prepared;
+  const preview = previewOf(plan);
+  const stateDir = options.server.stateDir ?? (store.path && join(store.path, 'state'));
+  const names = new AttemptNames();
+  const { workspaces } = options.pool ?? {};
+  let isStarted = false;
+  return {
+    ...preview,
+    id: store.id,
+    path: store.path,
+    pool: {
+      ...options.pool,
+      ...(workspaces && { workspaces: names.counted(workspaces) }),
+      server: { ...options.server, directory: options.directory, ...(stateDir !== undefined && { stateDir }) },
+      recovery: true,
+      repeat: false,
+      // The machine of the run decides how often a server may die. One that does not even start ends the pool, and the run with it.
+      restartBudget: { maxRestarts: 30, windowMs: 60_000 },
+      ...(options.settings?.concurrency !== undefined && { maxSessions: options.settings.concurrency }),
+    },
+    start(given) {
+      isStarted = true;
+      return start(options, prepared, { store, redaction, names }, given);
+    },
+    finish() {
+      isStarted = true;
+      return finishedRun(plan, store);
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (!isStarted) await store.discard();
+    },
+  };
+}
+
+async function start(
+  options: RunOptions | ResumeOptions,
+  { plan, identified }: Prepared,
+  { store, redaction, names }: Pick<RunHostOptions, 'store' | 'redaction' | 'names'>,
+  { pool, stop = () => pool.stop() }: StartOptions,
+): Promise<Run> {
+  try {
+    redaction.use(pool.server.redactor);
+    // Only now are the secrets known that must not stand in a file.
+    await store.begin();
+    const known = new Set((await store.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
+    const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
+    await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
+    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs } = {} } = options;
+    const tasks = new Map(identified.map(({ key, task }) => [key, task]));
+    const host = new RunHost({ store, pool, plan, settings, tasks, taskTimeoutMs, names, changesOf, redaction, transcripts, onNote });
+    // The state that the user has named is the user's.
+    const ownState = options.server.stateDir === undefined && store.path !== undefined ? join(store.path, 'state') : undefined;
+    return openedRun({ host, plan, store, letGo: () => letGo(host, store, stop, ownState) });
+  } catch (error) {
+    await stop().catch(() => undefined);
+    await store.discard();
+    throw error;
+  }
+}
+
+/** Of the server's state only the database stays, and after the last task nothing. */
+async function letGo(host: RunHost, store: RunStore, stop: () => Promise<unknown>, ownState: string | undefined): Promise<void> {
+  const { reason } = await host.ended;
+  try {
+    await host.settled();
+    await stop().catch(() => undefined);
+    if (reason === 'done' && ownState !== undefined) await rm(ownState, { recursive: true, force: true, maxRetries: 3 });
+  } finally {
+    await store.close();
+  }
+}

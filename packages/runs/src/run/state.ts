@@ -1,0 +1,68 @@
+import type { RunState } from '../directory/state-file.ts';
+import type { RunContext, RunCounts } from '../machine/index.ts';
+import type { RunTotals } from './totals.ts';
+
+export interface StateParts {
+  readonly run: string;
+  readonly generation: number;
+  readonly counts: RunCounts;
+  readonly totals: RunTotals;
+  readonly context: RunContext;
+  /** When this manager took the run up. */
+  readonly startedAtMs: number;
+}
+
+/** What `state.json` says. */
+export function stateOf({ run, generation, counts, totals, context, startedAtMs }: StateParts): RunState {
+  const { total, outcomes, skipped, notStarted, reused, dropped } = counts;
+  const { started, flights, unsettled, closing, ending } = context;
+  const isOver = closing === 'closed';
+  const ended = started - flights.length;
+  const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, Date.now() - startedAtMs);
+  return {
+    schema_version: 1,
+    run,
+    pid: process.pid,
+    generation,
+    total,
+    running: flights.length,
+    waiting: isOver ? 0 : unsettled - flights.length,
+    outcomes,
+    skipped,
+    not_started: notStarted,
+    reused,
+    dropped,
+    attempts: totals.attempts,
+    usage: totals.usage,
+    cost_usd: totals.costUsd,
+    known_cost_usd: totals.knownCostUsd,
+    tasks_per_minute: perMinute === null ? null : Number(perMinute.toFixed(2)),
+    eta_seconds: perMinute === null ? null : Math.round((unsettled * 60) / perMinute),
+    holding: isOver ? null : holdOf(context),
+    ended: isOver ? (ending?.reason ?? 'done') : null,
+    started_at: new Date(startedAtMs).toISOString(),
+    updated_at: new Date().toISOString(),
+  };
+}
+
+/** Why nothing starts although tasks wait; null when something runs or may start. */
+export function holdOf({
+  flights,
+  unsettled,
+  server,
+  isPaused,
+  fullSinceMs,
+  ending,
+  delayed,
+  ready,
+  settings,
+  isOpen,
+}: RunContext): string | null {
+  if (unsettled - flights.length <= 0) return null;
+  if (fullSinceMs !== null) return 'there is no room for the journal';
+  if (ending !== null) return ending.why ?? `the run ends: ${ending.reason}`;
+  if (isPaused) return 'the run is paused';
+  if (server === 'away' && isOpen) return 'the server is being started again';
+  if (flights.length >= settings.concurrency) return null;
+  return ready.length === 0 && delayed > 0 ? 'the next attempts wait for their time' : null;
+}
