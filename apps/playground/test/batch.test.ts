@@ -158,12 +158,6 @@ describe('the page of a run', { timeout: 120_000 }, () => {
     await expect.poll(() => byTest('conversation').textContent(), { timeout: shownMs }).toContain('I read the parser first.');
     expect(browsing.complaints).toEqual([]);
   });
-
-  it('refuses what is no run', async () => {
-    await using refused = new Ocm(['playground', '--run', directory]);
-    expect(await refused.exit).toBe(2);
-    expect(refused.stderr).toContain(join(directory, 'run.json'));
-  });
 });
 
 describe('why nothing starts', () => {

@@ -50,6 +50,8 @@ export interface BatchHead {
   readonly endedBecause: string | null;
   /** Attempts at once; null when the run's file does not say. */
   readonly concurrency: number | null;
+  /** Why nothing starts, as the process that has the run told it last; null for nothing. */
+  readonly holding: string | null;
 }
 
 /** One attempt of a task. */

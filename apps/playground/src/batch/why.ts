@@ -39,7 +39,7 @@ export function whyNothingStarts(
     return { kind: 'held', text: `${tasks}, and the process that had the run is gone. ocm resume goes on with it.` };
   if (head.standing === 'ended')
     return { kind: 'held', text: `${tasks}: the run ended (${plain(head.endedBecause ?? '')}). ocm resume goes on with it.` };
-  const held = whatHolds(pool, nowMs);
+  const held = head.holding ?? whatHolds(pool, nowMs);
   if (held !== null) return { kind: 'held', text: `Nothing starts: ${held}.` };
   const running = all.filter(({ state }) => state === 'running').length;
   const slots = pool?.maxSessions ?? head.concurrency;

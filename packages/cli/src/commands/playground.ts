@@ -1,14 +1,15 @@
-import { open, readFile, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { open, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import type { RunInfo, TraceHeader } from '@opencode-manager/playground/trace';
-import { findRuns } from '@opencode-manager/runs';
+import { locateRun, lookAtRun } from '@opencode-manager/runs/look';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/index.ts';
 import { managerPid } from './client.ts';
 import { findManager, type ManagerClient } from '../manager-socket/index.ts';
 import { openInBrowser, RunFeed, servePage } from '../playground/index.ts';
 import type { PlaygroundFlags } from '../program/care-commands.ts';
+import { printable } from '../render/index.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
@@ -30,13 +31,14 @@ export async function playground(terminal: Terminal, file: string | undefined, f
   return exitCodes.ok;
 }
 
-/** The directory of a run, whether a process has it or not. */
-async function showRun(run: string, terminal: Terminal, flags: PlaygroundFlags, signals: StopSignals): Promise<ExitCode> {
+/** The page of a run, live or over, from its directory. @throws OpencodeManagerError `RUN_UNKNOWN`, `RUN_UNREADABLE` */
+async function showRun(name: string, terminal: Terminal, flags: PlaygroundFlags, signals: StopSignals): Promise<ExitCode> {
   const { content = false } = flags;
-  const feed = await RunFeed.open(await pathOfRun(run), { content });
-  const info = { mode: 'run', title: feed.id, control: false, content, batch: true } as const;
-  await using page = await servePage({ info, port: portOf(flags), run: feed });
-  await tell(terminal, page.url, flags, `run ${feed.id}`);
+  const path = await locateRun('.', name);
+  const { run } = await lookAtRun(path);
+  const info = { mode: 'run', title: run.id, control: false, content, batch: true } as const;
+  await using page = await servePage({ info, port: portOf(flags), run: new RunFeed(path, { content }) });
+  await tell(terminal, page.url, flags, `run ${printable(run.id)}`);
   await aborted(signals.drain);
   return exitCodes.ok;
 }
@@ -63,23 +65,6 @@ function checkFlags(file: string | undefined, flags: PlaygroundFlags): void {
               ? '--port is not for the page of a running manager, which chooses one itself; leave it out'
               : undefined;
   if (problem !== undefined) throw new OpencodeManagerError('USAGE', `${problem}.`);
-}
-
-/** The directory of a run that was named by its path or its id. @throws OpencodeManagerError `USAGE` naming the runs that there are */
-async function pathOfRun(name: string): Promise<string> {
-  const path = resolve(name);
-  if ((await stat(path).catch(() => undefined))?.isDirectory()) return path;
-  const runs = await findRuns('.');
-  const found = runs.find((run) => run.name === name);
-  if (found) return found.path;
-  const there =
-    runs.length === 0
-      ? 'there is none here'
-      : `there are: ${runs
-          .slice(0, 10)
-          .map((run) => run.name)
-          .join(', ')}`;
-  throw new OpencodeManagerError('USAGE', `${name} is no run and no directory; ${there}.`);
 }
 
 /** The manager that is meant; undefined when none was named and none runs. */

@@ -19,16 +19,15 @@ export interface AttachOptions {
 
 /**
  * Serves a page for a running manager; disposing it ends the page, not the run.
- * @throws OpencodeManagerError those of `servePage`; `RUN_UNREADABLE`
+ * @throws OpencodeManagerError those of `servePage`
  */
 export async function attachPlayground(manager: Manager, tap: StepTap, options: AttachOptions): Promise<PageServer> {
   const { title, port, allowControl: control = false, content = false, runPath } = options;
   const { redactor } = manager.server;
   const journal = new Journal({ redactor });
   const recorder = new PoolRecorder(manager, tap, journal, { content, asks: control, redactor });
-  let run: RunFeed | undefined;
+  const run = runPath === undefined ? undefined : new RunFeed(runPath, { content });
   try {
-    run = runPath === undefined ? undefined : await RunFeed.open(runPath, { content });
     const { doors, onCommand } = createControl(manager, recorder);
     const info = { mode: 'live', title, control, content, batch: run !== undefined, ...(control && { doors }) } as const;
     const page = await servePage({ info, journal, run, redactor, onCommand, ...(port !== undefined && { port }) });
@@ -41,7 +40,6 @@ export async function attachPlayground(manager: Manager, tap: StepTap, options: 
       },
     };
   } catch (error) {
-    run?.[Symbol.dispose]();
     recorder[Symbol.dispose]();
     throw error;
   }

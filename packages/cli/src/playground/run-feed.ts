@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isManagerError } from '@opencode-manager/core';
-import { isSameProcess } from '@opencode-manager/core/process';
 import type { BatchHead, BatchRow, BatchTask } from '@opencode-manager/playground/batch';
-import { JournalReader, readRun, runLayout, type NotedHolder, type RunFile, type RunReading } from '@opencode-manager/runs/read';
+import { readRunFile, type RunFile } from '@opencode-manager/runs';
+import { lookAtRun, statusByJournal, type RunLook } from '@opencode-manager/runs/look';
+import { JournalReader, runLayout } from '@opencode-manager/runs/read';
 import { RunTable } from './run-table.ts';
 import { readRunTask } from './run-task.ts';
 
@@ -11,8 +13,8 @@ import { readRunTask } from './run-task.ts';
 const liveMs = 300;
 const restingMs = 2000;
 
-/** How often the process that has the run is looked for. */
-const holderMs = 2000;
+/** How often the small files of a live run are read: who has it, and why nothing starts. */
+const filesMs = 1000;
 
 /** A comment now and then shows that the connection lives. */
 const heartbeatMs = 15_000;
@@ -32,21 +34,19 @@ export interface RunFeedOptions {
  * The run of a directory as a batch, for pages, whether a process has it or not. Guarantees:
  * - nothing is written, and the run's lock is not touched;
  * - each connection begins with the whole run, and goes on with what changes;
- * - without a page that is open nothing is read.
+ * - without a page that is open nothing is read;
+ * - a run whose `run.json` is not written yet is waited for.
  */
 export class RunFeed implements Disposable {
   readonly #path: string;
   readonly #content: boolean;
   readonly #readers = new Set<ServerResponse>();
-  readonly #run: RunFile;
-  #holder: NotedHolder;
-  /** Number of the manager that is the holder. */
-  #holderGeneration: number;
   readonly #table: RunTable;
+  #run: RunFile | undefined;
+  #files: RunLook | undefined;
+  #filesAtMs = 0;
   #reader: JournalReader | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #standing: BatchHead['standing'] = 'live';
-  #holderAtMs = 0;
   #heartbeatAtMs = 0;
   /** What the pages were told last. */
   #head = '';
@@ -55,22 +55,11 @@ export class RunFeed implements Disposable {
   /** Set while rows are read. */
   #looking: Promise<void> | undefined;
 
-  private constructor({ path, run, holder, history }: RunReading, { content }: RunFeedOptions) {
+  /** `path`: of the run's directory, absolute. Nothing is read. */
+  constructor(path: string, { content }: RunFeedOptions) {
     this.#path = path;
-    this.#run = run;
-    this.#holder = holder;
-    this.#holderGeneration = history.generation;
     this.#content = content;
     this.#table = new RunTable({ content });
-  }
-
-  /** @throws `RUN_UNREADABLE` naming the file that is missing, damaged, or of a newer version */
-  static async open(path: string, options: RunFeedOptions): Promise<RunFeed> {
-    return new RunFeed(await readRun(path, { lastRows: 0 }), options);
-  }
-
-  get id(): string {
-    return this.#run.id;
   }
 
   /** Adds a page: an event stream of `reset`, `head` and `rows`, until it closes. */
@@ -109,23 +98,27 @@ export class RunFeed implements Disposable {
   }
 
   #schedule(): void {
-    const delayMs = this.#standing === 'live' ? liveMs : restingMs;
+    const delayMs = this.#standing() === 'live' ? liveMs : restingMs;
     this.#timer ??= setTimeout(() => void this.#follow(), delayMs).unref();
   }
 
   async #follow(): Promise<void> {
     this.#timer = undefined;
-    const before = [this.#standing, this.#table.generation].join(' ');
+    const before = this.#whose();
     try {
       await this.#look();
     } catch (error) {
       return this.#fail(error);
     }
     // What is in flight reads otherwise without a process, and a manager that takes the run up may drop tasks.
-    if ([this.#standing, this.#table.generation].join(' ') !== before) for (const response of this.#readers) this.#tellAll(response);
+    if (this.#whose() !== before) for (const response of this.#readers) this.#tellAll(response);
     this.#tellChanges();
     this.#beat();
     if (this.#readers.size > 0) this.#schedule();
+  }
+
+  #whose(): string {
+    return `${this.#standing()} ${this.#table.generation}`;
   }
 
   /** Reads what is new; calls that come while one is under way share it. */
@@ -134,11 +127,20 @@ export class RunFeed implements Disposable {
   }
 
   async #read(): Promise<void> {
+    const { runFile } = runLayout(this.#path);
+    if (!this.#run && !existsSync(runFile)) return;
+    this.#run ??= await readRunFile(runFile);
+    const { generation, endedBecause } = this.#table;
+    // Before the journal: who lets go of the run writes the row of its end first.
+    if (Date.now() - this.#filesAtMs >= filesMs) await this.#readFiles();
     await this.#applyNew();
-    const standing = await this.#standingNow();
-    // The end that a process writes last may have come before it was found gone.
-    if (standing === 'interrupted' && this.#standing !== 'interrupted') await this.#applyNew();
-    this.#standing = this.#table.endedBecause === null ? standing : 'ended';
+    // Another process has it now, or the one that had it is about to let go.
+    if (this.#table.generation !== generation || this.#table.endedBecause !== endedBecause) await this.#readFiles();
+  }
+
+  async #readFiles(): Promise<void> {
+    this.#filesAtMs = Date.now();
+    this.#files = await lookAtRun(this.#path);
   }
 
   async #applyNew(): Promise<void> {
@@ -149,21 +151,14 @@ export class RunFeed implements Disposable {
       count += 1;
       if (count % sliceRows === 0) await nextTurn();
     }
-    if (this.#table.generation === this.#holderGeneration) return;
-    this.#holderGeneration = this.#table.generation;
-    this.#holder = (await readRun(this.#path, { lastRows: 0 })).holder;
   }
 
-  async #standingNow(): Promise<BatchHead['standing']> {
-    if (this.#table.endedBecause !== null) return 'ended';
-    const { standing, holder } = this.#holder;
-    if (standing === 'elsewhere') return 'elsewhere';
-    if (standing !== 'alive' || !holder) return 'interrupted';
-    if (Date.now() - this.#holderAtMs < holderMs) return 'live';
-    this.#holderAtMs = Date.now();
-    const isThere = holder.start_time !== null && (await isSameProcess(holder.pid, holder.start_time));
-    if (!isThere) this.#holder = { standing: 'gone', holder };
-    return isThere ? 'live' : 'interrupted';
+  /** `live` as long as nothing is known. */
+  #standing(): BatchHead['standing'] {
+    if (!this.#files) return 'live';
+    const status = statusByJournal(this.#files.holder, this.#table.endedBecause);
+    if (status === 'running') return 'live';
+    return status === 'interrupted' || status === 'elsewhere' ? status : 'ended';
   }
 
   #journal(): JournalReader {
@@ -171,16 +166,19 @@ export class RunFeed implements Disposable {
   }
 
   #headText(): string {
+    if (!this.#run) return '';
     const { id, created_at: createdAt, configuration } = this.#run;
     const { concurrency } = (configuration['settings'] ?? {}) as { readonly concurrency?: unknown };
+    const holding = this.#files?.state?.['holding'];
     const head: BatchHead = {
       id,
       path: this.#path,
       createdAtMs: Date.parse(createdAt),
       lastAtMs: this.#table.lastAtMs,
-      standing: this.#standing,
+      standing: this.#standing(),
       endedBecause: this.#table.endedBecause,
       concurrency: typeof concurrency === 'number' ? concurrency : null,
+      holding: typeof holding === 'string' ? holding : null,
     };
     return `event: head\ndata: ${JSON.stringify(head)}\n\n`;
   }
@@ -204,7 +202,8 @@ export class RunFeed implements Disposable {
   }
 
   #tellRows(response: ServerResponse, keys: Iterable<string> | undefined): void {
-    const held = this.#standing === 'live' || this.#standing === 'elsewhere';
+    const standing = this.#standing();
+    const held = standing === 'live' || standing === 'elsewhere';
     let part: BatchRow[] = [];
     const tell = () => {
       if (part.length > 0) response.write(`event: rows\ndata: ${JSON.stringify(part)}\n\n`);

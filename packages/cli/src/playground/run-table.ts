@@ -1,6 +1,6 @@
 import type { BatchRow } from '@opencode-manager/playground/batch';
 import { applyEvent, newRecord } from '@opencode-manager/runs/machine';
-import { taskState, type AttemptEnded, type JournalRow, type TaskRecord } from '@opencode-manager/runs/read';
+import { taskState, type AttemptEnded, type JournalRow, type RunEnded, type TaskRecord } from '@opencode-manager/runs/read';
 import { tokensOf } from '../render/index.ts';
 
 interface Entry {
@@ -23,7 +23,7 @@ export class RunTable {
   readonly #entries = new Map<string, Entry>();
   readonly #content: boolean;
   /** Why its manager let go of it; null while one has it, or has died with it. */
-  endedBecause: string | null = null;
+  endedBecause: RunEnded['reason'] | null = null;
   /** Number of the newest manager. */
   generation = 0;
   lastSequence = 0;

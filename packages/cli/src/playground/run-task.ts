@@ -1,10 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { BatchAttempt, BatchTask, ConversationLine } from '@opencode-manager/playground/batch';
-import type { TranscriptLine } from '@opencode-manager/runs';
-import { runLayout, type JournalReader } from '@opencode-manager/runs/read';
-import { slugOf } from '@opencode-manager/workspaces/keep';
+import { readTranscript, type JournalReader, type TranscriptLine } from '@opencode-manager/runs/read';
 import { tokensOf } from '../render/index.ts';
 import { errorOf } from './run-table.ts';
 
@@ -37,8 +32,7 @@ export async function readRunTask(source: TaskSource, key: string, wanted?: numb
   const all = open ? [...attempts, inFlight(open)] : attempts;
   const none = { key, attempts: all, attempt, answer: null, lines: [], omitted: 0 };
   if (!content) return { ...none, transcript: 'hidden' };
-  const file = join(runLayout(path).artifacts, slugOf(key), String(attempt), 'transcript.jsonl');
-  const read = await readConversation(file);
+  const read = await readConversation(path, key, attempt);
   return { ...none, answer: answers.get(attempt) ?? null, ...(read ? { ...read, transcript: 'shown' } : { transcript: 'missing' }) };
 }
 
@@ -73,37 +67,23 @@ function inFlight({ attempt, sinceMs }: NonNullable<TaskSource['open']>): BatchA
 }
 
 /** Undefined when there is none. */
-async function readConversation(file: string): Promise<Pick<BatchTask, 'lines' | 'omitted'> | undefined> {
+async function readConversation(path: string, key: string, attempt: number): Promise<Pick<BatchTask, 'lines' | 'omitted'> | undefined> {
+  const all = await readTranscript(path, key, attempt);
+  if (!all) return undefined;
+  const session = all.find((line) => line.type === 'transcript')?.session;
   const lines: ConversationLine[] = [];
   let omitted = 0;
   let characters = 0;
-  let session: string | undefined;
-  try {
-    for await (const text of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
-      const line = lineIn(text);
-      // The last one of a writer that was killed.
-      if (!line) continue;
-      if (line.type === 'transcript') session = line.session;
-      else if (lines.length >= lineLimit || characters >= textLimit) omitted += 1;
-      else {
-        const shown = shownLine(line, session);
-        characters += JSON.stringify(shown).length;
-        lines.push(shown);
-      }
+  for (const line of all) {
+    if (line.type === 'transcript') continue;
+    if (lines.length >= lineLimit || characters >= textLimit) omitted += 1;
+    else {
+      const shown = shownLine(line, session);
+      characters += JSON.stringify(shown).length;
+      lines.push(shown);
     }
-    return { lines, omitted };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
-}
-
-function lineIn(text: string): TranscriptLine | undefined {
-  try {
-    return JSON.parse(text) as TranscriptLine;
-  } catch {
-    return undefined;
-  }
+  return { lines, omitted };
 }
 
 function shownLine(line: Exclude<TranscriptLine, { type: 'transcript' }>, session: string | undefined): ConversationLine {
