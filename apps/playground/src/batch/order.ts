@@ -1,3 +1,4 @@
+import type { SessionUsage } from '../run/view.ts';
 import type { BatchRow, BatchState } from './format.ts';
 
 /** Which rows are shown. */
@@ -56,4 +57,15 @@ export function totalsOf(rows: Iterable<BatchRow>): BatchTotals {
     sums.isCostPartial ||= costUsd === null;
   }
   return { ...sums, states };
+}
+
+/** The same, with what is known of attempts in flight. */
+export function withUsage(totals: BatchTotals, usages: readonly (SessionUsage | undefined)[]): BatchTotals {
+  const known = usages.filter((usage) => usage !== undefined);
+  return {
+    ...totals,
+    tokens: known.reduce((sum, { tokens }) => sum + tokens, totals.tokens),
+    costUsd: known.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), totals.costUsd),
+    isCostPartial: totals.isCostPartial || known.some(({ costUsd }) => costUsd === null),
+  };
 }

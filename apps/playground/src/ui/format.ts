@@ -21,14 +21,19 @@ export function formatAge(ms: number): string {
   return hours === 0 ? `${minutes} min ${padded(seconds % 60)} s` : `${hours} h ${padded(minutes % 60)} min`;
 }
 
+/** How long something took: below a minute more exactly than while it counts. */
+export function formatTook(ms: number): string {
+  return ms < 60_000 ? formatDuration(ms) : formatAge(ms);
+}
+
 /** `12,345` */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `$0.042`, `$12.30`; `unknown` without a price. */
+/** `$0.042`, `$12.30`; `no price` when it is not known. */
 export function formatCost(usd: number | null): string {
-  return usd === null ? 'unknown' : `$${usd.toFixed(usd < 1 ? 3 : 2)}`;
+  return usd === null ? 'no price' : `$${usd.toFixed(usd < 1 ? 3 : 2)}`;
 }
 
 /** `840 MB`, `2.1 GB` */

@@ -50,8 +50,8 @@ function Figures({ head, totals, nowMs }: { readonly head: BatchHead | undefined
       <div>
         <dt>cost</dt>
         <dd title={isCostPartial ? 'The price of some tasks is not known' : undefined}>
-          {isCostPartial && 'at least '}
-          {formatCost(costUsd)}
+          {isCostPartial && costUsd > 0 && 'at least '}
+          {formatCost(isCostPartial && costUsd === 0 ? null : costUsd)}
         </dd>
       </div>
       <div>
@@ -66,7 +66,7 @@ function Figures({ head, totals, nowMs }: { readonly head: BatchHead | undefined
 function Progress({ totals: { states, total } }: { readonly totals: BatchTotals }) {
   const count = (state: string) => states.get(state) ?? 0;
   const [succeeded, running] = [count('succeeded'), count('running')];
-  const open = count('not_started') + count('waiting') + running;
+  const open = count('not_started') + count('waiting') + count('interrupted') + running;
   const other = total - succeeded - open;
   const share = (part: number) => `${total === 0 ? 0 : (part / total) * 100}%`;
   const text = `${succeeded} of ${total} succeeded, ${other} otherwise, ${running} in flight`;

@@ -1,5 +1,6 @@
 import { useMemo, useState, useSyncExternalStore } from 'react';
-import { matching, ordered, totalsOf, type BatchCriteria } from '../../batch/order.ts';
+import type { BatchRow } from '../../batch/format.ts';
+import { matching, ordered, totalsOf, withUsage, type BatchCriteria } from '../../batch/order.ts';
 import type { BatchMoment, BatchStore } from '../../batch/store.ts';
 import type { PoolSays } from '../../batch/why.ts';
 import { useCalmMoment, usePage } from '../hooks.ts';
@@ -19,7 +20,11 @@ export function BatchView({ batch }: { readonly batch: BatchStore }) {
   const asking = [...view.sessions.values()].filter(({ path }) => path === 'active.awaitingInput').map(({ id }) => id);
   const rows = useOrdered(moment, asking.join(' '));
   const shown = useMemo(() => matching(rows, criteria), [rows, criteria]);
-  const totals = useMemo(() => totalsOf(rows), [rows]);
+  const ended = useMemo(() => totalsOf(rows), [rows]);
+  const totals = withUsage(
+    ended,
+    sessionsInFlight(rows).map((id) => view.sessions.get(id)?.usage),
+  );
   const chosen = choice.task === null ? undefined : moment.rows.get(choice.task);
   return (
     <main className="batch" id="view" data-chosen={chosen !== undefined}>
@@ -45,6 +50,12 @@ function useOrdered({ rows, version }: BatchMoment, asking: string) {
     const keys = [...rows.values()].filter(({ sessionId }) => sessionId !== null && sessions.has(sessionId)).map(({ key }) => key);
     return ordered(rows.values(), new Set(keys));
   }, [rows, version, asking]);
+}
+
+/** Those in flight come first. */
+function sessionsInFlight(rows: readonly BatchRow[]): readonly string[] {
+  const end = rows.findIndex(({ state }) => state !== 'running');
+  return rows.slice(0, end === -1 ? rows.length : end).flatMap(({ sessionId }) => sessionId ?? []);
 }
 
 function poolSays(pool: ReturnType<typeof useCalmMoment>['view']['pool']): PoolSays | undefined {

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 import type { BatchAttempt, BatchRow, BatchTask } from '../../batch/format.ts';
 import { readTask } from '../../batch/store.ts';
 import { plain } from '../../batch/words.ts';
-import { formatAge, formatCost, formatCount } from '../format.ts';
+import { formatAge, formatCost, formatCount, formatTook } from '../format.ts';
 import { useController, usePage } from '../hooks.ts';
 import { Conversation, LiveConversation } from './conversation.tsx';
 
@@ -110,6 +110,6 @@ function Attempts({ task: { attempts }, shown, nowMs, onChoose }: AttemptsProps)
 function attemptText({ outcome, startedAtMs, durationMs, tokens, costUsd, error }: BatchAttempt, nowMs: number): string {
   if (outcome === null) return startedAtMs === null ? 'no end is known' : `begun ${formatAge(nowMs - startedAtMs)} ago`;
   const used = tokens === 0 ? [] : [`${formatCount(tokens)} tokens`, formatCost(costUsd)];
-  const parts = [plain(outcome), ...(durationMs === null ? [] : [formatAge(durationMs)]), ...used, ...(error ? [error.code] : [])];
+  const parts = [plain(outcome), ...(durationMs === null ? [] : [formatTook(durationMs)]), ...used, ...(error ? [error.code] : [])];
   return parts.join(' · ');
 }

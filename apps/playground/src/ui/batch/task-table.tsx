@@ -3,7 +3,7 @@ import type { BatchRow } from '../../batch/format.ts';
 import type { BatchCriteria } from '../../batch/order.ts';
 import { plain, stateWords, type Surroundings } from '../../batch/words.ts';
 import type { ActorView } from '../../run/view.ts';
-import { formatAge, formatCost, formatCount } from '../format.ts';
+import { formatAge, formatCost, formatCount, formatTook } from '../format.ts';
 import { useCalmMoment, useController } from '../hooks.ts';
 import { useMedia } from './media.ts';
 
@@ -124,7 +124,7 @@ function costOf({ costUsd }: BatchRow, session: ActorView | undefined): number |
 /** How long it runs or waits, or how long its attempt took. */
 function timeOf({ state, sinceMs, durationMs }: BatchRow, { nowMs }: Surroundings): string {
   if ((state === 'running' || state === 'waiting') && sinceMs !== null) return formatAge(nowMs - sinceMs);
-  return durationMs === null || state === 'not_started' ? '' : formatAge(durationMs);
+  return durationMs === null || state === 'not_started' ? '' : formatTook(durationMs);
 }
 
 /** Which rows are in sight; from the first on when others are wanted. */
