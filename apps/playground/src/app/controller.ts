@@ -15,6 +15,9 @@ export type CentreTab = ActorKind | 'sequence';
 export type ViewTab = 'batch' | 'sessions';
 export type SideTab = 'send' | 'faults' | 'context';
 
+/** Where the view that was chosen is kept over a reload. */
+const viewKey = 'ocm-playground-view';
+
 /** What the user chose to look at. */
 export interface Choice {
   /** An actor by its name in the records. */
@@ -135,6 +138,7 @@ export class Controller {
   }
 
   choose(choice: Partial<Choice>): void {
+    if (choice.view !== undefined) sessionStorage.setItem(viewKey, choice.view);
     this.#set({ choice: { ...this.#state.choice, ...choice } });
   }
 
@@ -173,7 +177,7 @@ export class Controller {
 
   #openBatch(onState: (state: LinkState) => void): void {
     this.batch = new BatchStore(onState);
-    this.choose({ view: 'batch' });
+    this.#set({ choice: { ...this.#state.choice, view: sessionStorage.getItem(viewKey) === 'sessions' ? 'sessions' : 'batch' } });
   }
 
   #onLink(link: LinkState): void {
@@ -194,7 +198,7 @@ export class Controller {
     this.#link = undefined;
     this.batch?.close();
     this.batch = undefined;
-    this.choose({ view: 'sessions', task: null });
+    this.#set({ choice: { ...this.#state.choice, view: 'sessions', task: null } });
   }
 
   #set(change: Partial<PageState>): void {

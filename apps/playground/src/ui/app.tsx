@@ -12,7 +12,7 @@ import { TopBar } from './top-bar.tsx';
 /** The page. */
 export function App() {
   const controller = useController();
-  const { notice, choice } = usePage();
+  const { notice, choice, info } = usePage();
   const [dragging, setDragging] = useState(false);
   useShortcuts();
   const onDrop = (event: DragEvent) => {
@@ -36,7 +36,7 @@ export function App() {
           </button>
         </p>
       )}
-      {controller.batch && choice.view === 'batch' ? <BatchView batch={controller.batch} /> : <SessionsView />}
+      {controller.batch && (choice.view === 'batch' || info.mode === 'run') ? <BatchView batch={controller.batch} /> : <SessionsView />}
     </div>
   );
 }
