@@ -40,10 +40,12 @@ Examples:
   ocm demo                                   runs without an API key
   ocm run --prompt "Explain this" --model anthropic/claude-sonnet-5 --pass-env ANTHROPIC_API_KEY
   ocm run tasks.jsonl --concurrency 8 --json > results.jsonl
+  ocm status                                 how the newest run stands; then ocm results --failed, ocm show KEY
   ocm serve                                  in another terminal: ocm prompt new "Say hello"
 
 Exit codes:
   0 all succeeded   1 a task or a check failed   2 usage, configuration or task file   4 no model or no credentials
-  5 the server did not start   6 no room for the run, or its directory is gone   130 after SIGINT   143 after SIGTERM
+  5 the server did not start   6 no room for the run, or its directory is gone   124 ocm wait: it still runs
+  130 after SIGINT   143 after SIGTERM
 
 Results go to stdout, everything else to stderr. With --json, stdout has JSON Lines only.`;

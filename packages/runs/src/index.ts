@@ -1,6 +1,7 @@
 export { networkFileSystem } from './directory/file-system.ts';
 export { findRuns, newestUnfinished, type FoundRun, type UnfinishedRun } from './directory/find-runs.ts';
 export { runLayout, type RunLayout } from './directory/layout.ts';
+export { emptyTrash, removeRun, runRemains, runsRemaining, type RunRemains } from './directory/remove-run.ts';
 export { repairResults, type ResultsRepair } from './directory/results.ts';
 export {
   createRunDirectory,

@@ -1,8 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createRunDirectory, openRunDirectory, type JournalEvent } from '../src/index.ts';
-import { countStates, isHeld, JournalReader, readRun, resultsOf, runLayout, type TaskReading } from '../src/read/index.ts';
+import { countStates, isHeld, JournalReader, readRun, resultsOf, runLayout, statusOfRun, type TaskReading } from '../src/read/index.ts';
+import { locateRun, lookAtRun } from '../src/read/look.ts';
+import { program, start } from './support/child.ts';
 import { added, ended } from './support/events.ts';
 import { facts, repository, taskLine } from './support/repository.ts';
 import { scratch } from './support/scratch.ts';
@@ -77,4 +79,22 @@ test('a run is read while it is written and afterwards: each task once, by its n
     [{ type: 'run.opened', generation: 2 }],
     4,
   ]);
+});
+
+test('a glance at a run whose process was killed does not call it running, whatever its state says', async () => {
+  using place = scratch();
+  const directory = repository(join(place.path, 'repo'));
+  const run = await createRunDirectory({ directory, facts });
+  await run.journal.append([{ type: 'run.opened', generation: 1 }, added('a')]);
+  await run.close();
+  const holder = start(program('hold-run.ts', run.path));
+  await holder.printed(1);
+  const pid = holder.process.pid!;
+  writeFileSync(runLayout(run.path).state, JSON.stringify({ pid, total: 1, running: 1, ended: null }));
+  const path = await locateRun(join(directory, 'src'));
+  expect(await lookAtRun(path)).toMatchObject({ path: run.path, status: 'running', holder: { holder: { pid } } });
+  holder.process.kill('SIGKILL');
+  await holder.exited;
+  expect(await lookAtRun(path)).toMatchObject({ status: 'interrupted', holder: { standing: 'gone' }, state: { running: 1 } });
+  expect(await statusOfRun(path)).toBe('interrupted');
 });

@@ -1,5 +1,5 @@
-import { readdir, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { toManagerError } from '@opencode-manager/core/errors';
 import { survey } from './create/copy.ts';
 import { failure, unless } from './errors.ts';
@@ -8,7 +8,7 @@ import { readLedger } from './keep/ledger.ts';
 import { removeTree } from './keep/remove.ts';
 import { runsBeside } from './keep/root.ts';
 import type { Origin } from './open-run.ts';
-import { isDirectory, isHeld, originOf, recoverRun, rootsOf } from './recover.ts';
+import { isDirectory, isFile, isHeld, isWhole, originOf, recoverRun, rootsOf } from './recover.ts';
 import { inStore } from './run.ts';
 
 /** A workspace that is still there though its run is over. */
@@ -30,10 +30,15 @@ export interface FinishedRun {
   readonly refs: readonly string[];
   /** Bytes of patches and logs in its directory. */
   readonly artifactBytes: number;
+  /**
+   * It is a part of a run whose own directory (with `run.json`) says whether somebody will go on with it. What it left is removed only by
+   * its name.
+   */
+  readonly isPart: boolean;
 }
 
 export interface CleanOptions {
-  /** Names of runs; all that are finished when absent. */
+  /** Names of runs; all that are finished and no part of another one when absent. */
   readonly runs?: readonly string[];
   /** Removes workspaces alone: refs and patches stay. */
   readonly keepResults?: boolean;
@@ -53,7 +58,9 @@ export interface CleanedRun extends FinishedRun {
  */
 export async function findFinishedRuns(repository: string): Promise<FinishedRun[]> {
   const origin = await originOf(repository);
-  const roots = new Map([...(await directoriesBeside(origin)), ...(await rootsOf(origin))]);
+  const beside = await directoriesBeside(origin);
+  const whole = new Set((await Promise.all(beside.map(async ([name, path]) => ((await isWhole(path)) ? name : [])))).flat());
+  const roots = new Map([...beside.filter(([name]) => !whole.has(name)), ...(await rootsOf(origin))]);
   const refs = await refsByRun(origin);
   const found: FinishedRun[] = [];
   for (const run of new Set([...roots.keys(), ...refs.keys()])) {
@@ -61,15 +68,32 @@ export async function findFinishedRuns(repository: string): Promise<FinishedRun[
     const isThere = root !== undefined && (await isDirectory(root));
     // To look at a lock makes its file.
     if (isThere && (await isFile(join(root, 'lock'))) && isHeld(root)) continue;
+    const own = refs.get(run) ?? [];
     found.push({
       run,
       root: isThere ? root : undefined,
       workspaces: isThere ? await workspacesIn(root) : [],
-      refs: refs.get(run) ?? [],
+      refs: own,
       artifactBytes: isThere ? (await survey(join(root, 'artifacts'))).bytes : 0,
+      isPart: [...whole].some((name) => isPartOf(run, name)) || hasPins(run, own) || (root !== undefined && (await liesInWhole(root))),
     });
   }
   return found.toSorted((one, other) => (one.run < other.run ? -1 : 1));
+}
+
+/** A run that works in several repositories has its name in the first, and the name with 8 hexadecimal digits in the others. */
+export function isPartOf(name: string, run: string): boolean {
+  return name === run || (name.startsWith(`${run}-`) && /^[0-9a-f]{8}$/.test(name.slice(run.length + 1)));
+}
+
+/** Commits that such a run keeps to go on with: see `pinCommit`. */
+function hasPins(run: string, refs: readonly string[]): boolean {
+  return refs.some((ref) => ref.startsWith(`refs/ocm/${run}/base/`));
+}
+
+/** In the directory `workspaces` of such a run. */
+async function liesInWhole(root: string): Promise<boolean> {
+  return basename(dirname(root)) === 'workspaces' && isWhole(dirname(dirname(root)));
 }
 
 /**
@@ -87,13 +111,29 @@ export async function cleanRuns(
   const finished = await findFinishedRuns(repository);
   const unknown = runs?.find((name) => !finished.some(({ run }) => run === name));
   if (unknown !== undefined) throw failure('CONFIG_INVALID', `runs: ${unknown} is no finished run of ${repository}.`, { option: 'runs' });
-  const origin = await originOf(repository);
+  const wanted = finished.filter(({ run, isPart }) => (runs === undefined ? !isPart : runs.includes(run)));
   const cleaned: CleanedRun[] = [];
-  for (const one of finished.filter(({ run }) => runs === undefined || runs.includes(run))) {
-    const stays = dryRun ? [] : await removeOne(repository, origin, one, keepResults).catch((error: unknown) => [unremoved(one, error)]);
-    cleaned.push({ ...one, stays });
-  }
+  for (const one of wanted) cleaned.push(await cleanRun(repository, one, { keepResults, dryRun }));
   return cleaned;
+}
+
+/** Removes what one run of {@link findFinishedRuns} left, as {@link cleanRuns} does. @public */
+export async function cleanRun(
+  repository: string,
+  one: FinishedRun,
+  { keepResults = false, dryRun = false }: Omit<CleanOptions, 'runs'> = {},
+): Promise<CleanedRun> {
+  if (dryRun) return { ...one, stays: [] };
+  try {
+    return { ...one, stays: await removeOne(repository, await originOf(repository), one, keepResults) };
+  } catch (error) {
+    return { ...one, stays: [unremoved(one, error)] };
+  }
+}
+
+/** Size of the files in a directory, in bytes. */
+export async function bytesIn(directory: string): Promise<number> {
+  return (await survey(directory)).bytes;
 }
 
 /** What stays of a run. */
@@ -121,8 +161,10 @@ async function removeWorkspaces(repository: string, { run, root }: FinishedRun):
   return leases.filter(({ outcome }) => outcome === 'kept').map(({ path, reason = 'kept' }) => ({ path, reason }));
 }
 
-async function removeResults(origin: Origin, { root, refs, run }: FinishedRun): Promise<void> {
+async function removeResults(origin: Origin, { root, run }: FinishedRun): Promise<void> {
   const { source, top, git } = origin;
+  // Again: what a killed run had left in its workspaces has come to refs since it was looked at.
+  const refs = (await refsByRun(origin)).get(run) ?? [];
   if (source && refs.length > 0) {
     const store = await inStore({ git }, source);
     await store.run(['update-ref', '--stdin'], { input: refs.map((name) => `delete ${name}\n`).join('') });
@@ -138,7 +180,7 @@ async function removeResults(origin: Origin, { root, refs, run }: FinishedRun): 
 
 async function directoriesBeside({ top }: Origin): Promise<[string, string][]> {
   const names = await readdir(runsBeside(top)).catch(() => []);
-  return names.filter((name) => name !== 'templates').map((name) => [name, join(runsBeside(top), name)]);
+  return names.filter((name) => name !== 'templates' && !name.startsWith('.')).map((name) => [name, join(runsBeside(top), name)]);
 }
 
 async function refsByRun({ source, git }: Origin): Promise<Map<string, string[]>> {
@@ -158,8 +200,4 @@ async function workspacesIn(root: string): Promise<KeptWorkspace[]> {
   const left = leases.filter(({ state }) => state !== 'removed').map(({ record }) => record);
   const sized = left.map(async ({ key, attempt, path }: LeaseRecord) => ({ key, attempt, path, bytes: (await survey(path)).bytes }));
   return (await Promise.all(sized)).toSorted((one, other) => one.key.localeCompare(other.key) || one.attempt - other.attempt);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }

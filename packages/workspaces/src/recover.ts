@@ -165,9 +165,31 @@ export async function originOf(repository: string): Promise<Origin> {
 /** Runs of a repository, by the notes in it, and outside git by what lies beside it. What has no lock holds results alone. */
 export async function rootsOf({ source, top }: Origin): Promise<Map<string, string>> {
   if (source) return registeredRuns(source.gitDir);
-  const beside = await readdir(runsBeside(top)).catch(() => []);
-  const locks = await Promise.all(beside.map((name) => stat(join(runsBeside(top), name, 'lock')).catch(() => undefined)));
-  return new Map(beside.filter((_, n) => locks[n]).map((name) => [name, join(runsBeside(top), name)]));
+  const names = await readdir(runsBeside(top)).catch(() => []);
+  const found = (await Promise.all(names.map((name) => rootsIn(name, join(runsBeside(top), name))))).flat();
+  const locks = await Promise.all(found.map(([, root]) => stat(join(root, 'lock')).catch(() => undefined)));
+  return new Map(found.filter((_, n) => locks[n]));
+}
+
+/** Its lock says who has the run, and not that workspaces were left: those have directories of their own below `workspaces`. */
+async function rootsIn(name: string, path: string): Promise<[run: string, root: string][]> {
+  if (!(await isWhole(path))) return [[name, path]];
+  const names = await readdir(join(path, 'workspaces')).catch(() => []);
+  const roots = names.map((below) => join(path, 'workspaces', below));
+  const ledgers = await Promise.all(roots.map((root) => readLedger(join(root, 'ledger.jsonl')).catch(() => undefined)));
+  return roots.flatMap((root, n) => {
+    const run = ledgers[n]?.opened?.run;
+    return run === undefined ? [] : [[run, root] as [string, string]];
+  });
+}
+
+/** Whether a directory is that of a run which keeps more than workspaces: it goes as a whole, or not at all. */
+export async function isWhole(path: string): Promise<boolean> {
+  return (await isFile(join(path, 'run.json'))) || isFile(join(path, 'journal.sqlite'));
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
 export function isHeld(root: string): boolean {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -112,6 +112,52 @@ test('a run that cannot be opened keeps no other from being recovered and cleane
     { run: 'b-whole', stays: [] },
   ]);
   expect([existsSync(broken), existsSync(whole)]).toEqual([true, false]);
+});
+
+test('what a killed run had left in a workspace goes with it, and what belongs to a run with a directory of its own only by its name', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const whole = join(`${source}.ocm`, 'whole');
+  const index = new URL('../src/index.ts', import.meta.url).href;
+  const dies = (run: string, root: string) => `
+    import { writeFileSync } from 'node:fs';
+    import { openWorkspaces } from '${index}';
+    const workspaces = await openWorkspaces({ repository: '${source}', run: '${run}', root: '${root}' });
+    writeFileSync((await workspaces.acquire('task')).path + '/a.txt', 'work');
+    process.kill(process.pid, 'SIGKILL');`;
+  for (const [run, root] of [
+    ['dead', join(`${source}.ocm`, 'dead')],
+    ['whole', join(whole, 'workspaces', 'repo')],
+  ] as const)
+    spawnSync(process.execPath, ['--conditions=@opencode-manager/source', '--input-type=module', '--eval', dies(run, root)]);
+  write(whole, { 'run.json': '{}', 'journal.sqlite': '' });
+  expect((await findFinishedRuns(source)).map(({ run, isPart, workspaces }) => [run, isPart, workspaces.length])).toEqual([
+    ['dead', false, 1],
+    ['whole', true, 1],
+  ]);
+  expect(await cleanRuns(source)).toMatchObject([{ run: 'dead', stays: [] }]);
+  expect([git(source, 'for-each-ref', 'refs/ocm/dead'), existsSync(join(`${source}.ocm`, 'dead'))]).toEqual(['', false]);
+  expect(existsSync(join(whole, 'workspaces', 'repo', 'ledger.jsonl'))).toBe(true);
+  expect(await cleanRuns(source, { runs: ['whole'] })).toMatchObject([{ run: 'whole', stays: [] }]);
+  expect([git(source, 'for-each-ref', 'refs/ocm'), existsSync(join(whole, 'journal.sqlite'))]).toEqual(['', true]);
+});
+
+test('outside git the directory of a run that was killed keeps its lock and its files; its workspaces are found in it', async () => {
+  using directory = scratch();
+  const [source, whole] = [join(directory.path, 'plain'), join(directory.path, 'plain.ocm', 'run')];
+  write(source, { 'a.txt': 'a\n' });
+  write(whole, { 'run.json': '{}', lock: '' });
+  const workspaces = await openWorkspaces({ repository: source, run: 'run', root: join(whole, 'workspaces', 'plain') });
+  const workspace = await workspaces.acquire('task');
+  await workspace.release({ keep: true });
+  await workspaces.close();
+  expect(await findLeftWorkspaces(source)).toMatchObject([{ run: 'run', root: workspaces.root, leases: [{ path: workspace.path }] }]);
+  await recoverLeftWorkspaces(source);
+  expect([existsSync(workspace.path), existsSync(join(whole, 'lock')), existsSync(join(whole, 'ledger.jsonl'))]).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });
 
 test.each(['clone', 'worktree'] as const)(

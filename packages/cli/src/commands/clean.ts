@@ -1,21 +1,110 @@
 import { resolve } from 'node:path';
-import { cleanRuns, type CleanedRun, type FinishedRun } from '@opencode-manager/workspaces';
+import { OpencodeManagerError } from '@opencode-manager/core';
+import { emptyTrash, runRemains, runsRemaining, type RunRemains } from '@opencode-manager/runs';
+import { cleanRun, isPartOf, type CleanedRun, type FinishedRun } from '@opencode-manager/workspaces';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { CleanFlags } from '../program/care-commands.ts';
 import { formatBytes, plural, printable } from '../render/index.ts';
+import { countsText, statusText } from '../run-view/counts.ts';
+import { mayGo, removeRemaining, Repositories, type RemovedRun } from '../run-view/remove-runs.ts';
 import type { Terminal } from '../terminal/index.ts';
 
-/** `ocm clean`: lists what finished runs left of a repository, and removes it. */
+/** `ocm clean`: lists what finished runs left of a repository, and removes it. A run that is not finished is listed, and kept. */
 export async function clean(terminal: Terminal, names: readonly string[], flags: CleanFlags): Promise<ExitCode> {
   const repository = resolve(flags.directory ?? '.');
-  const { keepResults = false, dryRun = false } = flags;
-  const found = await cleanRuns(repository, { ...(names.length > 0 && { runs: names }), keepResults, dryRun });
-  for (const run of found) tell(terminal, run, flags);
-  const exitCode = found.some(({ stays }) => stays.length > 0) ? exitCodes.failed : exitCodes.ok;
-  if (flags.json) terminal.record({ type: 'done', runs: found.length, exit_code: exitCode });
-  else if (found.length === 0) terminal.notice('No finished run left anything here.');
+  const repositories = new Repositories();
+  const wanted = await wantedRuns(repository, names, repositories);
+  if (!flags.dryRun) await emptyTrash(repository);
+  let isWhole = true;
+  for (const remains of wanted.whole) {
+    const found = await repositories.rest(remains, repository);
+    if (remains.state === 'unfinished' && mayGo(remains, flags)) terminal.notice(lossText(remains));
+    const removed = await removeRemaining(found, flags);
+    tellRun(terminal, removed, flags);
+    // Whoever names a run wants it gone; a listing of all has kept what it should.
+    isWhole &&= removed.stays.length === 0 && (names.length === 0 || mayGo(remains, flags));
+  }
+  for (const one of wanted.workspaces) {
+    const cleaned = await cleanRun(repository, one, flags);
+    tell(terminal, cleaned, flags);
+    isWhole &&= cleaned.stays.length === 0;
+  }
+  for (const { run } of wanted.unknown)
+    terminal.notice(`${run} is kept: its run is not beside this repository. To remove it: ocm clean ${run}`);
+  const count = wanted.whole.length + wanted.workspaces.length;
+  const exitCode = isWhole ? exitCodes.ok : exitCodes.failed;
+  if (flags.json) terminal.record({ type: 'done', runs: count, exit_code: exitCode });
+  else if (count === 0) terminal.notice('No finished run left anything here.');
   else if (flags.dryRun) terminal.notice('Nothing was removed.');
   return exitCode;
+}
+
+interface WantedRuns {
+  /** Directories of runs: each goes as a whole, or stays. */
+  readonly whole: readonly RunRemains[];
+  /** What runs without such a directory left. */
+  readonly workspaces: readonly FinishedRun[];
+  /** Parts of runs whose directory is somewhere else: nobody here can say whether they are finished. */
+  readonly unknown: readonly FinishedRun[];
+}
+
+/** @throws OpencodeManagerError `CONFIG_INVALID` for a name that no run has */
+async function wantedRuns(repository: string, names: readonly string[], repositories: Repositories): Promise<WantedRuns> {
+  const beside = await runsRemaining(repository);
+  const finished = await repositories.finishedRuns(repository);
+  const isOf = (part: FinishedRun) => beside.some(({ id }) => isPartOf(part.run, id));
+  const alone = finished.filter((one) => !isOf(one));
+  if (names.length === 0)
+    return { whole: beside, workspaces: alone.filter(({ isPart }) => !isPart), unknown: alone.filter(({ isPart }) => isPart) };
+  const whole = new Map<string, RunRemains>();
+  const workspaces = new Set<FinishedRun>();
+  for (const name of names) {
+    const remains = beside.find(({ id }) => isPartOf(name, id)) ?? (await runRemains(resolve(name)));
+    const one = alone.find(({ run }) => run === name);
+    if (remains) whole.set(remains.path, remains);
+    else if (one) workspaces.add(one);
+    else {
+      const message = `${name} is no run of ${repository} that left something, or a process uses it. To see them: ocm clean --dry-run`;
+      throw new OpencodeManagerError('CONFIG_INVALID', message, { details: { option: 'run' } });
+    }
+  }
+  return { whole: [...whole.values()], workspaces: [...workspaces], unknown: [] };
+}
+
+/** Before an unfinished run goes. */
+function lossText({ name, counts }: RunRemains): string {
+  const has = counts === undefined ? 'nobody knows what it holds' : countsText(counts);
+  return printable(`${name} is not finished (${has}). It goes with its answers and transcripts, and cannot be resumed any more.`);
+}
+
+function tellRun(terminal: Terminal, found: RemovedRun, flags: CleanFlags): void {
+  const { remains, parts, bytes, isRemoved, stays } = found;
+  const { path, id, name, state } = remains;
+  const workspaces = parts.flatMap(({ part }) => part.workspaces);
+  const refs = parts.flatMap(({ part }) => part.refs);
+  const goes = mayGo(remains, flags);
+  const kept = goes ? null : keptBecause(remains);
+  if (flags.json) {
+    const what = { run: id, root: path, state, workspaces, refs, artifact_bytes: bytes };
+    const areGone = goes && !flags.dryRun && stays.length === 0;
+    return terminal.record({ type: 'run', ...what, removed: areGone, results_removed: isRemoved, kept, stays });
+  }
+  const content = flags.keepResults ? plural(workspaces.length, 'workspace') : contentText(workspaces.length, refs.length, bytes);
+  const verb = kept !== null ? `is kept: ${kept}; it has` : isRemoved || (flags.keepResults && goes && !flags.dryRun) ? 'removed' : 'has';
+  terminal.result(`${terminal.colors.bold(printable(name))}  ${printable(verb)} ${content}`);
+  for (const { key, path: at, bytes: size } of workspaces) terminal.result(`  ${printable(key)}: ${printable(at)} (${formatBytes(size)})`);
+  for (const { path: at, reason } of stays) terminal.result(`  stays: ${printable(at)}: ${printable(reason)}`);
+}
+
+function contentText(workspaces: number, refs: number, bytes: number): string {
+  return `${plural(workspaces, 'workspace')}, ${plural(refs, 'ref')}, its directory with ${formatBytes(bytes)}`;
+}
+
+function keptBecause({ state, holder, endedBecause, counts, error, name }: RunRemains): string {
+  if (state === 'held') return `${typeof holder === 'object' ? `process ${holder.pid} on ${holder.host}` : 'another process'} has it`;
+  if (error) return `it cannot be read (${error.message}), and goes with ocm clean --unfinished ${name}`;
+  const how = counts ? `${statusText(endedBecause ?? 'interrupted')}; ${countsText(counts)}` : statusText(endedBecause ?? 'interrupted');
+  return `it is not finished (${how}). Go on with it: ocm resume ${name}. Remove it: ocm clean --unfinished ${name}`;
 }
 
 function tell(terminal: Terminal, found: CleanedRun, flags: CleanFlags): void {

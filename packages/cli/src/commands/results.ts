@@ -48,7 +48,8 @@ const columns = [
 
 function rowOf(reading: TaskReading): string[] {
   const name = oneLine(reading.key, 60);
-  const reason = oneLine(beginningOf(reasonOf(reading)), longestReason);
+  const isOver = !['running', 'waiting', 'not_started'].includes(reading.state);
+  const reason = isOver ? oneLine(beginningOf(reasonOf(reading)), longestReason) : '';
   if (reading.type === 'no_result')
     return [name, stateText(reading.state), reading.attempts === 0 ? '' : String(reading.attempts), '', '', reason];
   const { attempt, result } = reading.attempt;

@@ -49,12 +49,13 @@ function linesOf(
   { colors }: Terminal,
 ): string[] {
   const { reading, key, record, state, attempt } = task;
-  const prompt = reading.tasks.get(key)?.task['prompt'];
+  const asked = reading.tasks.get(key)?.task ?? {};
+  const asks = ['prompt', 'command', 'shell'].find((field) => typeof asked[field] === 'string');
   const title = (text: string) => ['', colors.bold(text)];
   return [
     `${colors.bold(printable(key))}  ${state.replaceAll('_', ' ')}${record.isDropped ? ', dropped: the source names it no more' : ''}`,
     ...(record.blockedBy === null ? [] : [printable(`  comes after ${record.blockedBy}, which has not succeeded`)]),
-    ...(typeof prompt === 'string' ? [`  prompt     ${oneLine(prompt, 200)}`] : []),
+    ...(asks === undefined ? [] : [`  ${asks.padEnd(10)} ${oneLine(String(asked[asks]), 200)}`]),
     ...(attempt ? factsOf(attempt, record.attempts, patch).map((line) => `  ${line}`) : []),
     ...(attempt ? [...title('Answer'), printable(attempt.result.output).trimEnd() || '(none)'] : []),
     ...(attempt && attempt.result.asks.length > 0 ? [...title('Asks'), ...attempt.result.asks.map(askText)] : []),

@@ -19,6 +19,7 @@ export interface CleanFlags extends JsonFlag {
   readonly directory?: string;
   readonly dryRun?: boolean;
   readonly keepResults?: boolean;
+  readonly unfinished?: boolean;
 }
 
 export interface ModelFlags extends JsonFlag {
@@ -70,13 +71,14 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
 function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const clean = program
     .command('clean')
-    .summary('remove workspaces and results of finished runs')
+    .summary('remove finished runs, with their workspaces and results')
     .description(
-      'Lists what finished runs of a repository left (workspaces that were kept, refs below refs/ocm, patches beside the repository) and removes it. What a workspace holds and no ref has goes too. Runs in use are left alone, and so is what --patches put elsewhere.',
+      'Lists what finished runs of a repository left (their directories with results, transcripts and patches beside the repository, workspaces that were kept, refs below refs/ocm) and removes it. What a workspace holds and no ref has goes too. A run that is in use or not finished is listed and kept; what --patches put elsewhere is left alone.',
     )
-    .argument('[run...]', 'names of runs (default: all that are finished)')
+    .argument('[run...]', 'names of runs, or paths of their directories (default: all that are finished)')
     .option('--directory <dir>', 'the repository (default: the current directory)')
-    .option('--keep-results', 'remove workspaces alone; refs and patches stay')
+    .option('--keep-results', 'remove workspaces alone; run directories, refs and patches stay')
+    .option('--unfinished', 'also remove runs that are not finished: they cannot be resumed any more')
     .option('--dry-run', 'list, and remove nothing');
   addJsonOption(clean);
   clean.action(async (runs, flags) => {

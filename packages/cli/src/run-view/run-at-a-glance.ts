@@ -7,6 +7,17 @@ export interface RunGlance extends Pick<RunLook, 'path' | 'run' | 'holder'> {
   readonly counts: StateCounts;
   /** ISO 8601: when the counts were true; null for now. */
   readonly toldAt: string | null;
+  /** What it has told besides. */
+  readonly told: ToldFacts;
+}
+
+/** Facts of `state.json` as they are told on: null, or absent, when they are not known. */
+interface ToldFacts {
+  readonly cost_usd?: number | null;
+  readonly tasks_per_minute?: number | null;
+  readonly eta_seconds?: number | null;
+  /** Why nothing starts although tasks wait. */
+  readonly holding?: string | null;
 }
 
 /**
@@ -18,29 +29,38 @@ export async function glanceAt(path: string): Promise<RunGlance> {
   const counts = look.state && countsOf(look.state, look.status);
   if (look.status === undefined || counts === undefined) return glanceAtJournal(path);
   const toldAt = look.state?.['updated_at'];
-  return { ...look, status: look.status, counts, toldAt: typeof toldAt === 'string' ? toldAt : null };
+  return { ...look, status: look.status, counts, toldAt: typeof toldAt === 'string' ? toldAt : null, told: factsOf(look.state) };
 }
 
 async function glanceAtJournal(path: string): Promise<RunGlance> {
   const { readRun, countStates, isHeld } = await import('@opencode-manager/runs/read');
   const { run, history, holder } = await readRun(path, { lastRows: 0 });
   const counts = countStates(history.tasks, isHeld(holder));
-  return { path, run, holder, status: statusByJournal(holder, history.endedBecause), counts, toldAt: null };
+  return { path, run, holder, status: statusByJournal(holder, history.endedBecause), counts, toldAt: null, told: {} };
 }
 
-/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over. */
+function factsOf(state: RunState = {}): ToldFacts {
+  const { cost_usd, tasks_per_minute, eta_seconds, holding } = state;
+  const numbers = Object.entries({ cost_usd, tasks_per_minute, eta_seconds }).filter(
+    ([, value]) => typeof value === 'number' || value === null,
+  );
+  return { ...(Object.fromEntries(numbers) as ToldFacts), ...(typeof holding === 'string' && { holding }) };
+}
+
+/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over, or as not started before it is sent. */
 function countsOf(state: RunState, status: RunStatus | undefined): StateCounts | undefined {
   const { total, outcomes } = state;
   if (typeof total !== 'number' || typeof outcomes !== 'object' || outcomes === null) return undefined;
   const isLive = status === 'running' || status === 'elsewhere';
   const running = isLive ? numberIn(state, 'running') : 0;
   const ended = outcomes as Partial<Record<TaskState, number>>;
+  const sent = Math.min(running, ended.interrupted ?? 0);
   const all: Partial<Record<TaskState, number>> = {
     ...ended,
-    interrupted: Math.max(0, (ended.interrupted ?? 0) - running),
+    interrupted: (ended.interrupted ?? 0) - sent,
     running,
     skipped: numberIn(state, 'skipped'),
-    not_started: numberIn(state, 'not_started'),
+    not_started: Math.max(0, numberIn(state, 'not_started') - (running - sent)),
   };
   const states = Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
   return { total, states, dropped: numberIn(state, 'dropped') };
@@ -52,7 +72,7 @@ function numberIn(state: RunState, field: string): number {
 }
 
 /** The record of a run with `--json`. */
-export function runRecord({ path, run, holder, status, counts, toldAt }: RunGlance): object {
+export function runRecord({ path, run, holder, status, counts, toldAt, told }: RunGlance): object {
   const { id, created_at, directory, source } = run;
   const { total, states, dropped } = counts;
   const by = holder.holder;
@@ -68,6 +88,7 @@ export function runRecord({ path, run, holder, status, counts, toldAt }: RunGlan
     total,
     states,
     dropped,
+    ...told,
     updated_at: toldAt,
   };
 }

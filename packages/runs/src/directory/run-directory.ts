@@ -1,6 +1,6 @@
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isManagerError } from '@opencode-manager/core/errors';
 import { gone, isErrno, namingRoom, unlessMissing, unreadable } from '../errors.ts';
 import type { Journal, JournalRow } from '../journal/events.ts';

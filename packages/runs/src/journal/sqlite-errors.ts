@@ -7,8 +7,11 @@ import { failure, gone, isErrno, storageFull, unreadable, wordsOf } from '../err
 /** Result codes of SQLite. The lowest byte of an extended code is its primary one. */
 const sqlite = { busy: 5, readOnly: 8, io: 10, corrupt: 11, full: 13, cannotOpen: 14, constraint: 19, notADatabase: 26 } as const;
 
-/** What a failure of SQLite means for a run. Errors of ours pass as they are. */
-export function explainSqlite(error: unknown, path: string): unknown {
+/**
+ * What a failure of SQLite means for a run. Errors of ours pass as they are.
+ * @param isWriter Whether it is tried, by a file in its directory, if there is room; not for those who only look
+ */
+export function explainSqlite(error: unknown, path: string, isWriter = true): unknown {
   if (isManagerError(error)) return error;
   const extended = (error as { errcode?: unknown } | undefined)?.errcode;
   if (typeof extended !== 'number') return error;
@@ -16,7 +19,7 @@ export function explainSqlite(error: unknown, path: string): unknown {
   if (code === sqlite.full) return storageFull(path, error);
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return gone(path);
   // SQLite tells a quota, and room that lacks for its shared memory, as any failure of the device.
-  if (code === sqlite.io || code === sqlite.cannotOpen) {
+  if (isWriter && (code === sqlite.io || code === sqlite.cannotOpen)) {
     const noRoom = lackOfRoom(dirname(path));
     if (noRoom !== undefined) return storageFull(path, noRoom);
   }

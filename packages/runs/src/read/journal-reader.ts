@@ -109,7 +109,7 @@ export class JournalReader implements Disposable {
       this.#database = this.#open();
       return this.#ask(work);
     }
-    if (problem !== undefined) throw explainSqlite(problem, this.#path);
+    if (problem !== undefined) throw explainSqlite(problem, this.#path, false);
     return answer as T;
   }
 
@@ -126,7 +126,7 @@ export class JournalReader implements Disposable {
       return database;
     } catch (error) {
       database?.close();
-      throw explainSqlite(error, path);
+      throw explainSqlite(error, path, false);
     }
   }
 }

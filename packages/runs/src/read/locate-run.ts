@@ -46,7 +46,7 @@ export async function locateRun(directory: string, name?: string): Promise<strin
 
 async function byPath(path: string): Promise<string> {
   if (await isRun(path)) return path;
-  throw unknown(`${path} is no directory of a run: it holds no run.json and no journal.sqlite.`, path);
+  throw unknown(`${path} is no directory of a run: it holds no run.json.`, path);
 }
 
 function unknown(message: string, name: string) {
@@ -74,9 +74,18 @@ async function runsIn(parent: string): Promise<string[]> {
   return paths.filter((_, index) => are[index]);
 }
 
-async function isRun(path: string): Promise<boolean> {
+/** A journal without `run.json` is that of a run which has not begun yet, or never did; with a row in it, of one that has lost a file. */
+export async function isRun(path: string): Promise<boolean> {
   const { runFile, journal } = runLayout(path);
-  return (await isThere(runFile)) || isThere(journal);
+  if (await isThere(runFile)) return true;
+  if (!(await isThere(journal))) return false;
+  const { JournalReader } = await import('./journal-reader.ts');
+  try {
+    using reader = new JournalReader(journal);
+    return reader.newest(1).length > 0;
+  } catch {
+    return true;
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {
