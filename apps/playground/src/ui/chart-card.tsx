@@ -83,14 +83,13 @@ interface TitleProps {
 }
 
 /**
- * The name of a state, above all lines. From afar it fills the card; that of the active state, and of its neighbours by the strong lines,
- * can be read at any scale, even when it is wider than its card.
+ * The name of a state, above all lines. From afar it fills the card; that of the active state can be read at any scale, even when it is wider
+ * than its card.
  */
 export const Title = memo(function Title({ node, box, role, isCompound: compound, scale }: TitleProps) {
   if (!box) return null;
-  const isStrong = role === 'leaf' || role === 'next' || role === 'before';
-  const filling = scale <= 1 ? 13 : Math.min(13 * scale * 0.95, (box.width - 12) / (node.key.length * 0.6), box.height * 0.6);
-  const size = Math.max(13, filling, isStrong && scale > 1 ? 11 * scale : 0);
+  const filling = Math.min(13 * scale * 0.95, (box.width - 8) / (node.key.length * 0.6), box.height * 0.6);
+  const size = scale <= 1 ? 13 : Math.max(role === 'leaf' ? 11 * scale : 13, filling);
   const inMiddle = scale > 1 && !compound;
   const x = inMiddle ? box.x + box.width / 2 : box.x + 10;
   const y = inMiddle ? box.y + box.height / 2 + size * 0.35 : box.y + 6 + size;

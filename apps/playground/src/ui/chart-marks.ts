@@ -22,7 +22,7 @@ export interface ChartMarks {
 export type EdgeKind = 'plain' | 'inherited' | 'enabled' | 'taken';
 export type NodeRole = 'leaf' | 'around' | 'next' | 'before' | 'other';
 
-/** What is stronger is drawn later, so that nothing faint crosses it. */
+/** What is stronger is drawn later, so that nothing faint lies on it. */
 export const ranks: Readonly<Record<EdgeKind, number>> = { plain: 0, inherited: 1, enabled: 2, taken: 3 };
 
 export function useMarks(model: ChartModel, actor: ActorView | undefined): ChartMarks {

@@ -65,6 +65,10 @@ interface DrawingProps {
 /** Boxes first, then lines, the strong ones last, and names above all. */
 function Drawing({ chart: { model, layout }, marks, counts, scale, focus, onFocus }: DrawingProps) {
   const edges = useMemo(() => model.edges.toSorted((a, b) => ranks[edgeKind(a, marks)] - ranks[edgeKind(b, marks)]), [model, marks]);
+  const names = useMemo(
+    () => model.nodes.toSorted((a, b) => Number(a.id === marks.leaf) - Number(b.id === marks.leaf)),
+    [model, marks.leaf],
+  );
   const far = scale < readableScale;
   // In steps, so that a zoom does not draw every name again with each frame.
   const titleScale = far ? Math.round(40 / scale) / 40 : 1;
@@ -94,7 +98,7 @@ function Drawing({ chart: { model, layout }, marks, counts, scale, focus, onFocu
           count={counts ? edgeCount(edge, counts) : undefined}
         />
       ))}
-      {model.nodes.map((node) => (
+      {names.map((node) => (
         <Title
           key={node.id}
           node={node}
