@@ -48,7 +48,8 @@ export class RunFeed implements Disposable {
   #reader: JournalReader | undefined;
   #timer: NodeJS.Timeout | undefined;
   #heartbeatAtMs = 0;
-  /** What the pages were told last. */
+  /** What the pages were told last: whose run it is, and its head. */
+  #told = '';
   #head = '';
   /** Keys of tasks that have changed since. */
   #changed = new Set<string>();
@@ -68,8 +69,13 @@ export class RunFeed implements Disposable {
     response.on('close', () => this.#remove(response));
     // A write to a reader that has just gone must not end the run.
     response.on('error', () => this.#remove(response));
-    await this.#look();
+    try {
+      await this.#look();
+    } catch (error) {
+      return this.#fail(error, [response]);
+    }
     if (response.destroyed) return;
+    if (this.#readers.size === 0) this.#told = this.#whose();
     this.#tellAll(response);
     this.#readers.add(response);
     this.#schedule();
@@ -104,14 +110,14 @@ export class RunFeed implements Disposable {
 
   async #follow(): Promise<void> {
     this.#timer = undefined;
-    const before = this.#whose();
     try {
       await this.#look();
     } catch (error) {
       return this.#fail(error);
     }
     // What is in flight reads otherwise without a process, and a manager that takes the run up may drop tasks.
-    if (this.#whose() !== before) for (const response of this.#readers) this.#tellAll(response);
+    if (this.#whose() !== this.#told) for (const response of this.#readers) this.#tellAll(response);
+    this.#told = this.#whose();
     this.#tellChanges();
     this.#beat();
     if (this.#readers.size > 0) this.#schedule();
@@ -195,7 +201,10 @@ export class RunFeed implements Disposable {
     this.#head = head;
     this.#changed = new Set();
     for (const response of this.#readers) {
-      if (response.writableLength > backlogBytes) response.destroy();
+      if (response.writableLength > backlogBytes) {
+        response.destroy();
+        continue;
+      }
       if (isNew) response.write(head);
       if (changed.size > 0) this.#tellRows(response, changed);
     }
@@ -223,9 +232,8 @@ export class RunFeed implements Disposable {
   }
 
   /** The directory was removed, or is damaged: the pages keep what they know. */
-  #fail(error: unknown): void {
+  #fail(error: unknown, readers: Iterable<ServerResponse> = this.#readers): void {
     const message = isManagerError(error) ? error.message : `The run cannot be read any more: ${String(error)}`;
-    for (const response of this.#readers) response.end(`event: problem\ndata: ${JSON.stringify({ message })}\n\n`);
-    this.#readers.clear();
+    for (const response of readers) response.end(`event: problem\ndata: ${JSON.stringify({ message })}\n\n`);
   }
 }
