@@ -60,7 +60,7 @@ describe('a task file of garbage', () => {
 
   test('10,000 good lines with a field each that no task has: the note about them is short', async () => {
     const name = (index: number) => `\u001B[31m${'column'.repeat(100)}_${index}`;
-    const lines = Array.from({ length: 10_000 }, (_, index) => ({ prompt: 'go', [name(index)]: index }));
+    const lines = Array.from({ length: 10_000 }, (_, index) => ({ prompt: `go ${index}`, [name(index)]: index }));
     const { exitCode, stderr } = await run(...lines, { prompt: 'go', directory: 'not/there' });
     expect(exitCode).not.toBe(0);
     expect(stderr).toMatch(/fields that a task does not have are left out: ␛\[31mcolumn.* and 9990 more$/m);

@@ -75,7 +75,9 @@ describe('ocm run --json', () => {
       pid: run.pid,
       server: { pid: expect.any(Number), url: launch.url, version: expect.stringMatching(/^1\./) },
       run_id: expect.any(String),
-      state_dir: expect.stringContaining('opencode-manager-state-'),
+      run: expect.stringMatching(/^\d{8}T\d{6}Z-tasks-[0-9a-f]{4}$/),
+      run_dir: join(`${bench.workspace.path}.ocm`, launch.run),
+      state_dir: join(`${bench.workspace.path}.ocm`, launch.run, 'state'),
       directory: bench.workspace.path,
       profile: 'batch',
       concurrency: 1,
@@ -151,13 +153,13 @@ test('ocm run answers asks by the rules of a file and tells each; --max-idle-dir
   const rules = join(bench.root, 'rules.jsonc');
   await writeFile(rules, '[{ "permission": "bash", "pattern": "echo *", "action": "allow" }, ] // the rest is denied');
   const file = join(bench.root, 'directories.jsonl');
-  const slow = { prompt: 'take your time' };
   // The first one gives time to subscribe; the last one keeps the server until its event is told.
   const asking = [
     { id: 'echo', prompt: 'use echo' },
     { id: 'touch', prompt: 'use touch' },
   ];
-  const tasks = [slow, ...asking, { prompt: 'number 1', directory: other.path }, slow];
+  const slow = (id: string) => ({ id, prompt: 'take your time' });
+  const tasks = [slow('first'), ...asking, { prompt: 'number 1', directory: other.path }, slow('last')];
   await writeFile(file, tasks.map((task) => JSON.stringify(task)).join('\n'));
   const options = ['--opencode-config', config, '--permissions', rules, '--concurrency', '1', '--max-idle-directories', '0'];
   await using run = bench.start(['run', file, ...base(), ...options, '--json']);

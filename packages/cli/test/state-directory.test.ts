@@ -96,6 +96,7 @@ test(
       ['launch', undefined],
       ['task.started', 'prompt-1'],
       ['server.restarted', undefined],
+      ['task.retried', 'prompt-1'],
       ['task.started', 'prompt-1'],
       ['task.finished', 'prompt-1'],
       ...['prompt-2', 'prompt-3'].flatMap((id) => ['task.started', 'task.finished'].map((type) => [type, id])),

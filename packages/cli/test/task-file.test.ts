@@ -20,11 +20,14 @@ function errorOf(...lines: (object | string)[]): OpencodeManagerError {
   throw new Error('the lines were accepted');
 }
 
+/** Of a task without an id: what it asks for gives it one. */
+const anonymous = expect.stringMatching(/^h-[0-9a-f]{16}$/) as string;
+
 describe('a good task file', () => {
-  test('needs a prompt alone; ids come from the line', () => {
+  test('needs a prompt alone; ids come from what a line asks for, wherever it stands', () => {
     expect(parse({ prompt: 'one' }, '', { prompt: 'two' }).tasks).toEqual([
-      { id: 'task-1', prompt: 'one' },
-      { id: 'task-3', prompt: 'two' },
+      { id: anonymous, prompt: 'one' },
+      { id: anonymous, prompt: 'two' },
     ]);
   });
 
@@ -56,14 +59,14 @@ describe('a good task file', () => {
   test('takes commands, shell lines and numbers as ids', () => {
     expect(parse({ id: 7, command: '/review src/' }, { shell: 'git status' }).tasks).toEqual([
       { id: '7', command: '/review src/' },
-      { id: 'task-2', shell: 'git status' },
+      { id: anonymous, shell: 'git status' },
     ]);
   });
 
   test('takes a byte order mark, Windows line ends and nulls for absent fields', () => {
     expect(parseTasks('\uFEFF{"prompt":"a","model":null}\r\n{"prompt":"b"}\r\n', options).tasks).toEqual([
-      { id: 'task-1', prompt: 'a' },
-      { id: 'task-2', prompt: 'b' },
+      { id: anonymous, prompt: 'a' },
+      { id: anonymous, prompt: 'b' },
     ]);
   });
 
@@ -84,19 +87,19 @@ describe('a good task file', () => {
       { text: 'Write a function.', code: 'def f(x):\n  return x', task_id: 1, test_setup_code: '', test_list: ['assert f(1) == 1'] },
       { id: '1', prompt: 'Write a function.' },
     ],
-    ['a prompt beside a text', { instruction: 'Sum it up.', text: 'Long.' }, { id: 'task-1', prompt: 'Sum it up.' }],
+    ['a prompt beside a text', { instruction: 'Sum it up.', text: 'Long.' }, { id: anonymous, prompt: 'Sum it up.' }],
     [
       'columns that other tools would take for settings',
       { prompt: 'p', n: 1, attempts: [], tools: [], env: null, variant: 'blue', stop: '', environment: [1, 2] },
-      { id: 'task-1', prompt: 'p' },
+      { id: anonymous, prompt: 'p' },
     ],
     [
       'HumanEval',
       { task_id: 'HumanEval/0', prompt: 'def f():', canonical_solution: '  pass', test: 'check(f)', entry_point: 'f' },
       { id: 'HumanEval/0', prompt: 'def f():' },
     ],
-    ['Alpaca', { instruction: 'Sort these words.', input: 'b a', output: 'a b' }, { id: 'task-1', prompt: 'Sort these words.\n\nb a' }],
-    ['Alpaca without input', { instruction: 'Name a colour.', input: '', output: 'Red' }, { id: 'task-1', prompt: 'Name a colour.' }],
+    ['Alpaca', { instruction: 'Sort these words.', input: 'b a', output: 'a b' }, { id: anonymous, prompt: 'Sort these words.\n\nb a' }],
+    ['Alpaca without input', { instruction: 'Name a colour.', input: '', output: 'Red' }, { id: anonymous, prompt: 'Name a colour.' }],
     [
       'SWE-bench',
       {
@@ -126,13 +129,9 @@ describe('a good task file', () => {
       },
       { id: 'i', prompt: 'p', title: 'T' },
     ],
-    ['results of a run', { prompt: 'p', max_cost: null, retries: [], budget: 12, seed: 4, cost: 0.1 }, { id: 'task-1', prompt: 'p' }],
+    ['results of a run', { prompt: 'p', max_cost: null, budget: 12, seed: 4, cost: 0.1 }, { id: anonymous, prompt: 'p' }],
   ])('takes rows of %s', (_name, line, task) => {
     expect(parse(line).tasks).toEqual([task]);
-  });
-
-  test('keeps generated ids apart from written ones', () => {
-    expect(parse({ id: 'task-2', prompt: 'a' }, { prompt: 'b' }).tasks.map(({ id }) => id)).toEqual(['task-2', 'task-2-2']);
   });
 });
 
@@ -155,9 +154,9 @@ describe('a bad task file', () => {
       'line 2: max_cost: is not supported, and without it the task would be another one. There is no limit of costs',
     ],
     [
-      'repeats',
-      { prompt: 'a', retries: 3 },
-      'line 2: retries: is not supported, and without it the task would be another one. A task that failed is not repeated',
+      'retries by another name',
+      { prompt: 'a', max_retries: 3 },
+      'line 2: max_retries: is not supported, and without it the task would be another one. Write "retries": 1',
     ],
     ['a temperature', { prompt: 'a', temperature: 0 }, 'line 2: temperature: is not supported'],
     ['a limit of steps', { prompt: 'a', maxTurns: 4 }, 'line 2: maxTurns: is not supported'],
@@ -174,7 +173,7 @@ describe('a bad task file', () => {
     ['an environment', { prompt: 'a', env: { A: 'b' } }, 'name the variables with --pass-env'],
     ['a variant of the model', { prompt: 'a', variant: 'high' }, 'variant: is not supported'],
     ['words that stop', { prompt: 'a', stop: ['END'] }, 'stop: is not supported'],
-    ['another order', { prompt: 'a', depends_on: ['b'] }, 'Tasks do not wait for each other'],
+    ['another order', { prompt: 'a', depends_on: ['b'] }, 'Write "after": ["id"]'],
     ['a model by a near name', { prompt: 'a', modle: 'x/y' }, 'line 2: modle: there is no such field. Did you mean model?'],
     [
       'a prompt by a name of its own',
@@ -242,7 +241,7 @@ describe('a bad task file', () => {
   test('is refused for ids that two lines share', () => {
     const error = errorOf({ id: 'same', prompt: 'a' }, { prompt: 'b' }, { task_id: 'same', prompt: 'c' });
     expect(error.code).toBe('TASK_DUPLICATE');
-    expect(error.message).toBe('tasks.jsonl: line 3 has the id "same", as line 1 does; nothing was started.');
+    expect(error.message).toBe('tasks.jsonl: line 1 and line 3 have the same id "same". Give each task an id of its own.');
   });
 
   test('is refused when it is empty', () => {

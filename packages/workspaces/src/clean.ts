@@ -35,6 +35,8 @@ export interface FinishedRun {
    * its name.
    */
   readonly isPart: boolean;
+  /** The directory of that run, where it is known. */
+  readonly runDirectory: string | undefined;
 }
 
 export interface CleanOptions {
@@ -59,8 +61,9 @@ export interface CleanedRun extends FinishedRun {
 export async function findFinishedRuns(repository: string): Promise<FinishedRun[]> {
   const origin = await originOf(repository);
   const beside = await directoriesBeside(origin);
-  const whole = new Set((await Promise.all(beside.map(async ([name, path]) => ((await isWhole(path)) ? name : [])))).flat());
-  const roots = new Map([...beside.filter(([name]) => !whole.has(name)), ...(await rootsOf(origin))]);
+  const areWhole = await Promise.all(beside.map(([, path]) => isWhole(path)));
+  const whole = beside.filter((_, n) => areWhole[n]);
+  const roots = new Map([...beside.filter((_, n) => !areWhole[n]), ...(await rootsOf(origin))]);
   const refs = await refsByRun(origin);
   const found: FinishedRun[] = [];
   for (const run of new Set([...roots.keys(), ...refs.keys()])) {
@@ -69,13 +72,16 @@ export async function findFinishedRuns(repository: string): Promise<FinishedRun[
     // To look at a lock makes its file.
     if (isThere && (await isFile(join(root, 'lock'))) && isHeld(root)) continue;
     const own = refs.get(run) ?? [];
+    const [named] = whole.filter(([name]) => isPartOf(run, name)).map(([, path]) => path);
+    const runDirectory = named ?? (root === undefined ? undefined : await wholeAround(root));
     found.push({
       run,
       root: isThere ? root : undefined,
       workspaces: isThere ? await workspacesIn(root) : [],
       refs: own,
       artifactBytes: isThere ? (await survey(join(root, 'artifacts'))).bytes : 0,
-      isPart: [...whole].some((name) => isPartOf(run, name)) || hasPins(run, own) || (root !== undefined && (await liesInWhole(root))),
+      isPart: runDirectory !== undefined || hasPins(run, own),
+      runDirectory,
     });
   }
   return found.toSorted((one, other) => (one.run < other.run ? -1 : 1));
@@ -91,9 +97,10 @@ function hasPins(run: string, refs: readonly string[]): boolean {
   return refs.some((ref) => ref.startsWith(`refs/ocm/${run}/base/`));
 }
 
-/** In the directory `workspaces` of such a run. */
-async function liesInWhole(root: string): Promise<boolean> {
-  return basename(dirname(root)) === 'workspaces' && isWhole(dirname(dirname(root)));
+/** The directory of such a run, in whose `workspaces` a root lies. */
+async function wholeAround(root: string): Promise<string | undefined> {
+  const around = dirname(dirname(root));
+  return basename(dirname(root)) === 'workspaces' && (await isWhole(around)) ? around : undefined;
 }
 
 /**

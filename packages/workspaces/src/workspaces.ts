@@ -4,7 +4,7 @@ import { refuseTooLarge } from './create/copy.ts';
 import { create, type Templates } from './create/create.ts';
 import { freePorts } from './create/setup.ts';
 import { failure, namingRoom } from './errors.ts';
-import type { LeaseRecord } from './keep/ledger.ts';
+import { readLedger, type LeaseRecord } from './keep/ledger.ts';
 import { recoverLease } from './keep/recover-lease.ts';
 import { removeWorkspace } from './keep/remove.ts';
 import { hashOf, slugOf } from './keep/root.ts';
@@ -45,7 +45,9 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Worksp
     await closeRun(held, leases.length === 0);
     throw error;
   }
-  return new OpenWorkspaces(held);
+  // As it is now that what was left has been brought to its end.
+  const content = leases.length === 0 ? held.content : await readLedger(join(held.run.root, 'ledger.jsonl'));
+  return new OpenWorkspaces({ ...held, content });
 }
 
 class OpenWorkspaces implements Workspaces {

@@ -131,9 +131,11 @@ test('what a killed run had left in a workspace goes with it, and what belongs t
   ] as const)
     spawnSync(process.execPath, ['--conditions=@opencode-manager/source', '--input-type=module', '--eval', dies(run, root)]);
   write(whole, { 'run.json': '{}', 'journal.sqlite': '' });
-  expect((await findFinishedRuns(source)).map(({ run, isPart, workspaces }) => [run, isPart, workspaces.length])).toEqual([
-    ['dead', false, 1],
-    ['whole', true, 1],
+  expect(
+    (await findFinishedRuns(source)).map(({ run, isPart, runDirectory, workspaces: { length } }) => [run, isPart, runDirectory, length]),
+  ).toEqual([
+    ['dead', false, undefined, 1],
+    ['whole', true, whole, 1],
   ]);
   expect(await cleanRuns(source)).toMatchObject([{ run: 'dead', stays: [] }]);
   expect([git(source, 'for-each-ref', 'refs/ocm/dead'), existsSync(join(`${source}.ocm`, 'dead'))]).toEqual(['', false]);

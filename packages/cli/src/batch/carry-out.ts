@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
@@ -78,7 +80,7 @@ const stepNotes: Readonly<Record<StopStep, string>> = {
 async function noteUnfinished(terminal: Terminal, { request, options }: BatchPlan): Promise<void> {
   if (request.resumed || request.file === undefined || request.file === '-') return;
   const left = await newestUnfinished(options.directory).catch(() => undefined);
-  if (!left?.run || left.holder !== undefined || left.run.source !== request.file) return;
+  if (!left?.run || left.holder !== undefined || left.run.source !== resolve(request.file)) return;
   terminal.notice(printable(`An unfinished run of this file is there: ${left.name}. To go on with it: ocm resume ${left.name}`));
 }
 
@@ -104,7 +106,7 @@ function withPlaces(plan: BatchPlan, late: { readonly workspaces?: RunWorkspaces
 function workspacesOf({ workspaces, places, request: { flags } }: BatchPlan, { id, path }: PreparedRun, progress: Progress): RunWorkspaces {
   return runWorkspaces({
     plan: workspaces!,
-    ...(path !== undefined && { place: { id, path, isNamed: flags.runDir !== undefined } }),
+    ...(path !== undefined && { place: { id, path, isNamed: typeof flags.runDir === 'string' } }),
     baseOf: places.baseOf,
     onNote: (line) => progress.note(printable(line)),
   });
@@ -143,12 +145,14 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   tellServers(pool, listener);
   const pageContext = { terminal, title: 'ocm run', json: flags.json === true, note };
   await using page = await openPage(manager, support, flags, pageContext);
-  let stopped: StopReport | OpencodeManagerError | undefined;
-  const stop = async () => (stopped ??= await stopManager(manager, signals));
+  let stopping: Promise<StopReport | OpencodeManagerError> | undefined;
+  const stop = () => (stopping ??= stopManager(manager, signals));
   const followed = await executeRun(manager, context, stop);
   const report = await stop();
+  const stateDeleted = !existsSync(server.stateDir);
+  const stopped = isManagerError(report) ? report : { ...report, stateDeleted };
   const kept = (await workspaces?.close()) ?? [];
-  const exitCode = await conclude(context, { followed, kept, stopped: report });
+  const exitCode = await conclude(context, { followed, kept, stopped });
   await keepPage(page, signals, { ...pageContext, note: terminal.notice });
   return exitCode;
 }

@@ -67,8 +67,10 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
 
 function runPart({ plan, prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
   const { path, id } = prepared;
-  const resume =
-    path === undefined ? undefined : `ocm resume ${plan.request.flags.runDir === undefined && !plan.request.resumed ? id : path}`;
+  // Only what lies beside the repository is found by its name.
+  const { runDir, root } = plan.request.flags;
+  const isBeside = runDir === undefined && root === undefined && !plan.request.resumed;
+  const resume = path === undefined ? undefined : `ocm resume ${isBeside ? id : path}`;
   const { skipped, reused, dropped, succeededFirstTry, succeededAfterRetry } = counts;
   const isProblem = reason === 'restarts_spent' || reason === 'storage_full' || reason === 'failed';
   return {

@@ -46,7 +46,7 @@ export async function unfinishedRun(name: string | undefined, directory: string)
 export async function runOfFile({ file }: Pick<BatchRequest, 'file'>, directory: string): Promise<NamedRun> {
   if (file === undefined || file === '-')
     throw new OpencodeManagerError('USAGE', '--resume looks for the run of a task file; name the file, or use: ocm resume RUN');
-  const found = (await findRuns(directory)).find(({ run }) => run?.source === file);
+  const found = (await findRuns(directory)).find(({ run }) => run?.source === resolve(file));
   if (found) return readable(found);
   throw new OpencodeManagerError('USAGE', `--resume: there is no run of ${file} beside ${directory}. Leave --resume out to begin one.`);
 }

@@ -52,6 +52,7 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
     failure ??= toManagerError(error);
     run.drain();
   }
+  teller.end();
   const summary = await run.ended;
   for (const stop of stopListening) stop();
   const { gaps, restarts, serverRestarts } = pool.snapshot();
@@ -66,6 +67,8 @@ class Teller {
   /** Keys by the sessions of attempts that run. */
   readonly #keys = new Map<string, string>();
   readonly #states = new Map<string, string>();
+  /** Ends after which another attempt is to follow, as things stood. */
+  readonly #unfollowed = new Map<string, TaskResult>();
 
   constructor(run: Run, reporter: Reporter, context: BatchContext) {
     this.#run = run;
@@ -93,31 +96,50 @@ class Teller {
 
   #started({ key, sessionId, directory, attempt }: Extract<JournalRow['event'], { type: 'attempt.intended' }>): void {
     this.#keys.set(sessionId, key);
+    this.#unfollowed.delete(key);
     this.#reporter.started({ id: key, sessionId, directory, attempt });
     const path = this.#states.get(sessionId);
     this.#states.delete(sessionId);
     if (path !== undefined) this.#reporter.waiting(key, waitReasons[path] ?? '');
   }
 
-  #ended({ result, final }: Extract<JournalRow['event'], { type: 'attempt.ended' }>): void {
+  #ended({ key, result, final, abortedBy }: Extract<JournalRow['event'], { type: 'attempt.ended' }>): void {
     if (result.session_id !== null) this.#keys.delete(result.session_id);
-    if (!final) return this.#reporter.retried(result);
+    if (final) return this.#finished(result);
+    // With the whole run: nothing follows before it is taken up again.
+    if (abortedBy === 'manager') return this.#finished({ ...result, final: false });
+    this.#unfollowed.set(key, result);
+    this.#reporter.retried(result);
+  }
+
+  #finished(result: TaskResult & { readonly final?: false }): void {
     this.#context.workspaces?.finished(result);
     this.tally.add(result);
     if (result.outcome !== 'succeeded') this.tally.fail({ id: result.id, outcome: result.outcome, reason: reasonOf(result) });
     this.#reporter.finished(result);
   }
 
-  /** What the manager before this one has not written into `--out` any more, or could not, is written now. */
+  /** The run is over: what was to be tried again is not, before it is taken up again. */
+  end(): void {
+    for (const result of this.#unfollowed.values()) this.#finished({ ...result, final: false });
+  }
+
+  /**
+   * What earlier managers have told: the results that are used again count for the summary, and what `--out` has not got any more, or
+   * could not take, is written now.
+   */
   async catchUp(): Promise<void> {
     const { out, plan } = this.#context;
-    const { resumed, flags } = plan.request;
-    if (!resumed || !out || this.#run.startSequence === 0) return;
-    const written = await writtenIn(flags.out!);
+    const { startSequence } = this.#run;
+    if (!plan.request.resumed || startSequence === 0) return;
+    const written = out && (await writtenIn(plan.request.flags.out!));
+    const reused = new Set(this.#run.plan.flatMap(({ key, decision }) => (decision === 'reuse' ? [key] : [])));
     for await (const { sequence, event } of this.#run.events()) {
-      if (sequence > this.#run.startSequence) return;
-      if (event.type === 'attempt.ended' && event.final && !written.has(nameOf(event.result))) out.write(event.result);
-      if (sequence === this.#run.startSequence) return;
+      if (event.type === 'attempt.ended' && event.final && sequence <= startSequence) {
+        if (reused.has(event.key) && event.outcome === 'succeeded') this.tally.add(event.result);
+        if (written && !written.has(nameOf(event.result))) out!.write(event.result);
+      }
+      if (sequence >= startSequence) return;
     }
   }
 }

@@ -180,11 +180,18 @@ function runLines({ run, counts, total, notStarted }: BatchSummary): string[] {
     ...(run.why === null ? [] : [printable(run.why)]),
     `Run: ${printable(run.path)}`,
     ...(failed ? ['To see more: ocm results --failed, ocm show KEY'] : []),
-    ...(run.resume !== undefined && (notStarted > 0 || failed || run.reason !== 'done') ? [`To go on: ${run.resume}`] : []),
+    ...goingOn(run, notStarted, failed),
   ];
 }
 
 /** `Patches: 7, with 12 files (+34 -5), in /srv/repo.ocm/20260101T000000Z-1a2b/artifacts` */
+/** With what is left, or again with what failed. */
+function goingOn({ resume, reason }: RunPart, notStarted: number, failed: boolean): string[] {
+  if (resume === undefined) return [];
+  if (notStarted > 0 || reason !== 'done') return [`To go on: ${resume}`];
+  return failed ? [`To run again what failed: ${resume} --retry-errors`] : [];
+}
+
 export function patchLines({ tally, patches }: BatchSummary): string[] {
   if (!patches) return [];
   const { patches: taken, files, insertions, deletions } = tally.changed;

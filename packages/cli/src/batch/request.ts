@@ -7,9 +7,9 @@ import type { ResumeFlags, RunFlags } from '../program/batch-commands.ts';
 
 /** What a command line asks for: a new run, or to go on with one. */
 export interface BatchRequest {
-  /** Absolute, or `-` for standard input; undefined when there are prompts alone. */
+  /** As it was named; `-` for standard input; undefined when there are prompts alone. */
   readonly file: string | undefined;
-  /** With absolute paths. Those of a run that is taken up are what it was started with, and over them what is given now. */
+  /** As they were given. Of a run that is taken up what it was started with, with absolute paths, and over that what is given now. */
   readonly flags: RunFlags;
   /** What relative directories of tasks count from. */
   readonly baseDirectory: string;
@@ -56,19 +56,16 @@ const ofThisStart = [
 ] as const satisfies readonly (keyof RunFlags)[];
 
 export function newRequest(file: string | undefined, flags: RunFlags): BatchRequest {
-  return {
-    file: file === undefined || file === '-' ? file : resolve(file),
-    flags: absolute(flags),
-    baseDirectory: process.cwd(),
-    resumed: undefined,
-  };
+  return { file, flags, baseDirectory: process.cwd(), resumed: undefined };
 }
 
 /** What `run.json` keeps of a request, so that a resume needs no flag again. */
 export function factsOf({ file, flags, baseDirectory }: BatchRequest, settings: object): NonNullable<RunOptions['facts']> {
-  const kept = Object.entries(flags).filter(([name, value]) => value !== undefined && !(ofThisStart as readonly string[]).includes(name));
+  const kept = Object.entries(absolute(flags)).filter(
+    ([name, value]) => value !== undefined && !(ofThisStart as readonly string[]).includes(name),
+  );
   return {
-    source: file === '-' || file === undefined ? null : file,
+    source: file === '-' || file === undefined ? null : resolve(file),
     argv: process.argv.slice(2),
     configuration: { settings, flags: Object.fromEntries(kept), base_directory: baseDirectory, from_standard_input: file === '-' },
   };

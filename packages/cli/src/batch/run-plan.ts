@@ -1,4 +1,4 @@
-import { basename, extname } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import type { ServerConfig } from '@opencode-manager/core';
 import { readTaskLines, runLayout, type ResumeOptions, type RunOptions, type RunTaskSpec } from '@opencode-manager/runs';
 import { buildServerConfig, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
@@ -36,7 +36,7 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
   const all = await tasksOf(terminal, request);
   const tasks = selectTasks(all, flags);
   const config = await withModels(given, tasks, settings);
-  const directory = config.directory ?? baseDirectory;
+  const directory = resolve(config.directory ?? baseDirectory);
   const places = await readPlaces({ tasks, flags, directory, baseCommits: resumed?.run.base_commits ?? {} });
   const workspaces = planWorkspaces(flags, tasks, directory, resumed !== undefined);
   const plan = { request, tasks, settings, config, workspaces, places };
@@ -77,7 +77,8 @@ function optionsOf(plan: Omit<BatchPlan, 'options'>, directory: string): RunOpti
 }
 
 /** Prompts on the command line leave no directory, unless one is named. */
-function keeping({ file, flags: { runDir } }: BatchRequest): Pick<RunOptions, 'runDir'> {
+function keeping({ file, flags: { runDir, root } }: BatchRequest): Pick<RunOptions, 'runDir' | 'runsIn'> {
   if (runDir !== undefined) return { runDir };
-  return file === undefined ? { runDir: false } : {};
+  if (file === undefined) return { runDir: false };
+  return root === undefined ? {} : { runsIn: resolve(root) };
 }

@@ -29,8 +29,7 @@ export async function clean(terminal: Terminal, names: readonly string[], flags:
     tell(terminal, cleaned, flags);
     isWhole &&= cleaned.stays.length === 0;
   }
-  for (const { run } of wanted.unknown)
-    terminal.notice(`${run} is kept: its run is not beside this repository. To remove it: ocm clean ${run}`);
+  for (const part of wanted.unknown) terminal.notice(unknownText(part));
   const count = wanted.whole.length + wanted.workspaces.length;
   const exitCode = isWhole ? exitCodes.ok : exitCodes.failed;
   if (flags.json) terminal.record({ type: 'done', runs: count, exit_code: exitCode });
@@ -50,16 +49,16 @@ interface WantedRuns {
 
 /** @throws OpencodeManagerError `CONFIG_INVALID` for a name that no run has */
 async function wantedRuns(repository: string, names: readonly string[], repositories: Repositories): Promise<WantedRuns> {
-  const beside = await runsRemaining(repository);
   const finished = await repositories.finishedRuns(repository);
-  const isOf = (part: FinishedRun) => beside.some(({ id }) => isPartOf(part.run, id));
+  const known = await knownRuns(repository, finished);
+  const isOf = (part: FinishedRun) => known.some(({ id }) => isPartOf(part.run, id));
   const alone = finished.filter((one) => !isOf(one));
   if (names.length === 0)
-    return { whole: beside, workspaces: alone.filter(({ isPart }) => !isPart), unknown: alone.filter(({ isPart }) => isPart) };
+    return { whole: known, workspaces: alone.filter(({ isPart }) => !isPart), unknown: alone.filter(({ isPart }) => isPart) };
   const whole = new Map<string, RunRemains>();
   const workspaces = new Set<FinishedRun>();
   for (const name of names) {
-    const remains = beside.find(({ id }) => isPartOf(name, id)) ?? (await runRemains(resolve(name)));
+    const remains = known.find(({ id }) => isPartOf(name, id)) ?? (await runRemains(resolve(name)));
     const one = alone.find(({ run }) => run === name);
     if (remains) whole.set(remains.path, remains);
     else if (one) workspaces.add(one);
@@ -69,6 +68,20 @@ async function wantedRuns(repository: string, names: readonly string[], reposito
     }
   }
   return { whole: [...whole.values()], workspaces: [...workspaces], unknown: [] };
+}
+
+/** Runs beside the repository, and those whose directory lies elsewhere and has workspaces of it. */
+async function knownRuns(repository: string, finished: readonly FinishedRun[]): Promise<RunRemains[]> {
+  const beside = await runsRemaining(repository);
+  const paths = new Set(finished.flatMap(({ runDirectory }) => runDirectory ?? []));
+  for (const { path } of beside) paths.delete(path);
+  const elsewhere = await Promise.all([...paths].map((path) => runRemains(path)));
+  return [...beside, ...elsewhere.filter((run) => run !== undefined)];
+}
+
+function unknownText({ run, refs }: FinishedRun): string {
+  const has = `${run} is kept, with ${plural(refs.length, 'ref')}: its run is in a directory that is not beside this repository`;
+  return `${has}. Name that directory: ocm clean DIR. If it is gone: ocm clean ${run}`;
 }
 
 /** Before an unfinished run goes. */

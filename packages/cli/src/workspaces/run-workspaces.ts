@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { realpath, stat } from 'node:fs/promises';
+import { realpath, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type {
   LeasedWorkspace,
@@ -178,13 +178,12 @@ class OpenRunWorkspaces implements RunWorkspaces {
   async #placesOf(repository: string, mode: WorkspaceMode): Promise<Pick<WorkspacesOptions, 'run' | 'root' | 'templates'>> {
     const { plan, place } = this.#options;
     const parent = plan.settings?.parent;
-    if (!place) return parent === undefined ? {} : placesIn(parent, repository, newRunId());
+    if (!place) return parent === undefined ? {} : placesIn(parent, repository);
     const hash = hashOf(JSON.stringify([repository, mode]));
     // The first has the name of the run itself: that is where it is looked for.
     const [first] = plan.wanted;
     const isFirst = first?.mode === mode && (await realpath(first.directory).catch(() => first.directory)) === repository;
     const run = isFirst ? place.id : `${place.id}-${hash}`;
-    if (parent !== undefined) return placesIn(parent, repository, run);
     const root = join(place.path, 'workspaces', `${basename(repository)}-${hash}`);
     if (place.isNamed) return { run, root };
     const beside = dirname(place.path);
@@ -225,6 +224,7 @@ class OpenRunWorkspaces implements RunWorkspaces {
       if (problem && this.#leases.size > 0) this.#options.onNote(problem.message);
     }
     this.#options.plan.patches?.tidy();
+    if (this.#options.place) await rmdir(join(this.#options.place.path, 'workspaces')).catch(() => undefined);
     const kept = await Promise.all([...this.#leases].map((lease) => lease.kept()));
     return kept.filter((one) => one !== undefined);
   }
@@ -235,7 +235,8 @@ class OpenRunWorkspaces implements RunWorkspaces {
 }
 
 /** Runs and what setups made lie below a directory as they would beside the repository. */
-function placesIn(parent: string, repository: string, run: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
+function placesIn(parent: string, repository: string): Pick<WorkspacesOptions, 'run' | 'root' | 'templates'> {
+  const run = newRunId();
   return { run, root: join(parent, run), templates: join(parent, 'templates', hashOf(repository)) };
 }
 

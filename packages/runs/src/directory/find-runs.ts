@@ -2,7 +2,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core/errors';
 import { unlessMissing } from '../errors.ts';
-import { newestRow } from '../journal/sqlite-journal.ts';
+import type { JournalRow } from '../journal/events.ts';
+import { JournalReader } from '../read/journal-reader.ts';
 import { runLayout } from './layout.ts';
 import { runsOf } from './place.ts';
 import { readRunFile, type RunFile } from './run-file.ts';
@@ -71,6 +72,11 @@ async function lookAt(path: string, name: string): Promise<FoundRun | undefined>
     if (!isManagerError(error)) throw error;
     return { path, name, run: undefined, error };
   }
+}
+
+function newestRow(journal: string): JournalRow | undefined {
+  using reader = new JournalReader(journal);
+  return reader.newest(1)[0];
 }
 
 /** Without `run.json` and without a row it ended while its directory was made: nothing was done. */

@@ -1,5 +1,5 @@
 import { chmod, readdir, rmdir } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { makeRoot, newRunId, runsBeside } from '@opencode-manager/workspaces/keep';
 import { outermostTop } from '@opencode-manager/workspaces';
 import { failure, isErrno, storageFull } from '../errors.ts';
@@ -12,6 +12,14 @@ export interface RunPlace {
   readonly path: string;
 }
 
+/** Where the user wants the directory of a run. */
+export interface PlaceWish {
+  /** The directory itself: missing or empty. */
+  readonly runDir?: string | undefined;
+  /** The directory in which that of the run is made. */
+  readonly runsIn?: string | undefined;
+}
+
 /** The directory in which the runs of a repository lie, from any directory in it. @throws `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID` */
 export async function runsOf(directory: string): Promise<string> {
   return runsBeside(await outermostTop(directory));
@@ -22,9 +30,10 @@ export async function runsOf(directory: string): Promise<string> {
  * Never inside a repository: an agent's `git clean` would empty it.
  * @throws `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`, `RUN_STORAGE_FULL`, `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`
  */
-export async function makePlace(directory: string, title: string, named: string | undefined): Promise<RunPlace> {
+export async function makePlace(directory: string, title: string, { runDir, runsIn }: PlaceWish): Promise<RunPlace> {
   const top = await outermostTop(directory);
   const id = newRunId(title);
+  const named = runDir ?? (runsIn === undefined ? undefined : join(runsIn, id));
   const path = await makeRoot({ named, run: id, top, unsafe });
   try {
     await refuseNetwork(path);

@@ -30,6 +30,8 @@ export interface NewRunOptions extends RunDirectoryOptions {
   readonly title?: string;
   /** In place of `<top level>.ocm/<id>`: missing or empty. */
   readonly runDir?: string;
+  /** In place of `<top level>.ocm`: its directory is made in this one. */
+  readonly runsIn?: string;
   /** What `run.json` says besides. */
   readonly facts: Omit<RunFile, 'schema_version' | 'id' | 'created_at' | 'directory' | 'host'>;
   /** Leaves `run.json` to `begin`: before a server runs, not all secrets are known that must not stand in it. Default: false. */
@@ -72,8 +74,8 @@ export interface RunDirectory extends AsyncDisposable {
  * @throws `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_STORAGE_FULL`, `GIT_UNUSABLE`, `WORKSPACE_SOURCE_INVALID`
  */
 export async function createRunDirectory(options: NewRunOptions): Promise<RunDirectory> {
-  const { directory, title = '', runDir, facts, redact = redactNothing } = options;
-  const { id, path } = await makePlace(directory, title, runDir);
+  const { directory, title = '', facts, redact = redactNothing } = options;
+  const { id, path } = await makePlace(directory, title, options);
   const host = { hostname: hostname(), platform: process.platform };
   const run: RunFile = { schema_version: 1, id, created_at: new Date().toISOString(), directory: resolve(directory), ...facts, host };
   let opened: RunDirectory | undefined;

@@ -6,7 +6,7 @@ import { loadSqlite } from '@opencode-manager/workspaces/keep';
 import { failure, gone, isErrno, namingRoom, unreadable, wordsOf } from '../errors.ts';
 import { redactNothing, type Redact } from '../redact.ts';
 import type { Journal, JournalEvent, JournalRow } from './events.ts';
-import { checkKind, checkTables, makeTables, writerSettings } from './schema.ts';
+import { checkTables, makeTables, writerSettings } from './schema.ts';
 import { explainSqlite } from './sqlite-errors.ts';
 
 export interface JournalOptions {
@@ -31,20 +31,6 @@ export interface JournalOptions {
 export function openJournal(path: string, options: JournalOptions = {}): Journal {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw unreadable(path, 'is missing');
   return explained(path, () => open(path, options, (database) => checkTables(database, path)));
-}
-
-/**
- * The newest row of a journal, without a look at the others; undefined when there is none.
- * @throws `RUN_UNREADABLE`
- */
-export function newestRow(path: string): JournalRow | undefined {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw unreadable(path, 'is missing');
-  const journal = explained(path, () => open(path, { readOnly: true }, (database) => checkKind(database, path)));
-  try {
-    return journal.newest();
-  } finally {
-    void journal.close();
-  }
 }
 
 /**
@@ -167,10 +153,6 @@ class SqliteJournal implements Journal {
       }
       if (rows.length < rowsOfPage) return;
     }
-  }
-
-  newest(): JournalRow | undefined {
-    return this.read(this.lastSequence - 1).next().value ?? undefined;
   }
 
   close(): Promise<void> {

@@ -3,6 +3,7 @@ import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { AttemptNames } from './attempt-names.ts';
+import type { EarlierAttempts } from './earlier-attempts.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -14,6 +15,7 @@ export interface AttemptsOptions {
   readonly taskTimeoutMs: number | undefined;
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
+  readonly earlier: EarlierAttempts;
   /** What an attempt of a manager that has died had done in its workspace. */
   readonly changesOf: NonNullable<RunOptions['changesOf']> | undefined;
   /** Takes known secrets out of a result, and counts them. */
@@ -135,7 +137,7 @@ export class Attempts {
   /** The result under the names of the run; a task that the pool refuses has one too. */
   async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
-    return this.#options.redact({ ...result, id: key, attempt });
+    return this.#options.redact({ ...result, id: key, attempt, ...this.#options.earlier.of(key) });
   }
 }
 

@@ -96,7 +96,7 @@ function managerVersion(): string {
 }
 
 async function newStore(options: RunOptions, { configuration, versions }: Prepared, redaction: Redaction): Promise<RunStore> {
-  const { directory, title, runDir, facts, settings = {} } = options;
+  const { directory, title, runDir, runsIn, facts, settings = {} } = options;
   if (runDir === false) return memoryStore(title ?? '', redaction.apply);
   const known = { source: null, argv: [], configuration: { settings }, git: null, base_commits: {}, ...facts };
   return directoryStore(
@@ -107,6 +107,7 @@ async function newStore(options: RunOptions, { configuration, versions }: Prepar
       beginsLater: true,
       ...(title !== undefined && { title }),
       ...(runDir !== undefined && { runDir }),
+      ...(runsIn !== undefined && { runsIn }),
     }),
   );
 }
@@ -133,8 +134,8 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
       server: { ...options.server, directory: options.directory, ...(stateDir !== undefined && { stateDir }) },
       recovery: true,
       repeat: false,
-      // The machine of the run decides how often a server may die. One that does not even start ends the pool, and the run with it.
-      restartBudget: { maxRestarts: 30, windowMs: 60_000 },
+      // The machine of the run decides how often a server may die. One that does not even come up ends the pool, and the run with it.
+      restartBudget: { maxRestarts: 6, windowMs: 12_000 },
       ...(options.settings?.concurrency !== undefined && { maxSessions: options.settings.concurrency }),
     },
     start(given) {

@@ -19,6 +19,7 @@ import { stateOf } from './state.ts';
 import { Totals } from './totals.ts';
 import { writeTranscript } from './transcripts.ts';
 import type { AttemptNames } from './attempt-names.ts';
+import { EarlierAttempts } from './earlier-attempts.ts';
 import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -47,6 +48,7 @@ export class RunHost {
   readonly #attempts: Attempts;
   readonly #rows: Following;
   readonly #totals = new Totals();
+  readonly #earlier = new EarlierAttempts();
   /** Number of the newest row of earlier managers. */
   readonly startSequence: number;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -66,6 +68,7 @@ export class RunHost {
       taskTimeoutMs,
       send,
       names: options.names,
+      earlier: this.#earlier,
       changesOf: options.changesOf,
       redact: (result) => redaction.result(result),
       keepTranscript: (...attempt) => this.#keepTranscript(...attempt),
@@ -88,11 +91,16 @@ export class RunHost {
     this.#rows = new Following((after) => store.rows(after));
     let startSequence = 0;
     for (const row of store.rows()) {
-      this.#totals.add(row);
+      this.#note(row);
       startSequence = row.sequence;
     }
     this.startSequence = startSequence;
     void this.#ended.promise.then(() => this.#close());
+  }
+
+  #note(row: JournalRow): void {
+    this.#totals.add(row);
+    this.#earlier.note(row);
   }
 
   get ended(): Promise<RunSummary> {
@@ -162,7 +170,7 @@ export class RunHost {
     }
     // What is derived is brought up to the journal when it is opened the next time.
     await store.addResults(rows).catch(() => undefined);
-    for (const row of rows) this.#totals.add(row);
+    for (const row of rows) this.#note(row);
     this.#rows.wake();
     this.#send({ type: 'journal.committed', batch, atMs: Date.now() });
     this.#showState();

@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly title?: string;
   /** In place of `<top level>.ocm/<id>` beside the repository. `false`: nothing is kept, and the run cannot be resumed. */
   readonly runDir?: string | false;
+  /** In place of `<top level>.ocm`: the directory of the run is made in this one. */
+  readonly runsIn?: string;
   /** What `run.json` says of how the run was asked for, besides what it says anyway. Plain JSON. */
   readonly facts?: Partial<Pick<RunFile, 'source' | 'argv' | 'configuration' | 'git' | 'base_commits'>>;
   /** Where a task works, as far as that can change its answer. Default: in its directory itself. */
@@ -51,7 +53,7 @@ export interface RunOptions {
   readonly onNote?: (note: string) => void;
 }
 
-export interface ResumeOptions extends Omit<RunOptions, 'runDir' | 'title' | 'facts'>, ResumePolicy {
+export interface ResumeOptions extends Omit<RunOptions, 'runDir' | 'runsIn' | 'title' | 'facts'>, ResumePolicy {
   /** The directory of the run. */
   readonly run: string;
   /** Also when its last holder was on another machine and did not let go of it. */

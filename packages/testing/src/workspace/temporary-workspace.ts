@@ -22,12 +22,13 @@ export interface TemporaryWorkspace extends AsyncDisposable {
   changedFiles(): Promise<string[]>;
   /** The text of a file of the workspace. */
   read(file: string): Promise<string>;
-  /** Removes the directory. Idempotent. */
+  /** Removes the directory, and what lies beside it: the directories of its runs. Idempotent. */
   remove(): Promise<void>;
 }
 
 /**
- * Makes a fresh directory below the system's temporary directory, by default a git repository with an initial commit.
+ * Makes a fresh directory below the system's temporary directory, by default a git repository with an initial commit. It lies in a
+ * directory of its own, for this user alone: what is made beside a repository has its place there.
  * Nothing of the user's own git configuration is read, and the commit's id is the same everywhere.
  *
  * @example
@@ -38,10 +39,12 @@ export interface TemporaryWorkspace extends AsyncDisposable {
  * @public
  */
 export async function temporaryWorkspace({ files = {}, git = true }: TemporaryWorkspaceOptions = {}): Promise<TemporaryWorkspace> {
-  const path = await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-workspace-')));
+  const place = await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-workspace-')));
+  const path = join(place, 'repository');
   // git and tools that still end may write while the tree is removed.
-  const remove = () => rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  const remove = () => rm(place, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   try {
+    await mkdir(path);
     for (const [file, content] of Object.entries(files)) await writeInside(path, file, content);
     if (git) await commitAll(path);
   } catch (error) {
