@@ -166,7 +166,7 @@ describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
     expect(ended.length).toBe(5);
     for (const { usage } of ended) expect(usage).toEqual({ tokens: expect.any(Number), costUsd: null });
     for (const { context } of ended) expect(context).toMatchObject({ turn: null, turns: 1, lastTurn: { outcome: 'succeeded' } });
-    expect(pool?.context).toMatchObject({ maxSessions: 8, queued: 0, restartLimits: { maxRestarts: 30 } });
+    expect(pool?.context).toMatchObject({ maxSessions: 8, queued: 0, restartLimits: { maxRestarts: expect.any(Number) } });
     expect(server).toMatchObject({ path: 'ready', context: { generation: 1, restarts: 0 } });
   });
 
