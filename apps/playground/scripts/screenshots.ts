@@ -1,10 +1,12 @@
-// Writes the pictures of docs/images: each view of the page, in simulation and beside a real run. Needs a build. Another
+// Writes the pictures of docs/images: each view of the page, in simulation, beside a real run and of a run's directory. Needs a build. Another
 // directory may be named.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { openBrowser } from '../test/support/browser.ts';
+import { makeLiveRun } from '../test/support/made-run.ts';
 import { Ocm } from '../test/support/ocm.ts';
 
 const images = process.argv[2] ?? fileURLToPath(new URL('../../../docs/images/', import.meta.url));
@@ -98,7 +100,29 @@ async function live(page: Page): Promise<void> {
   await ocm.exit;
 }
 
+async function batch(page: Page): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'ocm-playground-'));
+  try {
+    await using run = await makeLiveRun(join(directory, 'project'), 400);
+    await using ocm = new Ocm(['playground', '--run', run.path, '--json', '--content']);
+    await page.goto(await ocm.pageUrl());
+    await page.getByRole('button', { name: 'test-00006', exact: true }).click();
+    await page.getByTestId('conversation').waitFor();
+    await save(page, 'batch');
+    await page.getByRole('button', { name: 'Close' }).click();
+    await theme(page);
+    await narrow(page, 'phone-batch-dark');
+    await theme(page);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
 await mkdir(images, { recursive: true });
+{
+  await using browsing = await openBrowser();
+  await batch(browsing.page);
+}
 {
   await using ocm = new Ocm(['playground', '--simulate', '--json']);
   await using browsing = await openBrowser();

@@ -96,6 +96,14 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
     await page().getByRole('button', { name: 'after submitTimeout' }).click();
     await byTest('send').click();
     await expect.poll(pathOfChosen, { timeout: 20_000 }).toBe('active.reconciling');
+    // The chart keeps the way that led here, whatever else comes and leaves the state as it is.
+    await page().getByRole('button', { name: 'session.busy' }).click();
+    await byTest('send').click();
+    await drawn();
+    const strong = page().locator('.edge[data-kind="taken"]');
+    expect(await strong.evaluateAll((edges) => edges.map((edge) => edge.getAttribute('data-edge')))).toEqual([
+      'session.active.submitting>session.active.reconciling',
+    ]);
     await page().getByRole('tab', { name: 'Context' }).click();
     expect(JSON.parse((await byTest('context').textContent()) ?? '')).toMatchObject({
       turn: { taskId: 'by-hand-1', accepted: false, readPending: true },

@@ -4,12 +4,19 @@ import { formatTrace, parseTrace, type Json, type RunInfo } from '../trace/forma
 import type { ActorKind } from '../run/meaning.ts';
 import { ask, enter } from './access.ts';
 import { simulatedDoors } from '../simulation/doors.ts';
-import { LiveLink, postCommand, readRunInfo, type LinkState } from './link.ts';
+import { BatchStore } from '../batch/store.ts';
+import type { LinkState } from './event-stream.ts';
+import { LiveLink, postCommand, readRunInfo } from './link.ts';
 import { Playback } from './playback.ts';
 import { Simulation } from './simulation.ts';
 
 export type CentreTab = ActorKind | 'sequence';
+/** What fills the page: the tasks of a run, or the machines of its sessions. */
+export type ViewTab = 'batch' | 'sessions';
 export type SideTab = 'send' | 'faults' | 'context';
+
+/** Where the view that was chosen is kept over a reload. */
+const viewKey = 'ocm-playground-view';
 
 /** What the user chose to look at. */
 export interface Choice {
@@ -20,6 +27,9 @@ export interface Choice {
   readonly coverage: boolean;
   /** Record whose details are shown. */
   readonly record: number | null;
+  readonly view: ViewTab;
+  /** Key of the task whose conversation is shown. */
+  readonly task: string | null;
 }
 
 export interface PageState {
@@ -40,13 +50,15 @@ export class Controller {
   readonly store = new RunStore();
   readonly playback = new Playback(this.store, () => this.#changed());
   simulation: Simulation | undefined;
+  /** Of a run with a directory. */
+  batch: BatchStore | undefined;
   #link: LiveLink | undefined;
   readonly #listeners = new Set<() => void>();
   #state: PageState = {
     info: { mode: 'simulation', title: 'Simulation', control: false, content: false },
     link: null,
     reconnects: 0,
-    choice: { actor: '', centre: 'session', side: 'send', coverage: false, record: null },
+    choice: { actor: '', centre: 'session', side: 'send', coverage: false, record: null, view: 'sessions', task: null },
     notice: null,
     charts,
     version: 0,
@@ -73,6 +85,7 @@ export class Controller {
     }
     if (info.mode === 'live') return this.#openLive(info);
     if (info.mode === 'trace') return this.#openServedTrace();
+    if (info.mode === 'run') return this.#openRun(info);
     this.simulate('clean');
   }
 
@@ -125,6 +138,7 @@ export class Controller {
   }
 
   choose(choice: Partial<Choice>): void {
+    if (choice.view !== undefined) sessionStorage.setItem(viewKey, choice.view);
     this.#set({ choice: { ...this.#state.choice, ...choice } });
   }
 
@@ -144,14 +158,31 @@ export class Controller {
 
   #openLive(info: RunInfo): void {
     this.#set({ info, link: 'connecting' });
+    // How the link is, the records' own stream tells.
+    if (info.batch) this.#openBatch(() => undefined);
     this.#link = new LiveLink({
       // Numbered anew: a page that came late starts with sums of what it missed.
       onRecords: (records) => records.forEach((record) => this.store.append({ ...record, seq: this.store.nextSeq })),
       onReset: () => this.store.clear(),
-      onState: (link) =>
-        this.#set({ link, reconnects: this.#state.reconnects + (this.#state.link === 'lost' && link === 'connected' ? 1 : 0) }),
+      onState: (link) => this.#onLink(link),
     });
     this.choose({ side: info.control ? 'send' : 'context' });
+  }
+
+  /** A run's directory, without its sessions. */
+  #openRun(info: RunInfo): void {
+    this.#set({ info, link: 'connecting' });
+    this.#openBatch((link) => this.#onLink(link));
+  }
+
+  #openBatch(onState: (state: LinkState) => void): void {
+    this.batch = new BatchStore(onState);
+    this.#set({ choice: { ...this.#state.choice, view: sessionStorage.getItem(viewKey) === 'sessions' ? 'sessions' : 'batch' } });
+  }
+
+  #onLink(link: LinkState): void {
+    const isBack = this.#state.link === 'lost' && link === 'connected';
+    this.#set({ link, reconnects: this.#state.reconnects + (isBack ? 1 : 0) });
   }
 
   async #openServedTrace(): Promise<void> {
@@ -165,6 +196,9 @@ export class Controller {
     this.store.moveTo(null);
     this.#link?.close();
     this.#link = undefined;
+    this.batch?.close();
+    this.batch = undefined;
+    this.#set({ choice: { ...this.#state.choice, view: 'sessions', task: null } });
   }
 
   #set(change: Partial<PageState>): void {

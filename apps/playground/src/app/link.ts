@@ -1,6 +1,7 @@
-import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import type { EventSourceMessage } from 'eventsource-parser';
 import type { Json, RunInfo, RunRecord } from '../trace/format.ts';
 import { ask } from './access.ts';
+import { EventStream, type LinkState } from './event-stream.ts';
 
 export interface LinkListener {
   onRecords(records: readonly RunRecord[]): void;
@@ -9,58 +10,27 @@ export interface LinkListener {
   onState(state: LinkState): void;
 }
 
-export type LinkState = 'connecting' | 'connected' | 'lost' | 'ended';
-
-/** Wait before a lost connection is made again, in milliseconds, until the server names another. */
-const retryMs = 500;
-
-/**
- * The one event stream from a live run. It is read with `fetch`, because a browser's own reader sends no header with the token. A
- * connection that was lost is made again and names the last record that was seen, so that the server goes on behind it; what comes
- * twice nevertheless is dropped here.
- */
+/** The records of a live run. What comes twice after a lost connection is dropped here. */
 export class LiveLink {
   readonly #listener: LinkListener;
-  readonly #closed = new AbortController();
-  #retryMs = retryMs;
-  #lastEventId = '';
+  readonly #stream: EventStream;
   #seen = 0;
 
   constructor(listener: LinkListener) {
     this.#listener = listener;
-    void this.#follow();
+    this.#stream = new EventStream('./events', {
+      onEvent: (event) => this.#onEvent(event),
+      onState: (state) => listener.onState(state),
+    });
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#stream.close();
   }
 
-  async #follow(): Promise<void> {
-    const { signal } = this.#closed;
-    while (!signal.aborted) {
-      await this.#read().catch(() => undefined);
-      if (signal.aborted) return;
-      this.#listener.onState('lost');
-      await new Promise((resolve) => setTimeout(resolve, this.#retryMs));
-    }
-  }
-
-  /** Reads one connection to its end. */
-  async #read(): Promise<void> {
-    const headers = { accept: 'text/event-stream', ...(this.#lastEventId !== '' && { 'last-event-id': this.#lastEventId }) };
-    const { ok, body } = await ask('./events', { headers, signal: this.#closed.signal, cache: 'no-store' });
-    if (!ok || !body) return;
-    this.#listener.onState('connected');
-    const parser = createParser({ onEvent: (event) => this.#onEvent(event), onRetry: (ms) => (this.#retryMs = ms) });
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) parser.feed(chunk.value);
-  }
-
-  #onEvent({ event, id, data }: EventSourceMessage): void {
-    this.#lastEventId = id ?? this.#lastEventId;
+  #onEvent({ event, data }: EventSourceMessage): void {
     if (event === 'records') this.#take(JSON.parse(data) as RunRecord[]);
     else if (event === 'reset') this.#reset();
-    else if (event === 'end') this.#end();
   }
 
   #take(records: readonly RunRecord[]): void {
@@ -72,12 +42,6 @@ export class LiveLink {
   #reset(): void {
     this.#seen = 0;
     this.#listener.onReset();
-  }
-
-  /** The run is over: a reconnect would find nobody. */
-  #end(): void {
-    this.#closed.abort();
-    this.#listener.onState('ended');
   }
 }
 

@@ -90,7 +90,8 @@ export function rowPlaces(model: ChartModel, node: ChartNode): readonly (Point &
   }));
 }
 
-const isCompound = (model: ChartModel, node: ChartNode): boolean => model.nodes.some(({ parent }) => parent === node.id);
+/** Whether a state holds others. */
+export const isCompound = (model: ChartModel, node: ChartNode): boolean => model.nodes.some(({ parent }) => parent === node.id);
 const longestRow = (rows: readonly CardRow[]): number => Math.max(0, ...rows.map(({ text }) => text.length * lettering.rowWidth));
 
 function sizeOf(model: ChartModel, node: ChartNode): { readonly width: number; readonly height: number } {

@@ -1,6 +1,12 @@
 import { applyChanges } from '../trace/changes.ts';
 import type { Json, Question, RunRecord } from '../trace/format.ts';
 
+/** Tokens to and from the model, caches left out; a cost of null when there is no price. */
+export interface SessionUsage {
+  readonly tokens: number;
+  readonly costUsd: number | null;
+}
+
 /** What is known of one actor at one moment. */
 export interface ActorView {
   readonly id: string;
@@ -14,10 +20,14 @@ export interface ActorView {
   readonly context: Json | undefined;
   /** Record that changed it last. */
   readonly seq: number;
-  /** Record with the newest transition. */
+  /** Record with the newest transition, of those that keep the state too. */
   readonly moved: RunRecord | undefined;
+  /** Record that brought it into its state. */
+  readonly arrived: RunRecord | undefined;
   /** The pool has let it go: its actor was stopped. */
   readonly ended: boolean;
+  /** What it has used, as far as its messages told. */
+  readonly usage: SessionUsage | undefined;
   /** What open questions ask, by the id of the ask. */
   readonly questions: Readonly<Record<string, readonly Question[]>>;
 }
@@ -76,13 +86,26 @@ export class ViewBuilder {
   }
 }
 
+/** Records beside the machine's own that say something of an actor. */
+const told: ReadonlySet<string> = new Set(['question.described', 'usage', 'xstate.stop']);
+
 function isIdle({ path, transitions, changes, type }: RunRecord): boolean {
-  return path === undefined && !transitions && !changes && type !== 'question.described' && type !== 'xstate.stop';
+  return path === undefined && !transitions && !changes && !told.has(type);
 }
 
 /** What an unknown actor starts from. */
 function unknownActor(id: string, atMs: number): ActorView {
-  const nothing = { directory: '', taskId: null, lastTaskId: null, turns: 0, context: undefined, moved: undefined, questions: {} };
+  const nothing = {
+    directory: '',
+    taskId: null,
+    lastTaskId: null,
+    turns: 0,
+    context: undefined,
+    moved: undefined,
+    arrived: undefined,
+    usage: undefined,
+    questions: {},
+  };
   return { id, path: 'unknown', sinceMs: atMs, seq: 0, ended: false, ...nothing };
 }
 
@@ -95,8 +118,10 @@ function moveOn(known: ActorView | undefined, record: RunRecord): ActorView {
     ...(moves && { path, sinceMs: atMs }),
     ...(changes && contextOf(before, changes)),
     ...(record.type === 'question.described' && withQuestion(before, record.payload)),
+    ...(record.type === 'usage' && { usage: record.payload as unknown as SessionUsage }),
     seq,
     moved: transitions || moves ? record : before.moved,
+    arrived: moves ? record : before.arrived,
     ended: record.type === 'xstate.stop',
   };
 }

@@ -48,14 +48,16 @@ export interface Question {
   readonly multiple: boolean;
 }
 
-/** What kind of run a page shows, and what may be done with it. */
+/** What kind of run a page shows, and what may be done with it. `run`: the directory of a run, and no sessions. */
 export interface RunInfo {
-  readonly mode: 'simulation' | 'live' | 'trace';
+  readonly mode: 'simulation' | 'live' | 'trace' | 'run';
   readonly title: string;
   /** A live pool may be controlled from the page. */
   readonly control: boolean;
   /** Prompts and model text are part of the records. */
   readonly content: boolean;
+  /** The run has a directory, and is shown as a batch. */
+  readonly batch?: boolean;
   /** Events that the run can be told, as `session turn.abort`. A simulated session takes the facts of its server, too. */
   readonly doors?: readonly string[];
 }

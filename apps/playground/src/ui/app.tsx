@@ -1,4 +1,5 @@
 import { useEffect, useState, type DragEvent } from 'react';
+import { BatchView } from './batch/batch-view.tsx';
 import { ChartPanel } from './chart-panel.tsx';
 import { useController, usePage } from './hooks.ts';
 import { LogPanel } from './log-panel.tsx';
@@ -11,7 +12,7 @@ import { TopBar } from './top-bar.tsx';
 /** The page. */
 export function App() {
   const controller = useController();
-  const { notice } = usePage();
+  const { notice, choice, info } = usePage();
   const [dragging, setDragging] = useState(false);
   useShortcuts();
   const onDrop = (event: DragEvent) => {
@@ -35,19 +36,26 @@ export function App() {
           </button>
         </p>
       )}
-      <main className="workspace">
-        <div className="column-left">
-          <PoolPanel />
-          <SessionGrid />
-        </div>
-        <ChartPanel />
-        <SidePanel />
-        <div className="row-bottom">
-          <Timeline />
-          <LogPanel />
-        </div>
-      </main>
+      {controller.batch && (choice.view === 'batch' || info.mode === 'run') ? <BatchView batch={controller.batch} /> : <SessionsView />}
     </div>
+  );
+}
+
+/** The machines of a run, at any moment of it. */
+function SessionsView() {
+  return (
+    <main className="workspace" id="view">
+      <div className="column-left">
+        <PoolPanel />
+        <SessionGrid />
+      </div>
+      <ChartPanel />
+      <SidePanel />
+      <div className="row-bottom">
+        <Timeline />
+        <LogPanel />
+      </div>
+    </main>
   );
 }
 

@@ -1,10 +1,11 @@
 import { memo, useMemo, useRef, useState } from 'react';
-import { anyStateId, anyStateText, cardRows, lettering, rowPlaces, type CardRow, type ChartLayout } from '../chart/layout.ts';
-import { selfAndAncestors, type ChartEdge, type ChartModel, type ChartNode } from '../chart/model.ts';
+import { isCompound, type ChartLayout } from '../chart/layout.ts';
+import type { ChartEdge, ChartModel } from '../chart/model.ts';
 import type { Chart } from '../chart/shipped.ts';
 import { edgeCount, roundedPath } from '../chart/svg.ts';
 import type { ActorView } from '../run/view.ts';
-import { tone } from './format.ts';
+import { Card, Title } from './chart-card.tsx';
+import { edgeKind, nodeRole, ranks, useMarks, type ChartMarks, type EdgeKind } from './chart-marks.ts';
 import { usePanZoom, type PanZoom } from './pan-zoom.ts';
 
 /** Below this scale the rows of the cards cannot be read: names take their place. */
@@ -17,17 +18,18 @@ interface ChartViewProps {
   readonly counts: ReadonlyMap<string, number> | undefined;
 }
 
-/** A machine as a chart: active states filled, transitions that may come marked, the one just taken animated. */
+/**
+ * A machine as a chart. The state that is active, the ways out of it and the way just taken are drawn strongly, everything else faintly.
+ */
 export function ChartView({ chart, actor, counts }: ChartViewProps) {
   const { model, layout } = chart;
   const svg = useRef<SVGSVGElement>(null);
   const { camera, fit, zoom, centre, handlers } = usePanZoom(svg, layout);
   const [focus, setFocus] = useState<string | null>(null);
-  const { active, taken } = useHighlights(model, actor);
-  const here = actor && layout.nodes[`${model.id}.${actor.path}`];
-  const far = camera.scale < readableScale;
+  const marks = useMarks(model, actor);
+  const here = actor && layout.nodes[marks.leaf];
   return (
-    <div className="chart" data-far={far}>
+    <div className="chart" data-far={camera.scale < readableScale}>
       <svg
         ref={svg}
         tabIndex={0}
@@ -38,58 +40,84 @@ export function ChartView({ chart, actor, counts }: ChartViewProps) {
         {...handlers}
         onPointerLeave={handlers.onPointerUp}
       >
-        <Arrowheads size={far ? 20 : 9} />
+        <Arrowheads scale={camera.scale} />
         <g transform={`translate(${camera.x} ${camera.y}) scale(${camera.scale})`}>
-          {model.nodes.map((node) => (
-            <Card
-              key={node.id}
-              model={model}
-              layout={layout}
-              node={node}
-              active={active.has(node.id)}
-              leaf={actor !== undefined && node.id === `${model.id}.${actor.path}`}
-              taken={taken}
-              counts={counts}
-              titleScale={far ? Math.round(40 / camera.scale) / 40 : 1}
-              focused={focus === node.id}
-              onFocus={setFocus}
-            />
-          ))}
-          {model.edges.map((edge) => (
-            <Arrow
-              key={edge.id}
-              edge={edge}
-              layout={layout}
-              enabled={active.has(edge.source)}
-              takenSeq={edge.transitions.some(({ id }) => taken.has(id)) ? (actor?.moved?.seq ?? 0) : 0}
-              count={counts ? edgeCount(edge, counts) : undefined}
-            />
-          ))}
+          <Drawing chart={chart} marks={marks} counts={counts} scale={camera.scale} focus={focus} onFocus={setFocus} />
         </g>
       </svg>
+      <Legend />
       <Tools zoom={zoom} fit={fit} centre={here && (() => centre(here))} />
       {focus !== null && <About model={model} id={focus} counts={counts} onClose={() => setFocus(null)} />}
     </div>
   );
 }
 
-/** The states that an actor is in, and the transitions it took last. */
-function useHighlights(
-  model: ChartModel,
-  actor: ActorView | undefined,
-): { readonly active: ReadonlySet<string>; readonly taken: ReadonlySet<string> } {
-  const active = useMemo(
-    () => new Set(actor ? selfAndAncestors(model, actor.path === '' ? model.id : `${model.id}.${actor.path}`) : []),
-    [model, actor?.path],
-  );
-  const taken = useMemo(() => new Set(actor?.moved?.transitions), [actor?.moved]);
-  return { active, taken };
+interface DrawingProps {
+  readonly chart: Chart;
+  readonly marks: ChartMarks;
+  readonly counts: ReadonlyMap<string, number> | undefined;
+  readonly scale: number;
+  /** Id of the state that was clicked. */
+  readonly focus: string | null;
+  readonly onFocus: (id: string) => void;
 }
 
-function Arrowheads({ size }: { readonly size: number }) {
+/** Boxes first, then lines, the strong ones last, and names above all. */
+function Drawing({ chart: { model, layout }, marks, counts, scale, focus, onFocus }: DrawingProps) {
+  const edges = useMemo(() => model.edges.toSorted((a, b) => ranks[edgeKind(a, marks)] - ranks[edgeKind(b, marks)]), [model, marks]);
+  const names = useMemo(
+    () => model.nodes.toSorted((a, b) => Number(a.id === marks.leaf) - Number(b.id === marks.leaf)),
+    [model, marks.leaf],
+  );
+  const far = scale < readableScale;
+  // In steps, so that a zoom does not draw every name again with each frame.
+  const titleScale = far ? Math.round(40 / scale) / 40 : 1;
+  return (
+    <>
+      {model.nodes.map((node) => (
+        <Card
+          key={node.id}
+          model={model}
+          layout={layout}
+          node={node}
+          role={nodeRole(node.id, marks)}
+          taken={marks.taken}
+          counts={counts}
+          far={far}
+          focused={focus === node.id}
+          onFocus={onFocus}
+        />
+      ))}
+      {edges.map((edge) => (
+        <Arrow
+          key={edge.id}
+          edge={edge}
+          layout={layout}
+          kind={edgeKind(edge, marks)}
+          takenSeq={marks.takenSeq}
+          count={counts ? edgeCount(edge, counts) : undefined}
+        />
+      ))}
+      {names.map((node) => (
+        <Title
+          key={node.id}
+          node={node}
+          box={layout.nodes[node.id]}
+          role={nodeRole(node.id, marks)}
+          isCompound={isCompound(model, node)}
+          scale={titleScale}
+        />
+      ))}
+    </>
+  );
+}
+
+/** Of the same size on the screen at any scale; the stronger the line, the larger. */
+function Arrowheads({ scale }: { readonly scale: number }) {
+  const onScreen = { plain: 5, inherited: 6, enabled: 8, taken: 9.5 } as const;
   return (
     <defs>
-      {['plain', 'enabled', 'taken'].map((kind) => (
+      {Object.entries(onScreen).map(([kind, size]) => (
         <marker
           key={kind}
           id={`arrow-${kind}`}
@@ -97,8 +125,8 @@ function Arrowheads({ size }: { readonly size: number }) {
           viewBox="0 0 8 8"
           refX="7"
           refY="4"
-          markerWidth={size}
-          markerHeight={size}
+          markerWidth={size / Math.min(1, scale)}
+          markerHeight={size / Math.min(1, scale)}
           markerUnits="userSpaceOnUse"
           orient="auto"
         >
@@ -106,6 +134,15 @@ function Arrowheads({ size }: { readonly size: number }) {
         </marker>
       ))}
     </defs>
+  );
+}
+
+function Legend() {
+  return (
+    <ul className="legend" aria-label="What the lines mean">
+      <li data-kind="enabled">may come</li>
+      <li data-kind="taken">just taken</li>
+    </ul>
   );
 }
 
@@ -128,133 +165,33 @@ function Tools({ zoom, fit, centre }: Pick<PanZoom, 'zoom' | 'fit'> & { readonly
   );
 }
 
-interface CardProps {
-  readonly model: ChartModel;
-  readonly layout: ChartLayout;
-  readonly node: ChartNode;
-  readonly active: boolean;
-  readonly leaf: boolean;
-  readonly taken: ReadonlySet<string>;
-  readonly counts: ReadonlyMap<string, number> | undefined;
-  /** Size of the name against the card's own lettering. */
-  readonly titleScale: number;
-  readonly focused: boolean;
-  readonly onFocus: (id: string) => void;
-}
-
-const Card = memo(function Card({ model, layout, node, active, leaf, taken, counts, titleScale, focused, onFocus }: CardProps) {
-  const box = layout.nodes[node.id];
-  const rows = useMemo(() => cardRows(model, node), [model, node]);
-  const places = useMemo(() => rowPlaces(model, node), [model, node]);
-  if (!box) return null;
-  const isCompound = model.nodes.some(({ parent }) => parent === node.id);
-  const size = titleSize(node, box.width, isCompound ? layout.nodes[node.id]!.height : box.height, titleScale);
-  const any = layout.nodes[anyStateId(node.id)];
-  return (
-    <g
-      className={`node ${tone(node.path)}`}
-      data-node={node.path === '' ? model.id : node.path}
-      data-active={active}
-      data-leaf={leaf}
-      data-compound={isCompound}
-      data-focused={focused}
-      onClick={() => onFocus(node.id)}
-    >
-      <rect x={box.x} y={box.y} width={box.width} height={box.height} rx={8} data-final={node.type === 'final'} />
-      {node.initial && <circle className="initial" cx={box.x} cy={box.y} r={4} />}
-      {titleScale > 1 && !isCompound ? (
-        <text className="title" x={box.x + box.width / 2} y={box.y + box.height / 2 + size * 0.35} fontSize={size} textAnchor="middle">
-          {node.key}
-        </text>
-      ) : (
-        <text className="title" x={box.x + 10} y={box.y + 6 + size} fontSize={size}>
-          {node.key}
-        </text>
-      )}
-      {titleScale === 1 &&
-        rows.map((row, index) => (
-          <Row
-            key={index}
-            row={row}
-            x={box.x + places[index]!.x}
-            y={box.y + places[index]!.y}
-            width={isCompound ? places[index]!.width : box.width}
-            enabled={active}
-            taken={taken}
-            counts={counts}
-          />
-        ))}
-      {any && (
-        <g className="any-state">
-          <rect x={any.x} y={any.y} width={any.width} height={any.height} rx={9} />
-          <text x={any.x + 8} y={any.y + 13} fontSize={lettering.row}>
-            {anyStateText}
-          </text>
-        </g>
-      )}
-    </g>
-  );
-});
-
-/** As large as is readable, as small as the card. */
-function titleSize({ key }: ChartNode, width: number, height: number, scale: number): number {
-  if (scale <= 1) return 13;
-  return Math.max(13, Math.min(13 * scale * 0.95, (width - 12) / (key.length * 0.6), height * 0.6));
-}
-
-interface RowProps {
-  readonly row: CardRow;
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly enabled: boolean;
-  readonly taken: ReadonlySet<string>;
-  readonly counts: ReadonlyMap<string, number> | undefined;
-}
-
-function Row({ row, x, y, width, enabled, taken, counts }: RowProps) {
-  const count = counts && row.transitions.reduce((sum, { id }) => sum + (counts.get(id) ?? 0), 0);
-  const isTaken = row.transitions.some(({ id }) => taken.has(id));
-  return (
-    <g
-      className="row"
-      data-enabled={enabled && row.transitions.length > 0}
-      data-taken={isTaken}
-      data-covered={count === undefined ? undefined : count > 0}
-    >
-      {isTaken && <rect x={x + 4} y={y - 11} width={width - 8} height={lettering.rowHeight} rx={3} />}
-      <text x={x + 10} y={y} fontSize={lettering.row}>
-        {row.text}
-      </text>
-      {count !== undefined && row.transitions.length > 0 && (
-        <text className="count" x={x + width - 8} y={y} fontSize={9.5} textAnchor="end">
-          {count}
-        </text>
-      )}
-    </g>
-  );
-}
-
 interface ArrowProps {
   readonly edge: ChartEdge;
   readonly layout: ChartLayout;
-  readonly enabled: boolean;
-  /** Record that took it; 0 when it was not the newest. */
+  readonly kind: EdgeKind;
+  /** Record that took the way just taken. */
   readonly takenSeq: number;
   readonly count: number | undefined;
 }
 
-const Arrow = memo(function Arrow({ edge, layout, enabled, takenSeq, count }: ArrowProps) {
-  const path = useMemo(() => roundedPath(layout.edges[edge.id] ?? []), [edge.id, layout]);
-  const kind = takenSeq > 0 ? 'taken' : enabled ? 'enabled' : 'plain';
-  const weight = count === undefined ? undefined : count === 0 ? 'none' : count < 5 ? 'some' : 'many';
-  return (
-    <g className="edge" data-kind={kind} data-weight={weight} data-edge={edge.id}>
-      <path d={path} markerEnd={`url(#arrow-${kind})`} />
-      {takenSeq > 0 && <path key={takenSeq} className="flow" d={path} pathLength={1} />}
-    </g>
-  );
-});
+const Arrow = memo(
+  function Arrow({ edge, layout, kind, takenSeq, count }: ArrowProps) {
+    const path = useMemo(() => roundedPath(layout.edges[edge.id] ?? []), [edge.id, layout]);
+    const weight = count === undefined ? undefined : count === 0 ? 'none' : count < 5 ? 'some' : 'many';
+    return (
+      <g className="edge" data-kind={kind} data-weight={weight} data-edge={edge.id}>
+        <path d={path} markerEnd={`url(#arrow-${kind})`} />
+        {kind === 'taken' && <path key={takenSeq} className="flow" d={path} pathLength={1} />}
+      </g>
+    );
+  },
+  (before, after) =>
+    before.edge === after.edge &&
+    before.layout === after.layout &&
+    before.kind === after.kind &&
+    before.count === after.count &&
+    (after.kind !== 'taken' || before.takenSeq === after.takenSeq),
+);
 
 interface AboutProps {
   readonly model: ChartModel;

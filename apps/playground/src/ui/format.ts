@@ -12,6 +12,30 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
+/** `12 s`, `3 min 05 s`, `2 h 14 min`: as much as is read while it counts. */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  const padded = (value: number) => String(value).padStart(2, '0');
+  return hours === 0 ? `${minutes} min ${padded(seconds % 60)} s` : `${hours} h ${padded(minutes % 60)} min`;
+}
+
+/** How long something took: below a minute more exactly than while it counts. */
+export function formatTook(ms: number): string {
+  return ms < 60_000 ? formatDuration(ms) : formatAge(ms);
+}
+
+/** `12,345` */
+export function formatCount(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** `$0.042`, `$12.30`; `no price` when it is not known. */
+export function formatCost(usd: number | null): string {
+  return usd === null ? 'no price' : `$${usd.toFixed(usd < 1 ? 3 : 2)}`;
+}
+
 /** `840 MB`, `2.1 GB` */
 export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;

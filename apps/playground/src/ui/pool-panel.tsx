@@ -149,16 +149,25 @@ interface BudgetProps {
   readonly windowMs: number;
 }
 
+/** Larger budgets are told in numbers. */
+const mostPips = 5;
+
 function Budget({ name, used, of, windowMs }: BudgetProps) {
   const text = `${used} of ${of} in ${formatDuration(windowMs)}`;
   return (
     <span className="budget" title={`${name} restarts: ${text}`}>
       {name}
-      <span className="pips" role="img" aria-label={`${name} restarts: ${text}`}>
-        {Array.from({ length: Math.min(of, 12) }, (_, index) => (
-          <span key={index} className="pip" data-used={index < used} />
-        ))}
-      </span>
+      {of > mostPips ? (
+        <b>
+          {used} of {of}
+        </b>
+      ) : (
+        <span className="pips" role="img" aria-label={`${name} restarts: ${text}`}>
+          {Array.from({ length: of }, (_, index) => (
+            <span key={index} className="pip" data-used={index < used} />
+          ))}
+        </span>
+      )}
     </span>
   );
 }

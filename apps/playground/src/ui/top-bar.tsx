@@ -1,13 +1,15 @@
 import { useRef, useState } from 'react';
-import type { Choice } from '../app/controller.ts';
+import type { Choice, ViewTab } from '../app/controller.ts';
 import { chartToMermaid } from '../chart/mermaid.ts';
 import type { Charts } from '../chart/shipped.ts';
 import { chartToSvg } from '../chart/svg.ts';
+import type { RunInfo } from '../trace/format.ts';
 import { scenarios } from '../simulation/scenarios.ts';
 import { download } from './format.ts';
 import { useController, usePage } from './hooks.ts';
+import { Tabs } from './tabs.tsx';
 
-const modes = { simulation: 'Simulation', live: 'Live', trace: 'Trace' } as const;
+const modes = { simulation: 'Simulation', live: 'Live', trace: 'Trace', run: 'Run' } as const;
 const linkTexts = { connecting: 'connecting', connected: 'connected', lost: 'reconnecting', ended: 'run ended' } as const;
 
 export function TopBar() {
@@ -22,21 +24,38 @@ export function TopBar() {
         {modes[info.mode]}
         {link !== null && ` · ${linkTexts[link]}`}
       </span>
-      {info.mode !== 'simulation' && <span className="muted title-text">{info.title}</span>}
+      {info.mode !== 'simulation' && info.mode !== 'run' && <span className="muted title-text">{info.title}</span>}
+      {info.mode === 'live' && info.batch && <ViewTabs />}
       <ScenarioChoice />
       <span className="spacer" />
       <OpenTrace />
-      <ExportMenu />
+      {info.mode !== 'run' && <ExportMenu />}
       <ThemeButton />
     </header>
   );
+}
+
+const views: readonly { readonly id: ViewTab; readonly label: string }[] = [
+  { id: 'batch', label: 'Batch' },
+  { id: 'sessions', label: 'Sessions' },
+];
+
+function ViewTabs() {
+  const controller = useController();
+  const { choice } = usePage();
+  return <Tabs label="What is shown" tabs={views} chosen={choice.view} onChoose={(view) => controller.choose({ view })} controls="view" />;
+}
+
+/** Only these give way to another run. */
+function isReplaceable({ mode }: RunInfo): boolean {
+  return mode === 'simulation' || mode === 'trace';
 }
 
 function ScenarioChoice() {
   const controller = useController();
   usePage();
   const { simulation } = controller;
-  if (controller.state.info.mode === 'live') return null;
+  if (!isReplaceable(controller.state.info)) return null;
   return (
     <label className="scenario">
       <span className="muted">Scenario</span>
@@ -60,7 +79,7 @@ function ScenarioChoice() {
 function OpenTrace() {
   const controller = useController();
   const input = useRef<HTMLInputElement>(null);
-  if (controller.state.info.mode === 'live') return null;
+  if (!isReplaceable(controller.state.info)) return null;
   return (
     <>
       <button type="button" onClick={() => input.current?.click()} title="Or drop a trace file on the page">

@@ -2,42 +2,68 @@ import { open, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import type { RunInfo, TraceHeader } from '@opencode-manager/playground/trace';
+import { locateRun, lookAtRun } from '@opencode-manager/runs/look';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/index.ts';
 import { managerPid } from './client.ts';
 import { findManager, type ManagerClient } from '../manager-socket/index.ts';
-import { openInBrowser, servePage } from '../playground/index.ts';
+import { openInBrowser, RunFeed, servePage } from '../playground/index.ts';
 import type { PlaygroundFlags } from '../program/care-commands.ts';
+import { printable } from '../render/index.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** Longest first line of a trace that is read: it holds the definitions of the machines. */
 const headerBytes = 1024 * 1024;
 
-/** `ocm playground`: a page until Ctrl-C; of the run recorded in a file, of the running manager, or a simulation. */
+/** `ocm playground`: a page until Ctrl-C; of a recorded trace, of the directory of a run, of the running manager, or a simulation. */
 export async function playground(terminal: Terminal, file: string | undefined, flags: PlaygroundFlags): Promise<ExitCode> {
   checkFlags(file, flags);
   using signals = listenForStop();
-  const manager = file === undefined && !flags.simulate ? await findWatched(flags) : undefined;
+  const { run } = flags;
+  const manager = file === undefined && run === undefined && !flags.simulate ? await findWatched(flags) : undefined;
   if (manager && (await watchManager(manager, terminal, flags, signals))) return exitCodes.ok;
+  if (run !== undefined) return showRun(run, terminal, flags, signals);
   const info = file === undefined ? simulation : await infoOf(file);
-  const port = flags.port === undefined ? 0 : parseCount(flags.port, '--port', { min: 0, max: 65_535 });
-  await using page = await servePage({ info, port, ...(file !== undefined && { trace: () => readFile(file, 'utf8') }) });
+  await using page = await servePage({ info, port: portOf(flags), ...(file !== undefined && { trace: () => readFile(file, 'utf8') }) });
   await tell(terminal, page.url, flags);
   await aborted(signals.drain);
   return exitCodes.ok;
 }
 
+/** The page of a run, live or over, from its directory. @throws OpencodeManagerError `RUN_UNKNOWN`, `RUN_UNREADABLE` */
+async function showRun(name: string, terminal: Terminal, flags: PlaygroundFlags, signals: StopSignals): Promise<ExitCode> {
+  const { content = false } = flags;
+  const path = await locateRun('.', name);
+  const { run } = await lookAtRun(path);
+  const info = { mode: 'run', title: run.id, control: false, content, batch: true } as const;
+  await using page = await servePage({ info, port: portOf(flags), run: new RunFeed(path, { content }) });
+  await tell(terminal, page.url, flags, `run ${printable(run.id)}`);
+  await aborted(signals.drain);
+  return exitCodes.ok;
+}
+
+function portOf({ port }: PlaygroundFlags): number {
+  return port === undefined ? 0 : parseCount(port, '--port', { min: 0, max: 65_535 });
+}
+
 /** @throws OpencodeManagerError `USAGE` for flags that mean nothing together */
-function checkFlags(file: string | undefined, { simulate, manager, port }: PlaygroundFlags): void {
+function checkFlags(file: string | undefined, flags: PlaygroundFlags): void {
+  const { simulate, manager, port, run, allowControl } = flags;
+  const shown = file === undefined ? `--run ${run}` : file;
+  const other = simulate ? '--simulate' : manager === undefined ? undefined : '--manager';
   const problem =
-    file !== undefined && (simulate || manager !== undefined)
-      ? `${file} is a recorded run; leave out ${simulate ? '--simulate' : '--manager'}`
-      : simulate && manager !== undefined
-        ? '--simulate and --manager are two different pages; leave out one'
-        : manager !== undefined && port !== undefined
-          ? '--port is not for the page of a running manager, which chooses one itself; leave it out'
-          : undefined;
+    file !== undefined && run !== undefined
+      ? `${file} and --run are two different pages; leave out one`
+      : (file !== undefined || run !== undefined) && other !== undefined
+        ? `${shown} is a page of its own; leave out ${other}`
+        : run !== undefined && allowControl
+          ? '--allow-control is for sessions, and the page of --run shows files alone; leave it out'
+          : simulate && manager !== undefined
+            ? '--simulate and --manager are two different pages; leave out one'
+            : manager !== undefined && port !== undefined
+              ? '--port is not for the page of a running manager, which chooses one itself; leave it out'
+              : undefined;
   if (problem !== undefined) throw new OpencodeManagerError('USAGE', `${problem}.`);
 }
 

@@ -32,13 +32,16 @@ export interface PageSupport {
   readonly pages: (manager: Manager, request: PageRequest) => Promise<PageServer>;
 }
 
-/** The tap has to be there before the pool is: later nobody could ask its actors for their steps. */
-export function supportPages(title: string): PageSupport {
+/**
+ * The tap has to be there before the pool is: later nobody could ask its actors for their steps. `runPath` gives the directory of the run that
+ * the manager carries out, where there is one, for pages that are opened by its socket.
+ */
+export function supportPages(title: string, runPath: () => string | undefined = () => undefined): PageSupport {
   const tap = new StepTap();
   return {
     tap,
     pool: { inspect: tap.inspect },
-    pages: (manager, request) => attachPlayground(manager, tap, { title, ...request }),
+    pages: (manager, request) => attachPlayground(manager, tap, { title, ...request, runPath: runPath() }),
   };
 }
 
@@ -48,6 +51,8 @@ export interface PageContext {
   readonly json: boolean;
   /** Writes a line beside the progress display. */
   readonly note: (line: string) => void;
+  /** Directory of the run: the page shows it as a batch, beside its sessions. */
+  readonly runPath?: string | undefined;
 }
 
 /** Opens the page of a run when it was asked for, and says where. Ends the run when that fails. */
@@ -55,12 +60,12 @@ export async function openPage(
   manager: Manager,
   support: PageSupport | undefined,
   flags: PageFlags,
-  { terminal, title, json, note }: PageContext,
+  { terminal, title, json, note, runPath }: PageContext,
 ): Promise<PageServer | undefined> {
   if (!flags.playground || !support) return undefined;
   try {
     const { allowControl = false, content = false } = flags;
-    const page = await attachPlayground(manager, support.tap, { title, allowControl, content });
+    const page = await attachPlayground(manager, support.tap, { title, allowControl, content, runPath });
     if (json) terminal.record({ type: 'playground', url: page.url, control: allowControl, content });
     note(`Playground: ${page.url}`);
     if (flags.open) await openInBrowser(page.url, note);
@@ -75,7 +80,7 @@ export async function openPage(
 export async function keepPage(
   page: PageServer | undefined,
   signals: StopSignals,
-  { terminal, json, note }: Omit<PageContext, 'title'>,
+  { terminal, json, note }: Omit<PageContext, 'title' | 'runPath'>,
 ): Promise<void> {
   if (!page || json || !terminal.interactive || signals.drain.aborted) return;
   note('The run is over. Its page stays until Ctrl-C.');

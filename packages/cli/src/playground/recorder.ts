@@ -10,6 +10,7 @@ import { noteOf, questionsOf, resultOf, type PayloadOptions } from './payload.ts
 import { createRedactor } from './redact.ts';
 import type { StepTap } from './step-tap.ts';
 import { TextSums } from './text-sums.ts';
+import { UsageSums } from './usage-sums.ts';
 
 type StreamEvent = Extract<MonitorEvent, { type: `stream.${string}` }>;
 
@@ -23,6 +24,7 @@ export class PoolRecorder implements Disposable {
   readonly #options: PayloadOptions;
   readonly #reader: StepReader;
   readonly #texts: TextSums;
+  readonly #usage = new UsageSums();
   /** Working directory of each session. */
   readonly #directories = new Map<string, string>();
   /** Root session of each sub-agent's session. */
@@ -66,8 +68,10 @@ export class PoolRecorder implements Disposable {
 
   #onSessionStep({ actor, event, context }: MachineStep): void {
     const { directory } = context as { readonly directory: string };
-    if (event.type === 'xstate.stop') this.#directories.delete(actor);
-    else this.#directories.set(actor, directory);
+    if (event.type === 'xstate.stop') {
+      this.#directories.delete(actor);
+      this.#usage.forget(actor);
+    } else this.#directories.set(actor, directory);
     const ask = event.type === 'ask.opened' ? (event as unknown as { ask: { id: string; kind: string } }).ask : undefined;
     if (ask?.kind === 'question') void this.#describeQuestion(actor, ask.id, directory).catch(() => undefined);
   }
@@ -121,6 +125,8 @@ export class PoolRecorder implements Disposable {
     // Sessions that no actor of the pool holds are not on the page.
     if (!this.#directories.has(actor)) return;
     if (event.plane === 'stream') return this.#texts.take(actor, event);
+    const usage = this.#usage.take(actor, event);
+    if (usage) this.#note(actor, 'usage', { ...usage });
     const isOwnStart = event.type === 'session.created' && event.sessionId === actor;
     const payload = isOwnStart ? undefined : noteOf(event, this.#options);
     if (payload !== undefined) this.#note(actor, event.type, payload);

@@ -7,6 +7,7 @@ import { Access } from './access.ts';
 import { EventFeed } from './event-feed.ts';
 import type { Journal } from './journal.ts';
 import { readPageFiles, type PageFile } from './page-files.ts';
+import type { RunFeed } from './run-feed.ts';
 
 export interface PageCommand {
   readonly actor: string;
@@ -22,6 +23,8 @@ export interface PageServerOptions {
   readonly journal?: Journal;
   /** Of a recorded run: the text of its file. */
   readonly trace?: () => Promise<string>;
+  /** Of a run with a directory. It goes with the page. */
+  readonly run?: RunFeed | undefined;
   /** Takes the secrets of a live run out of what the page is told. */
   readonly redactor?: Redactor;
   /** Carries out what the page asks for. */
@@ -67,6 +70,7 @@ export async function servePage(options: PageServerOptions): Promise<PageServer>
     port,
     async [Symbol.asyncDispose]() {
       feed?.end();
+      options.run?.[Symbol.dispose]();
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
@@ -120,10 +124,10 @@ class PageHandler {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { access, files } = this.#parts;
+    const { access, files, options } = this.#parts;
     const refusal = access.refusalOf(request);
     if (refusal) return send(response, refusal.status, { message: refusal.message });
-    const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1');
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1');
     // The page itself holds nothing of a run, and a browser fetches it without the token.
     const file = request.method === 'GET' ? files.get(pathname === '/' ? '/index.html' : pathname) : undefined;
     if (file) return sendFile(response, file);
@@ -132,6 +136,8 @@ class PageHandler {
     if (request.method === 'POST')
       return pathname === '/send' ? this.#command(request, response) : send(response, 404, { message: 'There is nothing here.' });
     if (request.method !== 'GET') return send(response, 405, { message: 'GET and POST only.' });
+    if (options.run && pathname === '/batch') return this.#batch(options.run, response);
+    if (options.run && pathname === '/task') return this.#task(options.run, searchParams, response);
     return this.#data(pathname, request, response);
   }
 
@@ -156,6 +162,18 @@ class PageHandler {
       return;
     }
     send(response, 404, { message: 'There is nothing here.' });
+  }
+
+  async #batch(run: RunFeed, response: ServerResponse): Promise<void> {
+    response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
+    await run.add(response);
+  }
+
+  async #task(run: RunFeed, query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const attempt = Number(query.get('attempt') ?? Number.NaN);
+    const task = await run.task(query.get('key') ?? '', Number.isInteger(attempt) ? attempt : undefined);
+    if (task) send(response, 200, task);
+    else send(response, 404, { message: 'The run has no such task.' });
   }
 
   async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -31,6 +31,7 @@ export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly port?: string;
   readonly open?: boolean;
   readonly simulate?: boolean;
+  readonly run?: string;
   readonly allowControl?: boolean;
   readonly content?: boolean;
 }
@@ -91,12 +92,13 @@ function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: 
     .command('playground')
     .summary('show and simulate the state machines in a browser')
     .description(
-      'Serves a page on this machine that shows the state machines: a recorded run if a file is given, the running ocm serve if there is one, a simulation otherwise. The printed address works once. ocm run, ocm demo and ocm serve show their own page with --playground.',
+      'Serves a page on this machine that shows the state machines: a recorded trace if a file is given, the running ocm serve if there is one, a simulation otherwise. With --run it shows the tasks of a run from its directory, while it runs or afterwards. The printed address works once. ocm run, ocm demo and ocm serve show their own page with --playground.',
     )
-    .argument('[trace]', 'a run that the page exported')
+    .argument('[trace]', 'a trace that the page exported')
     .option('--port <n>', 'port (default: a free one); not with a running manager')
     .option('--open', 'open the page in the default browser')
     .option('--simulate', 'simulate even if a manager runs')
+    .option('--run <run>', 'show this run, live or over: its id or the path of its directory; needs no manager')
     .optionsGroup('With a running manager:');
   addPageRights(playground);
   addManagerOption(playground);

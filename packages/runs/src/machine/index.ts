@@ -20,5 +20,5 @@ export type {
   ToldEnd,
 } from './run.types.ts';
 export { orderProblem } from './task-order.ts';
-export { suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
+export { applyEvent, newRecord, suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
 export { entries, find, type TaskTable } from './task-table.ts';
