@@ -102,10 +102,7 @@ beforeAll(async () => {
   ocm = new Ocm([...args, '--playground', '--allow-control', '--content']);
   line.target = Number(new URL(await ocm.pageUrl()).port);
   await page().goto(await ocm.pageUrl());
-  // A run with a directory is shown as a batch first.
-  const sessions = page().locator('[data-tab="sessions"]');
-  await byTest('chart').or(sessions).first().waitFor();
-  if (await sessions.isVisible()) await sessions.click();
+  await byTest('standing').waitFor();
 }, 180_000);
 
 afterAll(async () => {
@@ -118,7 +115,20 @@ afterAll(async () => {
 }, 60_000);
 
 describe('the page beside a real run', { timeout: 3 * turnMs }, () => {
-  // First, because an ask waits a minute and no longer.
+  it('is a batch first, in which the task that asks comes first, and leads to its session', async () => {
+    const first = page().locator('.task-body .task-row').first();
+    await expect
+      .poll(() => first.textContent(), { timeout: turnMs, message: 'the task that asks' })
+      .toMatch(/^askwaits for an answer\d+ s1/);
+    await first.getByRole('button').click();
+    await expect
+      .poll(() => byTest('conversation').textContent(), { timeout: turnMs, message: 'what was said so far' })
+      .toBe('Read the hosts fileI will read it.');
+    await page().getByRole('button', { name: 'Its session' }).click();
+    expect(await byTest('chart-of').textContent()).toContain('active.awaitingInput');
+  });
+
+  // Early, because an ask waits a minute and no longer.
   it('answers a permission', async () => {
     await expect.poll(() => cellsIn('active.awaitingInput').count(), { timeout: turnMs, message: 'a turn that asks' }).toBe(1);
     await cellsIn('active.awaitingInput').click();

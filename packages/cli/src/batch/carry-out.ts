@@ -116,7 +116,7 @@ function workspacesOf({ workspaces, places, request: { flags } }: BatchPlan, { i
 async function startManager({ terminal, plan, prepared, progress, signals }: BatchContext) {
   const { request, config } = plan;
   progress.note('Starting an isolated opencode server ...');
-  const support = request.flags.playground ? supportPages('ocm run') : undefined;
+  const support = request.flags.playground ? supportPages('ocm run', () => prepared.path) : undefined;
   const { server, ...pool } = prepared.pool;
   const manager = await openManager({
     config: { ...config, ...server },
@@ -144,7 +144,7 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   notePlan(context);
   tellParts(server, parts, listener);
   tellServers(pool, listener);
-  const pageContext = { terminal, title: 'ocm run', json: flags.json === true, note };
+  const pageContext = { terminal, title: 'ocm run', json: flags.json === true, note, runPath: prepared.path };
   await using page = await openPage(manager, support, flags, pageContext);
   let stopping: Promise<StopReport | OpencodeManagerError> | undefined;
   const stop = () => (stopping ??= stopManager(manager, signals));
