@@ -144,7 +144,7 @@ class Teller {
     for await (const { sequence, event } of this.#run.events()) {
       if (event.type === 'attempt.ended' && event.final && sequence <= startSequence) {
         if (reused.has(event.key) && event.outcome === 'succeeded') this.tally.add(event.result);
-        if (written && !written.has(nameOf(event.result))) out!.write(event.result);
+        if (out && written && !written.has(nameOf(event.result))) out.write(event.result);
       }
       if (sequence >= startSequence) return;
     }

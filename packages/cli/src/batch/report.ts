@@ -124,7 +124,7 @@ export function doneRecord(summary: BatchSummary): object {
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
     ...(patches && { patches }),
-    ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => ({ id: key, ...workspace })) }),
+    ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => Object.assign({ id: key }, workspace)) }),
   };
 }
 

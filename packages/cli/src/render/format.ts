@@ -24,15 +24,6 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
-const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
-
-/** The sum over results. */
-export function totalUsage(results: Iterable<{ readonly usage: Usage }>): Usage {
-  const total = { ...noUsage };
-  for (const { usage } of results) for (const key of Object.keys(total) as (keyof Usage)[]) total[key] += usage[key];
-  return total;
-}
-
 /** Tokens that went to and came from the model, caches left out. */
 export function tokensOf(usage: Usage): number {
   return usage.input_tokens + usage.output_tokens + usage.reasoning_tokens;
