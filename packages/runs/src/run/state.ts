@@ -46,7 +46,7 @@ export function stateOf({ run, generation, counts, totals, context, startedAtMs 
 }
 
 /** Why nothing starts although tasks wait; null when something runs or may start. */
-function holdOf({
+export function holdOf({
   flights,
   unsettled,
   server,
