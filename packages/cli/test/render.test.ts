@@ -6,9 +6,9 @@ import { createProgress, formatDuration, oneLine, printable, renderTable } from 
 import { createTerminal } from '../src/terminal/index.ts';
 import { collector } from './support/terminal.ts';
 
-function terminalOn(options: { isTTY?: boolean; env?: NodeJS.ProcessEnv } = {}) {
+function terminalOn(options: { isTTY?: boolean; env?: NodeJS.ProcessEnv; columns?: number } = {}) {
   const [stdout, stderr] = [collector(), collector()];
-  const tty = { isTTY: options.isTTY ?? false, columns: 60 };
+  const tty = { isTTY: options.isTTY ?? false, columns: options.columns ?? 60 };
   const streams = {
     stdin: collector().stream,
     stdout: Object.assign(stdout.stream, tty),
@@ -53,8 +53,38 @@ describe('progress', () => {
     tellStory(terminal);
     expect(stdout.text()).toBe('');
     const text = stderr.text();
-    expect(text).toContain('✓ a  succeeded  1.2 s  fine really\n1/2 tasks, 1 running, 0 ms\n  b  0 ms  for sun\n\u001B[2A\u001B[J');
-    expect(text.endsWith('\u001B[1A\u001B[J')).toBe(true);
+    expect(text).toContain(
+      '✓ a  succeeded  1.2 s  fine really\n  b         0 ms  waits for sun\n1/2 tasks, 1 running, 1 succeeded\n0 ms\n\u001B[3A\u001B[J',
+    );
+    expect(text.endsWith('\u001B[2A\u001B[J')).toBe(true);
+  });
+
+  test('fits a narrow terminal with a thousand tasks: the oldest first, then the sums, and why nothing starts', () => {
+    const { terminal, stderr } = terminalOn({ isTTY: true, env: { NO_COLOR: '1' }, columns: 40 });
+    let nowMs = 0;
+    using progress = createProgress(terminal, { total: 1200, now: () => nowMs });
+    for (let n = 0; n < 1000; n += 1) progress.started(`a task with a long name, number ${n}`);
+    progress.waiting('a task with a long name, number 1', 'until the provider is asked again');
+    progress.used('a task with a long name, number 2', 12_345, 0.5);
+    progress.finished({ id: 'a task with a long name, number 0', outcome: 'failed', durationMs: 1, tokens: 55, costUsd: 1 });
+    nowMs = 60_000;
+    progress.holds(() => 'the server is being started again');
+    progress.note('-');
+    const [, block] = stderr.text().split('-\n').slice(-2);
+    const lines = block!.trimEnd().split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(40);
+    expect(lines).toEqual([
+      '  a task with a long …  1 m 00 s  wait…',
+      '  a task with a long …  1 m 00 s',
+      ...Array.from({ length: 16 }, () => '  a task with a long …  1 m 00 s'),
+      '  and 981 more',
+      '1/1,200 tasks, 999 running, 200 waiting',
+      '1 failed',
+      '1 m 00 s; 12,400 tokens; $1.50',
+      '1.0 tasks a minute',
+      'about 19 h 59 m left',
+      'Nothing starts: the server is being st…',
+    ]);
   });
 
   test('is not redrawn on a dumb terminal', () => {

@@ -232,7 +232,8 @@ const rows: readonly Row[] = [
       await writeFile(join(temporaryState, 'opencode-manager-state.json'), '{"product":"opencode-manager","layout":1}');
       await writeFile(lockFile, JSON.stringify({ pid: process.pid, startTime: '1', runId: 'successor' }));
       await writeFile(record, '');
-      const task = { runId: 'predecessor', temporaryState, lockFile, files: [record], directories: [] };
+      const state = { path: temporaryState, remains: 'nothing' } as const;
+      const task = { runId: 'predecessor', state, lockFile, files: [record], directories: [] };
       await using program = machine.start('orphan-guard', [task]);
       await program.exit;
       await vi.waitFor(() => expect(stat(record)).rejects.toThrow('ENOENT'), { timeout: 5000, interval: 20 });

@@ -196,6 +196,18 @@ test('a manager that is killed again and again loses nothing, and no prompt is a
     child.kill('SIGKILL');
     await once(child, 'exit');
     children.delete(child);
+    // Of the server's state its database alone stays, for those who look a message up: no configuration, no credential.
+    await expect
+      .poll(
+        () =>
+          [
+            ...new Set(readdirSync(join(path, 'state'), { recursive: true }).map((name) => String(name).replace(/-(wal|shm)$/, ''))),
+          ].toSorted(),
+        {
+          timeout: 10_000,
+        },
+      )
+      .toEqual(['data', 'data/opencode', 'data/opencode/opencode.db', 'opencode-manager-state.json']);
   }
   const last = await resumeRun({ ...resumed, run: path });
   const results = await resultsOf(last);

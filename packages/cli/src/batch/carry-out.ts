@@ -225,7 +225,7 @@ async function stopManager(manager: Manager, signals: StopSignals): Promise<Stop
 
 async function killPatience(signals: StopSignals): Promise<never> {
   await aborted(signals.kill);
-  await new Promise((resolve) => setTimeout(resolve, killPatienceMs).unref());
+  await new Promise((done) => setTimeout(done, killPatienceMs).unref());
   throw new OpencodeManagerError(
     'SERVER_STOP_INCOMPLETE',
     'The server was killed and its end was not confirmed in time; its guard process cleans up. Check with: ocm doctor',

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { PoolSnapshot, TaskResult } from '@opencode-manager/actors';
 import { toManagerError, type OpencodeManagerError } from '@opencode-manager/core';
+import type { MonitorEvent } from '@opencode-manager/events';
 import type { JournalRow, Run, RunSummary } from '@opencode-manager/runs';
 import type { Manager } from '../manager/index.ts';
 import { whenAborted } from '../signals.ts';
@@ -38,6 +39,8 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
     // Before its workspace is given back; the row comes later.
     pool.on('task.finished', ({ result }) => teller.decided(result)),
   ];
+  if (terminal.interactive) stopListening.push(pool.events.on({ type: 'message.updated' }, (event) => teller.heard(event)));
+  context.progress.holds(() => run.holding());
   let failure: OpencodeManagerError | undefined;
   try {
     await teller.catchUp();
@@ -61,6 +64,11 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
   return { summary, tally: teller.tally, failure, pool: { gaps, restarts, serverRestarts } };
 }
 
+interface Used {
+  readonly tokens: number;
+  readonly costUsd: number;
+}
+
 class Teller {
   readonly tally = new Tally();
   readonly #run: Run;
@@ -69,6 +77,8 @@ class Teller {
   /** Keys by the sessions of attempts that run. */
   readonly #keys = new Map<string, string>();
   readonly #states = new Map<string, string>();
+  /** What the messages of running sessions have used. */
+  readonly #used = new Map<string, Map<string, Used>>();
   /** Ends after which another attempt is to follow, as things stood. */
   readonly #unfollowed = new Map<string, TaskResult>();
 
@@ -84,6 +94,20 @@ class Teller {
     const key = this.#keys.get(sessionId);
     if (key === undefined) this.#states.set(sessionId, path);
     else this.#reporter.waiting(key, waitReasons[path] ?? '');
+  }
+
+  /** Of the session of a task itself; what sub-agents have used comes with its end. */
+  heard(event: MonitorEvent): void {
+    if (event.type !== 'message.updated' || event.data.message.role !== 'assistant') return;
+    const { id, sessionId, tokens, costUsd } = event.data.message;
+    const key = this.#keys.get(sessionId);
+    if (key === undefined) return;
+    const messages = this.#used.get(sessionId) ?? new Map<string, Used>();
+    this.#used.set(sessionId, messages);
+    messages.set(id, { tokens: tokens.input + tokens.output + tokens.reasoning, costUsd });
+    const all = [...messages.values()];
+    const sum = (name: keyof Used) => all.reduce((total, one) => total + one[name], 0);
+    this.#context.progress.used(key, sum('tokens'), sum('costUsd'));
   }
 
   decided({ session_id: sessionId, outcome }: TaskResult): void {
@@ -111,7 +135,10 @@ class Teller {
   }
 
   #ended({ key, result, final, abortedBy }: Extract<JournalRow['event'], { type: 'attempt.ended' }>): void {
-    if (result.session_id !== null) this.#keys.delete(result.session_id);
+    if (result.session_id !== null) {
+      this.#keys.delete(result.session_id);
+      this.#used.delete(result.session_id);
+    }
     if (final) return this.#finished(result);
     // With the whole run: nothing follows before it is taken up again.
     if (abortedBy === 'manager') return this.#finished({ ...result, final: false });
@@ -144,7 +171,7 @@ class Teller {
     for await (const { sequence, event } of this.#run.events()) {
       if (event.type === 'attempt.ended' && event.final && sequence <= startSequence) {
         if (reused.has(event.key) && event.outcome === 'succeeded') this.tally.add(event.result);
-        if (written && !written.has(nameOf(event.result))) out!.write(event.result);
+        if (out && written && !written.has(nameOf(event.result))) out.write(event.result);
       }
       if (sequence >= startSequence) return;
     }

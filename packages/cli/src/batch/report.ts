@@ -1,6 +1,16 @@
 import { outcomes, type TaskResult } from '@opencode-manager/actors';
 import type { Redactor } from '@opencode-manager/core';
-import { formatBytes, formatCount, formatDuration, oneLine, plural, printable, tokensOf, type Progress } from '../render/index.ts';
+import {
+  formatBytes,
+  formatCost,
+  formatCount,
+  formatDuration,
+  oneLine,
+  plural,
+  printable,
+  tokensOf,
+  type Progress,
+} from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import type { OutputFile } from './output-file.ts';
 import type { BatchListener } from './execute.ts';
@@ -45,7 +55,15 @@ export function createReporter({ terminal, progress, json, single, out }: Report
       const result = withoutSecrets(told, terminal.redactor);
       const detail = result.outcome === 'succeeded' ? result.output : reasonOf(result);
       const printed = !json && terminal.streams.stdout.isTTY === true;
-      progress.finished({ id: result.id, outcome: result.outcome, durationMs: result.duration_ms, detail, printed });
+      progress.finished({
+        id: result.id,
+        outcome: result.outcome,
+        durationMs: result.duration_ms,
+        detail,
+        printed,
+        tokens: tokensOf(result.usage),
+        costUsd: result.cost_usd,
+      });
       if (json) terminal.record({ type: 'task.finished', ...result }, result.id);
       else progress.aside(() => printResult(terminal, result, single));
       out?.write(result);
@@ -124,7 +142,7 @@ export function doneRecord(summary: BatchSummary): object {
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
     ...(patches && { patches }),
-    ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => ({ id: key, ...workspace })) }),
+    ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => Object.assign({ id: key }, workspace)) }),
   };
 }
 
@@ -153,7 +171,7 @@ export function summaryLine({ total, counts, tally, notStarted, durationMs, run 
   const tokens = tokensOf(run?.totals.usage ?? tally.usage);
   const cost = run ? run.totals.costUsd : tally.costUsd;
   const head = `${formatCount(counts.succeeded)} of ${plural(total, 'task')} succeeded`;
-  const spent = [`${formatCount(tokens)} tokens`, ...(cost === null || cost === 0 ? [] : [`$${cost.toFixed(cost < 1 ? 4 : 2)}`])];
+  const spent = [`${formatCount(tokens)} tokens`, ...(cost === null || cost === 0 ? [] : [formatCost(cost)])];
   return [[head, ...others].join(', '), ...spent, formatDuration(durationMs)].join('; ');
 }
 

@@ -17,7 +17,7 @@ export interface BatchRequest {
 }
 
 /** The run that is taken up. */
-export interface ResumedRun {
+interface ResumedRun {
   /** Absolute path of its directory. */
   readonly path: string;
   readonly run: RunFile;
@@ -80,7 +80,7 @@ export function resumedRequest(path: string, run: RunFile, given: ResumeFlags): 
   return {
     file: source ?? (configuration['from_standard_input'] === true ? '-' : undefined),
     // Results that its --out has already are not written again.
-    flags: { ...before, ...absolute(now), append: before.out !== undefined || now.out !== undefined ? true : undefined } as RunFlags,
+    flags: { ...before, ...absolute(now), append: before.out !== undefined || now.out !== undefined ? true : undefined },
     baseDirectory: typeof configuration['base_directory'] === 'string' ? configuration['base_directory'] : run.directory,
     resumed: {
       path,

@@ -49,7 +49,7 @@ async function tasksOf(terminal: Terminal, { file, flags, baseDirectory, resumed
   const lines = await readTaskLines(runLayout(resumed.path).tasks);
   // A task that was changed stands there again, and one that is repeated once for each time.
   const newest = new Map(lines.map(({ key, task }) => [(task as unknown as RunTaskSpec).id ?? key, task as unknown as RunTaskSpec]));
-  return [...newest].map(([id, task]) => ({ ...task, id }));
+  return [...newest].map(([id, task]) => Object.assign({}, task, { id }));
 }
 
 function optionsOf(plan: Omit<BatchPlan, 'options'>, directory: string): RunOptions | ResumeOptions {

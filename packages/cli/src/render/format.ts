@@ -1,10 +1,11 @@
 import type { Usage } from '@opencode-manager/actors';
 
-/** `740 ms`, `1.2 s`, `3 m 05 s` */
+/** `740 ms`, `1.2 s`, `3 m 05 s`, `2 h 07 m` */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h ${String(Math.floor((seconds % 3600) / 60)).padStart(2, '0')} m`;
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
@@ -12,6 +13,11 @@ export function formatDuration(ms: number): string {
 export function formatCount(value: number): string {
   // Not by the locale: to load its data takes 20 ms.
   return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
+/** `$12.34`, `$0.0042` */
+export function formatCost(usd: number): string {
+  return `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
 }
 
 export function formatBytes(bytes: number): string {
@@ -22,15 +28,6 @@ export function formatBytes(bytes: number): string {
 /** `1 task`, `2 tasks` */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
-}
-
-const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
-
-/** The sum over results. */
-export function totalUsage(results: Iterable<{ readonly usage: Usage }>): Usage {
-  const total = { ...noUsage };
-  for (const { usage } of results) for (const key of Object.keys(total) as (keyof Usage)[]) total[key] += usage[key];
-  return total;
 }
 
 /** Tokens that went to and came from the model, caches left out. */

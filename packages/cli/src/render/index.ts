@@ -1,4 +1,4 @@
-export { formatBytes, formatCount, formatDuration, plural, tokensOf, totalUsage } from './format.ts';
+export { formatBytes, formatCost, formatCount, formatDuration, plural, tokensOf } from './format.ts';
 export { oneLine, printable } from './printable.ts';
 export { createProgress, type Progress } from './progress.ts';
 export { renderTable } from './table.ts';

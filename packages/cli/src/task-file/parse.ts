@@ -143,5 +143,5 @@ function badLines(problems: readonly Problem[], source: string): OpencodeManager
  */
 function nameTasks(entries: readonly Entry[], source: string): NamedTask[] {
   const keyed = keyTasks(entries.map(({ own, line }) => ({ task: own, place: { source, line } })));
-  return keyed.map(({ key }, index) => ({ ...entries[index]!.task, id: key }));
+  return keyed.map(({ key }, index) => Object.assign({}, entries[index]!.task, { id: key }));
 }

@@ -12,7 +12,7 @@ type Colors = Readonly<Record<(typeof styles)[number], (text: string) => string>
 export interface TerminalStreams {
   readonly stdin: Readable;
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly env: NodeJS.ProcessEnv;
   /** Where there is nobody to read them: puts the notices into this file. */
   readonly keepLog?: (path: string) => void;
@@ -45,6 +45,8 @@ export interface Terminal {
   readonly draw: (text: string) => void;
   /** Width of stderr in columns. */
   readonly width: number;
+  /** Its height in lines. */
+  readonly height: number;
 }
 
 /** The terminal over the process's own streams, or over those of a test. */
@@ -63,6 +65,9 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
     interactive: streams.stderr.isTTY === true && env['TERM'] !== 'dumb',
     get width() {
       return streams.stderr.columns ?? 80;
+    },
+    get height() {
+      return streams.stderr.rows ?? 24;
     },
     result: (line) => stdout.write(`${redactor.text(line)}\n`),
     record: (record, label) => stdout.write(`${JSON.stringify(redactor.json(record))}\n`, label),

@@ -41,7 +41,7 @@ export interface KeptWorkspace {
 
 type KeptThing = Capture['leftBehind'][number];
 
-export interface AttemptPlace {
+interface AttemptPlace {
   readonly key: string;
   readonly attempt: number;
   /** That of the task. */
@@ -70,7 +70,7 @@ export interface RunWorkspaces extends AsyncDisposable {
 }
 
 /** The run whose workspaces they are, when it has a directory. */
-export interface RunPlace {
+interface RunPlace {
   readonly id: string;
   /** Its directory, absolute. */
   readonly path: string;

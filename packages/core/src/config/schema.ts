@@ -21,9 +21,11 @@ export const serverConfigSchema = z
         "Holds the server's home, XDG directories, configuration, credentials and database. A new or empty directory outside the workspace, or one that a manager made: anything else is refused untouched. Default: a new private one in the system's temporary directory.",
       ),
     deleteStateOnExit: z
-      .boolean()
+      .union([z.boolean(), z.literal('except-database')])
       .optional()
-      .describe('Remove the state directory when the server stops. Default: true for a directory made here, false for one that was named.'),
+      .describe(
+        "Remove the state directory when the server stops, however it does. `except-database` leaves the server's database, which a later start reads its sessions from: configuration and credentials go. Default: true for a directory made here, false for one that was named.",
+      ),
     binary: absolutePath
       .optional()
       .describe('The opencode binary. Default: OPENCODE_BIN, then PATH, then the installed package opencode-ai.'),

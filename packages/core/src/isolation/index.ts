@@ -8,7 +8,7 @@ export { writeServerFiles } from './server-files.ts';
 export { instructionsDirectory, instructionsFile } from './instructions-files.ts';
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
-export { deleteState } from './mark.ts';
+export { deleteState, reduceToDatabase } from './mark.ts';
 export { abandonState, makeDirectories, prepareStateDirectory, usersOwnDirectories, type StateDirectory } from './state-directory.ts';
 export { readGitValues, toolEnvironment, trustedDirectories, userGitFiles, withToolEnvironment, type GitValues } from './tools/index.ts';
 export {

@@ -87,6 +87,25 @@ export async function deleteState(directory: string): Promise<boolean> {
   return true;
 }
 
+/** What the names of the server's database, and of what belongs to it, begin with, in `data/opencode`. */
+export const databaseName = 'opencode.db';
+
+/** Deletes all of a state directory but the server's database, and nothing of a directory that is not one. The mark stays. */
+export async function reduceToDatabase(directory: string): Promise<void> {
+  if (!(await mayBeDeleted(directory))) return;
+  const data = join(directory, 'data');
+  const home = join(data, 'opencode');
+  await removeAllBut(directory, (name) => name === 'data' || name === markName || name === 'manager.lock' || name === 'lost+found');
+  await removeAllBut(data, (name) => name === 'opencode');
+  await removeAllBut(home, (name) => name.startsWith(databaseName));
+}
+
+async function removeAllBut(directory: string, stays: (name: string) => boolean): Promise<void> {
+  const names = (await readdir(directory).catch(refuseUnless('ENOENT', 'ENOTDIR'))) ?? [];
+  for (const name of names.filter((one) => !stays(one)))
+    await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}
+
 async function mayBeDeleted(directory: string): Promise<boolean> {
   const owner = await ownerOf(directory).catch(refuseUnless('ENOENT', 'ENOTDIR'));
   return owner === 'ours' || owner === 'empty';

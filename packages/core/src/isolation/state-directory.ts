@@ -40,7 +40,7 @@ export interface StateLayout {
 export interface StateDirectory {
   readonly layout: StateLayout;
   /** True when it goes with the server. */
-  readonly temporary: boolean;
+  readonly remains: 'everything' | 'database' | 'nothing';
   /** What stood there before this start. */
   readonly was: 'missing' | 'empty' | 'ours';
 }
@@ -82,11 +82,16 @@ export async function prepareStateDirectory({ stateDir, deleteStateOnExit, direc
   try {
     found = stateDir === undefined ? await temporaryDirectory() : await namedDirectory(stateDir, directory);
     if (found.was !== 'ours') await writeMark(found.root);
-    return { layout: layoutOf(found.root), temporary: deleteStateOnExit ?? stateDir === undefined, was: found.was };
+    return { layout: layoutOf(found.root), remains: remainsOf(deleteStateOnExit ?? stateDir === undefined), was: found.was };
   } catch (error) {
     if (found) await abandon(found.root, found.was);
     throw await unusable(error, stateDir ?? tmpdir(), found?.root);
   }
+}
+
+function remainsOf(deletes: boolean | 'except-database'): StateDirectory['remains'] {
+  if (deletes === 'except-database') return 'database';
+  return deletes ? 'nothing' : 'everything';
 }
 
 type StateOptions = Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit' | 'directory'>;

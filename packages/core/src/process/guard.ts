@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { delimiter } from 'node:path';
 import { execa } from 'execa';
 import { exhaustionOf, OpencodeManagerError } from '../errors/index.ts';
-import { markName } from '../isolation/mark.ts';
+import { databaseName, markName } from '../isolation/mark.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { findShell } from './find-on-path.ts';
 import { runMarkerVariable } from './table.ts';
@@ -15,8 +15,8 @@ export interface Guard {
 
 export interface GuardTask {
   readonly runId: string;
-  /** Deleted when the manager dies; absent for a state directory that stays. */
-  readonly temporaryState?: string;
+  /** Deleted when the manager dies, as a whole or but for the database; absent for a state directory that stays. */
+  readonly state?: { readonly path: string; readonly remains: 'nothing' | 'database' };
   /** Removed when it is still this run's: a successor may have taken the directory. */
   readonly lockFile: string;
   /** Files of the run to remove (its record, its socket); their names hold the run's id. */
@@ -38,7 +38,7 @@ const guardScript = `
 trap '' INT TERM HUP
 read -r word
 [ "$word" = done ] && exit 0
-marker="$1=$2"; run="$2"; state="$3"; mark="$4"; lock="$5"; shift 5
+marker="$1=$2"; run="$2"; state="$3"; mark="$4"; lock="$5"; keep="$6"; shift 6
 carries() { tr '\\0' '\\n' < "$1" 2>/dev/null | grep -qxF -- "$marker"; }
 environments() {
   : | grep -z x >/dev/null 2>&1
@@ -68,12 +68,21 @@ delete_state() {
   for entry in "$state"/* "$state"/.[!.]*; do
     [ "$entry" = "$state/$mark" ] && continue
     [ "$entry" = "$lock" ] && continue
+    [ -n "$keep" ] && [ "$entry" = "$state/data" ] && continue
     ours || return
     rm -rf -- "$entry"
   done
   ours || return
+  if [ -n "$keep" ]; then reduce_data; return; fi
   rm -f -- "$lock" "$state/$mark"
   rmdir -- "$state" 2>/dev/null
+}
+reduce_data() {
+  for entry in "$state"/data/* "$state"/data/.[!.]* "$state"/data/opencode/* "$state"/data/opencode/.[!.]*; do
+    case "$entry" in "$state"/data/opencode | "$state"/data/opencode/$keep*) continue;; esac
+    ours || return 0
+    rm -rf -- "$entry"
+  done
 }
 round=0
 while pids=$(marked); [ -n "$pids" ]; do
@@ -170,8 +179,9 @@ interface GuardProcess {
   dismiss(deadline: Deadline): Promise<void>;
 }
 
-function spawnGuard(shell: string, { runId, temporaryState = '', lockFile, files, directories }: GuardTask): GuardProcess {
-  const named = [runMarkerVariable, runId, temporaryState, markName, lockFile];
+function spawnGuard(shell: string, { runId, state, lockFile, files, directories }: GuardTask): GuardProcess {
+  const keep = state?.remains === 'database' ? databaseName : '';
+  const named = [runMarkerVariable, runId, state?.path ?? '', markName, lockFile, keep];
   const guard = execa(shell, ['-c', guardScript, 'opencode-manager-guard', ...named, ...files, '--', ...directories], {
     // Its programs are where the manager's are: NixOS has them at places of its own.
     env: { PATH: [process.env['PATH'] ?? '', '/usr/local/bin', '/usr/bin', '/bin'].filter(Boolean).join(delimiter) },

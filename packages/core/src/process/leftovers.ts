@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { holderOf } from '../isolation/lock.ts';
-import { deleteState } from '../isolation/mark.ts';
+import { deleteState, reduceToDatabase } from '../isolation/mark.ts';
 import { removeRunRecord, runsThatAre, standingOfRun, type RunRecord } from './registry.ts';
 import { findMarkedProcesses, runMark, sweepProcesses, type MarkedProcess } from './table.ts';
 
@@ -37,10 +37,12 @@ export async function reapLeftovers(leftovers: readonly Leftover[]): Promise<{ r
   return { processes, directories };
 }
 
-async function deleteLeftState({ temporaryState, stateDir, runId }: RunRecord): Promise<boolean> {
+async function deleteLeftState({ temporaryState, keepsDatabase, stateDir, runId }: RunRecord): Promise<boolean> {
   if (!temporaryState) return false;
   const holder = await holderOf(join(stateDir, 'manager.lock'));
   // Another run has taken the directory since.
   if (holder !== undefined && holder !== runId) return false;
-  return deleteState(stateDir);
+  if (!keepsDatabase) return deleteState(stateDir);
+  await reduceToDatabase(stateDir);
+  return false;
 }

@@ -24,6 +24,8 @@ export interface RunRecord {
   readonly stateDir: string;
   /** True when the state directory goes with the run. */
   readonly temporaryState: boolean;
+  /** Of a state that does not stay: its database does. */
+  readonly keepsDatabase?: true;
   /** ISO 8601. */
   readonly startedAt: string;
 }

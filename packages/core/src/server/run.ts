@@ -92,11 +92,11 @@ async function lockOrAbandon(state: StateDirectory, runId: string): Promise<Stat
   }
 }
 
-function guardTask({ layout, temporary }: StateDirectory, runId: string): GuardTask {
+function guardTask({ layout, remains }: StateDirectory, runId: string): GuardTask {
   const life = lockLife(layout.lockFile, runId);
   return {
     runId,
-    ...(temporary && { temporaryState: layout.root }),
+    ...(remains !== 'everything' && { state: { path: layout.root, remains } }),
     lockFile: layout.lockFile,
     files: [join(life.directory, life.name), ...runFiles(runId)],
     directories: runDirectories(runId),
@@ -116,7 +116,8 @@ export async function registerRun(
     serverStartTime: server.serverPid === 0 ? '' : ((await processStartTime(server.serverPid)) ?? ''),
     ...server,
     stateDir: run.state.layout.root,
-    temporaryState: run.state.temporary,
+    temporaryState: run.state.remains !== 'everything',
+    ...(run.state.remains === 'database' && { keepsDatabase: true as const }),
     startedAt: new Date().toISOString(),
   });
 }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { OpencodeManagerError } from '../errors/index.ts';
-import { deleteState, holderOf } from '../isolation/index.ts';
+import { deleteState, holderOf, reduceToDatabase } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { removeRunRecord } from '../process/registry.ts';
 import { runMark, serverMark, sweepProcesses, type MarkedProcess } from '../process/table.ts';
@@ -92,9 +92,10 @@ async function removeEvidence({ state, lock, life, runId }: Run): Promise<boolea
     const holder = await holderOf(state.layout.lockFile);
     // Of several starts at once another one may have got the directory.
     const ours = holder === undefined || holder === runId;
-    const deleted = ours && state.temporary && (await deleteState(state.layout.root));
+    const deleted = ours && state.remains === 'nothing' && (await deleteState(state.layout.root));
+    if (ours && state.remains === 'database') await reduceToDatabase(state.layout.root);
     // opencode leaves files there that its next start does not use again; keys stand in the configuration, which each start writes anew.
-    if (ours && !state.temporary)
+    if (ours && state.remains === 'everything')
       for (const path of [state.layout.tmp, state.layout.configFile]) await rm(path, { recursive: true, force: true });
     await lock.release();
     await life?.close();

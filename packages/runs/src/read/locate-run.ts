@@ -75,7 +75,7 @@ async function runsIn(parent: string): Promise<string[]> {
 }
 
 /** A journal without `run.json` is that of a run which has not begun yet, or never did; with a row in it, of one that has lost a file. */
-export async function isRun(path: string): Promise<boolean> {
+async function isRun(path: string): Promise<boolean> {
   const { runFile, journal } = runLayout(path);
   if (await isThere(runFile)) return true;
   if (!(await isThere(journal))) return false;

@@ -30,6 +30,7 @@ export function openedRun({ host, plan, store, letGo }: OpenedRun): Run {
     counts: () => host.counts(),
     results: () => finalResults(host.events(0), startSequence, plan),
     events: (after = 0) => host.events(after),
+    holding: () => host.holding(),
     drain: () => host.drain(),
     abort: (reason) => host.abort(reason),
     async [Symbol.asyncDispose]() {
@@ -62,6 +63,7 @@ export async function finishedRun(plan: ResumePlan, store: RunStore): Promise<Ru
     counts: () => counts,
     results: () => finalResults(rows(), startSequence, plan),
     events: rows,
+    holding: () => null,
     drain: () => {},
     abort: () => {},
     [Symbol.asyncDispose]: async () => {},

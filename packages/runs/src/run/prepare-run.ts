@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findBinary, readOpencodeConfig } from '@opencode-manager/core';
+import { findBinary, readOpencodeConfig, type ServerConfig } from '@opencode-manager/core';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { runLayout } from '../directory/layout.ts';
 import { createRunDirectory, openRunDirectory } from '../directory/run-directory.ts';
@@ -30,10 +30,10 @@ interface Prepared {
  * @public
  */
 export async function previewRun(options: RunOptions | ResumeOptions): Promise<RunPreview> {
-  if (!isResume(options)) return previewOf((await plan(options, noHistory)).plan);
+  if (!isResume(options)) return previewOf((await planRun(options, noHistory)).plan);
   const journal = openJournal(runLayout(options.run).journal, { readOnly: true });
   try {
-    return previewOf((await plan(options, foldJournal(journal.read()))).plan);
+    return previewOf((await planRun(options, foldJournal(journal.read()))).plan);
   } finally {
     await journal.close();
   }
@@ -49,13 +49,13 @@ export async function previewRun(options: RunOptions | ResumeOptions): Promise<R
 export async function prepareRun(options: RunOptions | ResumeOptions): Promise<PreparedRun> {
   const redaction = new Redaction();
   if (!isResume(options)) {
-    const prepared = await plan(options, noHistory);
+    const prepared = await planRun(options, noHistory);
     return preparedRun(options, prepared, await newStore(options, prepared, redaction), redaction);
   }
   const { run, takeOver } = options;
   const store = directoryStore(await openRunDirectory(run, { redact: redaction.apply, ...(takeOver && { takeOver }) }));
   try {
-    return preparedRun(options, await plan(options, foldJournal(store.rows())), store, redaction);
+    return preparedRun(options, await planRun(options, foldJournal(store.rows())), store, redaction);
   } catch (error) {
     await store.close();
     throw error;
@@ -67,7 +67,7 @@ function isResume(options: RunOptions | ResumeOptions): options is ResumeOptions
 }
 
 /** Everything that can be wrong with what was given is found here. */
-async function plan(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
+async function planRun(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
   if (options.settings?.onInterrupted === 'continue')
     throw new OpencodeManagerError('CONFIG_INVALID', "settings.onInterrupted: 'continue' is not there yet; use 'retry' or 'fail'.");
   const { directory, server } = options;
@@ -120,7 +120,6 @@ function previewOf(plan: ResumePlan): RunPreview {
 function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, store: RunStore, redaction: Redaction): PreparedRun {
   const { plan } = prepared;
   const preview = previewOf(plan);
-  const stateDir = options.server.stateDir ?? (store.path && join(store.path, 'state'));
   const names = new AttemptNames();
   const { workspaces } = options.pool ?? {};
   let isStarted = false;
@@ -131,7 +130,7 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
     pool: {
       ...options.pool,
       ...(workspaces && { workspaces: names.counted(workspaces) }),
-      server: { ...options.server, directory: options.directory, ...(stateDir !== undefined && { stateDir }) },
+      server: { ...options.server, directory: options.directory, ...stateOf(options, store) },
       recovery: true,
       repeat: false,
       // The machine of the run decides how often a server may die. One that does not even come up ends the pool, and the run with it.
@@ -176,6 +175,12 @@ async function start(
     await store.discard();
     throw error;
   }
+}
+
+/** In the directory of the run its state is the run's: of it the database stays until the run is done, whatever becomes of the manager. */
+function stateOf({ server }: RunOptions | ResumeOptions, { path }: RunStore): Partial<ServerConfig> {
+  if (server.stateDir !== undefined || path === undefined) return {};
+  return { stateDir: join(path, 'state'), deleteStateOnExit: 'except-database' };
 }
 
 /** Of the server's state only the database stays, and after the last task nothing. */

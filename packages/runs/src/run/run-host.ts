@@ -15,7 +15,7 @@ import { Attempts } from './attempts.ts';
 import { Following } from './following.ts';
 import type { Redaction } from './redaction.ts';
 import type { RunStore } from './store.ts';
-import { stateOf } from './state.ts';
+import { holdOf, stateOf } from './state.ts';
 import { Totals } from './totals.ts';
 import { writeTranscript } from './transcripts.ts';
 import type { AttemptNames } from './attempt-names.ts';
@@ -121,6 +121,10 @@ export class RunHost {
 
   events(afterSequence: number): AsyncGenerator<JournalRow, undefined> {
     return this.#rows.read(afterSequence);
+  }
+
+  holding(): string | null {
+    return holdOf(this.#actor.getSnapshot().context);
   }
 
   drain(): void {

@@ -132,6 +132,8 @@ export interface Run extends AsyncDisposable {
   events(afterSequence?: number): AsyncIterableIterator<JournalRow, undefined>;
   /** Number of the newest row of earlier managers; 0 for a new run. */
   readonly startSequence: number;
+  /** Why nothing starts although tasks wait, in words; null when something may start. */
+  holding(): string | null;
   /** Starts no attempt any more; what runs comes to its end. */
   drain(): void;
   /** Ends what runs; its tasks run again when the run is resumed. */

@@ -1,0 +1,197 @@
+import type { Terminal } from '../terminal/index.ts';
+import { formatCost, formatCount, formatDuration, plural } from './format.ts';
+import { oneLine } from './printable.ts';
+import type { FinishedTask, Progress, ProgressOptions } from './progress.ts';
+
+/** Redraws at most this often; a person sees no more. */
+const redrawMs = 100;
+
+/** Lines of a terminal that stay for what was told before. */
+const linesAbove = 6;
+
+interface ActiveTask {
+  readonly sinceMs: number;
+  reason: string;
+  tokens: number;
+  costUsd: number;
+}
+
+/** Progress on a terminal that can be redrawn: what runs, the oldest first, and below it the sums. */
+export class LiveProgress implements Progress {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  readonly #now: () => number;
+  readonly #startedAtMs: number;
+  /** In the order in which they started. */
+  readonly #active = new Map<string, ActiveTask>();
+  readonly #outcomes = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+  #why: () => string | null = () => null;
+  #done = 0;
+  #tokens = 0;
+  #costUsd: number | null = 0;
+  #drawnLines = 0;
+
+  constructor(terminal: Terminal, { total, now = () => performance.now() }: ProgressOptions) {
+    this.#terminal = terminal;
+    this.#total = total;
+    this.#now = now;
+    this.#startedAtMs = now();
+    this.#timer = setInterval(() => this.#redraw(), redrawMs).unref();
+  }
+
+  started(id: string): void {
+    this.#active.set(id, { sinceMs: this.#now(), reason: '', tokens: 0, costUsd: 0 });
+  }
+
+  waiting(id: string, reason: string): void {
+    const task = this.#active.get(id);
+    if (task) task.reason = reason;
+  }
+
+  used(id: string, tokens: number, costUsd: number): void {
+    const task = this.#active.get(id);
+    if (task) [task.tokens, task.costUsd] = [tokens, costUsd];
+  }
+
+  finished(task: FinishedTask): void {
+    this.#active.delete(task.id);
+    this.#count(task.outcome);
+    this.#tokens += task.tokens ?? 0;
+    this.#costUsd = this.#costUsd === null || task.costUsd === null ? null : this.#costUsd + (task.costUsd ?? 0);
+    if (!task.printed) this.note(outcomeLine({ ...task, id: oneLine(task.id, 40) }, this.#terminal));
+  }
+
+  retried(id: string, reason: string): void {
+    this.#active.delete(id);
+    const { noticeColors, width } = this.#terminal;
+    this.note(`${noticeColors.yellow('↻')} ${oneLine(id, 40)}  again after ${oneLine(reason, Math.max(20, width - 60))}`);
+  }
+
+  skipped(id: string, blockedBy: string): void {
+    this.#count('skipped');
+    this.note(`${this.#terminal.noticeColors.yellow('-')} ${oneLine(id, 40)}  skipped: ${oneLine(blockedBy, 40)} did not succeed`);
+  }
+
+  #count(outcome: string): void {
+    this.#done += 1;
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+  }
+
+  holds(why: () => string | null): void {
+    this.#why = why;
+  }
+
+  note(line: string): void {
+    this.#write(`${this.#eraser()}${line}\n`);
+    this.#redraw();
+  }
+
+  aside(write: () => void): void {
+    this.#write(this.#eraser());
+    write();
+    this.#redraw();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#write(this.#eraser());
+  }
+
+  #redraw(): void {
+    const lines = this.#block();
+    const eraser = this.#eraser();
+    this.#drawnLines = lines.length;
+    this.#write(`${eraser}${lines.join('\n')}\n`);
+  }
+
+  /** Moves to the block's first line and clears from there. */
+  #eraser(): string {
+    const lines = this.#drawnLines;
+    this.#drawnLines = 0;
+    return lines === 0 ? '' : `\u001B[${lines}A\u001B[J`;
+  }
+
+  #block(): string[] {
+    const { noticeColors: colors, width, height } = this.#terminal;
+    const room = Math.max(1, height - linesAbove);
+    const shown = [...this.#active].slice(0, room);
+    const rest = this.#active.size - shown.length;
+    const idWidth = Math.min(40, Math.floor(width / 2), Math.max(4, ...shown.map(([id]) => id.length)));
+    const why = this.#why();
+    return [
+      ...shown.map(([id, task]) => this.#row(id, task, idWidth)),
+      ...(rest > 0 ? [`  and ${formatCount(rest)} more`] : []),
+      ...this.#sums().map((line) => colors.bold(oneLine(line, width - 1))),
+      ...(why === null ? [] : [colors.yellow(oneLine(`Nothing starts: ${why}`, width - 1))]),
+    ];
+  }
+
+  /** The least important goes first where there is no room. */
+  #row(id: string, { sinceMs, reason, tokens, costUsd }: ActiveTask, idWidth: number): string {
+    const { noticeColors: colors, width } = this.#terminal;
+    const head = `  ${oneLine(id, idWidth).padEnd(idWidth)}  ${formatDuration(this.#now() - sinceMs).padStart(8)}`;
+    const used = `${tokens === 0 ? '' : `  ${formatCount(tokens)} tokens`}${costUsd === 0 ? '' : `  ${formatCost(costUsd)}`}`;
+    const state = reason === '' ? '' : `  waits ${reason}`;
+    const stateRoom = width - 1 - head.length;
+    if (state.length > stateRoom) return head + colors.yellow(`  ${oneLine(state, Math.max(0, stateRoom - 2))}`);
+    return head + colors.yellow(state) + (used.length > stateRoom - state.length ? '' : colors.dim(used));
+  }
+
+  #sums(): string[] {
+    const elapsedMs = this.#now() - this.#startedAtMs;
+    const outcomes = [...this.#outcomes].map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
+    const waiting = this.#total - this.#done - this.#active.size;
+    const counts = [
+      `${formatCount(this.#done)}/${plural(this.#total, 'task')}`,
+      `${formatCount(this.#active.size)} running`,
+      ...(waiting > 0 ? [`${formatCount(waiting)} waiting`] : []),
+      ...outcomes,
+    ];
+    const running = [...this.#active.values()];
+    const tokens = running.reduce((sum, task) => sum + task.tokens, this.#tokens);
+    const cost = this.#costUsd === null ? null : running.reduce((sum, task) => sum + task.costUsd, this.#costUsd);
+    const { width } = this.#terminal;
+    return [
+      ...wrapped(counts, ', ', width - 1),
+      ...wrapped([formatDuration(elapsedMs), ...spentOf(tokens, cost), ...this.#pace(elapsedMs)], '; ', width - 1),
+    ];
+  }
+
+  /** How fast, and how long still, as soon as there is something to reckon from. */
+  #pace(elapsedMs: number): string[] {
+    if (this.#done === 0 || elapsedMs < 1000 || this.#done === this.#total) return [];
+    const perMs = this.#done / elapsedMs;
+    const perMinute = perMs * 60_000;
+    return [
+      `${perMinute < 10 ? perMinute.toFixed(1) : formatCount(Math.round(perMinute))} tasks a minute`,
+      `about ${formatDuration((this.#total - this.#done) / perMs)} left`,
+    ];
+  }
+
+  #write(text: string): void {
+    this.#terminal.draw(text);
+  }
+}
+
+/** Pieces in as few lines as they need. */
+function wrapped(pieces: readonly string[], separator: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const piece of pieces) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + separator.length + piece.length <= width) lines[lines.length - 1] = last + separator + piece;
+    else lines.push(piece);
+  }
+  return lines;
+}
+
+function spentOf(tokens: number, costUsd: number | null): string[] {
+  return [...(tokens > 0 ? [`${formatCount(tokens)} tokens`] : []), ...(costUsd === null || costUsd === 0 ? [] : [formatCost(costUsd)])];
+}
+
+function outcomeLine({ id, outcome, durationMs, detail }: FinishedTask, { noticeColors, width }: Terminal): string {
+  const mark = outcome === 'succeeded' ? noticeColors.green('✓') : noticeColors.red('✗');
+  const text = `${id}  ${outcome}  ${formatDuration(durationMs)}`;
+  const more = detail ? `  ${oneLine(detail, Math.max(20, width - text.length - 6))}` : '';
+  return `${mark} ${text}${noticeColors.dim(more)}`;
+}
