@@ -157,7 +157,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
 /** How workspaces are made, and which stay. */
 function addPlaceOptions(run: CommandUnknownOpts): void {
   run
-    .option('--root <dir>', 'put the workspaces below this directory (default: beside the repository, in <repository>.ocm)')
+    .option('--root <dir>', 'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)')
     .option('--setup <command>', 'shell line that prepares each workspace; what it makes in ignored directories is used again')
     .option('--setup-timeout <duration>', 'its timeout (default: 10m)')
     .option('--ready <command>', 'shell line that must end with 0 before a task begins in its workspace')
