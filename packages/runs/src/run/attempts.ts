@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
+import type { RunPorts } from './ports.ts';
 import type { RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -11,6 +11,7 @@ export interface AttemptsOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Deadline of tasks that name none, in milliseconds. */
   readonly taskTimeoutMs: number | undefined;
+  readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
   readonly send: (event: RunMachineEvent) => void;
   /** Takes known secrets out of a result, and counts them. */
   readonly redact: (result: TaskResult) => TaskResult;
@@ -89,12 +90,12 @@ export class Attempts {
 
   /** Reads the end of an attempt whose manager died. */
   async #look(key: string, open: OpenAttempt): Promise<void> {
-    const { pool, send } = this.#options;
+    const { pool, ports, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     // The place of the attempt may have been brought home by now; the session is found from any directory.
-    const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
+    const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
       { ...task, directory: sent.directory, workspace: 'shared', id: `${idOf(key, attempt)} (read)` },
       { sent, signal: live.abort.signal },
@@ -111,6 +112,7 @@ export class Attempts {
   }
 
   #endOf(key: string, result: TaskResult): AttemptEnd {
+    const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
     const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
@@ -120,8 +122,8 @@ export class Attempts {
       result,
       billed: wasSent,
       ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
-      jitter: 2 * Math.random() - 1,
-      atMs: Date.now(),
+      jitter: 2 * random() - 1,
+      atMs: clock.now(),
     };
   }
 
