@@ -46,8 +46,8 @@ export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext
   if (!holder) return context;
   const consequence = consequenceOf(context, holder, event);
   // Of what was lost, the end may still be read.
-  const isOver = !context.repeats && (consequence !== 'lost' || event.type === 'attempt.failed');
-  return outcomes[isOver ? 'over' : consequence](context, holder, event);
+  if (context.repeats || (consequence === 'lost' && event.type === 'turn.ended')) return outcomes[consequence](context, holder, event);
+  return endWithAttempt(context, holder, event, consequence);
 }
 
 const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Holder, event: AttemptEnd) => PoolContext>> = {
@@ -57,9 +57,10 @@ const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Hold
   fault: putBack,
 };
 
-/** Ends a task with its attempt. */
-function endWithAttempt(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
-  const ended = endHolder(context, holder, endOf(context, holder, event));
+/** Ends a task with its attempt. One that another attempt may help is interrupted: who begins it again must not take it for a failure of its own. */
+function endWithAttempt(context: PoolContext, holder: Holder, event: AttemptEnd, consequence: Consequence = 'over'): PoolContext {
+  const mayHelp = consequence === 'crashed' || consequence === 'fault';
+  const ended = endHolder(context, holder, mayHelp ? { outcome: 'interrupted', error: event.error } : endOf(context, holder, event));
   const isFault = isInfrastructureFault(event.error);
   const held = isFault ? { ...ended, infrastructure: holdBack(ended.infrastructure, event.atMs) } : ended;
   if (event.type !== 'turn.ended' || event.outcome !== 'quota_exhausted') return held;

@@ -533,6 +533,16 @@ describe('what holds new turns back', () => {
     }
     expect(pool.errors.get('a')).toEqual(full);
   });
+
+  test('a pool that repeats nothing says of each attempt that another one may help: interrupted', () => {
+    const pool = startPool({ maxSessions: 4, repeats: false });
+    for (const id of ['a', 'b', 'c', 'd']) pool.queue(id);
+    pool.fail('a', failureOf('CONNECTION_LOST'));
+    pool.fail('b', failureOf('BAD_REQUEST'));
+    pool.end('c', 'failed', full, { sent: false });
+    pool.fail('d', full);
+    expect(pool.ended).toEqual(['a:interrupted', 'b:failed', 'c:interrupted', 'd:interrupted']);
+  });
 });
 
 describe('the end', () => {
