@@ -1,6 +1,7 @@
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
+import type { EventOf } from '../machine/run.types.ts';
 import type { RunPorts } from './ports.ts';
 import type { RunTaskSpec } from './types.ts';
 
@@ -28,6 +29,7 @@ interface Live {
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #live = new Map<string, Live>();
+  #looks = 0;
   /** Resolves when none is left. */
   readonly #running = new Set<Promise<void>>();
 
@@ -97,12 +99,14 @@ export class Attempts {
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
-      { ...task, directory: sent.directory, workspace: 'shared', id: `${idOf(key, attempt)} (read)` },
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${idOf(key, attempt)} (read ${(this.#looks += 1)})` },
       { sent, signal: live.abort.signal },
     );
     const read = await this.#resultOf(running, { key, attempt });
     const result = { ...read, directory };
     await this.#options.keepTranscript(key, attempt, sent, result);
+    // Its server died, and it is read again on the next one: that has the same token.
+    if (this.#live.get(token) !== live) return;
     this.#live.delete(token);
     send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
   }
@@ -139,8 +143,10 @@ function idOf(key: string, attempt: number): string {
   return attempt === 1 ? key : `${key} (attempt ${attempt})`;
 }
 
-function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {
-  if (outcome !== 'interrupted' && outcome !== 'server_lost' && outcome !== 'aborted') return 'finished';
+/** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */
+function fateOf({ outcome, error }: TaskResult): EventOf<'attempt.looked'>['fate'] {
+  if (outcome === 'server_lost' || (outcome === 'interrupted' && error?.code !== 'TURN_INTERRUPTED')) return 'unread';
+  if (outcome !== 'interrupted' && outcome !== 'aborted') return 'finished';
   return error?.details?.['sent'] === false ? 'never_started' : 'interrupted';
 }
 
