@@ -46,7 +46,7 @@ export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
     pool: { maxSessions: 1, permissions: 'allow' },
     link: profile === 'calm' ? calmLink : drawLink(random.of('link'), profile === 'storm' ? 1 : 0.2),
     scripts: [...fixed, ...odd],
-    tasks: drawRunTasks(random.of('tasks'), count, odd.length),
+    tasks: drawRunTasks(random.of('tasks'), count, { kinds: allKinds, odd: odd.length }),
     faults: profile === 'calm' ? [] : drawWeather(random.of('faults'), profile),
     disk: {
       syncMs: random.of('disk').pick([
@@ -64,14 +64,25 @@ export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
 /** A run of which every append can be tried: twelve short tasks on a calm link. */
 export function drawSmallRun(seed: number): RunPlan {
   const random = new Randomness(seed).of('small');
-  const tasks = drawRunTasks(random, 12, 0, 1);
+  const tasks = drawRunTasks(random, 12, { kinds: quickKinds, mostRetries: 1 });
   return { ...drawRunPlan(seed, 'calm'), concurrency: random.of('concurrency').whole(2, 4), tasks, kills: [] };
 }
 
-function drawRunTasks(random: Randomness, count: number, odd: number, mostRetries = 3): RunTaskPlan[] {
+/** What tasks are, as often as their weight says; the odd ones where there are odd scripts. */
+const allKinds = { good: 40, tool: 12, slow: 10, fails: 6, flaky: 12, hangs: 4 } as const;
+const quickKinds = { ...allKinds, slow: 0, hangs: 1 } as const;
+
+interface TaskChoice {
+  readonly kinds: Readonly<Record<keyof typeof allKinds, number>>;
+  /** How many odd scripts there are. */
+  readonly odd?: number;
+  readonly mostRetries?: number;
+}
+
+function drawRunTasks(random: Randomness, count: number, { kinds, odd = 0, mostRetries = 3 }: TaskChoice): RunTaskPlan[] {
   return Array.from({ length: count }, (_, index): RunTaskPlan => {
     const chance = random.of(`task ${index}`);
-    const kind = chance.weighted({ good: 40, tool: 12, slow: 10, fails: 6, flaky: 12, hangs: 4, odd: odd > 0 ? 60 : 0 });
+    const kind = chance.weighted({ ...kinds, odd: odd > 0 ? 60 : 0 });
     const retries = kind === 'good' || chance.chance(0.3) ? 0 : chance.whole(1, mostRetries);
     const timeoutMs = kind === 'hangs' || chance.chance(0.05) ? chance.whole(3000, 9000) : undefined;
     return {
@@ -92,6 +103,11 @@ function scriptsOf(kind: keyof typeof scriptOf | 'flaky' | 'odd', random: Random
 
 function drawWeather(random: Randomness, profile: 'rough' | 'storm'): Fault[] {
   if (profile === 'storm') return drawFaults(random, [1, 4]);
+  // A server that dies again and again: the budget of restarts, and tasks that are suspected of it.
+  if (random.of('deadly').chance(0.15))
+    return Array.from({ length: random.whole(4, 9) }, (_, index): Fault => {
+      return { what: 'kill', when: { point: 'begun', nth: 1 + index, afterMs: random.whole(0, 40) } };
+    });
   return Array.from({ length: random.whole(1, 3) }, (_, index): Fault => {
     const chance = random.of(`${index}`);
     const when = drawMoment(chance);

@@ -44,8 +44,10 @@ export function simulatedStore(options: StoreOptions): RunStore {
       // The next one writes what is missing.
       if (disk.isFull) throw world.error('RUN_STORAGE_FULL', 'There is no room for results.jsonl.');
     },
-    tellState: (state) => {
-      if (!life.isOver) options.onState(state);
+    tellState(state) {
+      if (life.isOver) return;
+      options.onState(state);
+      journal.noteHeard();
     },
     makeArtifacts: async () => '/srv/run-1/artifacts',
     close: async () => {},
@@ -62,6 +64,8 @@ class SimulatedJournal {
   readonly #options: StoreOptions;
   readonly #random: Randomness;
   #isBusy = false;
+  /** The newest append that is synced, until the machine has heard of it. */
+  #unheard: number | undefined;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -101,9 +105,16 @@ class SimulatedJournal {
     for (const { sequence, event } of rows) world.tell('journal', `${sequence} ${lineOf(event)}`);
     if (this.#hasDied(append, 'synced')) return never();
     this.#isBusy = false;
-    // What waits for the acknowledgement happens before the next event.
-    world.queue.after(0, 'acknowledged', () => this.#hasDied(append, 'acknowledged'), { background: true });
+    this.#unheard = append;
     return rows;
+  }
+
+  /** The state is told when the machine has heard of an append; what waits for that happens before the next event. */
+  noteHeard(): void {
+    const append = this.#unheard;
+    this.#unheard = undefined;
+    if (append === undefined) return;
+    this.#options.world.queue.after(0, 'acknowledged', () => this.#hasDied(append, 'acknowledged'), { background: true });
   }
 
   async #refuse(): Promise<never> {
