@@ -80,6 +80,16 @@ export function judgeDeletions(evidence: RunEvidence, report: RunReporter): void
   }
 }
 
+/** After a wish its manager sends nothing more, or with a drain what was on its way. */
+export function judgeWishes({ world, wishes, managers, plan }: RunEvidence, report: RunReporter): void {
+  for (const { wish, atMs, manager } of wishes) {
+    const untilMs = managers[manager]?.beganAtMs ?? Infinity;
+    const sent = world.ledger.sent.filter((one) => one.atMs > atMs && one.atMs < untilMs).length;
+    const most = wish === 'abort' ? 0 : plan.concurrency;
+    if (sent > most) report('wishes-are-heard', `Manager ${manager} sends ${sent} prompts after the wish: ${wish}.`);
+  }
+}
+
 /** What succeeded truly ended well, and its result is what the server has; what failed was not lost with its server. */
 export function judgeOutcomes(evidence: RunEvidence, report: RunReporter): void {
   const { world } = evidence;

@@ -36,6 +36,7 @@ export class Manager {
   readonly life: Life;
   readonly store: RunStore;
   readonly number: number;
+  readonly beganAtMs: number;
   run: Run | undefined;
   summary: RunSummary | undefined;
   /** Why it could not begin. */
@@ -51,6 +52,7 @@ export class Manager {
     this.life = options.life;
     this.store = options.store;
     this.number = options.number;
+    this.beganAtMs = options.world.queue.nowMs;
     this.#live().catch((error: unknown) => (this.failure = error));
   }
 

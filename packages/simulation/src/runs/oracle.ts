@@ -2,7 +2,7 @@ import type { Driver } from '../world/driver.ts';
 import type { World } from '../world/world.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { judgeCounts, judgeTold } from './judge-counts.ts';
-import { judgeDeletions, judgeOutcomes, judgePrompts } from './judge-prompts.ts';
+import { judgeDeletions, judgeOutcomes, judgePrompts, judgeWishes } from './judge-prompts.ts';
 import { judgeRows } from './judge-rows.ts';
 import type { Manager } from './manager.ts';
 import type { RunPlan } from './plan.ts';
@@ -20,10 +20,18 @@ export type RunRule =
   | 'told-is-durable'
   | 'success-is-true'
   | 'as-without-kills'
+  | 'wishes-are-heard'
   | 'one-append-at-a-time'
   | 'everything-settles'
   | 'all-given-back'
   | 'no-uncaught-error';
+
+/** What the owner of a run wished of a manager. */
+export interface HeardWish {
+  readonly wish: 'abort' | 'drain';
+  readonly atMs: number;
+  readonly manager: number;
+}
 
 export interface RunViolation {
   readonly rule: RunRule;
@@ -40,6 +48,7 @@ export interface RunEvidence {
   readonly managers: readonly Manager[];
   /** The script of each turn that was sent, in the order of the ledger. */
   readonly scripts: readonly number[];
+  readonly wishes: readonly HeardWish[];
 }
 
 export type RunReporter = (rule: RunRule, text: string) => void;
@@ -63,6 +72,7 @@ export function judgeRun(evidence: RunEvidence): { violations: readonly RunViola
   const outcomes = judgeRows(evidence, report);
   judgePrompts(evidence, report);
   judgeDeletions(evidence, report);
+  judgeWishes(evidence, report);
   judgeOutcomes(evidence, report);
   judgeCounts(evidence, outcomes, report);
   judgeTold(evidence, report);

@@ -7,7 +7,7 @@ import { World, type WorldOptions } from '../world/world.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Life } from './life.ts';
 import { Manager, type RunHosts } from './manager.ts';
-import { judgeRun, type RunEvidence, type RunViolation } from './oracle.ts';
+import { judgeRun, type HeardWish, type RunEvidence, type RunViolation } from './oracle.ts';
 import type { ManagerKill, RunPlan, Stage } from './plan.ts';
 import { simulatedStore } from './store.ts';
 import { Witness } from './witness.ts';
@@ -70,6 +70,7 @@ class RunWorld implements RunEvidence {
   readonly stages: { readonly append: number; readonly stage: Stage }[] = [];
   /** The script of each turn that was sent, in the order of the ledger. */
   readonly scripts: number[] = [];
+  readonly wishes: HeardWish[] = [];
   kills = 0;
   readonly #options: RunWorldOptions;
 
@@ -158,10 +159,12 @@ class RunWorld implements RunEvidence {
   }
 
   #wish(wish: 'abort' | 'drain'): void {
-    const run = this.managers.at(-1)?.run;
+    const { run, isOver, number } = this.managers.at(-1)!;
+    if (!run || isOver) return;
     this.world.tell('user', `wishes: ${wish}`);
-    if (wish === 'abort') run?.abort('The user has pressed a key.');
-    else run?.drain();
+    this.wishes.push({ wish, atMs: this.world.queue.nowMs, manager: number });
+    if (wish === 'abort') run.abort('The user has pressed a key.');
+    else run.drain();
   }
 
   /** Somebody takes the run up again: not before its old server is gone, and there is room on the disk. */
