@@ -10,19 +10,22 @@ export interface StateParts {
   readonly context: RunContext;
   /** When this manager took the run up. */
   readonly startedAtMs: number;
+  readonly nowMs: number;
+  /** Of this manager. */
+  readonly pid: number;
 }
 
 /** What `state.json` says. */
-export function stateOf({ run, generation, counts, totals, context, startedAtMs }: StateParts): RunState {
+export function stateOf({ run, generation, counts, totals, context, startedAtMs, nowMs, pid }: StateParts): RunState {
   const { total, outcomes, skipped, notStarted, reused, dropped } = counts;
   const { started, flights, unsettled, closing, ending } = context;
   const isOver = closing === 'closed';
   const ended = started - flights.length;
-  const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, Date.now() - startedAtMs);
+  const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
   return {
     schema_version: 1,
     run,
-    pid: process.pid,
+    pid,
     generation,
     total,
     running: flights.length,
@@ -41,7 +44,7 @@ export function stateOf({ run, generation, counts, totals, context, startedAtMs 
     holding: isOver ? null : holdOf(context),
     ended: isOver ? (ending?.reason ?? 'done') : null,
     started_at: new Date(startedAtMs).toISOString(),
-    updated_at: new Date().toISOString(),
+    updated_at: new Date(nowMs).toISOString(),
   };
 }
 
