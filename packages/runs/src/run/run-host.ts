@@ -54,6 +54,7 @@ export class RunHost {
   readonly #unwritten = new Set<string>();
   readonly #ended = Promise.withResolvers<RunSummary>();
   #stopListening: () => void = () => {};
+  #reason: RunSummary['reason'] | null = null;
   readonly #startedAtMs: number;
 
   constructor(options: RunHostOptions) {
@@ -84,7 +85,10 @@ export class RunHost {
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.
         restartServer: () => {},
         told: (_, params) => this.#tell(params),
-        ended: (_, { reason, why, counts }) => this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() }),
+        ended: (_, { reason, why, counts }) => {
+          this.#reason = reason;
+          this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() });
+        },
       },
     });
     this.#actor = createActor(machine, { input: { plan, settings } });
@@ -216,14 +220,14 @@ export class RunHost {
 
   #showState(): void {
     const { store, plan, ports } = this.#options;
-    const { context } = this.#actor.getSnapshot();
-    store.tellState(
+    store.tellState(() =>
       stateOf({
         run: store.id,
         generation: plan.generation,
         counts: this.counts(),
         totals: this.#totals.now(),
-        context,
+        context: this.#actor.getSnapshot().context,
+        ended: this.#reason,
         startedAtMs: this.#startedAtMs,
         nowMs: ports.clock.now(),
         pid: ports.pid,

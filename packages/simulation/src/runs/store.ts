@@ -47,7 +47,7 @@ export function simulatedStore(options: StoreOptions): RunStore {
     },
     tellState(state) {
       if (life.isOver) return;
-      options.onState(state);
+      options.onState(state());
       journal.noteHeard();
     },
     makeArtifacts: async () => '/srv/run-1/artifacts',
