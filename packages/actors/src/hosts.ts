@@ -18,4 +18,4 @@ export type {
   WorkspaceRequest,
   WorkspaceSource,
 } from './ports/index.ts';
-export { growing } from './ports/index.ts';
+export { growing, systemClock } from './ports/index.ts';

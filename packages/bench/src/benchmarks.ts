@@ -364,6 +364,29 @@ function placed(title: string, metric: string, unit: string, digits: number): Fi
   return { title, metric, unit, digits, better: 'lower', ours: 'ocm run', peers: ['worktrees and a loop', 'opencode run in worktrees'] };
 }
 
+const runJournal: Benchmark = {
+  name: 'run-journal',
+  about:
+    'What it costs that a run can be resumed: `ocm run` of 300 tasks, six at once, on real opencode with a model that answers at once, with the directory of a run and without (`--no-run-dir`). Tasks a second are counted from the first start of a task to the last end of one.',
+  file: 'packages/cli/bench/run-journal.ts',
+  variants: ['run directory', 'no run directory', 'run directory, no transcripts'],
+  points: only({ tasks: 300, concurrency: 6 }),
+  quickPoints: only({ tasks: 60, concurrency: 6 }),
+  rounds: 5,
+  figures: [
+    {
+      title: 'Tasks a second of a run that can be resumed',
+      metric: 'tasksPerSecond',
+      unit: 'tasks/s',
+      digits: 1,
+      better: 'higher',
+      ours: 'run directory',
+      peers: ['no run directory', 'run directory, no transcripts'],
+      goal: { ratio: 0.95, peer: 'no run directory' },
+    },
+  ],
+};
+
 /** Every benchmark of the project, in the order of the report. */
 export const benchmarks: readonly Benchmark[] = [
   throughput,
@@ -376,6 +399,7 @@ export const benchmarks: readonly Benchmark[] = [
   workspace,
   startUp,
   taskWorkspaces,
+  runJournal,
   scale,
   memory,
 ];

@@ -123,7 +123,7 @@ describe('the files of a run', () => {
     const made = await createRunDirectory({ directory: repository(join(directory.path, 'repo')), facts });
     await made.addTasks([taskLine('a'), taskLine('b')]);
     await finish(made, 'a');
-    made.tellState({ counts: { succeeded: 1 } });
+    made.tellState(() => ({ counts: { succeeded: 1 } }));
     const artifacts = await made.makeArtifacts('A/b c', 2);
     expect([artifacts.slice(made.path.length), modeOf(artifacts)]).toEqual([
       expect.stringMatching(/^\/artifacts\/a-b-c-[0-9a-f]{8}\/2$/),
@@ -147,15 +147,15 @@ describe('the files of a run', () => {
     using directory = scratch();
     await using run = await createRunDirectory({ directory: repository(join(directory.path, 'repo')), facts });
     const { state } = runLayout(run.path);
-    run.tellState({ n: 0 });
+    run.tellState(() => ({ n: 0 }));
     await expect.poll(() => readState(state)).toEqual({ n: 0 });
     const first = statSync(state);
-    for (let n = 1; n <= 20; n += 1) run.tellState({ n });
+    for (let n = 1; n <= 20; n += 1) run.tellState(() => ({ n }));
     await sleep(300);
     expect(statSync(state).ino).toBe(first.ino);
     await expect.poll(() => readState(state), { timeout: 3000 }).toEqual({ n: 20 });
     expect(statSync(state).mtimeMs - first.mtimeMs).toBeGreaterThan(900);
-    run.tellState({ running: Array(500).fill('a task with a name'), counts: { succeeded: 3 } });
+    run.tellState(() => ({ running: Array(500).fill('a task with a name'), counts: { succeeded: 3 } }));
     await run.close();
     expect(await readState(state)).toEqual({ counts: { succeeded: 3 }, omitted: ['running'] });
     expect(existsSync(`${state}.new`)).toBe(false);
@@ -169,7 +169,7 @@ describe('the files of a run', () => {
     await run.addTasks([{ ...taskLine('a'), task: { prompt: 'use sk-secret' } }]);
     const end = ended('a', 1);
     await run.addResults(await run.journal.append([{ ...end, result: { ...end.result, output: 'it is sk-secret' } }]));
-    run.tellState({ last: 'sk-secret' });
+    run.tellState(() => ({ last: 'sk-secret' }));
     await run.close();
     const files = readdirSync(run.path);
     expect(files.toSorted()).toEqual(['journal.sqlite', 'lock', 'results.jsonl', 'run.json', 'state.json', 'tasks.jsonl']);

@@ -8,3 +8,8 @@ export { Users, type Call } from './users.ts';
 export type { Rule, Violation } from './oracle/judge.ts';
 export { Randomness } from './world/randomness.ts';
 export { answer, calmLink, emptyPlan, plainTurn } from './plan/defaults.ts';
+export { drawRunPlan, drawSmallRun, runProfiles, type RunProfile } from './runs/draw.ts';
+export type { RunHosts } from './runs/manager.ts';
+export type { RunRule, RunViolation } from './runs/oracle.ts';
+export type { ManagerKill, RunPlan, RunTaskPlan, Stage } from './runs/plan.ts';
+export { runRunWorld, type RunReport, type RunWorldOptions } from './runs/run-world.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { simulateRuns } from './node/simulate-runs.ts';
 import { simulate } from './node/simulate.ts';
 import { profiles, type Profile } from './plan/draw.ts';
 import type { Plan } from './plan/types.ts';
@@ -14,19 +15,26 @@ const { values } = parseArgs({
     table: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string' },
+    runs: { type: 'boolean', default: false },
+    positions: { type: 'boolean', default: false },
+    'every-stage': { type: 'boolean', default: false },
   },
 });
 
 if (values.profile !== undefined && !(profiles as readonly string[]).includes(values.profile))
   throw new Error(`--profile: ${values.profile} is none of ${profiles.join(', ')}.`);
 
-process.exitCode = await simulate({
+const { trace, table, mutants, mutant, plan, positions } = values;
+const shared = {
   seeds: Number(values.seeds),
   from: Number(values.from),
   profile: values.profile as Profile | undefined,
-  plan: values.plan === undefined ? undefined : (JSON.parse(readFileSync(values.plan, 'utf8')) as Plan),
-  trace: values.trace,
-  table: values.table,
-  mutants: values.mutants,
-  mutant: values.mutant,
-});
+  trace,
+  table,
+  mutants,
+  mutant,
+};
+
+process.exitCode = values.runs
+  ? await simulateRuns({ ...shared, plan, positions, everyStage: values['every-stage'] })
+  : await simulate({ ...shared, plan: plan === undefined ? undefined : (JSON.parse(readFileSync(plan, 'utf8')) as Plan) });

@@ -5,16 +5,13 @@ import { mostAnswerBytes } from './plan/defaults.ts';
 import type { Plan } from './plan/types.ts';
 import type { PoolPorts } from './ports.ts';
 import { policyOf, Users, type Call } from './users.ts';
+import { Driver, type DriverOptions } from './world/driver.ts';
 import { World, type WorldOptions } from './world/world.ts';
 
 /** What a world needs that is not in it. */
-export interface RunOptions extends WorldOptions {
+export interface RunOptions extends WorldOptions, DriverOptions {
   /** The pool that is tried: `createPool` of `@opencode-manager/actors/hosts`. */
   readonly createPool: (options: SessionPoolOptions, ports: PoolPorts) => Promise<SessionPool>;
-  /** Resolves when no promise is left that can settle without the world. */
-  readonly drain: () => Promise<void>;
-  /** What went wrong outside of all promises that the world knows, since the last call. */
-  readonly uncaught?: () => readonly string[];
   /** As the pool's own option. */
   readonly inspect?: SessionPoolOptions['inspect'];
 }
@@ -31,14 +28,8 @@ export interface WorldReport {
   readonly simulatedMs: number;
 }
 
-/** A world that lasts longer than this hangs, in milliseconds. */
-const longestMs = 24 * 3600_000;
-
 /** A world of more events runs away: one of thirty tasks has less than half of them. */
 const mostSteps = 20_000;
-
-/** Without a foreground event for so long, nothing will come any more, in milliseconds. */
-const quietMs = 600_000;
 
 /** How long turns are followed that nobody waits for, in milliseconds. */
 const lingerMs = 150_000;
@@ -69,8 +60,8 @@ export async function runWorld(plan: Plan, options: RunOptions): Promise<WorldRe
     world,
     users: run.users,
     pool: run.pool,
-    hang: run.hang,
-    uncaught: run.uncaught,
+    hang: run.driver.hang,
+    uncaught: run.driver.uncaught,
     stopped: run.stopped,
     failure: run.failure,
   });
@@ -78,23 +69,31 @@ export async function runWorld(plan: Plan, options: RunOptions): Promise<WorldRe
   const { lines } = world.history;
   const simulatedMs = world.clock.elapsed();
   const calls = run.users?.calls ?? [];
-  return { plan, violations, history: lines, digest: world.history.digest(), faults: world.faults, calls, steps: run.steps, simulatedMs };
+  return {
+    plan,
+    violations,
+    history: lines,
+    digest: world.history.digest(),
+    faults: world.faults,
+    calls,
+    steps: run.driver.steps,
+    simulatedMs,
+  };
 }
 
 class WorldRun {
   users: Users | undefined;
   pool: SessionPool | undefined;
-  hang: string | undefined;
   failure: unknown;
   stopped = false;
-  steps = 0;
-  readonly uncaught: string[] = [];
+  readonly driver: Driver;
   readonly #world: World;
   readonly #options: RunOptions;
 
   constructor(world: World, options: RunOptions) {
     this.#world = world;
     this.#options = options;
+    this.driver = new Driver(world, options, mostSteps);
   }
 
   async toTheEnd(): Promise<void> {
@@ -103,7 +102,7 @@ class WorldRun {
       (pool) => (this.pool = pool),
       (error: unknown) => (this.failure = error),
     );
-    if (!(await this.#until(() => this.pool !== undefined || this.failure !== undefined, 'createPool'))) return;
+    if (!(await this.driver.until(() => this.pool !== undefined || this.failure !== undefined, 'createPool'))) return;
     // A pool whose server does not start at all says so; that is a result too.
     if (!this.pool) return this.#world.tell('user', `createPool: ${(this.failure as Error).message}`);
     this.users = new Users(this.#world, this.pool);
@@ -112,12 +111,12 @@ class WorldRun {
 
   async #live(users: Users, points: World['points']): Promise<void> {
     const isDone = () => points.scheduled === 0 && users.unsettled.length === 0;
-    if (!(await this.#until(isDone, () => users.unsettled.map(({ name }) => name).join(', ')))) return;
+    if (!(await this.driver.until(isDone, () => users.unsettled.map(({ name }) => name).join(', ')))) return;
     await this.#linger();
-    if (!(await this.#until(isDone, () => users.unsettled.map(({ name }) => name).join(', ')))) return;
+    if (!(await this.driver.until(isDone, () => users.unsettled.map(({ name }) => name).join(', ')))) return;
     users.stop();
-    this.stopped = await this.#until(() => users.unsettled.length === 0, 'stop');
-    if (this.stopped) await this.#until(() => this.#world.queue.foreground === 0, 'the queue');
+    this.stopped = await this.driver.until(() => users.unsettled.length === 0, 'stop');
+    if (this.stopped) await this.driver.until(() => this.#world.queue.foreground === 0, 'the queue');
   }
 
   /** Turns that run on, or may begin still, are watched for a while, and servers that answer nothing: somebody has to follow them. */
@@ -129,23 +128,6 @@ class WorldRun {
     queue.after(2000, 'linger', () => undefined, { background: false });
     queue.at(untilMs, 'linger', () => (isOver = true), { background: true });
     const settledMs = queue.nowMs + 2000;
-    await this.#until(() => isOver || (isQuiet() && queue.nowMs >= settledMs), 'linger');
-  }
-
-  /** Runs event after event until something is so; false when it cannot become so any more. */
-  async #until(isSo: () => boolean, what: string | (() => string)): Promise<boolean> {
-    const { queue, clock } = this.#world;
-    for (;;) {
-      await this.#options.drain();
-      this.uncaught.push(...(this.#options.uncaught?.() ?? []));
-      if (isSo()) return true;
-      const isLate = clock.elapsed() > longestMs;
-      const isQuiet = queue.foreground === 0 && queue.nowMs - queue.lastForegroundMs > quietMs;
-      if (isLate || isQuiet || this.steps >= mostSteps || !this.#world.step()) {
-        this.hang = typeof what === 'string' ? what : what();
-        return false;
-      }
-      this.steps += 1;
-    }
+    await this.driver.until(() => isOver || (isQuiet() && queue.nowMs >= settledMs), 'linger');
   }
 }

@@ -40,14 +40,22 @@ function consequenceOf(context: PoolContext, holder: Holder, event: AttemptEnd):
   return broke && holder.sessionId === undefined ? 'crashed' : 'over';
 }
 
+/** So often a session is read again that could not be read, where nothing is begun again. */
+const mostReads = 3;
+
+function mayReadAgain({ step: at, unread = 0 }: Holder): boolean {
+  return at === 'judge' && unread < mostReads;
+}
+
 /** What becomes of a task whose attempt has ended: it is over, or goes on, at once or after a wait. */
 export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
   const holder = get(context.holders, event.taskId);
   if (!holder) return context;
   const consequence = consequenceOf(context, holder, event);
-  // Of what was lost, the end may still be read.
-  const isOver = !context.repeats && (consequence !== 'lost' || event.type === 'attempt.failed');
-  return outcomes[isOver ? 'over' : consequence](context, holder, event);
+  // Of what was lost, the end may still be read. A read is no attempt: it may come again.
+  const mayRead = consequence === 'lost' ? event.type === 'turn.ended' : consequence === 'crashed' && mayReadAgain(holder);
+  if (context.repeats || mayRead) return outcomes[consequence](context, holder, event);
+  return endWithAttempt(context, holder, event, consequence);
 }
 
 const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Holder, event: AttemptEnd) => PoolContext>> = {
@@ -57,9 +65,10 @@ const outcomes: Readonly<Record<Consequence, (context: PoolContext, holder: Hold
   fault: putBack,
 };
 
-/** Ends a task with its attempt. */
-function endWithAttempt(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
-  const ended = endHolder(context, holder, endOf(context, holder, event));
+/** Ends a task with its attempt. One that another attempt may help is interrupted: who begins it again must not take it for a failure of its own. */
+function endWithAttempt(context: PoolContext, holder: Holder, event: AttemptEnd, consequence: Consequence = 'over'): PoolContext {
+  const mayHelp = consequence === 'crashed' || consequence === 'fault';
+  const ended = endHolder(context, holder, mayHelp ? { outcome: 'interrupted', error: event.error } : endOf(context, holder, event));
   const isFault = isInfrastructureFault(event.error);
   const held = isFault ? { ...ended, infrastructure: holdBack(ended.infrastructure, event.atMs) } : ended;
   if (event.type !== 'turn.ended' || event.outcome !== 'quota_exhausted') return held;
@@ -93,12 +102,13 @@ function aborted({ abortReason, step: at, attempts, interruptions }: Holder): En
 function tryAgain(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
   const { maxRestarts, windowMs, backoffMs } = context.restartLimits;
   const recent = recentRestarts(context.restartTimes, windowMs, event.atMs);
-  if (recent.length >= maxRestarts) return endHolder(context, holder, budgetSpent(context, event));
+  if (recent.length >= maxRestarts && context.repeats) return endHolder(context, holder, budgetSpent(context, event));
+  if (recent.length >= maxRestarts) return endWithAttempt(context, holder, event, 'crashed');
   return {
     ...freeSlot(context, holder),
     restarts: context.restarts + 1,
     restartTimes: [...recent, event.atMs],
-    retrying: [...context.retrying, withoutSlot(holder)],
+    retrying: [...context.retrying, { ...withoutSlot(holder), ...(holder.step === 'judge' && { unread: (holder.unread ?? 0) + 1 }) }],
     retryDelayMs: backoffOf(backoffMs, recent.length, event.jitter),
   };
 }

@@ -28,6 +28,8 @@ export interface QueuedTask extends Place {
   readonly attempts: number;
   /** Attempts that broke off with their server. */
   readonly interruptions: number;
+  /** How often its session could not be read; absent for never. */
+  readonly unread?: number;
 }
 
 /** Tasks of one provider, in their order. */

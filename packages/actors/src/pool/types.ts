@@ -66,7 +66,7 @@ export interface SessionPoolOptions extends TurnLimits {
   /**
    * Whether the pool begins a task again by itself: after the loss of its server or its session, and when a fault of the machine kept it
    * from being sent. With `false` each task has one attempt, for callers that keep account of attempts: what would be tried again ends as
-   * `interrupted` or `failed`, with its cause. A turn whose server was lost is still looked at, and its end taken when it has one. Default true.
+   * `interrupted`, with its cause. A turn whose server was lost is still looked at, and its end taken when it has one. Default true.
    */
   readonly repeat?: boolean;
   /** When a server that runs and does not answer counts as lost, with `recovery`. Default: three probes of 5 s in a row, and no byte. */

@@ -129,6 +129,8 @@ export class TaskSteps {
   }
 
   async #resume(live: LiveTask, last: LastTurn): Promise<Fact> {
+    // An actor may be made, which XState does not like within the action that asks for this.
+    await Promise.resolve();
     const { supervisor } = this.#options;
     const host = this.#hostOf(last);
     const on = { server: host.server, generation: supervisor.context.generation };

@@ -19,6 +19,7 @@ interface Place {
   readonly provider?: string;
   readonly timeoutMs?: number;
   readonly isChange?: true;
+  readonly unjudged?: true;
 }
 
 /** A running pool actor on a simulated clock that notes what it tells its host. */
@@ -532,6 +533,27 @@ describe('what holds new turns back', () => {
       pool.fail('a', full);
     }
     expect(pool.errors.get('a')).toEqual(full);
+  });
+
+  test('a pool that repeats nothing says of each attempt that another one may help: interrupted', () => {
+    const pool = startPool({ maxSessions: 4, repeats: false });
+    for (const id of ['a', 'b', 'c', 'd']) pool.queue(id);
+    pool.fail('a', failureOf('CONNECTION_LOST'));
+    pool.fail('b', failureOf('BAD_REQUEST'));
+    pool.end('c', 'failed', full, { sent: false });
+    pool.fail('d', full);
+    expect(pool.ended).toEqual(['a:interrupted', 'b:failed', 'c:interrupted', 'd:interrupted']);
+  });
+
+  test('where nothing is repeated, a session that could not be read is read again, three times', () => {
+    const pool = startPool({ repeats: false });
+    pool.queue('a', { unjudged: true });
+    for (let read = 1; read <= 4; read += 1) {
+      expect(pool.steps).toEqual(Array.from({ length: read }, () => 'a:judge:1'));
+      pool.fail('a', failureOf('CONNECTION_LOST'));
+      pool.clock.increment(10_000);
+    }
+    expect(pool.ended).toEqual(['a:interrupted']);
   });
 });
 

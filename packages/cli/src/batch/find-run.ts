@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import type { BatchRequest } from './request.ts';
 import { findRuns, newestUnfinished, readRunFile, runLayout, type FoundRun, type RunFile } from '@opencode-manager/runs';
+import { locateRun } from '@opencode-manager/runs/look';
+import type { BatchRequest } from './request.ts';
 
 export interface NamedRun {
   /** Absolute path of its directory. */
@@ -13,7 +13,7 @@ export interface NamedRun {
 /**
  * The run that a name means: its id, a part of it that no other run has, or the path of its directory. Without a name the newest that is not
  * finished.
- * @throws OpencodeManagerError `USAGE` when there is none, or several; `RUN_UNREADABLE`
+ * @throws OpencodeManagerError `USAGE` when none is unfinished; `RUN_UNKNOWN`, `RUN_UNREADABLE`
  */
 export async function unfinishedRun(name: string | undefined, directory: string): Promise<NamedRun> {
   if (name === undefined) {
@@ -21,25 +21,8 @@ export async function unfinishedRun(name: string | undefined, directory: string)
     if (newest) return readable(newest);
     throw new OpencodeManagerError('USAGE', `No run of ${directory} is unfinished. To see all: ocm runs. To begin one: ocm run FILE.`);
   }
-  if (name.includes('/') || name === '.' || name === '..' || (await isRun(name))) {
-    const path = resolve(name);
-    return { path, run: await readRunFile(runLayout(path).runFile) };
-  }
-  const all = await findRuns(directory);
-  const exact = all.find((one) => one.name === name || one.run?.id === name);
-  const found = exact ? [exact] : all.filter((one) => one.name.includes(name));
-  if (found.length === 1) return readable(found[0]!);
-  const what =
-    found.length === 0
-      ? 'is no run'
-      : `is a part of ${found.length} runs (${found
-          .slice(0, 5)
-          .map((one) => one.name)
-          .join(', ')})`;
-  throw new OpencodeManagerError(
-    'USAGE',
-    `${name} ${what} of ${directory}. To see all: ocm runs. Name one by its id, or by the path of its directory.`,
-  );
+  const path = await locateRun(directory, name);
+  return { path, run: await readRunFile(runLayout(path).runFile) };
 }
 
 /** The newest run of a file of tasks. @throws OpencodeManagerError `USAGE` */
@@ -54,8 +37,4 @@ export async function runOfFile({ file }: Pick<BatchRequest, 'file'>, directory:
 function readable({ path, run, error }: FoundRun): NamedRun {
   if (run) return { path, run };
   throw error ?? new OpencodeManagerError('RUN_UNREADABLE', `${path} cannot be read.`);
-}
-
-async function isRun(name: string): Promise<boolean> {
-  return (await stat(join(resolve(name), 'run.json')).catch(() => undefined)) !== undefined;
 }

@@ -19,7 +19,7 @@ export class StateFile {
   private readonly path: string;
   private readonly redact: Redact;
   private readonly onFailure: (error: unknown) => void;
-  private wanted: string | undefined;
+  private wanted: (() => RunState) | undefined;
   private written: string | undefined;
   private writtenAtMs = -Infinity;
   private timer: NodeJS.Timeout | undefined;
@@ -31,9 +31,10 @@ export class StateFile {
     this.onFailure = onFailure;
   }
 
-  tell(state: RunState): void {
-    this.wanted = fitting(this.redact(state));
-    if (this.wanted === this.written || this.timer !== undefined) return;
+  /** @param state Asked for when it is written */
+  tell(state: () => RunState): void {
+    this.wanted = state;
+    if (this.timer !== undefined) return;
     const waitMs = this.writtenAtMs + intervalMs - performance.now();
     this.timer = setTimeout(() => void this.flush(), Math.max(0, waitMs)).unref();
   }
@@ -47,7 +48,7 @@ export class StateFile {
   }
 
   private async write(): Promise<void> {
-    const text = this.wanted;
+    const text = this.wanted && fitting(this.redact(this.wanted()));
     if (text === undefined || text === this.written) return;
     this.writtenAtMs = performance.now();
     try {

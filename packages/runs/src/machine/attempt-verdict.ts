@@ -42,7 +42,7 @@ function deathsOf({ deaths }: Flight, { outcome, billed }: AttemptEnd): number {
 }
 
 /** The delay doubles with each try, +-20 %: what failed together does not come back together. */
-function furtherTry(tries: number, further: number, { retryDelay }: RunSettings, { jitter }: AttemptEnd) {
+export function furtherTry(tries: number, further: number, { retryDelay }: RunSettings, { jitter }: AttemptEnd) {
   if (tries > further) return { final: true, next: null };
   const waitMs = Math.min(retryDelay.longestMs, retryDelay.firstMs * 2 ** (tries - 1));
   return { final: false, next: { place: 'delayed', inMs: Math.round(waitMs * (1 + 0.2 * jitter)) } } as const;

@@ -1,5 +1,5 @@
 import type { AttemptEnded } from '../journal/events.ts';
-import { verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
+import { furtherTry, verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
 import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
 import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
 import { find } from './task-table.ts';
@@ -91,10 +91,23 @@ export function judgeLook(context: RunContext, event: EventOf<'attempt.looked'>)
   if (flight?.phase !== 'looking') return context;
   const { fate, end } = event;
   const task = taskOf(context, event.key);
+  if (fate === 'unread') return lookLater(context, flight, task, event);
   if (fate === 'finished') return writeEnd(context, flight, end, verdictOfAttempt(task, flight, end, context.settings));
   const final = fate === 'interrupted' && context.settings.onInterrupted === 'fail';
   const known = { ...end, billed: end.billed && fate !== 'never_started' };
   return writeEnd(context, flight, known, { outcome: 'interrupted', error: end.error, counts: 'none', final, next: null });
+}
+
+/**
+ * A session that could not be read may hold an answer that is paid for: it is read again after a while, as often as an attempt is made again.
+ * Then its task begins anew.
+ */
+function lookLater(context: RunContext, flight: Flight, task: RunTask, { end }: EventOf<'attempt.looked'>): RunContext {
+  const unread = task.unread + 1;
+  const { next } = furtherTry(unread, context.settings.infrastructureTries, context.settings, end);
+  if (!next) return writeEnd(context, flight, end, { outcome: 'interrupted', error: end.error, counts: 'none', final: false, next: null });
+  const later = move(endFlight(context, flight.key), { ...task, unread }, next.place);
+  return tell(later, { type: 'schedule', params: { timer: { name: 'attempt', key: flight.key }, delayMs: next.inMs } });
 }
 
 /** A user wants no more of a task that is in flight. */

@@ -11,7 +11,7 @@ export function tasksOf({ tasks }: ResumePlan): TaskTable<RunTask> {
   return tableOf(
     tasks.map(({ decision, ...task }, order): RunTask => {
       const place = decision === 'look' ? 'unlooked' : decision === 'reuse' || decision === 'skip' ? 'settled' : 'blocked';
-      return { ...task, order, dependents: dependents.get(task.key)!, place, isReused: decision === 'reuse' };
+      return { ...task, order, dependents: dependents.get(task.key)!, place, isReused: decision === 'reuse', unread: 0 };
     }),
   );
 }
@@ -76,6 +76,7 @@ function insert(context: RunContext, keys: readonly string[], { key, order }: Ru
 
 /** Puts a task that waits where its dependencies, its delay and its past allow. */
 export function placeWaiting(context: RunContext, task: RunTask, atMs: number): RunContext {
+  if (task.open) return move(context, task, 'unlooked');
   const dependencies = task.after.map((key) => taskOf(context, key));
   const blocker = dependencies.find((other) => isSettled(other) && !hasSucceeded(other));
   if (blocker) {

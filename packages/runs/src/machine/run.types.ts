@@ -46,6 +46,8 @@ export interface RunTask extends TaskRecord {
   readonly place: TaskPlace;
   /** It had succeeded before this manager. */
   readonly isReused: boolean;
+  /** How often this manager could not read its open attempt. */
+  readonly unread: number;
   readonly notBeforeMs: number | null;
 }
 
@@ -236,11 +238,12 @@ export type RunMachineEvent =
   | ({ readonly type: 'attempt.ended' } & OfAttempt & AttemptEnd)
   /**
    * What became of an attempt whose manager died. `finished`: `end` says how it ended by itself. `interrupted`: it broke off.
-   * `never_started`: its session has no such message. The result in `end` is what the session holds.
+   * `never_started`: its session has no such message. The result in `end` is what the session holds. `unread`: the session could not be read,
+   * and `end` says why.
    */
   | ({
       readonly type: 'attempt.looked';
-      readonly fate: 'finished' | 'interrupted' | 'never_started';
+      readonly fate: 'finished' | 'interrupted' | 'never_started' | 'unread';
       readonly end: AttemptEnd;
     } & OfAttempt)
   | ({ readonly type: 'journal.committed'; readonly batch: number } & At)

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
+import type { EventOf } from '../machine/run.types.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
+import type { RunPorts } from './ports.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -13,6 +14,7 @@ export interface AttemptsOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Deadline of tasks that name none, in milliseconds. */
   readonly taskTimeoutMs: number | undefined;
+  readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
   readonly earlier: EarlierAttempts;
@@ -33,6 +35,7 @@ interface Live {
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #live = new Map<string, Live>();
+  #looks = 0;
   /** Resolves when none is left. */
   readonly #running = new Set<Promise<void>>();
 
@@ -97,20 +100,22 @@ export class Attempts {
 
   /** Reads the end of an attempt whose manager died. */
   async #look(key: string, open: OpenAttempt): Promise<void> {
-    const { pool, send } = this.#options;
+    const { pool, ports, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     // The place of the attempt may have been brought home by now; the session is found from any directory.
-    const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
+    const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
-      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read)` },
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${(this.#looks += 1)})` },
       { sent, signal: live.abort.signal },
     );
     const read = await this.#resultOf(running, { key, attempt });
     const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
     const result = { ...read, directory, ...changes };
     await this.#options.keepTranscript(key, attempt, sent, result);
+    // Its server died, and it is read again on the next one: that has the same token.
+    if (this.#live.get(token) !== live) return;
     this.#live.delete(token);
     send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
   }
@@ -120,6 +125,7 @@ export class Attempts {
   }
 
   #endOf(key: string, result: TaskResult): AttemptEnd {
+    const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
     const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
@@ -129,8 +135,8 @@ export class Attempts {
       result,
       billed: wasSent,
       ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
-      jitter: 2 * Math.random() - 1,
-      atMs: Date.now(),
+      jitter: 2 * random() - 1,
+      atMs: clock.now(),
     };
   }
 
@@ -141,8 +147,10 @@ export class Attempts {
   }
 }
 
-function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {
-  if (outcome !== 'interrupted' && outcome !== 'server_lost' && outcome !== 'aborted') return 'finished';
+/** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */
+function fateOf({ outcome, error }: TaskResult): EventOf<'attempt.looked'>['fate'] {
+  if (outcome === 'server_lost' || (outcome === 'interrupted' && error?.code !== 'TURN_INTERRUPTED')) return 'unread';
+  if (outcome !== 'interrupted' && outcome !== 'aborted') return 'finished';
   return error?.details?.['sent'] === false ? 'never_started' : 'interrupted';
 }
 

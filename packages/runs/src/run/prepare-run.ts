@@ -15,6 +15,7 @@ import { RunHost, type RunHostOptions } from './run-host.ts';
 import { finishedRun, openedRun } from './opened-run.ts';
 import { identifyTasks, sourceTask, taskLine, type IdentifiedTask } from './source-tasks.ts';
 import { directoryStore, memoryStore, type RunStore } from './store.ts';
+import { systemPorts } from './system-ports.ts';
 import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, StartOptions } from './types.ts';
 
 interface Prepared {
@@ -166,7 +167,20 @@ async function start(
     await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
     const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs } = {} } = options;
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
-    const host = new RunHost({ store, pool, plan, settings, tasks, taskTimeoutMs, names, changesOf, redaction, transcripts, onNote });
+    const host = new RunHost({
+      store,
+      pool,
+      plan,
+      settings,
+      tasks,
+      taskTimeoutMs,
+      names,
+      changesOf,
+      redaction,
+      transcripts,
+      onNote,
+      ports: systemPorts,
+    });
     // The state that the user has named is the user's.
     const ownState = options.server.stateDir === undefined && store.path !== undefined ? join(store.path, 'state') : undefined;
     return openedRun({ host, plan, store, letGo: () => letGo(host, store, stop, ownState) });

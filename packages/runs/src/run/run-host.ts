@@ -13,11 +13,11 @@ import {
 } from '../machine/index.ts';
 import { Attempts } from './attempts.ts';
 import { Following } from './following.ts';
+import type { RunPorts } from './ports.ts';
 import type { Redaction } from './redaction.ts';
 import type { RunStore } from './store.ts';
 import { holdOf, stateOf } from './state.ts';
 import { Totals } from './totals.ts';
-import { writeTranscript } from './transcripts.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import { EarlierAttempts } from './earlier-attempts.ts';
 import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
@@ -36,10 +36,8 @@ export interface RunHostOptions {
   readonly redaction: Redaction;
   readonly transcripts: boolean;
   readonly onNote: (note: string) => void;
+  readonly ports: RunPorts;
 }
-
-/** Longest wait of one timer, in milliseconds. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** The world of a run's machine: it commits rows, runs attempts on the pool, and tells what is committed. */
 export class RunHost {
@@ -51,21 +49,24 @@ export class RunHost {
   readonly #earlier = new EarlierAttempts();
   /** Number of the newest row of earlier managers. */
   readonly startSequence: number;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Set<unknown>();
   /** Attempts whose transcript could not be written: their sessions stay. */
   readonly #unwritten = new Set<string>();
   readonly #ended = Promise.withResolvers<RunSummary>();
   #stopListening: () => void = () => {};
-  #startedAtMs = Date.now();
+  #reason: RunSummary['reason'] | null = null;
+  readonly #startedAtMs: number;
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction } = options;
+    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
+    this.#startedAtMs = ports.clock.now();
     const send = (event: RunMachineEvent) => this.#send(event);
     this.#attempts = new Attempts({
       pool,
       tasks,
       taskTimeoutMs,
+      ports,
       send,
       names: options.names,
       earlier: this.#earlier,
@@ -84,7 +85,10 @@ export class RunHost {
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.
         restartServer: () => {},
         told: (_, params) => this.#tell(params),
-        ended: (_, { reason, why, counts }) => this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() }),
+        ended: (_, { reason, why, counts }) => {
+          this.#reason = reason;
+          this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() });
+        },
       },
     });
     this.#actor = createActor(machine, { input: { plan, settings } });
@@ -108,11 +112,11 @@ export class RunHost {
   }
 
   start(): void {
-    const { pool } = this.#options;
+    const { pool, ports } = this.#options;
     this.#actor.start();
     this.#stopListening = this.#followPool();
-    this.#send({ type: 'run.open', atMs: Date.now() });
-    if (pool.snapshot().state === 'running') this.#send({ type: 'server.ready', atMs: Date.now() });
+    this.#send({ type: 'run.open', atMs: ports.clock.now() });
+    if (pool.snapshot().state === 'running') this.#send({ type: 'server.ready', atMs: ports.clock.now() });
   }
 
   counts(): RunCounts {
@@ -146,10 +150,10 @@ export class RunHost {
 
   /** The machine hears of deaths before the ends that they bring, and when the server has a prompt. */
   #followPool(): () => void {
-    const { pool, names } = this.#options;
+    const { pool, names, ports } = this.#options;
     const lost = new OpencodeManagerError('SERVER_EXITED', 'The server of the run was lost.').toJSON();
     const stopServer = pool.on('pool.changed', ({ state }) => {
-      const atMs = Date.now();
+      const atMs = ports.clock.now();
       if (state === 'recovering') this.#send({ type: 'server.died', error: pool.snapshot().error ?? lost, atMs });
       else if (state === 'running') this.#send({ type: 'server.ready', atMs });
       else if (state === 'failed') this.#send({ type: 'server.gone', error: pool.snapshot().error ?? lost, atMs });
@@ -165,29 +169,27 @@ export class RunHost {
   }
 
   async #commit({ batch, events }: Params<'commit'>): Promise<void> {
-    const { store } = this.#options;
+    const { store, ports } = this.#options;
     let rows: readonly JournalRow[];
     try {
       rows = await store.journal.append(events);
     } catch (error) {
-      return this.#send({ type: 'journal.failed', batch, error: toManagerError(error).toJSON(), atMs: Date.now() });
+      return this.#send({ type: 'journal.failed', batch, error: toManagerError(error).toJSON(), atMs: ports.clock.now() });
     }
     // What is derived is brought up to the journal when it is opened the next time.
     await store.addResults(rows).catch(() => undefined);
     for (const row of rows) this.#note(row);
     this.#rows.wake();
-    this.#send({ type: 'journal.committed', batch, atMs: Date.now() });
+    this.#send({ type: 'journal.committed', batch, atMs: ports.clock.now() });
     this.#showState();
   }
 
   #schedule({ timer, delayMs }: Params<'schedule'>): void {
-    const handle = setTimeout(
-      () => {
-        this.#timers.delete(handle);
-        this.#send({ type: 'timer.fired', timer, atMs: Date.now() });
-      },
-      Math.min(delayMs, longestTimerMs),
-    );
+    const { clock } = this.#options.ports;
+    const handle = clock.setTimeout(() => {
+      this.#timers.delete(handle);
+      this.#send({ type: 'timer.fired', timer, atMs: clock.now() });
+    }, delayMs);
     this.#timers.add(handle);
   }
 
@@ -207,33 +209,35 @@ export class RunHost {
   }
 
   async #keepTranscript(key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult): Promise<void> {
-    const { store, pool, redaction, transcripts, onNote } = this.#options;
+    const { store, pool, redaction, transcripts, onNote, ports } = this.#options;
     const directory = turn && transcripts ? store.makeArtifacts(key, attempt) : undefined;
     if (!turn || !directory) return;
-    const problem = await writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redaction.apply);
+    const problem = await ports.writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redaction.apply);
     if (problem === undefined) return;
     this.#unwritten.add(`${key}\0${attempt}`);
     onNote(problem);
   }
 
   #showState(): void {
-    const { store, plan } = this.#options;
-    const { context } = this.#actor.getSnapshot();
-    store.tellState(
+    const { store, plan, ports } = this.#options;
+    store.tellState(() =>
       stateOf({
         run: store.id,
         generation: plan.generation,
         counts: this.counts(),
         totals: this.#totals.now(),
-        context,
+        context: this.#actor.getSnapshot().context,
+        ended: this.#reason,
         startedAtMs: this.#startedAtMs,
+        nowMs: ports.clock.now(),
+        pid: ports.pid,
       }),
     );
   }
 
   #close(): void {
     this.#stopListening();
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers) this.#options.ports.clock.clearTimeout(timer);
     this.#showState();
     this.#rows.end();
     this.#actor.stop();

@@ -1,6 +1,7 @@
 import type { RunState } from '../directory/state-file.ts';
 import type { RunContext, RunCounts } from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
+import type { RunSummary } from './types.ts';
 
 export interface StateParts {
   readonly run: string;
@@ -8,21 +9,26 @@ export interface StateParts {
   readonly counts: RunCounts;
   readonly totals: RunTotals;
   readonly context: RunContext;
+  /** Why the manager has let go of the run; null while it has it. */
+  readonly ended: RunSummary['reason'] | null;
   /** When this manager took the run up. */
   readonly startedAtMs: number;
+  readonly nowMs: number;
+  /** Of this manager. */
+  readonly pid: number;
 }
 
 /** What `state.json` says. */
-export function stateOf({ run, generation, counts, totals, context, startedAtMs }: StateParts): RunState {
+export function stateOf({ run, generation, counts, totals, context, ended: reason, startedAtMs, nowMs, pid }: StateParts): RunState {
   const { total, outcomes, skipped, notStarted, reused, dropped } = counts;
-  const { started, flights, unsettled, closing, ending } = context;
-  const isOver = closing === 'closed';
+  const { started, flights, unsettled } = context;
+  const isOver = reason !== null;
   const ended = started - flights.length;
-  const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, Date.now() - startedAtMs);
+  const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
   return {
     schema_version: 1,
     run,
-    pid: process.pid,
+    pid,
     generation,
     total,
     running: flights.length,
@@ -39,9 +45,9 @@ export function stateOf({ run, generation, counts, totals, context, startedAtMs 
     tasks_per_minute: perMinute === null ? null : Number(perMinute.toFixed(2)),
     eta_seconds: perMinute === null ? null : Math.round((unsettled * 60) / perMinute),
     holding: isOver ? null : holdOf(context),
-    ended: isOver ? (ending?.reason ?? 'done') : null,
+    ended: reason,
     started_at: new Date(startedAtMs).toISOString(),
-    updated_at: new Date().toISOString(),
+    updated_at: new Date(nowMs).toISOString(),
   };
 }
 

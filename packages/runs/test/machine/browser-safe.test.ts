@@ -16,8 +16,12 @@ function importsOf(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-test('the machine of a run needs nothing but xstate and pure files at run time', () => {
-  const entry = fileURLToPath(new URL('../../src/machine/index.ts', import.meta.url));
-  const packages = [...importsOf(entry)].filter((name) => !name.endsWith('.ts'));
-  expect(packages).toEqual(['xstate']);
+function packagesOf(entry: string): string[] {
+  const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
+  return [...importsOf(file)].filter((name) => !name.endsWith('.ts')).toSorted();
+}
+
+test('machine and host of a run need no Node at run time', () => {
+  expect(packagesOf('machine/index.ts')).toEqual(['xstate']);
+  expect(packagesOf('hosts.ts')).toEqual(['@opencode-manager/core/errors', 'xstate']);
 });

@@ -389,6 +389,19 @@ test.each([
   expect(first.key === 'a' ? (first.goesOn?.sessionId ?? null) : undefined).toBe(goesOnIn);
 });
 
+test('a session that could not be read is read again after a while, and its task begins anew when that does not help', () => {
+  const run = start(['a', 'b'], { before: open, concurrency: 1, infrastructureTries: 1 });
+  const error = errorOf('CONNECTION_LOST');
+  const end = { outcome: 'interrupted', error, result: resultOf('a', 'interrupted'), billed: true, jitter: 0, atMs: 0 } as const;
+  run.send({ type: 'attempt.looked', ...looked, fate: 'unread', end });
+  expect([run.rows.filter(({ type }) => type === 'attempt.ended'), run.started()]).toEqual([[], ['b']]);
+  run.play('b', 'succeeded').fire('a', 1000);
+  expect(run.all('look')).toHaveLength(2);
+  run.send({ type: 'attempt.looked', ...looked, fate: 'unread', end });
+  expect(run.rows.findLast(({ type }) => type === 'attempt.ended')).toMatchObject({ key: 'a', counts: 'none', final: false, error });
+  expect(run.started()).toEqual(['a']);
+});
+
 test('what is being read when the server dies, or the run is aborted, stays to be read', () => {
   const died = start(['a', 'b'], { before: open, concurrency: 1 }).die();
   expect(died.context.unlooked).toEqual(['a']);

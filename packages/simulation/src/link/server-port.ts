@@ -29,8 +29,7 @@ export const directories = ['/srv/main', '/srv/one', '/srv/two', '/srv/three', '
 /** One process of the simulated server, as the pool's hosts see it. */
 export function createServerPort(link: ServerLink, process: Process): ServerPort {
   const port: ServerPort = {
-    // A pool's callers are handed it; nothing here uses it.
-    handle: { pid: 1000 + process.number, url: urlOf(process), version: '1.18.33' } as OpencodeServer,
+    handle: handleOf(link, process),
     pid: 1000 + process.number,
     url: urlOf(process),
     version: '1.18.33',
@@ -49,6 +48,18 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
   };
   ports.set(port, process);
   return port;
+}
+
+/** What callers of a pool are handed: as much of it as the host of a run uses. */
+function handleOf({ world, requests }: ServerLink, process: Process): OpencodeServer {
+  const handle: Pick<OpencodeServer, 'pid' | 'url' | 'version' | 'directory' | 'deleteSession'> = {
+    pid: 1000 + process.number,
+    url: urlOf(process),
+    version: '1.18.33',
+    directory: directories[0],
+    deleteSession: (id) => createSessionPort({ world, requests, process }, id, directories[0]).delete(),
+  };
+  return handle as OpencodeServer;
 }
 
 const urlOf = ({ number }: Process): string => `http://127.0.0.1:${4000 + number}`;

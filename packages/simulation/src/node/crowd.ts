@@ -3,6 +3,10 @@ import { Worker } from 'node:worker_threads';
 import type { Profile } from '../plan/draw.ts';
 
 export interface Batch {
+  /** What a seed stands for: a world of a pool (default), of a run, or a small run that is killed at every position of its journal. */
+  readonly worlds?: 'pool' | 'runs' | 'positions' | undefined;
+  /** At each position, at every stage of an append, in place of one that chance draws. */
+  readonly everyStage?: boolean | undefined;
   readonly seeds: readonly number[];
   readonly profile?: Profile | undefined;
   /** Number of a mutant, by which the machines are changed. */
@@ -28,16 +32,17 @@ export interface CrowdOptions extends Batch {
   readonly threads?: number;
 }
 
-/** Worlds of one batch. */
-const batchSize = 25;
+/** Worlds of one batch; one small run is many. */
+const batchSize = { pool: 25, runs: 25, positions: 1 } as const;
 
 /** A batch that takes longer than this hangs outside of its world, in milliseconds. */
 const batchTimeoutMs = 60_000;
+const everyStageTimeoutMs = 600_000;
 
 /** Runs the worlds of many seeds on several threads. */
 export async function runCrowd({ seeds, threads, ...batch }: CrowdOptions): Promise<BatchReport> {
   const total = emptyReport();
-  const batches = batchesOf(seeds);
+  const batches = batchesOf(seeds, batchSize[batch.worlds ?? 'pool']);
   await onThreads(threads, async (run) => {
     for (const some of batches) {
       add(total, await run({ ...batch, seeds: some }));
@@ -51,14 +56,14 @@ export async function runCrowd({ seeds, threads, ...batch }: CrowdOptions): Prom
 /** Runs worlds against each mutant until one fails; `onFound` is told its seed and what failed, or nothing. */
 export async function tryMutants(
   mutants: readonly { readonly number: number; readonly seeds: readonly number[] }[],
-  batch: Pick<Batch, 'profile'>,
+  batch: Pick<Batch, 'profile' | 'worlds'>,
   onTried: (index: number, failure: BatchReport['failures'][number] | undefined) => void,
 ): Promise<void> {
   const left = mutants.entries();
   await onThreads(undefined, async (run) => {
     for (const [index, { number, seeds }] of left) {
       let failure: BatchReport['failures'][number] | undefined;
-      for (const some of batchesOf(seeds)) {
+      for (const some of batchesOf(seeds, batchSize.pool)) {
         [failure] = (await run({ ...batch, seeds: some, mutant: number, untilFailure: true })).failures;
         if (failure) break;
       }
@@ -68,8 +73,8 @@ export async function tryMutants(
 }
 
 /** The list is shared by those who take from it. */
-function* batchesOf(seeds: readonly number[]): Generator<readonly number[]> {
-  for (let next = 0; next < seeds.length; next += batchSize) yield seeds.slice(next, next + batchSize);
+function* batchesOf(seeds: readonly number[], size: number): Generator<readonly number[]> {
+  for (let next = 0; next < seeds.length; next += size) yield seeds.slice(next, next + size);
 }
 
 /** Does the same work on several threads, each of which runs batches for it. */
@@ -99,7 +104,8 @@ function startWorker(): Worker {
 
 function ask(worker: Worker, batch: Batch): Promise<BatchReport> {
   const answer = Promise.withResolvers<BatchReport>();
-  const timer = setTimeout(() => answer.resolve(hung(batch)), batchTimeoutMs);
+  const timeoutMs = batch.everyStage ? everyStageTimeoutMs : batchTimeoutMs;
+  const timer = setTimeout(() => answer.resolve(hung(batch, timeoutMs)), timeoutMs);
   const onMessage = (report: BatchReport | { error: string }) => {
     if ('error' in report) answer.reject(new Error(report.error));
     else answer.resolve(report);
@@ -120,8 +126,8 @@ export const emptyReport = (): BatchReport => ({ worlds: 0, faults: {}, failures
 /** `count` seeds, the first of them `from`. */
 export const seedsFrom = (from: number, count: number): number[] => Array.from({ length: count }, (_, index) => from + index);
 
-function hung({ seeds }: Batch): BatchReport {
-  const kinds = [`the world does not come to an end within ${batchTimeoutMs} ms of real time`];
+function hung({ seeds }: Batch, timeoutMs: number): BatchReport {
+  const kinds = [`the world does not come to an end within ${timeoutMs} ms of real time`];
   return { ...emptyReport(), failures: [{ seed: seeds[0]!, kinds }] };
 }
 

@@ -46,7 +46,12 @@ export function drawMutants(): Mutant[] {
 
 /** Every mutant that the rules make of the machines. */
 export function allMutants(): Mutant[] {
-  const all = Object.entries(machines).flatMap(([name, machine]) => Array.from(ofState(machine.config as Config, name)));
+  return mutantsOf(machines);
+}
+
+/** Every mutant that the rules make of some machines. */
+export function mutantsOf(some: Readonly<Record<string, { readonly config: object }>>): Mutant[] {
+  const all = Object.entries(some).flatMap(([name, machine]) => Array.from(ofState(machine.config as Config, name)));
   return all.map((mutant, number) => Object.assign(mutant, { number }));
 }
 

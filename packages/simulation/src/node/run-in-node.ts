@@ -13,19 +13,24 @@ const nextTurn = setImmediate;
 const drain = (): Promise<void> => new Promise((resolve) => void nextTurn(resolve));
 
 /** Runs a plan with the real hosts and machines of the pool. One at a time a thread: what is trapped is the thread's. */
-export async function runInNode(plan: Plan, options: NodeOptions = {}): Promise<WorldReport> {
+export function runInNode(plan: Plan, options: NodeOptions = {}): Promise<WorldReport> {
+  return inNode((own) => runWorld(plan, { ...own, createPool, ...options }));
+}
+
+/** What a world needs of Node, while real time and real chance are trapped. */
+export async function inNode<Report>(
+  run: (own: Pick<RunOptions, 'drain' | 'error'> & { readonly uncaught: () => readonly string[] }) => Promise<Report>,
+): Promise<Report> {
   const errors: string[] = [];
   const onError = (error: unknown) => void errors.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   process.on('unhandledRejection', onError);
   process.on('uncaughtException', onError);
   const giveBack = trapRealTime((what) => errors.push(what));
   try {
-    return await runWorld(plan, {
-      createPool,
+    return await run({
       drain,
       error: (code, message) => new OpencodeManagerError(code as ErrorCode, message),
       uncaught: () => errors.splice(0),
-      ...options,
     });
   } finally {
     giveBack();

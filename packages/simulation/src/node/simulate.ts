@@ -24,7 +24,7 @@ export interface SimulateOptions {
   readonly mutant: string | undefined;
 }
 
-const print = (text: string): void => void process.stdout.write(`${text}\n`);
+export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** The command `pnpm simulate`. Gives the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
@@ -49,7 +49,7 @@ async function trace({ from, seeds, profile }: SimulateOptions): Promise<number>
 }
 
 /** Failures by kind, the most frequent first; then in how many worlds each fault happened. */
-function showTable({ failures, faults, worlds }: BatchReport): void {
+export function showTable({ failures, faults, worlds }: BatchReport): void {
   const seeds = Map.groupBy(
     failures.flatMap(({ seed, kinds }) => kinds.map((kind) => ({ seed, kind }))),
     ({ kind }) => kind,

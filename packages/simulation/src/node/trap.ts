@@ -1,5 +1,5 @@
 /** Where a call must not come from: what runs in a world has the world's time alone. */
-const worldly = /packages\/(?:core|events|actors|simulation)\/(?:src|dist)\/|\/xstate\//;
+const worldly = /packages\/(?:core|events|actors|runs|simulation)\/(?:src|dist)\/|\/xstate\//;
 
 /** XState notes the time of a timer, and names it by chance: nothing comes of either. Its timers themselves are another matter. */
 const harmless: ReadonlySet<string> = new Set(['Date.now', 'Math.random']);
@@ -50,11 +50,20 @@ function trapNewDate(onCall: (what: string) => void): () => void {
 }
 
 function check(label: string, onCall: (what: string) => void): void {
+  if (harmless.has(label) && callerOf().includes('/xstate/')) return;
   const stack = new Error('trap').stack?.split('\n').slice(3) ?? [];
-  if (harmless.has(label) && stack[0]?.includes('/xstate/')) return;
   const caller = stack.find((line) => worldly.test(line));
   if (caller === undefined || outside.test(caller)) return;
   const what = `${label} was called in a world, ${caller.trim()}`;
   onCall(what);
   throw new Error(what);
+}
+
+/** Whoever called what is trapped; a short stack is cheap. */
+function callerOf(): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 4;
+  const line = new Error('trap').stack?.split('\n')[4] ?? '';
+  Error.stackTraceLimit = stackTraceLimit;
+  return line;
 }

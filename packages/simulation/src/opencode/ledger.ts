@@ -70,6 +70,8 @@ export class Ledger {
   readonly asks: LedgerAsk[] = [];
   /** What the manager's side sent, whether it arrived or not. */
   readonly sent: LedgerRequest[] = [];
+  /** Sessions that were deleted, by whomever. */
+  readonly deletions: { readonly sessionId: string; readonly atMs: number }[] = [];
   readonly abortsSent: { readonly sessionId: string; readonly atMs: number }[] = [];
   /** When some event stream was gone, or brought nothing; the end is absent while one does. */
   readonly darkness: { readonly fromMs: number; toMs?: number }[] = [];

@@ -116,6 +116,7 @@ export class Process implements TurnHome {
   delete(session: StoredSession): void {
     if (this.isBusy(session.id)) this.#world.count('delete-while-busy');
     session.deleted = true;
+    this.#world.ledger.deletions.push({ sessionId: session.id, atMs: this.#world.queue.nowMs });
     this.emit(session, { type: 'session.deleted' });
   }
 

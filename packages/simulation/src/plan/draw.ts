@@ -55,7 +55,7 @@ function drawPool(random: Randomness): PoolPlan {
   };
 }
 
-function drawLink(random: Randomness, roughly: number): LinkPlan {
+export function drawLink(random: Randomness, roughly: number): LinkPlan {
   const rare = (most: number) => (random.chance(0.5 * roughly) ? random.between(0, most) : 0);
   return {
     delayMs: random.chance(0.3) ? [5, 120] : [2, 8],

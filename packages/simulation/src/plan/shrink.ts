@@ -47,12 +47,22 @@ function without<Item extends object>(item: Item, key: keyof Item): Item {
  * Drops from a plan that fails what it fails without, until nothing more can go, or so many worlds were tried.
  * @param fails whether a plan still fails in the same way
  */
-export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>, mostWorlds = 600): Promise<Plan> {
+export function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>, mostWorlds = 600): Promise<Plan> {
+  return shrinkBy(smaller, plan, fails, mostWorlds);
+}
+
+/** As {@link shrink}, of any plan. @param candidates smaller plans, the boldest first */
+export async function shrinkBy<Any>(
+  candidates: (plan: Any) => Iterable<Any>,
+  plan: Any,
+  fails: (plan: Any) => Promise<boolean>,
+  mostWorlds: number,
+): Promise<Any> {
   let least = plan;
   let tried = 0;
   for (let found = true; found && tried < mostWorlds;) {
     found = false;
-    for (const candidate of smaller(least)) {
+    for (const candidate of candidates(least)) {
       if ((tried += 1) > mostWorlds) break;
       if (!(await fails(candidate))) continue;
       least = candidate;

@@ -9,7 +9,7 @@ import { Storage } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
 import type { Turn } from '../opencode/turn.ts';
 import type { Fault, Plan, Point, TurnScript } from '../plan/types.ts';
-import type { PoolPorts } from '../ports.ts';
+import type { PoolPorts, ServerPort } from '../ports.ts';
 import { VirtualClock } from './clock.ts';
 import { History } from './history.ts';
 import { Points } from './points.ts';
@@ -108,6 +108,11 @@ export class World implements Surroundings {
   readonly id = (prefix: string): string => `${prefix}_${String((this.#ids += 1)).padStart(6, '0')}`;
 
   readonly isDiskFull = (): boolean => this.#fullUntilMs > this.queue.nowMs;
+
+  /** A server that came up for a manager that was gone by then. */
+  endOrphan(server: object): void {
+    processOf(server as ServerPort).end({ expected: false });
+  }
 
   /** Lets something go wrong now. */
   inject(fault: Fault): void {

@@ -1,0 +1,143 @@
+import { answer, calmLink } from '../plan/defaults.ts';
+import { drawFaults } from '../plan/draw-faults.ts';
+import { drawLink } from '../plan/draw.ts';
+import { drawTurn } from '../plan/draw-turn.ts';
+import { points, type Fault, type TurnScript, type When } from '../plan/types.ts';
+import { Randomness } from '../world/randomness.ts';
+import type { ManagerKill, RunPlan, RunTaskPlan } from './plan.ts';
+
+/** `calm`: nothing but kills. `rough`: deaths of the server too, a full disk, gaps in its events. `storm`: all that the pool's worlds have. */
+export const runProfiles = ['calm', 'rough', 'storm'] as const;
+export type RunProfile = (typeof runProfiles)[number];
+
+/** Turns of which tasks are made, by their place in the scripts. */
+const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4 } as const;
+
+const fixedScripts = (random: Randomness): TurnScript[] => [
+  { beginMs: random.whole(5, 60), steps: [answer('good', { thinkMs: random.whole(20, 400) })] },
+  {
+    beginMs: random.whole(5, 60),
+    steps: [
+      answer('', { text: [], finish: 'tool-calls', tools: [{ tool: 'bash', input: 'in', output: 'out', forMs: random.whole(5, 200) }] }),
+      answer('with a tool', { thinkMs: random.whole(20, 300) }),
+    ],
+  },
+  { beginMs: random.whole(20, 1500), steps: [answer('slow', { thinkMs: random.whole(500, 4000) })] },
+  {
+    beginMs: 20,
+    steps: [answer('', { text: [], error: { name: 'ProviderError', message: 'invalid request', statusCode: 400 } })],
+  },
+  { beginMs: 20, steps: [answer('hm', { hangs: true })] },
+];
+
+/** Draws the world of a run from a seed. */
+export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
+  const random = new Randomness(seed).of('run');
+  const profile = wanted ?? random.of('profile').weighted({ calm: 3, rough: 4, storm: 3 });
+  const fixed = fixedScripts(random.of('fixed'));
+  const chance = random.of('scripts');
+  const odd = profile === 'storm' ? Array.from({ length: 6 }, (_, index) => drawTurn(chance.of(`${index}`), 0.7)) : [];
+  const count = random.of('size').chance(0.7) ? random.of('few').whole(3, 8) : random.of('many').whole(9, 16);
+  return {
+    version: 1,
+    seed,
+    profile,
+    concurrency: random.of('concurrency').whole(1, 4),
+    pool: { maxSessions: 1, permissions: 'allow' },
+    link: profile === 'calm' ? calmLink : drawLink(random.of('link'), profile === 'storm' ? 1 : 0.2),
+    scripts: [...fixed, ...odd],
+    tasks: drawRunTasks(random.of('tasks'), count, { kinds: allKinds, odd: odd.length }),
+    faults: profile === 'calm' ? [] : drawWeather(random.of('faults'), profile),
+    disk: {
+      syncMs: random.of('disk').pick([
+        [0.2, 3],
+        [0.2, 3],
+        [5, 80],
+      ] as const),
+      full: drawFull(random.of('full'), profile),
+    },
+    kills: drawKills(random.of('kills'), count),
+    wishes: profile !== 'calm' && random.of('wishes').chance(0.2) ? [drawWish(random.of('wish'))] : [],
+  };
+}
+
+/** A run of which every append can be tried: twelve short tasks on a calm link. */
+export function drawSmallRun(seed: number): RunPlan {
+  const random = new Randomness(seed).of('small');
+  const tasks = drawRunTasks(random, 12, { kinds: quickKinds, mostRetries: 1 });
+  return { ...drawRunPlan(seed, 'calm'), concurrency: random.of('concurrency').whole(2, 4), tasks, kills: [] };
+}
+
+/** What tasks are, as often as their weight says; the odd ones where there are odd scripts. */
+const allKinds = { good: 40, tool: 12, slow: 10, fails: 6, flaky: 12, hangs: 4 } as const;
+const quickKinds = { ...allKinds, slow: 0, hangs: 1 } as const;
+
+interface TaskChoice {
+  readonly kinds: Readonly<Record<keyof typeof allKinds, number>>;
+  /** How many odd scripts there are. */
+  readonly odd?: number;
+  readonly mostRetries?: number;
+}
+
+function drawRunTasks(random: Randomness, count: number, { kinds, odd = 0, mostRetries = 3 }: TaskChoice): RunTaskPlan[] {
+  return Array.from({ length: count }, (_, index): RunTaskPlan => {
+    const chance = random.of(`task ${index}`);
+    const kind = chance.weighted({ ...kinds, odd: odd > 0 ? 60 : 0 });
+    const retries = kind === 'good' || chance.chance(0.3) ? 0 : chance.whole(1, mostRetries);
+    const timeoutMs = kind === 'hangs' || chance.chance(0.05) ? chance.whole(3000, 9000) : undefined;
+    return {
+      key: `t${index + 1}`,
+      after: index > 0 && chance.chance(0.25) ? [`t${chance.whole(1, index)}`] : [],
+      retries,
+      scripts: scriptsOf(kind, chance, odd),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    };
+  });
+}
+
+function scriptsOf(kind: keyof typeof scriptOf | 'flaky' | 'odd', random: Randomness, odd: number): number[] {
+  if (kind === 'flaky') return [...Array.from({ length: random.whole(1, 3) }, () => scriptOf.fails), scriptOf.good];
+  if (kind === 'odd') return [Object.keys(scriptOf).length + random.whole(0, odd - 1)];
+  return [scriptOf[kind]];
+}
+
+function drawWeather(random: Randomness, profile: 'rough' | 'storm'): Fault[] {
+  if (profile === 'storm') return drawFaults(random, [1, 4]);
+  // A server that dies again and again: the budget of restarts, and tasks that are suspected of it.
+  if (random.of('deadly').chance(0.15))
+    return Array.from({ length: random.whole(4, 9) }, (_, index): Fault => {
+      return { what: 'kill', when: { point: 'begun', nth: 1 + index, afterMs: random.whole(0, 40) } };
+    });
+  return Array.from({ length: random.whole(1, 3) }, (_, index): Fault => {
+    const chance = random.of(`${index}`);
+    const when = drawMoment(chance);
+    const what = chance.weighted({ kill: 6, cut: 3, slow: 1, startFails: 1 });
+    if (what === 'cut') return { what, when, silent: false, forMs: chance.pick([0, 300, 2000]) };
+    if (what === 'slow') return { what, when, delayMs: chance.whole(500, 2500), forMs: chance.whole(1000, 8000) };
+    return what === 'kill' ? { what, when } : { what, when, times: chance.whole(1, 2) };
+  });
+}
+
+function drawMoment(random: Randomness): When {
+  if (random.chance(0.3)) return { atMs: random.whole(0, 20_000) };
+  return { point: random.pick(points), nth: random.whole(1, 8), afterMs: random.chance(0.4) ? 0 : random.whole(1, 800) };
+}
+
+function drawFull(random: Randomness, profile: RunProfile): RunPlan['disk']['full'] {
+  if (profile === 'calm' || !random.chance(0.2)) return [];
+  return [{ when: drawMoment(random), forMs: random.pick([500, 5000, 30_000, 90_000]) }];
+}
+
+function drawWish(random: Randomness): RunPlan['wishes'][number] {
+  return { when: drawMoment(random), wish: random.pick(['abort', 'drain']) };
+}
+
+function drawKills(random: Randomness, tasks: number): ManagerKill[] {
+  return Array.from({ length: random.whole(0, 4) }, (_, index): ManagerKill => {
+    const chance = random.of(`${index}`);
+    const how = chance.pick(['kill', 'power'] as const);
+    if (chance.chance(0.4)) return { how, when: drawMoment(chance) };
+    const append = chance.whole(1, 4 * tasks);
+    return { how, append, stage: chance.pick(['asked', 'torn', 'written', 'synced', 'acknowledged'] as const) };
+  });
+}

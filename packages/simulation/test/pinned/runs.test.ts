@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { calmLink, plainTurn, type RunPlan } from '../../src/index.ts';
+import { runRunInNode } from '../../src/node/index.ts';
+
+/** One task, whose manager is killed as soon as its prompt is sent. */
+const killed: RunPlan = {
+  version: 1,
+  seed: 1,
+  profile: 'by hand',
+  concurrency: 1,
+  pool: { maxSessions: 1, permissions: 'allow' },
+  link: calmLink,
+  scripts: [plainTurn()],
+  tasks: [{ key: 't1', after: [], retries: 0, scripts: [0] }],
+  faults: [],
+  disk: { syncMs: [1, 1], full: [] },
+  kills: [{ how: 'kill', append: 2, stage: 'acknowledged' }],
+  wishes: [],
+};
+
+it.each([
+  ['dies while the session is read', { what: 'kill', when: { point: 'launched', nth: 2, afterMs: 130 } }],
+  ['answers the read too late', { what: 'slow', when: { point: 'launched', nth: 2, afterMs: 120 }, delayMs: 16_000, forMs: 500 }],
+] as const)('a server that %s ends no task', async (_, fault) => {
+  const { violations, outcomes, managers } = await runRunInNode({ ...killed, faults: [fault] });
+  expect([violations, Object.fromEntries(outcomes), managers]).toEqual([[], { t1: 'succeeded' }, 2]);
+});
