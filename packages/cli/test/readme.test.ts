@@ -133,4 +133,4 @@ test("the README's commands and those of docs/runs.md run, with a scripted model
   expect(await workspace.read('src/money.ts')).toContain('Math.round');
   const hasJq = spawnSync('jq', ['--version']).status === 0;
   for (const one of shownCommands(await read('docs/runs.md'))) if (hasJq || !one.command.startsWith('jq ')) await expectShown(one, run);
-}, 180_000);
+}, 240_000);

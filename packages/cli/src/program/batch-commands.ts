@@ -127,7 +127,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     .description(
       'Goes on with a run that was killed, stopped, or had failures. What has succeeded is not run again; what was in flight is looked at first. Flags are those of the run unless they are given again.',
     )
-    .argument('[run]', 'its id, a part of it, or its directory (default: the newest that is not finished)')
+    .argument('[run]', 'its id, a part of the beginning or end of it, or its path (default: the newest that is not finished)')
     .optionsGroup('Resume:')
     .option('--explain', 'say for each task what will happen and why, and do nothing')
     .option('--retry-errors [outcomes]', 'run again what did not succeed, or only these outcomes, such as failed,timed_out')
@@ -157,7 +157,10 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
 /** How workspaces are made, and which stay. */
 function addPlaceOptions(run: CommandUnknownOpts): void {
   run
-    .option('--root <dir>', 'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)')
+    .option(
+      '--root <dir>',
+      'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)',
+    )
     .option('--setup <command>', 'shell line that prepares each workspace; what it makes in ignored directories is used again')
     .option('--setup-timeout <duration>', 'its timeout (default: 10m)')
     .option('--ready <command>', 'shell line that must end with 0 before a task begins in its workspace')
