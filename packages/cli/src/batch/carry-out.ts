@@ -50,7 +50,9 @@ export async function carryOut(terminal: Terminal, request: BatchRequest): Promi
   using signals = listenForStop({ onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
   const startedAt = performance.now();
   const late: { workspaces?: RunWorkspaces | undefined } = {};
-  await using prepared = await prepareRun(withPlaces(plan, late, progress));
+  await using prepared = await prepareRun(withPlaces(plan, late, progress)).catch((error: unknown) => {
+    throw explainKept(error, request);
+  });
   if (prepared.path !== undefined) terminal.streams.keepLog?.(join(prepared.path, 'manager.log'));
   const { flags, resumed } = request;
   using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
@@ -83,6 +85,13 @@ async function noteUnfinished(terminal: Terminal, { request, options }: BatchPla
   const left = await newestUnfinished(options.directory).catch(() => undefined);
   if (!left?.run || left.holder !== undefined || left.run.source !== resolve(request.file)) return;
   terminal.notice(printable(`An unfinished run of this file is there: ${left.name}. To go on with it: ocm resume ${left.name}`));
+}
+
+/** Tasks that came by standard input are in the run alone, and there without what they held of secrets. */
+function explainKept(error: unknown, { file, resumed }: BatchRequest): unknown {
+  if (!resumed || file !== '-' || !isManagerError(error, 'TASKS_CHANGED')) return error;
+  const message = `${error.message} These tasks came by standard input, and secrets in them were not kept: one that held any cannot be taken up.`;
+  return new OpencodeManagerError('TASKS_CHANGED', message, { details: error.details });
 }
 
 /** Workspaces lie in the directory of the run, which is not there yet. */
@@ -178,6 +187,7 @@ function notePlan({ plan: { request }, prepared, progress }: BatchContext): void
     name,
     count: prepared.plan.filter((line) => line.decision === decision).length,
   }));
+  progress.before(prepared.plan.filter(({ decision }) => decision === 'reuse' || decision === 'skip').length);
   const told = counts.filter(({ count }) => count > 0).map(({ name, count }) => `${count} ${name}`);
   progress.note(`Going on with ${plural(prepared.plan.length, 'task')}: ${told.join(', ')}.`);
 }
@@ -210,7 +220,8 @@ async function concludeNothing(context: BatchContext): Promise<ExitCode> {
   for (const { key, decision, outcome, why } of run.plan)
     if (decision === 'skip') tally.fail({ id: key, outcome: outcome ?? 'failed', reason: why });
   const followed = { summary: await run.ended, tally, failure: undefined, pool: { gaps: 0, restarts: 0, serverRestarts: 0 } };
-  return conclude(context, { followed, kept: [], stopped: undefined });
+  // No workspace was opened, so where patches lie is not known here.
+  return conclude({ ...context, workspaces: undefined }, { followed, kept: [], stopped: undefined });
 }
 
 /** The report of the stop, or what was left behind. */

@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import type { RunSummary } from '@opencode-manager/runs';
@@ -65,11 +66,10 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
   return undefined;
 }
 
-function runPart({ plan, prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
+function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
   const { path, id } = prepared;
   // Only what lies beside the repository is found by its name.
-  const { runDir, root } = plan.request.flags;
-  const isBeside = runDir === undefined && root === undefined && !plan.request.resumed;
+  const isBeside = path !== undefined && basename(path) === id && dirname(path).endsWith('.ocm');
   const resume = path === undefined ? undefined : `ocm resume ${isBeside ? id : path}`;
   const { skipped, reused, dropped, succeededFirstTry, succeededAfterRetry } = counts;
   const isProblem = reason === 'restarts_spent' || reason === 'storage_full' || reason === 'failed';

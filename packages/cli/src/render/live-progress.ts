@@ -27,6 +27,7 @@ export class LiveProgress implements Progress {
   readonly #outcomes = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #why: () => string | null = () => null;
+  #before = 0;
   #done = 0;
   #tokens = 0;
   #costUsd: number | null = 0;
@@ -38,6 +39,10 @@ export class LiveProgress implements Progress {
     this.#now = now;
     this.#startedAtMs = now();
     this.#timer = setInterval(() => this.#redraw(), redrawMs).unref();
+  }
+
+  before(count: number): void {
+    this.#before = count;
   }
 
   started(id: string): void {
@@ -141,12 +146,14 @@ export class LiveProgress implements Progress {
   #sums(): string[] {
     const elapsedMs = this.#now() - this.#startedAtMs;
     const outcomes = [...this.#outcomes].map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
-    const waiting = this.#total - this.#done - this.#active.size;
+    const ended = this.#before + this.#done;
+    const waiting = this.#total - ended - this.#active.size;
     const counts = [
-      `${formatCount(this.#done)}/${plural(this.#total, 'task')}`,
+      `${formatCount(ended)}/${plural(this.#total, 'task')}`,
       `${formatCount(this.#active.size)} running`,
       ...(waiting > 0 ? [`${formatCount(waiting)} waiting`] : []),
       ...outcomes,
+      ...(this.#before > 0 ? [`${formatCount(this.#before)} from before`] : []),
     ];
     const running = [...this.#active.values()];
     const tokens = running.reduce((sum, task) => sum + task.tokens, this.#tokens);
@@ -160,12 +167,13 @@ export class LiveProgress implements Progress {
 
   /** How fast, and how long still, as soon as there is something to reckon from. */
   #pace(elapsedMs: number): string[] {
-    if (this.#done === 0 || elapsedMs < 1000 || this.#done === this.#total) return [];
+    const left = this.#total - this.#before - this.#done;
+    if (this.#done === 0 || elapsedMs < 1000 || left === 0) return [];
     const perMs = this.#done / elapsedMs;
     const perMinute = perMs * 60_000;
     return [
       `${perMinute < 10 ? perMinute.toFixed(1) : formatCount(Math.round(perMinute))} tasks a minute`,
-      `about ${formatDuration((this.#total - this.#done) / perMs)} left`,
+      `about ${formatDuration(left / perMs)} left`,
     ];
   }
 

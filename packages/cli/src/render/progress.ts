@@ -26,6 +26,8 @@ export interface FinishedTask {
  * Elsewhere: one line a change of state. It never writes to stdout.
  */
 export interface Progress extends Disposable {
+  /** So many tasks had their end before. */
+  before(count: number): void;
   started(id: string): void;
   /** What a running task waits for; empty when it simply works. */
   waiting(id: string, reason: string): void;
@@ -57,6 +59,10 @@ class LineProgress implements Progress {
   constructor(terminal: Terminal, { total }: ProgressOptions) {
     this.#terminal = terminal;
     this.#total = total;
+  }
+
+  before(count: number): void {
+    this.#done += count;
   }
 
   started(id: string): void {

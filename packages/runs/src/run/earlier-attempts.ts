@@ -13,9 +13,10 @@ export class EarlierAttempts {
   note({ event }: JournalRow): void {
     if (event.type === 'task.added') this.#byKey.delete(event.key);
     if (event.type !== 'attempt.ended') return;
-    const { key, attempt, final, billed, outcome, result } = event;
+    const { key, attempt, final, billed, outcome, result, abortedBy } = event;
     if (final) return void this.#byKey.delete(key);
-    if (outcome !== 'interrupted' && outcome !== 'server_lost') return;
+    const wasEnded = outcome === 'aborted' && abortedBy === 'manager';
+    if (outcome !== 'interrupted' && outcome !== 'server_lost' && !wasEnded) return;
     const { attempts = [], halfChanged = false } = this.#byKey.get(key) ?? {};
     const { session_id: session, message_id: message, model_calls: calls, ref, patch } = result;
     const told: TaskAttempt = {
@@ -29,7 +30,8 @@ export class EarlierAttempts {
     };
     this.#byKey.set(key, {
       attempts: [...attempts, told],
-      halfChanged: halfChanged || result.workspace_may_be_half_changed === true,
+      // One that was ended with its run says nothing of it itself; with a place of its own it has a base.
+      halfChanged: halfChanged || result.workspace_may_be_half_changed === true || (wasEnded && billed && result.base_commit === undefined),
     });
   }
 
