@@ -1,5 +1,6 @@
 import type { AttemptEnded, AttemptIntended, JournalEvent, TaskSkipped } from '../journal/events.ts';
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
+import { serverOverdue } from './run-server.ts';
 import { changeFlight, endFlight, flightOf, move, placeWaiting, releaseDependents, taskOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunTask } from './run.types.ts';
 import { applyEvent } from './task-record.ts';
@@ -122,6 +123,7 @@ export function noteFree(context: RunContext): RunContext {
 export function timerFired(context: RunContext, { timer, atMs }: EventOf<'timer.fired'>): RunContext {
   if (timer.name === 'storage.retry') return commit(context);
   if (timer.name === 'storage.deadline') return endFullStorage(context, atMs);
+  if (timer.name === 'server.deadline') return serverOverdue(context, timer.sinceMs);
   const task: RunTask = taskOf(context, timer.key);
   const isDue = task.place === 'delayed' || task.place === 'parked';
   return isDue ? placeWaiting(context, { ...task, notBeforeMs: null }, atMs) : context;

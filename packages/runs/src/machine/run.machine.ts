@@ -3,7 +3,7 @@ import { admit } from './run-admission.ts';
 import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
 import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
-import { serverDied, serverGone } from './run-server.ts';
+import { serverDied, serverGone, serverReady } from './run-server.ts';
 import { tasksOf } from './run-tasks.ts';
 import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
 import { entries } from './task-table.ts';
@@ -18,6 +18,7 @@ export const defaultRunSettings: RunSettings = {
   maxFailures: null,
   onInterrupted: 'retry',
   storageTimeoutMs: 60_000,
+  serverTimeoutMs: 120_000,
 };
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -66,7 +67,7 @@ const machineSetup = setup({
     putBack: assign(changing<'journal.failed'>(notCommitted)),
     noteFull: assign(changing<'storage.full'>(noteFull)),
     noteFree: assign(changing<'storage.free'>(noteFree)),
-    noteServer: assign(changing<'server.ready'>((context) => (context.server === 'gone' ? context : { ...context, server: 'here' }))),
+    noteServer: assign(changing<'server.ready'>(serverReady)),
     loseServer: assign(changing<'server.died'>(serverDied)),
     giveServerUp: assign(changing<'server.gone'>(serverGone)),
     goOn: assign(changing<'timer.fired'>(timerFired)),
@@ -106,6 +107,7 @@ function contextOf({ plan, settings }: RunInput): RunContext {
     failures: 0,
     setupFailures: { keys: [], message: null },
     server: 'away',
+    awaySinceMs: null,
     restartTimes: [],
     isPaused: false,
     fullSinceMs: null,

@@ -23,6 +23,8 @@ export interface RunSettings {
   readonly onInterrupted: 'retry' | 'continue' | 'fail';
   /** A storage that is full for so long ends the run. */
   readonly storageTimeoutMs: number;
+  /** A server that died and is not there again for so long ends the run. */
+  readonly serverTimeoutMs: number;
 }
 
 export interface RunInput {
@@ -105,6 +107,8 @@ export interface RunContext {
   /** Null once a setup went well. */
   readonly setupFailures: SetupFailures | null;
   readonly server: 'here' | 'away' | 'gone';
+  /** Since when no server is there, after a death; null when there is one, and before the first. */
+  readonly awaySinceMs: number | null;
   readonly restartTimes: readonly number[];
   readonly isPaused: boolean;
   /** Since when there is no room for the journal; null when there is. */
@@ -141,11 +145,12 @@ export interface RunCounts {
   readonly succeededAfterRetry: number;
 }
 
-/** Which timer: a task's next attempt, another try to commit, the time that a full storage has. */
+/** Which timer: a task's next attempt, another try to commit, the time that a full storage has, or a server that is away since then. */
 export type RunTimer =
   | { readonly name: 'attempt'; readonly key: string }
   | { readonly name: 'storage.retry' }
-  | { readonly name: 'storage.deadline' };
+  | { readonly name: 'storage.deadline' }
+  | { readonly name: 'server.deadline'; readonly sinceMs: number };
 
 /** How a task's attempt, or a task, ended; told after its row was committed. */
 export type ToldEnd =

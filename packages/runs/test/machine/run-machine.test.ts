@@ -362,6 +362,18 @@ test('a server that cannot be started ends the run', () => {
   expect(run.all('ended')).toMatchObject([{ reason: 'restarts_spent', why: 'The server cannot be started: no', isCommitted: true }]);
 });
 
+test('a server that does not come back ends the run, and what waits for it', () => {
+  const run = start(['a', 'b'], { concurrency: 1, serverTimeoutMs: 5000 }).accept('a').die().ready();
+  run.now += 1;
+  run.die();
+  const [first, second] = run.all('schedule').map(({ timer }) => timer);
+  run.send({ type: 'timer.fired', timer: first!, atMs: run.now });
+  expect(run.all('abort')).toEqual([]);
+  run.send({ type: 'timer.fired', timer: second!, atMs: run.now }).end('a', 'aborted');
+  expect(run.all('ended')).toMatchObject([{ reason: 'restarts_spent', why: 'The server died, and was not there again within 5000 ms.' }]);
+  expect(run.rows.findLast(({ type }) => type === 'attempt.ended')).toMatchObject({ abortedBy: 'manager', counts: 'none', final: false });
+});
+
 const open = [added('a'), added('b'), intended('a')];
 const looked = { key: 'a', attempt: 1, token: '1.1' };
 

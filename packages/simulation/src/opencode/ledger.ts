@@ -75,6 +75,8 @@ export class Ledger {
   readonly abortsSent: { readonly sessionId: string; readonly atMs: number }[] = [];
   /** When some event stream was gone, or brought nothing; the end is absent while one does. */
   readonly darkness: { readonly fromMs: number; toMs?: number }[] = [];
+  /** When a server died that nobody had asked to. */
+  readonly deaths: number[] = [];
   /** When a server was lost or did not answer. */
   readonly losses: number[] = [];
   readonly #darkStreams = new Set<object>();

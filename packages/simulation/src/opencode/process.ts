@@ -159,6 +159,7 @@ export class Process implements TurnHome {
     const { queue, count, ledger } = this.#world;
     if (!expected) count('process-death');
     if (!expected) ledger.losses.push(queue.nowMs);
+    if (!expected) ledger.deaths.push(queue.nowMs);
     this.endedAtMs = queue.nowMs;
     this.#stopWork('ended');
     for (const listener of this.listeners) listener.broke();

@@ -114,7 +114,7 @@ function drawWeather(random: Randomness, profile: 'rough' | 'storm'): Fault[] {
     const what = chance.weighted({ kill: 6, cut: 3, slow: 1, startFails: 1 });
     if (what === 'cut') return { what, when, silent: false, forMs: chance.pick([0, 300, 2000]) };
     if (what === 'slow') return { what, when, delayMs: chance.whole(500, 2500), forMs: chance.whole(1000, 8000) };
-    return what === 'kill' ? { what, when } : { what, when, times: chance.whole(1, 2) };
+    return what === 'kill' ? { what, when } : { what, when, times: chance.pick([1, 2, 40]) };
   });
 }
 

@@ -37,6 +37,8 @@ export class Manager {
   readonly store: RunStore;
   readonly number: number;
   readonly beganAtMs: number;
+  /** When something ended it; undefined for one that came to its own end. */
+  killedAtMs: number | undefined;
   run: Run | undefined;
   summary: RunSummary | undefined;
   /** Why it could not begin. */

@@ -2,6 +2,7 @@ import type { Driver } from '../world/driver.ts';
 import type { World } from '../world/world.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { judgeCounts, judgeTold } from './judge-counts.ts';
+import { judgeDeaths } from './judge-deaths.ts';
 import { judgeDeletions, judgeOutcomes, judgePrompts, judgeWishes } from './judge-prompts.ts';
 import { judgeRows } from './judge-rows.ts';
 import type { Manager } from './manager.ts';
@@ -21,6 +22,8 @@ export type RunRule =
   | 'success-is-true'
   | 'as-without-kills'
   | 'wishes-are-heard'
+  | 'suspects-run-alone'
+  | 'restarts-are-limited'
   | 'one-append-at-a-time'
   | 'everything-settles'
   | 'all-given-back'
@@ -73,6 +76,7 @@ export function judgeRun(evidence: RunEvidence): { violations: readonly RunViola
   judgePrompts(evidence, report);
   judgeDeletions(evidence, report);
   judgeWishes(evidence, report);
+  judgeDeaths(evidence, report);
   judgeOutcomes(evidence, report);
   judgeCounts(evidence, outcomes, report);
   judgeTold(evidence, report);

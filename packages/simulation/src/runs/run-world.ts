@@ -33,7 +33,7 @@ export interface RunReport {
 }
 
 /** A run that is not done after so many managers never will be. */
-const mostManagers = 25;
+const mostManagers = 60;
 
 /** A world of more events runs away. */
 const mostSteps = 200_000;
@@ -143,6 +143,7 @@ class RunWorld implements RunEvidence {
     this.kills += 1;
     world.tell('world', `manager ${manager.number} ends: ${how}`);
     manager.life.end();
+    manager.killedAtMs = world.queue.nowMs;
     for (const stream of world.streams) void stream.close();
     this.disk.crash(how);
     const delayMs = how === 'power' ? 0 : world.random.of(`guard ${this.kills}`).between(10, 400);

@@ -25,3 +25,11 @@ it.each([
   const { violations, outcomes, managers } = await runRunInNode({ ...killed, faults: [fault] });
   expect([violations, Object.fromEntries(outcomes), managers]).toEqual([[], { t1: 'succeeded' }, 2]);
 });
+
+it('a server that does not come back ends the run, which goes on when one does', async () => {
+  const when = { point: 'accepted', nth: 1, afterMs: 5 } as const;
+  const faults = [{ what: 'startFails', when, times: 40 } as const, { what: 'kill', when } as const];
+  const { violations, outcomes, history } = await runRunInNode({ ...killed, kills: [], faults });
+  expect([violations, Object.fromEntries(outcomes)]).toEqual([[], { t1: 'succeeded' }]);
+  expect(history.join('\n')).toContain('run.ended restarts_spent');
+});
