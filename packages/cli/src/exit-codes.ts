@@ -10,7 +10,7 @@ export const exitCodes = {
   usage: 2,
   /** No model or no credentials, known before the first prompt. */
   noModel: 4,
-  /** The server could not start. */
+  /** The server could not start, or was lost too often. */
   noServer: 5,
   /** The files of a run have no room, or are gone. */
   storage: 6,
@@ -75,6 +75,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   OPENCODE_CONFIG_MISMATCH: exitCodes.noServer,
   SERVER_START_FAILED: exitCodes.noServer,
   SERVER_START_TIMEOUT: exitCodes.noServer,
+  RESTART_BUDGET_SPENT: exitCodes.noServer,
   PACKAGE_UNAVAILABLE: exitCodes.noServer,
   PART_UNAVAILABLE: exitCodes.noServer,
 };

@@ -58,6 +58,8 @@ export async function carryOut(terminal: Terminal, request: BatchRequest): Promi
   using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
   await using workspaces = plan.workspaces && workspacesOf(plan, prepared, progress);
   late.workspaces = workspaces;
+  const settled = prepared.plan.filter(({ decision }) => decision === 'reuse' || decision === 'skip');
+  progress.expects(prepared.counts.total, settled.length);
   const context: BatchContext = { terminal, plan, prepared, workspaces, out, progress, signals, startedAt };
   try {
     // What a killed manager left is taken when nothing of it works there any more: then its server is gone.
@@ -187,7 +189,6 @@ function notePlan({ plan: { request }, prepared, progress }: BatchContext): void
     name,
     count: prepared.plan.filter((line) => line.decision === decision).length,
   }));
-  progress.before(prepared.plan.filter(({ decision }) => decision === 'reuse' || decision === 'skip').length);
   const told = counts.filter(({ count }) => count > 0).map(({ name, count }) => `${count} ${name}`);
   progress.note(`Going on with ${plural(prepared.plan.length, 'task')}: ${told.join(', ')}.`);
 }
@@ -209,7 +210,7 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
     const { gaps, restarts, serverRestarts } = pool.snapshot();
     return { summary: undefined, tally: new Tally(), failure: toManagerError(error), pool: { gaps, restarts, serverRestarts } };
   }
-  const reporter = createReporter({ terminal, progress, json: plan.request.flags.json === true, single: plan.tasks.length === 1, out });
+  const reporter = createReporter({ terminal, progress, json: plan.request.flags.json === true, single: prepared.counts.total === 1, out });
   return followRun({ run, manager, reporter, context });
 }
 

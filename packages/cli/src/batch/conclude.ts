@@ -26,11 +26,11 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [failure, endProblem(summary), incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
   const counts = countsOf(summary);
-  const notStarted = summary ? summary.counts.notStarted : plan.tasks.length;
-  const succeeded = notStarted === 0 && counts.succeeded === (summary?.counts.total ?? plan.tasks.length);
+  const notStarted = summary ? summary.counts.notStarted : prepared.counts.total;
+  const succeeded = notStarted === 0 && counts.succeeded === (summary?.counts.total ?? prepared.counts.total);
   const exitCode = signals.exitCode ?? (problems[0] ? exitCodeOf(problems[0].code) : succeeded ? exitCodes.ok : exitCodes.failed);
   const told: BatchSummary = {
-    total: summary?.counts.total ?? plan.tasks.length,
+    total: summary?.counts.total ?? prepared.counts.total,
     counts,
     tally,
     notStarted,
@@ -59,10 +59,11 @@ function countsOf(summary: RunSummary | undefined): Record<Outcome, number> {
 /** What ended the run before its tasks, as an error with the exit code that belongs to it. */
 function endProblem(summary: RunSummary | undefined): OpencodeManagerError | undefined {
   if (!summary) return undefined;
-  const { reason, why } = summary;
+  const { reason, why, error } = summary;
   if (reason === 'restarts_spent') return new OpencodeManagerError('RESTART_BUDGET_SPENT', why ?? 'The server was lost too often.');
+  if (error) return OpencodeManagerError.from(error);
   if (reason === 'storage_full') return new OpencodeManagerError('RUN_STORAGE_FULL', why ?? 'There was no room for the journal.');
-  if (reason === 'failed') return new OpencodeManagerError('RUN_GONE', why ?? 'The run could not go on.');
+  if (reason === 'failed') return new OpencodeManagerError('INTERNAL', why ?? 'The run could not go on.');
   return undefined;
 }
 

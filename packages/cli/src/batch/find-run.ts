@@ -12,11 +12,11 @@ export interface NamedRun {
 
 /**
  * The run that a name means: its id, a part of it that no other run has, or the path of its directory. Without a name the newest that is not
- * finished.
+ * finished, or, where tasks are to run again, the newest.
  * @throws OpencodeManagerError `USAGE` when none is unfinished; `RUN_UNKNOWN`, `RUN_UNREADABLE`
  */
-export async function unfinishedRun(name: string | undefined, directory: string): Promise<NamedRun> {
-  if (name === undefined) {
+export async function runToResume(name: string | undefined, directory: string, repeats: boolean): Promise<NamedRun> {
+  if (name === undefined && !repeats) {
     const newest = await newestUnfinished(directory);
     if (newest) return readable(newest);
     throw new OpencodeManagerError('USAGE', `No run of ${directory} is unfinished. To see all: ocm runs. To begin one: ocm run FILE.`);

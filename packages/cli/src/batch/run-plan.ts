@@ -1,6 +1,6 @@
 import { basename, extname, resolve } from 'node:path';
-import type { ServerConfig } from '@opencode-manager/core';
-import { readTaskLines, runLayout, type ResumeOptions, type RunOptions, type RunTaskSpec } from '@opencode-manager/runs';
+import { OpencodeManagerError, type ServerConfig } from '@opencode-manager/core';
+import { readTaskLines, runLayout, type ResumeOptions, type RunOptions, type RunTaskSpec, type TaskLine } from '@opencode-manager/runs';
 import { buildServerConfig, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import { checkPageFlags } from '../playground/index.ts';
 import type { NamedTask } from '../task-file/index.ts';
@@ -47,9 +47,18 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
 async function tasksOf(terminal: Terminal, { file, flags, baseDirectory, resumed }: BatchRequest): Promise<readonly NamedTask[]> {
   if (!resumed || file !== '-') return collectTasks(terminal, file, flags, baseDirectory);
   const lines = await readTaskLines(runLayout(resumed.path).tasks);
+  if (resumed.policy.changed === 'rerun') refuseRedacted(lines);
   // A task that was changed stands there again, and one that is repeated once for each time.
   const newest = new Map(lines.map(({ key, task }) => [(task as unknown as RunTaskSpec).id ?? key, task as unknown as RunTaskSpec]));
   return [...newest].map(([id, task]) => Object.assign({}, task, { id }));
+}
+
+/** Standard input cannot be read again, and what it held of secrets was not kept. */
+function refuseRedacted(lines: readonly TaskLine[]): void {
+  const key = lines.find(({ task }) => JSON.stringify(task).includes('[redacted]'))?.key;
+  if (key === undefined) return;
+  const message = `Task ${key} came by standard input and held a secret, which was not kept: it cannot be run again. Begin a new run.`;
+  throw new OpencodeManagerError('TASKS_CHANGED', message, { details: { keys: [key] } });
 }
 
 function optionsOf(plan: Omit<BatchPlan, 'options'>, directory: string): RunOptions | ResumeOptions {

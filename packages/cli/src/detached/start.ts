@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { OpencodeManagerError } from '@opencode-manager/core';
@@ -62,5 +63,7 @@ function tellLaunch(terminal: Terminal, launch: LaunchLine, json: boolean): void
   const { run, run_dir: path, pid } = launch;
   terminal.result(run);
   terminal.notice(printable(`The run goes on in the background, in process ${pid}: ${path ?? ''}`));
-  terminal.notice(`To look at it: ocm status ${run}   To wait for its end: ocm wait ${run}   To stop it: kill -INT ${pid}`);
+  // Only what lies beside the repository is found by its name.
+  const name = path === null || dirname(path).endsWith('.ocm') ? run : path;
+  terminal.notice(printable(`To look at it: ocm status ${name}   To wait for its end: ocm wait ${name}   To stop it: kill -INT ${pid}`));
 }

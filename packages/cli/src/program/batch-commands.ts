@@ -37,7 +37,10 @@ export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, W
 }
 
 /** Flags of `ocm resume`: what is not given is as it was. */
-export interface ResumeFlags extends Omit<RunFlags, 'runDir' | 'resume' | 'append' | 'overwrite' | 'prompt'> {
+export interface ResumeFlags extends Omit<
+  RunFlags,
+  'runDir' | 'root' | 'patches' | 'workspace' | 'resume' | 'append' | 'overwrite' | 'prompt'
+> {
   readonly explain?: boolean;
   readonly retryErrors?: string | true;
   readonly redo?: string[];
@@ -94,6 +97,10 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
       ).choices(['shared', 'clone', 'worktree', 'copy']),
     )
     .option('--patches <dir>', 'put the patches of tasks here (default: beside the repository, in <repository>.ocm)');
+  run.option(
+    '--root <dir>',
+    'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)',
+  );
   addPlaceOptions(run);
   addTurnOptions(run);
   addServerOptions(run);
@@ -157,10 +164,6 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
 /** How workspaces are made, and which stay. */
 function addPlaceOptions(run: CommandUnknownOpts): void {
   run
-    .option(
-      '--root <dir>',
-      'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)',
-    )
     .option('--setup <command>', 'shell line that prepares each workspace; what it makes in ignored directories is used again')
     .option('--setup-timeout <duration>', 'its timeout (default: 10m)')
     .option('--ready <command>', 'shell line that must end with 0 before a task begins in its workspace')

@@ -19,7 +19,7 @@ interface ActiveTask {
 /** Progress on a terminal that can be redrawn: what runs, the oldest first, and below it the sums. */
 export class LiveProgress implements Progress {
   readonly #terminal: Terminal;
-  readonly #total: number;
+  #total: number;
   readonly #now: () => number;
   readonly #startedAtMs: number;
   /** In the order in which they started. */
@@ -41,8 +41,9 @@ export class LiveProgress implements Progress {
     this.#timer = setInterval(() => this.#redraw(), redrawMs).unref();
   }
 
-  before(count: number): void {
-    this.#before = count;
+  expects(total: number, before: number): void {
+    this.#total = total;
+    this.#before = before;
   }
 
   started(id: string): void {

@@ -26,8 +26,8 @@ export interface FinishedTask {
  * Elsewhere: one line a change of state. It never writes to stdout.
  */
 export interface Progress extends Disposable {
-  /** So many tasks had their end before. */
-  before(count: number): void;
+  /** So many tasks there are, and so many of them had their end before. */
+  expects(total: number, before: number): void;
   started(id: string): void;
   /** What a running task waits for; empty when it simply works. */
   waiting(id: string, reason: string): void;
@@ -52,7 +52,7 @@ export function createProgress(terminal: Terminal, options: ProgressOptions): Pr
 
 class LineProgress implements Progress {
   readonly #terminal: Terminal;
-  readonly #total: number;
+  #total: number;
   readonly #waiting = new Map<string, string>();
   #done = 0;
 
@@ -61,8 +61,9 @@ class LineProgress implements Progress {
     this.#total = total;
   }
 
-  before(count: number): void {
-    this.#done += count;
+  expects(total: number, before: number): void {
+    this.#total = total;
+    this.#done = before;
   }
 
   started(id: string): void {

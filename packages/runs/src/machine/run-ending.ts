@@ -93,10 +93,13 @@ export function close(context: RunContext, isCommitted: boolean): RunContext {
   return tell({ ...context, closing: 'closed' }, { type: 'ended', params: { ...endOf(context), counts, isCommitted } });
 }
 
+/** These keep tasks from starting: where none was left, they changed nothing. */
+const startsNoMore: ReadonlySet<RunEnded['reason']> = new Set(['drained', 'fail_fast', 'max_failures']);
+
 /** Why the run ends. Sums that do not add up are a fault of the program, and no run is called done with them. */
 function endOf(context: RunContext): { readonly reason: RunEnded['reason']; readonly why: string | null } {
   const { ending, unsettled } = context;
-  const isDone = ending === null || (ending.reason === 'drained' && unsettled === 0);
+  const isDone = ending === null || (startsNoMore.has(ending.reason) && unsettled === 0);
   if (!isDone) return { reason: ending.reason, why: ending.why };
   const problem = countsProblem(countTasks(context), context);
   return problem === null ? { reason: 'done', why: null } : { reason: 'failed', why: problem };

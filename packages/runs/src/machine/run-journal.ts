@@ -131,7 +131,10 @@ export function timerFired(context: RunContext, { timer, atMs }: EventOf<'timer.
 
 function endFullStorage(context: RunContext, atMs: number): RunContext {
   const { fullSinceMs, settings } = context;
-  if (fullSinceMs === null || atMs - fullSinceMs < settings.storageTimeoutMs) return context;
+  if (fullSinceMs === null) return context;
+  const leftMs = fullSinceMs + settings.storageTimeoutMs - atMs;
+  // A timer may fire a moment early, and one of an earlier time is still to fire.
+  if (leftMs > 0) return tell(context, { type: 'schedule', params: { timer: { name: 'storage.deadline' }, delayMs: Math.ceil(leftMs) } });
   const why = `There was no room for the journal for ${settings.storageTimeoutMs} ms. Make room, and resume the run.`;
   return endRun(context, { reason: 'storage_full', aborts: true, why });
 }

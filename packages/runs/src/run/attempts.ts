@@ -20,6 +20,8 @@ export interface AttemptsOptions {
   readonly earlier: EarlierAttempts;
   /** What an attempt of a manager that has died had done in its workspace. */
   readonly changesOf: NonNullable<RunOptions['changesOf']> | undefined;
+  /** Whether a task works in a workspace of its own. */
+  readonly hasOwnPlace: (task: RunTaskSpec) => boolean;
   /** Takes known secrets out of a result, and counts them. */
   readonly redact: (result: TaskResult) => TaskResult;
   /** Kept before the end of an attempt is reported. */
@@ -112,7 +114,10 @@ export class Attempts {
     );
     const read = await this.#resultOf(running, { key, attempt });
     const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
-    const result = { ...read, directory, ...changes };
+    // It is read without its place; one of its own is nobody else's.
+    const { workspace_may_be_half_changed: halfChanged, ...told } = read;
+    const isShared = !this.#options.hasOwnPlace(this.#taskOf(key));
+    const result = { ...told, directory, ...changes, ...(halfChanged && isShared && { workspace_may_be_half_changed: halfChanged }) };
     await this.#options.keepTranscript(key, attempt, sent, result);
     // Its server died, and it is read again on the next one: that has the same token.
     if (this.#live.get(token) !== live) return;

@@ -59,7 +59,7 @@ export async function finishedRun(plan: ResumePlan, store: RunStore): Promise<Ru
     path: store.path,
     plan: plan.lines,
     startSequence,
-    ended: Promise.resolve({ reason: 'done', why: null, counts, totals: totals.now() }),
+    ended: Promise.resolve({ reason: 'done', why: null, error: null, counts, totals: totals.now() }),
     counts: () => counts,
     results: () => finalResults(rows(), startSequence, plan),
     events: rows,

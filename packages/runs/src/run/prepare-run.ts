@@ -16,7 +16,7 @@ import { finishedRun, openedRun } from './opened-run.ts';
 import { identifyTasks, sourceTask, taskLine, type IdentifiedTask } from './source-tasks.ts';
 import { directoryStore, memoryStore, type RunStore } from './store.ts';
 import { systemPorts } from './system-ports.ts';
-import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, StartOptions } from './types.ts';
+import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, RunTaskSpec, StartOptions } from './types.ts';
 
 interface Prepared {
   readonly plan: ResumePlan;
@@ -167,6 +167,8 @@ async function start(
     await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
     const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs } = {} } = options;
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
+    const { workspaces, workspace } = options.pool ?? {};
+    const hasOwnPlace = (task: RunTaskSpec) => workspaces !== undefined && (task.workspace ?? workspace) !== 'shared';
     const host = new RunHost({
       store,
       pool,
@@ -176,6 +178,7 @@ async function start(
       taskTimeoutMs,
       names,
       changesOf,
+      hasOwnPlace,
       redaction,
       transcripts,
       onNote,

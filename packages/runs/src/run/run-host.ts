@@ -1,5 +1,5 @@
 import type { SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
 import type { JournalRow } from '../journal/events.ts';
 import {
@@ -33,6 +33,8 @@ export interface RunHostOptions {
   readonly taskTimeoutMs: number | undefined;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
+  /** Whether a task works in a workspace of its own. */
+  readonly hasOwnPlace: (task: RunTaskSpec) => boolean;
   readonly redaction: Redaction;
   readonly transcripts: boolean;
   readonly onNote: (note: string) => void;
@@ -54,6 +56,8 @@ export class RunHost {
   readonly #unwritten = new Set<string>();
   readonly #ended = Promise.withResolvers<RunSummary>();
   #stopListening: () => void = () => {};
+  /** Why the journal took nothing, the last time that it did not. */
+  #unwritable: SerializedError | null = null;
   #reason: RunSummary['reason'] | null = null;
   readonly #startedAtMs: number;
 
@@ -71,6 +75,7 @@ export class RunHost {
       names: options.names,
       earlier: this.#earlier,
       changesOf: options.changesOf,
+      hasOwnPlace: options.hasOwnPlace,
       redact: (result) => redaction.result(result),
       keepTranscript: (...attempt) => this.#keepTranscript(...attempt),
     });
@@ -87,7 +92,8 @@ export class RunHost {
         told: (_, params) => this.#tell(params),
         ended: (_, { reason, why, counts }) => {
           this.#reason = reason;
-          this.#ended.resolve({ reason, why, counts, totals: this.#totals.now() });
+          const error = reason === 'failed' || reason === 'storage_full' ? this.#unwritable : null;
+          this.#ended.resolve({ reason, why, error, counts, totals: this.#totals.now() });
         },
       },
     });
@@ -174,7 +180,8 @@ export class RunHost {
     try {
       rows = await store.journal.append(events);
     } catch (error) {
-      return this.#send({ type: 'journal.failed', batch, error: toManagerError(error).toJSON(), atMs: ports.clock.now() });
+      this.#unwritable = toManagerError(error).toJSON();
+      return this.#send({ type: 'journal.failed', batch, error: this.#unwritable, atMs: ports.clock.now() });
     }
     // What is derived is brought up to the journal when it is opened the next time.
     await store.addResults(rows).catch(() => undefined);

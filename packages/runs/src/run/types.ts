@@ -1,5 +1,6 @@
 import type { Outcome, SessionPool, SessionPoolOptions, Task, TaskResult, TaskWorkspaceResult } from '@opencode-manager/actors';
 import type { ServerConfig } from '@opencode-manager/core';
+import type { SerializedError } from '@opencode-manager/core/errors';
 import type { RunFile } from '../directory/run-file.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
 import type { JournalRow, RunEnded } from '../journal/events.ts';
@@ -65,6 +66,8 @@ export interface RunSummary {
   readonly reason: RunEnded['reason'];
   /** A sentence; null when the reason says it all. */
   readonly why: string | null;
+  /** What kept the journal from being written, when that is the reason. */
+  readonly error: SerializedError | null;
   readonly counts: RunCounts;
   readonly totals: RunTotals;
 }

@@ -93,6 +93,7 @@ export class Manager {
       taskTimeoutMs,
       names: new host.AttemptNames(),
       changesOf: undefined,
+      hasOwnPlace: () => false,
       redaction: new host.Redaction(),
       transcripts: true,
       onNote: (note) => world.tell('manager', note),
