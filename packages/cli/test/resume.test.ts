@@ -63,7 +63,7 @@ test('a run whose manager is killed is taken up: what it had done is used again,
   expect([changed.exitCode, changed.stderr]).toEqual([2, expect.stringMatching(/TASKS_CHANGED.*one.*prompt/s)]);
 
   // The task file is read again: its order and what is not part of an answer may differ.
-  await write(tasks.toReversed().map((task) => ({ ...task, metadata: { again: true } })));
+  await write(tasks.toReversed().map((task) => Object.assign({ metadata: { again: true } }, task)));
   const resumed = await ocm('resume', launch['run'] as string, ...where(), '--json');
   expect([resumed.exitCode, resumed.stderr]).toEqual([0, expect.stringContaining('5 of 5 tasks succeeded, 2 of them from before')]);
   expect(resumed.records.filter(({ type }) => type === 'task.finished').map(({ id, attempt }) => [id, attempt])).toEqual([

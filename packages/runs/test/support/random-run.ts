@@ -106,7 +106,7 @@ export class RandomRun {
     [this.#server, this.#isOver, this.#isPaused, this.#isFull, this.#isEnding] = ['restarting', false, false, false, false];
     this.#concurrency = 1 + random.below(3);
     const failFast: RunSettings['failFast'] = isCalm || random.chance(0.9) ? 'off' : random.pick(['soon', 'now']);
-    const maxFailures = isCalm || random.chance(0.9) ? null : { share: 0.5 };
+    const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
     const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted };
     this.#actor = actorOf(plan, chosen, (effect) => this.#contain(effect));

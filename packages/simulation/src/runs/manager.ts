@@ -29,7 +29,7 @@ export interface ManagerOptions extends RunHosts {
 }
 
 /** Deadline of tasks that name none, in milliseconds. */
-export const taskTimeoutMs = 600_000;
+const taskTimeoutMs = 600_000;
 
 /** A process that takes the run up, as `ocm run` and `ocm resume` do, and whoever reads its results. */
 export class Manager {

@@ -4,7 +4,7 @@ import type { Fault, LinkPlan, PoolPlan, TurnScript, When } from '../plan/types.
  * How far an append to the journal has come. `asked`: the host has asked for it. `torn`: its first row is written. `written`: all rows are, and
  * none is synced. `synced`: they survive everything, and nobody knows it. `acknowledged`: the host has done what waited for them.
  */
-export const stages = ['asked', 'torn', 'written', 'synced', 'acknowledged'] as const;
+const stages = ['asked', 'torn', 'written', 'synced', 'acknowledged'] as const;
 export type Stage = (typeof stages)[number];
 
 /**

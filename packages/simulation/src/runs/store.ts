@@ -132,7 +132,7 @@ class SimulatedJournal {
 }
 
 /** A row in short. */
-export function lineOf(event: JournalEvent): string {
+function lineOf(event: JournalEvent): string {
   if (event.type === 'run.opened') return `${event.type} ${event.generation}`;
   if (event.type === 'run.ended') return `${event.type} ${event.reason}`;
   if (event.type === 'attempt.intended') return `${event.type} ${event.key} ${event.attempt} ${event.token} ${event.messageId}`;
