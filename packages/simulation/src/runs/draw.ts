@@ -61,10 +61,10 @@ export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
   };
 }
 
-/** A run of which every append can be tried: twelve short tasks on a calm link. */
+/** A run of which every append can be tried: eight short tasks on a calm link. */
 export function drawSmallRun(seed: number): RunPlan {
   const random = new Randomness(seed).of('small');
-  const tasks = drawRunTasks(random, 12, { kinds: quickKinds, mostRetries: 1 });
+  const tasks = drawRunTasks(random, 8, { kinds: quickKinds, mostRetries: 1 });
   return { ...drawRunPlan(seed, 'calm'), concurrency: random.of('concurrency').whole(2, 4), tasks, kills: [] };
 }
 
@@ -124,7 +124,7 @@ function drawMoment(random: Randomness): When {
 }
 
 function drawFull(random: Randomness, profile: RunProfile): RunPlan['disk']['full'] {
-  if (profile === 'calm' || !random.chance(0.2)) return [];
+  if (profile === 'calm' || !random.chance(0.3)) return [];
   return [{ when: drawMoment(random), forMs: random.pick([500, 5000, 30_000, 90_000]) }];
 }
 
