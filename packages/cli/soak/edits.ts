@@ -1,0 +1,34 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { runOcm } from './ocm.ts';
+import type { Place } from './place.ts';
+
+/** What is edited between two managers has to be named, by the task and its field, before anything starts. */
+export async function tryEdits(place: Place, path: string): Promise<readonly string[]> {
+  const problems: string[] = [];
+  await edited(
+    place.taskFile,
+    (text) => text.replace('Soak [t2], please.', 'Soak [t2], thank you.'),
+    async () => expectRefusal(place, path, /TASKS_CHANGED.*\bt2 \(prompt\)/s, problems),
+  );
+  await edited(
+    place.configFile,
+    (text) => JSON.stringify({ ...(JSON.parse(text) as object), instructions: ['AGENTS.md'] }),
+    async () => expectRefusal(place, path, /TASKS_CHANGED.*\bt1 \([^)]*configuration/s, problems),
+  );
+  console.log('  edits');
+  return problems;
+}
+
+async function expectRefusal(place: Place, path: string, wanted: RegExp, problems: string[]): Promise<void> {
+  const callsBefore = place.model.calls.length;
+  const { code, stderr, records } = await runOcm(place, 'resume', path);
+  if (code === 2 && wanted.test(stderr) && records.length === 0 && place.model.calls.length === callsBefore) return;
+  problems.push(`an edit was not refused as it should be: wanted exit 2 and ${wanted.source}, had ${code} and ${stderr.slice(0, 500)}`);
+}
+
+async function edited(path: string, edit: (text: string) => string, act: () => Promise<void>): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, edit(text));
+  await act();
+  await writeFile(path, text);
+}
