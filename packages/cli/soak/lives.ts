@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runLayout } from '@opencode-manager/runs/read';
 import { tryEdits } from './edits.ts';
-import { Ocm } from './ocm.ts';
+import { Ocm, runOcm, type OcmRecord } from './ocm.ts';
 import type { SoakOptions } from './options.ts';
 import { plannedLives, type PlannedLife } from './plan.ts';
 import type { Place } from './place.ts';
@@ -20,6 +20,8 @@ export interface Life {
   readonly ocm: Ocm;
   readonly tookMs: number;
   readonly struck: readonly string[];
+  /** What `ocm status --json` said of the run meanwhile. */
+  readonly told: readonly OcmRecord[];
 }
 
 export interface Lived {
@@ -32,6 +34,8 @@ export interface Lived {
 /** So many managers more than planned may be needed: one that a full disk has ended goes on with another. */
 const furtherLives = 4;
 
+const statusIntervalMs = 3000;
+
 /** Runs the tasks to their end, one manager after the other. */
 export async function live(options: SoakOptions, place: Place): Promise<Lived> {
   const [lives, problems]: [Life[], string[]] = [[], []];
@@ -39,7 +43,7 @@ export async function live(options: SoakOptions, place: Place): Promise<Lived> {
   for (const plan of plans) {
     const life = await liveOnce(options, place, await runDirectory(place), plan);
     lives.push(life);
-    console.log(told(life, lives.length));
+    console.log(storyOf(life, lives.length));
     if (life.ocm.record('done')?.['reason'] === 'done') break;
     const path = await runDirectory(place);
     if (path !== undefined) for (const what of plan?.after ?? []) problems.push(...(await prepare(what, place, path)));
@@ -49,12 +53,12 @@ export async function live(options: SoakOptions, place: Place): Promise<Lived> {
   return { lives, path, problems };
 }
 
-function told({ command, exit, ocm, tookMs, struck }: Life, number: number): string {
+function storyOf({ command, exit, ocm, tookMs, struck }: Life, number: number): string {
   const count = (type: string) => ocm.records.filter((record) => record.type === type).length;
   const strikes = struck.length > 0 ? `; ${struck.join(', ')}` : '';
   const reason = ocm.record('done')?.['reason'];
   const done = reason === undefined ? '' : `, ${JSON.stringify(reason)}`;
-  const error = typeof exit === 'number' && exit > 1 && exit < 128 ? `\n${ocm.stderr.slice(-1500)}` : '';
+  const error = typeof exit === 'number' && exit > 0 && reason !== 'done' ? `\n${ocm.stderr.slice(-1500)}` : '';
   const counts = `${count('task.started')} started, ${count('task.finished')} finished`;
   return `manager ${number} (${command}): ${(tookMs / 1000).toFixed(1)} s, ${counts}, exit ${exit}${done}${strikes}${error}`;
 }
@@ -65,11 +69,26 @@ async function liveOnce(options: SoakOptions, place: Place, path: string | undef
   const over = new AbortController();
   const struck: string[] = [];
   const work = plan ? strike(ocm, plan, place, struck, over.signal) : [];
+  const watching = watch(ocm, place, over.signal);
   const exit = await ocm.exit;
   over.abort();
   await Promise.all(work);
+  const told = await watching;
   const mark = ocm.record('launch')?.['run_id'] as string | undefined;
-  return { command: path === undefined ? 'run' : 'resume', plan, mark, exit, ocm, tookMs: performance.now() - startedAt, struck };
+  return { command: path === undefined ? 'run' : 'resume', plan, mark, exit, ocm, tookMs: performance.now() - startedAt, struck, told };
+}
+
+/** Asks how the run stands, every few seconds. */
+async function watch(ocm: Ocm, place: Place, over: AbortSignal): Promise<OcmRecord[]> {
+  const told: OcmRecord[] = [];
+  const path = (await ocm.waitForRecord('launch'))?.['run_dir'];
+  if (typeof path !== 'string') return told;
+  while (!ocm.isOver) {
+    await pause(statusIntervalMs, undefined, { signal: over }).catch(() => undefined);
+    const { records } = await runOcm(place, 'status', path, '--json');
+    told.push(...records);
+  }
+  return told;
 }
 
 function runArguments({ concurrency, workspace }: SoakOptions, { taskFile, configFile, out, disk }: Place): string[] {

@@ -1,3 +1,4 @@
+import type { AttemptEnded } from '@opencode-manager/runs/read';
 import { repeated, type Facts } from '../facts.ts';
 
 /** The rows are whole, in order, and no attempt has two ends or a further one after its success. */
@@ -51,6 +52,13 @@ function finals({ tasks, rows, ended, final }: Facts): string[] {
     if (event.type === 'attempt.ended' && event.outcome === 'succeeded') over.add(event.key);
   }
   for (const [key, ends] of Map.groupBy(ended, (end) => end.key))
-    if (ends.filter((end) => end.final).length > 1) problems.push(`journal: ${key} has ${ends.length} final ends`);
+    for (const earlier of ends.filter((end) => end.final).slice(0, -1))
+      if (!isPassing(earlier))
+        problems.push(`journal: ${key} went on after attempt ${earlier.attempt} had ended for good as ${earlier.outcome}`);
   return problems;
+}
+
+/** What the server or the manager has ended for good is run again by a resume. */
+function isPassing({ outcome }: AttemptEnded): boolean {
+  return outcome === 'interrupted' || outcome === 'server_lost';
 }

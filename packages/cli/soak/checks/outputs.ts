@@ -7,7 +7,7 @@ import { runOcm, type OcmRecord } from '../ocm.ts';
 
 /** The files and commands that tell of the run say what its journal says. */
 export async function checkOutputs(facts: Facts): Promise<string[]> {
-  return [...(await resultsFile(facts)), ...(await outFile(facts)), ...(await commands(facts)), ...sums(facts)];
+  return [...(await resultsFile(facts)), ...(await outFile(facts)), ...(await commands(facts)), ...statusMeanwhile(facts), ...sums(facts)];
 }
 
 async function resultsFile({ path, ended }: Facts): Promise<string[]> {
@@ -17,10 +17,13 @@ async function resultsFile({ path, ended }: Facts): Promise<string[]> {
   return isDeepStrictEqual(lines, wanted) ? [] : [`results.jsonl: ${lines.length} lines are not the ${wanted.length} ends of the journal`];
 }
 
-async function outFile({ place, final, tasks }: Facts): Promise<string[]> {
+/** The last line of a task counts: one that a lost server had ended for good may have run again. */
+async function outFile({ place, final, ended, tasks }: Facts): Promise<string[]> {
   const { lines, torn } = await readJsonLines(place.out);
   const told = (lines as (TaskResult & { readonly final?: false })[]).filter((line) => line.final !== false);
-  const problems = repeated(told.map(({ id }) => id)).map((id) => `--out: ${id} is there twice`);
+  const problems = repeated(told.map(({ id, attempt }) => `${id}/${attempt}`)).map((name) => `--out: ${name} is there twice`);
+  const finals = ended.filter((end) => end.final).length;
+  if (told.length !== finals) problems.push(`--out: ${told.length} final results, the journal has ${finals}`);
   if (torn.length > 0) console.log(`  --out has ${torn.length} torn lines`);
   const byId = new Map(told.map((result) => [result.id, result]));
   for (const { id } of tasks) {
@@ -57,6 +60,19 @@ async function commands({ place, path, final, tasks }: Facts): Promise<string[]>
   if (!isDeepStrictEqual(withoutUndefined(told), withoutUndefined(wanted)))
     problems.push('ocm results: not the final results of the journal');
   return problems;
+}
+
+/** While it ran, each task was told in one state. */
+function statusMeanwhile({ lives, tasks }: Facts): string[] {
+  const told = lives.flatMap((life) => life.told);
+  const wrong = told.filter(({ total, states }) => total !== tasks.length || sumOf(states) !== tasks.length);
+  return wrong.length === 0
+    ? []
+    : [`ocm status: ${wrong.length} of ${told.length} times not ${tasks.length} tasks, such as ${JSON.stringify(wrong[0]!['states'])}`];
+}
+
+function sumOf(states: unknown): number {
+  return Object.values((states ?? {}) as Record<string, number>).reduce((sum, count) => sum + count, 0);
 }
 
 const withoutUndefined = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
