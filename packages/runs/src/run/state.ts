@@ -1,5 +1,6 @@
+import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
-import type { RunContext, RunCounts } from '../machine/index.ts';
+import { entries, type RunContext, type RunCounts } from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
 
 export interface StateParts {
@@ -14,9 +15,10 @@ export interface StateParts {
 
 /** What `state.json` says. */
 export function stateOf({ run, generation, counts, totals, context, startedAtMs }: StateParts): RunState {
-  const { total, outcomes, skipped, notStarted, reused, dropped } = counts;
+  const { total, skipped, reused, dropped } = counts;
   const { started, flights, unsettled, closing, ending } = context;
   const isOver = closing === 'closed';
+  const { outcomes, notStarted } = isOver ? counts : standing(context);
   const ended = started - flights.length;
   const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, Date.now() - startedAtMs);
   return {
@@ -43,6 +45,18 @@ export function stateOf({ run, generation, counts, totals, context, startedAtMs 
     started_at: new Date(startedAtMs).toISOString(),
     updated_at: new Date().toISOString(),
   };
+}
+
+/** While a run goes on, an outcome is that of a task after which no attempt follows: each task is counted once. */
+function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStarted'> {
+  const outcomes: Partial<Record<Outcome, number>> = {};
+  let notStarted = 0;
+  for (const { place, end, open, blockedBy } of entries(tasks)) {
+    if (place === 'flight' || (place === 'settled' && blockedBy !== null)) continue;
+    if (place === 'settled' && end) outcomes[end.outcome] = (outcomes[end.outcome] ?? 0) + 1;
+    else if (!end && !open) notStarted += 1;
+  }
+  return { outcomes, notStarted };
 }
 
 /** Why nothing starts although tasks wait; null when something runs or may start. */
