@@ -1,6 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { runOcm } from './ocm.ts';
+import { runOcm, type Ocm, type OcmRecord } from './ocm.ts';
 import type { Place } from './place.ts';
+
+/** A manager that finds longer timeouts runs again what timed out, and nothing else. */
+export function raisedTimeouts(before: OcmRecord, { records }: Ocm): string[] {
+  const timedOut = Number(before['timed_out']);
+  const again = new Set(records.filter(({ type }) => type === 'task.started').map(({ id }) => id));
+  console.log(`  timeouts were raised: ${timedOut} timed out, ${again.size} ran again`);
+  return again.size === timedOut && timedOut > 0 ? [] : [`raised timeouts: ${again.size} tasks ran again, ${timedOut} had timed out`];
+}
 
 /** What is edited between two managers has to be named, by the task and its field, before anything starts. */
 export async function tryEdits(place: Place, path: string): Promise<readonly string[]> {

@@ -1,12 +1,12 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runLayout } from '@opencode-manager/runs/read';
-import { tryEdits } from './edits.ts';
+import { raisedTimeouts, tryEdits } from './edits.ts';
 import { Ocm, runOcm, type OcmRecord } from './ocm.ts';
 import type { SoakOptions } from './options.ts';
-import { plannedLives, type PlannedLife } from './plan.ts';
-import type { Place } from './place.ts';
+import { plannedLives, type PlannedLife, type PlannedTask } from './plan.ts';
+import { taskLines, type Place } from './place.ts';
 import { exists } from './files.ts';
 import { fillDisk, killServer } from './strikes.ts';
 
@@ -37,7 +37,7 @@ const furtherLives = 4;
 const statusIntervalMs = 3000;
 
 /** Runs the tasks to their end, one manager after the other. */
-export async function live(options: SoakOptions, place: Place): Promise<Lived> {
+export async function live(options: SoakOptions, place: Place, tasks: readonly PlannedTask[]): Promise<Lived> {
   const [lives, problems]: [Life[], string[]] = [[], []];
   const plans: (PlannedLife | undefined)[] = [...plannedLives(options), ...Array.from({ length: furtherLives }, () => undefined)];
   for (const plan of plans) {
@@ -47,6 +47,14 @@ export async function live(options: SoakOptions, place: Place): Promise<Lived> {
     if (life.ocm.record('done')?.['reason'] === 'done') break;
     const path = await runDirectory(place);
     if (path !== undefined) for (const what of plan?.after ?? []) problems.push(...(await prepare(what, place, path)));
+  }
+  const done = lives.at(-1)!.ocm.record('done');
+  if (options.weather.includes('timeouts') && done) {
+    await writeFile(place.taskFile, taskLines(tasks, { raised: true }));
+    const life = await liveOnce(options, place, await runDirectory(place), undefined);
+    lives.push(life);
+    console.log(storyOf(life, lives.length));
+    problems.push(...raisedTimeouts(done, life.ocm));
   }
   const path = await runDirectory(place);
   if (path === undefined) throw new Error(`There is no run. ${lives.at(-1)!.ocm.stderr.slice(-2000)}`);

@@ -23,7 +23,7 @@ async function soak(): Promise<number> {
   console.log(`soak of durable runs, seed ${options.seed} (${replayCommand(options)})`);
   const tasks = plannedTasks(options);
   await using place = await openPlace(options, tasks);
-  const lived = await live(options, place);
+  const lived = await live(options, place, tasks);
   // First: what looks at the run afterwards is not to be taken for something that was left.
   const left = await checkLeftovers(place, lived);
   const facts = factsOf(options, place, tasks, lived);

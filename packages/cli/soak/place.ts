@@ -37,7 +37,7 @@ export async function openPlace(options: SoakOptions, tasks: readonly PlannedTas
   const model = await startScriptedModel(scriptOf(tasks));
   const [configFile, taskFile] = [join(root, 'opencode.json'), join(root, 'tasks.jsonl')];
   await writeFile(configFile, JSON.stringify(model.opencodeConfig()));
-  await writeFile(taskFile, tasks.map(({ id, prompt }) => `${JSON.stringify({ id, prompt })}\n`).join(''));
+  await writeFile(taskFile, taskLines(tasks));
   const { path: binary } = await findBinary();
   const cache = process.env['NODE_COMPILE_CACHE'] ?? join(root, 'compiled');
   return {
@@ -58,6 +58,13 @@ export async function openPlace(options: SoakOptions, tasks: readonly PlannedTas
       await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** As the file of tasks has them. */
+export function taskLines(tasks: readonly PlannedTask[], { raised = false } = {}): string {
+  const timeoutOf = ({ timeoutSeconds }: PlannedTask) =>
+    timeoutSeconds === undefined ? {} : { timeout: raised ? '20m' : `${timeoutSeconds}s` };
+  return tasks.map((task) => `${JSON.stringify({ id: task.id, prompt: task.prompt, ...timeoutOf(task) })}\n`).join('');
 }
 
 async function command(name: string, ...args: readonly string[]): Promise<void> {

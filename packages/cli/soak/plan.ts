@@ -14,6 +14,8 @@ export interface PlannedTask {
   /** The whole text of the final answer. */
   readonly answer: string;
   readonly tokensPerSecond: number;
+  /** Too short for it. */
+  readonly timeoutSeconds?: number;
 }
 
 /** How one manager of the run fares. */
@@ -38,7 +40,7 @@ const tokensPerSecond = 4;
 const vocabulary = 'amber birch cedar delta ember fjord glade heron inlet junco kelp larch maple north otter pine quartz reed'.split(' ');
 
 /** The tasks of a seed. The first is longer than a manager lives. */
-export function plannedTasks({ seed, tasks, seconds, gap }: SoakOptions): PlannedTask[] {
+export function plannedTasks({ seed, tasks, seconds, gap, weather }: SoakOptions): PlannedTask[] {
   const longest = Math.max(seconds[1], gap[1] + 2);
   return Array.from({ length: tasks }, (_, index) => {
     const random = seededRandom(seed * 10_007 + index);
@@ -49,7 +51,9 @@ export function plannedTasks({ seed, tasks, seconds, gap }: SoakOptions): Planne
     const words = Math.max(3, Math.round((length - toolSeconds) * tokensPerSecond));
     const id = `t${index + 1}`;
     const answer = `${id} says ${Array.from({ length: words }, () => random.pick(vocabulary)).join(' ')}.`;
-    return { id, kind, prompt: `Soak [${id}], please.`, toolSeconds, answer, tokensPerSecond };
+    const isCutOff = index % 6 === 2 && words > 2 * tokensPerSecond && weather.includes('timeouts');
+    const timeout = isCutOff ? { timeoutSeconds: Math.ceil(words / tokensPerSecond / 2) } : {};
+    return { ...timeout, id, kind, prompt: `Soak [${id}], please.`, toolSeconds, answer, tokensPerSecond };
   });
 }
 

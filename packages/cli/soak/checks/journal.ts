@@ -58,7 +58,7 @@ function finals({ tasks, rows, ended, final }: Facts): string[] {
   return problems;
 }
 
-/** What the server or the manager has ended for good is run again by a resume. */
+/** What the server or the manager has ended for good is run again by a resume, and what timed out when it has more time. */
 function isPassing({ outcome }: AttemptEnded): boolean {
-  return outcome === 'interrupted' || outcome === 'server_lost';
+  return outcome === 'interrupted' || outcome === 'server_lost' || outcome === 'timed_out';
 }
