@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { isInfrastructureFault, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
@@ -129,6 +129,7 @@ export class Attempts {
       result,
       billed: wasSent,
       ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
+      isMachineFault: isInfrastructureFault(error),
       jitter: 2 * Math.random() - 1,
       atMs: Date.now(),
     };
