@@ -8,9 +8,11 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { median, syntheticBinary } from '@opencode-manager/bench';
 import { temporaryWorkspace } from '@opencode-manager/testing';
+import { main } from '../src/main.ts';
 
 const count = Number(process.argv[2] ?? 10_000);
 const bin = fileURLToPath(new URL('../src/bin.ts', import.meta.url));
@@ -40,8 +42,21 @@ try {
     const ms = timesOf(args[0] === 'status' ? 10 : 3, [...node, bin, ...args]);
     console.log(`ocm ${args.filter((word) => word !== run).join(' ')}: ${ms.toFixed(0)} ms, ${(ms - nothing).toFixed(0)} ms over node`);
   }
+  console.log(`the decision of a resume, all modules loaded: ${(await decisionOf(run)).toFixed(0)} ms`);
 } finally {
   await rm(root, { recursive: true, force: true });
+}
+
+/** Milliseconds of `ocm resume --explain` in this process, the second time: without the start of node, and without its modules. */
+async function decisionOf(path: string): Promise<number> {
+  let startedAt = 0;
+  for (let time = 1; time <= 2; time += 1) {
+    startedAt = performance.now();
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough().resume(), new PassThrough().resume()];
+    const code = await main(['resume', path, '--explain'], { stdin, stdout, stderr, env: {} });
+    if (code !== 0) throw new Error(`ocm resume --explain: exit ${code}`);
+  }
+  return performance.now() - startedAt;
 }
 
 /** Runs it, and tells its resident memory at each tenth of the tasks. */
