@@ -59,8 +59,8 @@ export interface RunDirectory extends AsyncDisposable {
   readTasks(): Promise<TaskLine[]>;
   /** Appends a line to `results.jsonl` for each row that ends an attempt; after the journal has them. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
   addResults(rows: readonly JournalRow[]): Promise<void>;
-  /** Shows a state in `state.json` within a second; at most 4 KB of it. */
-  tellState(state: RunState): void;
+  /** Shows a state in `state.json` within a second; at most 4 KB of it. A function is asked when it is time to write. */
+  tellState(state: RunState | (() => RunState)): void;
   /** Makes `artifacts/<slug>-<8 hex of key>/<attempt>` and gives its path. @throws `RUN_STORAGE_FULL`, `RUN_GONE` */
   makeArtifacts(key: string, attempt: number): Promise<string>;
   /** Writes what waits, and lets go of the run. */

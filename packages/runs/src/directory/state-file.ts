@@ -19,7 +19,7 @@ export class StateFile {
   private readonly path: string;
   private readonly redact: Redact;
   private readonly onFailure: (error: unknown) => void;
-  private wanted: string | undefined;
+  private wanted: RunState | (() => RunState) | undefined;
   private written: string | undefined;
   private writtenAtMs = -Infinity;
   private timer: NodeJS.Timeout | undefined;
@@ -31,9 +31,10 @@ export class StateFile {
     this.onFailure = onFailure;
   }
 
-  tell(state: RunState): void {
-    this.wanted = fitting(this.redact(state));
-    if (this.wanted === this.written || this.timer !== undefined) return;
+  /** @param state A function is asked when it is time to write: once a second, not with each change */
+  tell(state: RunState | (() => RunState)): void {
+    this.wanted = state;
+    if (this.timer !== undefined) return;
     const waitMs = this.writtenAtMs + intervalMs - performance.now();
     this.timer = setTimeout(() => void this.flush(), Math.max(0, waitMs)).unref();
   }
@@ -47,8 +48,11 @@ export class StateFile {
   }
 
   private async write(): Promise<void> {
-    const text = this.wanted;
-    if (text === undefined || text === this.written) return;
+    const { wanted } = this;
+    if (wanted === undefined) return;
+    this.wanted = undefined;
+    const text = fitting(this.redact(typeof wanted === 'function' ? wanted() : wanted));
+    if (text === this.written) return;
     this.writtenAtMs = performance.now();
     try {
       await replaceQuickly(this.path, text);

@@ -212,16 +212,16 @@ export class RunHost {
     onNote(problem);
   }
 
+  /** To count the tasks is linear in them: it is done when the state is written, not with each row. */
   #showState(): void {
     const { store, plan } = this.#options;
-    const { context } = this.#actor.getSnapshot();
-    store.tellState(
+    store.tellState(() =>
       stateOf({
         run: store.id,
         generation: plan.generation,
         counts: this.counts(),
         totals: this.#totals.now(),
-        context,
+        context: this.#actor.getSnapshot().context,
         startedAtMs: this.#startedAtMs,
       }),
     );
