@@ -5,7 +5,7 @@
 // Exit code 0 when every check held, 1 when one did not, 2 for a bad option. The same seed gives the same tasks and the same plan of kills.
 import { checkGit } from './checks/git.ts';
 import { checkJournal } from './checks/journal.ts';
-import { checkLeftovers } from './checks/leftovers.ts';
+import { checkClean, checkLeftovers } from './checks/leftovers.ts';
 import { checkModel } from './checks/model.ts';
 import { checkOutputs } from './checks/outputs.ts';
 import { factsOf } from './facts.ts';
@@ -35,6 +35,7 @@ async function soak(): Promise<number> {
     ...(await checkOutputs(facts)),
     ...(await checkGit(facts)),
   ];
+  if (!options.keep && place.disk === undefined) problems.push(...(await checkClean(place)));
   for (const line of figures(facts)) console.log(line);
   for (const problem of problems) console.log(`PROBLEM ${problem}`);
   console.log(problems.length === 0 ? 'All checks held.' : `${problems.length} checks did not hold.`);

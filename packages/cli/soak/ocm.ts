@@ -50,7 +50,7 @@ export class Ocm {
   #read(text: string): void {
     const lines = (this.#line + text).split('\n');
     this.#line = lines.pop()!;
-    this.records.push(...lines.map((line) => JSON.parse(line) as OcmRecord));
+    this.records.push(...lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as OcmRecord));
     this.#wake();
   }
 

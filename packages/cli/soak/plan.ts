@@ -65,7 +65,7 @@ export function plannedLives({ seed, kills, gap, weather }: SoakOptions): Planne
 
 /** All is drawn each time, so that one weather more or less does not change the others. */
 function plannedLife(random: Random, gap: readonly [number, number], weather: ReadonlySet<string>): PlannedLife {
-  const isEarly = random.chance(0.3) && weather.has('start-kill');
+  const isEarly = random.chance(weather.has('kill') ? 0.3 : 1) && weather.has('start-kill');
   const startMs = random.between(100, 6000);
   const launchMs = 1000 * random.between(...gap);
   const term = random.pick([['SIGTERM'], ['SIGTERM', 'SIGTERM']] as const);

@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
-import { runHolder } from '@opencode-manager/runs';
-import { namesIn } from '../files.ts';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { runHolder, runLayout } from '@opencode-manager/runs';
+import { exists, namesIn } from '../files.ts';
+import { runOcm } from '../ocm.ts';
 import type { Lived } from '../lives.ts';
 import type { Place } from '../place.ts';
 
@@ -15,11 +19,24 @@ export async function checkLeftovers(place: Place, { path }: Lived): Promise<str
   if (temporary.length > 0) problems.push(`temporary files are left: ${temporary.join(' ')}`);
   const strange = (await namesIn(path)).filter((name) => !kept.has(name));
   if (strange.length > 0) problems.push(`in the directory of the run are left: ${strange.join(' ')}`);
-  const beside = (await namesIn(`${place.repository}.ocm`)).filter((name) => !path.endsWith(name));
-  if (beside.length > 0) problems.push(`beside the run are left: ${beside.join(' ')}`);
+  const beside = `${place.repository}.ocm`;
+  for (const name of (await namesIn(beside)).filter((one) => !path.endsWith(one))) {
+    // A manager that was killed before its run began leaves a directory that was never one; clean removes it.
+    if (!(await exists(runLayout(join(beside, name)).journal))) problems.push(`beside the run is left: ${name}`);
+  }
   const holder = await runHolder(path);
   if (holder !== undefined) problems.push(`the run is held by ${JSON.stringify(holder)}`);
   return problems;
+}
+
+/** `ocm clean` removes what is left of all runs, those that never began too. */
+export async function checkClean(place: Place): Promise<string[]> {
+  const { code, stderr } = await runOcm(place, 'clean');
+  const { stdout: refs } = await promisify(execFile)('git', ['-C', place.repository, 'for-each-ref', 'refs/ocm']);
+  const left = await namesIn(`${place.repository}.ocm`);
+  return code === 0 && refs === '' && left.length === 0
+    ? []
+    : [`ocm clean: exit ${code}, left ${left.join(' ')} ${refs} ${stderr.slice(0, 500)}`];
 }
 
 /** Processes that name the place of the soak in what they were started with, but for this one. */
