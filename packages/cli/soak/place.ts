@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBinary } from '@opencode-manager/core';
@@ -52,6 +52,8 @@ export async function openPlace(options: SoakOptions, tasks: readonly PlannedTas
     env: { PATH: process.env['PATH'], HOME: home, TMPDIR: temporary, OPENCODE_BIN: binary, LANG: 'C.UTF-8', NODE_COMPILE_CACHE: cache },
     async [Symbol.asyncDispose]() {
       await model.stop();
+      // What is mounted here goes with this process.
+      if (options.keep && hasDisk) await cp(disk, join(root, 'disk-as-it-was'), { recursive: true });
       if (options.keep) return console.log(`kept: ${root} ${workspace.path}`);
       await workspace.remove();
       if (hasDisk) await command('umount', '-l', disk);

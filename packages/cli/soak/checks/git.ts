@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { AttemptEnded } from '@opencode-manager/runs/read';
 import type { Facts } from '../facts.ts';
 import { exists } from '../files.ts';
 
@@ -12,7 +13,8 @@ export async function checkGit({ place, options, ended, final, tasks }: Facts): 
   const problems: string[] = [];
   const refs = (await git('for-each-ref', '--format=%(refname)', 'refs/ocm')).split('\n').filter(Boolean);
   const known = new Set(ended.flatMap(({ result }) => (result.ref === undefined ? [] : [result.ref])));
-  for (const ref of refs) if (!known.has(ref) && !ref.includes('/base/')) problems.push(`git: ${ref} is told by no result`);
+  for (const ref of refs.filter((one) => !known.has(one) && !one.includes('/base/')))
+    if (!ended.some((end) => wasTakenLater(ref, end))) problems.push(`git: ${ref} is told by no result`);
   for (const ref of known) if (!refs.includes(ref)) problems.push(`git: ${ref} is told and missing`);
   for (const { id, kind } of tasks) {
     const { result, attempt } = final.get(id) ?? {};
@@ -29,4 +31,10 @@ export async function checkGit({ place, options, ended, final, tasks }: Facts): 
   if (status !== '') problems.push(`git: the repository has changed: ${status.slice(0, 300)}`);
   if ((await git('worktree', 'list')).trim().split('\n').length > 1) problems.push(`git: worktrees are left`);
   return problems;
+}
+
+/** The changes of an attempt that had no room for them are taken when there is some; its end was told by then. */
+function wasTakenLater(ref: string, { key, attempt, outcome, result }: AttemptEnded): boolean {
+  const [slug = '', number] = ref.split('/').slice(-2);
+  return slug.startsWith(`${key}-`) && number === String(attempt) && outcome !== 'succeeded' && result.ref === undefined;
 }
