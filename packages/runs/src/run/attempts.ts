@@ -33,6 +33,7 @@ interface Live {
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #live = new Map<string, Live>();
+  #looks = 0;
   /** Resolves when none is left. */
   readonly #running = new Set<Promise<void>>();
 
@@ -101,16 +102,19 @@ export class Attempts {
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
+    this.#looks += 1;
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: existsSync(directory) ? directory : pool.server.directory };
     const running = pool.run(
-      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read)` },
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
       { sent, signal: live.abort.signal },
     );
     const read = await this.#resultOf(running, { key, attempt });
     const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
     const result = { ...read, directory, ...changes };
     await this.#options.keepTranscript(key, attempt, sent, result);
+    // The server died meanwhile, and the session is read again.
+    if (this.#live.get(token) !== live) return;
     this.#live.delete(token);
     send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
   }
@@ -142,7 +146,9 @@ export class Attempts {
   }
 }
 
-function fateOf({ outcome, error }: TaskResult): 'finished' | 'interrupted' | 'never_started' {
+function fateOf({ outcome, error, session_id: session }: TaskResult): 'finished' | 'interrupted' | 'never_started' {
+  // The pool has refused to read it: that is no end of the attempt.
+  if (session === null) return 'interrupted';
   if (outcome !== 'interrupted' && outcome !== 'server_lost' && outcome !== 'aborted') return 'finished';
   return error?.details?.['sent'] === false ? 'never_started' : 'interrupted';
 }
