@@ -43,6 +43,10 @@ function attempts({ intended, ended }: Facts): string[] {
 function finals({ tasks, rows, ended, final }: Facts): string[] {
   const problems: string[] = [];
   for (const { id } of tasks) if (!final.has(id)) problems.push(`journal: ${id} has no final result`);
+  // No task of a soak fails by itself; one that its server died under again and again may be given up.
+  for (const { key, outcome, error } of final.values())
+    if (outcome === 'failed' && error?.code !== 'POISON_TASK')
+      problems.push(`journal: ${key} failed: ${error?.code} ${error?.message.slice(0, 200)}`);
   const strange = [...final.keys()].filter((key) => !tasks.some(({ id }) => id === key));
   if (strange.length > 0) problems.push(`journal: results of no task: ${strange.join(' ')}`);
   const over = new Set<string>();
