@@ -80,8 +80,18 @@ beforeAll(async () => {
     { type: 'task.skipped', key: 'after', blockedBy: evil },
     { type: 'attempt.intended', key: 'flies', attempt: 1, token: 't', sessionId: 's', messageId: 'm', directory: '/' },
   ]);
-  const outcomes = { succeeded: 3, failed: 1, interrupted: 1 };
-  run.tellState(() => ({ pid: process.pid, total: 7, running: 1, outcomes, skipped: 1, not_started: 1, dropped: 0, ended: null }));
+  const outcomes = { succeeded: 3, failed: 1 };
+  run.tellState(() => ({
+    pid: process.pid,
+    total: 7,
+    running: 1,
+    waiting: 1,
+    outcomes,
+    skipped: 1,
+    not_started: 1,
+    dropped: 0,
+    ended: null,
+  }));
   await vi.waitUntil(() => existsSync(runLayout(run.path).state));
   process.chdir(join(repository, 'src'));
 });

@@ -19,6 +19,7 @@ describe('a fault of the machine', () => {
     ['one of several addresses', caused(Object.assign(new AggregateError([system('ENFILE')]), { code: 'ECONNREFUSED' }))],
     ['a process that could not be started', system('EAGAIN', 'spawn /bin/sh EAGAIN')],
     ['no memory', system('ENOMEM')],
+    ["a database of opencode's that cannot be written", new OpencodeManagerError('TURN_FAILED', 'Failed to execute statement')],
   ])('%s', (_what, error) => {
     expect(isInfrastructureFault(error)).toBe(true);
   });
@@ -28,6 +29,7 @@ describe('no fault of the machine', () => {
   test.each([
     ['nothing', undefined],
     ['a turn that failed', new OpencodeManagerError('TURN_FAILED', 'EMFILE: the model talks of it')],
+    ['a turn that failed of another database', new OpencodeManagerError('TURN_FAILED', 'Failed to execute statement 7')],
     ['a server that is gone', caused(system('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1'))],
     ['a file that is not there', system('ENOENT')],
     ['a read that is to be tried later', system('EAGAIN', 'EAGAIN: resource temporarily unavailable, read')],

@@ -47,20 +47,21 @@ function factsOf(state: RunState = {}): ToldFacts {
   return { ...(Object.fromEntries(numbers) as ToldFacts), ...(typeof holding === 'string' && { holding }) };
 }
 
-/** The counts that a run has told; undefined when they are not there. What it has in flight, it counts as interrupted until it is over, or as not started before it is sent. */
+/** The counts that a run has told; undefined when they are not there. Without its process, what ran or waited for a further attempt is interrupted. */
 function countsOf(state: RunState, status: RunStatus | undefined): StateCounts | undefined {
   const { total, outcomes } = state;
   if (typeof total !== 'number' || typeof outcomes !== 'object' || outcomes === null) return undefined;
-  const isLive = status === 'running' || status === 'elsewhere';
-  const running = isLive ? numberIn(state, 'running') : 0;
   const ended = outcomes as Partial<Record<TaskState, number>>;
-  const sent = Math.min(running, ended.interrupted ?? 0);
+  const notStarted = numberIn(state, 'not_started');
+  const running = numberIn(state, 'running');
+  // Tasks that wait are those that have not begun, and those that had an attempt.
+  const waiting = Math.max(0, numberIn(state, 'waiting') - notStarted);
+  const isLive = status === 'running' || status === 'elsewhere';
   const all: Partial<Record<TaskState, number>> = {
     ...ended,
-    interrupted: (ended.interrupted ?? 0) - sent,
-    running,
+    ...(isLive ? { running, waiting } : { interrupted: (ended.interrupted ?? 0) + running + waiting }),
     skipped: numberIn(state, 'skipped'),
-    not_started: Math.max(0, numberIn(state, 'not_started') - (running - sent)),
+    not_started: notStarted,
   };
   const states = Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
   return { total, states, dropped: numberIn(state, 'dropped') };

@@ -3,5 +3,5 @@ export { isManagerError, OpencodeManagerError, type ErrorDetails, type Serialize
 export { assertCallOptions } from './call-options.ts';
 export { assertKnownNames } from './known-options.ts';
 export { byNearness, didYouMean } from './nearest.ts';
-export { exhaustionOf, isInfrastructureFault, systemFaultOf } from './infrastructure.ts';
+export { databaseFailure, exhaustionOf, isInfrastructureFault, systemFaultOf } from './infrastructure.ts';
 export { currentDirectoryGone, toManagerError } from './to-manager-error.ts';

@@ -4,6 +4,9 @@ import { OpencodeManagerError } from './error.ts';
 /** Codes of faults that lie in the machine and pass with them: no task is to blame, and none succeeds meanwhile. */
 const infrastructureCodes: ReadonlySet<string> = new Set<ErrorCode>(['STATE_DIRECTORY_FULL', 'RUN_STORAGE_FULL', 'RESOURCES_EXHAUSTED']);
 
+/** All that opencode says when its database cannot be written, as on a full disk. */
+export const databaseFailure = 'Failed to execute statement';
+
 /** Errors of the system that say the same, by their `errno` name. */
 const systemCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
@@ -11,8 +14,8 @@ const systemCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 
 const systemMessage = /^(?:[\w-]+ (?:\S+ )?)?(E[A-Z]+)\b/;
 
 /**
- * Whether an error tells of a fault of the machine (a full disk, no descriptors, processes or memory left), which passes or is
- * repaired, and meets whatever is tried meanwhile. Give tasks back to the queue after one and hold back, instead of letting each
+ * Whether an error tells of a fault of the machine (a full disk, no descriptors, processes or memory left, a database of opencode that cannot be
+ * written), which passes or is repaired, and meets whatever is tried meanwhile. Give tasks back to the queue after one and hold back, instead of letting each
  * fail. Pure; takes errors as they were thrown and as {@link OpencodeManagerError.toJSON} writes them.
  *
  * @example
@@ -20,7 +23,8 @@ const systemMessage = /^(?:[\w-]+ (?:\S+ )?)?(E[A-Z]+)\b/;
  * @public
  */
 export function isInfrastructureFault(error: unknown): boolean {
-  return infrastructureCodes.has(String((error as { code?: unknown } | undefined)?.code)) || systemFaultOf(error) !== undefined;
+  for (const { code, message } of causesOf(error)) if (infrastructureCodes.has(String(code)) || message === databaseFailure) return true;
+  return systemFaultOf(error) !== undefined;
 }
 
 /** The name of the system's error (`EMFILE`, `ENOSPC`, ...) that stands somewhere in an error's causes; undefined for any other error. */

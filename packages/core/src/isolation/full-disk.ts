@@ -1,8 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { exhaustionOf, isManagerError, OpencodeManagerError, systemFaultOf } from '../errors/index.ts';
-
-/** All that opencode says when its database cannot be written. */
-const databaseFailure = 'Failed to execute statement';
+import { databaseFailure, exhaustionOf, isManagerError, OpencodeManagerError, systemFaultOf } from '../errors/index.ts';
 
 /** With less than this free, in bytes, the server's database does not go on. */
 const leastFreeBytes = 1024 * 1024;

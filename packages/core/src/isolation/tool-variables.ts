@@ -19,9 +19,23 @@ export async function keepToolVariables(
   const file = join(root, `${createHash('sha256').update(directory).digest('hex')}.json`);
   if (variables === undefined) return rm(file, { force: true });
   refuseReserved(Object.keys(variables), 'variables');
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await write(root, file, JSON.stringify(variables));
+    } catch (error) {
+      // A server that takes the place of a lost one begins with an empty directory, which may be removed at any time.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === writeAttempts) throw error;
+    }
+  }
+}
+
+/** More than one removal at a time there is not. */
+const writeAttempts = 3;
+
+async function write(root: string, file: string, text: string): Promise<void> {
   await mkdir(root, { recursive: true, mode: 0o700 });
   // The server may read it at any time.
   const next = `${file}.next`;
-  await writeFile(next, JSON.stringify(variables), { mode: 0o600 });
+  await writeFile(next, text, { mode: 0o600 });
   await rename(next, file);
 }

@@ -48,8 +48,11 @@ export class StateFile {
   }
 
   private async write(): Promise<void> {
-    const text = this.wanted && fitting(this.redact(this.wanted()));
-    if (text === undefined || text === this.written) return;
+    const { wanted } = this;
+    if (wanted === undefined) return;
+    this.wanted = undefined;
+    const text = fitting(this.redact(wanted()));
+    if (text === this.written) return;
     this.writtenAtMs = performance.now();
     try {
       await replaceQuickly(this.path, text);

@@ -24,7 +24,8 @@ export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd,
   const wished = flight.abort !== null && (outcome === 'aborted' || infrastructure.has(outcome));
   if (wished && flight.abort.by === 'manager') return { ...told, counts: 'none', final: false, next: null, abortedBy: 'manager' };
   if (wished) return { ...told, counts: 'none', final: true, next: null, abortedBy: 'user' };
-  if (infrastructure.has(outcome)) {
+  // A full disk, and the like, meets whatever runs, and passes.
+  if (infrastructure.has(outcome) || (outcome === 'failed' && end.isMachineFault)) {
     if (flight.isSuspect && deaths > 0)
       return { ...told, ...poisoned(task, deaths, error), counts: 'infrastructure', final: true, next: null };
     const tries = task.infrastructureTries + 1;

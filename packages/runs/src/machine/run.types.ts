@@ -220,6 +220,8 @@ export interface AttemptEnd extends At {
   /** Whether its prompt was sent, so that it may have cost something. */
   readonly billed: boolean;
   readonly limit?: ReachedLimit;
+  /** It failed of what all attempts stand on: a full disk, no descriptors left. */
+  readonly isMachineFault?: boolean;
   readonly jitter: number;
 }
 

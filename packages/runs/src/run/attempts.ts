@@ -1,5 +1,5 @@
 import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { isInfrastructureFault, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { EventOf } from '../machine/run.types.ts';
 import type { AttemptNames } from './attempt-names.ts';
@@ -106,10 +106,11 @@ export class Attempts {
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
+    this.#looks += 1;
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
-      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${(this.#looks += 1)})` },
+      { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
       { sent, signal: live.abort.signal },
     );
     const read = await this.#resultOf(running, { key, attempt });
@@ -140,6 +141,7 @@ export class Attempts {
       result,
       billed: wasSent,
       ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
+      isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
       atMs: clock.now(),
     };
@@ -153,7 +155,9 @@ export class Attempts {
 }
 
 /** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */
-function fateOf({ outcome, error }: TaskResult): EventOf<'attempt.looked'>['fate'] {
+function fateOf({ outcome, error, session_id: session }: TaskResult): EventOf<'attempt.looked'>['fate'] {
+  // The pool has refused to read it: that is no end of the attempt.
+  if (session === null) return 'interrupted';
   if (outcome === 'server_lost' || (outcome === 'interrupted' && error?.code !== 'TURN_INTERRUPTED')) return 'unread';
   if (outcome !== 'interrupted' && outcome !== 'aborted') return 'finished';
   return error?.details?.['sent'] === false ? 'never_started' : 'interrupted';

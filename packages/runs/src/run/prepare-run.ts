@@ -7,8 +7,8 @@ import { runLayout } from '../directory/layout.ts';
 import { createRunDirectory, openRunDirectory } from '../directory/run-directory.ts';
 import type { RunFile } from '../directory/run-file.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
-import { openJournal } from '../journal/sqlite-journal.ts';
 import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { JournalReader } from '../read/journal-reader.ts';
 import { AttemptNames } from './attempt-names.ts';
 import { Redaction } from './redaction.ts';
 import { RunHost, type RunHostOptions } from './run-host.ts';
@@ -32,12 +32,8 @@ interface Prepared {
  */
 export async function previewRun(options: RunOptions | ResumeOptions): Promise<RunPreview> {
   if (!isResume(options)) return previewOf((await planRun(options, noHistory)).plan);
-  const journal = openJournal(runLayout(options.run).journal, { readOnly: true });
-  try {
-    return previewOf((await planRun(options, foldJournal(journal.read()))).plan);
-  } finally {
-    await journal.close();
-  }
+  using journal = new JournalReader(runLayout(options.run).journal);
+  return previewOf((await planRun(options, journal.history())).plan);
 }
 
 /**

@@ -225,6 +225,7 @@ export class RunHost {
     onNote(problem);
   }
 
+  /** To count the tasks is linear in them: it is done when the state is written, not with each row. */
   #showState(): void {
     const { store, plan, ports } = this.#options;
     store.tellState(() =>

@@ -1,5 +1,6 @@
+import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
-import type { RunContext, RunCounts } from '../machine/index.ts';
+import { entries, type RunContext, type RunCounts } from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
 import type { RunSummary } from './types.ts';
 
@@ -20,9 +21,10 @@ export interface StateParts {
 
 /** What `state.json` says. */
 export function stateOf({ run, generation, counts, totals, context, ended: reason, startedAtMs, nowMs, pid }: StateParts): RunState {
-  const { total, outcomes, skipped, notStarted, reused, dropped } = counts;
+  const { total, skipped, reused, dropped } = counts;
   const { started, flights, unsettled } = context;
   const isOver = reason !== null;
+  const { outcomes, notStarted } = isOver ? counts : standing(context);
   const ended = started - flights.length;
   const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
   return {
@@ -49,6 +51,18 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
     started_at: new Date(startedAtMs).toISOString(),
     updated_at: new Date(nowMs).toISOString(),
   };
+}
+
+/** While a run goes on, an outcome is that of a task after which no attempt follows: each task is counted once. */
+function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStarted'> {
+  const outcomes: Partial<Record<Outcome, number>> = {};
+  let notStarted = 0;
+  for (const { place, end, open, blockedBy } of entries(tasks)) {
+    if (place === 'flight' || (place === 'settled' && blockedBy !== null)) continue;
+    if (place === 'settled' && end) outcomes[end.outcome] = (outcomes[end.outcome] ?? 0) + 1;
+    else if (!end && !open) notStarted += 1;
+  }
+  return { outcomes, notStarted };
 }
 
 /** Why nothing starts although tasks wait; null when something runs or may start. */

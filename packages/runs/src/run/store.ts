@@ -1,8 +1,8 @@
 import { newRunId } from '@opencode-manager/workspaces/keep';
 import type { RunDirectory } from '../directory/run-directory.ts';
-import { openJournal } from '../journal/sqlite-journal.ts';
 import { runLayout } from '../directory/layout.ts';
 import type { Journal, JournalEvent, JournalRow } from '../journal/events.ts';
+import { JournalReader } from '../read/journal-reader.ts';
 import type { Redact } from '../redact.ts';
 
 /** What a run needs of the place where it is kept. A run that keeps nothing has one in memory. */
@@ -45,12 +45,9 @@ export function directoryStore(directory: RunDirectory): RunStore {
 }
 
 function* rowsLater(path: string, after: number | undefined): Generator<JournalRow> {
-  const journal = openJournal(runLayout(path).journal, { readOnly: true });
-  try {
-    yield* journal.read(after);
-  } finally {
-    void journal.close();
-  }
+  // A reader of its own: a connection of SQLite that only reads leaves files beside a journal that nobody has.
+  using journal = new JournalReader(runLayout(path).journal);
+  yield* journal.rows(after === undefined ? {} : { after });
 }
 
 /** Of a run that keeps nothing: its rows live as long as this process. */

@@ -22,9 +22,9 @@ test('a run that begins adds each task once', () => {
     { type: 'task.added', key: 'a', hash: 'ocm-task-v1:a', after: [], retries: 0 },
     { type: 'task.added', key: 'b', hash: 'ocm-task-v1:b', after: ['a'], retries: 2 },
   ]);
-  expect(plan?.lines).toMatchObject([
-    { key: 'a', decision: 'new', why: 'It is new.' },
-    { key: 'b', decision: 'new', why: 'It is new.' },
+  expect(plan?.lines).toEqual([
+    { key: 'a', decision: 'new', why: 'It is new.', outcome: null },
+    { key: 'b', decision: 'new', why: 'It is new.', outcome: null },
   ]);
 });
 
@@ -69,7 +69,7 @@ test('a raised limit runs again what that limit ended, and nothing else', () => 
 
 test('redo runs what has succeeded, under the next number and with counters at 0', () => {
   const plan = planned([added('a'), ended('a', 'succeeded')], [task('a')], { redo: ['a'] });
-  expect(plan.lines).toMatchObject([{ key: 'a', decision: 'run', why: 'It runs again because --redo names it.' }]);
+  expect(plan.lines).toEqual([{ key: 'a', decision: 'run', why: 'It runs again because --redo names it.', outcome: 'succeeded' }]);
   expect(plan.events).toEqual([{ type: 'run.opened', generation: 2 }, added('a')]);
   expect(plan.tasks[0]).toMatchObject({ attempts: 1, ownTries: 0, end: null });
 });
@@ -79,7 +79,7 @@ test('a resume that is itself interrupted goes on with what it had decided', () 
   const first = planned(before, [task('a')], { retryErrors: true });
   expect(first.lines[0]!.decision).toBe('run');
   const again = planned([...before, ...first.events], [task('a')]);
-  expect(again.lines).toMatchObject([{ key: 'a', decision: 'run', why: 'It has not run yet.' }]);
+  expect(again.lines).toEqual([{ key: 'a', decision: 'run', why: 'It has not run yet.', outcome: null }]);
 });
 
 test('changed tasks are refused by id and field', () => {

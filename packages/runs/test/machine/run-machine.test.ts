@@ -115,6 +115,11 @@ test('tries of the infrastructure and of the task are never charged to each othe
     ['task', true],
   ]);
   expect(outcomesOf(run)[0]).toMatchObject({ reason: 'done', succeededFirstTry: 0, succeededAfterRetry: 1 });
+  // A full disk under its server is not the fault of a task.
+  const full = start(['a'], { infrastructureTries: 1 });
+  full.play('a', 'failed', { isMachineFault: true }).fire('a').play('a', 'succeeded');
+  expect(outcomesOf(full)[0]).toMatchObject({ outcomes: { succeeded: 1 }, succeededFirstTry: 1 });
+
   const lost = start(['a'], { infrastructureTries: 1 }, { retries: 9 });
   lost.play('a', 'interrupted').fire('a').play('a', 'interrupted');
   expect(outcomesOf(lost)[0]).toMatchObject({ outcomes: { interrupted: 1 } });
