@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
-import type { RunSummary } from '@opencode-manager/runs';
+import type { RunCounts, RunSummary } from '@opencode-manager/runs';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { reportError } from '../report-error.ts';
 import type { KeptWorkspace } from '../workspaces/index.ts';
@@ -25,12 +25,14 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
   const { summary, failure, tally, pool } = followed;
   const incomplete = isManagerError(stopped) ? stopped : undefined;
   const problems = [failure, endProblem(summary), incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
-  const counts = countsOf(summary);
-  const notStarted = summary ? summary.counts.notStarted : prepared.counts.total;
-  const succeeded = notStarted === 0 && counts.succeeded === (summary?.counts.total ?? prepared.counts.total);
+  // Of a run that could not be started what there was before.
+  const standing = summary?.counts ?? prepared.counts;
+  const counts = countsOf(standing);
+  const { notStarted, total } = standing;
+  const succeeded = notStarted === 0 && counts.succeeded === total;
   const exitCode = signals.exitCode ?? (problems[0] ? exitCodeOf(problems[0].code) : succeeded ? exitCodes.ok : exitCodes.failed);
   const told: BatchSummary = {
-    total: summary?.counts.total ?? prepared.counts.total,
+    total,
     counts,
     tally,
     notStarted,
@@ -52,8 +54,8 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
   return exitCode;
 }
 
-function countsOf(summary: RunSummary | undefined): Record<Outcome, number> {
-  return Object.fromEntries(outcomes.map((outcome) => [outcome, summary?.counts.outcomes[outcome] ?? 0])) as Record<Outcome, number>;
+function countsOf(counts: RunCounts): Record<Outcome, number> {
+  return Object.fromEntries(outcomes.map((outcome) => [outcome, counts.outcomes[outcome] ?? 0])) as Record<Outcome, number>;
 }
 
 /** What ended the run before its tasks, as an error with the exit code that belongs to it. */
