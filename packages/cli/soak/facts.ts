@@ -6,13 +6,13 @@ import type { SoakOptions } from './options.ts';
 import type { PlannedTask } from './plan.ts';
 import type { Place } from './place.ts';
 
-export interface Row {
+interface Row {
   readonly sequence: number;
   readonly atMs: number;
   readonly event: JournalEvent;
 }
 
-export type Intended = Extract<JournalEvent, { readonly type: 'attempt.intended' }>;
+type Intended = Extract<JournalEvent, { readonly type: 'attempt.intended' }>;
 
 /** Everything that the checks look at, once the run is over. */
 export interface Facts extends Lived {

@@ -11,7 +11,7 @@ import { exists } from './files.ts';
 import { fillDisk, killServer } from './strikes.ts';
 
 /** A manager of the run, from the start of its process to its end. */
-export interface Life {
+interface Life {
   readonly command: 'run' | 'resume';
   readonly plan: PlannedLife | undefined;
   /** The mark of its server and of all that it started; undefined when it did not come so far. */

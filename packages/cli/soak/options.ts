@@ -2,18 +2,8 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 
 /** What may happen to a run while it works. */
-export const weathers = [
-  'kill',
-  'start-kill',
-  'term',
-  'server-kill',
-  'lost-results',
-  'lost-state',
-  'edits',
-  'timeouts',
-  'full-disk',
-] as const;
-export type Weather = (typeof weathers)[number];
+const weathers = ['kill', 'start-kill', 'term', 'server-kill', 'lost-results', 'lost-state', 'edits', 'timeouts', 'full-disk'] as const;
+type Weather = (typeof weathers)[number];
 
 export interface SoakOptions {
   readonly seed: number;

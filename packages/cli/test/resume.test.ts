@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectNoProcess, openBench, type Bench, type Record_ } from './support/ocm.ts';
@@ -15,6 +15,7 @@ beforeAll(async () => {
       { when: { user: /^write (\S+)/, afterTool: 'bash' }, reply: 'Wrote {{user.1}}.' },
       { when: { user: /^write (\S+)/ }, reply: bash('echo written > {{user.1}}.txt') },
       { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(200), tokensPerSecond: 10 }, times: 1 },
+      { name: 'brief', when: { user: /^brief/ }, reply: { text: 'word '.repeat(20), tokensPerSecond: 10 } },
       { when: { user: /^(?:slow|say)/ }, reply: 'Said.' },
     ],
   });
@@ -124,4 +125,18 @@ test('a run goes on in the background once its server answers; who waits for it 
 
   const refused = await ocm('run', '--prompt', 'say it', ...where(), '--detach');
   expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('--run-dir')]);
+}, 120_000);
+
+test('a run whose directory is removed ends with a named error, and sends nobody to what is gone', async () => {
+  bench.model.reset();
+  await write([{ id: 'long', prompt: 'brief' }]);
+  const run = bench.start(['run', file, ...where(), '--opencode-config', bench.configFile, '--json']);
+  const launch = await run.record('launch');
+  await bench.model.waitForCalls(1, { rule: 'brief', timeoutMs: 20_000 });
+  await rm(launch['run_dir'], { recursive: true, force: true });
+  expect(await run.exit, run.stderr).toBe(6);
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', succeeded: 0, exit_code: 6 });
+  expect(run.stderr).toContain('RUN_GONE');
+  expect(run.stderr).not.toMatch(/ocm resume|ocm show|^ {4}at /m);
+  await expectNoProcess(launch['run_id']);
 }, 120_000);

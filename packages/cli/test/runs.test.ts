@@ -254,7 +254,7 @@ test('wait ends with the run; a run that is not finished, or that a process has,
   expect(json((await waiting).stdout)).toMatchObject([
     { type: 'done', status: 'interrupted', states: { succeeded: 3, interrupted: 1 }, exit_code: 1 },
   ]);
-  expect((await runHere('status')).stdout).toContain(`${id}  interrupted: resume with ocm resume\n`);
+  expect((await runHere('status')).stdout).toContain(`${id}  interrupted: resume with ocm resume ${id}\n`);
 
   const kept = await runHere('clean');
   expect([kept.exitCode, existsSync(runLayout(run.path).results), refs()]).toEqual([

@@ -154,9 +154,9 @@ test('a server that cannot start again ends the batch with what there is', async
   await twoStarted(run);
   await breaking.breakIt();
   process.kill(launch['server'].pid, 'SIGKILL');
-  expect(await run.exit).toBe(1);
+  expect(await run.exit).toBe(5);
   expect(outcomesOf(run)).toEqual(['server_lost', 'server_lost']);
-  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 1 });
+  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, server_lost: 2, signal: null, exit_code: 5 });
   expect(run.stderr).toMatch(/finished prompt-1 server_lost .*RESTART_BUDGET_SPENT/);
   await expectClean(run, launch);
 });

@@ -219,7 +219,7 @@ async function concludeNothing(context: BatchContext): Promise<ExitCode> {
   const run = await context.prepared.finish();
   const tally = new Tally();
   for (const { key, decision, outcome, why } of run.plan)
-    if (decision === 'skip') tally.fail({ id: key, outcome: outcome ?? 'failed', reason: why });
+    if (decision === 'skip') tally.fail({ id: key, outcome: outcome ?? 'skipped', reason: why });
   const followed = { summary: await run.ended, tally, failure: undefined, pool: { gaps: 0, restarts: 0, serverRestarts: 0 } };
   // No workspace was opened, so where patches lie is not known here.
   return conclude({ ...context, workspaces: undefined }, { followed, kept: [], stopped: undefined });

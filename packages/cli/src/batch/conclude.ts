@@ -1,9 +1,10 @@
-import { basename, dirname } from 'node:path';
+import { existsSync } from 'node:fs';
 import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type StopReport } from '@opencode-manager/core';
 import type { RunCounts, RunSummary } from '@opencode-manager/runs';
 import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { reportError } from '../report-error.ts';
+import { runName } from '../run-view/run-name.ts';
 import type { KeptWorkspace } from '../workspaces/index.ts';
 import type { BatchContext } from './carry-out.ts';
 import type { FollowedRun } from './follow-run.ts';
@@ -71,9 +72,8 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
 
 function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
   const { path, id } = prepared;
-  // Only what lies beside the repository is found by its name.
-  const isBeside = path !== undefined && basename(path) === id && dirname(path).endsWith('.ocm');
-  const resume = path === undefined ? undefined : `ocm resume ${isBeside ? id : path}`;
+  // One whose directory was removed is not gone on with, nor looked at.
+  const name = path === undefined || !existsSync(path) ? undefined : runName(id, path);
   const { skipped, reused, dropped, succeededFirstTry, succeededAfterRetry } = counts;
   const isProblem = reason === 'restarts_spent' || reason === 'storage_full' || reason === 'failed';
   return {
@@ -88,7 +88,7 @@ function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: Ru
     succeededFirstTry,
     succeededAfterRetry,
     totals,
-    resume,
+    name,
   };
 }
 

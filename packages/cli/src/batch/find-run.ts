@@ -12,14 +12,17 @@ export interface NamedRun {
 
 /**
  * The run that a name means: its id, a part of it that no other run has, or the path of its directory. Without a name the newest that is not
- * finished, or, where tasks are to run again, the newest.
+ * finished, else the newest; or, where tasks are to run again, the newest.
  * @throws OpencodeManagerError `USAGE` when none is unfinished; `RUN_UNKNOWN`, `RUN_UNREADABLE`
  */
 export async function runToResume(name: string | undefined, directory: string, repeats: boolean): Promise<NamedRun> {
   if (name === undefined && !repeats) {
     const newest = await newestUnfinished(directory);
     if (newest) return readable(newest);
-    throw new OpencodeManagerError('USAGE', `No run of ${directory} is unfinished. To see all: ocm runs. To begin one: ocm run FILE.`);
+    // One that is done has nothing to do, and says so.
+    const [last] = await findRuns(directory);
+    if (last) return readable(last);
+    throw new OpencodeManagerError('USAGE', `There is no run of ${directory}. To begin one: ocm run FILE.`);
   }
   const path = await locateRun(directory, name);
   return { path, run: await readRunFile(runLayout(path).runFile) };

@@ -87,7 +87,7 @@ class Teller {
     this.#reporter = reporter;
     this.#context = context;
     for (const line of run.plan)
-      if (line.decision === 'skip') this.tally.fail({ id: line.key, outcome: line.outcome ?? 'failed', reason: line.why });
+      if (line.decision === 'skip') this.tally.fail({ id: line.key, outcome: line.outcome ?? 'skipped', reason: line.why });
   }
 
   changed(sessionId: string, path: string): void {

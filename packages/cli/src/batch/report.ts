@@ -92,8 +92,8 @@ function printResult(terminal: Terminal, result: TaskResult, single: boolean): v
 }
 
 function halfChangedText({ id, attempts }: TaskResult): string {
-  const then = attempts ? 'it ran again, and files' : 'files';
-  return `${printable(id)}: the server was lost during this task; ${then} of the first try may be half changed. Look with: git status`;
+  const then = attempts ? 'it ran again, and files of that try' : 'files';
+  return `${printable(id)}: a try of this task broke off; ${then} may be half changed. Look with: git status`;
 }
 
 export function reasonOf({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
@@ -192,22 +192,22 @@ function failureLines({ tally, total }: BatchSummary): string[] {
 
 /** Where the run lies, and the commands that show more of it, or go on with it. */
 function runLines({ run, counts, total, notStarted }: BatchSummary): string[] {
-  if (!run || run.path === null) return run?.why ? [printable(run.why)] : [];
+  if (!run || run.path === null || run.name === undefined) return run?.why ? [printable(run.why)] : [];
+  const name = printable(run.name);
   const failed = total - notStarted > counts.succeeded;
   return [
     ...(run.why === null ? [] : [printable(run.why)]),
     `Run: ${printable(run.path)}`,
-    ...(failed ? ['To see more: ocm results --failed, ocm show KEY'] : []),
-    ...goingOn(run, notStarted, failed),
+    ...(failed ? [`To see more: ocm results ${name} --failed, ocm show ${name} KEY`] : []),
+    ...goingOn(run.reason, name, notStarted, failed),
   ];
 }
 
 /** `Patches: 7, with 12 files (+34 -5), in /srv/repo.ocm/20260101T000000Z-1a2b/artifacts` */
 /** With what is left, or again with what failed. */
-function goingOn({ resume, reason }: RunPart, notStarted: number, failed: boolean): string[] {
-  if (resume === undefined) return [];
-  if (notStarted > 0 || reason !== 'done') return [`To go on: ${resume}`];
-  return failed ? [`To run again what failed: ${resume} --retry-errors`] : [];
+function goingOn(reason: string, name: string, notStarted: number, failed: boolean): string[] {
+  if (notStarted > 0 || reason !== 'done') return [`To go on: ocm resume ${name}`];
+  return failed ? [`To run again what failed: ocm resume ${name} --retry-errors`] : [];
 }
 
 export function patchLines({ tally, patches }: BatchSummary): string[] {

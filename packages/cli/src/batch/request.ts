@@ -74,11 +74,12 @@ export function factsOf({ file, flags, baseDirectory }: BatchRequest, settings: 
 /** The request that a run was started with, and what is given now over it. @throws OpencodeManagerError `USAGE` */
 export function resumedRequest(path: string, run: RunFile, given: ResumeFlags): BatchRequest {
   const { configuration, source } = run;
-  const { retryErrors, redo, changed, takeOver, explain: _explain, ...now } = given;
+  const { retryErrors, redo, changed, takeOver, tasks, explain: _explain, ...now } = given;
   const before = (configuration['flags'] ?? {}) as RunFlags;
+  refuseRedacted(before, now);
   const outcomesToRetry = retryErrors === undefined ? undefined : retryErrors === true ? true : outcomesIn(retryErrors);
   return {
-    file: source ?? (configuration['from_standard_input'] === true ? '-' : undefined),
+    file: tasks ?? source ?? (configuration['from_standard_input'] === true ? '-' : undefined),
     // Results that its --out has already are not written again.
     flags: { ...before, ...absolute(now), append: before.out !== undefined || now.out !== undefined ? true : undefined },
     baseDirectory: typeof configuration['base_directory'] === 'string' ? configuration['base_directory'] : run.directory,
@@ -93,6 +94,17 @@ export function resumedRequest(path: string, run: RunFile, given: ResumeFlags): 
       },
     },
   };
+}
+
+/** What a flag held of secrets was not kept: what is left of it is another flag. @throws OpencodeManagerError `USAGE` */
+function refuseRedacted(before: RunFlags, now: object): void {
+  const lost = Object.entries(before).find(([name, value]) => !(name in now) && JSON.stringify(value)?.includes('[redacted]'));
+  if (!lost) return;
+  const flag = `--${lost[0].replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new OpencodeManagerError(
+    'USAGE',
+    `${flag} held a secret when the run began, which was not kept. Give it again: ocm resume ... ${flag} ...`,
+  );
 }
 
 function absolute<Flags extends Partial<RunFlags>>(flags: Flags): Flags {

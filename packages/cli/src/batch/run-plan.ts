@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { OpencodeManagerError, type ServerConfig } from '@opencode-manager/core';
 import { readTaskLines, runLayout, type ResumeOptions, type RunOptions, type RunTaskSpec, type TaskLine } from '@opencode-manager/runs';
@@ -45,12 +46,21 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
 
 /** Tasks that came by standard input are in the run alone. */
 async function tasksOf(terminal: Terminal, { file, flags, baseDirectory, resumed }: BatchRequest): Promise<readonly NamedTask[]> {
+  if (resumed && file !== undefined && file !== '-') refuseMoved(file);
   if (!resumed || file !== '-') return collectTasks(terminal, file, flags, baseDirectory);
   const lines = await readTaskLines(runLayout(resumed.path).tasks);
-  if (resumed.policy.changed === 'rerun') refuseRedacted(lines);
+  refuseRedacted(lines);
   // A task that was changed stands there again, and one that is repeated once for each time.
   const newest = new Map(lines.map(({ key, task }) => [(task as unknown as RunTaskSpec).id ?? key, task as unknown as RunTaskSpec]));
   return [...newest].map(([id, task]) => Object.assign({}, task, { id }));
+}
+
+function refuseMoved(file: string): void {
+  if (existsSync(file)) return;
+  throw new OpencodeManagerError(
+    'USAGE',
+    `${file}, the task file of this run, is not there. If it has moved: ocm resume RUN --tasks FILE.`,
+  );
 }
 
 /** Standard input cannot be read again, and what it held of secrets was not kept. */

@@ -150,6 +150,6 @@ export interface RunPart {
   readonly succeededAfterRetry: number;
   /** Of all attempts, those of earlier managers too. */
   readonly totals: { readonly attempts: number; readonly usage: Usage; readonly costUsd: number | null; readonly knownCostUsd: number };
-  /** The command that goes on; undefined when nothing is left to do, or nothing was kept. */
-  readonly resume: string | undefined;
+  /** What commands call it; undefined when nothing was kept, or its directory was removed. */
+  readonly name: string | undefined;
 }

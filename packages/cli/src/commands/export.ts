@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { locateRun } from '@opencode-manager/runs/look';
@@ -14,10 +14,10 @@ import type { Terminal } from '../terminal/index.ts';
 type Write = (text: string, label?: string) => Promise<boolean>;
 
 /** `ocm export`: a run as other tools read it. */
-export async function exportRun(terminal: Terminal, name: string | undefined, { format, out }: ExportFlags): Promise<ExitCode> {
+export async function exportRun(terminal: Terminal, name: string | undefined, { format, out, overwrite }: ExportFlags): Promise<ExitCode> {
   const path = await locateRun('.', name);
   const { run } = await readRun(path, { lastRows: 0 });
-  const file = out === undefined ? undefined : await openOut(out, path);
+  const file = out === undefined ? undefined : await openOut(out, path, overwrite === true);
   try {
     const write = file ? writerTo(file, out!) : writerToStdout(terminal);
     if (format === 'junit') return (await write(await junitReport(run, resultsOf(path)))) ? exitCodes.ok : exitCodes.failed;
@@ -57,12 +57,14 @@ function writerTo(file: FileHandle, out: string): Write {
   };
 }
 
-/** An export is made from the run at any time, so that it replaces an earlier one; but never a file of the run itself. */
-async function openOut(out: string, run: string): Promise<FileHandle> {
+/** Never a file of the run itself, and what it holds goes only when that is asked for: it may be the task file. */
+async function openOut(out: string, run: string, overwrite: boolean): Promise<FileHandle> {
   const unusable = (why: string, cause?: unknown) =>
     new OpencodeManagerError('OUTPUT_UNUSABLE', `--out ${out}: ${why}. Name another place.`, { details: { output: out }, cause });
   const way = relative(run, resolve(out));
   if (!way.startsWith('..')) throw unusable(`it lies in the directory of the run, ${run}`);
+  const { size = 0 } = (await stat(out).catch(() => undefined)) ?? {};
+  if (size > 0 && !overwrite) throw unusable(`it holds ${size} bytes already; give --overwrite to replace them`);
   try {
     return await open(out, 'w');
   } catch (error) {

@@ -4,6 +4,7 @@ import type { JsonFlag } from '../program/shared-options.ts';
 import { formatDuration } from '../render/format.ts';
 import { printable } from '../render/printable.ts';
 import { countsText, statusText } from '../run-view/counts.ts';
+import { runName } from '../run-view/run-name.ts';
 import { glanceAt, runRecord, type RunGlance } from '../run-view/run-at-a-glance.ts';
 import type { Terminal } from '../terminal/index.ts';
 
@@ -18,21 +19,24 @@ export async function status(terminal: Terminal, name: string | undefined, flags
 function linesOf({ path, run, holder, status: is, counts, toldAt, told }: RunGlance, { colors }: Terminal): string[] {
   const by = holder.holder;
   const who = by && (is === 'running' || is === 'elsewhere') ? ` (process ${by.pid} on ${printable(by.host)} since ${by.since})` : '';
-  const next = is === 'running' || is === 'elsewhere' || is === 'done' ? '' : ': resume with ocm resume';
+  const next = is === 'running' || is === 'elsewhere' || is === 'done' ? '' : `: resume with ocm resume ${runName(run.id, path)}`;
   return [
     `${colors.bold(printable(run.id))}  ${statusText(is)}${who}${next}`,
     `  ${countsText(counts)}`,
-    ...paceOf(told).map((line) => `  ${line}`),
+    ...paceOf(told, is === 'running' || is === 'elsewhere').map((line) => `  ${line}`),
     ...(toldAt === null ? [] : [`  as of ${toldAt}`]),
     `  ${printable(path)}`,
   ];
 }
 
-function paceOf({ cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, holding }: RunGlance['told']): string[] {
+function paceOf({ cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, holding }: RunGlance['told'], isLive: boolean): string[] {
   const pace = [
     ...(typeof cost === 'number' ? [`${cost.toFixed(2)} USD`] : []),
-    ...(typeof rate === 'number' ? [`${rate} tasks a minute`] : []),
-    ...(typeof left === 'number' ? [`${formatDuration(left * 1000)} left`] : []),
+    ...(isLive && typeof rate === 'number' ? [`${rate} tasks a minute`] : []),
+    ...(isLive && typeof left === 'number' ? [`${formatDuration(left * 1000)} left`] : []),
   ];
-  return [...(pace.length > 0 ? [pace.join(', ')] : []), ...(typeof holding === 'string' ? [`nothing starts: ${printable(holding)}`] : [])];
+  return [
+    ...(pace.length > 0 ? [pace.join(', ')] : []),
+    ...(isLive && typeof holding === 'string' ? [`nothing starts: ${printable(holding)}`] : []),
+  ];
 }

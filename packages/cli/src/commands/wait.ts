@@ -5,6 +5,7 @@ import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { WaitFlags } from '../program/run-commands.ts';
 import { printable } from '../render/index.ts';
 import { countsText, exitCodeOfRun, statusText } from '../run-view/counts.ts';
+import { runName } from '../run-view/run-name.ts';
 import { parseDuration } from '../task-file/duration.ts';
 import type { Terminal } from '../terminal/index.ts';
 
@@ -26,7 +27,7 @@ export async function wait(terminal: Terminal, name: string | undefined, flags: 
   const exitCode = isLive(status) ? exitCodes.stillRunning : exitCodeOfRun(status, counts);
   const { total, states, dropped } = counts;
   if (flags.json) terminal.record({ type: 'done', run: run.id, path, status, total, states, dropped, exit_code: exitCode });
-  else terminal.result(`${printable(run.id)}  ${toldStatus(status)}; ${countsText(counts)}`);
+  else terminal.result(`${printable(run.id)}  ${toldStatus(status, run.id, path)}; ${countsText(counts)}`);
   return exitCode;
 }
 
@@ -34,7 +35,7 @@ function isLive(status: RunStatus): boolean {
   return status === 'running' || status === 'elsewhere';
 }
 
-function toldStatus(status: RunStatus): string {
+function toldStatus(status: RunStatus, id: string, path: string): string {
   if (isLive(status)) return `${statusText(status)} still`;
-  return status === 'done' ? 'done' : `${statusText(status)}: resume with ocm resume`;
+  return status === 'done' ? 'done' : `${statusText(status)}: resume with ocm resume ${runName(id, path)}`;
 }

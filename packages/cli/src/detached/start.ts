@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
 import { printable } from '../render/index.ts';
+import { runName } from '../run-view/run-name.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { detachedVariable } from './streams.ts';
 
@@ -63,7 +63,6 @@ function tellLaunch(terminal: Terminal, launch: LaunchLine, json: boolean): void
   const { run, run_dir: path, pid } = launch;
   terminal.result(run);
   terminal.notice(printable(`The run goes on in the background, in process ${pid}: ${path ?? ''}`));
-  // Only what lies beside the repository is found by its name.
-  const name = path === null || dirname(path).endsWith('.ocm') ? run : path;
+  const name = path === null ? run : runName(run, path);
   terminal.notice(printable(`To look at it: ocm status ${name}   To wait for its end: ocm wait ${name}   To stop it: kill -INT ${pid}`));
 }

@@ -46,6 +46,8 @@ export interface ResumeFlags extends Omit<
   readonly redo?: string[];
   readonly changed?: string;
   readonly takeOver?: boolean;
+  /** The task file, where it is now. */
+  readonly tasks?: string;
 }
 
 /** Adds `ocm demo`, `ocm run` and `ocm resume`. */
@@ -148,6 +150,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     )
     .option('--take-over', 'although its last process was on another machine; only when that one is gone')
     .optionsGroup('Tasks:')
+    .option('--tasks <file>', 'the task file, when it has moved (default: where it was)')
     .option('--out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
   addSelectOptions(resume);
   addPlaceOptions(resume);

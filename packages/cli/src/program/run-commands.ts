@@ -18,6 +18,7 @@ export interface ShowFlags extends JsonFlag {
 export interface ExportFlags {
   readonly format: 'junit' | 'swebench';
   readonly out?: string;
+  readonly overwrite?: boolean;
 }
 
 export interface WaitFlags extends JsonFlag {
@@ -126,7 +127,8 @@ function addExport(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     )
     .argument('[run]', runArgument)
     .addOption(new Option('--format <format>', 'of the output').choices(['junit', 'swebench'] as const).makeOptionMandatory())
-    .option('--out <file>', 'write to this file, in place of what it holds (default: standard output)')
+    .option('--out <file>', 'write to this file (default: standard output)')
+    .option('--overwrite', 'replace what the file holds')
     .action(async (run, flags) => {
       const { exportRun: action } = await import('../commands/export.ts');
       finish(await action(terminal, run, flags));

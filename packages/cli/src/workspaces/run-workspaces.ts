@@ -196,7 +196,10 @@ class OpenRunWorkspaces implements RunWorkspaces {
     if (this.#recovered.has(repository)) return;
     this.#recovered.add(repository);
     const runs = await recoverLeftWorkspaces(repository).catch(() => []);
-    for (const { key, ref, outcome, path, reason } of runs.flatMap(({ leases }) => leases)) {
+    const own = this.#options.place?.id;
+    // Another place of this run is its own affair.
+    const others = runs.filter(({ run }) => own === undefined || (run !== own && !run.startsWith(`${own}-`)));
+    for (const { key, ref, outcome, path, reason } of others.flatMap(({ leases }) => leases)) {
       const where = outcome === 'removed' ? (ref === undefined ? 'nothing was done there' : `its result is ${ref}`) : `${path}: ${reason}`;
       // What was kept on purpose is known.
       if (reason !== 'keep' && reason !== 'left_behind') this.#options.onNote(`A workspace of an earlier run, ${key}: ${where}`);

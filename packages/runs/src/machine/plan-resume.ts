@@ -111,7 +111,7 @@ function withDependencies(
     const record = known.get(task.key);
     if (record?.blockedBy == null || final.get(task.key)!.decision !== 'run') return;
     const blocker = task.after.find((key) => final.get(key)!.decision === 'skip');
-    if (blocker === record.blockedBy)
+    if (blocker !== undefined)
       final.set(task.key, { decision: 'skip', why: `It stays skipped: ${blocker}, which it comes after, is not run again.` });
   };
   inOrder(now).forEach(settle);

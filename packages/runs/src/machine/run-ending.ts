@@ -35,7 +35,11 @@ export function noteFailure(context: RunContext, { key, outcome, final, abortedB
       why: `Task ${key} ended as ${outcome}, and the run fails fast.`,
     });
   if (maxFailures === null || failures < mostFailures(maxFailures, context.total)) return next;
-  return endRun(next, { reason: 'max_failures', aborts: false, why: `${failures} tasks failed.` });
+  return endRun(next, {
+    reason: 'max_failures',
+    aborts: false,
+    why: `${failures} of ${context.total} tasks failed, and no more are started.`,
+  });
 }
 
 function mostFailures(limit: { readonly count: number } | { readonly share: number }, total: number): number {

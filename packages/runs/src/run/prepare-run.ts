@@ -3,9 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBinary, readOpencodeConfig, type ServerConfig } from '@opencode-manager/core';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
+import { learnConfig, Redactor } from '@opencode-manager/core/secrets';
 import { runLayout } from '../directory/layout.ts';
 import { createRunDirectory, openRunDirectory } from '../directory/run-directory.ts';
 import type { RunFile } from '../directory/run-file.ts';
+import { directoryDigest } from '../identity/directory-digest.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
 import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
 import { JournalReader } from '../read/journal-reader.ts';
@@ -68,7 +70,7 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
   if (options.settings?.onInterrupted === 'continue')
     throw new OpencodeManagerError('CONFIG_INVALID', "settings.onInterrupted: 'continue' is not there yet; use 'retry' or 'fail'.");
   const { directory, server } = options;
-  const configuration = configurationDigest(await readOpencodeConfig({ ...server, directory }));
+  const configuration = await digestOfConfiguration({ ...server, directory });
   const identified = await identifyTasks({ ...options, configuration });
   const { changed, retryErrors, redo }: Partial<ResumeOptions> = isResume(options) ? options : {};
   const policy = { ...(changed && { changed }), ...(retryErrors && { retryErrors }), ...(redo && { redo }) };
@@ -85,6 +87,16 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
     configuration,
     versions: { manager: managerVersion(), opencode: version, protocol, node: process.versions.node },
   };
+}
+
+/** All of opencode's configuration that can change an answer: no credential, which may be another one each day. */
+async function digestOfConfiguration(config: ServerConfig): Promise<string> {
+  const given = await readOpencodeConfig(config);
+  const redactor = new Redactor();
+  learnConfig(redactor, given);
+  const { opencodeConfigDir: directory } = config;
+  const files = directory === undefined ? {} : { files: await directoryDigest(directory) };
+  return configurationDigest({ config: redactor.json(given), ...files });
 }
 
 function managerVersion(): string {

@@ -217,12 +217,17 @@ export class RunHost {
 
   async #keepTranscript(key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult): Promise<void> {
     const { store, pool, redaction, transcripts, onNote, ports } = this.#options;
-    const directory = turn && transcripts ? store.makeArtifacts(key, attempt) : undefined;
-    if (!turn || !directory) return;
-    const problem = await ports.writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redaction.apply);
-    if (problem === undefined) return;
+    if (!turn || !transcripts || store.path === undefined) return;
+    try {
+      const directory = await store.makeArtifacts(key, attempt);
+      const problem = directory && (await ports.writeTranscript(directory, pool, turn, { ...result, id: key, attempt }, redaction.apply));
+      if (problem === undefined) return;
+      onNote(problem);
+    } catch (error) {
+      // No room, or no directory any more: the end of the attempt is told all the same, and what is wrong ends the run by its journal.
+      onNote(`The transcript of ${key} could not be written: ${toManagerError(error).message}`);
+    }
     this.#unwritten.add(`${key}\0${attempt}`);
-    onNote(problem);
   }
 
   /** To count the tasks is linear in them: it is done when the state is written, not with each row. */

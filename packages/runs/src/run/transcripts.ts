@@ -12,7 +12,7 @@ const deepest = 8;
  * failure of the task.
  */
 export async function writeTranscript(
-  directory: Promise<string>,
+  directory: string,
   pool: SessionPool,
   { sessionId, messageId }: SentTurn,
   result: TaskResult,
@@ -22,7 +22,7 @@ export async function writeTranscript(
     const histories = await historiesOf(pool, sessionId, 0);
     const head = { key: result.id, attempt: result.attempt, session: sessionId, message: messageId, model: result.model };
     const lines = transcriptLines(head, histories, result.asks);
-    const path = join(await directory, 'transcript.jsonl');
+    const path = join(directory, 'transcript.jsonl');
     await using file = await open(path, 'w', 0o600);
     await file.writeFile(lines.map((line) => `${JSON.stringify(redact(line))}\n`).join(''));
     await file.datasync();
