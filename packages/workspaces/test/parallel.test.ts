@@ -19,7 +19,7 @@ beforeAll(() => {
 afterAll(() => directory[Symbol.dispose]());
 
 test.each(['worktree', 'clone'] as const)(
-  'forty %ss at once, three times, while somebody else adds and removes worktrees',
+  'forty %ss at once, while somebody else adds and removes worktrees',
   async (mode) => {
     const config = readFileSync(join(source, '.git', 'config'), 'utf8');
     const other = spawn('sh', ['-c', stranger, 'sh', join(directory.path, 'other')], {
@@ -34,16 +34,14 @@ test.each(['worktree', 'clone'] as const)(
     try {
       // Two runs at once, as two commands of a user would be.
       const runs = await Promise.all([openWorkspaces({ repository: source, mode }), openWorkspaces({ repository: source, mode })]);
-      for (let round = 0; round < 3; round += 1) {
-        const ends = await Promise.allSettled(Array.from({ length: 40 }, (_, n) => oneTask(runs[n % 2]!, n)));
-        expect(ends.filter((end) => end.status === 'rejected').map(({ reason }) => String(reason))).toEqual([]);
-      }
+      const ends = await Promise.allSettled(Array.from({ length: 40 }, (_, n) => oneTask(runs[n % 2]!, n)));
+      expect(ends.filter((end) => end.status === 'rejected').map(({ reason }) => String(reason))).toEqual([]);
       await Promise.all(runs.map((workspaces) => workspaces.close()));
     } finally {
       process.kill(-other.pid!, 'SIGKILL');
       await once(other, 'exit');
     }
-    expect(rounds).toBeGreaterThan(3);
+    expect(rounds).toBeGreaterThan(1);
     expect(readFileSync(join(source, '.git', 'config'), 'utf8')).toBe(config);
     expect(
       git(source, 'worktree', 'list')

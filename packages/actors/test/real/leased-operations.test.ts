@@ -121,8 +121,8 @@ describe('a deadline and a signal of a leased session', () => {
     const session = await pool.createSession();
     const turn = session.prompt('stubborn');
     await vi.waitFor(async () => expect(JSON.stringify(await session.messages())).toContain('"status":"running"'), { timeout: 15_000 });
-    const abort = await timed(session.abort({ timeoutMs: 300 }));
-    const deletion = await timed(session.delete({ signal: AbortSignal.timeout(300) }));
+    const abort = await timed(session.abort({ timeoutMs: 100 }));
+    const deletion = await timed(session.delete({ signal: AbortSignal.timeout(100) }));
     expect([abort.error.code, deletion.error.code]).toEqual(['REQUEST_TIMEOUT', 'REQUEST_ABORTED']);
     expect(Math.max(abort.tookMs, deletion.tookMs)).toBeLessThan(1500);
     expect((await turn).outcome).toBe('aborted');

@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findBinary, type ServerConfig } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
@@ -43,6 +43,8 @@ export async function openMachine(rules: Parameters<typeof startScriptedModel>[0
   const tmp = join(root, 'tmp');
   await mkdir(tmp);
   for (const path of [root, tmp]) await chmod(path, 0o777);
+  // The place of the workspace is for its user alone.
+  await chmod(dirname(workspace.path), 0o755);
   spawnSync('chmod', ['-R', 'a+rwX', workspace.path]);
   const { path: binary } = await findBinary({ environment: {} });
   const config = (more: ServerConfig = {}) => ({ directory: workspace.path, binary, opencodeConfig: model.opencodeConfig(), ...more });
