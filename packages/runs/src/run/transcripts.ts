@@ -34,7 +34,10 @@ export async function writeTranscript(
 
 async function historiesOf(pool: SessionPool, session: string, depth: number): Promise<SessionHistory[]> {
   const operations = pool.serverOf(session).operations(session);
-  const [messages, children] = await Promise.all([operations.messages(), depth < deepest ? operations.children() : []]);
+  const messages = await operations.messages();
+  // Only what a session does besides speaking can begin another one: most have none, and are not asked for it.
+  const mayHaveChildren = messages.some(({ parts }) => parts.some(({ type }) => type === 'tool' || type === 'other'));
+  const children = mayHaveChildren && depth < deepest ? await operations.children() : [];
   const below = await Promise.all(children.map(({ id }) => historiesOf(pool, id, depth + 1)));
   return [{ session, messages }, ...below.flat()];
 }
