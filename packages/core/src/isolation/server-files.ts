@@ -7,7 +7,7 @@ import { engineAllocatorVariable } from './engine-allocator.ts';
 import { instructionsDirectory } from './instructions-files.ts';
 import { letInstall, seedPluginPackage, type NeededPackage } from './packages/index.ts';
 import type { StateLayout } from './state-directory.ts';
-import { toolVariablesDirectory } from './tool-variables.ts';
+import { clearToolVariables, toolVariablesDirectory } from './tool-variables.ts';
 import { gitConfigText, templateShellText, toolShellText, trustedDirectories, zshProfileText } from './tools/index.ts';
 import type { GitValue, GitValues, ToolEnvironment } from './tools/index.ts';
 
@@ -57,7 +57,8 @@ export async function writeServerFiles(layout: StateLayout, { configuration, con
   // One after the other: what fails leaves nothing under way behind.
   for (const [file, text] of files) await writeFile(file, text, { mode: 0o600 });
   // Those of an earlier run of the same state, or of a server that is lost: each turn writes its own, each workspace is told of anew.
-  for (const old of [instructionsDirectory, toolVariablesDirectory]) await rm(old(layout.root), { recursive: true, force: true });
+  await rm(instructionsDirectory(layout.root), { recursive: true, force: true });
+  await clearToolVariables(layout.root);
   await seedPluginPackage(layout.opencodeConfig);
   await declareInstalled(layout.opencodeConfig);
   await letInstall(layout, given.needed);

@@ -6,6 +6,11 @@ import { refuseReserved } from './environment.ts';
 /** Where the variables of directories stand, in a state directory. */
 export const toolVariablesDirectory = (stateDir: string): string => join(stateDir, 'run', 'tool-variables');
 
+/** A server begins without those of the one before it, for which tasks may write some at that moment. */
+export function clearToolVariables(stateDir: string): Promise<void> {
+  return rm(toolVariablesDirectory(stateDir), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+}
+
 /**
  * Puts what tools of one directory see, over all else, where the plugin of the tools' environment finds it; undefined takes it back.
  * @throws `CONFIG_INVALID` for a variable that isolation rests on

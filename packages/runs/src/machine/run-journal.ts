@@ -27,9 +27,14 @@ function isLastTry(context: RunContext): boolean {
 
 function commit(context: RunContext): RunContext {
   const { outbox: events, committing, isJournalBroken, closing } = context;
-  if (events.length === 0 || committing || isJournalBroken || closing === 'closed') return context;
+  if (!events.some(isAwaited) || committing || isJournalBroken || closing === 'closed') return context;
   const batch = context.batches + 1;
   return tell({ ...context, outbox: [], committing: { batch, events }, batches: batch }, { type: 'commit', params: { batch, events } });
+}
+
+/** Whether something waits for the commit of a row. For that of an accepted prompt nothing does: it goes with the next one. */
+function isAwaited({ type }: JournalEvent): boolean {
+  return type !== 'attempt.accepted';
 }
 
 /** The rows of a batch are in the journal: now they are true, and what waited for them happens. */

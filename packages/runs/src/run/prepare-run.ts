@@ -208,13 +208,18 @@ function stateOf({ server }: RunOptions | ResumeOptions, { path }: RunStore): Pa
   return { stateDir: join(path, 'state'), deleteStateOnExit: 'except-database' };
 }
 
+/** How long the end of a run waits at most for the deletion of its last sessions, in milliseconds. */
+const sweepMs = 2000;
+
 /** Of the server's state only the database stays, and after the last task nothing. */
 async function letGo(host: RunHost, store: RunStore, stop: () => Promise<unknown>, ownState: string | undefined): Promise<void> {
   const { reason } = await host.ended;
+  const isStateSpent = reason === 'done' && ownState !== undefined;
   try {
     await host.settled();
+    await host.sweep(isStateSpent ? 0 : sweepMs);
     await stop().catch(() => undefined);
-    if (reason === 'done' && ownState !== undefined) await rm(ownState, { recursive: true, force: true, maxRetries: 3 });
+    if (isStateSpent) await rm(ownState, { recursive: true, force: true, maxRetries: 3 });
   } finally {
     await store.close();
   }

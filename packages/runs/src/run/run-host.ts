@@ -17,6 +17,7 @@ import type { RunPorts } from './ports.ts';
 import type { Redaction } from './redaction.ts';
 import type { RunStore } from './store.ts';
 import { holdOf, stateOf } from './state.ts';
+import { SessionSweep } from './session-sweep.ts';
 import { Totals } from './totals.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import { EarlierAttempts } from './earlier-attempts.ts';
@@ -49,6 +50,7 @@ export class RunHost {
   readonly #rows: Following;
   readonly #totals = new Totals();
   readonly #earlier = new EarlierAttempts();
+  readonly #sweep: SessionSweep;
   /** Number of the newest row of earlier managers. */
   readonly startSequence: number;
   readonly #timers = new Set<unknown>();
@@ -65,6 +67,7 @@ export class RunHost {
     this.#options = options;
     const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
+    this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
     this.#attempts = new Attempts({
       pool,
@@ -150,6 +153,11 @@ export class RunHost {
     return this.#attempts.settled();
   }
 
+  /** Deletes the sessions that are left to delete, for at most so many milliseconds. */
+  sweep(withinMs: number): Promise<void> {
+    return this.#sweep.finish(withinMs);
+  }
+
   #send(event: RunMachineEvent): void {
     this.#actor.send(event);
   }
@@ -203,16 +211,9 @@ export class RunHost {
   /** Its end is committed: what the server has of it is needed no more, but for one that goes on later. */
   #tell(end: Params<'told'>): void {
     if (end.type !== 'attempt' || (!end.final && end.outcome === 'quota_exhausted')) return;
-    const { session_id: id } = end.result;
+    const { session_id: id, proof } = end.result;
     const isKept = this.#unwritten.delete(`${end.key}\0${end.attempt}`);
-    if (id !== null && !isKept && this.#options.store.path !== undefined) void this.#forgetSession(id);
-  }
-
-  async #forgetSession(id: string): Promise<void> {
-    await this.#options.pool
-      .serverOf(id)
-      .deleteSession(id)
-      .catch(() => undefined);
+    if (id !== null && !isKept && this.#options.store.path !== undefined) this.#sweep.add({ id, isIdle: proof !== null });
   }
 
   async #keepTranscript(key: string, attempt: number, turn: SentTurn | undefined, result: TaskResult): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Catalogue, OpencodeServer } from '@opencode-manager/core';
+import type { Catalogue, OpencodeServer, SessionOperations } from '@opencode-manager/core';
 import type { AskFacts, DirectoryFacts, StatusFacts } from '@opencode-manager/core/protocol';
 import type { Process } from '../opencode/process.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
@@ -52,14 +52,20 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
 
 /** What callers of a pool are handed: as much of it as the host of a run uses. */
 function handleOf({ world, requests }: ServerLink, process: Process): OpencodeServer {
-  const handle: Pick<OpencodeServer, 'pid' | 'url' | 'version' | 'directory' | 'deleteSession'> = {
+  const deleteSession = (id: string) => createSessionPort({ world, requests, process }, id, directories[0]).delete();
+  const handle: HandleOfRuns = {
     pid: 1000 + process.number,
     url: urlOf(process),
     version: '1.18.33',
     directory: directories[0],
-    deleteSession: (id) => createSessionPort({ world, requests, process }, id, directories[0]).delete(),
+    deleteSession,
+    operations: (id) => ({ delete: () => deleteSession(id) }),
   };
   return handle as OpencodeServer;
+}
+
+interface HandleOfRuns extends Pick<OpencodeServer, 'pid' | 'url' | 'version' | 'directory' | 'deleteSession'> {
+  readonly operations: (sessionId: string) => Pick<SessionOperations, 'delete'>;
 }
 
 const urlOf = ({ number }: Process): string => `http://127.0.0.1:${4000 + number}`;

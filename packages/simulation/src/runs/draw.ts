@@ -108,6 +108,18 @@ function drawWeather(random: Randomness, profile: 'rough' | 'storm'): Fault[] {
     return Array.from({ length: random.whole(4, 9) }, (_, index): Fault => {
       return { what: 'kill', when: { point: 'begun', nth: 1 + index, afterMs: random.whole(0, 40) } };
     });
+  return [...drawDeathsWhileReading(random.of('reading')), ...drawOthers(random)];
+}
+
+/** Servers that die soon after their start: while a manager that has taken the run up reads what the last one had begun. */
+function drawDeathsWhileReading(random: Randomness): Fault[] {
+  if (!random.chance(0.3)) return [];
+  return Array.from({ length: random.whole(1, 2) }, (): Fault => {
+    return { what: 'kill', when: { point: 'launched', nth: random.whole(2, 3), afterMs: random.whole(100, 180) } };
+  });
+}
+
+function drawOthers(random: Randomness): Fault[] {
   return Array.from({ length: random.whole(1, 3) }, (_, index): Fault => {
     const chance = random.of(`${index}`);
     const when = drawMoment(chance);

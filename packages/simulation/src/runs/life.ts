@@ -103,7 +103,7 @@ export class Life {
 type Listener = (...args: readonly unknown[]) => unknown;
 
 /** Calls that answer at once and change nothing of the world. */
-const harmless: ReadonlySet<string | symbol> = new Set(['output', 'session', 'fileUrl', 'redact', 'follow', 'watch', 'isFollowed']);
+const harmless: ReadonlySet<string | symbol> = new Set(['output', 'session', 'operations', 'fileUrl', 'redact', 'follow', 'watch', 'isFollowed']);
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
@@ -112,5 +112,5 @@ function isObject(value: unknown): value is object {
 /** Something that can be called: ports are; answers are plain data. */
 function isPort(value: object): boolean {
   if (Array.isArray(value)) return false;
-  return ['close', 'deleteSession', 'submit', 'relaunch'].some((name) => name in value);
+  return ['close', 'delete', 'deleteSession', 'submit', 'relaunch'].some((name) => name in value);
 }

@@ -102,6 +102,7 @@ export class Manager {
     const letGo = async () => {
       await running.ended;
       await running.settled();
+      await running.sweep(1000);
       await pool.stop().catch(() => undefined);
       await store.close();
     };
