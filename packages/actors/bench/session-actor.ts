@@ -52,6 +52,8 @@ function sessionHosts(): Maker<SessionHost> {
         onRetry: onNothing,
         onChild: onNothing,
         onRest: onNothing,
+        onSpent: onNothing,
+        prices: {},
       });
       registry.add(host);
       return host;

@@ -16,9 +16,11 @@ export type {
   SessionLimits,
   SessionMachineEvent,
   Turn,
+  TurnBounds,
   TurnFact,
   TurnPhase,
   TurnReading,
+  TurnSpent,
 } from './session.types.ts';
 export { get, has, members } from './bucket-set.ts';
 export { defaultRestartLimits, poolMachine } from './pool.machine.ts';

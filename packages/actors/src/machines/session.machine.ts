@@ -52,6 +52,8 @@ const givesUp = {
   description: 'Idle for long, with no answer that ended: it may still begin, and nobody would wait for it.',
 } as const;
 
+const begun = { target: '#session.active', actions: ['beginTurn', 'startWorkClock'] } as const;
+
 const resumed = {
   target: '#session.active.reconciling',
   actions: ['resumeTurn', 'startStallClock'],
@@ -95,7 +97,7 @@ export const sessionMachine = sessionSetup.createMachine({
     idle: {
       description: 'No turn in flight; can take one.',
       on: {
-        'turn.submit': { target: 'active', actions: 'beginTurn' },
+        'turn.submit': begun,
         'turn.resume': resumed,
       },
     },
@@ -141,6 +143,11 @@ export const sessionMachine = sessionSetup.createMachine({
           { actions: ['clearSuspicion', 'startStallClock'] },
         ],
         'loop.seen': { guard: 'isLoop', actions: 'decideRunaway' },
+        'usage.seen': [
+          { guard: 'isOverBudget', actions: ['noteSpent', 'decideOverBudget'], description: 'It would go on, and has used what it may.' },
+          { actions: 'noteSpent' },
+        ],
+        'work.due': { guard: 'isOutOfWork', actions: 'decideOutOfWork', description: 'It has worked as long as it may.' },
         'answer.oversized': { guard: 'isOversized', actions: 'decideOversized', description: 'The server keeps all of it in memory.' },
         'turn.refused': { target: 'error', actions: ['decideRefused', 'concludeTurn', 'announceEnd'], description: 'Nothing was sent.' },
         'turn.unknown': { actions: 'recordUnknown' },
@@ -189,10 +196,14 @@ export const sessionMachine = sessionSetup.createMachine({
         },
         backingOff: {
           description: 'opencode waits before it asks the provider again.',
+          entry: ['pauseWork', 'stopWorkClock'],
+          exit: ['resumeWork', 'startWorkClock'],
           always: { guard: phaseIsNot('backingOff'), target: 'running' },
         },
         awaitingInput: {
           description: 'A permission request or question is open.',
+          entry: ['pauseWork', 'stopWorkClock'],
+          exit: ['resumeWork', 'startWorkClock'],
           always: { guard: phaseIsNot('awaitingInput'), target: 'running' },
         },
         waitingOnChildren: {
@@ -240,7 +251,7 @@ export const sessionMachine = sessionSetup.createMachine({
     error: {
       description: 'The last turn failed; the session can be retried or recovered.',
       on: {
-        'turn.submit': { target: 'active', actions: 'beginTurn' },
+        'turn.submit': begun,
         'turn.resume': resumed,
         'session.recover': { target: 'idle' },
       },

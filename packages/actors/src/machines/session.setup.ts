@@ -15,18 +15,17 @@ import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDela
 import { phaseOf, recordFact } from './turn-facts.ts';
 import { busyChildrenOf, freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
 import {
-  abortedBy,
-  decideOnce,
-  failure,
-  inputNeeded,
-  isLoop,
-  isRetryTooLong,
-  oversized,
-  ranAway,
-  retryRefused,
+  isOverBudget,
+  longestQuietMs,
+  outOfWork,
+  overBudget,
+  pauseWork,
+  resumeWork,
   stalled,
   timedOut,
-} from './turn-verdict.ts';
+  workLeftMs,
+} from './turn-limits.ts';
+import { abortedBy, decideOnce, failure, inputNeeded, isLoop, isRetryTooLong, oversized, ranAway, retryRefused } from './turn-verdict.ts';
 
 type EventOf<Type extends SessionMachineEvent['type']> = Extract<SessionMachineEvent, { type: Type }>;
 
@@ -115,10 +114,15 @@ const decisions = setup({
     boundAbort: assign(({ context, event }) =>
       withTurn((turn) => ({ ...turn, abortWithinMs: (event as EventOf<'turn.abort'>).withinMs ?? turn.abortWithinMs }))(context),
     ),
+    noteSpent: assign(({ context, event }) => withTurn((turn) => ({ ...turn, spent: (event as EventOf<'usage.seen'>).spent }))(context)),
+    pauseWork: assign(({ context }) => withTurn(pauseWork)(context)),
+    resumeWork: assign(({ context }) => withTurn(resumeWork)(context)),
     // Decisions. The first one stands.
     decideRefused: assign(decide((_turn, _limits, event) => ({ outcome: 'failed', error: (event as EventOf<'turn.refused'>).error }))),
     decideTimedOut: assign(decide((turn) => timedOut(turn))),
-    decideStalled: assign(decide((_turn, limits) => stalled(limits))),
+    decideStalled: assign(decide((turn, limits) => stalled(longestQuietMs(turn, limits)))),
+    decideOutOfWork: assign(decide((turn) => outOfWork(turn))),
+    decideOverBudget: assign(decide((turn) => overBudget(turn))),
     decideAborted: assign(decide((_turn, _limits, event) => abortedBy((event as EventOf<'turn.abort'>).reason))),
     decideRunaway: assign(decide((_turn, limits, event) => ranAway((event as EventOf<'loop.seen'>).loop, limits))),
     decideOversized: assign(decide((_turn, limits, event) => oversized((event as EventOf<'answer.oversized'>).bytes, limits))),
@@ -153,6 +157,9 @@ const decisions = setup({
     mustBeRead: ({ context: { turn } }) => turn !== null && turn.kind !== 'prompt' && turn.followedSinceMs === null,
     isUnfollowed: ({ context: { turn } }) => turn !== null && turn.decision === null && isUnfollowed(turn),
     hasTimeout: ({ context }) => context.turn !== null && context.turn.timeoutMs !== null,
+    isOutOfWork: ({ context: { turn } }) => turn !== null && turn.limits.workingMs !== null,
+    isOverBudget: ({ context: { turn }, event }) =>
+      event.type === 'usage.seen' && turn !== null && isOverBudget({ ...turn, spent: event.spent }),
     isAskOpen: ({ context }) => (context.turn?.openAsks.length ?? 0) > 0,
     leavesAsk: ({ context: { turn }, event }) =>
       event.type === 'child.quiet' && turn?.decision === null && turn.openAsks.some(({ sessionId }) => sessionId === event.sessionId),
@@ -179,6 +186,7 @@ const decisions = setup({
     stallRemainder: ({ context, event }) => Math.min(longestDelayMs, Math.max(0, stallRemainder(context, event))),
     askRemainder: ({ context }) => Math.min(longestDelayMs, askRemainder(context)),
     stallGrace: stallGraceMs,
+    workRemainder: ({ context: { turn } }) => Math.min(longestDelayMs, turn ? workLeftMs(turn) : longestDelayMs),
     // A command's templates may run shell lines before its message is stored.
     submitTimeout: ({ context: { limits, turn } }) => (turn?.kind === 'prompt' ? limits.submitTimeoutMs : limits.stallTimeoutMs),
     stepDelay: ({ context: { limits, turn } }) => stepDelayOf(turn, limits),
@@ -191,14 +199,21 @@ const decisions = setup({
 });
 
 /** What the end of each timer is told as. A session has one of each at most. */
-const clocks = { stall: 'stall.due', step: 'step.due', ask: 'ask.due', quarantine: 'quarantine.due', abort: 'abort.again' } as const;
+const clocks = {
+  stall: 'stall.due',
+  step: 'step.due',
+  ask: 'ask.due',
+  work: 'work.due',
+  quarantine: 'quarantine.due',
+  abort: 'abort.again',
+} as const;
 
 const stops = Object.fromEntries(Object.keys(clocks).map((name) => [name, decisions.cancel(name)] as const)) as Record<
   keyof typeof clocks,
   ReturnType<typeof decisions.cancel>
 >;
 
-type ClockDelay = 'stallRemainder' | 'stallGrace' | 'stepDelay' | 'askRemainder' | 'quarantine' | 'abortRetry';
+type ClockDelay = 'workRemainder' | 'stallRemainder' | 'stallGrace' | 'stepDelay' | 'askRemainder' | 'quarantine' | 'abortRetry';
 
 /** Made once: XState warns of actions that are made while an effect of another machine runs. */
 const clock = (name: keyof typeof clocks, delay: ClockDelay) => {
@@ -209,10 +224,17 @@ const clock = (name: keyof typeof clocks, delay: ClockDelay) => {
   });
 };
 
+const workClock = clock('work', 'workRemainder');
+
 export const sessionSetup = decisions.extend({
   actions: {
     startStallClock: clock('stall', 'stallRemainder'),
     startStallGrace: clock('stall', 'stallGrace'),
+    // Most turns have no such limit, and need no timer.
+    startWorkClock: decisions.enqueueActions(({ context, enqueue }) => {
+      if (context.turn?.limits.workingMs != null) enqueue(workClock);
+    }),
+    stopWorkClock: stops.work,
     startStepClock: clock('step', 'stepDelay'),
     startAskClock: clock('ask', 'askRemainder'),
     startQuarantineClock: clock('quarantine', 'quarantine'),
@@ -230,7 +252,8 @@ function askRemainder({ turn, limits: { askTimeoutMs } }: SessionContext): numbe
 }
 
 /** How long the turn may still be quiet: while somebody is asked, and while opencode waits for the provider, nothing is expected. */
-function stallRemainder({ turn, limits: { stallTimeoutMs } }: SessionContext, event: SessionMachineEvent): number {
+function stallRemainder({ turn, limits }: SessionContext, event: SessionMachineEvent): number {
+  const stallTimeoutMs = longestQuietMs(turn, limits);
   if (!turn || turn.openAsks.length > 0) return stallTimeoutMs;
   const agoMs = event.type === 'progress' ? event.agoMs : event.type === 'snapshot.read' ? event.reading.agoMs : 0;
   const atMs = 'atMs' in event ? event.atMs : turn.lastAtMs;
@@ -243,7 +266,7 @@ function isSilent(context: SessionContext, event: EventOf<'progress'>): boolean 
 
 function confirmsStall({ turn, limits }: SessionContext, { status, history, agoMs }: EventOf<'snapshot.read'>['reading']): boolean {
   const isBusy = status.value === 'busy' && (turn?.statusAtMs ?? 0) < status.sinceMs;
-  return isBusy && turn?.openAsks.length === 0 && history?.changed === false && agoMs >= limits.stallTimeoutMs;
+  return isBusy && turn?.openAsks.length === 0 && history?.changed === false && agoMs >= longestQuietMs(turn, limits);
 }
 
 /** What a read must look at: events that were followed from the start have told the rest. */

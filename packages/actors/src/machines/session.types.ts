@@ -44,6 +44,26 @@ export interface SessionLimits {
   readonly runawayRepetitions: number;
 }
 
+/** What one turn may take, its sub-agents included; null for no bound of its own. */
+export interface TurnBounds {
+  /** In place of the session's `stallTimeoutMs`. */
+  readonly stallMs: number | null;
+  /** Milliseconds of work: waits for the provider, and for answers to asks, are none. */
+  readonly workingMs: number | null;
+  /** Steps of the model. */
+  readonly steps: number | null;
+  /** Uncached input, output and reasoning. */
+  readonly tokens: number | null;
+  readonly usd: number | null;
+}
+
+/** What a turn has taken, its sub-agents included, by the steps that have ended; a step that is under way counts as one. */
+export interface TurnSpent {
+  readonly steps: number;
+  readonly tokens: number;
+  readonly usd: number;
+}
+
 /** An open permission request or question of the session or of one of its sub-agents. */
 export interface OpenAsk {
   readonly id: string;
@@ -95,8 +115,14 @@ export interface Turn {
   readonly messageId: string;
   readonly kind: 'prompt' | 'command' | 'shell';
   readonly timeoutMs: number | null;
+  readonly limits: TurnBounds;
   readonly emptyAnswer: 'allow' | 'refuse';
   readonly startedAtMs: number;
+  readonly spent: TurnSpent;
+  /** Milliseconds of work before `workingSinceMs`. */
+  readonly workedMs: number;
+  /** Since when it works; null while it waits for its provider or for an answer. */
+  readonly workingSinceMs: number | null;
   /** Time of the newest fact. */
   readonly lastAtMs: number;
   /** The server has our message. */
@@ -246,6 +272,7 @@ interface TurnStart extends At {
   readonly messageId: string;
   readonly kind: Turn['kind'];
   readonly timeoutMs: number | null;
+  readonly limits?: Partial<TurnBounds>;
   readonly emptyAnswer?: Turn['emptyAnswer'];
 }
 
@@ -269,6 +296,8 @@ export type SessionMachineEvent =
   /** `withinMs` bounds the wait for its confirmation, in place of `quarantineMs`. */
   | { readonly type: 'turn.abort'; readonly reason?: string; readonly withinMs?: number }
   | { readonly type: 'loop.seen'; readonly loop: LoopFacts }
+  /** A step has ended, here or in a sub-agent. Told after the message that it ended with. */
+  | { readonly type: 'usage.seen'; readonly spent: TurnSpent }
   /** The turn has said more than it may, in bytes; told once. */
   | { readonly type: 'answer.oversized'; readonly bytes: number }
   /** The answer to `lookForProgress`: how long ago the newest activity of the turn came. */
@@ -277,6 +306,7 @@ export type SessionMachineEvent =
   | { readonly type: 'stall.due' }
   | { readonly type: 'step.due' }
   | { readonly type: 'ask.due' }
+  | { readonly type: 'work.due' }
   | { readonly type: 'abort.again' }
   | { readonly type: 'quarantine.due' }
   | { readonly type: 'stream.gap' }

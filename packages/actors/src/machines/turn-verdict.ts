@@ -14,19 +14,6 @@ export function decideOnce(turn: Turn, decision: Decision): Turn {
   return turn.decision ? turn : { ...turn, decision };
 }
 
-export const stalled = ({ stallTimeoutMs }: SessionLimits): Decision => ({
-  outcome: 'stalled',
-  error: failure(
-    'TURN_STALLED',
-    `The turn showed no activity for ${stallTimeoutMs} ms while the server called it busy; raise stallTimeoutMs for slow work.`,
-  ),
-});
-
-export const timedOut = ({ timeoutMs }: Turn): Decision => ({
-  outcome: 'timed_out',
-  error: failure('TURN_TIMEOUT', `The turn was not over after ${timeoutMs} ms; raise the task's timeoutMs or make the task smaller.`),
-});
-
 export const abortedBy = (reason: string | undefined): Decision => ({
   outcome: 'aborted',
   error: failure('TURN_ABORTED', reason ?? 'The turn was aborted by its caller.'),

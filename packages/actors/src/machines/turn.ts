@@ -1,11 +1,13 @@
 import { isFinalReason } from '@opencode-manager/core/protocol';
-import type { SessionContext, SessionMachineEvent, Turn } from './session.types.ts';
+import type { SessionContext, SessionMachineEvent, Turn, TurnBounds } from './session.types.ts';
 
 type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
 
+const unlimited: TurnBounds = { stallMs: null, workingMs: null, steps: null, tokens: null, usd: null };
+
 /** A fresh turn, of which nothing is known but that it will be sent. */
 export function freshTurn(
-  { taskId, messageId, kind, timeoutMs, emptyAnswer = 'refuse', atMs }: Submit,
+  { taskId, messageId, kind, timeoutMs, limits, emptyAnswer = 'refuse', atMs }: Submit,
   { liveSinceMs }: SessionContext,
 ): Turn {
   return {
@@ -13,8 +15,12 @@ export function freshTurn(
     messageId,
     kind,
     timeoutMs,
+    limits: { ...unlimited, ...limits },
     emptyAnswer,
     startedAtMs: atMs,
+    spent: { steps: 0, tokens: 0, usd: 0 },
+    workedMs: 0,
+    workingSinceMs: atMs,
     lastAtMs: atMs,
     accepted: false,
     acceptedByEvents: false,

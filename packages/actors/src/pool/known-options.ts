@@ -39,6 +39,8 @@ const options: { readonly [Name in keyof Required<SessionPoolOptions>]: readonly
   inspect: [isFunction, 'a function'],
   signal: [isObject, 'an AbortSignal'],
   taskTimeoutMs: [isNumber, 'a number'],
+  taskLimits: [isObject, 'an object'],
+  prices: [isObject, 'a table of prices'],
   stallTimeoutMs: [isNumber, 'a number'],
   askTimeoutMs: [isNumber, 'a number'],
   maxRetryWaitMs: [isNumber, 'a number'],

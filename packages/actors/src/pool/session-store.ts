@@ -1,4 +1,4 @@
-import type { ProviderRetry, ReadRequest } from '../machines/index.ts';
+import type { ProviderRetry, ReadRequest, TurnSpent } from '../machines/index.ts';
 import type { ServerPort, SessionPort, StreamPort } from '../ports/index.ts';
 import { SessionHost } from '../session/session-host.ts';
 import { SessionRegistry } from '../session/session-registry.ts';
@@ -10,6 +10,7 @@ export interface SessionListener {
   /** No turn is in flight any more. Quarantined: the server may still work on it. */
   onRest(host: SessionHost, quarantined: boolean): void;
   onRetry(host: SessionHost, retry: ProviderRetry, provider: string | null): void;
+  onSpent(host: SessionHost, taskId: string, spent: TurnSpent): void;
   onChange(session: SessionSnapshot, from: string): void;
 }
 
@@ -74,6 +75,8 @@ export class SessionStore {
       onChange: (session, from) => this.#onChange(session, from),
       onRest: (rested, quarantined) => this.#tell((one) => one.onRest(rested, quarantined)),
       onRetry: (retry, provider) => this.#tell((one) => one.onRetry(host, retry, provider)),
+      prices: settings.prices,
+      onSpent: (taskId, spent) => this.#tell((one) => one.onSpent(host, taskId, spent)),
       onChild: (child) => this.registry.addChild(child, host),
     });
     this.registry.add(host);

@@ -5,7 +5,9 @@ import { defaultRestartLimits, type sessionMachine, type RestartLimits, type Ses
 import type { PoolPorts, WorkspaceSource } from '../ports/index.ts';
 import { defaultHealthCheck, type HealthCheck, type MemoryCheck } from '../supervision/index.ts';
 import { assertKnownOptions } from './known-options.ts';
-import type { PermissionPolicy } from '../task/types.ts';
+import { parsePrices, type PriceTable } from '../session/prices.ts';
+import { parseTaskLimits } from '../task/schema.ts';
+import type { PermissionPolicy, TaskLimits } from '../task/types.ts';
 import { inspectionOf, type Inspection } from './inspection.ts';
 import type { SessionPoolOptions } from './types.ts';
 
@@ -22,6 +24,9 @@ export interface PoolSettings {
   readonly model: string | undefined;
   readonly agent: string | undefined;
   readonly taskTimeoutMs: number | null;
+  /** Of tasks that do not name them. */
+  readonly taskLimits: TaskLimits;
+  readonly prices: PriceTable;
   readonly limits: Partial<SessionLimits>;
   readonly restartLimits: RestartLimits;
   readonly recovers: boolean;
@@ -53,7 +58,9 @@ export function settingsOf(options: SessionPoolOptions, now: () => number): Omit
     permissions: parsePermissionPolicy(options.permissions === undefined ? 'deny' : options.permissions, 'permissions'),
     model: options.model,
     agent: options.agent,
-    taskTimeoutMs: options.taskTimeoutMs ?? null,
+    taskTimeoutMs: options.taskTimeoutMs ?? options.taskLimits?.timeoutMs ?? null,
+    taskLimits: parseTaskLimits(options.taskLimits ?? {}, 'taskLimits'),
+    prices: parsePrices(options.prices ?? {}, 'prices'),
     limits: withoutUndefined({
       stallTimeoutMs,
       askTimeoutMs,

@@ -3,12 +3,17 @@ import type { OpencodeServer, SerializedError, ServerConfig, Session } from '@op
 import type { MachineStep, RotationReason } from '../machines/index.ts';
 import type { WorkspaceSource } from '../ports/index.ts';
 import type { HealthCheck } from '../supervision/index.ts';
-import type { Outcome, PermissionPolicy, Task, TaskFile, TaskOptions, TaskResult } from '../task/types.ts';
+import type { PriceTable } from '../session/prices.ts';
+import type { Outcome, PermissionPolicy, Task, TaskFile, TaskLimits, TaskOptions, TaskResult } from '../task/types.ts';
 
 /** Limits that end a turn that does not end itself. */
 export interface TurnLimits {
   /** Deadline of a task's turn; none when absent. */
   readonly taskTimeoutMs?: number;
+  /** Limits of tasks that do not name them themselves, each for itself. */
+  readonly taskLimits?: TaskLimits;
+  /** What models cost, by `provider/model`, before what opencode knows of them. USD per million tokens. */
+  readonly prices?: PriceTable;
   /** A busy turn without any sign of progress for this long is `stalled`. Default 300,000. */
   readonly stallTimeoutMs?: number;
   /** An ask that nobody answered for this long ends the turn as `needs_input`. Default 60,000. */
@@ -172,6 +177,18 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
       readonly sessionId: string;
       readonly directory: string;
       readonly attempt: number;
+    }
+  /**
+   * A step of a task has begun or ended, here or in a sub-agent: what its present turn has taken so far. `tokens` (uncached input, output,
+   * reasoning) and `usd` (of models whose price is known) are of steps that have ended.
+   */
+  | {
+      readonly type: 'task.spent';
+      readonly taskId: string;
+      readonly sessionId: string;
+      readonly steps: number;
+      readonly tokens: number;
+      readonly usd: number;
     }
   | { readonly type: 'task.finished'; readonly result: TaskResult }
   | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }

@@ -1,5 +1,5 @@
 import type { AskFacts, MessageFacts, ProviderRetry, SessionFact } from '@opencode-manager/core/protocol';
-import type { SessionMachineEvent } from '../machines/index.ts';
+import type { SessionMachineEvent, TurnSpent } from '../machines/index.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import { openAskOf } from './turn-reader.ts';
 import type { TurnObserver } from './turn-observer.ts';
@@ -13,6 +13,8 @@ export interface EventSink {
   /** The turn showed activity. */
   onActivity(): void;
   onRetry(retry: ProviderRetry, providerId: string | null): void;
+  /** The turn in flight has taken so much. */
+  onSpent(spent: TurnSpent): void;
   onAsk(ask: AskFacts): void;
   onReply(askId: string, answer: AnsweredAsk['answer']): void;
 }
@@ -77,6 +79,14 @@ export function tellExcess(sink: Pick<EventSink, 'send'>, observer: TurnObserver
   if (bytes !== undefined) sink.send({ type: 'answer.oversized', bytes });
 }
 
+/** With each step that ends, and with each that begins; after the message that tells of it. */
+export function tellSpent(sink: Pick<EventSink, 'send' | 'onSpent'>, observer: TurnObserver): void {
+  const spent = observer.takeSpent();
+  if (!spent) return;
+  sink.send({ type: 'usage.seen', spent });
+  sink.onSpent(spent);
+}
+
 function translateMessage(sink: EventSink, { message }: { readonly message: MessageFacts }, { isRoot, atMs }: Told): void {
   const { turn } = sink;
   if (!turn) return;
@@ -84,6 +94,7 @@ function translateMessage(sink: EventSink, { message }: { readonly message: Mess
   const { started, finalised } = turn.observer.message(message, isRoot);
   if (started !== undefined) sink.send({ type: 'message.started', ...started, atMs });
   if (finalised) sink.send({ type: 'message.finalised', message: finalised, atMs });
+  tellSpent(sink, turn.observer);
   if (finalised && turn.observer.loop.emptySteps > 0) sink.send({ type: 'loop.seen', loop: turn.observer.loop });
   sink.onActivity();
 }

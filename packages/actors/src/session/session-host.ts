@@ -8,6 +8,7 @@ import {
   type sessionMachine,
   type SessionLimits,
   type SessionMachineEvent,
+  type TurnSpent,
 } from '../machines/index.ts';
 import { AskDesk } from '../policy/ask-desk.ts';
 import type { Inspection } from '../pool/inspection.ts';
@@ -16,9 +17,10 @@ import type { Clock, ServerPort, SessionPort } from '../ports/index.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import { actorFailed, serialize } from './failures.ts';
 import { wasRefused } from './refusals.ts';
-import { tellExcess, translateFact, type EventSink } from './session-events.ts';
+import { tellExcess, tellSpent, translateFact, type EventSink } from './session-events.ts';
 import { openTurn, type TurnInFlight, type TurnPlan, type TurnReport } from './turn-in-flight.ts';
 import type { TurnObserver } from './turn-observer.ts';
+import type { PriceTable } from './prices.ts';
 import { readTurn } from './turn-reader.ts';
 
 type Snapshot = SnapshotFrom<typeof sessionMachine>;
@@ -36,6 +38,9 @@ export interface SessionHostOptions {
   readonly onRest: (host: SessionHost, quarantined: boolean) => void;
   /** opencode waits for a provider, here or in a sub-agent. */
   readonly onRetry: (retry: ProviderRetry, providerId: string | null) => void;
+  readonly prices: PriceTable;
+  /** The turn in flight has taken so much. */
+  readonly onSpent: (taskId: string, spent: TurnSpent) => void;
   /** A sub-agent session of this one: its events belong here too. */
   readonly onChild: (sessionId: string) => void;
 }
@@ -180,6 +185,10 @@ export class SessionHost implements EventSink {
     this.#options.onRetry(retry, providerId);
   }
 
+  onSpent(spent: TurnSpent): void {
+    if (this.#turn) this.#options.onSpent(this.#turn.plan.taskId, spent);
+  }
+
   onAsk(ask: AskFacts): void {
     this.#turn?.desk.know(ask);
   }
@@ -246,7 +255,7 @@ export class SessionHost implements EventSink {
     if (this.#turn) return Promise.reject(actorFailed(this.id, new Error('a turn is in flight')));
     const { clock } = this.#options;
     const atMs = clock.now();
-    const { taskId, policy, timeoutMs, emptyAnswer, request } = plan;
+    const { taskId, policy, timeoutMs, limits, emptyAnswer, request } = plan;
     const desk = new AskDesk({
       server: this.#server,
       taskId,
@@ -254,10 +263,11 @@ export class SessionHost implements EventSink {
       onClosed: (id, { rejectedQuestion }) => this.#tell(turn, { type: 'ask.closed', id, rejectedQuestion, atMs: clock.now() }),
     });
     const { maxAnswerBytes } = this.#actor.getSnapshot().context.limits;
-    const turn = openTurn(plan, desk, { startedAtMs: atMs, activeAtMs: clock.elapsed(), maxAnswerBytes });
+    const turn = openTurn(plan, desk, { startedAtMs: atMs, activeAtMs: clock.elapsed(), maxAnswerBytes, prices: this.#options.prices });
     this.#turn = turn;
     const { messageId, kind } = request;
-    this.send({ type, taskId, messageId, kind, timeoutMs, ...(emptyAnswer !== undefined && { emptyAnswer }), atMs });
+    const wishes = { ...(limits && { limits }), ...(emptyAnswer !== undefined && { emptyAnswer }) };
+    this.send({ type, taskId, messageId, kind, timeoutMs, ...wishes, atMs });
     const { context } = this.#actor.getSnapshot();
     const isTaken = context.turn?.messageId === messageId || context.lastTurn?.messageId === messageId;
     if (!isTaken) this.#giveUp(actorFailed(this.id, new Error(`it takes no turn in the state ${this.path}`)));
@@ -275,6 +285,7 @@ export class SessionHost implements EventSink {
       if (typeof value === 'object') this.onRetry(value, turn.observer.providerOf(this.id) ?? null);
       if (this.#turn === turn) tellExcess(this, turn.observer);
       this.#tell(turn, { type: 'snapshot.read', reading: { ...reading, agoMs: clock.elapsed() - turn.activeAtMs }, atMs: clock.now() });
+      if (this.#turn === turn) tellSpent(this, turn.observer);
       const { loop } = turn.observer;
       if (loop.repetitions > 1 || loop.emptySteps > 0) this.#tell(turn, { type: 'loop.seen', loop });
     } catch {

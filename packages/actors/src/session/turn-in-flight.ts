@@ -1,8 +1,9 @@
 import type { TurnRequest } from '@opencode-manager/core';
 import type { PermissionPolicy } from '@opencode-manager/core/policy';
-import type { FinishedTurn } from '../machines/index.ts';
+import type { FinishedTurn, TurnBounds } from '../machines/index.ts';
 import type { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk } from '../task/types.ts';
+import type { PriceTable } from './prices.ts';
 import { TurnObserver, type TurnSummary } from './turn-observer.ts';
 
 /** What one turn needs. */
@@ -10,6 +11,7 @@ export interface TurnPlan {
   readonly taskId: string;
   readonly request: TurnRequest;
   readonly timeoutMs: number | null;
+  readonly limits?: Partial<TurnBounds>;
   readonly policy: PermissionPolicy;
   /** Whether an answer without text is good. Default `refuse`. */
   readonly emptyAnswer?: 'allow' | 'refuse';
@@ -42,12 +44,16 @@ export interface TurnInFlight {
 export function openTurn(
   plan: TurnPlan,
   desk: AskDesk,
-  { startedAtMs, activeAtMs, maxAnswerBytes }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'> & { readonly maxAnswerBytes: number },
+  {
+    startedAtMs,
+    activeAtMs,
+    ...bounds
+  }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'> & { readonly maxAnswerBytes: number; readonly prices: PriceTable },
 ): TurnInFlight {
   const { messageId, kind } = plan.request;
   return {
     plan,
-    observer: new TurnObserver({ messageId, kind, maxAnswerBytes }),
+    observer: new TurnObserver({ messageId, kind, ...bounds }),
     desk,
     startedAtMs,
     calls: new AbortController(),

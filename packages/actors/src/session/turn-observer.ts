@@ -1,10 +1,11 @@
 import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts, ProviderRetry } from '@opencode-manager/core/protocol';
 import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
-import type { FinalFacts, LoopFacts, TurnReading } from '../machines/index.ts';
+import type { FinalFacts, LoopFacts, TurnReading, TurnSpent } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 import { AnswerSize } from './answer-size.ts';
 import { CallCycles } from './call-cycles.ts';
 import { ModelCalls } from './model-calls.ts';
+import { costOf, type Cost, type PriceTable } from './prices.ts';
 
 type ToolFacts = Extract<PartFacts, { type: 'tool' }>;
 
@@ -32,8 +33,7 @@ interface ObservedMessage {
 export interface TurnSummary {
   readonly output: string;
   readonly usage: Usage;
-  /** null when tokens were used and opencode knows no price for them. */
-  readonly costUsd: number | null;
+  readonly cost: Cost;
   readonly model: string | null;
   readonly toolCalls: number;
   /** Something of it may still run in the server, though the turn is over. */
@@ -59,11 +59,21 @@ export class TurnObserver {
   readonly #size = new AnswerSize();
   readonly #calls = new ModelCalls();
   readonly #maxAnswerBytes: number;
+  readonly #prices: PriceTable;
+  #ended = 0;
+  #endedTold = 0;
+  #stepsTold = 0;
   #excessWasTaken = false;
   #emptySteps = 0;
 
   /** `maxAnswerBytes`: of {@link takeExcess}; no bound when absent. */
-  constructor(turn: { readonly messageId: string; readonly kind: 'prompt' | 'command' | 'shell'; readonly maxAnswerBytes?: number }) {
+  constructor(turn: {
+    readonly messageId: string;
+    readonly kind: 'prompt' | 'command' | 'shell';
+    readonly maxAnswerBytes?: number;
+    readonly prices?: PriceTable;
+  }) {
+    this.#prices = turn.prices ?? {};
     this.#messageId = turn.messageId;
     this.#isShell = turn.kind === 'shell';
     this.#maxAnswerBytes = turn.maxAnswerBytes ?? Infinity;
@@ -74,6 +84,17 @@ export class TurnObserver {
     if (this.#excessWasTaken || this.#size.bytes <= this.#maxAnswerBytes) return undefined;
     this.#excessWasTaken = true;
     return this.#size.bytes;
+  }
+
+  /** What the turn has taken so far, when that is more than was told last: after the end of a step, here or in a sub-agent. */
+  takeSpent(): TurnSpent | undefined {
+    const steps = this.#calls.count;
+    if (this.#ended === this.#endedTold && steps === this.#stepsTold) return undefined;
+    this.#endedTold = this.#ended;
+    this.#stepsTold = steps;
+    const ended = [...this.#messages.values()].flatMap(({ info }) => (info.completed ? [info] : []));
+    const tokens = ended.reduce((sum, { tokens: { input, output, reasoning } }) => sum + input + output + reasoning, 0);
+    return { steps, tokens, usd: costOf(ended, this.#prices).usd };
   }
 
   /** How the turn goes round in circles, as far as its steps and tool calls tell. */
@@ -99,6 +120,7 @@ export class TurnObserver {
     if (!answersTurn(info, this.#messageId)) return {};
     const known = this.#messages.get(info.id);
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
+    if (info.completed && !(known?.info.completed ?? false)) this.#ended += 1;
     // A read may have told more than an event that comes late.
     if (info.completed || !message.info.completed) message.info = info;
     if (!known) this.#messages.set(info.id, message);
@@ -206,15 +228,15 @@ export class TurnObserver {
 
   summary(): TurnSummary {
     const messages = [...this.#messages.values()];
-    const costUsd = messages.reduce((sum, { info }) => sum + info.costUsd, 0);
-    const usage = sumUsage(messages);
-    const used = usage.input_tokens + usage.output_tokens > 0;
     const newest = this.#newestRoot();
     const exitCode = newest && exitCodeIn(newest);
     return {
       output: this.#isShell ? this.#shellOutput() : this.#answerText(),
-      usage,
-      costUsd: costUsd === 0 && used ? null : costUsd,
+      usage: sumUsage(messages),
+      cost: costOf(
+        messages.map(({ info }) => info),
+        this.#prices,
+      ),
       model: newest && !this.#isShell ? newest.info.model : null,
       toolCalls: messages.reduce((sum, { tools }) => sum + tools.size, 0),
       mayGoOn: messages.some(({ tools }) => [...tools.values()].some((call) => call.mayGoOn)),

@@ -2,7 +2,7 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core/policy-schema';
 import { fileUrlProblem } from '@opencode-manager/core/protocol';
 import * as z from 'zod';
-import type { Task } from './types.ts';
+import type { Task, TaskLimits } from './types.ts';
 
 /** Largest text of one prompt, command or shell line, in characters. */
 const longestText = 10_000_000;
@@ -25,6 +25,27 @@ const fileSchema = z
   .strictObject({ path: z.string().min(1).optional(), url: fileUrl.optional(), mime: z.string().min(1).optional() })
   .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
 
+const count = z.int().min(1);
+
+/** See `TaskLimits`. */
+const limitsSchema = z.strictObject({
+  timeoutMs: count.optional(),
+  workingMs: count.optional(),
+  stallMs: count.optional(),
+  steps: count.optional(),
+  tokens: count.optional(),
+  usd: z.number().positive().optional(),
+});
+
+/** @throws `CONFIG_INVALID` naming the field */
+export function parseTaskLimits(limits: TaskLimits, name: string): TaskLimits {
+  const parsed = limitsSchema.safeParse(limits);
+  if (parsed.success) return limits;
+  const [issue] = parsed.error.issues;
+  const field = [name, ...(issue?.path ?? [])].join('.');
+  throw new OpencodeManagerError('CONFIG_INVALID', `${field}: ${issue?.message ?? 'it is no limit'}.`, { details: { field } });
+}
+
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
   .strictObject({
@@ -42,7 +63,8 @@ const taskSchema = z
     agent: z.string().min(1).optional(),
     system: z.string().min(1).optional(),
     title: z.string().min(1).optional(),
-    timeoutMs: z.int().min(1).optional(),
+    timeoutMs: count.optional(),
+    limits: limitsSchema.optional(),
     priority: z.number().optional(),
     group: z.string().optional(),
     permissions: permissionPolicyInCode.optional(),

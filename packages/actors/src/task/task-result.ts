@@ -1,4 +1,5 @@
 import type { TurnProof } from '@opencode-manager/core';
+import type { Cost } from '../session/prices.ts';
 import { isServerLoss } from '../session/failures.ts';
 import type { EndedTask } from '../machines/index.ts';
 import type { TurnReport } from '../session/turn-in-flight.ts';
@@ -36,7 +37,7 @@ function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: En
     ...(summary.exitCode !== undefined && { exit_code: summary.exitCode }),
     ...(notes.length > 0 && { notes }),
     usage: summary.usage,
-    cost_usd: summary.costUsd,
+    ...costFields(summary.cost),
     duration_ms: Math.round(endedAtMs - startedAtMs),
     queued_ms: Math.round(startedAtMs - live.queuedAtMs),
     proof: wholeTimes(finished.proof),
@@ -49,6 +50,14 @@ function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: En
     ...live.workspace?.result,
     ...lossesOf({ ...live, halfChanged: live.halfChanged || brokeOff }),
     ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
+  };
+}
+
+function costFields({ usd, unpriced, basis }: Cost): Pick<TaskResult, 'cost_usd' | 'cost_known_usd' | 'unpriced_models' | 'cost_basis'> {
+  return {
+    cost_usd: unpriced.length > 0 ? null : usd,
+    ...(unpriced.length > 0 && { cost_known_usd: usd, unpriced_models: unpriced }),
+    ...(basis !== 'opencode' && { cost_basis: basis }),
   };
 }
 

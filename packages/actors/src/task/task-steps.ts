@@ -1,7 +1,7 @@
 import type { TurnRequest } from '@opencode-manager/core';
 import { isManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { MessageIds } from '@opencode-manager/core/protocol';
-import { isInfrastructureFault, type Assignment, type PoolMachineEvent } from '../machines/index.ts';
+import { isInfrastructureFault, type Assignment, type PoolMachineEvent, type TurnBounds } from '../machines/index.ts';
 import type { DirectoryUse } from '../pool/directory-use.ts';
 import type { SessionStore } from '../pool/session-store.ts';
 import type { PoolSettings } from '../pool/settings.ts';
@@ -289,15 +289,22 @@ export class TaskSteps {
       taskId: live.id,
       request,
       timeoutMs: this.#timeoutOf(live, live.startedAtMs ?? this.#options.clock.now()),
+      limits: this.#limitsOf(live),
       policy: live.policy,
       emptyAnswer: live.task.emptyAnswer ?? 'refuse',
     };
   }
 
+  #limitsOf({ task: { limits } }: LiveTask): Partial<TurnBounds> {
+    const { timeoutMs: _apart, ...wanted } = { ...this.#options.settings.taskLimits, ...limits };
+    return wanted;
+  }
+
   /** A deadline for a leased session counts from the time at which the turn was asked for. */
   #timeoutOf({ task, leased, queuedAtMs }: LiveTask, nowMs: number): number | null {
-    if (task.timeoutMs === undefined) return this.#options.settings.taskTimeoutMs;
-    return leased ? Math.max(1, Math.round(task.timeoutMs - (nowMs - queuedAtMs))) : task.timeoutMs;
+    const timeoutMs = task.timeoutMs ?? task.limits?.timeoutMs;
+    if (timeoutMs === undefined) return this.#options.settings.taskTimeoutMs;
+    return leased ? Math.max(1, Math.round(timeoutMs - (nowMs - queuedAtMs))) : timeoutMs;
   }
 
   async #conclude(live: LiveTask, host: SessionHost, { server, generation, plan, report }: TurnOnServer): Promise<Fact> {

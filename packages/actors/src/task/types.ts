@@ -31,6 +31,7 @@ export interface Task {
    * session from its submission, the wait in the session's queue included.
    */
   readonly timeoutMs?: number;
+  readonly limits?: TaskLimits;
   /** Higher runs earlier; 0 when absent. First in, first out among equals. */
   readonly priority?: number;
   /** Tasks of one group share the slots fairly with those of other groups of the same priority. */
@@ -41,6 +42,25 @@ export interface Task {
   readonly emptyAnswer?: 'allow' | 'refuse';
   /** Carried into the result untouched. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What a task may take at most, its sub-agents included. Budgets (`steps`, `tokens`, `usd`) are looked at whenever a step of the model ends: the
+ * task goes on for at most the step that is under way then, and ends as `over_budget` with what it has done. A field that is absent is no limit.
+ */
+export interface TaskLimits {
+  /** Milliseconds from the start of its turn; as `timeoutMs` of the task, which goes before it. Ends as `timed_out`. */
+  readonly timeoutMs?: number;
+  /** Milliseconds of work: waits for the provider, and for answers to asks, are none. Ends as `timed_out`. */
+  readonly workingMs?: number;
+  /** Milliseconds without any sign of progress, in place of the pool's `stallTimeoutMs`. Ends as `stalled`. */
+  readonly stallMs?: number;
+  /** Steps of the model. */
+  readonly steps?: number;
+  /** Uncached input, output and reasoning. */
+  readonly tokens?: number;
+  /** Only what is priced counts: see `prices` of the pool. */
+  readonly usd?: number;
 }
 
 /** A file for a prompt: exactly one of `path` and `url`. */
@@ -216,8 +236,14 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   readonly notes?: readonly string[];
   /** Sub-agent sessions included. */
   readonly usage: Usage;
-  /** Sub-agent sessions included. null when opencode knows no price of the model (it reports 0 then). */
+  /** Sub-agent sessions included. null when the price of a model is not known (opencode reports 0 then). */
   readonly cost_usd: number | null;
+  /** What is known of the cost, where `cost_usd` is null. */
+  readonly cost_known_usd?: number;
+  /** Models without a known price, where `cost_usd` is null. */
+  readonly unpriced_models?: readonly string[];
+  /** Where prices are from: the pool's table, or both it and opencode; absent where opencode knows them all. */
+  readonly cost_basis?: 'table' | 'mixed';
   /** From the start of the turn to its proven end. */
   readonly duration_ms: number;
   /** From submission to the start of the turn. */

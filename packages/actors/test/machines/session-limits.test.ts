@@ -236,6 +236,81 @@ test('a turn that says more than it may is aborted, and fails', () => {
   expect(error?.message).toContain('1001 bytes (text and reasoning), more than maxAnswerBytes (1000)');
 });
 
+describe('a budget', () => {
+  const spent = (steps: number, tokens = 0, usd = 0) => ({ type: 'usage.seen', spent: { steps, tokens, usd } }) as const;
+
+  test.each([
+    { name: 'tokens', bounds: { tokens: 100 }, below: spent(1, 99), at: spent(2, 100) },
+    { name: 'money', bounds: { usd: 0.5 }, below: spent(1, 0, 0.49), at: spent(2, 0, 0.5) },
+    { name: 'steps', bounds: { steps: 2 }, below: spent(1), at: spent(2) },
+  ])('of $name ends the turn between two steps, once it is spent', ({ name, bounds, below, at }) => {
+    const session = startRunning({}, { bounds });
+    session.start('msg_11');
+    session.final('msg_11', 'tool-calls');
+    session.send(below);
+    expect(session.path).toBe('active.running');
+    session.start('msg_12');
+    session.final('msg_12', 'tool-calls');
+    session.send(at);
+    expect(session.path).toBe('active.aborting');
+    const { outcome, error } = session.turn?.decision ?? {};
+    expect([outcome, error?.code]).toEqual(['over_budget', 'BUDGET_SPENT']);
+    expect(error?.details).toMatchObject({ limit: name === 'money' ? 'usd' : name });
+  });
+
+  test('that its last step has spent ends no turn that is over with it', () => {
+    const session = startRunning({}, { bounds: { tokens: 100, steps: 1 } });
+    session.start('msg_11');
+    session.final('msg_11', 'stop');
+    session.send(spent(1, 150));
+    expect(session.turn?.decision).toBeNull();
+  });
+
+  test('of steps lets the last one come to its end, and ends one more', () => {
+    const session = startRunning({}, { bounds: { steps: 1 } });
+    session.start('msg_11');
+    session.send(spent(1));
+    expect(session.turn?.decision).toBeNull();
+    // A step of a sub-agent.
+    session.send(spent(2));
+    expect(session.turn?.decision?.outcome).toBe('over_budget');
+  });
+
+  test('that sub-agents have spent ends the turn while they work', () => {
+    const session = startRunning({}, { bounds: { tokens: 100 } });
+    session.start('msg_11');
+    session.send({ type: 'child.busy', sessionId: 'ses_child' });
+    session.send(spent(2, 100));
+    expect(session.path).toBe('active.aborting');
+  });
+});
+
+describe('a limit of work', () => {
+  test('ends the turn after so much time', () => {
+    const session = startRunning({}, { bounds: { workingMs: 5000 } });
+    session.pass(4990);
+    expect(session.turn?.decision).toBeNull();
+    session.pass(10);
+    expect(session.turn?.decision).toMatchObject({ outcome: 'timed_out', error: { details: { limit: 'working', value: 5000 } } });
+  });
+
+  test('stands still while the provider is waited for, and while somebody is asked', () => {
+    const session = startRunning({ limits: { askTimeoutMs: 100_000 } }, { bounds: { workingMs: 5000 } });
+    session.pass(1000);
+    session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 20_000 } });
+    session.pass(9000);
+    session.send({ type: 'session.busy' });
+    session.pass(1000);
+    session.send({ type: 'ask.opened', ask: rootAsk });
+    session.pass(9000);
+    session.send({ type: 'ask.closed', id: rootAsk.id });
+    session.pass(2900);
+    expect(session.turn?.decision).toBeNull();
+    session.pass(200);
+    expect(session.turn?.decision?.outcome).toBe('timed_out');
+  });
+});
+
 describe('the acceptance of a turn', () => {
   const late = { name: 'OpencodeManagerError', code: 'REQUEST_TIMEOUT', message: 'late' } as const;
 

@@ -22,7 +22,14 @@ const error = { name: 'OpencodeManagerError', code: 'INTERNAL', message: 'x' } a
 const limits = { stallTimeoutMs: 4000, unbegunTimeoutMs: 1000, unfinishedTimeoutMs: 500 };
 const input = { sessionId: 'ses_root', directory: '/work', limits };
 
-const turn = { taskId: 't1', messageId: 'msg_10', kind: 'prompt', timeoutMs: 5000, atMs } as const;
+const turn = {
+  taskId: 't1',
+  messageId: 'msg_10',
+  kind: 'prompt',
+  timeoutMs: 5000,
+  limits: { tokens: 100, workingMs: 4000 },
+  atMs,
+} as const;
 interface Found {
   readonly newest?: { readonly id: string; readonly final: FinalFacts | null };
   readonly found?: boolean;
@@ -62,9 +69,12 @@ const alphabet: SessionMachineEvent[] = [
   { type: 'turn.abort', withinMs: 100 },
   { type: 'loop.seen', loop },
   { type: 'answer.oversized', bytes: 1e9 },
+  { type: 'usage.seen', spent: { steps: 1, tokens: 99, usd: 0 } },
+  { type: 'usage.seen', spent: { steps: 1, tokens: 100, usd: 0 } },
   { type: 'stall.due' },
   { type: 'step.due' },
   { type: 'ask.due' },
+  { type: 'work.due' },
   { type: 'abort.again' },
   { type: 'quarantine.due' },
   { type: 'progress', agoMs: 0, atMs },

@@ -74,7 +74,7 @@ describe('what belongs to the turn', () => {
     expect(observer.summary()).toEqual({
       output: 'root',
       usage: { input_tokens: 20, output_tokens: 2, reasoning_tokens: 0, cache_read_tokens: 4, cache_write_tokens: 6 },
-      costUsd: 0.75,
+      cost: { usd: 0.75, unpriced: [], basis: 'opencode' },
       model: 'scripted/model',
       toolCalls: 1,
       mayGoOn: false,
@@ -353,11 +353,30 @@ test('a sub-agent has not begun while it has a prompt of this turn and no answer
   expect(observer.isUnbegun('ses_child')).toBe(false);
 });
 
-test('a cost of zero for used tokens is unknown; without tokens it is zero', () => {
+test('what is spent is told once a step, sub-agents included, with the prices of the table before those of opencode', () => {
+  const prices = { 'p/paid': { input: 1, output: 10 }, 'p/free': { input: 0, output: 0 } };
+  const observer = new TurnObserver({ messageId: 'msg_10', kind: 'prompt', prices });
+  expect(observer.takeSpent()).toBeUndefined();
+  const tokens = { input: 100, output: 20, reasoning: 10, cacheRead: 1000, cacheWrite: 0 };
+  observer.message(assistant('msg_11', { finish: 'tool-calls', model: 'p/paid', tokens }), true);
+  // 100 and the cache at the price of input, 30 of output.
+  expect(observer.takeSpent()).toEqual({ steps: 1, tokens: 130, usd: 0.0014 });
+  expect(observer.takeSpent()).toBeUndefined();
+  observer.message({ role: 'user', id: 'msg_12', sessionId: 'ses_child' }, false);
+  observer.message(assistant('msg_13', { sessionId: 'ses_child', parentId: 'msg_12', model: 'p/free', tokens }), false);
+  observer.message(assistant('msg_14', { completed: false, model: 'p/known', costUsd: 0, tokens: { ...tokens, input: 0 } }), true);
+  expect(observer.takeSpent()).toEqual({ steps: 3, tokens: 260, usd: 0.0014 });
+  observer.message(assistant('msg_14', { finish: 'stop', model: 'p/known', costUsd: 0.5, tokens }), true);
+  expect(observer.takeSpent()).toEqual({ steps: 3, tokens: 390, usd: 0.5014 });
+  expect(observer.summary().cost).toEqual({ usd: 0.5014, unpriced: [], basis: 'mixed' });
+});
+
+test('a cost of zero for used tokens is unknown, and named; without tokens it is zero', () => {
   const observer = observe();
-  expect(observer.summary().costUsd).toBe(0);
-  observer.message(assistant('msg_11', { finish: 'stop' }), true);
-  expect(observer.summary().costUsd).toBeNull();
+  expect(observer.summary().cost).toEqual({ usd: 0, unpriced: [], basis: 'opencode' });
+  observer.message(assistant('msg_11', { finish: 'stop', model: 'p/priced', costUsd: 0.25 }), true);
+  observer.message(assistant('msg_12', { finish: 'stop', model: 'p/unknown' }), true);
+  expect(observer.summary().cost).toEqual({ usd: 0.25, unpriced: ['p/unknown'], basis: 'opencode' });
 });
 
 test('what tools printed is not held, however much that was: the result does not show it', async () => {

@@ -10,6 +10,7 @@ import {
   type SessionInput,
   type SessionMachineEvent,
   type Turn,
+  type TurnBounds,
 } from '../../src/machines/index.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -100,13 +101,14 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
     pass: (ms = 1) => clock.pass(ms),
     /** Something was heard that does not reach the machine, such as a delta. */
     hear: () => void (activeAtMs = clock.now()),
-    submit: (id = 1, kind: Turn['kind'] = 'prompt', { timeoutMs = null, emptyAnswer }: TurnOptions = {}) =>
+    submit: (id = 1, kind: Turn['kind'] = 'prompt', { timeoutMs = null, bounds, emptyAnswer }: TurnOptions = {}) =>
       session.send({
         type: 'turn.submit',
         taskId: `t${id}`,
         messageId: `msg_${id}0`,
         kind,
         timeoutMs,
+        ...(bounds && { limits: bounds }),
         ...(emptyAnswer && { emptyAnswer }),
       }),
     /** The state as one path, for example `active.running`. */
@@ -163,6 +165,7 @@ export function startSession({ limits, inspect, streamLive = true, answerRead }:
 
 interface TurnOptions {
   readonly timeoutMs?: number | null;
+  readonly bounds?: Partial<TurnBounds>;
   readonly emptyAnswer?: Turn['emptyAnswer'];
 }
 

@@ -253,6 +253,11 @@ export const errorCatalogue = {
     remedy: 'Put them back, or say what to do with --changed rerun or --changed keep; a new id makes a new task.',
   },
   TASK_UNKNOWN: { meaning: 'The run has no task of this key.', remedy: 'Use a key that the task file has.' },
+  BUDGET_SPENT: {
+    meaning:
+      'A task or a run has used the steps, tokens or money that it may use; a task was stopped after the step that reached the limit.',
+    remedy: 'Raise the limit that the message names, or make the task smaller; a resume runs again what a raised limit lets run.',
+  },
   POISON_TASK: {
     meaning: 'The server died again and again while this task was in flight, at last when it ran alone.',
     remedy: "Look at what the task makes the server do (memory, files, tools); the output's tail of the server tells more.",

@@ -51,10 +51,13 @@ export class SessionSweep {
     await this.#delete(session);
     this.#deleting = undefined;
     if (this.#isEnding) return;
-    this.#timer = this.#clock.setTimeout(() => {
-      this.#timer = undefined;
-      this.#goOn();
-    }, pauseRatio * (this.#clock.elapsed() - sinceMs));
+    this.#timer = this.#clock.setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#goOn();
+      },
+      pauseRatio * (this.#clock.elapsed() - sinceMs),
+    );
   }
 
   async #delete({ id, isIdle }: SpentSession): Promise<void> {

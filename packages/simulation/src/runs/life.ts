@@ -103,7 +103,16 @@ export class Life {
 type Listener = (...args: readonly unknown[]) => unknown;
 
 /** Calls that answer at once and change nothing of the world. */
-const harmless: ReadonlySet<string | symbol> = new Set(['output', 'session', 'operations', 'fileUrl', 'redact', 'follow', 'watch', 'isFollowed']);
+const harmless: ReadonlySet<string | symbol> = new Set([
+  'output',
+  'session',
+  'operations',
+  'fileUrl',
+  'redact',
+  'follow',
+  'watch',
+  'isFollowed',
+]);
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
