@@ -15,10 +15,10 @@ export interface ModelPrice {
 /** Prices by `provider/model`. They go before those that opencode knows. */
 export type PriceTable = Readonly<Record<string, ModelPrice>>;
 
-const usd = z.number().min(0);
+const amount = z.number().min(0);
 const tableSchema = z.record(
   z.string().regex(/^[^/]+\/.+$/, 'is not of the form provider/model'),
-  z.strictObject({ input: usd, output: usd, cache_read: usd.optional(), cache_write: usd.optional() }),
+  z.strictObject({ input: amount, output: amount, cache_read: amount.optional(), cache_write: amount.optional() }),
 );
 
 /** Checks a table that was given. @throws `CONFIG_INVALID` naming the model and the field */

@@ -127,6 +127,8 @@ export interface RunEnded {
     | 'fail_fast'
     | 'max_failures'
     | 'setup_failures'
+    | 'over_budget'
+    | 'timed_out'
     | 'restarts_spent'
     | 'storage_full'
     | 'failed';

@@ -22,7 +22,8 @@ export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd,
   const deaths = deathsOf(flight, end);
   const told = { outcome, error, ...(deaths > 0 && { deaths }) };
   const wished = flight.abort !== null && (outcome === 'aborted' || infrastructure.has(outcome));
-  if (wished && flight.abort.by === 'manager') return { ...told, counts: 'none', final: false, next: null, abortedBy: 'manager' };
+  if (wished && flight.abort.by === 'manager')
+    return { ...told, ...endedAs(flight.abort), counts: 'none', final: false, next: null, abortedBy: 'manager' };
   if (wished) return { ...told, counts: 'none', final: true, next: null, abortedBy: 'user' };
   // A full disk, and the like, meets whatever runs, and passes.
   if (infrastructure.has(outcome) || (outcome === 'failed' && end.isMachineFault)) {
@@ -34,6 +35,11 @@ export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd,
   if (ownTries.has(outcome)) return { ...told, counts: 'task', ...furtherTry(task.ownTries + 1, task.retries, settings, end) };
   if (outcome === 'quota_exhausted' && end.result.reset_at !== undefined) return { ...told, ...parked(end.result.reset_at, end) };
   return { ...told, counts: 'task', final: true, next: null };
+}
+
+/** Of an attempt that a limit of its run has ended. */
+function endedAs({ outcome, reason }: NonNullable<Flight['abort']>): Pick<AttemptVerdict, 'outcome' | 'error'> | undefined {
+  return outcome && { outcome, error: failure('BUDGET_SPENT', reason) };
 }
 
 /** What the server never had is no part of its deaths. A loss that was told before the death that it comes of is one. */

@@ -1,4 +1,6 @@
 import type { JournalRow, RunEnded } from '../journal/events.ts';
+import type { Spent } from './run.types.ts';
+import { addSpent, mostSamples, nothingSpent, spentBy } from './spent.ts';
 import { applyEvent, newRecord, type TaskRecord } from './task-record.ts';
 
 /** What is true of a run, by the rows of its journal. */
@@ -10,10 +12,13 @@ export interface RunHistory {
   /** Why the newest manager let go of the run; null when it has it, or has died. */
   readonly endedBecause: RunEnded['reason'] | null;
   readonly lastSequence: number;
+  /** What all attempts have taken, and each of the newest. */
+  readonly spent: Spent;
+  readonly samples: readonly Spent[];
 }
 
 /** A run that has no rows. */
-export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: null, lastSequence: 0 };
+export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: null, lastSequence: 0, spent: nothingSpent, samples: [] };
 
 /**
  * Rebuilds the state of every task from the rows of a journal, the first one first. Linear in the rows. A row of a task that was never
@@ -26,9 +31,15 @@ export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: n
  */
 export function foldJournal(rows: Iterable<JournalRow>): RunHistory {
   const tasks = new Map<string, TaskRecord>();
-  let { generation, endedBecause, lastSequence } = noHistory;
+  let { generation, endedBecause, lastSequence, spent } = noHistory;
+  const samples: Spent[] = [];
   for (const { event, sequence } of rows) {
     lastSequence = sequence;
+    if (event.type === 'attempt.ended') {
+      const taken = spentBy(event.result);
+      spent = addSpent(spent, taken);
+      if (event.billed) samples.push(taken);
+    }
     if (event.type === 'run.opened') [generation, endedBecause] = [event.generation, null];
     else if (event.type === 'run.ended') endedBecause = event.reason;
     else {
@@ -36,5 +47,5 @@ export function foldJournal(rows: Iterable<JournalRow>): RunHistory {
       if (known) tasks.set(event.key, tasks.has(event.key) ? applyEvent(known, event) : known);
     }
   }
-  return { generation, tasks: [...tasks.values()], endedBecause, lastSequence };
+  return { generation, tasks: [...tasks.values()], endedBecause, lastSequence, spent, samples: samples.slice(-mostSamples) };
 }

@@ -11,14 +11,17 @@ export type {
   RunCounts,
   RunEffect,
   RunInput,
+  RunLimits,
   RunMachineEvent,
   RunSettings,
   RunTask,
   RunTimer,
   SetupFailures,
+  Spent,
   TaskPlace,
   ToldEnd,
 } from './run.types.ts';
+export { addSpent, nothingSpent, spentBy } from './spent.ts';
 export { orderProblem } from './task-order.ts';
 export { applyEvent, newRecord, suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
 export { entries, find, type TaskTable } from './task-table.ts';

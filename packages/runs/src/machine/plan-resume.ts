@@ -42,6 +42,8 @@ export function planResume(previous: RunHistory, now: readonly SourceTask[], pol
       events: [{ type: 'run.opened', generation }, ...steps.flatMap(({ events }) => events), ...drops],
       tasks: steps.map(({ task }) => task),
       dropped: gone.length,
+      spent: previous.spent,
+      samples: previous.samples,
       lines: [
         ...steps.map(({ task: { key, decision }, why }): ResumeLine => ({
           key,

@@ -1,6 +1,7 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { SerializedError } from '@opencode-manager/core/errors';
 import type { JournalEvent } from '../journal/events.ts';
+import type { Spent } from './run.types.ts';
 import type { TaskRecord } from './task-record.ts';
 
 /** A task as the source names it now. */
@@ -57,6 +58,9 @@ export interface ResumePlan {
   /** In the order of the source, as they are after these rows. */
   readonly tasks: readonly PlannedTask[];
   readonly dropped: number;
+  /** What all attempts have taken so far, and each of the newest. */
+  readonly spent: Spent;
+  readonly samples: readonly Spent[];
   /** Tasks in the order of the source, then those that are dropped. */
   readonly lines: readonly ResumeLine[];
 }

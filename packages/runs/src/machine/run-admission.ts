@@ -1,4 +1,5 @@
 import { lookAt, startAttempt } from './run-attempts.ts';
+import { heldByBudget } from './run-budget.ts';
 import { taskOf } from './run-tasks.ts';
 import type { RunContext } from './run.types.ts';
 
@@ -17,6 +18,7 @@ function admitOne(context: RunContext): RunContext | undefined {
   if (!mayFly(context)) return undefined;
   if (unlooked.length > 0) return lookAt(context, taskOf(context, unlooked[0]!));
   if (context.ending || context.isPaused || flights.some(({ isSuspect }) => isSuspect)) return undefined;
+  if (heldByBudget(context)) return undefined;
   if (ready.length > 0) return startAttempt(context, taskOf(context, ready[0]!));
   const isAlone = flights.length === 0 && delayed === 0;
   return isAlone && suspects.length > 0 ? startAttempt(context, taskOf(context, suspects[0]!)) : undefined;

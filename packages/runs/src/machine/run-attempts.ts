@@ -2,6 +2,7 @@ import type { AttemptEnded } from '../journal/events.ts';
 import { furtherTry, verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
 import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
 import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
+import { nothingSpent } from './spent.ts';
 import { find } from './task-table.ts';
 
 /** The flight that a fact is about; undefined for one of an old token. */
@@ -20,6 +21,7 @@ export function startAttempt(context: RunContext, task: RunTask): RunContext {
     token: `${context.generation}.${started}`,
     phase: 'starting',
     isSuspect: task.place === 'suspect',
+    spent: nothingSpent,
     deaths: 0,
     abort: null,
     next: null,
@@ -34,7 +36,17 @@ export function startAttempt(context: RunContext, task: RunTask): RunContext {
 export function lookAt(context: RunContext, task: RunTask): RunContext {
   const open = task.open!;
   const { attempt, token } = open;
-  const flight: Flight = { key: task.key, attempt, token, phase: 'looking', isSuspect: false, deaths: 0, abort: null, next: null };
+  const flight: Flight = {
+    key: task.key,
+    attempt,
+    token,
+    phase: 'looking',
+    isSuspect: false,
+    spent: nothingSpent,
+    deaths: 0,
+    abort: null,
+    next: null,
+  };
   const flying = { ...move(context, task, 'flight'), flights: [...context.flights, flight] };
   return tell(flying, { type: 'look', params: { key: task.key, open } });
 }
@@ -117,7 +129,13 @@ export function cancelTask(context: RunContext, { key, reason }: EventOf<'task.c
 }
 
 /** Has an attempt ended. The first wish counts. */
-export function abortFlight(context: RunContext, flight: Flight, by: 'user' | 'manager', reason: string): RunContext {
+export function abortFlight(
+  context: RunContext,
+  flight: Flight,
+  by: 'user' | 'manager',
+  reason: string,
+  outcome?: NonNullable<Flight['abort']>['outcome'],
+): RunContext {
   if (flight.abort || flight.phase === 'ending') return context;
   const { key, token } = flight;
   // What is only read goes back to where it was: the next manager reads it.
@@ -125,5 +143,8 @@ export function abortFlight(context: RunContext, flight: Flight, by: 'user' | 'm
     if (by === 'user') return context;
     return tell(move(endFlight(context, key), taskOf(context, key), 'unlooked'), { type: 'abort', params: { key, token, reason } });
   }
-  return tell(changeFlight(context, { ...flight, abort: { by, reason } }), { type: 'abort', params: { key, token, reason } });
+  return tell(changeFlight(context, { ...flight, abort: { by, reason, ...(outcome && { outcome }) } }), {
+    type: 'abort',
+    params: { key, token, reason },
+  });
 }

@@ -19,7 +19,8 @@ export function endRun(context: RunContext, wanted: Ending): RunContext {
   const next: RunContext = { ...context, ending: { ...told, aborts: wanted.aborts || (ending?.aborts ?? false) } };
   if (!wanted.aborts) return next;
   const reason = wanted.why ?? `The run ends: ${wanted.reason}.`;
-  return context.flights.reduce((changed, flight) => abortFlight(changed, flight, 'manager', reason), next);
+  const outcome = wanted.reason === 'over_budget' ? 'over_budget' : undefined;
+  return context.flights.reduce((changed, flight) => abortFlight(changed, flight, 'manager', reason, outcome), next);
 }
 
 /** Counts what failed for good, and ends the run when that is too much. */
@@ -98,7 +99,7 @@ export function close(context: RunContext, isCommitted: boolean): RunContext {
 }
 
 /** These keep tasks from starting: where none was left, they changed nothing. */
-const startsNoMore: ReadonlySet<RunEnded['reason']> = new Set(['drained', 'fail_fast', 'max_failures']);
+const startsNoMore: ReadonlySet<RunEnded['reason']> = new Set(['drained', 'fail_fast', 'max_failures', 'over_budget', 'timed_out']);
 
 /** Why the run ends. Sums that do not add up are a fault of the program, and no run is called done with them. */
 function endOf(context: RunContext): { readonly reason: RunEnded['reason']; readonly why: string | null } {

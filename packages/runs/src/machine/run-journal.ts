@@ -1,5 +1,7 @@
 import type { AttemptEnded, AttemptIntended, JournalEvent, TaskSkipped } from '../journal/events.ts';
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
+import { settleSpent } from './run-budget.ts';
+import { runOverdue } from './run-clock.ts';
 import { serverOverdue } from './run-server.ts';
 import { changeFlight, endFlight, flightOf, move, placeWaiting, releaseDependents, taskOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunTask } from './run.types.ts';
@@ -88,7 +90,7 @@ function afterEnd(context: RunContext, event: AttemptEnded, atMs: number): RunCo
   const task = applyEvent(taskOf(context, key), event);
   const next = flightOf(context, key)?.next ?? null;
   const told = tell(endFlight(context, key), { type: 'told', params: { type: 'attempt', key, attempt, outcome, final, result } });
-  const noted = noteFailure(noteSetup(told, event), event);
+  const noted = noteFailure(noteSetup(settleSpent(told, event), event), event);
   if (final) return releaseDependents(move(noted, task, 'settled'), key, atMs);
   if (!next) return placeWaiting(noted, { ...task, notBeforeMs: null }, atMs);
   return tell(move(noted, task, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
@@ -128,6 +130,7 @@ export function noteFree(context: RunContext): RunContext {
 export function timerFired(context: RunContext, { timer, atMs }: EventOf<'timer.fired'>): RunContext {
   if (timer.name === 'storage.retry') return commit(context);
   if (timer.name === 'storage.deadline') return endFullStorage(context, atMs);
+  if (timer.name === 'run.deadline') return runOverdue(context, atMs);
   if (timer.name === 'server.deadline') return serverOverdue(context, timer.sinceMs);
   const task: RunTask = taskOf(context, timer.key);
   const isDue = task.place === 'delayed' || task.place === 'parked';

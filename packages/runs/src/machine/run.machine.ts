@@ -3,6 +3,8 @@ import { admit } from './run-admission.ts';
 import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
 import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
+import { changeLimits, endWhenSpent, noteSpent } from './run-budget.ts';
+import { restartClock, startClock } from './run-clock.ts';
 import { serverDied, serverGone, serverReady } from './run-server.ts';
 import { tasksOf } from './run-tasks.ts';
 import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
@@ -17,6 +19,7 @@ export const defaultRunSettings: RunSettings = {
   failFast: 'off',
   maxFailures: null,
   onInterrupted: 'retry',
+  limits: { timeoutMs: null, tokens: null, usd: null },
   storageTimeoutMs: 60_000,
   serverTimeoutMs: 120_000,
 };
@@ -32,7 +35,7 @@ const types = {} as { context: RunContext; events: RunMachineEvent; input: RunIn
 function changing<Type extends RunMachineEvent['type']>(change: (context: RunContext, event: EventOf<Type>) => RunContext) {
   return ({ context, event }: { readonly context: RunContext; readonly event: RunMachineEvent }): RunContext => {
     const fresh = { ...context, effects: [] };
-    return context.closing === 'closed' ? fresh : flush(closeWhenOver(admit(change(fresh, event as EventOf<Type>))));
+    return context.closing === 'closed' ? fresh : flush(closeWhenOver(endWhenSpent(admit(change(fresh, event as EventOf<Type>)))));
   };
 }
 
@@ -47,10 +50,11 @@ const machineSetup = setup({
     abort: (_args, _params: Params<'abort'>) => {},
     schedule: (_args, _params: Params<'schedule'>) => {},
     restartServer: (_args, _params: Params<'restartServer'>) => {},
+    warn: (_args, _params: Params<'warn'>) => {},
     told: (_args, _params: Params<'told'>) => {},
     ended: (_args, _params: Params<'ended'>) => {},
     // Changes.
-    open: assign(changing<'run.open'>((context) => context)),
+    open: assign(changing<'run.open'>(startClock)),
     pause: assign(changing<'run.pause'>((context) => ({ ...context, isPaused: true }))),
     resume: assign(changing<'run.resume'>((context) => ({ ...context, isPaused: false }))),
     drain: assign(changing<'run.drain'>((context) => endRun(context, { reason: 'drained', aborts: false, why: null }))),
@@ -58,6 +62,8 @@ const machineSetup = setup({
     changeConcurrency: assign(
       changing<'concurrency.changed'>((context, { concurrency }) => ({ ...context, settings: { ...context.settings, concurrency } })),
     ),
+    changeLimits: assign(changing<'limits.changed'>((context, event) => restartClock(changeLimits(context, event), event))),
+    noteSpent: assign(changing<'attempt.spent'>(noteSpent)),
     cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
     accept: assign(changing<'attempt.accepted'>(accept)),
@@ -90,9 +96,11 @@ const closed = { guard: 'isClosed', target: 'ended' } as const;
 
 function contextOf({ plan, settings }: RunInput): RunContext {
   const tasks = tasksOf(plan);
+  const known = { ...defaultRunSettings, ...settings };
+  const limits = { ...defaultRunSettings.limits, ...settings?.limits };
   const left = entries(tasks).toSorted((a, b) => a.order - b.order);
   return {
-    settings: { ...defaultRunSettings, ...settings },
+    settings: { ...known, limits },
     generation: plan.generation,
     tasks,
     total: plan.tasks.length,
@@ -104,6 +112,11 @@ function contextOf({ plan, settings }: RunInput): RunContext {
     unsettled: left.filter(({ place }) => place !== 'settled').length,
     flights: [],
     started: 0,
+    spent: plan.spent,
+    samples: plan.samples,
+    hardLimits: limits,
+    warned: [],
+    openedAtMs: 0,
     failures: 0,
     setupFailures: { keys: [], message: null },
     server: 'away',
@@ -149,6 +162,8 @@ export const runMachine = runSetup.createMachine({
     'run.drain': { actions: ['drain', 'tell'] },
     'run.abort': { actions: ['abortRun', 'tell'] },
     'concurrency.changed': { actions: ['changeConcurrency', 'tell'] },
+    'limits.changed': { actions: ['changeLimits', 'tell'] },
+    'attempt.spent': { actions: ['noteSpent', 'tell'], description: 'At a limit of the run, what runs is ended.' },
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
     'attempt.accepted': { actions: ['accept', 'tell'] },

@@ -21,10 +21,30 @@ export interface RunSettings {
   readonly maxFailures: { readonly count: number } | { readonly share: number } | null;
   /** What becomes of an attempt that broke off with its manager: a new one, one that goes on in its session, or none. */
   readonly onInterrupted: 'retry' | 'continue' | 'fail';
+  /** What the run may take as a whole. */
+  readonly limits: RunLimits;
   /** A storage that is full for so long ends the run. */
   readonly storageTimeoutMs: number;
   /** A server that died and is not there again for so long ends the run. */
   readonly serverTimeoutMs: number;
+}
+
+/**
+ * What a run may take, over all its managers but for the time; null for no limit. `tokens` (uncached input, output and reasoning) and `usd` count whole
+ * session trees, by the steps that have ended: at the limit what runs is ended, so that each session takes at most the step under way more.
+ */
+export interface RunLimits {
+  /** Milliseconds since this manager has taken the run up. */
+  readonly timeoutMs: number | null;
+  readonly tokens: number | null;
+  readonly usd: number | null;
+}
+
+/** What attempts have taken. */
+export interface Spent {
+  readonly tokens: number;
+  /** Of models whose price is known. */
+  readonly usd: number;
 }
 
 export interface RunInput {
@@ -63,9 +83,12 @@ export interface Flight {
   readonly token: string;
   readonly phase: 'looking' | 'starting' | 'intending' | 'sending' | 'accepted' | 'ending';
   readonly isSuspect: boolean;
+  /** What it has taken so far. */
+  readonly spent: Spent;
   /** Deaths of the server since its prompt may have been sent. */
   readonly deaths: number;
-  readonly abort: { readonly by: 'user' | 'manager'; readonly reason: string } | null;
+  /** `outcome`: what it ends as, in place of `aborted`. */
+  readonly abort: { readonly by: 'user' | 'manager'; readonly reason: string; readonly outcome?: 'over_budget' } | null;
   /** With its end: the delay before the next attempt of its task; null when none follows, or at once. */
   readonly next: { readonly place: 'delayed' | 'parked'; readonly inMs: number } | null;
 }
@@ -100,10 +123,20 @@ export interface RunContext {
   /** Tasks for which something is left to do. */
   readonly unsettled: number;
   readonly flights: readonly Flight[];
+  /** When this manager took the run up, in milliseconds since the epoch. */
+  readonly openedAtMs: number;
   /** Attempts that were started by this manager. */
   readonly started: number;
   /** Tasks that failed under this manager. */
   readonly failures: number;
+  /** What ended attempts have taken, those of earlier managers too. */
+  readonly spent: Spent;
+  /** What each of the newest ones has taken. */
+  readonly samples: readonly Spent[];
+  /** At these what runs is ended; a limit that was lowered without force is not among them. */
+  readonly hardLimits: Pick<RunLimits, 'tokens' | 'usd'>;
+  /** Limits of which it was told that they come near. */
+  readonly warned: readonly (keyof Spent)[];
   /** Null once a setup went well. */
   readonly setupFailures: SetupFailures | null;
   readonly server: 'here' | 'away' | 'gone';
@@ -150,6 +183,7 @@ export type RunTimer =
   | { readonly name: 'attempt'; readonly key: string }
   | { readonly name: 'storage.retry' }
   | { readonly name: 'storage.deadline' }
+  | { readonly name: 'run.deadline' }
   | { readonly name: 'server.deadline'; readonly sinceMs: number };
 
 /** How a task's attempt, or a task, ended; told after its row was committed. */
@@ -187,6 +221,8 @@ export type RunEffect =
   | { readonly type: 'schedule'; readonly params: { readonly timer: RunTimer; readonly delayMs: number } }
   /** Start the server again after this time, and report `server.ready`, `server.died` or `server.gone`. */
   | { readonly type: 'restartServer'; readonly params: { readonly delayMs: number } }
+  /** A limit of the run comes near. Once for each. */
+  | { readonly type: 'warn'; readonly params: { readonly name: keyof Spent; readonly limit: number; readonly spent: number } }
   /** An end that is committed: it may be told to anybody. */
   | { readonly type: 'told'; readonly params: ToldEnd }
   /** The run is over. With `isCommitted` false the row of its end could not be written. */
@@ -237,11 +273,15 @@ export type RunMachineEvent =
   /** What is in flight is aborted: a signal, or the wish of the run's owner. Its tasks run again when the run is resumed. */
   | { readonly type: 'run.abort'; readonly reason: string }
   | { readonly type: 'concurrency.changed'; readonly concurrency: number }
+  /** `enforce`: one that is lowered below what is spent ends what runs. */
+  | ({ readonly type: 'limits.changed'; readonly limits: Partial<RunLimits>; readonly enforce: boolean } & At)
   /** A user aborts a task that is in flight. It does not run again by itself. */
   | { readonly type: 'task.cancelled'; readonly key: string; readonly reason: string }
   /** Session and place are there: the prompt is sent as soon as `allowSend` comes. */
   | ({ readonly type: 'attempt.intended'; readonly sessionId: string; readonly messageId: string; readonly directory: string } & OfAttempt)
   | ({ readonly type: 'attempt.accepted' } & OfAttempt)
+  /** A step of it has ended: what it has taken so far. */
+  | ({ readonly type: 'attempt.spent' } & OfAttempt & Spent)
   | ({ readonly type: 'attempt.ended' } & OfAttempt & AttemptEnd)
   /**
    * What became of an attempt whose manager died. `finished`: `end` says how it ended by itself. `interrupted`: it broke off.

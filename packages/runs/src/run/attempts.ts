@@ -1,4 +1,4 @@
-import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
+import type { OutgoingTurn, SentTurn, SessionPool, TaskLimits, TaskResult } from '@opencode-manager/actors';
 import { isInfrastructureFault, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { EventOf } from '../machine/run.types.ts';
@@ -12,8 +12,8 @@ type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type
 export interface AttemptsOptions {
   readonly pool: SessionPool;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
-  /** Deadline of tasks that name none, in milliseconds. */
-  readonly taskTimeoutMs: number | undefined;
+  /** Of tasks that do not name them. */
+  readonly taskLimits: TaskLimits;
   readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
@@ -92,8 +92,9 @@ export class Attempts {
       await live.sendable.promise;
     };
     const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
+    const limits = this.#options.earlier.left(key, { ...this.#options.taskLimits, ...task.limits });
     const id = this.#options.names.give(of);
-    const result = await this.#resultOf(pool.run({ ...task, id }, { beforeSend, signal: live.abort.signal }), of);
+    const result = await this.#resultOf(pool.run({ ...task, id, limits }, { beforeSend, signal: live.abort.signal }), of);
     this.#options.names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
@@ -134,13 +135,13 @@ export class Attempts {
     const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-    const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
+    const limit = limitOf(error, { ...this.#options.taskLimits, ...this.#taskOf(key).limits });
     return {
       outcome,
       error,
       result,
       billed: wasSent,
-      ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
+      ...(limit && { limit }),
       isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
       atMs: clock.now(),
@@ -152,6 +153,13 @@ export class Attempts {
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
     return this.#options.redact({ ...result, id: key, attempt, ...this.#options.earlier.of(key) });
   }
+}
+
+/** The limit of the task that ended it, by its name. A budget is for all of its attempts, of which the last one had what was left. */
+function limitOf(error: TaskResult['error'], { steps, tokens, usd }: TaskLimits): AttemptEnd['limit'] {
+  const { limit: name, value } = error?.details ?? {};
+  if (typeof name !== 'string' || typeof value !== 'number') return undefined;
+  return { name, value: { steps, tokens, usd }[name] ?? value };
 }
 
 /** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */

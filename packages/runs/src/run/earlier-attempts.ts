@@ -1,10 +1,16 @@
-import type { TaskAttempt, TaskResult } from '@opencode-manager/actors';
-import type { JournalRow } from '../journal/events.ts';
+import type { TaskAttempt, TaskLimits, TaskResult } from '@opencode-manager/actors';
+import type { AttemptEnded, JournalRow } from '../journal/events.ts';
+import { addSpent, nothingSpent, spentBy, type Spent } from '../machine/index.ts';
 
 interface Earlier {
+  /** What they have taken of the task's budget. */
+  readonly steps: number;
+  readonly spent: Spent;
   readonly attempts: readonly TaskAttempt[];
   readonly halfChanged: boolean;
 }
+
+const none: Earlier = { steps: 0, spent: nothingSpent, attempts: [], halfChanged: false };
 
 /** What a result tells of the attempts before it that the loss of a server, or of a manager, ended. */
 export class EarlierAttempts {
@@ -13,11 +19,18 @@ export class EarlierAttempts {
   note({ event }: JournalRow): void {
     if (event.type === 'task.added') this.#byKey.delete(event.key);
     if (event.type !== 'attempt.ended') return;
-    const { key, attempt, final, billed, outcome, result, abortedBy } = event;
+    const { key, final, result } = event;
     if (final) return void this.#byKey.delete(key);
+    const known = this.#byKey.get(key) ?? none;
+    this.#byKey.set(key, { ...known, steps: known.steps + result.model_calls, spent: addSpent(known.spent, spentBy(result)) });
+    this.#noteBroken(event);
+  }
+
+  #noteBroken({ key, attempt, billed, outcome, result, abortedBy }: AttemptEnded): void {
     const wasEnded = outcome === 'aborted' && abortedBy === 'manager';
     if (outcome !== 'interrupted' && outcome !== 'server_lost' && !wasEnded) return;
-    const { attempts = [], halfChanged = false } = this.#byKey.get(key) ?? {};
+    const known = this.#byKey.get(key)!;
+    const { attempts, halfChanged } = known;
     const { session_id: session, message_id: message, model_calls: calls, ref, patch } = result;
     const told: TaskAttempt = {
       attempt,
@@ -29,10 +42,24 @@ export class EarlierAttempts {
       ...(patch !== undefined && { patch }),
     };
     this.#byKey.set(key, {
+      ...known,
       attempts: [...attempts, told],
       // One that was ended with its run says nothing of it itself; with a place of its own it has a base.
       halfChanged: halfChanged || result.workspace_may_be_half_changed === true || (wasEnded && billed && result.base_commit === undefined),
     });
+  }
+
+  /** What is left of a task's budgets, which are for all of its attempts. One that is spent lets no more than one step be. */
+  left(key: string, limits: TaskLimits): TaskLimits {
+    const earlier = this.#byKey.get(key);
+    if (!earlier) return limits;
+    const { steps, tokens, usd } = limits;
+    return {
+      ...limits,
+      ...(steps !== undefined && { steps: Math.max(1, steps - earlier.steps) }),
+      ...(tokens !== undefined && { tokens: Math.max(1, tokens - earlier.spent.tokens) }),
+      ...(usd !== undefined && { usd: Math.max(Number.EPSILON, usd - earlier.spent.usd) }),
+    };
   }
 
   of(key: string): Pick<TaskResult, 'attempts' | 'workspace_may_be_half_changed'> {

@@ -76,7 +76,7 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
   const policy = { ...(changed && { changed }), ...(retryErrors && { retryErrors }), ...(redo && { redo }) };
   const planned = planResume(
     history,
-    identified.map((task) => sourceTask(task, options.pool?.taskTimeoutMs)),
+    identified.map((task) => sourceTask(task, options.pool)),
     policy,
   );
   if (planned.refusal) throw OpencodeManagerError.from(planned.refusal);
@@ -173,7 +173,7 @@ async function start(
     const known = new Set((await store.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
     const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
     await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
-    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs } = {} } = options;
+    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskLimits = {} } = {} } = options;
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
     const { workspaces, workspace } = options.pool ?? {};
     const hasOwnPlace = (task: RunTaskSpec) => workspaces !== undefined && (task.workspace ?? workspace) !== 'shared';
@@ -183,7 +183,7 @@ async function start(
       plan,
       settings,
       tasks,
-      taskTimeoutMs,
+      taskLimits,
       names,
       changesOf,
       hasOwnPlace,

@@ -1,4 +1,4 @@
-import type { SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
+import type { SentTurn, SessionPool, TaskLimits, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
 import type { JournalRow } from '../journal/events.ts';
@@ -31,7 +31,8 @@ export interface RunHostOptions {
   readonly plan: ResumePlan;
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
-  readonly taskTimeoutMs: number | undefined;
+  /** Of tasks that do not name them. */
+  readonly taskLimits: TaskLimits;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
   /** Whether a task works in a workspace of its own. */
@@ -65,14 +66,14 @@ export class RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
+    const { pool, tasks, plan, settings, taskLimits, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
     this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
     this.#attempts = new Attempts({
       pool,
       tasks,
-      taskTimeoutMs,
+      taskLimits,
       ports,
       send,
       names: options.names,
@@ -92,6 +93,7 @@ export class RunHost {
         schedule: (_, params) => this.#schedule(params),
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.
         restartServer: () => {},
+        warn: (_, params) => options.onNote(warningOf(params)),
         told: (_, params) => this.#tell(params),
         ended: (_, { reason, why, counts }) => {
           this.#reason = reason;
@@ -176,9 +178,14 @@ export class RunHost {
       const attempt = path === 'active.running' && taskId !== null ? names.attemptOf(taskId) : undefined;
       if (attempt) this.#send({ type: 'attempt.accepted', ...attempt });
     });
+    const stopSpending = pool.on('task.spent', ({ taskId, tokens, usd }) => {
+      const attempt = names.attemptOf(taskId);
+      if (attempt) this.#send({ type: 'attempt.spent', ...attempt, tokens, usd });
+    });
     return () => {
       stopServer();
       stopSessions();
+      stopSpending();
     };
   }
 
@@ -256,4 +263,9 @@ export class RunHost {
     this.#rows.end();
     this.#actor.stop();
   }
+}
+
+function warningOf({ name, limit, spent }: Params<'warn'>): string {
+  const told = (amount: number) => (name === 'usd' ? `${Number(amount.toFixed(4))} USD` : `${amount} tokens`);
+  return `The run has used ${told(spent)} of ${told(limit)}. At 90 % nothing new starts, and at the limit what runs is ended after its present step.`;
 }

@@ -79,9 +79,13 @@ async function identify(
 }
 
 /** As the machine takes it. */
-export function sourceTask({ key, hash, fields, task }: IdentifiedTask, taskTimeoutMs: number | undefined): SourceTask {
-  const { after = [], retries = 0, timeoutMs = taskTimeoutMs } = task;
-  return { key, hash, fields, after, retries, ...(timeoutMs !== undefined && { limits: { timeout: timeoutMs } }) };
+export function sourceTask({ key, hash, fields, task }: IdentifiedTask, pool: RunOptions['pool'] = {}): SourceTask {
+  const { after = [], retries = 0 } = task;
+  const { timeoutMs, workingMs, stallMs, steps, tokens, usd } = { ...pool.taskLimits, ...task.limits };
+  const timeout = task.timeoutMs ?? timeoutMs ?? pool.taskTimeoutMs;
+  const named = { timeout, working: workingMs, stall: stallMs ?? pool.stallTimeoutMs, steps, tokens, usd };
+  const limits = Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as Record<string, number>;
+  return { key, hash, fields, after, retries, ...(Object.keys(limits).length > 0 && { limits }) };
 }
 
 /** As `tasks.jsonl` has it. A permission callback is no JSON and stays with the program. */

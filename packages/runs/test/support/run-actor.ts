@@ -19,7 +19,7 @@ import { errorOf, resultOf, rowsOf } from './facts.ts';
 /** A run machine whose effects go to a function. */
 export function actorOf(plan: ResumePlan, settings: Partial<RunSettings>, carryOut: (effect: RunEffect) => void) {
   const actions = Object.fromEntries(
-    (['commit', 'start', 'look', 'allowSend', 'abort', 'schedule', 'restartServer', 'told', 'ended'] as const).map((type) => [
+    (['commit', 'start', 'look', 'allowSend', 'abort', 'schedule', 'restartServer', 'warn', 'told', 'ended'] as const).map((type) => [
       type,
       (_args: unknown, params: unknown) => carryOut({ type, params } as RunEffect),
     ]),
@@ -119,6 +119,11 @@ export class RunUnderTest {
 
   accept(key: string): this {
     return this.intend(key).send({ type: 'attempt.accepted', ...this.#attempt(key) });
+  }
+
+  /** A step of its attempt has ended: what it has taken so far. */
+  spend(key: string, tokens: number, usd = 0): this {
+    return this.send({ type: 'attempt.spent', ...this.#attempt(key), tokens, usd });
   }
 
   end(key: string, outcome: Outcome, more: Partial<AttemptEnd> = {}): this {
