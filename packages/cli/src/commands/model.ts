@@ -2,7 +2,7 @@ import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import { loadScript, ScriptError, startScriptedModel, type FileScript, type ScriptedModel } from '@opencode-manager/testing';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/index.ts';
-import type { ModelFlags } from '../program/care-commands.ts';
+import type { ModelFlags } from '../flags.ts';
 import { aborted, listenForStop } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 

@@ -2,7 +2,7 @@ import { text as readAll } from 'node:stream/consumers';
 import type { TaskResult } from '@opencode-manager/actors';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
-import type { TurnClientFlags } from '../program/manager-commands.ts';
+import type { TurnClientFlags } from '../flags.ts';
 import { formatCount, formatDuration, printable, tokensOf } from '../render/index.ts';
 import { remedyOf } from '../report-error.ts';
 import { parseDuration } from '../task-file/index.ts';

@@ -1,40 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import {
-  addJsonOption,
-  addManagerOption,
-  addPageRights,
-  addServerOptions,
-  type JsonFlag,
-  type ManagerFlag,
-  type ServerFlags,
-} from './shared-options.ts';
-
-export interface DoctorFlags extends JsonFlag, ServerFlags {
-  readonly reap?: boolean;
-}
-
-export interface CleanFlags extends JsonFlag {
-  readonly directory?: string;
-  readonly dryRun?: boolean;
-  readonly keepResults?: boolean;
-  readonly unfinished?: boolean;
-}
-
-export interface ModelFlags extends JsonFlag {
-  readonly script: string;
-  readonly port?: string;
-}
-
-export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
-  readonly port?: string;
-  readonly open?: boolean;
-  readonly simulate?: boolean;
-  readonly run?: string;
-  readonly allowControl?: boolean;
-  readonly content?: boolean;
-}
+import { addJsonOption, addManagerOption, addPageRights, addServerOptions } from './shared-options.ts';
 
 /** Adds `ocm doctor`, `ocm clean`, `ocm model` and `ocm playground`. */
 export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {

@@ -1,45 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
-import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import {
-  addJsonOption,
-  addManagerOption,
-  addPageOptions,
-  addServerOptions,
-  addTurnOptions,
-  type JsonFlag,
-  type ManagerFlag,
-  type ServerFlags,
-  type TurnFlags,
-} from './shared-options.ts';
-
-export interface ServeFlags extends ServerFlags, TurnFlags, PageFlags, JsonFlag {}
-
-export interface ClientFlags extends ManagerFlag, JsonFlag {}
-
-export interface TurnClientFlags extends ClientFlags {
-  readonly timeout?: string;
-  readonly directory?: string;
-}
-
-export interface EventsFlags extends ClientFlags {
-  readonly session?: string[];
-  readonly type?: string[];
-  readonly directory?: string;
-  readonly plane?: string;
-  readonly limit?: string;
-}
-
-export interface AttachFlags extends ManagerFlag {
-  readonly session?: string;
-  readonly binary?: string;
-}
-
-export interface RevertFlags extends ClientFlags {
-  readonly undo?: boolean;
-  readonly force?: boolean;
-}
+import { addJsonOption, addManagerOption, addPageOptions, addServerOptions, addTurnOptions } from './shared-options.ts';
 
 type Finish = (exitCode: ExitCode) => void;
 
