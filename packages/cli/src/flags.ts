@@ -165,7 +165,7 @@ export interface CleanFlags extends JsonFlag {
   readonly unfinished?: boolean;
 }
 
-export interface ModelFlags extends JsonFlag {
+export interface MockModelFlags extends JsonFlag {
   readonly script: string;
   readonly port?: string;
 }

@@ -17,13 +17,13 @@ const commands = [
   'sessions',
   'events',
   'prompt',
-  'exec',
+  'command',
   'shell',
   'revert',
   'abort',
   'doctor',
   'clean',
-  'model',
+  'mock-model',
   'playground',
 ];
 
@@ -40,6 +40,15 @@ describe('help', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatchSnapshot();
     expect(await runHere('help', command)).toEqual({ exitCode, stdout, stderr });
+  });
+
+  test.each([
+    ['model', 'mock-model'],
+    ['exec', 'command'],
+  ])('%s, the name of before, takes what %s takes and is not listed', async (before, name) => {
+    const [old, now] = [await runHere(before, '--help'), await runHere(name, '--help')];
+    expect(old).toEqual({ ...now, stdout: now.stdout.replace(`ocm ${name}`, `ocm ${before}`) });
+    expect((await runHere('--help')).stdout).not.toMatch(new RegExp(`^ {2}${before} `, 'm'));
   });
 
   test('without a command goes to stderr, as a usage error', async () => {

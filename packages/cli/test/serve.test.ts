@@ -99,7 +99,7 @@ test('a shell line and a command run in a session', async () => {
     stderr: expect.stringContaining('SHELL_FAILED: The shell line ended with exit code 3.'),
   });
   const id = /session (ses_\w+)/.exec(shell.stderr)![1]!;
-  const command = await ocm('exec', id, 'nonsense', 'a');
+  const command = await ocm('command', id, 'nonsense', 'a');
   expect(command.exitCode).toBe(1);
   expect(command.stderr).toContain('COMMAND_UNKNOWN');
 });

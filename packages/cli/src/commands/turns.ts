@@ -22,16 +22,16 @@ export async function prompt(terminal: Terminal, session: string, text: string, 
   return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('prompt', { ...turn, text: content }, { signal }));
 }
 
-/** `ocm exec SESSION COMMAND [ARGUMENTS...]` */
-export function exec(
+/** `ocm command SESSION COMMAND [ARGUMENTS...]` */
+export function command(
   terminal: Terminal,
   session: string,
-  command: string,
+  name: string,
   args: readonly string[],
   flags: TurnClientFlags,
 ): Promise<ExitCode> {
   return runTurn(terminal, session, flags, (manager, turn, signal) =>
-    manager.call('exec', { ...turn, command, arguments: args.join(' ') }, { signal }),
+    manager.call('exec', { ...turn, command: name, arguments: args.join(' ') }, { signal }),
   );
 }
 

@@ -3,7 +3,7 @@ import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { addJsonOption, addManagerOption, addPageRights, addServerOptions } from './shared-options.ts';
 
-/** Adds `ocm doctor`, `ocm clean`, `ocm model` and `ocm playground`. */
+/** Adds `ocm doctor`, `ocm clean`, `ocm mock-model` and `ocm playground`. */
 export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Check and test:');
   const doctor = program
@@ -21,17 +21,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   });
 
   addClean(program, terminal, finish);
-  const model = program
-    .command('model')
-    .summary('serve a scripted model, to test automation without a key')
-    .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
-    .requiredOption('--script <file>', 'the script, JSON or JSONC')
-    .option('--port <n>', 'port (default: a free one)');
-  addJsonOption(model);
-  model.action(async (flags) => {
-    const { model: action } = await import('../commands/model.ts');
-    finish(await action(terminal, flags));
-  });
+  addMockModel(program, terminal, finish);
   addPlayground(program, terminal, finish);
 }
 
@@ -52,6 +42,23 @@ function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exit
     const { clean: action } = await import('../commands/clean.ts');
     finish(await action(terminal, runs, flags));
   });
+}
+
+function addMockModel(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  // `model` is its name of before.
+  for (const name of ['mock-model', 'model']) {
+    const model = program
+      .command(name, { hidden: name === 'model' })
+      .summary('serve a scripted model, to test automation without a key')
+      .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
+      .requiredOption('--script <file>', 'the script, JSON or JSONC')
+      .option('--port <n>', 'port (default: a free one)');
+    addJsonOption(model);
+    model.action(async (flags) => {
+      const { mockModel: action } = await import('../commands/mock-model.ts');
+      finish(await action(terminal, flags));
+    });
+  }
 }
 
 function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {

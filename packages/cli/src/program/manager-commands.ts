@@ -95,19 +95,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     finish(await action(terminal, session, text, flags));
   });
 
-  const exec = program
-    .command('exec')
-    .summary('run a command of the configuration in a session')
-    .description('Runs a command of the configuration in a session, as /name does in the TUI.')
-    .argument('<session>', 'id of a session, or new')
-    .argument('<command>', 'name of the command')
-    .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
-  addTurnClientOptions(exec);
-  exec.action(async (session, command, args, flags) => {
-    const { exec: action } = await import('../commands/turns.ts');
-    finish(await action(terminal, session, command, args, flags));
-  });
-
+  addCommand(program, terminal, finish);
   const shell = program
     .command('shell')
     .summary('run a shell line in the directory of a session')
@@ -119,6 +107,24 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     const { shell: action } = await import('../commands/turns.ts');
     finish(await action(terminal, session, line, flags));
   });
+}
+
+function addCommand(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  // `exec` is its name of before.
+  for (const name of ['command', 'exec']) {
+    const command = program
+      .command(name, { hidden: name === 'exec' })
+      .summary('run a command of the configuration in a session')
+      .description('Runs a command of the configuration in a session, as /name does in the TUI.')
+      .argument('<session>', 'id of a session, or new')
+      .argument('<command>', 'name of the command')
+      .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
+    addTurnClientOptions(command);
+    command.action(async (session, called, args, flags) => {
+      const { command: action } = await import('../commands/turns.ts');
+      finish(await action(terminal, session, called, args, flags));
+    });
+  }
 }
 
 function addTurnClientOptions(command: CommandUnknownOpts): void {
