@@ -21,6 +21,7 @@ const commands = [
   'shell',
   'revert',
   'abort',
+  'session',
   'doctor',
   'clean',
   'mock-model',
@@ -61,7 +62,8 @@ describe('help', () => {
 describe('did you mean', () => {
   test.each([
     [['rnu'], "error: unknown command 'rnu'\n(Did you mean run?)"],
-    [['session'], "error: unknown command 'session'\n(Did you mean sessions?)"],
+    [['sesions'], "error: unknown command 'sesions'\n(Did you mean sessions?)"],
+    [['session', 'delte'], "error: unknown command 'delte'\n(Did you mean delete?)"],
     [['run', '--josn'], "error: unknown option '--josn'\n(Did you mean --json?)"],
     [['run', '--concurency', '3'], "error: unknown option '--concurency'\n(Did you mean --concurrency?)"],
     [['serve', '--directroy', '.'], "error: unknown option '--directroy'\n(Did you mean --directory?)"],

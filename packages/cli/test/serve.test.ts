@@ -134,6 +134,21 @@ test('abort ends a turn; Ctrl-C on the client does too', async () => {
   await expect.poll(isActive, { timeout: 20_000 }).toBe(false);
 });
 
+test('session delete takes sessions away, aborts a turn of a client, and may be repeated', async () => {
+  const [idle, busy] = [await newSession(), await newSession()];
+  const listed = async () => (await ocm('sessions', '--json')).records;
+  await using turn = bench.start(['prompt', busy, 'think for ever']);
+  await expect.poll(async () => (await listed()).find(({ id }) => id === busy)?.['state'], { timeout: 20_000 }).toBe('active');
+  expect(await ocm('session', 'delete', idle, busy)).toMatchObject({ exitCode: 0, stdout: `${idle}  deleted\n${busy}  deleted\n` });
+  expect(await turn.exit).toBe(1);
+  const ids = (await listed()).map(({ id }) => id as string);
+  expect(ids).not.toContain(idle);
+  expect(ids).not.toContain(busy);
+  const again = await ocm('session', 'delete', idle, '--json');
+  expect(again).toMatchObject({ exitCode: 0, records: [{ type: 'session.delete', session_id: idle, outcome: 'absent', error: null }] });
+  expect(await ocm('prompt', idle, 'echo hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('NOT_FOUND') });
+});
+
 test('errors keep their code across the socket', async () => {
   expect(await ocm('prompt', 'ses_unknown', 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('error NOT_FOUND: ') });
   const { records, exitCode } = await ocm('abort', 'nonsense', '--json');

@@ -15,6 +15,7 @@ export function addManagerCommands(program: CommandUnknownOpts, terminal: Termin
   addTurns(program, terminal, finish);
   addRevert(program, terminal, finish);
   addAbort(program, terminal, finish);
+  addSession(program, terminal, finish);
 }
 
 function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
@@ -163,5 +164,26 @@ function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   abort.action(async (session, flags) => {
     const { abort: action } = await import('../commands/abort.ts');
     finish(await action(terminal, session, flags));
+  });
+}
+
+function addSession(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const session = program
+    .command('session')
+    .summary('delete sessions')
+    .description('Changes sessions of a running manager.')
+    .helpCommand(false);
+  const remove = session
+    .command('delete')
+    .summary('delete sessions, with their messages')
+    .description(
+      'Deletes sessions of a running manager, with their messages and sub-agents; files stay as they are. A turn of a client is aborted first; a session that a task works in is refused. One that is gone already is no error.',
+    )
+    .argument('<session...>', 'ids of sessions');
+  addManagerOption(remove);
+  addJsonOption(remove);
+  remove.action(async (sessions, flags) => {
+    const { deleteSessions: action } = await import('../commands/delete-sessions.ts');
+    finish(await action(terminal, sessions, flags));
   });
 }
