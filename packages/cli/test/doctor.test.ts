@@ -130,10 +130,10 @@ test.runIf(process.platform === 'linux')('ocm doctor --reap says whose what anot
   await rm(registry, { recursive: true });
 });
 
-test('ocm model serves a script until a signal, and tells how to use it', async () => {
+test('ocm mock-model serves a script until a signal, and tells how to use it', async () => {
   const script = join(bench.root, 'script.jsonc');
   await writeFile(script, '{ "rules": [{ "when": { "user": "ping" }, "reply": "pong" }], } // JSONC');
-  await using model = bench.start(['model', '--script', script, '--json']);
+  await using model = bench.start(['mock-model', '--script', script, '--json']);
   const { url, opencode_config: config } = await model.record('model');
   expect(config).toMatchObject({ model: 'scripted/model', enabled_providers: ['scripted'] });
   const response = await fetch(`${url}/chat/completions`, {
@@ -147,7 +147,7 @@ test('ocm model serves a script until a signal, and tells how to use it', async 
   expect(model.records.at(-1)).toMatchObject({ type: 'done', calls: 1 });
 });
 
-test('ocm model refuses a bad script', async () => {
+test('ocm model, its name of before, refuses a bad script', async () => {
   const script = join(bench.root, 'bad.json');
   await writeFile(script, '{ "rulez": [] }');
   await using model = bench.start(['model', '--script', script]);

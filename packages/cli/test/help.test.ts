@@ -17,13 +17,14 @@ const commands = [
   'sessions',
   'events',
   'prompt',
-  'exec',
+  'command',
   'shell',
   'revert',
   'abort',
+  'session',
   'doctor',
   'clean',
-  'model',
+  'mock-model',
   'playground',
 ];
 
@@ -42,6 +43,15 @@ describe('help', () => {
     expect(await runHere('help', command)).toEqual({ exitCode, stdout, stderr });
   });
 
+  test.each([
+    ['model', 'mock-model'],
+    ['exec', 'command'],
+  ])('%s, the name of before, takes what %s takes and is not listed', async (before, name) => {
+    const [old, now] = [await runHere(before, '--help'), await runHere(name, '--help')];
+    expect(old).toEqual({ ...now, stdout: now.stdout.replace(`ocm ${name}`, `ocm ${before}`) });
+    expect((await runHere('--help')).stdout).not.toMatch(new RegExp(`^ {2}${before} `, 'm'));
+  });
+
   test('without a command goes to stderr, as a usage error', async () => {
     const { exitCode, stdout, stderr } = await runHere();
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -52,7 +62,8 @@ describe('help', () => {
 describe('did you mean', () => {
   test.each([
     [['rnu'], "error: unknown command 'rnu'\n(Did you mean run?)"],
-    [['session'], "error: unknown command 'session'\n(Did you mean sessions?)"],
+    [['sesions'], "error: unknown command 'sesions'\n(Did you mean sessions?)"],
+    [['session', 'delte'], "error: unknown command 'delte'\n(Did you mean delete?)"],
     [['run', '--josn'], "error: unknown option '--josn'\n(Did you mean --json?)"],
     [['run', '--concurency', '3'], "error: unknown option '--concurency'\n(Did you mean --concurrency?)"],
     [['serve', '--directroy', '.'], "error: unknown option '--directroy'\n(Did you mean --directory?)"],

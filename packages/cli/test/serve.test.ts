@@ -99,7 +99,7 @@ test('a shell line and a command run in a session', async () => {
     stderr: expect.stringContaining('SHELL_FAILED: The shell line ended with exit code 3.'),
   });
   const id = /session (ses_\w+)/.exec(shell.stderr)![1]!;
-  const command = await ocm('exec', id, 'nonsense', 'a');
+  const command = await ocm('command', id, 'nonsense', 'a');
   expect(command.exitCode).toBe(1);
   expect(command.stderr).toContain('COMMAND_UNKNOWN');
 });
@@ -132,6 +132,21 @@ test('abort ends a turn; Ctrl-C on the client does too', async () => {
   second.signal('SIGINT');
   expect(await second.exit).toBe(130);
   await expect.poll(isActive, { timeout: 20_000 }).toBe(false);
+});
+
+test('session delete takes sessions away, aborts a turn of a client, and may be repeated', async () => {
+  const [idle, busy] = [await newSession(), await newSession()];
+  const listed = async () => (await ocm('sessions', '--json')).records;
+  await using turn = bench.start(['prompt', busy, 'think for ever']);
+  await expect.poll(async () => (await listed()).find(({ id }) => id === busy)?.['state'], { timeout: 20_000 }).toBe('active');
+  expect(await ocm('session', 'delete', idle, busy)).toMatchObject({ exitCode: 0, stdout: `${idle}  deleted\n${busy}  deleted\n` });
+  expect(await turn.exit).toBe(1);
+  const ids = (await listed()).map(({ id }) => id as string);
+  expect(ids).not.toContain(idle);
+  expect(ids).not.toContain(busy);
+  const again = await ocm('session', 'delete', idle, '--json');
+  expect(again).toMatchObject({ exitCode: 0, records: [{ type: 'session.delete', session_id: idle, outcome: 'absent', error: null }] });
+  expect(await ocm('prompt', idle, 'echo hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('NOT_FOUND') });
 });
 
 test('errors keep their code across the socket', async () => {

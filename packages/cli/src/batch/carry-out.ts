@@ -12,9 +12,10 @@ import type { Terminal } from '../terminal/index.ts';
 import type { WorkspaceMode } from '@opencode-manager/workspaces';
 import { runWorkspaces, sharedDirectory, type RunWorkspaces } from '../workspaces/index.ts';
 import { conclude } from './conclude.ts';
+import type { BatchContext } from './context.ts';
 import { followRun, type FollowedRun } from './follow-run.ts';
 import { outputMode } from './output-checks.ts';
-import { openOutputFile, type OutputFile } from './output-file.ts';
+import { openOutputFile } from './output-file.ts';
 import { previewBatch } from './preview.ts';
 import { createReporter } from './report.ts';
 import type { BatchRequest } from './request.ts';
@@ -24,18 +25,6 @@ import { refuseUntrustedDirectories } from './trust.ts';
 
 /** After a third signal, work that still does not end is left to the guard process. */
 const killPatienceMs = 8000;
-
-/** What the parts of a batch share. */
-export interface BatchContext {
-  readonly terminal: Terminal;
-  readonly plan: BatchPlan;
-  readonly prepared: PreparedRun;
-  readonly workspaces: RunWorkspaces | undefined;
-  readonly out: OutputFile | undefined;
-  readonly progress: Progress;
-  readonly signals: StopSignals;
-  readonly startedAt: number;
-}
 
 /**
  * Carries out what a command line asks for: everything is read and checked first; then the directory of the run is made or taken up, the server

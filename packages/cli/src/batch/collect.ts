@@ -2,7 +2,7 @@ import { stat, realpath } from 'node:fs/promises';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { printable } from '../render/index.ts';
 import { parseTasks, readSource, type NamedTask, type ParsedTasks } from '../task-file/index.ts';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /**

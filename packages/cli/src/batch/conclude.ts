@@ -6,7 +6,7 @@ import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { reportError } from '../report-error.ts';
 import { runName } from '../run-view/run-name.ts';
 import type { KeptWorkspace } from '../workspaces/index.ts';
-import type { BatchContext } from './carry-out.ts';
+import type { BatchContext } from './context.ts';
 import type { FollowedRun } from './follow-run.ts';
 import { runOnDone } from './on-done.ts';
 import { doneRecord, summaryLines } from './report.ts';

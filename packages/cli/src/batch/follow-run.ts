@@ -6,7 +6,7 @@ import type { MonitorEvent } from '@opencode-manager/events';
 import type { JournalRow, Run, RunSummary } from '@opencode-manager/runs';
 import type { Manager } from '../manager/index.ts';
 import { whenAborted } from '../signals.ts';
-import type { BatchContext } from './carry-out.ts';
+import type { BatchContext } from './context.ts';
 import { waitReasons } from './execute.ts';
 import { reasonOf, type Reporter } from './report.ts';
 import { Tally } from './tally.ts';

@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { RunFile, RunOptions, RunTaskSpec } from '@opencode-manager/runs';
 import { pinCommit, repositoryFacts, resolveCommit, type RepositoryFacts } from '@opencode-manager/workspaces';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import type { NamedTask } from '../task-file/index.ts';
 
 type WorkspaceFacts = ReturnType<NonNullable<RunOptions['workspaceOf']>>;

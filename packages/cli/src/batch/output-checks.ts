@@ -1,7 +1,7 @@
 import { fstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import { isSameFile, statsOf, type Terminal } from '../terminal/index.ts';
 import type { OutputMode } from './output-file.ts';
 

@@ -3,7 +3,7 @@ import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { ResumeOptions, RunFile, RunOptions } from '@opencode-manager/runs';
 import { parseCount } from '../options/index.ts';
-import type { ResumeFlags, RunFlags } from '../program/batch-commands.ts';
+import type { ResumeFlags, RunFlags } from '../flags.ts';
 
 /** What a command line asks for: a new run, or to go on with one. */
 export interface BatchRequest {

@@ -1,6 +1,6 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { parseCount } from '../options/index.ts';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import type { NamedTask } from '../task-file/index.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { ClientFlags } from '../program/manager-commands.ts';
+import type { ClientFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
 

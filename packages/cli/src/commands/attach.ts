@@ -7,7 +7,7 @@ import { findBinary, OpencodeManagerError, type BinaryInfo } from '@opencode-man
 import { protocolNamed } from '@opencode-manager/core/protocol';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
-import type { AttachFlags } from '../program/manager-commands.ts';
+import type { AttachFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
 

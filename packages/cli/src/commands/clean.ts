@@ -3,7 +3,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import { emptyTrash, runRemains, runsRemaining, type RunRemains } from '@opencode-manager/runs';
 import { cleanRun, isPartOf, type CleanedRun, type FinishedRun } from '@opencode-manager/workspaces';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { CleanFlags } from '../program/care-commands.ts';
+import type { CleanFlags } from '../flags.ts';
 import { formatBytes, plural, printable } from '../render/index.ts';
 import { countsText, statusText } from '../run-view/counts.ts';
 import { mayGo, removeRemaining, Repositories, type RemovedRun } from '../run-view/remove-runs.ts';

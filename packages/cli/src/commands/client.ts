@@ -2,7 +2,7 @@ import { isManagerError } from '@opencode-manager/core';
 import type { ExitCode } from '../exit-codes.ts';
 import { findManager, type ManagerClient } from '../manager-socket/index.ts';
 import { parseCount } from '../options/index.ts';
-import type { ManagerFlag } from '../program/shared-options.ts';
+import type { ManagerFlag } from '../flags.ts';
 import { listenForStop } from '../signals.ts';
 
 /** Largest process id that Linux gives out. */

@@ -1,9 +1,32 @@
+import type { StopReport } from '@opencode-manager/core';
 import { demoTasks } from '@opencode-manager/testing';
-import { summaryLine, type BatchSummary } from '../batch/index.ts';
-import type { IsolationCheck } from '../isolation-report/index.ts';
+import { summaryLine, type BatchEnd, type BatchSummary } from '../batch/index.ts';
+import type { IsolationCheck, WatchedServer } from '../isolation-report/index.ts';
+import type { PageServer } from '../playground/index.ts';
 import { formatBytes, formatCount, formatDuration, oneLine, renderTable, tokensOf } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import type { DemoRun } from './demo.ts';
+
+/** What a run of the demo leaves to be told. */
+export interface DemoRun {
+  readonly end: BatchEnd;
+  readonly patches: readonly DemoPatch[];
+  /** What became of the clones and the repository that they were made of. */
+  readonly workspaces: IsolationCheck;
+  /** The most resident memory that was seen of the server. */
+  readonly serverBytes: number;
+  readonly server: WatchedServer;
+  readonly stop: StopReport;
+  readonly durationMs: number;
+  readonly page: PageServer | undefined;
+}
+
+/** What a task changed in its clone. */
+export interface DemoPatch {
+  readonly task: string;
+  readonly files: readonly string[];
+  readonly insertions: number;
+  readonly deletions: number;
+}
 
 const marks = { ok: '✓', failed: '✗', unknown: '?' } as const;
 

@@ -9,49 +9,23 @@ import {
   startScriptedModel,
   temporaryWorkspace,
 } from '@opencode-manager/testing';
-import { createReporter, doneRecord, executeBatch, Tally, type BatchEnd, type BatchListener } from '../batch/index.ts';
+import { createReporter, doneRecord, executeBatch, Tally, type BatchListener } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { startIsolationWatch, type IsolationCheck, type IsolationWatch, type WatchedServer } from '../isolation-report/index.ts';
+import type { DemoFlags } from '../flags.ts';
+import { startIsolationWatch, type IsolationCheck, type IsolationWatch } from '../isolation-report/index.ts';
 import { knownParts, launchRecord, openManager, type Manager } from '../manager/index.ts';
-import { checkPageFlags, keepPage, openPage, supportPages, type PageFlags, type PageServer } from '../playground/index.ts';
-import type { JsonFlag } from '../program/shared-options.ts';
+import { checkPageFlags, keepPage, openPage, supportPages, type PageServer } from '../playground/index.ts';
 import { createProgress, type Progress } from '../render/index.ts';
 import { listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { runWorkspaces, type KeptWorkspace } from '../workspaces/index.ts';
-import { printDemo } from './demo-summary.ts';
-
-export interface DemoFlags extends JsonFlag, PageFlags {
-  readonly binary?: string;
-}
+import { printDemo, type DemoPatch, type DemoRun } from './demo-summary.ts';
 
 /** Tasks at once. */
 const concurrency = 6;
 
 /** How often the server's open files are looked at while the tasks run. */
 const inspectionMs = 400;
-
-/** What a run of the demo leaves to be told. */
-export interface DemoRun {
-  readonly end: BatchEnd;
-  readonly patches: readonly DemoPatch[];
-  /** What became of the clones and the repository that they were made of. */
-  readonly workspaces: IsolationCheck;
-  /** The most resident memory that was seen of the server. */
-  readonly serverBytes: number;
-  readonly server: WatchedServer;
-  readonly stop: StopReport;
-  readonly durationMs: number;
-  readonly page: PageServer | undefined;
-}
-
-/** What a task changed in its clone. */
-interface DemoPatch {
-  readonly task: string;
-  readonly files: readonly string[];
-  readonly insertions: number;
-  readonly deletions: number;
-}
 
 /** `ocm demo`: the main job on a real server with a scripted model, and what of the isolation could be seen meanwhile. */
 export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCode> {

@@ -22,7 +22,7 @@ import { exitCodeOf, exitCodes, type ExitCode } from '../exit-codes.ts';
 import { environmentHolds, startIsolationWatch, type CheckStatus } from '../isolation-report/index.ts';
 import { outputOf } from '../manager/index.ts';
 import { buildServerConfig } from '../options/index.ts';
-import type { DoctorFlags } from '../program/care-commands.ts';
+import type { DoctorFlags } from '../flags.ts';
 import { formatDuration, plural } from '../render/index.ts';
 import { listenForStop } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';

@@ -3,7 +3,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ParametersOf } from '../manager-socket/index.ts';
 import { parseCount } from '../options/index.ts';
-import type { EventsFlags } from '../program/manager-commands.ts';
+import type { EventsFlags } from '../flags.ts';
 import { oneLine } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';

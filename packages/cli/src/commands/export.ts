@@ -4,7 +4,7 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { locateRun } from '@opencode-manager/runs/look';
 import { readRun, resultsOf } from '@opencode-manager/runs/read';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { ExportFlags } from '../program/run-commands.ts';
+import type { ExportFlags } from '../flags.ts';
 import { junitReport } from '../run-view/junit.ts';
 import { isTaken } from '../run-view/results.ts';
 import { leftOutText, predictionOf, type LeftOut } from '../run-view/swebench.ts';

@@ -8,7 +8,7 @@ import { parseCount } from '../options/index.ts';
 import { managerPid } from './client.ts';
 import { findManager, type ManagerClient } from '../manager-socket/index.ts';
 import { openInBrowser, RunFeed, servePage } from '../playground/index.ts';
-import type { PlaygroundFlags } from '../program/care-commands.ts';
+import type { PlaygroundFlags } from '../flags.ts';
 import { printable } from '../render/index.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';

@@ -1,7 +1,7 @@
 import { locateRun } from '@opencode-manager/runs/look';
 import { resultsOf, type StateCounts, type TaskReading, type TaskState } from '@opencode-manager/runs/read';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { ResultsFlags } from '../program/run-commands.ts';
+import type { ResultsFlags } from '../flags.ts';
 import { formatCount, formatDuration, oneLine, renderTable, tokensOf } from '../render/index.ts';
 import { countsText } from '../run-view/counts.ts';
 import { hasFailed, isTaken, reasonOf, resultIn } from '../run-view/results.ts';

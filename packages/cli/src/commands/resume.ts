@@ -2,7 +2,7 @@ import { carryOut, resumedRequest } from '../batch/index.ts';
 import { runToResume } from '../batch/find-run.ts';
 import { startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import type { ResumeFlags } from '../program/batch-commands.ts';
+import type { ResumeFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm resume`: goes on with a run whose manager has ended, with the flags that it was started with and those that are given now. */

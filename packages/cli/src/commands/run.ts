@@ -2,7 +2,7 @@ import { runOfFile } from '../batch/find-run.ts';
 import { carryOut, newRequest, resumedRequest } from '../batch/index.ts';
 import { refuseDetachedWithoutDirectory, startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm run`: carries a file of tasks, or prompts, to their end. */

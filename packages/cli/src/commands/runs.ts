@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core/errors';
 import { runDirectories } from '@opencode-manager/runs/look';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { RunsFlags } from '../program/run-commands.ts';
+import type { RunsFlags } from '../flags.ts';
 import { oneLine, printable } from '../render/printable.ts';
 import { renderTable } from '../render/table.ts';
 import { statusText } from '../run-view/counts.ts';

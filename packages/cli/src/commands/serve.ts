@@ -4,7 +4,7 @@ import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { knownParts, launchRecord, openManager, tellParts, tellServers, type Manager } from '../manager/index.ts';
 import { checkPageFlags, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { buildServerConfig, turnSettings } from '../options/index.ts';
-import type { ServeFlags } from '../program/manager-commands.ts';
+import type { ServeFlags } from '../flags.ts';
 import { printable } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';

@@ -1,6 +1,6 @@
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { SessionListing } from '../manager-socket/index.ts';
-import type { ClientFlags } from '../program/manager-commands.ts';
+import type { ClientFlags } from '../flags.ts';
 import { oneLine, renderTable } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';

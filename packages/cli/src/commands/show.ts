@@ -2,7 +2,7 @@ import type { TaskResult } from '@opencode-manager/actors';
 import { readTranscript, renderTranscript, type AttemptEnded, type TranscriptLine } from '@opencode-manager/runs/read';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/numbers.ts';
-import type { ShowFlags } from '../program/run-commands.ts';
+import type { ShowFlags } from '../flags.ts';
 import { formatCount, formatDuration, oneLine, plural, printable, tokensOf } from '../render/index.ts';
 import { patchOf, type FoundPatch } from '../run-view/patch-of.ts';
 import { resultIn } from '../run-view/results.ts';

@@ -1,6 +1,6 @@
 import { locateRun } from '@opencode-manager/runs/look';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { JsonFlag } from '../program/shared-options.ts';
+import type { JsonFlag } from '../flags.ts';
 import { formatDuration } from '../render/format.ts';
 import { printable } from '../render/printable.ts';
 import { countsText, statusText } from '../run-view/counts.ts';

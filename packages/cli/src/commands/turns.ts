@@ -2,7 +2,7 @@ import { text as readAll } from 'node:stream/consumers';
 import type { TaskResult } from '@opencode-manager/actors';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
-import type { TurnClientFlags } from '../program/manager-commands.ts';
+import type { TurnClientFlags } from '../flags.ts';
 import { formatCount, formatDuration, printable, tokensOf } from '../render/index.ts';
 import { remedyOf } from '../report-error.ts';
 import { parseDuration } from '../task-file/index.ts';
@@ -22,16 +22,16 @@ export async function prompt(terminal: Terminal, session: string, text: string, 
   return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('prompt', { ...turn, text: content }, { signal }));
 }
 
-/** `ocm exec SESSION COMMAND [ARGUMENTS...]` */
-export function exec(
+/** `ocm command SESSION COMMAND [ARGUMENTS...]` */
+export function command(
   terminal: Terminal,
   session: string,
-  command: string,
+  name: string,
   args: readonly string[],
   flags: TurnClientFlags,
 ): Promise<ExitCode> {
   return runTurn(terminal, session, flags, (manager, turn, signal) =>
-    manager.call('exec', { ...turn, command, arguments: args.join(' ') }, { signal }),
+    manager.call('exec', { ...turn, command: name, arguments: args.join(' ') }, { signal }),
   );
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { locateRun, type RunStatus } from '@opencode-manager/runs/look';
 import { countStates, readRun, statusOfRun } from '@opencode-manager/runs/read';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { WaitFlags } from '../program/run-commands.ts';
+import type { WaitFlags } from '../flags.ts';
 import { printable } from '../render/index.ts';
 import { countsText, exitCodeOfRun, statusText } from '../run-view/counts.ts';
 import { runName } from '../run-view/run-name.ts';

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { RunFlags } from '../program/batch-commands.ts';
+import type { RunFlags } from '../flags.ts';
 import { printable } from '../render/index.ts';
 import { runName } from '../run-view/run-name.ts';
 import type { Terminal } from '../terminal/index.ts';

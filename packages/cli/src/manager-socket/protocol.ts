@@ -24,6 +24,7 @@ const parameters = {
   revert: z.strictObject({ sessionId, messageId: z.string().optional(), force: z.boolean().optional() }),
   unrevert: z.strictObject({ sessionId }),
   abort: z.strictObject({ sessionId }),
+  deleteSession: z.strictObject({ sessionId }),
   /** Streams events as `item` lines until the client goes. */
   events: z.strictObject({
     sessionId: z.array(z.string()).optional(),
@@ -88,6 +89,8 @@ export interface Results {
   revert: { readonly sessionId: string; readonly messageId: string };
   unrevert: { readonly sessionId: string };
   abort: { readonly sessionId: string };
+  /** `deleted` is false when there was no such session any more. */
+  deleteSession: { readonly sessionId: string; readonly deleted: boolean };
   events: null;
   page: null;
 }

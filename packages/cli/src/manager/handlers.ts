@@ -53,6 +53,9 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
       await desk.abort(sessionId);
       return { sessionId };
     },
+    async deleteSession({ sessionId }, { signal }) {
+      return { sessionId, deleted: await desk.delete(sessionId, { signal }) };
+    },
     async events(filter, { signal, send }) {
       for await (const event of pool.events.streamEvents(filter as EventFilter, { signal })) await send(event);
       return null;

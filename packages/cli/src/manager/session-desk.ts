@@ -1,12 +1,19 @@
 import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
-import { OpencodeManagerError, type OpencodeServer, type Session, type TurnResult } from '@opencode-manager/core';
+import {
+  isManagerError,
+  OpencodeManagerError,
+  type CallOptions,
+  type OpencodeServer,
+  type Session,
+  type TurnResult,
+} from '@opencode-manager/core';
 import { judgeFinish } from '@opencode-manager/core/protocol';
 import { outputOf } from './turn-output.ts';
 
 /** What clients of the socket do with a session. */
 export type DeskSession = Pick<
   PooledSession,
-  'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort'
+  'id' | 'directory' | 'prompt' | 'executeCommand' | 'executeShell' | 'revertMessage' | 'unrevert' | 'messages' | 'abort' | 'delete'
 >;
 
 /** Hands sessions to the clients of one manager, each the same object every time, so that its queue holds for all. */
@@ -20,6 +27,11 @@ export interface SessionDesk {
   open(id: string): Promise<DeskSession>;
   /** Aborts the turn of a session, whoever started it. */
   abort(id: string): Promise<void>;
+  /**
+   * Deletes a session, after an abort of the turn that a client has there. False when there is no such session any more.
+   * @throws OpencodeManagerError `SESSION_BUSY` while a task of the pool holds it
+   */
+  delete(id: string, options: CallOptions): Promise<boolean>;
 }
 
 export function createSessionDesk(pool: SessionPool): SessionDesk {
@@ -33,33 +45,47 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
     const actor = pool.snapshot().sessions.find(({ sessionId }) => sessionId === id);
     return pool.serverOf(id).getSession(id, actor ? { directory: actor.directory } : {});
   };
+  const open = async (id: string) => {
+    forgetLost(id);
+    const held = known.get(id);
+    if (held) return held;
+    const idle = pool.getIdleSession({ id });
+    if (idle) {
+      known.set(id, idle);
+      return idle;
+    }
+    refuseBusy(pool, id);
+    const on = pool.server;
+    const session = outsideThePool(await locate(id));
+    // Two clients that ask at once must get one queue.
+    const first = known.get(id) ?? session;
+    known.set(id, first);
+    outside.set(id, on);
+    return first;
+  };
   return {
+    open,
     async create(title, directory) {
       const session = await pool.createSession(title, directory === undefined ? {} : { directory });
       known.set(session.id, session);
       return session;
     },
-    async open(id) {
-      forgetLost(id);
-      const held = known.get(id);
-      if (held) return held;
-      const idle = pool.getIdleSession({ id });
-      if (idle) {
-        known.set(id, idle);
-        return idle;
-      }
-      refuseBusy(pool, id);
-      const on = pool.server;
-      const session = outsideThePool(await locate(id));
-      // Two clients that ask at once must get one queue.
-      const first = known.get(id) ?? session;
-      known.set(id, first);
-      outside.set(id, on);
-      return first;
-    },
     async abort(id) {
       forgetLost(id);
       await (known.get(id) ?? (await locate(id))).abort();
+    },
+    async delete(id, options) {
+      try {
+        await (await open(id)).delete(options);
+      } catch (error) {
+        if (isManagerError(error, 'NOT_FOUND')) return false;
+        throw error;
+      } finally {
+        // One that could not be deleted is looked up again.
+        known.delete(id);
+        outside.delete(id);
+      }
+      return true;
     },
   };
 }
@@ -88,6 +114,7 @@ function outsideThePool(session: Session): DeskSession {
     unrevert: (options) => session.unrevert(options),
     messages: (query, options) => session.messages(query, options),
     abort: (options) => session.abort(options),
+    delete: (options) => session.delete(options),
   };
 }
 

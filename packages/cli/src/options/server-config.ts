@@ -1,5 +1,5 @@
 import { parseServerConfig, type ServerConfig } from '@opencode-manager/core';
-import type { ServerFlags } from '../program/shared-options.ts';
+import type { ServerFlags } from '../flags.ts';
 import { parseDuration, readJsoncFile } from '../task-file/index.ts';
 import { parseCount } from './numbers.ts';
 

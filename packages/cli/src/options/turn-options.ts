@@ -1,6 +1,6 @@
 import type { SessionPoolOptions } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import type { TurnFlags } from '../program/shared-options.ts';
+import type { TurnFlags } from '../flags.ts';
 import { parseDuration, readPermissions } from '../task-file/index.ts';
 import { parseCount, parseSize } from './numbers.ts';
 

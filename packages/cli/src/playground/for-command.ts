@@ -1,3 +1,4 @@
+import type { PageFlags } from '../flags.ts';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { Manager, PageRequest } from '../manager/index.ts';
 import { aborted, type StopSignals } from '../signals.ts';
@@ -6,14 +7,6 @@ import { attachPlayground } from './attach.ts';
 import { openInBrowser } from './browser.ts';
 import type { PageServer } from './server.ts';
 import { StepTap } from './step-tap.ts';
-
-/** Flags of a page beside a run. */
-export interface PageFlags {
-  readonly playground?: boolean;
-  readonly allowControl?: boolean;
-  readonly content?: boolean;
-  readonly open?: boolean;
-}
 
 /** @throws OpencodeManagerError `USAGE` when a flag of the page is given without the page */
 export function checkPageFlags({ playground, ...others }: PageFlags): void {

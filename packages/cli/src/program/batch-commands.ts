@@ -1,54 +1,7 @@
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
-import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import type { WorkspaceFlags } from '../workspaces/index.ts';
-import {
-  addJsonOption,
-  addPageOptions,
-  addServerOptions,
-  addTurnOptions,
-  collect,
-  type JsonFlag,
-  type ServerFlags,
-  type TurnFlags,
-} from './shared-options.ts';
-
-/** Flags of `ocm run`. */
-export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, WorkspaceFlags {
-  readonly prompt?: string[];
-  readonly out?: string;
-  readonly append?: boolean | undefined;
-  readonly overwrite?: boolean;
-  /** false: nothing is kept. */
-  readonly runDir?: string | false;
-  readonly filter?: string[];
-  readonly limit?: string;
-  readonly retries?: string;
-  /** true, or `now`. */
-  readonly failFast?: string | boolean;
-  readonly maxFailures?: string;
-  readonly onDone?: string;
-  readonly transcripts?: boolean;
-  readonly dryRun?: boolean;
-  /** Goes on with the newest run of the same file. */
-  readonly resume?: boolean;
-  readonly detach?: boolean;
-}
-
-/** Flags of `ocm resume`: what is not given is as it was. */
-export interface ResumeFlags extends Omit<
-  RunFlags,
-  'runDir' | 'root' | 'patches' | 'workspace' | 'resume' | 'append' | 'overwrite' | 'prompt'
-> {
-  readonly explain?: boolean;
-  readonly retryErrors?: string | true;
-  readonly redo?: string[];
-  readonly changed?: string;
-  readonly takeOver?: boolean;
-  /** The task file, where it is now. */
-  readonly tasks?: string;
-}
+import { addJsonOption, addPageOptions, addServerOptions, addTurnOptions, collect } from './shared-options.ts';
 
 /** Adds `ocm demo`, `ocm run` and `ocm resume`. */
 export function addBatchCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {

@@ -1,42 +1,9 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import {
-  addJsonOption,
-  addManagerOption,
-  addPageRights,
-  addServerOptions,
-  type JsonFlag,
-  type ManagerFlag,
-  type ServerFlags,
-} from './shared-options.ts';
+import { addJsonOption, addManagerOption, addPageRights, addServerOptions } from './shared-options.ts';
 
-export interface DoctorFlags extends JsonFlag, ServerFlags {
-  readonly reap?: boolean;
-}
-
-export interface CleanFlags extends JsonFlag {
-  readonly directory?: string;
-  readonly dryRun?: boolean;
-  readonly keepResults?: boolean;
-  readonly unfinished?: boolean;
-}
-
-export interface ModelFlags extends JsonFlag {
-  readonly script: string;
-  readonly port?: string;
-}
-
-export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
-  readonly port?: string;
-  readonly open?: boolean;
-  readonly simulate?: boolean;
-  readonly run?: string;
-  readonly allowControl?: boolean;
-  readonly content?: boolean;
-}
-
-/** Adds `ocm doctor`, `ocm clean`, `ocm model` and `ocm playground`. */
+/** Adds `ocm doctor`, `ocm clean`, `ocm mock-model` and `ocm playground`. */
 export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Check and test:');
   const doctor = program
@@ -54,17 +21,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   });
 
   addClean(program, terminal, finish);
-  const model = program
-    .command('model')
-    .summary('serve a scripted model, to test automation without a key')
-    .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
-    .requiredOption('--script <file>', 'the script, JSON or JSONC')
-    .option('--port <n>', 'port (default: a free one)');
-  addJsonOption(model);
-  model.action(async (flags) => {
-    const { model: action } = await import('../commands/model.ts');
-    finish(await action(terminal, flags));
-  });
+  addMockModel(program, terminal, finish);
   addPlayground(program, terminal, finish);
 }
 
@@ -85,6 +42,23 @@ function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exit
     const { clean: action } = await import('../commands/clean.ts');
     finish(await action(terminal, runs, flags));
   });
+}
+
+function addMockModel(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
+  // `model` is its name of before.
+  for (const name of ['mock-model', 'model']) {
+    const model = program
+      .command(name, { hidden: name === 'model' })
+      .summary('serve a scripted model, to test automation without a key')
+      .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
+      .requiredOption('--script <file>', 'the script, JSON or JSONC')
+      .option('--port <n>', 'port (default: a free one)');
+    addJsonOption(model);
+    model.action(async (flags) => {
+      const { mockModel: action } = await import('../commands/mock-model.ts');
+      finish(await action(terminal, flags));
+    });
+  }
 }
 
 function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {

@@ -1,45 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
-import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import {
-  addJsonOption,
-  addManagerOption,
-  addPageOptions,
-  addServerOptions,
-  addTurnOptions,
-  type JsonFlag,
-  type ManagerFlag,
-  type ServerFlags,
-  type TurnFlags,
-} from './shared-options.ts';
-
-export interface ServeFlags extends ServerFlags, TurnFlags, PageFlags, JsonFlag {}
-
-export interface ClientFlags extends ManagerFlag, JsonFlag {}
-
-export interface TurnClientFlags extends ClientFlags {
-  readonly timeout?: string;
-  readonly directory?: string;
-}
-
-export interface EventsFlags extends ClientFlags {
-  readonly session?: string[];
-  readonly type?: string[];
-  readonly directory?: string;
-  readonly plane?: string;
-  readonly limit?: string;
-}
-
-export interface AttachFlags extends ManagerFlag {
-  readonly session?: string;
-  readonly binary?: string;
-}
-
-export interface RevertFlags extends ClientFlags {
-  readonly undo?: boolean;
-  readonly force?: boolean;
-}
+import { addJsonOption, addManagerOption, addPageOptions, addServerOptions, addTurnOptions } from './shared-options.ts';
 
 type Finish = (exitCode: ExitCode) => void;
 
@@ -53,6 +15,7 @@ export function addManagerCommands(program: CommandUnknownOpts, terminal: Termin
   addTurns(program, terminal, finish);
   addRevert(program, terminal, finish);
   addAbort(program, terminal, finish);
+  addSession(program, terminal, finish);
 }
 
 function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
@@ -133,19 +96,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     finish(await action(terminal, session, text, flags));
   });
 
-  const exec = program
-    .command('exec')
-    .summary('run a command of the configuration in a session')
-    .description('Runs a command of the configuration in a session, as /name does in the TUI.')
-    .argument('<session>', 'id of a session, or new')
-    .argument('<command>', 'name of the command')
-    .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
-  addTurnClientOptions(exec);
-  exec.action(async (session, command, args, flags) => {
-    const { exec: action } = await import('../commands/turns.ts');
-    finish(await action(terminal, session, command, args, flags));
-  });
-
+  addCommand(program, terminal, finish);
   const shell = program
     .command('shell')
     .summary('run a shell line in the directory of a session')
@@ -157,6 +108,24 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     const { shell: action } = await import('../commands/turns.ts');
     finish(await action(terminal, session, line, flags));
   });
+}
+
+function addCommand(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  // `exec` is its name of before.
+  for (const name of ['command', 'exec']) {
+    const command = program
+      .command(name, { hidden: name === 'exec' })
+      .summary('run a command of the configuration in a session')
+      .description('Runs a command of the configuration in a session, as /name does in the TUI.')
+      .argument('<session>', 'id of a session, or new')
+      .argument('<command>', 'name of the command')
+      .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
+    addTurnClientOptions(command);
+    command.action(async (session, called, args, flags) => {
+      const { command: action } = await import('../commands/turns.ts');
+      finish(await action(terminal, session, called, args, flags));
+    });
+  }
 }
 
 function addTurnClientOptions(command: CommandUnknownOpts): void {
@@ -195,5 +164,26 @@ function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   abort.action(async (session, flags) => {
     const { abort: action } = await import('../commands/abort.ts');
     finish(await action(terminal, session, flags));
+  });
+}
+
+function addSession(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const session = program
+    .command('session')
+    .summary('delete sessions')
+    .description('Changes sessions of a running manager.')
+    .helpCommand(false);
+  const remove = session
+    .command('delete')
+    .summary('delete sessions, with their messages')
+    .description(
+      'Deletes sessions of a running manager, with their messages and sub-agents; files stay as they are. A turn of a client is aborted first; a session that a task works in is refused. One that is gone already is no error.',
+    )
+    .argument('<session...>', 'ids of sessions');
+  addManagerOption(remove);
+  addJsonOption(remove);
+  remove.action(async (sessions, flags) => {
+    const { deleteSessions: action } = await import('../commands/delete-sessions.ts');
+    finish(await action(terminal, sessions, flags));
   });
 }

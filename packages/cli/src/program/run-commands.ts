@@ -1,29 +1,7 @@
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, type JsonFlag } from './shared-options.ts';
-
-export interface RunsFlags extends JsonFlag {
-  readonly directory?: string;
-}
-
-export interface ResultsFlags extends JsonFlag {
-  readonly failed?: boolean;
-}
-
-export interface ShowFlags extends JsonFlag {
-  readonly attempt?: string;
-}
-
-export interface ExportFlags {
-  readonly format: 'junit' | 'swebench';
-  readonly out?: string;
-  readonly overwrite?: boolean;
-}
-
-export interface WaitFlags extends JsonFlag {
-  readonly timeout?: string;
-}
+import { addJsonOption } from './shared-options.ts';
 
 type Finish = (exitCode: ExitCode) => void;
 

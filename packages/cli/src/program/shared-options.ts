@@ -1,48 +1,5 @@
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 
-/** Flags that say which server is started and with what; the same on every command that starts one. */
-export interface ServerFlags {
-  readonly directory?: string;
-  readonly opencodeConfig?: string;
-  readonly opencodeConfigDir?: string;
-  readonly config?: string;
-  readonly binary?: string;
-  readonly stateDir?: string;
-  readonly port?: string;
-  readonly profile?: string;
-  readonly projectConfig?: string;
-  readonly authFile?: string;
-  readonly allowOauth?: boolean;
-  readonly passEnv?: string[];
-  readonly passProviderKeys?: boolean;
-  readonly toolHome?: string;
-  readonly git?: string;
-  readonly offline?: boolean;
-  readonly strict?: boolean;
-  readonly startupTimeout?: string;
-}
-
-/** Flags of the sessions that work on the server. */
-export interface TurnFlags {
-  readonly concurrency?: string;
-  readonly model?: string;
-  readonly agent?: string;
-  readonly timeout?: string;
-  readonly permissions?: string;
-  readonly maxAnswer?: string;
-  readonly maxServerMemory?: string;
-  readonly maxIdleDirectories?: string;
-}
-
-export interface JsonFlag {
-  readonly json?: boolean;
-}
-
-/** Which of several running managers is meant. */
-export interface ManagerFlag {
-  readonly manager?: string;
-}
-
 export function addTurnOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Turns:')

@@ -1,8 +1,3 @@
-import type { Terminal } from '../terminal/index.ts';
-import { formatDuration } from './format.ts';
-import { LiveProgress } from './live-progress.ts';
-import { oneLine } from './printable.ts';
-
 export interface ProgressOptions {
   readonly total: number;
   /** Milliseconds; only differences count. */
@@ -44,67 +39,4 @@ export interface Progress extends Disposable {
   note(line: string): void;
   /** Writes to stdout, which may be the same terminal: what is drawn gives way meanwhile. */
   aside(write: () => void): void;
-}
-
-export function createProgress(terminal: Terminal, options: ProgressOptions): Progress {
-  return terminal.interactive ? new LiveProgress(terminal, options) : new LineProgress(terminal, options);
-}
-
-class LineProgress implements Progress {
-  readonly #terminal: Terminal;
-  #total: number;
-  readonly #waiting = new Map<string, string>();
-  #done = 0;
-
-  constructor(terminal: Terminal, { total }: ProgressOptions) {
-    this.#terminal = terminal;
-    this.#total = total;
-  }
-
-  expects(total: number, before: number): void {
-    this.#total = total;
-    this.#done = before;
-  }
-
-  started(id: string): void {
-    this.#terminal.notice(`started ${oneLine(id, 80)}`);
-  }
-
-  waiting(id: string, reason: string): void {
-    if (reason !== '' && this.#waiting.get(id) !== reason) this.#terminal.notice(`waiting ${oneLine(id, 80)} ${reason}`);
-    this.#waiting.set(id, reason);
-  }
-
-  used(): void {}
-
-  finished(task: FinishedTask): void {
-    this.#done += 1;
-    this.#waiting.delete(task.id);
-    const detail = task.detail ? `: ${oneLine(task.detail, 160)}` : '';
-    this.#terminal.notice(
-      `finished ${oneLine(task.id, 80)} ${task.outcome} after ${formatDuration(task.durationMs)} (${this.#done}/${this.#total})${detail}`,
-    );
-  }
-
-  retried(id: string, reason: string): void {
-    this.#waiting.delete(id);
-    this.#terminal.notice(`retried ${oneLine(id, 80)} after ${oneLine(reason, 160)}`);
-  }
-
-  skipped(id: string, blockedBy: string): void {
-    this.#done += 1;
-    this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${oneLine(blockedBy, 80)} did not succeed (${this.#done}/${this.#total})`);
-  }
-
-  holds(): void {}
-
-  note(line: string): void {
-    this.#terminal.notice(line);
-  }
-
-  aside(write: () => void): void {
-    write();
-  }
-
-  [Symbol.dispose](): void {}
 }

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { toManagerError } from '@opencode-manager/core/errors';
 import { removeRun, type RunRemains } from '@opencode-manager/runs';
 import { bytesIn, cleanRun, findFinishedRuns, isPartOf, type CleanedRun, type FinishedRun } from '@opencode-manager/workspaces';
-import type { CleanFlags } from '../program/care-commands.ts';
+import type { CleanFlags } from '../flags.ts';
 
 /** A run directory, with what its run has in repositories. */
 export interface RemainingRun {

@@ -1,8 +1,5 @@
 import { fstatSync, type Stats } from 'node:fs';
-import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { FileOutlet } from './file-outlet.ts';
-import { StreamOutlet } from './stream-outlet.ts';
 
 /**
  * Where lines go that must not be lost: standard output, `--out`. What it guarantees:
@@ -39,13 +36,6 @@ export interface Loss {
   readonly why: string;
 }
 
-/** The outlet over a stream of the process, or over one of a test. */
-export function outletOf(stream: Writable): Outlet {
-  const fd = descriptorOf(stream);
-  // Node's own stream of a file takes a short write for a whole one, and ends with its first error.
-  return fd !== undefined && isWrittenAtOnce(fd) ? new FileOutlet(fd) : new StreamOutlet(stream);
-}
-
 /** What a stream of the process leads to; undefined for other streams. */
 export function statsOf(stream: object): Stats | undefined {
   const fd = descriptorOf(stream);
@@ -71,7 +61,8 @@ export function isWrittenAtOnce(fd: number): boolean {
   }
 }
 
-function descriptorOf(stream: object): number | undefined {
+/** The file descriptor behind a stream of the process; undefined for other streams. */
+export function descriptorOf(stream: object): number | undefined {
   const { fd } = stream as { readonly fd?: unknown };
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }

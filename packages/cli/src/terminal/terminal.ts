@@ -1,7 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import { Redactor } from '@opencode-manager/core/secrets';
-import { outletOf, type Outlet } from './outlet.ts';
+import { outletOf } from './outlet-of.ts';
+import type { Outlet } from './outlet.ts';
 
 const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'blue'] as const;
 

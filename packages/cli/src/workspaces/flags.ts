@@ -1,21 +1,8 @@
 import { resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { SetupCommand, WorkspaceCommand, WorkspaceMode, WorkspacesOptions } from '@opencode-manager/workspaces';
+import type { WorkspaceFlags } from '../flags.ts';
 import { parseDuration } from '../task-file/index.ts';
-
-export interface WorkspaceFlags {
-  readonly workspace?: string;
-  readonly patches?: string;
-  readonly root?: string;
-  readonly setup?: string;
-  readonly setupTimeout?: string;
-  readonly ready?: string;
-  readonly readyTimeout?: string;
-  readonly include?: string[];
-  readonly lfs?: boolean;
-  readonly yes?: boolean;
-  readonly keep?: string | boolean;
-}
 
 /** How the workspaces of a run are made, and which stay. */
 export interface PlaceSettings extends Pick<WorkspacesOptions, 'setup' | 'ready' | 'include' | 'lfs' | 'limits'> {

@@ -1,4 +1,3 @@
 export { runWorkspaces, type KeptWorkspace, type RunWorkspaces } from './run-workspaces.ts';
 export { leftWorkspaces } from './left-workspaces.ts';
-export type { WorkspaceFlags } from './flags.ts';
 export { planWorkspaces, sharedDirectory, type WorkspacePlan } from './plan.ts';

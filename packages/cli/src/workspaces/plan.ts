@@ -2,8 +2,9 @@ import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, rmd
 import { join, resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { WorkspaceMode } from '@opencode-manager/workspaces';
+import type { WorkspaceFlags } from '../flags.ts';
 import type { NamedTask } from '../task-file/index.ts';
-import { placeSettings, type PlaceSettings, type WorkspaceFlags } from './flags.ts';
+import { placeSettings, type PlaceSettings } from './flags.ts';
 
 /** What the command line and the tasks want of workspaces. */
 export interface WorkspacePlan {

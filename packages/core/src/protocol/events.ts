@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors/codes.ts';
+import type { TurnError } from './facts.ts';
 import type { Message, Part } from './messages.ts';
 import type { FileDiff, PermissionRequest, QuestionRequest, SessionInfo, SessionStatus, Todo } from './sessions.ts';
 
@@ -7,20 +8,6 @@ import type { FileDiff, PermissionRequest, QuestionRequest, SessionInfo, Session
  * updates) are many; they reach subscribers through bounded buffers and never enter a machine.
  */
 export type EventPlane = 'lifecycle' | 'stream';
-
-/** What a session reports when a turn failed: the provider's or opencode's error, its text already made safe to show. */
-export interface TurnError {
-  /**
-   * What it means, whatever opencode calls it: somebody aborted the turn, the provider failed, the context is full, the answer was filtered
-   * or cut off, a provider's package could not be loaded, or another fault.
-   */
-  readonly kind: 'aborted' | 'provider' | 'overflow' | 'filtered' | 'truncated' | 'package' | 'other';
-  /** opencode's name of it, which is its protocol's. */
-  readonly name: string;
-  readonly message: string;
-  readonly statusCode?: number;
-  readonly retryable?: boolean;
-}
 
 const codeOfErrorKind: { readonly [Kind in TurnError['kind']]?: ErrorCode } = {
   aborted: 'TURN_ABORTED',

@@ -1,10 +1,23 @@
 import type { Ask } from '../policy/types.ts';
-import type { TurnError } from './events.ts';
 
 /**
  * What a server tells, in this project's words. Whoever decides about turns reads these; the shapes of the wire stay in the
  * folder of their protocol, which translates them.
  */
+
+/** What a session reports when a turn failed: the provider's or opencode's error, its text already made safe to show. */
+export interface TurnError {
+  /**
+   * What it means, whatever opencode calls it: somebody aborted the turn, the provider failed, the context is full, the answer was filtered
+   * or cut off, a provider's package could not be loaded, or another fault.
+   */
+  readonly kind: 'aborted' | 'provider' | 'overflow' | 'filtered' | 'truncated' | 'package' | 'other';
+  /** opencode's name of it, which is its protocol's. */
+  readonly name: string;
+  readonly message: string;
+  readonly statusCode?: number;
+  readonly retryable?: boolean;
+}
 
 /** opencode waits before it asks the provider again. */
 export interface ProviderRetry {

@@ -29,7 +29,6 @@ export {
   type ServerEventData,
   type ServerEventOf,
   type ServerEventType,
-  type TurnError,
 } from './events.ts';
 export type {
   AskFacts,
@@ -43,6 +42,7 @@ export type {
   Reading,
   SessionFact,
   StatusFacts,
+  TurnError,
   UserMessageFacts,
 } from './facts.ts';
 export { askFacts, historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './session-facts.ts';

@@ -12,8 +12,8 @@ import {
 import { launchReport, type LaunchedPackage, type LaunchReport } from './launch-report.ts';
 import type { Protocol } from '../protocol/index.ts';
 import { watchPlugins } from './plugin-failures.ts';
-import type { Run } from './run.ts';
-import type { LaunchPlan, PreparedFiles } from './start.ts';
+import type { LaunchPlan, PreparedFiles } from './launch-plan.ts';
+import type { Run } from './run-state.ts';
 
 export interface FirstMeeting {
   readonly run: Run;

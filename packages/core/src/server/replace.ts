@@ -1,8 +1,10 @@
 import { OpencodeManagerError } from '../errors/index.ts';
 import { residentBytes, sessionMark, sweepProcesses } from '../process/table.ts';
 import type { Lifecycle } from './opencode-server.ts';
-import { endRun, type Incarnation, type Run } from './run.ts';
-import { prepareFiles, refuseAborted, restoreState, startIncarnation, type LaunchPlan, type PreparedFiles } from './start.ts';
+import type { LaunchPlan, PreparedFiles } from './launch-plan.ts';
+import type { Incarnation, Run } from './run-state.ts';
+import { endRun } from './run.ts';
+import { prepareFiles, refuseAborted, restoreState, startIncarnation } from './start.ts';
 import { clearIncarnation, endIncarnation } from './stop.ts';
 import type { OpencodeServer } from './types.ts';
 

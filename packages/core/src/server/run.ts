@@ -1,53 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { HttpClient } from '../http/index.ts';
 import { abandonState, lockLife, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
-import { startGuard, type Guard, type GuardTask } from '../process/guard.ts';
-import { showLife, type LifeSign } from '../process/life.ts';
+import { startGuard, type GuardTask } from '../process/guard.ts';
+import { showLife } from '../process/life.ts';
 import { processOrigin } from '../process/origin.ts';
 import { runDirectories, runFiles, runLife, writeRunRecord } from '../process/registry.ts';
 import { processStartTime } from '../process/start-time.ts';
-import type { Protocol } from '../protocol/index.ts';
-import type { ServerProcess } from './server-process.ts';
+import type { Run } from './run-state.ts';
 import { stopRun } from './stop.ts';
 import type { StopReport } from './types.ts';
-
-/** One process of a run's server. */
-export interface Incarnation {
-  /** In the environment of everything that descends from it. */
-  readonly serverId: string;
-  readonly protocol: Protocol;
-  readonly process: ServerProcess;
-  readonly hostname: string;
-  readonly port: number;
-  /** Absent until the process is ready. */
-  client: HttpClient | undefined;
-  retiring: Promise<void> | undefined;
-}
-
-/**
- * One hold of a state directory, from its lock to its end. Its server may have several incarnations, one after the other,
- * or two at a time while one takes over from the other.
- */
-export interface Run {
-  readonly runId: string;
-  readonly state: StateDirectory;
-  readonly lock: StateLock;
-  readonly guard: Guard;
-  /** Beside its record. */
-  life: LifeSign | undefined;
-  /** Incarnations that are not cleaned up. */
-  readonly incarnations: Set<Incarnation>;
-  /** The one that came up last: its handle speaks for the run. */
-  newest: Incarnation | undefined;
-  /** The start of another incarnation; a stop ends it first. */
-  replacing: { readonly signal: AbortController; readonly settled: Promise<unknown> } | undefined;
-  /** Set for good with the first stop: nothing is started any more. */
-  stopped: boolean;
-  /** The stop under way, or the one that succeeded. */
-  stopping: Promise<StopReport> | undefined;
-}
 
 /** All waits of a stop together, in milliseconds. */
 const stopBoundMs = 5000;

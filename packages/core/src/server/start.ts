@@ -14,9 +14,6 @@ import {
   userGitFiles,
   withToolEnvironment,
   writeServerFiles,
-  type GitValues,
-  type NeededPackage,
-  type Workspaces,
 } from '../isolation/index.ts';
 import { protocolNamed, type EffectiveConfig, type Protocol } from '../protocol/index.ts';
 import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
@@ -26,7 +23,9 @@ import { exitAwareClient } from './exit-aware-client.ts';
 import { hasToInstall, meetDirectory } from './meet-directory.ts';
 import { createOpencodeServer, type Lifecycle } from './opencode-server.ts';
 import { freePort, portInUse } from './port.ts';
-import { registerRun, type Incarnation, type Run } from './run.ts';
+import type { LaunchPlan, PreparedFiles } from './launch-plan.ts';
+import type { Incarnation, Run } from './run-state.ts';
+import { registerRun } from './run.ts';
 import { spawnServer, startAborted, type ServerProcess } from './server-process.ts';
 import { clearIncarnation } from './stop.ts';
 import type { OpencodeServer } from './types.ts';
@@ -36,21 +35,6 @@ const portAttempts = 4;
 
 /** Deadline of a start that names none, in milliseconds: of an ordinary one, and of one that installs packages. */
 const startupMs = { plain: 30_000, installing: 120_000 } as const;
-
-/** What each incarnation of a run's server is started from. */
-export interface LaunchPlan {
-  readonly config: ResolvedConfig;
-  readonly binary: BinaryInfo;
-  readonly auth: string | undefined;
-  readonly git: GitValues;
-  /** What is trusted in each workspace outlives an incarnation. */
-  readonly workspaces: Workspaces;
-}
-
-/** What the files of a run say. */
-export interface PreparedFiles extends EffectiveConfig {
-  readonly needed: readonly NeededPackage[];
-}
 
 /** What the handle of an incarnation can do to it and to its run. */
 export type LifecycleOf = (run: Run, plan: LaunchPlan, prepared: PreparedFiles, incarnation: Incarnation) => Lifecycle;

@@ -5,7 +5,7 @@ import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { removeRunRecord } from '../process/registry.ts';
 import { runMark, serverMark, sweepProcesses, type MarkedProcess } from '../process/table.ts';
 import { isPortFree } from './port.ts';
-import type { Incarnation, Run } from './run.ts';
+import type { Incarnation, Run } from './run-state.ts';
 import type { StopReport } from './types.ts';
 
 /** Longest wait of each rung, in milliseconds; the deadline of the whole stop holds as well. */

@@ -1,4 +1,4 @@
-import type { TurnError } from '../events.ts';
+import type { TurnError } from '../facts.ts';
 
 const errorKinds: Readonly<Record<string, TurnError['kind']>> = {
   MessageAbortedError: 'aborted',

@@ -2,12 +2,12 @@ import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import { loadScript, ScriptError, startScriptedModel, type FileScript, type ScriptedModel } from '@opencode-manager/testing';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { parseCount } from '../options/index.ts';
-import type { ModelFlags } from '../program/care-commands.ts';
+import type { MockModelFlags } from '../flags.ts';
 import { aborted, listenForStop } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
-/** `ocm model`: a scripted model until a signal. It is meant to be stopped, so a signal is its normal end. */
-export async function model(terminal: Terminal, flags: ModelFlags): Promise<ExitCode> {
+/** `ocm mock-model`: a scripted model until a signal. It is meant to be stopped, so a signal is its normal end. */
+export async function mockModel(terminal: Terminal, flags: MockModelFlags): Promise<ExitCode> {
   using signals = listenForStop();
   const port = flags.port === undefined ? 0 : parseCount(flags.port, '--port', { min: 0, max: 65_535 });
   await using running = await startModel(await readScript(flags.script), port);
