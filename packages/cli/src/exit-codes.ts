@@ -64,6 +64,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   TASK_UNKNOWN: exitCodes.usage,
   SCRIPT_INVALID: exitCodes.usage,
   MANAGER_NOT_FOUND: exitCodes.usage,
+  MANAGER_INCOMPATIBLE: exitCodes.usage,
   MODEL_UNKNOWN: exitCodes.noModel,
   CREDENTIALS_MISSING: exitCodes.noModel,
   RESOURCES_EXHAUSTED: exitCodes.noServer,

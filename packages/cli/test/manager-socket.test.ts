@@ -1,41 +1,43 @@
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { createServer as createRawServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OpencodeManagerError } from '@opencode-manager/core';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Redactor } from '@opencode-manager/core';
-import { openManagerSocket, parseReply, parseRequest, type Handlers } from '../src/manager-socket/index.ts';
-import { readJsonLines, writeJsonLine } from '../src/manager-socket/json-lines.ts';
+import { promisify } from 'node:util';
+import { OpencodeManagerError, Redactor, runSocketPath, type RunRecord } from '@opencode-manager/core';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createClient, openManagerSocket, type Handlers } from '../src/manager-socket/index.ts';
+import { findRoute, parseParameters, requestOf } from '../src/manager-socket/routes.ts';
 
 let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cli-socket-'));
+  vi.stubEnv('TMPDIR', directory);
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(directory, { recursive: true, force: true });
+});
 
-/** The socket's protocol with a few methods that need no server; the end-to-end tests use all of them on a real one. */
+const record = { runId: 'test-run-00000', managerPid: 1, directory: '/' } as unknown as RunRecord;
+
+async function socketPath(): Promise<string> {
+  const path = runSocketPath(record.runId);
+  const { mkdir } = await import('node:fs/promises');
+  await mkdir(join(path, '..'), { recursive: true });
+  return path;
+}
+
+/** The socket with a few methods that need no server; the end-to-end tests use all of them on a real one. */
 async function open(methods: Partial<Handlers>) {
-  const path = join(directory, 'manager.sock');
+  const path = await socketPath();
   const socket = await openManagerSocket(path, methods as Handlers, new Redactor());
-  return { path, socket };
+  return { path, socket, client: createClient(record) };
 }
 
-async function* talk(path: string, ...lines: (object | string)[]) {
-  const socket = connect(path);
-  for (const line of lines) socket.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`);
-  try {
-    for await (const value of readJsonLines(socket)) yield parseReply(value);
-  } finally {
-    socket.destroy();
-  }
-}
-
-async function firstReply(path: string, line: object | string) {
-  for await (const reply of talk(path, line)) return reply;
-  throw new Error('no reply');
-}
+const curl = async (path: string, ...args: string[]) =>
+  (await promisify(execFile)('curl', ['--silent', '--unix-socket', path, ...args])).stdout;
 
 describe('the manager socket', () => {
   test('is closed to others, and gone after close', async () => {
@@ -46,14 +48,16 @@ describe('the manager socket', () => {
     await expect(stat(path)).rejects.toThrow('ENOENT');
   });
 
-  test('answers each request under its id', async () => {
-    const { path, socket } = await open({ unrevert: async ({ sessionId }) => ({ sessionId }) });
+  test('answers curl with JSON, the version and a status', async () => {
+    const { path, socket } = await open({ unrevert: async ({ session_id }) => ({ session_id }) });
     await using _ = socket;
-    expect(await firstReply(path, { id: 7, method: 'unrevert', params: { sessionId: 'ses_1' } })).toEqual({
-      id: 7,
-      type: 'result',
-      value: { sessionId: 'ses_1' },
-    });
+    const headers = await curl(path, '--include', '--data', '{}', 'http://ocm/v1/sessions/ses_1/unrevert');
+    expect(headers).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(headers).toContain('ocm-protocol: 1\r\n');
+    expect(headers.split('\r\n\r\n')[1]).toBe('{"session_id":"ses_1"}\n');
+    const refused = await curl(path, '--write-out', '%{http_code}', 'http://ocm/v1/nothing');
+    expect(refused).toMatch(/^\{"error":\{"name":"OpencodeManagerError","code":"NOT_FOUND","message":"There is no GET \/v1\/nothing /);
+    expect(refused).toMatch(/\n404$/);
   });
 
   test('passes errors on with code, details and causes', async () => {
@@ -61,101 +65,119 @@ describe('the manager socket', () => {
       details: { a: 1 },
       cause: new OpencodeManagerError('NOT_FOUND', 'below'),
     });
-    const { path, socket } = await open({ unrevert: () => Promise.reject(error) });
+    const { socket, client } = await open({ unrevert: () => Promise.reject(error), events: { stream: () => Promise.reject(error) } });
     await using _ = socket;
-    const reply = await firstReply(path, { id: 1, method: 'unrevert', params: { sessionId: 'ses_1' } });
-    expect(reply).toEqual({ id: 1, type: 'error', error: error.toJSON() });
+    const told = (failed: unknown) => (failed as OpencodeManagerError).toJSON();
+    expect(await client.call('unrevert', { session_id: 's' }).catch(told)).toEqual(error.toJSON());
+    expect(await client.stream('events', {}).next().catch(told)).toEqual(error.toJSON());
   });
 
   test.each([
-    ['an unknown method', { id: 3, method: 'explode' }, 3],
-    ['a missing parameter', { id: 4, method: 'abort', params: {} }, 4],
-    ['an unknown parameter', { id: 5, method: 'sessions', params: { all: true } }, 5],
-    ['a value that is no request', [1], 0],
-    ['a line that is not JSON', 'hello', 0],
-  ])('refuses %s', async (_name, line, id) => {
+    ['a missing parameter', ['--data', '{}', 'http://ocm/v1/sessions/s/prompt']],
+    ['an unknown parameter', ['http://ocm/v1/sessions?all=true']],
+    ['a body that is no object', ['--data', '[1]', 'http://ocm/v1/sessions']],
+    ['a body that is not JSON', ['--data', 'hello', 'http://ocm/v1/sessions']],
+  ])('refuses %s', async (_name, args) => {
     const { path, socket } = await open({});
     await using _ = socket;
-    expect(await firstReply(path, line)).toMatchObject({ id, type: 'error', error: { code: 'BAD_REQUEST' } });
+    expect(JSON.parse(await curl(path, ...args))).toMatchObject({ error: { code: 'BAD_REQUEST' } });
   });
 
   test('streams with back-pressure, and stops when the client goes', async () => {
     let sent = 0;
     const ended = Promise.withResolvers<number>();
-    const { path, socket } = await open({
-      events: async (_params, { send, signal }) => {
-        const item = { type: 'other', text: 'x'.repeat(64 * 1024) } as never;
-        while (!signal.aborted) {
-          await send(item);
-          sent += 1;
-        }
-        ended.resolve(sent);
-        return null;
+    const { socket, client } = await open({
+      events: {
+        stream: async (_parameters, { send, signal }) => {
+          const item = { type: 'other', text: 'x'.repeat(64 * 1024) } as never;
+          while (!signal.aborted) {
+            await send(item);
+            sent += 1;
+          }
+          ended.resolve(sent);
+        },
       },
     });
     await using _ = socket;
-    const reader = talk(path, { id: 1, method: 'events' });
-    for (let count = 0; count < 3; count += 1) expect(await reader.next()).toMatchObject({ value: { id: 1, type: 'item' } });
+    const reader = client.stream('events', {});
+    for (let count = 0; count < 3; count += 1) expect(await reader.next()).toMatchObject({ done: false, value: { type: 'other' } });
     // Nobody reads now: the sender must come to a halt at what the pipes hold.
     let last = -1;
-    await expect
-      .poll(
-        () => {
-          const halted = sent === last;
-          last = sent;
-          return halted;
-        },
-        { timeout: 10_000, interval: 200 },
-      )
-      .toBe(true);
+    const halted = () => {
+      const before = last;
+      last = sent;
+      return sent === before;
+    };
+    await expect.poll(halted, { timeout: 10_000, interval: 200 }).toBe(true);
     expect(sent).toBeLessThan(500);
+    // Who goes on reading gets the rest.
+    for (let count = 0; count < 600; count += 1) await reader.next();
     await reader.return(undefined);
-    expect(await ended.promise).toBeLessThan(600);
+    expect(await ended.promise).toBeGreaterThan(600);
   });
 
   test('aborts what a client waits for when it closes', async () => {
-    const { path, socket } = await open({
-      unrevert: (_params, { signal }) =>
-        new Promise((_resolve, reject) =>
+    const arrived = Promise.withResolvers<void>();
+    const { socket, client } = await open({
+      unrevert: (_parameters, { signal }) => {
+        arrived.resolve();
+        return new Promise((_resolve, reject) =>
           signal.addEventListener('abort', () => reject(new OpencodeManagerError('REQUEST_ABORTED', 'stopping')), { once: true }),
-        ),
+        );
+      },
     });
-    const reply = firstReply(path, { id: 1, method: 'unrevert', params: { sessionId: 'ses_1' } });
-    // The request must have arrived before the socket closes.
-    const probe = await firstReply(path, { id: 2, method: 'abort', params: {} });
-    expect(probe).toMatchObject({ id: 2, type: 'error' });
+    const call = client.call('unrevert', { session_id: 'ses_1' }).catch(({ code }: OpencodeManagerError) => code);
+    await arrived.promise;
     await socket.close();
-    expect(await reply).toMatchObject({ id: 1, type: 'error', error: { code: 'REQUEST_ABORTED' } });
+    expect(await call).toBe('REQUEST_ABORTED');
+  });
+
+  test('aborts in the manager what a client wants no more', async () => {
+    const [arrived, aborted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { socket, client } = await open({
+      unrevert: async ({ session_id }, { signal }) => {
+        signal.addEventListener('abort', () => aborted.resolve(), { once: true });
+        arrived.resolve();
+        await aborted.promise;
+        return { session_id };
+      },
+    });
+    await using _ = socket;
+    const leave = new AbortController();
+    const call = client.call('unrevert', { session_id: 's' }, { signal: leave.signal }).catch(({ code }: OpencodeManagerError) => code);
+    await arrived.promise;
+    leave.abort();
+    expect(await call).toBe('REQUEST_ABORTED');
+    await aborted.promise;
   });
 });
 
-test('a line of many chunks is one value', async () => {
-  const { path, socket } = await open({ createSession: async ({ title }) => ({ sessionId: String(title?.length), directory: '/' }) });
+test('a body of many chunks is one value', async () => {
+  const { socket, client } = await open({ createSession: async ({ title }) => ({ session_id: String(title?.length), directory: '/' }) });
   await using _ = socket;
-  const title = 'ü'.repeat(3_000_000);
-  expect(await firstReply(path, { id: 1, method: 'createSession', params: { title } })).toEqual({
-    id: 1,
-    type: 'result',
-    value: { sessionId: '3000000', directory: '/' },
-  });
+  expect(await client.call('createSession', { title: 'ü'.repeat(3_000_000) })).toEqual({ session_id: '3000000', directory: '/' });
 });
 
-test('writing to a closed socket is not an error', async () => {
-  const { path, socket } = await open({});
-  const client = connect(path).on('error', () => undefined);
-  await once(client, 'connect');
-  const closed = once(client, 'close');
-  client.resume();
-  await socket.close();
-  await closed;
-  await expect(writeJsonLine(client, { id: 1 })).resolves.toBeUndefined();
-  client.destroy();
+test.each([
+  ['of another version', createServer((_request, response) => response.setHeader('ocm-protocol', '2').end('{}'))],
+  ['that speaks no HTTP', createRawServer((socket) => socket.once('data', () => socket.end('{"id":0,"type":"error"}\n')))],
+])('a manager %s is named as such', async (_name, server) => {
+  const path = await socketPath();
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const codeOf = ({ code }: OpencodeManagerError) => code;
+  expect(await createClient(record).call('sessions', {}).catch(codeOf)).toBe('MANAGER_INCOMPATIBLE');
+  expect(await createClient(record).stream('events', {}).next().catch(codeOf)).toBe('MANAGER_INCOMPATIBLE');
+  await new Promise((resolve) => server.close(resolve));
 });
 
-test('requests are read with their parameters', () => {
-  expect(parseRequest({ id: 1, method: 'prompt', params: { sessionId: 's', text: 't', timeoutMs: 5 } })).toEqual({
-    ok: true,
-    request: { id: 1, method: 'prompt', params: { sessionId: 's', text: 't', timeoutMs: 5 } },
-  });
-  expect(parseReply({ hello: 1 })).toBeUndefined();
+test('no socket is no manager', async () => {
+  await expect(createClient(record).call('sessions', {})).rejects.toMatchObject({ code: 'MANAGER_NOT_FOUND' });
+});
+
+test('parameters go where their route has them, and come back', () => {
+  const sent = requestOf('prompt', { session_id: 'a/b', text: 't', timeout_ms: 5 });
+  expect(sent).toEqual({ verb: 'POST', path: '/v1/sessions/a%2Fb/prompt', body: '{"text":"t","timeout_ms":5}' });
+  expect(findRoute('POST', sent.path)).toEqual({ kind: 'method', method: 'prompt', inPath: { session_id: 'a/b' } });
+  expect(requestOf('events', { type: ['a', 'b'], plane: 'stream' }).path).toBe('/v1/events?type=a&type=b&plane=stream');
+  expect(parseParameters('events', { type: 'a' })).toEqual({ ok: true, parameters: { type: ['a'] } });
 });

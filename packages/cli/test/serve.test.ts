@@ -84,7 +84,7 @@ test('sessions are made, listed, prompted and told about', async () => {
 
   const { stdout, records } = await ocm('sessions', '--json');
   expect(records).toContainEqual(
-    expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parentId: null }),
+    expect.objectContaining({ type: 'session', id, directory: bench.workspace.path, state: 'idle', parent_id: null }),
   );
   expect((await ocm('sessions')).stdout).toContain(id);
   expect(stdout).not.toContain('password');

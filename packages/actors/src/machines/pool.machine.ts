@@ -25,6 +25,7 @@ import {
   type EventOf,
 } from './pool-schedule.ts';
 import type { AbortedTask, Assignment, EndedTask, PoolContext, PoolInput, PoolMachineEvent, RestartLimits } from './pool.types.ts';
+import { resizeGates } from './provider-gate.ts';
 import { emptyLanes } from './task-lanes.ts';
 import { failure } from './turn-verdict.ts';
 
@@ -93,6 +94,13 @@ const machineSetup = setup({
       ),
     ),
     noteGeneration: assign(({ event }) => ({ generation: (event as EventOf<'server.rotated'>).generation })),
+    changeSlots: assign(
+      changing<'slots.changed'>((context, { maxSessions }) => ({
+        ...context,
+        maxSessions,
+        providers: resizeGates(context.providers, context.maxSessions, maxSessions),
+      })),
+    ),
     rememberDrain: assign({ draining: true }),
     stopWork: assign(
       changing<'pool.stop'>((context) =>
@@ -244,6 +252,7 @@ export const poolMachine = poolSetup.createMachine({
     'provider.paused': { actions: ['pause', 'tell'], description: 'No new turns of the provider until it is ready.' },
     'hold.over': { actions: ['endPauses', 'tell'] },
     'server.rotated': { actions: 'noteGeneration' },
+    'slots.changed': { actions: ['changeSlots', 'tell'], description: 'More begin at once; fewer end nothing.' },
     'pool.drain': { actions: 'rememberDrain' },
     'pool.stop': { target: '.draining', actions: ['stopWork', 'forbidRestarts', 'scheduleStopEnd', 'tell'] },
     'stop.overdue': { actions: ['endUnconfirmed', 'tell'], description: 'No abort takes longer.' },

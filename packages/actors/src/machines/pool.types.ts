@@ -168,6 +168,8 @@ export type PoolMachineEvent =
   | ({ readonly type: 'provider.paused'; readonly provider: string | null; readonly taskId?: string } & ProviderPause)
   /** Raised by the machine itself when the first pause is over. */
   | ({ readonly type: 'hold.over' } & At)
+  /** More or fewer slots. What holds one keeps it. */
+  | { readonly type: 'slots.changed'; readonly maxSessions: number }
   | { readonly type: 'pool.drain' }
   | { readonly type: 'pool.stop' }
   /** Raised by the machine itself: the aborts of a stop have had their time. */

@@ -94,6 +94,11 @@ export function mayBegin(gates: ProviderGates, provider: string | null, maxSessi
   return inFlight < allowedTurns(gate, maxSessions);
 }
 
+/** What a provider allows with another number of slots: one that has refused nothing allows all of them, others keep what they have learnt. */
+export function resizeGates(gates: ProviderGates, from: number, to: number): ProviderGates {
+  return gates.map((gate) => ({ ...gate, limit: gate.limit >= from ? to : Math.min(gate.limit, to) }));
+}
+
 /** Lets those go on whose pause is over. */
 export function resumeDue(gates: ProviderGates, atMs: number): ProviderGates {
   return gates.map((gate) => (gate.heldUntilMs !== null && gate.heldUntilMs <= atMs ? resumeProvider(gate) : gate));

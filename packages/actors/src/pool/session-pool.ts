@@ -31,7 +31,7 @@ import { rotation } from './rotation.ts';
 import { runAll } from './run-all.ts';
 import { abortedAtOnce, checkSubmission } from './submission.ts';
 import { SessionStore } from './session-store.ts';
-import type { PoolDependencies, PoolSettings } from './settings.ts';
+import { assertMaxSessions, type PoolDependencies, type PoolSettings } from './settings.ts';
 import type { PooledSession, PoolEvent, PoolEventStream, PoolEventType, PoolSnapshot, SessionPool } from './types.ts';
 import { tell, type PoolActor } from './tell.ts';
 import { wire } from './wire.ts';
@@ -134,7 +134,7 @@ export class Pool implements SessionPool {
       return { result: live.settled.promise, abort: () => this.#cancel(live) };
     };
     const onClosing = (listener: () => void) => this.#onStopping(listener);
-    return runAll(begin, tasks, { slots: this.#settings.maxSessions, signal, onClosing });
+    return runAll(begin, tasks, { slots: this.#context.maxSessions, signal, onClosing });
   }
 
   async createSession(title?: string, options: { readonly directory?: string } = {}): Promise<PooledSession> {
@@ -178,6 +178,11 @@ export class Pool implements SessionPool {
   async rotateServer(): Promise<void> {
     this.#assertTakesWork();
     await rotation(this.#supervisor, this.#events, this.#settings);
+  }
+
+  setMaxSessions(maxSessions: number): void {
+    assertMaxSessions(maxSessions);
+    tell(this.#actor, { type: 'slots.changed', maxSessions });
   }
 
   async drain(): Promise<void> {

@@ -126,6 +126,11 @@ function assertLimits(options: SessionPoolOptions): void {
   }
 }
 
+/** @throws `CONFIG_INVALID` */
+export function assertMaxSessions(maxSessions: number): void {
+  assertWholeNumbers('setMaxSessions()', { maxSessions });
+}
+
 function assertWholeNumbers(option: string, numbers: object): void {
   for (const [name, value] of Object.entries(numbers)) {
     if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;

@@ -273,6 +273,11 @@ export interface SessionPool extends AsyncDisposable {
     type: Type,
     listener: (event: Type extends '*' ? PoolEvent : Extract<PoolEvent, { type: Type }>) => void,
   ): () => void;
+  /**
+   * Changes how many turns run at once. With more, what waits begins; with fewer nothing is aborted: slots go as their turns end. A `runAll` under way
+   * takes its tasks as it did. @throws `CONFIG_INVALID` for what is no whole number of one or more
+   */
+  setMaxSessions(maxSessions: number): void;
   /** Takes no new work and resolves when all that was queued has finished. */
   drain(): Promise<void>;
   /** Takes no new work, ends what is queued and in flight as `aborted`, closes what the pool owns. Idempotent. */

@@ -145,6 +145,31 @@ describe('slots', () => {
     expect(pool.context).toMatchObject({ active: 2, queued: 1, finished: 1, outcomes: { succeeded: 1 } });
   });
 
+  test('more slots begin what waits at once; fewer end nothing, and go as turns end', () => {
+    const pool = startPool({ maxSessions: 1 });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) pool.queue(id);
+    pool.send({ type: 'slots.changed', maxSessions: 3 });
+    expect(pool.started).toEqual(['a', 'b', 'c']);
+    pool.send({ type: 'slots.changed', maxSessions: 1 });
+    expect(pool.aborted).toEqual([]);
+    pool.end('a');
+    pool.end('b');
+    expect(pool.started).toEqual(['a', 'b', 'c']);
+    pool.end('c');
+    expect(pool.started).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  test('a provider that has refused keeps what it was taught when slots are added', () => {
+    const pool = startPool({ maxSessions: 4 });
+    for (const id of ['a', 'b']) pool.queue(`${id}1`, { provider: id });
+    pool.send({ type: 'provider.paused', provider: 'a', atMs: 0, untilMs: 0, isRateLimit: true });
+    pool.send({ type: 'slots.changed', maxSessions: 8 });
+    expect(pool.context.providers.map(({ id, limit }) => [id, limit])).toEqual([
+      ['a', 2],
+      ['b', 8],
+    ]);
+  });
+
   test('a cancelled task never starts; one that runs is aborted and ends as its turn says', () => {
     const pool = startPool({ maxSessions: 1 });
     pool.queue('a');
@@ -650,6 +675,7 @@ const carrying: PoolMachineEvent[] = [
 ];
 const ruling: PoolMachineEvent[] = [
   { type: 'pool.ready' },
+  { type: 'slots.changed', maxSessions: 1 },
   { type: 'pool.drain' },
   { type: 'pool.stop' },
   { type: 'stop.overdue' },
@@ -692,6 +718,7 @@ test('random events in any order: each task ends once, each slot is freed, each 
         () => pool.send({ type: 'session.ended', sessionId: `s${random.below(2)}`, reason: 'gone' }),
         () => pool.send({ type: 'session.died', sessionId: `s${random.below(2)}` }),
         () => pool.send({ type: 'session.released', sessionId: `s${random.below(2)}` }),
+        () => pool.send({ type: 'slots.changed', maxSessions: 1 + random.below(4) }),
         () => pool.send({ type: 'server.away', error: lost }),
         () => pool.send({ type: 'server.recovered', generation: pool.context.generation + 1 }),
         () =>

@@ -17,7 +17,7 @@ export function deleteSessions(terminal: Terminal, ids: readonly string[], flags
   return withManager(flags, async (manager, signal) => {
     let exitCode: ExitCode = exitCodes.ok;
     for (const id of new Set(ids)) {
-      const deletion = await manager.call('deleteSession', { sessionId: id }, { signal }).then(
+      const deletion = await manager.call('deleteSession', { session_id: id }, { signal }).then(
         ({ deleted }): Deletion => ({ id, outcome: deleted ? 'deleted' : 'absent', error: null }),
         (error: unknown): Deletion => ({ id, outcome: 'failed', error: toManagerError(error).toJSON() }),
       );

@@ -29,7 +29,7 @@ function filterOf(flags: EventsFlags): ParametersOf<'events'> {
     throw new OpencodeManagerError('USAGE', `--plane: ${JSON.stringify(plane)} is neither lifecycle nor stream.`);
   }
   return {
-    ...(flags.session && { sessionId: flags.session }),
+    ...(flags.session && { session_id: flags.session }),
     ...(flags.type && { type: flags.type }),
     ...(flags.directory !== undefined && { directory: flags.directory }),
     ...(plane !== undefined && { plane }),

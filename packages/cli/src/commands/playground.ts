@@ -79,7 +79,7 @@ async function findWatched({ manager }: PlaygroundFlags): Promise<ManagerClient 
 
 /** The manager serves the page itself: it knows its machines. False when it serves none, and was not named. */
 async function watchManager(client: ManagerClient, terminal: Terminal, flags: PlaygroundFlags, signals: StopSignals): Promise<boolean> {
-  const request = { ...(flags.allowControl && { allowControl: true }), ...(flags.content && { content: true }) };
+  const request = { ...(flags.allowControl && { allow_control: true }), ...(flags.content && { content: true }) };
   try {
     for await (const { url } of client.stream('page', request, { signal: signals.drain }))
       await tell(terminal, url, flags, `manager ${client.run.managerPid}, ${client.run.directory}`);

@@ -29,8 +29,8 @@ function table(list: readonly SessionListing[], { colors }: Terminal): string[] 
     session.id,
     session.path ?? session.state,
     String(session.turns),
-    oneLine(session.taskId ?? '', 24),
-    oneLine(session.parentId === null ? session.title : `↳ ${session.title}`, 40),
+    oneLine(session.task_id ?? '', 24),
+    oneLine(session.parent_id === null ? session.title : `↳ ${session.title}`, 40),
     session.directory,
   ]);
   return renderTable(columns, rows, colors.bold);

@@ -10,8 +10,8 @@ import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
 
 interface Turn {
-  readonly sessionId: string;
-  readonly timeoutMs?: number;
+  readonly session_id: string;
+  readonly timeout_ms?: number;
 }
 
 type SendTurn = (manager: ManagerClient, turn: Turn, signal: AbortSignal) => Promise<TaskResult>;
@@ -44,14 +44,14 @@ function runTurn(terminal: Terminal, session: string, flags: TurnClientFlags, se
   return withManager(flags, async (manager, signal) => {
     const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout');
     const sessionId = session === 'new' ? await createSession(terminal, manager, flags, signal) : session;
-    const result = await send(manager, { sessionId, ...(timeoutMs !== undefined && { timeoutMs }) }, signal);
+    const result = await send(manager, { session_id: sessionId, ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }) }, signal);
     report(terminal, result, flags.json === true);
     return result.outcome === 'succeeded' ? exitCodes.ok : exitCodes.failed;
   });
 }
 
 async function createSession(terminal: Terminal, manager: ManagerClient, flags: TurnClientFlags, signal: AbortSignal): Promise<string> {
-  const { sessionId, directory } = await manager.call(
+  const { session_id: sessionId, directory } = await manager.call(
     'createSession',
     flags.directory === undefined ? {} : { directory: flags.directory },
     { signal },

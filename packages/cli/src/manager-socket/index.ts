@@ -1,3 +1,5 @@
-export { findManager, type ManagerClient } from './client.ts';
+export type { SessionListing } from './answers.ts';
+export { createClient, type ManagerClient } from './client.ts';
+export { findManager } from './find-manager.ts';
+export { protocolMajor, type ParametersOf } from './routes.ts';
 export { openManagerSocket, type Handlers, type ManagerSocket } from './server.ts';
-export { parseReply, parseRequest, type ParametersOf, type SessionListing } from './protocol.ts';

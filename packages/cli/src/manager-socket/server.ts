@@ -1,19 +1,32 @@
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OpencodeManagerError, toManagerError, type Redactor } from '@opencode-manager/core';
-import { readJsonLines, writeJsonLine } from './json-lines.ts';
-import { parseRequest, type Items, type Method, type ParametersOf, type Reply, type Request, type Results } from './protocol.ts';
+import { statusOf, type Items, type Results } from './answers.ts';
+import { EventStream } from './event-stream.ts';
+import { readBody } from './request-body.ts';
+import { findRoute, parseParameters, protocolHeader, protocolMajor, queryOf, type GivenTo, type Method } from './routes.ts';
 
-/** What a handler is given besides its parameters. */
-interface HandlerContext<Name extends Method> {
+/** How long the end of the socket waits for clients that do not read their answers, in milliseconds. */
+const unreadMs = 1000;
+
+interface HandlerContext {
   /** Aborted when the client has gone or the socket closes. */
   readonly signal: AbortSignal;
-  /** Sends one item; resolves when the client can take more. */
-  readonly send: (item: Name extends keyof Items ? Items[Name] : never) => Promise<void>;
 }
 
-/** The work behind each method. */
-export type Handlers = { readonly [Name in Method]: (params: ParametersOf<Name>, context: HandlerContext<Name>) => Promise<Results[Name]> };
+interface StreamContext<Item> extends HandlerContext {
+  /** Sends one item; resolves when the client can take more. */
+  readonly send: (item: Item) => Promise<void>;
+}
+
+type Handler<Name extends Method> = Name extends keyof Items
+  ? { stream(parameters: GivenTo<Name>, context: StreamContext<Items[Name]>): Promise<void> }
+  : Name extends keyof Results
+    ? (parameters: GivenTo<Name>, context: HandlerContext) => Promise<Results[Name]>
+    : never;
+
+/** The work behind each method. One that streams says so. */
+export type Handlers = { readonly [Name in Method]: Handler<Name> };
 
 export interface ManagerSocket extends AsyncDisposable {
   readonly path: string;
@@ -22,23 +35,27 @@ export interface ManagerSocket extends AsyncDisposable {
 }
 
 /**
- * Listens on a Unix socket that only this user can open (mode 0600, in a directory of mode 0700). What clients are told goes
+ * Serves HTTP on a Unix socket that only this user can open (mode 0600, in a directory of mode 0700). What clients are told goes
  * through the redactor, because they print it; the answer to `credentials` alone does not.
  * @throws the system's own error when the path cannot be used
  */
 export async function openManagerSocket(path: string, handlers: Handlers, redactor: Redactor): Promise<ManagerSocket> {
   const closing = new AbortController();
-  const connections = new Set<Promise<void>>();
-  const server = createServer((socket) => {
-    const connection = serveConnection(socket, { handlers, redactor }, closing.signal).finally(() => connections.delete(connection));
-    connections.add(connection);
+  const requests = new Set<Promise<void>>();
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
+    const served = serve(request, response, { handlers, redactor, closing: closing.signal }).finally(() => requests.delete(served));
+    requests.add(served);
   });
   await listen(server, path);
   await chmod(path, 0o600);
   const close = async () => {
     closing.abort();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    await Promise.allSettled(connections);
+    // A client that reads nothing does not keep the manager from stopping.
+    const impatient = setTimeout(() => server.closeAllConnections(), unreadMs);
+    await Promise.allSettled(requests);
+    clearTimeout(impatient);
+    server.closeAllConnections();
     await closed;
     await rm(path, { force: true });
   };
@@ -60,62 +77,79 @@ function listen(server: Server, path: string): Promise<void> {
 interface Service {
   readonly handlers: Handlers;
   readonly redactor: Redactor;
+  readonly closing: AbortSignal;
 }
 
-async function serveConnection(socket: Socket, service: Service, closing: AbortSignal): Promise<void> {
+/** Answers one request. Never rejects. */
+async function serve(request: IncomingMessage, response: ServerResponse, service: Service): Promise<void> {
+  const { redactor, closing } = service;
   const gone = new AbortController();
-  const calls = new Set<Promise<void>>();
-  socket.on('error', () => gone.abort());
-  socket.on('close', () => gone.abort());
-  // Read side only: calls in flight still answer before the connection ends.
-  const stopReading = () => void Promise.allSettled(calls).then(() => socket.end(() => socket.destroy()));
-  closing.addEventListener('abort', stopReading, { once: true });
+  const finished = new Promise<void>((resolve) => response.once('close', resolve));
+  response.once('close', () => gone.abort());
+  response.on('error', () => gone.abort());
+  response.setHeader(protocolHeader, String(protocolMajor));
+  // One connection a request: a manager that stops waits for no idle one.
+  response.setHeader('connection', 'close');
   const signal = AbortSignal.any([gone.signal, closing]);
   try {
-    for await (const value of readJsonLines(socket)) {
-      const call = answer(socket, value, service, signal).finally(() => calls.delete(call));
-      calls.add(call);
-    }
+    const { method, parameters } = await readRequest(request);
+    await answer(response, { method, parameters, signal, ...service });
   } catch (error) {
-    if (!gone.signal.aborted) await reply(socket, { id: 0, type: 'error', error: toManagerError(error).toJSON() });
-  } finally {
-    gone.abort();
-    closing.removeEventListener('abort', stopReading);
-    await Promise.allSettled(calls);
-    socket.end(() => socket.destroy());
+    refuse(response, redactor.error(toManagerError(error)));
   }
+  await finished;
 }
 
-async function answer(socket: Socket, value: unknown, { handlers, redactor }: Service, signal: AbortSignal): Promise<void> {
-  const parsed = parseRequest(value);
-  if (!parsed.ok) {
-    const error = new OpencodeManagerError(
-      'BAD_REQUEST',
-      `The manager does not understand the request (${parsed.problem}). Use an ocm of the same version.`,
+async function readRequest(request: IncomingMessage): Promise<{ readonly method: Method; readonly parameters: unknown }> {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://ocm');
+  const found = findRoute(request.method ?? '', pathname);
+  if (found.kind === 'unknown')
+    throw new OpencodeManagerError(
+      'NOT_FOUND',
+      `There is no ${request.method} ${pathname} in version ${protocolMajor} of the protocol. GET /v${protocolMajor} says who answers.`,
     );
-    return await reply(socket, { id: parsed.id, type: 'error', error: error.toJSON() });
-  }
-  const { id, method } = parsed.request;
+  const { method, inPath } = found;
+  const given = request.method === 'GET' ? queryOf(searchParams) : await readBody(request);
+  const parsed = parseParameters(method, { ...given, ...inPath });
+  if (parsed.ok) return { method, parameters: parsed.parameters };
+  throw new OpencodeManagerError('BAD_REQUEST', `${request.method} ${pathname}: ${parsed.problem}.`);
+}
+
+interface Work extends Service {
+  readonly method: Method;
+  readonly parameters: unknown;
+  readonly signal: AbortSignal;
+}
+
+async function answer(response: ServerResponse, { method, parameters, handlers, redactor, signal }: Work): Promise<void> {
   const clean = <Told>(told: Told): Told => (method === 'credentials' ? told : redactor.json(told));
-  const send = (item: unknown) => reply(socket, { id, type: 'item', value: clean(item) });
+  // Method and parameters belong together: parseParameters has paired them.
+  const handler = handlers[method] as
+    | ((parameters: unknown, context: HandlerContext) => Promise<unknown>)
+    | { stream(parameters: unknown, context: StreamContext<unknown>): Promise<void> };
+  if (typeof handler === 'function') return sendJson(response, 200, clean(await handler(parameters, { signal })));
+  // The head goes out with the first item: what is refused before has a status of its own.
+  let stream: EventStream | undefined;
+  const open = () => (stream ??= new EventStream(response));
   try {
-    const result = await dispatch(parsed.request, handlers, { signal, send });
-    await reply(socket, { id, type: 'result', value: clean(result) });
+    const work = handler.stream(parameters, { signal, send: (item) => open().send(clean(item)) });
+    // What waits for its first item is heard: a client that waits for the head is not told of a refusal any more.
+    setImmediate(() => !response.headersSent && !response.destroyed && open());
+    await work;
+    open().end();
   } catch (error) {
-    await reply(socket, { id, type: 'error', error: redactor.error(toManagerError(error)).toJSON() });
+    if (!stream) throw error;
+    stream.end({ error: redactor.error(toManagerError(error)).toJSON() });
   }
 }
 
-function dispatch(
-  { method, params }: Request,
-  handlers: Handlers,
-  context: { signal: AbortSignal; send(item: unknown): Promise<void> },
-): Promise<unknown> {
-  // The union of methods and the union of parameters belong together: parseRequest paired them.
-  const handler = handlers[method] as (params: unknown, context: unknown) => Promise<unknown>;
-  return handler(params, context);
+function refuse(response: ServerResponse, error: OpencodeManagerError): void {
+  if (response.headersSent) return void response.destroy();
+  const body = error.toJSON();
+  sendJson(response, statusOf(body), { error: body });
 }
 
-function reply(socket: Socket, line: Reply): Promise<void> {
-  return writeJsonLine(socket, line);
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
 }

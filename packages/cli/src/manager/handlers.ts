@@ -1,7 +1,7 @@
 import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
 import type { EventFilter } from '@opencode-manager/events';
-import type { Handlers, SessionListing } from '../manager-socket/index.ts';
+import { protocolMajor, type Handlers, type SessionListing } from '../manager-socket/index.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
 
 /** What a page is to be like. */
@@ -28,48 +28,51 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     sessions: (_params, { signal }) => listSessions(pool.server, pool, signal),
     async createSession({ title, directory }) {
       const session = await desk.create(title, directory);
-      return { sessionId: session.id, directory: session.directory };
+      return { session_id: session.id, directory: session.directory };
     },
-    async prompt({ sessionId, text, timeoutMs }, { signal }) {
-      return (await desk.open(sessionId)).prompt(text, { signal, ...deadline(timeoutMs) });
+    async prompt({ session_id: id, text, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).prompt(text, { signal, ...deadline(timeoutMs) });
     },
-    async exec({ sessionId, command, arguments: args, timeoutMs }, { signal }) {
-      return (await desk.open(sessionId)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
+    async exec({ session_id: id, command, arguments: args, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
     },
-    async shell({ sessionId, line, timeoutMs }, { signal }) {
-      return (await desk.open(sessionId)).executeShell(line, { signal, ...deadline(timeoutMs) });
+    async shell({ session_id: id, line, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).executeShell(line, { signal, ...deadline(timeoutMs) });
     },
-    async revert({ sessionId, messageId, force = false }, { signal }) {
-      const session = await desk.open(sessionId);
+    async revert({ session_id: id, message_id: messageId, force = false }, { signal }) {
+      const session = await desk.open(id);
       const target = messageId ?? (await newestUserMessage(session, signal));
       await session.revertMessage(target, { signal, force });
-      return { sessionId, messageId: target };
+      return { session_id: id, message_id: target };
     },
-    async unrevert({ sessionId }, { signal }) {
-      await (await desk.open(sessionId)).unrevert({ signal });
-      return { sessionId };
+    async unrevert({ session_id: id }, { signal }) {
+      await (await desk.open(id)).unrevert({ signal });
+      return { session_id: id };
     },
-    async abort({ sessionId }) {
-      await desk.abort(sessionId);
-      return { sessionId };
+    async abort({ session_id: id }) {
+      await desk.abort(id);
+      return { session_id: id };
     },
-    async deleteSession({ sessionId }, { signal }) {
-      return { sessionId, deleted: await desk.delete(sessionId, { signal }) };
+    async deleteSession({ session_id: id }, { signal }) {
+      return { session_id: id, deleted: await desk.delete(id, { signal }) };
     },
-    async events(filter, { signal, send }) {
-      for await (const event of pool.events.streamEvents(filter as EventFilter, { signal })) await send(event);
-      return null;
+    events: {
+      async stream({ session_id: sessionId, ...filter }, { signal, send }) {
+        const wanted = { ...filter, ...(sessionId && { sessionId }) } as EventFilter;
+        for await (const event of pool.events.streamEvents(wanted, { signal })) await send(event);
+      },
     },
-    async page(request, { signal, send }) {
-      if (!openPage)
-        throw new OpencodeManagerError(
-          'PLAYGROUND_UNAVAILABLE',
-          `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
-        );
-      await using page = await openPage(request);
-      await send({ url: page.url });
-      await untilAborted(signal);
-      return null;
+    page: {
+      async stream({ allow_control: allowControl, content }, { signal, send }) {
+        if (!openPage)
+          throw new OpencodeManagerError(
+            'PLAYGROUND_UNAVAILABLE',
+            `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
+          );
+        await using page = await openPage({ allowControl, content });
+        await send({ url: page.url });
+        await untilAborted(signal);
+      },
     },
   };
 }
@@ -82,9 +85,19 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 }
 
 function describeManager(server: OpencodeServer, pool: SessionPool) {
-  const { sessions: _sessions, ...summary } = pool.snapshot();
-  const { runId, url, version, directory, stateDir, profile, snapshots } = server;
-  return { managerPid: process.pid, runId, url, version, directory, stateDir, profile, snapshots, pool: summary };
+  const { state, maxSessions, queued, active, finished } = pool.snapshot();
+  return {
+    protocol: protocolMajor,
+    pid: process.pid,
+    manager_run_id: server.runId,
+    url: server.url,
+    opencode_version: server.version,
+    directory: server.directory,
+    state_dir: server.stateDir,
+    profile: server.profile,
+    snapshots: server.snapshots,
+    pool: { state, max_sessions: maxSessions, queued, active, finished },
+  };
 }
 
 /** Sessions of the server's own directory and of every directory that the pool works in, oldest first. */
@@ -101,7 +114,7 @@ async function listSessions(server: OpencodeServer, pool: SessionPool, signal: A
     }),
   );
   const byId = new Map(found.flat().map((listing) => [listing.id, listing]));
-  return [...byId.values()].toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
+  return [...byId.values()].toSorted((a, b) => a.created_at.localeCompare(b.created_at));
 }
 
 function toListing(info: SessionInfo, actor: SessionSnapshot | undefined, busy: boolean): SessionListing {
@@ -109,13 +122,13 @@ function toListing(info: SessionInfo, actor: SessionSnapshot | undefined, busy: 
     id: info.id,
     title: info.title,
     directory: info.directory,
-    parentId: info.parentId ?? null,
+    parent_id: info.parentId ?? null,
     state: actor?.state ?? (busy ? 'active' : 'idle'),
     path: actor?.path ?? null,
-    taskId: actor?.taskId ?? null,
+    task_id: actor?.taskId ?? null,
     turns: actor?.turns ?? 0,
-    createdAt: new Date(info.createdAtMs).toISOString(),
-    updatedAt: new Date(info.updatedAtMs).toISOString(),
+    created_at: new Date(info.createdAtMs).toISOString(),
+    updated_at: new Date(info.updatedAtMs).toISOString(),
   };
 }
 

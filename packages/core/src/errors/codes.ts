@@ -352,6 +352,10 @@ export const errorCatalogue = {
     remedy: 'Make room, and run the tasks again whose results the message names; what could be written is whole.',
   },
   MANAGER_NOT_FOUND: { meaning: 'No running manager was found.', remedy: 'Start one with ocm serve, or name its process id.' },
+  MANAGER_INCOMPATIBLE: {
+    meaning: 'The running manager speaks another version of the protocol of its socket than this ocm.',
+    remedy: 'Use the ocm that started the manager, or start the manager again with this one.',
+  },
   PLAYGROUND_UNAVAILABLE: {
     meaning: 'The page of the playground is missing, or it cannot be served.',
     remedy: 'Install the package again, or build it from a clone with npm run build.',

@@ -7,6 +7,8 @@ export interface AnswerHead {
   readonly statusCode: number;
   /** Value of the `content-type` header; empty when there is none. */
   readonly contentType: string;
+  /** All headers, by their names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** Takes an answer as it comes. What it throws ends the exchange, and rejects `over`. */
@@ -21,6 +23,9 @@ export interface Exchange {
   readonly over: Promise<void>;
   /** Ends it at once, its connection too. Without effect when it is over. */
   abort(reason: Error): void;
+  /** Reads no more of the answer until `resume`: the server's writes wait. Without effect before the answer begins. */
+  pause(): void;
+  resume(): void;
 }
 
 export type ExchangeRequest = Pick<Dispatcher.DispatchOptions, 'origin' | 'path' | 'method' | 'headers' | 'body' | 'reset'>;
@@ -72,6 +77,14 @@ class ExchangeHandler implements Exchange, Dispatcher.DispatchHandler {
     this.#settle.reject(this.#abortReason);
   }
 
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#abortReason) controller.abort(this.#abortReason);
@@ -83,7 +96,7 @@ class ExchangeHandler implements Exchange, Dispatcher.DispatchHandler {
     headers: Record<string, string | string[] | undefined>,
   ): void {
     // 1xx announces the answer that is still to come.
-    if (statusCode >= 200) this.#reader.onHead({ statusCode, contentType: String(headers['content-type'] ?? '') });
+    if (statusCode >= 200) this.#reader.onHead({ statusCode, contentType: String(headers['content-type'] ?? ''), headers });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -101,7 +114,7 @@ class ExchangeHandler implements Exchange, Dispatcher.DispatchHandler {
 
 /** Keeps the whole of an answer. */
 export class WholeAnswer implements AnswerReader {
-  head: AnswerHead = { statusCode: 0, contentType: '' };
+  head: AnswerHead = { statusCode: 0, contentType: '', headers: {} };
   readonly #chunks: Buffer[] = [];
 
   onHead(head: AnswerHead): void {
