@@ -55,7 +55,7 @@ function freeId(wanted: string, taken: ReadonlySet<string>): string {
 /** `--prompt TEXT FILE` makes FILE a prompt, which nobody who writes it means. */
 async function refuseSwallowedFile(prompts: readonly string[]): Promise<void> {
   const last = prompts.at(-1);
-  if (last === undefined || !/\.(?:jsonl|ndjson|json)$/.test(last)) return;
+  if (last === undefined || !/\.(?:jsonl|ndjson|json|ya?ml|csv|tsv)$/.test(last)) return;
   const exists = await stat(last).then(
     () => true,
     () => false,

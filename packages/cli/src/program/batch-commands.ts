@@ -79,7 +79,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .command('run')
     .summary('run a file of tasks, or prompts, to their end')
     .description('Runs tasks in sessions on one isolated server and prints the results.')
-    .argument('[file]', 'JSON Lines, one task per line; - reads standard input')
+    .argument('[file]', 'tasks as JSON Lines, a JSON array, YAML or CSV; - reads standard input')
     .optionsGroup('Tasks:')
     .option('--prompt <text...>', 'a task for each text, in addition to the file')
     .option('--out <file>', 'also write each result to this file, as JSON Lines')
@@ -183,9 +183,9 @@ function addPlaceOptions(run: CommandUnknownOpts): void {
 }
 
 const runHelp = `
-Each line needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
+Each task needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
 priority, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
-instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a line is invalid,
+instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a task is invalid,
 nothing starts.
 
 Examples:
