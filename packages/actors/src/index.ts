@@ -32,6 +32,7 @@ export {
   type Task,
   type TaskAttempt,
   type TaskFile,
+  type TaskLimits,
   type OutgoingTurn,
   type SentTurn,
   type TaskOptions,

@@ -25,6 +25,16 @@ const fileSchema = z
   .strictObject({ path: z.string().min(1).optional(), url: fileUrl.optional(), mime: z.string().min(1).optional() })
   .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
 
+/** Limits as code passes them in, in milliseconds and numbers. */
+const limitsSchema = z.strictObject({
+  timeoutMs: z.int().min(1).optional(),
+  workingMs: z.int().min(1).optional(),
+  stallMs: z.int().min(1).optional(),
+  steps: z.int().min(1).optional(),
+  tokens: z.int().min(1).optional(),
+  usd: z.number().positive().optional(),
+});
+
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
   .strictObject({
@@ -43,6 +53,7 @@ const taskSchema = z
     system: z.string().min(1).optional(),
     title: z.string().min(1).optional(),
     timeoutMs: z.int().min(1).optional(),
+    limits: limitsSchema.optional(),
     priority: z.number().optional(),
     group: z.string().optional(),
     permissions: permissionPolicyInCode.optional(),

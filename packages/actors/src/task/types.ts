@@ -31,6 +31,8 @@ export interface Task {
    * session from its submission, the wait in the session's queue included.
    */
   readonly timeoutMs?: number;
+  /** Where the task, with its sub-agents, is to end at the latest. */
+  readonly limits?: TaskLimits;
   /** Higher runs earlier; 0 when absent. First in, first out among equals. */
   readonly priority?: number;
   /** Tasks of one group share the slots fairly with those of other groups of the same priority. */
@@ -41,6 +43,22 @@ export interface Task {
   readonly emptyAnswer?: 'allow' | 'refuse';
   /** Carried into the result untouched. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** What a task may take, over all of its turns. Each limit is above 0; one that is absent is none. */
+export interface TaskLimits {
+  /** Milliseconds from the start of the attempt. */
+  readonly timeoutMs?: number;
+  /** The same without what it waits for: queue, back-off of its provider, a parked quota, an open ask, a pause. */
+  readonly workingMs?: number;
+  /** Milliseconds without output of its model or a tool, within a turn. */
+  readonly stallMs?: number;
+  /** Calls of a model. */
+  readonly steps?: number;
+  /** Tokens of uncached input, output and reasoning. */
+  readonly tokens?: number;
+  /** US dollars. */
+  readonly usd?: number;
 }
 
 /** A file for a prompt: exactly one of `path` and `url`. */
@@ -241,6 +259,8 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   /** Secrets that were taken out of this result; absent without any. */
   readonly redacted?: number;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** The task's; absent without one. */
+  readonly group?: string;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
   /** Earlier attempts, when the server was lost under the task. */

@@ -24,6 +24,8 @@ export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, W
   readonly runDir?: string | false;
   readonly filter?: string[];
   readonly limit?: string;
+  /** Refuses fields that a task does not have. */
+  readonly strictFields?: boolean;
   readonly retries?: string;
   /** true, or `now`. */
   readonly failFast?: string | boolean;
@@ -120,6 +122,7 @@ function addSelectOptions(command: CommandUnknownOpts): void {
     .optionsGroup('Run:')
     .option('--filter <glob>', 'run only tasks whose id matches, such as fix-*; repeatable', collect)
     .option('--limit <n>', 'run only the first n tasks')
+    .option('--strict-fields', 'refuse every field that a task does not have (default: other columns are left out)')
     .option('--retries <n>', 'further attempts of tasks that fail, stall or time out (default: 0)')
     .addOption(new Option('--fail-fast [when]', 'start no more tasks after the first failure; now: abort what runs too').choices(['now']))
     .option('--max-failures <n>', 'start no more tasks after so many failures, or this share, such as 10%')
@@ -183,8 +186,8 @@ function addPlaceOptions(run: CommandUnknownOpts): void {
 }
 
 const runHelp = `
-Each task needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
-priority, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
+Each task needs one of prompt, command and shell. Optional: id, files, directory, workspace, model, agent, system, title,
+timeout, limits, priority, group, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
 instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a task is invalid,
 nothing starts.
 

@@ -68,7 +68,7 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   {
     names: /^(max_?(cost|budget)(_?usd)?|cost_?limit(_?usd)?|budget_?usd)$/i,
     fits: isNumber,
-    advice: 'There is no limit of costs: limit the time with "timeout", or the budget at the provider.',
+    advice: 'Write "limits": {"usd": 2}.',
   },
   {
     names: /^max_?retr(y|ies)$|^max_?attempts$|^retry$/i,
@@ -78,7 +78,7 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   {
     names: /^max_?(turns|steps|iterations|tool_?calls)$/i,
     fits: isNumber,
-    advice: 'Set "steps" of an agent in the opencode configuration, and name it in "agent".',
+    advice: 'Write "limits": {"steps": 50}.',
   },
   {
     names: /^(temperature|top_?p|max_?(output_?|completion_?)?tokens|reasoning_?effort)$/i,

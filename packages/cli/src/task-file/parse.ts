@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { TaskFile, TaskLimits } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { keyTasks, taskKey, type RunTaskSpec } from '@opencode-manager/runs';
 import { defaultsOf, withDefaults } from './defaults.ts';
@@ -24,6 +25,10 @@ export interface ParseOptions {
   readonly source: string;
   /** Relative `directory` values count from here. */
   readonly baseDirectory: string;
+  /** Relative paths in `files` count from here: where the task file lies. Default `baseDirectory`. */
+  readonly filesDirectory?: string;
+  /** Refuses every field that a task does not have. Default: columns of data sets are left out. */
+  readonly strictFields?: boolean;
 }
 
 interface ReadTask {
@@ -93,7 +98,7 @@ class TaskReader {
   #checkNames(fields: Fields, report: Report): void {
     for (const [key, entry] of Object.entries(fields)) {
       if (key in taskLineSchema.shape) continue;
-      const problem = problemOf(key, entry, fields);
+      const problem = problemOf(key, entry, fields) ?? (this.#options.strictFields ? `${key}: is no field of a task` : undefined);
       if (problem === undefined) this.ignored.add(key);
       else report(problem);
     }
@@ -138,19 +143,40 @@ function withReceived(message: string, fields: Fields, path: readonly PropertyKe
   return `${message}; received ${shown(received)}`;
 }
 
-function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): ReadTask | undefined {
+function toTask({ timeout, directory, limits, files, ...line }: TaskLine, options: ParseOptions, report: Report): ReadTask | undefined {
   if (kindsOf(line) > 1) return report('a task has exactly one of prompt, command and shell');
+  if (files && line.prompt === undefined) return report('files: go with a prompt alone');
+  if (timeout !== undefined && limits?.timeout !== undefined) return report('timeout: stands in limits too; leave out one');
+  const { baseDirectory, filesDirectory = baseDirectory } = options;
   try {
     const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as RunTaskSpec;
     const task = {
       ...defined,
-      ...(directory !== undefined && { directory: resolve(options.baseDirectory, directory) }),
       ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
+      ...(limits && { limits: toLimits(limits) }),
     };
-    return { task, own: { ...task, ...(directory !== undefined && { directory }) } };
+    const named = files?.map((file) => (typeof file === 'string' ? { path: file } : file) as TaskFile);
+    return {
+      task: {
+        ...task,
+        ...(directory !== undefined && { directory: resolve(baseDirectory, directory) }),
+        ...(named && {
+          files: named.map((file) => (file.path === undefined ? file : { ...file, path: resolve(filesDirectory, file.path) })),
+        }),
+      },
+      own: { ...task, ...(directory !== undefined && { directory }), ...(named && { files: named }) },
+    };
   } catch (error) {
     return report((error as Error).message);
   }
+}
+
+function toLimits({ timeout, working, stall, ...numbers }: NonNullable<TaskLine['limits']>): TaskLimits {
+  const times = Object.entries({ timeout, working, stall }).flatMap(([name, text]) =>
+    text === undefined ? [] : [[`${name}Ms`, parseDuration(text, `limits.${name}`)] as const],
+  );
+  const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
+  return Object.fromEntries([...times, ...given]);
 }
 
 /** How many kinds of work a line names. */

@@ -5,6 +5,7 @@ import type { EventOf } from '../machine/run.types.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
 import type { RunPorts } from './ports.ts';
+import { limitsOf } from './source-tasks.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -134,13 +135,13 @@ export class Attempts {
     const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-    const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
+    const { timeout } = limitsOf(this.#taskOf(key), this.#options.taskTimeoutMs);
     return {
       outcome,
       error,
       result,
       billed: wasSent,
-      ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
+      ...(outcome === 'timed_out' && timeout !== undefined && { limit: { name: 'timeout', value: timeout } }),
       isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
       atMs: clock.now(),
