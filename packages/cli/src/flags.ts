@@ -79,6 +79,8 @@ export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, W
   readonly runDir?: string | false;
   readonly filter?: string[];
   readonly limit?: string;
+  /** Refuses fields that a task does not have. */
+  readonly strictFields?: boolean;
   readonly retries?: string;
   /** true, or `now`. */
   readonly failFast?: string | boolean;

@@ -44,6 +44,22 @@ test('a configuration that needs packages, with --offline: refused with their na
   expect(running.stderr).toContain('demo-plugin@1.0.0 (plugin), demo-mcp (MCP server demo)');
 });
 
+test.each(['missing.txt', '.'])('a task with a file that cannot be attached (%s) is named', async (file) => {
+  const { exitCode, stderr } = await run({ id: 'a', prompt: 'p', files: ['tasks.jsonl'] }, { id: 'b', prompt: 'p', files: [file] });
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(`TASK_INVALID: Task b: files: ${join(bench.root, file)} `);
+});
+
+test('a column that is no field is a note, and with --strict-fields refused', async () => {
+  await write({ id: 'a', prompt: 'p', split: 'test' });
+  const noted = await runHere(...line(), '--dry-run');
+  expect(noted.exitCode).toBe(0);
+  expect(noted.stderr).toContain('fields that a task does not have are left out: split');
+  const refused = await runHere(...line(), '--dry-run', '--strict-fields');
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain('line 1: split: is no field of a task');
+});
+
 describe('a task file of garbage', () => {
   test('of 10,000 lines: the first problems with their lines, and how many there are', async () => {
     const garbage = ['\u0001\u001B[31mred', '{"prompt":', '[1]', '{"promt": "x"}', 'x'.repeat(5000), '{"prompt": 5}', '"text"', '{}'];

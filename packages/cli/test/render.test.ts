@@ -138,6 +138,19 @@ test('that no task changed a file is said only when each was looked at', () => {
   expect(lines({ base_commit: 'a', files_changed: 0 }, { error: { code: 'WORKSPACE_CAPTURE_FAILED' } })).toEqual(['Patches: none']);
 });
 
+test('groups are counted where there are two or more', () => {
+  const tally = tallyOf([
+    { outcome: 'succeeded', group: 'a' },
+    { outcome: 'failed', group: 'a' },
+    { outcome: 'succeeded', group: 'b' },
+  ]);
+  expect(tally.groups([{ group: 'a' }, { group: 'a' }, { group: 'b', repeat: 2 }, {}])).toEqual([
+    { group: 'a', total: 2, succeeded: 1 },
+    { group: 'b', total: 2, succeeded: 1 },
+  ]);
+  expect(tally.groups([{ group: 'a' }, {}])).toEqual([]);
+});
+
 test('what changed in the repository itself is told once, whoever worked there', () => {
   const results = [{ source_changes: ['refs/heads/x', 'config'] }, { source_changes: ['config'] }, {}];
   expect(sourceLines({ tally: tallyOf(results) } as unknown as Parameters<typeof sourceLines>[0])).toEqual([

@@ -49,6 +49,26 @@ describe('a good task file', () => {
     expect(parse(line).tasks).toEqual([{ ...same, directory: '/base/sub', timeoutMs: 90_000 }]);
   });
 
+  test('takes a group, limits, and files beside the task file', () => {
+    const limits = { timeout: '10m', working: '5m', stall: '90s', steps: 50, tokens: 200_000, usd: 0.5 };
+    const files = ['a.png', { path: '/b.txt', mime: 'text/plain' }, { url: 'data:,x' }];
+    const line = JSON.stringify({ id: 'a', prompt: 'p', group: 'g', limits, files });
+    expect(parseTasks(line, { ...options, filesDirectory: '/files' }).tasks).toEqual([
+      {
+        id: 'a',
+        prompt: 'p',
+        group: 'g',
+        limits: { timeoutMs: 600_000, workingMs: 300_000, stallMs: 90_000, steps: 50, tokens: 200_000, usd: 0.5 },
+        files: [{ path: '/files/a.png' }, { path: '/b.txt', mime: 'text/plain' }, { url: 'data:,x' }],
+      },
+    ]);
+  });
+
+  test('gives tasks with files the same name wherever the task file lies', () => {
+    const idIn = (filesDirectory: string) => parseTasks('{"prompt": "p", "files": ["a.txt"]}', { ...options, filesDirectory }).tasks[0]!.id;
+    expect(idIn('/one')).toBe(idIn('/two'));
+  });
+
   test.each([[{ custom_id: 'x', input: 'p' }], [{ instance_id: 'x', problem_statement: 'p' }], [{ task_id: 'x', instruction: 'p' }]])(
     "takes other tools' names: %o",
     (line) => {
@@ -151,7 +171,7 @@ describe('a bad task file', () => {
     [
       'a limit of costs',
       { prompt: 'a', max_cost: 0.5 },
-      'line 2: max_cost: is not supported, and without it the task would be another one. There is no limit of costs',
+      'line 2: max_cost: is not supported, and without it the task would be another one. Write "limits": {"usd": 2}.',
     ],
     [
       'retries by another name',
@@ -188,6 +208,13 @@ describe('a bad task file', () => {
       { prompt: 'a', permissions: [{ permission: 'bash', action: 'maybe' }] },
       'line 2: permissions: must be "deny", "allow" or a list of rules',
     ],
+    ['a limit that does not exist', { prompt: 'a', limits: { token: 5 } }, 'line 2: limits: there is no limit token. Did you mean tokens?'],
+    ['a limit of nothing', { prompt: 'a', limits: { steps: 0 } }, 'line 2: limits.steps: must be a whole number above 0; received 0'],
+    ['a limit that is no price', { prompt: 'a', limits: { usd: '2' } }, 'line 2: limits.usd: must be a number above 0; received "2"'],
+    ['a limit that is no duration', { prompt: 'a', limits: { stall: '5' } }, 'line 2: limits.stall: "5" is not a usable duration'],
+    ['two timeouts', { prompt: 'a', timeout: '5s', limits: { timeout: '6s' } }, 'line 2: timeout: stands in limits too; leave out one'],
+    ['files of a shell line', { shell: 'a', files: ['b'] }, 'line 2: files: go with a prompt alone'],
+    ['files that are no paths', { prompt: 'a', files: [5] }, 'line 2: files.0: must be a path, or {path or url, mime?}; received 5'],
     ['an empty id', { id: '', prompt: 'a' }, 'line 2: id: is empty'],
   ])('is refused for %s', (_name, line, message) => {
     const error = errorOf({ prompt: 'fine' }, line);

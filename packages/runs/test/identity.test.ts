@@ -15,6 +15,7 @@ import {
   type OwnFields,
   type TaskFacts,
 } from '../src/index.ts';
+import { identifyTasks, sourceTask } from '../src/run/source-tasks.ts';
 import { scratch } from './support/scratch.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -240,9 +241,18 @@ describe('the digests of attached files', () => {
     writeFileSync(join(directory.path, 'below', 'ä b.txt'), 'content');
     const url = pathToFileURL(join(directory.path, 'below', 'ä b.txt')).href;
     const known = new Map<string, Promise<string>>();
-    const files = [{ path: 'ä b.txt', mime: 'text/plain' }, { url }, { url: 'data:,hello' }, { url: 'https://example.invalid/x.png' }];
+    const absolute = join(directory.path, 'below', 'ä b.txt');
+    const files = [
+      { path: 'ä b.txt', mime: 'text/plain' },
+      { path: absolute },
+      { url },
+      { url: 'data:,hello' },
+      { url: 'https://example.invalid/x.png' },
+    ];
     expect(await digestFiles(files, join(directory.path, 'below'), known)).toEqual([
       { name: 'ä b.txt', mime: 'text/plain', sha256: sha256('content') },
+      // Where it lies is not what it says.
+      { name: 'ä b.txt~2', sha256: sha256('content') },
       { name: url, sha256: sha256('content') },
       { name: `data:${sha256('data:,hello').slice(0, 8)}`, sha256: sha256('data:,hello') },
       { name: 'https://example.invalid/x.png', sha256: sha256('https://example.invalid/x.png') },
@@ -262,4 +272,19 @@ describe('the digests of attached files', () => {
       message: expect.stringContaining(`files: ${path} cannot be read: `) as string,
     });
   });
+});
+
+test('a limit is no part of what a task is, and part of the plan', async () => {
+  const limits = { workingMs: 3, stallMs: 4, steps: 5, tokens: 6, usd: 0.7 };
+  const planned = async (task: object) => {
+    const options = { tasks: [{ id: 'a', prompt: 'p', ...task }], directory: '/', configuration: '' };
+    return sourceTask((await identifyTasks(options))[0]!, { taskTimeoutMs: 9 });
+  };
+  const [without, some, all] = [await planned({}), await planned({ limits }), await planned({ limits: { timeoutMs: 2, ...limits } })];
+  expect([without.limits, some.limits, all.limits]).toEqual([
+    { timeout: 9 },
+    { timeout: 9, working: 3, stall: 4, steps: 5, tokens: 6, usd: 0.7 },
+    { timeout: 2, working: 3, stall: 4, steps: 5, tokens: 6, usd: 0.7 },
+  ]);
+  expect([some.hash, all.hash]).toEqual([without.hash, without.hash]);
 });

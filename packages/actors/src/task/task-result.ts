@@ -108,7 +108,7 @@ function lossesOf({
 function frameOf(
   live: LiveTask,
   { directory }: ResultContext,
-): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata'> {
+): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata' | 'group'> {
   return {
     schema_version: 1,
     id: live.id,
@@ -116,6 +116,7 @@ function frameOf(
     session_id: live.sessionId ?? null,
     directory: live.directory ?? live.task.directory ?? directory,
     metadata: live.task.metadata ?? {},
+    ...(live.task.group !== undefined && { group: live.task.group }),
   };
 }
 

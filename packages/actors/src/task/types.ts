@@ -267,6 +267,8 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   /** Secrets that were taken out of this result; absent without any. */
   readonly redacted?: number;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** The task's; absent without one. */
+  readonly group?: string;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
   /** Earlier attempts, when the server was lost under the task. */

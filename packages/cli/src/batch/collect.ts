@@ -1,4 +1,5 @@
 import { stat, realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { printable } from '../render/index.ts';
 import { parseTasks, readSource, type NamedTask, type ParsedTasks } from '../task-file/index.ts';
@@ -12,7 +13,7 @@ import type { Terminal } from '../terminal/index.ts';
 export async function collectTasks(
   terminal: Terminal,
   file: string | undefined,
-  flags: Pick<RunFlags, 'prompt'>,
+  flags: Pick<RunFlags, 'prompt' | 'strictFields'>,
   baseDirectory: string,
 ): Promise<readonly NamedTask[]> {
   const prompts = flags.prompt ?? [];
@@ -20,16 +21,18 @@ export async function collectTasks(
   if (file === undefined && prompts.length === 0) {
     throw new OpencodeManagerError('USAGE', 'There is nothing to run. Name a task file, - for standard input, or give a --prompt TEXT.');
   }
-  const fromFile = file === undefined ? [] : (await readTasks(terminal, file, baseDirectory)).tasks;
+  const fromFile = file === undefined ? [] : (await readTasks(terminal, file, baseDirectory, flags.strictFields)).tasks;
   const fromFlags = prompts.length === 0 ? [] : promptTasks(prompts, new Set(fromFile.map(({ id }) => id)), baseDirectory);
   const tasks = await withRealDirectories([...fromFile, ...fromFlags]);
+  await refuseMissingFiles(tasks);
   // The pool takes tasks as slots come free: the order in which they are offered decides.
   return tasks.toSorted((a, b) => (b.priority ?? 0) - (a.priority ?? 0));
 }
 
-async function readTasks(terminal: Terminal, file: string, baseDirectory: string): Promise<ParsedTasks> {
+async function readTasks(terminal: Terminal, file: string, baseDirectory: string, strictFields = false): Promise<ParsedTasks> {
   const source = file === '-' ? 'standard input' : file;
-  const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory });
+  const filesDirectory = file === '-' ? baseDirectory : dirname(resolve(file));
+  const parsed = parseTasks(await readSource(file, terminal.streams.stdin), { source, baseDirectory, filesDirectory, strictFields });
   const ignored = parsed.ignoredFields;
   if (ignored.length > 0) terminal.notice(`${source}: fields that a task does not have are left out: ${listedNames(ignored)}`);
   return parsed;
@@ -55,7 +58,7 @@ function freeId(wanted: string, taken: ReadonlySet<string>): string {
 /** `--prompt TEXT FILE` makes FILE a prompt, which nobody who writes it means. */
 async function refuseSwallowedFile(prompts: readonly string[]): Promise<void> {
   const last = prompts.at(-1);
-  if (last === undefined || !/\.(?:jsonl|ndjson|json)$/.test(last)) return;
+  if (last === undefined || !/\.(?:jsonl|ndjson|json|ya?ml|csv|tsv)$/.test(last)) return;
   const exists = await stat(last).then(
     () => true,
     () => false,
@@ -72,6 +75,20 @@ async function withRealDirectories(tasks: readonly NamedTask[]): Promise<NamedTa
   for (const { id, directory } of tasks)
     if (directory !== undefined && !real.has(directory)) real.set(directory, await realDirectory(directory, id));
   return tasks.map((task) => (task.directory === undefined ? task : { ...task, directory: real.get(task.directory)! }));
+}
+
+/** Each file is looked at once, however many tasks have it. */
+async function refuseMissingFiles(tasks: readonly NamedTask[]): Promise<void> {
+  const known = new Set<string>();
+  for (const { id, files = [] } of tasks)
+    for (const { path } of files) {
+      if (path === undefined || known.has(path)) continue;
+      known.add(path);
+      const found = await stat(path).catch(() => undefined);
+      if (found?.isFile()) continue;
+      const message = `Task ${id}: files: ${path} ${found ? 'is no regular file' : 'does not exist'}. Nothing was started.`;
+      throw new OpencodeManagerError('TASK_INVALID', message, { details: { task: id, field: 'files', path } });
+    }
 }
 
 async function realDirectory(path: string, taskId: string): Promise<string> {

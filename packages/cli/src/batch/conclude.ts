@@ -44,6 +44,7 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
     exitCode,
     patches: workspaces?.patches,
     kept,
+    groups: tally.groups(plan.tasks),
     ...(summary && { run: runPart(context, summary) }),
   };
   progress[Symbol.dispose]();

@@ -121,6 +121,7 @@ export function doneRecord(summary: BatchSummary): object {
     exitCode,
     patches,
     kept = [],
+    groups = [],
     run,
   } = summary;
   return {
@@ -141,6 +142,7 @@ export function doneRecord(summary: BatchSummary): object {
     exit_code: exitCode,
     clean: stop !== undefined,
     state_deleted: stop?.stateDeleted ?? false,
+    ...(groups.length > 0 && { groups }),
     ...(patches && { patches }),
     ...(kept.length > 0 && { kept_workspaces: kept.map(({ key, ...workspace }) => Object.assign({ id: key }, workspace)) }),
   };
@@ -177,8 +179,15 @@ export function summaryLine({ total, counts, tally, notStarted, durationMs, run 
 
 /** All that is told at the end: how many, what went wrong, where the patches and the run are, and what stays. */
 export function summaryLines(summary: BatchSummary): string[] {
-  const parts = [failureLines, patchLines, sourceLines, keptLines, runLines];
+  const parts = [groupLines, failureLines, patchLines, sourceLines, keptLines, runLines];
   return [summaryLine(summary), ...parts.flatMap((part) => part(summary))];
+}
+
+function groupLines({ groups = [] }: BatchSummary): string[] {
+  const lines = groups
+    .slice(0, mostNamed)
+    .map(({ group, total, succeeded }) => `  ${group}: ${formatCount(succeeded)} of ${formatCount(total)}`);
+  return groups.length > mostNamed ? [...lines, `  and ${formatCount(groups.length - mostNamed)} more groups`] : lines;
 }
 
 /** The failures, the worst first, each with its reason. */

@@ -39,6 +39,7 @@ export class Tally {
     cache_write_tokens: 0,
   };
   readonly #sources = new Set<string>();
+  readonly #succeeded = new Map<string, number>();
   readonly #failures: ToldFailure[] = [];
   #cost: number | null = 0;
   #changed = { patches: 0, files: 0, insertions: 0, deletions: 0 };
@@ -53,6 +54,7 @@ export class Tally {
   add(result: TaskResult): void {
     const {
       outcome,
+      group,
       usage,
       cost_usd: cost,
       files_changed: files = 0,
@@ -61,6 +63,7 @@ export class Tally {
       source_changes: sources = [],
     } = result;
     this.counts[outcome] += 1;
+    if (outcome === 'succeeded' && group !== undefined) this.#succeeded.set(group, (this.#succeeded.get(group) ?? 0) + 1);
     this.#ended += 1;
     for (const name of Object.keys(this.usage) as (keyof Usage)[]) this.usage[name] += usage[name] ?? 0;
     // One unknown price makes the sum unknown: a part of the truth would pass for all of it.
@@ -103,6 +106,14 @@ export class Tally {
     return this.#untaken === 0;
   }
 
+  /** Counts by group, for tasks of two groups or more. */
+  groups(tasks: Iterable<{ readonly group?: string; readonly repeat?: number }>): readonly GroupCount[] {
+    const totals = new Map<string, number>();
+    for (const { group, repeat = 1 } of tasks) if (group !== undefined) totals.set(group, (totals.get(group) ?? 0) + repeat);
+    if (totals.size < 2 || this.#ended === 0) return [];
+    return [...totals].map(([group, total]) => ({ group, total, succeeded: this.#succeeded.get(group) ?? 0 }));
+  }
+
   get sourceChanges(): readonly string[] {
     return [...this.#sources].toSorted();
   }
@@ -112,6 +123,13 @@ export class Tally {
     const told = this.#worst();
     return { told, more: this.#failed - told.length };
   }
+}
+
+/** How many tasks of a group there are, and how many have succeeded. */
+export interface GroupCount {
+  readonly group: string;
+  readonly total: number;
+  readonly succeeded: number;
 }
 
 /** What a summary is made of. */
@@ -133,6 +151,8 @@ export interface BatchSummary {
   readonly patches?: readonly string[] | undefined;
   /** Workspaces that are still there. */
   readonly kept?: readonly KeptWorkspace[];
+  /** Empty for tasks of fewer than two groups. */
+  readonly groups?: readonly GroupCount[];
   /** Of a durable run. */
   readonly run?: RunPart;
 }

@@ -32,7 +32,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .command('run')
     .summary('run a file of tasks, or prompts, to their end')
     .description('Runs tasks in sessions on one isolated server and prints the results.')
-    .argument('[file]', 'JSON Lines, one task per line; - reads standard input')
+    .argument('[file]', 'tasks as JSON Lines, a JSON array, YAML or CSV; - reads standard input')
     .optionsGroup('Tasks:')
     .option('--prompt <text...>', 'a task for each text, in addition to the file')
     .option('--out <file>', 'also write each result to this file, as JSON Lines')
@@ -73,6 +73,7 @@ function addSelectOptions(command: CommandUnknownOpts): void {
     .optionsGroup('Run:')
     .option('--filter <glob>', 'run only tasks whose id matches, such as fix-*; repeatable', collect)
     .option('--limit <n>', 'run only the first n tasks')
+    .option('--strict-fields', 'refuse every field that a task does not have (default: other columns are left out)')
     .option('--retries <n>', 'further attempts of tasks that fail, stall or time out (default: 0)')
     .addOption(new Option('--fail-fast [when]', 'start no more tasks after the first failure; now: abort what runs too').choices(['now']))
     .option('--max-failures <n>', 'start no more tasks after so many failures, or this share, such as 10%')
@@ -136,9 +137,9 @@ function addPlaceOptions(run: CommandUnknownOpts): void {
 }
 
 const runHelp = `
-Each line needs one of prompt, command and shell. Optional: id, directory, workspace, model, agent, system, title, timeout,
-priority, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
-instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a line is invalid,
+Each task needs one of prompt, command and shell. Optional: id, files, directory, workspace, model, agent, system, title,
+timeout, limits, priority, group, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
+instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a task is invalid,
 nothing starts.
 
 Examples:

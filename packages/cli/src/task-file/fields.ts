@@ -4,7 +4,8 @@ import { aliases, taskLineSchema } from './schema.ts';
 type Line = Readonly<Record<string, unknown>>;
 
 const known = Object.keys(taskLineSchema.shape) as (keyof typeof taskLineSchema.shape)[];
-const kinds: readonly string[] = ['prompt', 'command', 'shell'];
+/** What a task has exactly one of. */
+export const taskKinds: readonly string[] = ['prompt', 'command', 'shell'];
 
 /** Replaces other tools' names by ours. A line that says the same thing under two names is refused: either could be meant. */
 export function withoutAliases(line: Line, report: (problem: string) => void): Record<string, unknown> {
@@ -31,7 +32,7 @@ function joinInput(line: Line): Line {
 /** MBPP's name of it; beside a prompt, a command or a shell line it is a column like any other. */
 function textAsPrompt(line: Line): Line {
   const { text, ...rest } = line;
-  const isTold = Object.keys(rest).some((key) => kinds.includes(aliases[key] ?? key));
+  const isTold = Object.keys(rest).some((key) => taskKinds.includes(aliases[key] ?? key));
   return typeof text === 'string' && !isTold ? { ...rest, prompt: text } : line;
 }
 
@@ -45,7 +46,7 @@ export function problemOf(key: string, value: unknown, line: Line): string | und
 
 /** A name that is mistyped: the line lacks the right one, and the value would do there. */
 function isMeant(name: (typeof known)[number], key: string, value: unknown, line: Line): boolean {
-  if (name in line || (kinds.includes(name) && kinds.some((kind) => kind in line))) return false;
+  if (name in line || (taskKinds.includes(name) && taskKinds.some((kind) => kind in line))) return false;
   return isNear(key.toLowerCase(), name) && taskLineSchema.shape[name].safeParse(value).success;
 }
 
@@ -67,7 +68,7 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   {
     names: /^(max_?(cost|budget)(_?usd)?|cost_?limit(_?usd)?|budget_?usd)$/i,
     fits: isNumber,
-    advice: 'There is no limit of costs: limit the time with "timeout", or the budget at the provider.',
+    advice: 'Write "limits": {"usd": 2}.',
   },
   {
     names: /^max_?retr(y|ies)$|^max_?attempts$|^retry$/i,
@@ -77,7 +78,7 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
   {
     names: /^max_?(turns|steps|iterations|tool_?calls)$/i,
     fits: isNumber,
-    advice: 'Set "steps" of an agent in the opencode configuration, and name it in "agent".',
+    advice: 'Write "limits": {"steps": 50}.',
   },
   {
     names: /^(temperature|top_?p|max_?(output_?|completion_?)?tokens|reasoning_?effort)$/i,
@@ -121,4 +122,5 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
     fits: (value) => isText(value) || Array.isArray(value),
     advice: 'Write "after": ["id"], with the ids of the tasks that have to succeed first.',
   },
+  { names: /^(matrix|defaults)$/i, fits: isFilled, advice: 'It stands beside "tasks", in YAML or JSON, and counts for all of them.' },
 ];

@@ -55,12 +55,14 @@ export function conversionOf(line: Line): string | undefined {
   return `This is a row of ${row.name}; opencode takes one prompt. Convert the file, for example with: ${convert}`;
 }
 
-/** Why a line has no prompt, where its shape tells. */
-export function missingPrompt(line: Line): string {
+/** Why a task has no prompt, where its shape tells. For JSON Lines with a filter of jq that would help. */
+export function missingPrompt(line: Line, isLines: boolean): string {
   const conversion = conversionOf(line);
   if (conversion !== undefined) return `prompt: is missing. ${conversion}`;
   const columns = Object.keys(line).filter((key) => !(key in taskLineSchema.shape) && typeof line[key] === 'string' && line[key] !== '');
   if (columns.length === 0) return 'prompt: is missing';
+  const rename = `prompt: is missing. Rename the column that holds it (${columns.slice(0, 5).join(', ')})`;
+  if (!isLines) return rename;
   const example = `jq -c '.prompt = .${JSON.stringify(columns[0])}'`;
-  return `prompt: is missing. Rename the column that holds it (${columns.slice(0, 5).join(', ')}), for example with: ${example}`;
+  return `${rename}, for example with: ${example}`;
 }

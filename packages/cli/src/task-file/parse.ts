@@ -1,9 +1,14 @@
 import { resolve } from 'node:path';
+import type { TaskFile, TaskLimits } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import { keyTasks, type RunTaskSpec } from '@opencode-manager/runs';
+import { keyTasks, taskKey, type RunTaskSpec } from '@opencode-manager/runs';
+import { defaultsOf, withDefaults } from './defaults.ts';
 import { parseDuration } from './duration.ts';
 import { problemOf, withoutAliases } from './fields.ts';
 import { conversionOf, missingPrompt } from './foreign-rows.ts';
+import { readDocument, type Fields, type Row, type TaskDocument } from './formats/index.ts';
+import { combinationsOf, mostTasks, type Combination } from './matrix.ts';
+import { Problems, shown, type Report } from './problems.ts';
 import { taskLineSchema, type TaskLine } from './schema.ts';
 
 /** A task with its id decided and its paths absolute. */
@@ -16,125 +21,167 @@ export interface ParsedTasks {
 }
 
 export interface ParseOptions {
-  /** How the source is called in messages. */
+  /** How the source is called in messages. The end of its name says what format it has; else its content does. */
   readonly source: string;
   /** Relative `directory` values count from here. */
   readonly baseDirectory: string;
+  /** Relative paths in `files` count from here: where the task file lies. Default `baseDirectory`. */
+  readonly filesDirectory?: string;
+  /** Refuses every field that a task does not have. Default: columns of data sets are left out. */
+  readonly strictFields?: boolean;
 }
 
-/** Bad lines that are listed before the rest is summed up. */
-const listedProblems = 20;
-
-interface Entry {
-  readonly line: number;
+interface ReadTask {
   readonly task: RunTaskSpec;
-  /** As the line has it: a repository that is moved gives no task another name. */
+  /** As the file has it: a repository that is moved gives no task another name. */
   readonly own: RunTaskSpec;
 }
 
-/** Notes a problem of the line at hand; gives undefined, as a reader that failed does. */
-type Report = (problem: string) => undefined;
-
-interface Problem {
+interface Entry extends ReadTask {
   readonly line: number;
-  readonly text: string;
 }
 
 /**
- * Reads a task file: JSON Lines, one task a line. Every bad line is found before anything starts.
- * @throws OpencodeManagerError `TASK_INVALID` with the numbers of the bad lines, `TASK_DUPLICATE`
+ * Reads a task file: JSON Lines, a JSON array, YAML or CSV. Everything that is wrong with it is found before anything starts.
+ * @throws OpencodeManagerError `TASK_INVALID` with the bad places, `TASK_DUPLICATE`
  *
  * @example
  * parseTasks('{"prompt": "Say hello"}\n', { source: 'tasks.jsonl', baseDirectory: process.cwd() }).tasks[0]?.id // 'h-1c0ff2bb8f53d1a4'
  */
 export function parseTasks(text: string, options: ParseOptions): ParsedTasks {
-  const problems: Problem[] = [];
-  const ignored = new Set<string>();
-  const entries: Entry[] = [];
-  for (const [line, content] of linesOf(text)) {
-    const report: Report = (problem) => {
-      problems.push({ line, text: problem });
-      return undefined;
-    };
-    const task = parseLine(content, options, ignored, report);
-    if (task) entries.push({ line, ...task });
-  }
-  if (problems.length > 0) throw badLines(problems, options.source);
+  const problems = new Problems(options.source);
+  const document = readDocument(text, options.source, problems);
+  const reader = new TaskReader(document, options, problems);
+  const entries = document.rows.flatMap((row) => reader.read(row));
+  problems.throwIfAny();
   if (entries.length === 0)
     throw new OpencodeManagerError(
       'TASK_INVALID',
       `${options.source} holds no task. Write one JSON object a line, for example {"prompt": "Say hello"}.`,
     );
-  return { tasks: nameTasks(entries, options.source), ignoredFields: [...ignored] };
+  return { tasks: nameTasks(entries, options.source), ignoredFields: [...reader.ignored] };
 }
 
-function* linesOf(text: string): Generator<[number, string]> {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  for (const [index, line] of lines.entries()) if (line.trim() !== '') yield [index + 1, line];
-}
+/** Makes tasks of what a file holds. */
+class TaskReader {
+  /** Names of fields that were left out. */
+  readonly ignored = new Set<string>();
+  readonly #options: ParseOptions;
+  readonly #problems: Problems;
+  readonly #isLines: boolean;
+  readonly #defaults: Fields;
+  /** Undefined without a matrix. */
+  readonly #combinations: readonly Combination[] | undefined;
 
-function parseLine(content: string, options: ParseOptions, ignored: Set<string>, report: Report): Omit<Entry, 'line'> | undefined {
-  const value = parseObject(content, report);
-  if (!value) return undefined;
-  const fields = withoutAliases(value, report);
-  for (const [key, entry] of Object.entries(fields)) {
-    if (key in taskLineSchema.shape) continue;
-    const problem = problemOf(key, entry, fields);
-    if (problem === undefined) ignored.add(key);
-    else report(problem);
+  constructor({ unit, defaults, matrix, rows }: TaskDocument, options: ParseOptions, problems: Problems) {
+    this.#options = options;
+    this.#problems = problems;
+    this.#isLines = unit === 'line';
+    this.#defaults = defaults ? defaultsOf(defaults, problems) : {};
+    this.#combinations = matrix && combinationsOf(matrix, problems);
+    const count = rows.length * (this.#combinations?.length ?? 1);
+    if (matrix && count > mostTasks) problems.at(matrix.place)(`makes ${count} tasks; at most ${mostTasks} are run`);
   }
-  const result = taskLineSchema.safeParse(fields);
-  if (result.success) return kindsOf(result.data) === 0 ? report(missingPrompt(fields)) : toTask(result.data, options, report);
-  for (const { path, message } of result.error.issues) {
-    const conversion = path.join() === 'prompt' ? conversionOf(fields) : undefined;
-    report(`${path.join('.')}: ${message}${conversion === undefined ? '' : `. ${conversion}`}`);
+
+  /** The tasks of a row: one, or one for each combination of the matrix. */
+  read({ place, fields: line }: Row): readonly Entry[] {
+    const report = this.#problems.at(place);
+    const own = withoutAliases(line, report);
+    this.#checkNames(own, report);
+    const fields = withDefaults(line, own, this.#defaults);
+    const read = this.#combinations
+      ? this.#combinations.map((one) => this.#readCombination(fields, own, one, report))
+      : [this.#readFields(fields, report)];
+    return read.flatMap((task) => (task ? [{ ...task, line: place.line }] : []));
   }
-  return undefined;
+
+  #checkNames(fields: Fields, report: Report): void {
+    for (const [key, entry] of Object.entries(fields)) {
+      if (key in taskLineSchema.shape) continue;
+      const problem = problemOf(key, entry, fields) ?? (this.#options.strictFields ? `${key}: is no field of a task` : undefined);
+      if (problem === undefined) this.ignored.add(key);
+      else report(problem);
+    }
+  }
+
+  #readCombination(fields: Fields, own: Fields, { axes, label }: Combination, report: Report): ReadTask | undefined {
+    const both = Object.keys(axes).find((name) => name in own);
+    if (both !== undefined) return report(`${both}: is an axis of the matrix too; take it out of the task, or out of the matrix`);
+    const read = this.#readFields({ ...fields, ...axes }, report);
+    if (!read) return undefined;
+    const { task } = read;
+    if (task.metadata && 'matrix' in task.metadata) return report('metadata.matrix: is where the values of the matrix are told');
+    const added = {
+      id: idIn(read, axes, label),
+      ...(task.after && { after: task.after.map((key) => `${key}/${label}`) }),
+      metadata: { ...task.metadata, matrix: axes },
+    };
+    return { task: { ...task, ...added }, own: { ...read.own, ...added } };
+  }
+
+  #readFields(fields: Fields, report: Report): ReadTask | undefined {
+    const result = taskLineSchema.safeParse(fields);
+    if (result.success)
+      return kindsOf(result.data) === 0 ? report(missingPrompt(fields, this.#isLines)) : toTask(result.data, this.#options, report);
+    for (const { path, message } of result.error.issues) {
+      const conversion = path.join() === 'prompt' ? conversionOf(fields) : undefined;
+      report(`${path.join('.')}: ${withReceived(message, fields, path)}${conversion === undefined ? '' : `. ${conversion}`}`);
+    }
+    return undefined;
+  }
 }
 
-function parseObject(content: string, report: Report): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(content);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    report(`must be a JSON object, one a line; received ${Array.isArray(value) ? 'an array' : JSON.stringify(value)?.slice(0, 40)}`);
-  } catch (error) {
-    report(`not JSON (${(error as Error).message})`);
-  }
-  return undefined;
+/** The id of a task and the values of its axes; without an id what the task asks for besides them. */
+function idIn({ own }: ReadTask, axes: Combination['axes'], label: string): string {
+  const shared = Object.fromEntries(Object.entries(own).filter(([name]) => !(name in axes)));
+  return `${taskKey(shared)}/${label}`;
 }
 
-function toTask({ timeout, directory, ...line }: TaskLine, options: ParseOptions, report: Report): Omit<Entry, 'line'> | undefined {
+function withReceived(message: string, fields: Fields, path: readonly PropertyKey[]): string {
+  if (!message.startsWith('must') || message.includes('; received')) return message;
+  const received = path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], fields);
+  return `${message}; received ${shown(received)}`;
+}
+
+function toTask({ timeout, directory, limits, files, ...line }: TaskLine, options: ParseOptions, report: Report): ReadTask | undefined {
   if (kindsOf(line) > 1) return report('a task has exactly one of prompt, command and shell');
+  if (files && line.prompt === undefined) return report('files: go with a prompt alone');
+  if (timeout !== undefined && limits?.timeout !== undefined) return report('timeout: stands in limits too; leave out one');
+  const { baseDirectory, filesDirectory = baseDirectory } = options;
   try {
     const defined = Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)) as RunTaskSpec;
     const task = {
       ...defined,
-      ...(directory !== undefined && { directory: resolve(options.baseDirectory, directory) }),
       ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
+      ...(limits && { limits: toLimits(limits) }),
     };
-    return { task, own: { ...task, ...(directory !== undefined && { directory }) } };
+    const named = files?.map((file) => (typeof file === 'string' ? { path: file } : file) as TaskFile);
+    return {
+      task: {
+        ...task,
+        ...(directory !== undefined && { directory: resolve(baseDirectory, directory) }),
+        ...(named && {
+          files: named.map((file) => (file.path === undefined ? file : { ...file, path: resolve(filesDirectory, file.path) })),
+        }),
+      },
+      own: { ...task, ...(directory !== undefined && { directory }), ...(named && { files: named }) },
+    };
   } catch (error) {
     return report((error as Error).message);
   }
 }
 
+function toLimits({ timeout, working, stall, ...numbers }: NonNullable<TaskLine['limits']>): TaskLimits {
+  const times = Object.entries({ timeout, working, stall }).flatMap(([name, text]) =>
+    text === undefined ? [] : [[`${name}Ms`, parseDuration(text, `limits.${name}`)] as const],
+  );
+  const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
+  return Object.fromEntries([...times, ...given]);
+}
+
 /** How many kinds of work a line names. */
 function kindsOf({ prompt, command, shell }: Pick<TaskLine, 'prompt' | 'command' | 'shell'>): number {
   return [prompt, command, shell].filter((value) => value !== undefined).length;
-}
-
-function badLines(problems: readonly Problem[], source: string): OpencodeManagerError {
-  const lines = problems.slice(0, listedProblems).map(({ line, text }) => `  line ${line}: ${text}`);
-  const more = problems.length - lines.length;
-  if (more > 0) lines.push(`  and ${more} more`);
-  const numbers = [...new Set(problems.map(({ line }) => line))];
-  return new OpencodeManagerError(
-    'TASK_INVALID',
-    `${source} has ${numbers.length === 1 ? 'a bad line' : `${numbers.length} bad lines`}; nothing was started.\n${lines.join('\n')}`,
-    {
-      details: { lines: numbers.slice(0, listedProblems), problems: problems.length },
-    },
-  );
 }
 
 /**

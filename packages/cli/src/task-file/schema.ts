@@ -1,3 +1,4 @@
+import { didYouMean } from '@opencode-manager/core/errors';
 import * as z from 'zod';
 
 /** Largest prompt that is sent: 10 MB, as UTF-8. */
@@ -46,6 +47,33 @@ const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(permi
   error: 'must be "deny", "allow" or a list of rules {permission, pattern?, action, message?}',
 });
 
+const durationText = z.string({ error: 'must be a duration such as "90s"' });
+const above = (words: string) => z.number({ error: `must be ${words}` }).positive({ error: `must be ${words}` });
+const wholeAbove = z.int({ error: 'must be a whole number above 0' }).min(1, { error: 'must be a whole number above 0' });
+
+const limits = {
+  timeout: durationText.optional(),
+  working: durationText.optional(),
+  stall: durationText.optional(),
+  steps: wholeAbove.optional(),
+  tokens: wholeAbove.optional(),
+  usd: above('a number above 0').optional(),
+};
+
+/** What a task may take. A limit that does not exist is refused: it would not be kept. */
+const limitsSchema = z.strictObject(limits, {
+  error: (issue) => {
+    if (issue.code !== 'unrecognized_keys') return 'must be an object such as {"timeout": "10m", "usd": 2}';
+    const [unknown = ''] = issue.keys;
+    return `there is no limit ${unknown}. ${didYouMean(unknown, Object.keys(limits))}Known: ${Object.keys(limits).join(', ')}`;
+  },
+});
+
+const fileSchema = z.union(
+  [text, z.strictObject({ path: text, mime: text.optional() }), z.strictObject({ url: text, mime: text.optional() })],
+  { error: 'must be a path, or {path or url, mime?}' },
+);
+
 /** The fields of one line of a task file. Numbers and names as ids are both taken, since data sets have both. */
 export const taskLineSchema = z.object({
   id: z.preprocess((value) => (typeof value === 'number' ? String(value) : value), name).optional(),
@@ -62,7 +90,10 @@ export const taskLineSchema = z.object({
   agent: name.optional(),
   system: text.optional(),
   title: text.optional(),
-  timeout: z.string({ error: 'must be a duration such as "90s"' }).optional(),
+  timeout: durationText.optional(),
+  limits: limitsSchema.optional(),
+  group: name.optional(),
+  files: z.array(fileSchema, { error: 'must be a list of paths' }).optional(),
   priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
   permissions: permissionPolicySchema.optional(),
   after: z.array(name, { error: 'must be a list of ids' }).optional(),

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { basename, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TaskFile } from '@opencode-manager/actors';
 import { failure, wordsOf } from '../errors.ts';
 
 /** A file that goes with a prompt, by its content. Plain JSON. */
 export interface FileDigest {
-  /** As the task names it; for a `data:` URL `data:` and 8 digits of its digest. */
+  /**
+   * As the task names it; of an absolute path the last part, so that files may move with their repository; for a `data:` URL `data:` and 8
+   * digits of its digest. The second file of a name is `NAME~2`.
+   */
   readonly name: string;
   readonly mime?: string;
   /** 64 hexadecimal digits: of the content; of a URL that is fetched elsewhere, of the URL. */
@@ -22,14 +25,21 @@ export type KnownContents = Map<string, Promise<string>>;
  * Reads the digests of a task's files; paths count from its directory.
  * @throws `TASK_INVALID` naming a file that cannot be read
  */
-export function digestFiles(files: readonly TaskFile[], directory: string, known: KnownContents = new Map()): Promise<FileDigest[]> {
-  return Promise.all(files.map((file) => digestFile(file, directory, known)));
+export async function digestFiles(files: readonly TaskFile[], directory: string, known: KnownContents = new Map()): Promise<FileDigest[]> {
+  const digests = await Promise.all(files.map((file) => digestFile(file, directory, known)));
+  const counts = new Map<string, number>();
+  return digests.map((digest) => {
+    const count = (counts.get(digest.name) ?? 0) + 1;
+    counts.set(digest.name, count);
+    return count === 1 ? digest : Object.assign({}, digest, { name: `${digest.name}~${count}` });
+  });
 }
 
 async function digestFile({ path, url = '', mime }: TaskFile, directory: string, known: KnownContents): Promise<FileDigest> {
   const isLocal = path !== undefined || url.startsWith('file:');
   const sha256 = isLocal ? await contentOf(path ?? url, directory, known) : createHash('sha256').update(url).digest('hex');
-  const name = path ?? (url.startsWith('data:') ? `data:${sha256.slice(0, 8)}` : url);
+  const named = path !== undefined && isAbsolute(path) ? basename(path) : path;
+  const name = named ?? (url.startsWith('data:') ? `data:${sha256.slice(0, 8)}` : url);
   return { name, ...(mime !== undefined && { mime }), sha256 };
 }
 

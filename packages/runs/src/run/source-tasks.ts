@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { FileDigest } from '../identity/file-digests.ts';
-import { digestFiles } from '../identity/file-digests.ts';
+import { digestFiles, type KnownContents } from '../identity/file-digests.ts';
 import { taskHash, type TaskHash } from '../identity/task-hash.ts';
 import { keyTasks, repeatKey } from '../identity/task-key.ts';
 import type { SourceTask } from '../machine/index.ts';
@@ -29,7 +29,8 @@ interface Named {
  */
 export async function identifyTasks(options: Identity): Promise<readonly IdentifiedTask[]> {
   const identified: IdentifiedTask[] = [];
-  for (const named of repeated(nameTasks(options.tasks))) identified.push(await identify(named, options));
+  const contents: KnownContents = new Map();
+  for (const named of repeated(nameTasks(options.tasks))) identified.push(await identify(named, options, contents));
   return identified;
 }
 
@@ -53,6 +54,7 @@ const keysOf = (key: string, repeat: number): string[] => Array.from({ length: r
 async function identify(
   { key, task, repeat }: Named,
   { directory, pool = {}, workspaceOf, configuration }: Identity,
+  contents: KnownContents,
 ): Promise<IdentifiedTask> {
   const at = resolve(directory, task.directory ?? '.');
   const { prompt, command, shell, system, agent = pool.agent, model = pool.model } = task;
@@ -64,7 +66,7 @@ async function identify(
     ...(agent !== undefined && { agent }),
     ...(model !== undefined && { model }),
   };
-  const files = await digestFiles(task.files ?? [], at);
+  const files = await digestFiles(task.files ?? [], at, contents);
   const permissions = task.permissions ?? pool.permissions;
   const facts = {
     task: own,
