@@ -8,6 +8,8 @@ export const exitCodes = {
   failed: 1,
   /** Usage, configuration, a bad task line, a duplicate id, a missing directory, a refused workspace. */
   usage: 2,
+  /** A limit of the whole run ended it: the tasks that are left were not started. */
+  overBudget: 3,
   /** No model or no credentials, known before the first prompt. */
   noModel: 4,
   /** The server could not start, or was lost too often. */
@@ -65,6 +67,8 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   SCRIPT_INVALID: exitCodes.usage,
   MANAGER_NOT_FOUND: exitCodes.usage,
   MANAGER_INCOMPATIBLE: exitCodes.usage,
+  BUDGET_SPENT: exitCodes.overBudget,
+  MODEL_UNPRICED: exitCodes.usage,
   MODEL_UNKNOWN: exitCodes.noModel,
   CREDENTIALS_MISSING: exitCodes.noModel,
   RESOURCES_EXHAUSTED: exitCodes.noServer,

@@ -65,12 +65,26 @@ export interface WorkspaceFlags {
   readonly keep?: string | boolean;
 }
 
+/** What a run, and each of its tasks, may take. */
+export interface LimitFlags {
+  readonly maxTime?: string;
+  readonly maxTokens?: string;
+  readonly maxUsd?: string;
+  readonly taskWorking?: string;
+  readonly taskStall?: string;
+  readonly taskSteps?: string;
+  readonly taskTokens?: string;
+  readonly taskUsd?: string;
+  readonly prices?: string;
+  readonly allowUnpriced?: boolean;
+}
+
 export interface DemoFlags extends JsonFlag, PageFlags {
   readonly binary?: string;
 }
 
 /** Flags of `ocm run`. */
-export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, WorkspaceFlags {
+export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, PageFlags, WorkspaceFlags {
   readonly prompt?: string[];
   readonly out?: string;
   readonly append?: boolean | undefined;

@@ -10,6 +10,14 @@ const rateLimit = (retryAfterMs: number) => ({ error: { status: 429, message: 'R
 /** Thirty million bytes, faster than opencode works them off. */
 const flood = { chunks: Array.from({ length: 1875 }, () => 'and so on '.repeat(1600)) };
 
+/** A step that costs a thousand tokens, and takes longer than an abort. */
+const spending = (toolCall: { readonly name: string; readonly arguments: Record<string, unknown> }) => ({
+  toolCalls: [toolCall],
+  usage: { inputTokens: 900, outputTokens: 100 },
+  delayMs: 800,
+});
+const spender = { name: 'task', arguments: { description: 'spend', prompt: 'child spends', subagent_type: 'general' } };
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench(
@@ -23,6 +31,13 @@ beforeAll(async () => {
       { when: { user: 'agent' }, reply: [subAgent, 'Both done.'] },
       { when: { user: 'child work' }, reply: rateLimit(200), times: 1 },
       { when: { user: 'child work' }, reply: [bash, 'Found.'] },
+      // The first step begins a sub-agent of two steps, whose first call fails.
+      { when: { user: 'child spends', call: 1 }, reply: rateLimit(100), countPer: 'session' },
+      {
+        when: { user: 'child spends' },
+        reply: [spending(bash.toolCalls[0]!), { text: 'Spent.', usage: { inputTokens: 900, outputTokens: 100 } }],
+      },
+      { when: { user: 'spend' }, reply: [spending(spender), spending(bash.toolCalls[0]!)], repeat: true },
       { when: { user: 'loop' }, reply: { text: 'x', fault: 'no-finish' } },
       { when: { user: 'refused' }, reply: { error: { status: 401, message: 'no' } } },
       { when: { user: 'waits' }, reply: rateLimit(60_000) },
@@ -48,6 +63,23 @@ describe('calls of the model', () => {
     const result = await pool.run({ prompt });
     expect(result).toMatchObject({ outcome, gaps: 0, model_calls: calls });
     expect(bench.model.turnCalls).toHaveLength(calls);
+  });
+
+  test('budgets end turns within a step, sub-agents and failed calls included', async () => {
+    bench.model.reset();
+    const prices = { 'scripted/model': { input: 1, output: 1 } };
+    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor, permissions: 'allow', prices });
+    const limits = [{ steps: 5 }, { tokens: 4500 }, { usd: 0.0045 }];
+    const results = await Promise.all(limits.map((limit) => pool.run({ prompt: 'spend', limits: limit })));
+    for (const [index, { session_id: session, usage, ...result }] of results.entries()) {
+      const [limit] = Object.keys(limits[index]!);
+      expect(result).toMatchObject({ outcome: 'over_budget', error: { code: 'BUDGET_SPENT', details: { limit } }, cost_basis: 'table' });
+      const calls = bench.model.turnCalls.filter((call) => call.sessionId === session || call.parentSessionId === session);
+      expect(calls.filter(({ status }) => status === 429).length).toBeGreaterThan(0);
+      // The fifth step reaches the limit, and one more may be under way, here and in the sub-agent. A failed call is a step, and has no tokens.
+      expect([4, 5, 6, 7]).toContain((usage.input_tokens + usage.output_tokens) / 1000);
+      expect(calls.filter(({ status }) => status !== 429).length).toBeLessThanOrEqual(7);
+    }
   });
 
   test('an abort may come between a step and its call: that call counts', async () => {

@@ -4,7 +4,7 @@ import { isManagerError, OpencodeManagerError, toManagerError, type StopReport }
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
 import { knownParts, launchRecord, openManager, tellParts, tellServers, type Manager } from '../manager/index.ts';
-import { refuseUnknownNames } from '../options/index.ts';
+import { refuseUnknownNames, refuseUnpriced, type PricedRun } from '../options/index.ts';
 import { keepPage, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { createProgress, plural, printable, type Progress } from '../render/index.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
@@ -192,7 +192,9 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
     await refuseUntrustedDirectories(server, plan.tasks);
     for (const line of server.notes()) progress.note(printable(line));
     const withoutCommands = !plan.tasks.some(({ command }) => command !== undefined);
-    refuseUnknownNames(await server.catalogue(server.directory, { withoutCommands }), plan.tasks, plan.settings);
+    const catalogue = await server.catalogue(server.directory, { withoutCommands });
+    refuseUnknownNames(catalogue, plan.tasks, plan.settings);
+    if (plan.request.flags.allowUnpriced !== true) refuseUnpriced(catalogue, pricedRun(plan));
     if (prepared.path !== undefined) await plan.places.pin(prepared.id);
     run = await prepared.start({ pool, stop });
   } catch (error) {
@@ -201,6 +203,12 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
   }
   const reporter = createReporter({ terminal, progress, json: plan.request.flags.json === true, single: prepared.counts.total === 1, out });
   return followRun({ run, manager, reporter, context });
+}
+
+function pricedRun({ tasks, settings, options }: BatchContext['plan']): PricedRun {
+  const { model, taskLimits: task = {}, prices } = settings;
+  const run = options.settings?.limits ?? { timeoutMs: null, tokens: null, usd: null };
+  return { tasks, model, prices, limits: { run, task } };
 }
 
 /** A run that is done already: nothing is started. */

@@ -31,7 +31,7 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
   const counts = countsOf(standing);
   const { notStarted, total } = standing;
   const succeeded = notStarted === 0 && counts.succeeded === total;
-  const exitCode = signals.exitCode ?? (problems[0] ? exitCodeOf(problems[0].code) : succeeded ? exitCodes.ok : exitCodes.failed);
+  const exitCode = signals.exitCode ?? (problems[0] ? exitCodeOf(problems[0].code) : codeOf(succeeded, summary));
   const told: BatchSummary = {
     total,
     counts,
@@ -54,6 +54,12 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
   for (const line of summaryLines(told)) terminal.notice(line);
   if (flags.onDone !== undefined && prepared) await runOnDone(terminal, flags.onDone, record);
   return exitCode;
+}
+
+/** A limit of the run that kept tasks from being run is told apart from tasks that failed. */
+function codeOf(succeeded: boolean, summary: RunSummary | undefined): ExitCode {
+  if (succeeded) return exitCodes.ok;
+  return summary?.reason === 'over_budget' || summary?.reason === 'timed_out' ? exitCodes.overBudget : exitCodes.failed;
 }
 
 function countsOf(counts: RunCounts): Record<Outcome, number> {

@@ -1,6 +1,6 @@
 import { previewRun, type ResumeLine } from '@opencode-manager/runs';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import { oneLine, plural, printable, renderTable } from '../render/index.ts';
+import { formatCost, formatCount, formatDuration, oneLine, plural, printable, renderTable } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import type { BatchPlan } from './run-plan.ts';
 
@@ -25,6 +25,7 @@ export async function previewBatch(terminal: Terminal, plan: BatchPlan): Promise
     ...(settings.permissions === undefined ? ['permissions deny'] : []),
   ];
   terminal.result(printable(limits.join(', ')));
+  for (const line of budgetLines(plan)) terminal.result(line);
   const shown = request.resumed ? lines : lines.slice(0, listed);
   for (const line of table(shown)) terminal.result(line);
   if (shown.length < lines.length) terminal.result(`and ${lines.length - shown.length} more`);
@@ -37,7 +38,30 @@ function limitsOf({ settings, options }: BatchPlan) {
     model: settings.model ?? null,
     concurrency: options.settings?.concurrency ?? 6,
     timeout_ms: settings.taskTimeoutMs ?? null,
+    max_time_ms: options.settings?.limits?.timeoutMs ?? null,
+    max_tokens: options.settings?.limits?.tokens ?? null,
+    max_usd: options.settings?.limits?.usd ?? null,
   };
+}
+
+/** What the run and each task may take, and what can be relied on. */
+function budgetLines({ settings, options }: BatchPlan): string[] {
+  const { timeoutMs = null, tokens = null, usd = null } = options.settings?.limits ?? {};
+  const { taskLimits: task = {} } = settings;
+  const run = [
+    ...(timeoutMs === null ? [] : [formatDuration(timeoutMs)]),
+    ...(tokens === null ? [] : [`${formatCount(tokens)} tokens`]),
+    ...(usd === null ? [] : [formatCost(usd)]),
+  ];
+  const each = [
+    ...(task.workingMs === undefined ? [] : [`${formatDuration(task.workingMs)} of work`]),
+    ...(task.steps === undefined ? [] : [plural(task.steps, 'step')]),
+    ...(task.tokens === undefined ? [] : [`${formatCount(task.tokens)} tokens`]),
+    ...(task.usd === undefined ? [] : [formatCost(task.usd)]),
+  ];
+  if (run.length + each.length === 0) return [];
+  const limits = [...(run.length > 0 ? [`run: ${run.join(', ')}`] : []), ...(each.length > 0 ? [`each task: ${each.join(', ')}`] : [])];
+  return [`Limits of the ${limits.join('; of ')}. A session takes at most the step under way more than that.`];
 }
 
 function table(lines: readonly ResumeLine[]): string[] {

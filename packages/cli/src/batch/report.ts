@@ -215,6 +215,7 @@ function runLines({ run, counts, total, notStarted }: BatchSummary): string[] {
 /** `Patches: 7, with 12 files (+34 -5), in /srv/repo.ocm/20260101T000000Z-1a2b/artifacts` */
 /** With what is left, or again with what failed. */
 function goingOn(reason: string, name: string, notStarted: number, failed: boolean): string[] {
+  if (reason === 'over_budget') return [`To go on with a higher limit: ocm resume ${name} --max-usd AMOUNT, or --max-tokens N`];
   if (notStarted > 0 || reason !== 'done') return [`To go on: ocm resume ${name}`];
   return failed ? [`To run again what failed: ocm resume ${name} --retry-errors`] : [];
 }

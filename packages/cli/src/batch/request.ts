@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { ResumeOptions, RunFile, RunOptions } from '@opencode-manager/runs';
-import { parseCount } from '../options/index.ts';
+import { parseCount, runLimits } from '../options/index.ts';
 import type { ResumeFlags, RunFlags } from '../flags.ts';
 
 /** What a command line asks for: a new run, or to go on with one. */
@@ -37,6 +37,7 @@ const pathFlags = [
   'patches',
   'root',
   'runDir',
+  'prices',
 ] as const satisfies readonly (keyof RunFlags)[];
 
 /** Flags that are of one start alone, and not of the run. */
@@ -130,6 +131,7 @@ export function runSettings(flags: RunFlags, concurrency: number | undefined): N
       '--fail-fast ends the run at the first failure and --max-failures at a later one; leave out one.',
     );
   return {
+    limits: runLimits(flags),
     ...(concurrency !== undefined && { concurrency }),
     ...(failFast !== undefined && { failFast: failFast === 'now' ? ('now' as const) : ('soon' as const) }),
     ...(maxFailures !== undefined && { maxFailures: failuresIn(maxFailures) }),

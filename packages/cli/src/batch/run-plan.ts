@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
+import type { SessionPoolOptions } from '@opencode-manager/actors';
 import { OpencodeManagerError, type ServerConfig } from '@opencode-manager/core';
 import { readTaskLines, runLayout, type ResumeOptions, type RunOptions, type RunTaskSpec, type TaskLine } from '@opencode-manager/runs';
-import { buildServerConfig, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
+import { buildServerConfig, readPrices, taskLimits, turnSettings, withModels, type TurnSettings } from '../options/index.ts';
 import { checkPageFlags } from '../playground/index.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
@@ -17,7 +18,7 @@ import { selectTasks } from './select.ts';
 export interface BatchPlan {
   readonly request: BatchRequest;
   readonly tasks: readonly NamedTask[];
-  readonly settings: TurnSettings;
+  readonly settings: TurnSettings & Pick<SessionPoolOptions, 'taskLimits' | 'prices'>;
   readonly config: ServerConfig;
   /** Absent when every task works in its directory itself. */
   readonly workspaces: WorkspacePlan | undefined;
@@ -32,7 +33,8 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
   checkPageFlags(flags);
   outputMode(flags);
   refuseSharedOutputs(terminal, file, flags);
-  const settings = await turnSettings(flags);
+  const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
+  const settings = { ...(await turnSettings(flags)), taskLimits: taskLimits(flags), ...(prices && { prices }) };
   const given = await buildServerConfig(flags);
   const all = await tasksOf(terminal, request);
   const tasks = selectTasks(all, flags);

@@ -57,6 +57,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     'make the directory of the run, with its workspaces, in this one (default: <repository>.ocm, beside the repository)',
   );
   addPlaceOptions(run);
+  addLimitOptions(run);
   addTurnOptions(run);
   addServerOptions(run);
   addPageOptions(run);
@@ -108,6 +109,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     .option('--out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
   addSelectOptions(resume);
   addPlaceOptions(resume);
+  addLimitOptions(resume);
   addTurnOptions(resume);
   addServerOptions(resume);
   addPageOptions(resume);
@@ -116,6 +118,22 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     const { resume: action } = await import('../commands/resume.ts');
     finish(await action(terminal, name, flags));
   });
+}
+
+/** When it is enough. The session of a task goes on for at most the step that is under way when a budget is spent. */
+function addLimitOptions(command: CommandUnknownOpts): void {
+  command
+    .optionsGroup('Limits:')
+    .option('--max-time <duration>', 'end the run after this time, such as 8h')
+    .option('--max-tokens <n>', 'end the run when so many tokens are used, sub-agents included')
+    .option('--max-usd <amount>', 'end the run when it has cost so much, in US dollars')
+    .option('--task-working <duration>', 'longest work of a task: waits for its provider and for answers do not count')
+    .option('--task-stall <duration>', 'longest silence of a task (default: 5m)')
+    .option('--task-steps <n>', 'most steps of the model for a task, its sub-agents included')
+    .option('--task-tokens <n>', 'most tokens of a task')
+    .option('--task-usd <amount>', 'most that a task may cost, in US dollars')
+    .option('--prices <file>', 'what models cost: JSON, {"provider/model": {"input": 3, "output": 15}}, USD per million tokens')
+    .option('--allow-unpriced', 'begin although the price of a model is not known and a limit in US dollars would not hold');
 }
 
 /** How workspaces are made, and which stay. */

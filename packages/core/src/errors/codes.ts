@@ -253,6 +253,10 @@ export const errorCatalogue = {
     remedy: 'Put them back, or say what to do with --changed rerun or --changed keep; a new id makes a new task.',
   },
   TASK_UNKNOWN: { meaning: 'The run has no task of this key.', remedy: 'Use a key that the task file has.' },
+  MODEL_UNPRICED: {
+    meaning: 'A limit in US dollars was set, and the price of a model is not known.',
+    remedy: 'Give its price (prices of the pool, --prices FILE), or run it without such a limit, or with --allow-unpriced.',
+  },
   BUDGET_SPENT: {
     meaning:
       'A task or a run has used the steps, tokens or money that it may use; a task was stopped after the step that reached the limit.',

@@ -50,6 +50,8 @@ export interface OfferedChoice {
 export interface OfferedChoices {
   /** `provider/model` of every usable model. */
   readonly models: readonly string[];
+  /** Those of them whose price the server does not know. */
+  readonly unpriced: readonly string[];
   readonly agents: readonly OfferedChoice[];
   /** Of a prompt that names none. */
   readonly defaultModel: string | undefined;

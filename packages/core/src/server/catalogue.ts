@@ -19,8 +19,8 @@ export function createCatalogueReader(
   unusedIn: (directory: string) => UnusedConfiguration | undefined,
 ): (directory: string, options?: CatalogueOptions) => Promise<Catalogue> {
   const readOffers = rememberReads(async (directory) => {
-    const { models, agents, defaultModel } = await calls.offers(directory, { timeoutMs: readTimeoutMs });
-    return { models, agents: agents.map(({ name }) => name), defaultModel, choices: choicesOf(agents) };
+    const { models, unpriced, agents, defaultModel } = await calls.offers(directory, { timeoutMs: readTimeoutMs });
+    return { models, unpriced, agents: agents.map(({ name }) => name), defaultModel, choices: choicesOf(agents) };
   });
   const readCommands = rememberReads((directory) => calls.commands(directory, { timeoutMs: readTimeoutMs }));
   return async (directory, { withoutCommands = false, ...options } = {}) => {

@@ -45,6 +45,8 @@ export interface ServerHealth {
 export interface Catalogue {
   /** `provider/model` of every usable model. */
   readonly models: readonly string[];
+  /** Those of them whose price opencode does not know: what they cost is told as 0. */
+  readonly unpriced?: readonly string[];
   readonly agents: readonly string[];
   readonly commands: readonly string[];
   /** The configuration's `model`, when it names one. */

@@ -53,6 +53,9 @@ async function readOffers(client: HttpClient, directory: string, options?: CallO
   ]);
   return {
     models: providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`)),
+    unpriced: providers.flatMap(({ id, models }) =>
+      Object.entries(models).flatMap(([model, { cost }]) => (cost?.input || cost?.output ? [] : [`${id}/${model}`])),
+    ),
     agents: agents.map(({ name, model }) => choiceOf(name, model && `${model.providerID}/${model.modelID}`)),
     defaultModel: config.model || undefined,
   };

@@ -34,7 +34,7 @@ export interface WireProviders {
   readonly providers: readonly {
     id: string;
     name: string;
-    models: Record<string, { id: string; name: string; limit?: { context?: number } }>;
+    models: Record<string, { id: string; name: string; limit?: { context?: number }; cost?: { input?: number; output?: number } }>;
   }[];
   readonly default: Record<string, string>;
 }
