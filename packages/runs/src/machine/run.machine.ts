@@ -1,6 +1,7 @@
 import { assign, setup } from 'xstate';
 import { admit } from './run-admission.ts';
-import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
+import { accept, endAttempt, intend, judgeLook } from './run-attempts.ts';
+import { cancelTask, changeConcurrency, requeueTask } from './run-control.ts';
 import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
 import { serverDied, serverGone, serverReady } from './run-server.ts';
@@ -55,10 +56,9 @@ const machineSetup = setup({
     resume: assign(changing<'run.resume'>((context) => ({ ...context, isPaused: false }))),
     drain: assign(changing<'run.drain'>((context) => endRun(context, { reason: 'drained', aborts: false, why: null }))),
     abortRun: assign(changing<'run.abort'>((context, { reason }) => endRun(context, { reason: 'aborted', aborts: true, why: reason }))),
-    changeConcurrency: assign(
-      changing<'concurrency.changed'>((context, { concurrency }) => ({ ...context, settings: { ...context.settings, concurrency } })),
-    ),
+    changeConcurrency: assign(changing<'concurrency.changed'>(changeConcurrency)),
     cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
+    requeueTask: assign(changing<'task.requeued'>(requeueTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
     accept: assign(changing<'attempt.accepted'>(accept)),
     endAttempt: assign(changing<'attempt.ended'>(endAttempt)),
@@ -150,6 +150,7 @@ export const runMachine = runSetup.createMachine({
     'run.abort': { actions: ['abortRun', 'tell'] },
     'concurrency.changed': { actions: ['changeConcurrency', 'tell'] },
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
+    'task.requeued': { actions: ['requeueTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
     'attempt.accepted': { actions: ['accept', 'tell'] },
     'attempt.ended': { actions: ['endAttempt', 'tell'], description: 'Told once its row is committed.' },

@@ -12,7 +12,7 @@ type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type
 export interface AttemptsOptions {
   readonly pool: SessionPool;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
-  /** Deadline of tasks that name none, in milliseconds. */
+  /** Deadline of tasks that name none, in milliseconds; it may change. */
   readonly taskTimeoutMs: number | undefined;
   readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
   readonly send: (event: RunMachineEvent) => void;
@@ -29,6 +29,8 @@ export interface AttemptsOptions {
 }
 
 interface Live {
+  /** Deadline of the attempt in milliseconds. */
+  readonly timeoutMs: number | undefined;
   readonly abort: AbortController;
   readonly sendable: PromiseWithResolvers<void>;
 }
@@ -41,8 +43,12 @@ export class Attempts {
   /** Resolves when none is left. */
   readonly #running = new Set<Promise<void>>();
 
+  /** Of attempts that start from now on. */
+  taskTimeoutMs: number | undefined;
+
   constructor(options: AttemptsOptions) {
     this.#options = options;
+    this.taskTimeoutMs = options.taskTimeoutMs;
   }
 
   start({ key, attempt, token }: Params<'start'>): void {
@@ -73,8 +79,9 @@ export class Attempts {
     this.#running.add(tracked);
   }
 
-  #begin(token: string): Live {
-    const live = { abort: new AbortController(), sendable: Promise.withResolvers<void>() };
+  #begin(key: string, token: string): Live {
+    const timeoutMs = this.#taskOf(key).timeoutMs ?? this.taskTimeoutMs;
+    const live = { timeoutMs, abort: new AbortController(), sendable: Promise.withResolvers<void>() };
     // Whoever waits hears it; nobody may.
     live.sendable.promise.catch(() => undefined);
     this.#live.set(token, live);
@@ -84,7 +91,7 @@ export class Attempts {
   async #run(of: { key: string; attempt: number; token: string }): Promise<void> {
     const { pool, send } = this.#options;
     const { key, attempt, token } = of;
-    const live = this.#begin(token);
+    const live = this.#begin(key, token);
     let turn: SentTurn | undefined;
     const beforeSend = async ({ sessionId, messageId, directory }: OutgoingTurn) => {
       turn = { sessionId, messageId, directory };
@@ -93,18 +100,18 @@ export class Attempts {
     };
     const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
     const id = this.#options.names.give(of);
-    const result = await this.#resultOf(pool.run({ ...task, id }, { beforeSend, signal: live.abort.signal }), of);
+    const result = await this.#resultOf(pool.run({ ...task, id, ...withDeadline(live) }, { beforeSend, signal: live.abort.signal }), of);
     this.#options.names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
-    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
+    send({ type: 'attempt.ended', ...of, ...this.#endOf(live, result) });
   }
 
   /** Reads the end of an attempt whose manager died. */
   async #look(key: string, open: OpenAttempt): Promise<void> {
     const { pool, ports, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
-    const live = this.#begin(token);
+    const live = this.#begin(key, token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     this.#looks += 1;
     // The place of the attempt may have been brought home by now; the session is found from any directory.
@@ -123,18 +130,17 @@ export class Attempts {
     // Its server died, and it is read again on the next one: that has the same token.
     if (this.#live.get(token) !== live) return;
     this.#live.delete(token);
-    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
+    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(live, result) });
   }
 
   #taskOf(key: string): RunTaskSpec {
     return this.#options.tasks.get(key)!;
   }
 
-  #endOf(key: string, result: TaskResult): AttemptEnd {
+  #endOf({ timeoutMs }: Live, result: TaskResult): AttemptEnd {
     const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-    const timeoutMs = this.#taskOf(key).timeoutMs ?? this.#options.taskTimeoutMs;
     return {
       outcome,
       error,
@@ -152,6 +158,10 @@ export class Attempts {
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
     return this.#options.redact({ ...result, id: key, attempt, ...this.#options.earlier.of(key) });
   }
+}
+
+function withDeadline({ timeoutMs }: Live): { readonly timeoutMs?: number } {
+  return timeoutMs === undefined ? {} : { timeoutMs };
 }
 
 /** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */

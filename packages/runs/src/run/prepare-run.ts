@@ -164,7 +164,7 @@ async function start(
   options: RunOptions | ResumeOptions,
   { plan, identified }: Prepared,
   { store, redaction, names }: Pick<RunHostOptions, 'store' | 'redaction' | 'names'>,
-  { pool, stop = () => pool.stop() }: StartOptions,
+  { pool, stop = () => pool.stop(), sharesPool = false }: StartOptions,
 ): Promise<Run> {
   try {
     redaction.use(pool.server.redactor);
@@ -180,6 +180,7 @@ async function start(
     const host = new RunHost({
       store,
       pool,
+      sharesPool,
       plan,
       settings,
       tasks,
