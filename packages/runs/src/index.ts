@@ -33,6 +33,7 @@ export { openRun, resumeRun } from './run/open-run.ts';
 export { prepareRun, previewRun } from './run/prepare-run.ts';
 export type { ResumeDecision, ResumeLine, RunCounts, RunSettings } from './machine/index.ts';
 export type { RunTotals } from './run/totals.ts';
+export type { RunControl, RunStanding, RunWishes, TaskChange, TaskStanding, TaskStandingState } from './run/control.types.ts';
 export type {
   FinalResult,
   PreparedRun,

@@ -32,8 +32,8 @@ export async function results(terminal: Terminal, name: string | undefined, flag
 
 function recordOf(reading: TaskReading): object {
   if (reading.type === 'result') return { type: 'task.finished', seq: reading.sequence, ...resultIn(reading.attempt) };
-  const { key, state, attempts, blockedBy } = reading;
-  if (state === 'skipped') return { type: 'task.skipped', id: key, blocked_by: blockedBy };
+  const { key, state, attempts, blockedBy, isCancelled } = reading;
+  if (state === 'skipped') return { type: 'task.skipped', id: key, blocked_by: blockedBy, cancelled: isCancelled };
   return { type: 'task.unfinished', id: key, state, attempts };
 }
 

@@ -34,6 +34,7 @@ function recordOf(
     attempt: attempt?.attempt ?? null,
     attempts: record.attempts,
     blocked_by: record.blockedBy,
+    cancelled: record.isCancelled,
     dropped: record.isDropped,
     task: reading.tasks.get(key)?.task ?? null,
     result: attempt ? resultIn(attempt) : null,
@@ -54,6 +55,7 @@ function linesOf(
   const title = (text: string) => ['', colors.bold(text)];
   return [
     `${colors.bold(printable(key))}  ${state.replaceAll('_', ' ')}${record.isDropped ? ', dropped: the source names it no more' : ''}`,
+    ...(record.isCancelled ? ['  cancelled'] : []),
     ...(record.blockedBy === null ? [] : [printable(`  comes after ${record.blockedBy}, which has not succeeded`)]),
     ...(asks === undefined ? [] : [`  ${asks.padEnd(10)} ${oneLine(String(asked[asks]), 200)}`]),
     ...(attempt ? factsOf(attempt, record.attempts, patch).map((line) => `  ${line}`) : []),

@@ -27,5 +27,6 @@ export function reasonOf(reading: TaskReading): string {
     return error ? `${error.code}: ${error.message}` : reading.state;
   }
   if (reading.blockedBy !== null) return `it comes after ${reading.blockedBy}, which has not succeeded`;
+  if (reading.isCancelled) return 'it was cancelled';
   return reading.state === 'interrupted' ? 'it was in flight when the run broke off' : `it is ${reading.state.replaceAll('_', ' ')}`;
 }

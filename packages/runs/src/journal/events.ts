@@ -14,6 +14,8 @@ export type JournalEvent =
   | AttemptEnded
   | AttemptSuperseded
   | TaskSkipped
+  | TaskCancelled
+  | TaskRequeued
   | RunEnded;
 
 export interface JournalRow {
@@ -114,6 +116,18 @@ export interface TaskSkipped {
   readonly type: 'task.skipped';
   readonly key: string;
   readonly blockedBy: string;
+}
+
+/** A user wants no more of it: an attempt in flight is its last one, and without one none follows. */
+export interface TaskCancelled {
+  readonly type: 'task.cancelled';
+  readonly key: string;
+}
+
+/** It had come to its end, and is tried again in the same run: its counters begin at 0, and its attempts count on. */
+export interface TaskRequeued {
+  readonly type: 'task.requeued';
+  readonly key: string;
 }
 
 /** The manager lets go of the run. A later `run.opened` goes on. */

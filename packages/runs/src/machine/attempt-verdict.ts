@@ -16,8 +16,16 @@ const ownTries: ReadonlySet<Outcome> = new Set(['failed', 'stalled', 'timed_out'
 
 const infrastructure: ReadonlySet<Outcome> = new Set(['server_lost', 'interrupted']);
 
-/** Reads what the end of an attempt means: which counter it takes from, and whether another attempt follows. */
+/**
+ * Reads what the end of an attempt means: which counter it takes from, and whether another attempt follows. None follows for a task that a user
+ * wants no more of.
+ */
 export function verdictOfAttempt(task: RunTask, flight: Flight, end: AttemptEnd, settings: RunSettings): AttemptVerdict {
+  const verdict = judge(task, flight, end, settings);
+  return task.isCancelled ? { ...verdict, final: true, next: null } : verdict;
+}
+
+function judge(task: RunTask, flight: Flight, end: AttemptEnd, settings: RunSettings): AttemptVerdict {
   const { outcome, error } = end;
   const deaths = deathsOf(flight, end);
   const told = { outcome, error, ...(deaths > 0 && { deaths }) };

@@ -1,6 +1,6 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { ResumeDecision, ResumePolicy, SourceTask } from './resume.types.ts';
-import type { AttemptSummary, TaskRecord } from './task-record.ts';
+import { hasSucceeded, type AttemptSummary, type TaskRecord } from './task-record.ts';
 
 /** What the rules say about one task. */
 export interface Verdict {
@@ -16,7 +16,7 @@ export const afterResetMs = 45_000;
 
 /** What becomes of a known task, apart from its dependencies. */
 export function verdictOf(record: TaskRecord, now: SourceTask, policy: ResumePolicy): Verdict {
-  const { end, open, blockedBy } = record;
+  const { end, open, blockedBy, isCancelled } = record;
   if (policy.redo?.includes(record.key)) return { decision: 'run', why: 'It runs again because --redo names it.', isAnew: true };
   if (record.hash !== now.hash && policy.changed === 'rerun')
     return { decision: 'run', why: `It runs again because ${differenceOf(record, now)} changed.`, isAnew: true };
@@ -25,9 +25,15 @@ export function verdictOf(record: TaskRecord, now: SourceTask, policy: ResumePol
       decision: 'look',
       why: `Attempt ${open.attempt} was in flight when the manager ended: session ${open.sessionId} is read first.`,
     };
+  if (isCancelled && !hasSucceeded(record)) return verdictOfCancelled(policy);
   if (blockedBy !== null) return { decision: 'run', why: `It was skipped because of ${blockedBy}, which is decided again.`, isAnew: true };
   if (end) return verdictOfEnd(record, end, now, policy);
   return { decision: 'run', why: 'It has not run yet.' };
+}
+
+function verdictOfCancelled(policy: ResumePolicy): Verdict {
+  if (isAskedFor('aborted', policy)) return { decision: 'run', why: 'It was cancelled, and --retry-errors runs it again.', isAnew: true };
+  return { decision: 'skip', why: 'It was cancelled. --retry-errors runs it again.' };
 }
 
 const passing: ReadonlySet<Outcome> = new Set(['interrupted', 'server_lost']);

@@ -105,8 +105,9 @@ export function judgeLook(context: RunContext, event: EventOf<'attempt.looked'>)
   const task = taskOf(context, event.key);
   if (fate === 'unread') return lookLater(context, flight, task, event);
   if (fate === 'finished') return writeEnd(context, flight, end, verdictOfAttempt(task, flight, end, context.settings));
-  const final = fate === 'interrupted' && context.settings.onInterrupted === 'fail';
   const known = { ...end, billed: end.billed && fate !== 'never_started' };
+  if (task.isCancelled) return writeEnd(context, flight, known, cancelled(end));
+  const final = fate === 'interrupted' && context.settings.onInterrupted === 'fail';
   return writeEnd(context, flight, known, { outcome: 'interrupted', error: end.error, counts: 'none', final, next: null });
 }
 
@@ -117,15 +118,15 @@ export function judgeLook(context: RunContext, event: EventOf<'attempt.looked'>)
 function lookLater(context: RunContext, flight: Flight, task: RunTask, { end }: EventOf<'attempt.looked'>): RunContext {
   const unread = task.unread + 1;
   const { next } = furtherTry(unread, context.settings.infrastructureTries, context.settings, end);
+  if (task.isCancelled) return writeEnd(context, flight, end, cancelled(end));
   if (!next) return writeEnd(context, flight, end, { outcome: 'interrupted', error: end.error, counts: 'none', final: false, next: null });
   const later = move(endFlight(context, flight.key), { ...task, unread }, next.place);
   return tell(later, { type: 'schedule', params: { timer: { name: 'attempt', key: flight.key }, delayMs: next.inMs } });
 }
 
-/** A user wants no more of a task that is in flight. */
-export function cancelTask(context: RunContext, { key, reason }: EventOf<'task.cancelled'>): RunContext {
-  const flight = flightOf(context, key);
-  return flight ? abortFlight(context, flight, 'user', reason) : context;
+/** A broken-off attempt of a task that is wanted no more. */
+function cancelled({ error }: AttemptEnd): AttemptVerdict {
+  return { outcome: 'aborted', error, counts: 'none', final: true, next: null, abortedBy: 'user' };
 }
 
 /** Has an attempt ended. The first wish counts. */

@@ -27,10 +27,10 @@ export function countPlan(plan: ResumePlan): RunCounts {
 }
 
 /** The outcome of the newest attempt. One whose end could not be committed is interrupted until somebody reads its session. */
-function outcomeOf({ blockedBy, open, end }: RunTask): Outcome | 'skipped' | 'not_started' {
+function outcomeOf({ blockedBy, open, end, isCancelled }: RunTask): Outcome | 'skipped' | 'not_started' {
   if (blockedBy !== null) return 'skipped';
   if (open) return 'interrupted';
-  return end?.outcome ?? 'not_started';
+  return end?.outcome ?? (isCancelled ? 'skipped' : 'not_started');
 }
 
 /** What is wrong with the counts of a run that calls itself done; null when they add up. */
@@ -40,6 +40,6 @@ export function countsProblem(counts: RunCounts, { tasks }: Pick<RunContext, 'ta
   if (ended + skipped + notStarted !== total)
     return `The counts do not add up: ${total} tasks, ${ended} ended, ${skipped} skipped, ${notStarted} not started.`;
   if (succeededFirstTry + succeededAfterRetry !== (outcomes.succeeded ?? 0)) return 'The counts of tasks that succeeded do not add up.';
-  const left = entries(tasks).filter(({ end, blockedBy }) => blockedBy === null && end?.final !== true);
+  const left = entries(tasks).filter(({ end, blockedBy, isCancelled }) => blockedBy === null && !isCancelled && end?.final !== true);
   return left.length === 0 ? null : `The run calls itself done, and ${left.length} tasks have no final outcome.`;
 }

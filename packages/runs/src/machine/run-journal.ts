@@ -1,4 +1,4 @@
-import type { AttemptEnded, AttemptIntended, JournalEvent, TaskSkipped } from '../journal/events.ts';
+import type { AttemptEnded, AttemptIntended, JournalEvent, TaskCancelled, TaskRequeued, TaskSkipped } from '../journal/events.ts';
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
 import { settleSpent } from './run-budget.ts';
 import { runOverdue } from './run-clock.ts';
@@ -59,6 +59,10 @@ function afterCommit(context: RunContext, event: JournalEvent, atMs: number): Ru
       return afterEnd(context, event, atMs);
     case 'task.skipped':
       return skip(context, event, atMs);
+    case 'task.cancelled':
+      return afterCancel(context, event, atMs);
+    case 'task.requeued':
+      return afterRequeue(context, event, atMs);
     case 'run.ended':
       return close(context, true);
     default:
@@ -91,7 +95,7 @@ function afterEnd(context: RunContext, event: AttemptEnded, atMs: number): RunCo
   const next = flightOf(context, key)?.next ?? null;
   const told = tell(endFlight(context, key), { type: 'told', params: { type: 'attempt', key, attempt, outcome, final, result } });
   const noted = noteFailure(noteSetup(settleSpent(told, event), event), event);
-  if (final) return releaseDependents(move(noted, task, 'settled'), key, atMs);
+  if (final || task.isCancelled) return releaseDependents(move(noted, task, 'settled'), key, atMs);
   if (!next) return placeWaiting(noted, { ...task, notBeforeMs: null }, atMs);
   return tell(move(noted, task, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
 }
@@ -100,6 +104,18 @@ function skip(context: RunContext, event: TaskSkipped, atMs: number): RunContext
   const { key, blockedBy } = event;
   const settled = move(context, applyEvent(taskOf(context, key), event), 'settled');
   return releaseDependents(tell(settled, { type: 'told', params: { type: 'skipped', key, blockedBy } }), key, atMs);
+}
+
+/** What is in flight, or is to be read, comes to its end first. */
+function afterCancel(context: RunContext, event: TaskCancelled, atMs: number): RunContext {
+  const task = applyEvent(taskOf(context, event.key), event);
+  const known = { ...context, tasks: replace(context.tasks, task) };
+  return task.place === 'skipping' ? placeWaiting(known, task, atMs) : known;
+}
+
+function afterRequeue(context: RunContext, event: TaskRequeued, atMs: number): RunContext {
+  const task = applyEvent(taskOf(context, event.key), event);
+  return placeWaiting(context, { ...task, isReused: false, unread: 0, notBeforeMs: null }, atMs);
 }
 
 /** Nothing of a batch was kept: its rows come first again. */

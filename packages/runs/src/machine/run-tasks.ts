@@ -1,7 +1,7 @@
 import type { JournalEvent } from '../journal/events.ts';
 import type { ResumePlan } from './resume.types.ts';
 import type { Flight, RunContext, RunEffect, RunTask, TaskPlace } from './run.types.ts';
-import { hasSucceeded, isSettled, isSuspect } from './task-record.ts';
+import { hasSucceeded, isSuspect } from './task-record.ts';
 import { find, replace, tableOf, type TaskTable } from './task-table.ts';
 
 /** The tasks of a plan, none of which has its place yet. */
@@ -77,13 +77,14 @@ function insert(context: RunContext, keys: readonly string[], { key, order }: Ru
 /** Puts a task that waits where its dependencies, its delay and its past allow. */
 export function placeWaiting(context: RunContext, task: RunTask, atMs: number): RunContext {
   if (task.open) return move(context, task, 'unlooked');
+  if (task.isCancelled) return releaseDependents(move(context, task, 'settled'), task.key, atMs);
   const dependencies = task.after.map((key) => taskOf(context, key));
-  const blocker = dependencies.find((other) => isSettled(other) && !hasSucceeded(other));
+  const blocker = dependencies.find((other) => other.place === 'settled' && !hasSucceeded(other));
   if (blocker) {
     const skipped: JournalEvent = { type: 'task.skipped', key: task.key, blockedBy: blocker.key };
     return write(move(context, task, 'skipping'), skipped);
   }
-  if (!dependencies.every(hasSucceeded)) return move(context, task, 'blocked');
+  if (!dependencies.every((other) => other.place === 'settled' && hasSucceeded(other))) return move(context, task, 'blocked');
   const { notBeforeMs } = task;
   if (notBeforeMs === null || notBeforeMs <= atMs) return move(context, task, isSuspect(task) ? 'suspect' : 'ready');
   const delayMs = Math.min(notBeforeMs - atMs, longestParkMs);

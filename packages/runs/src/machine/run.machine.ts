@@ -1,6 +1,7 @@
 import { assign, setup } from 'xstate';
 import { admit } from './run-admission.ts';
-import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
+import { accept, endAttempt, intend, judgeLook } from './run-attempts.ts';
+import { cancelTask, changeConcurrency, requeueTask } from './run-control.ts';
 import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
 import { changeLimits, endWhenSpent, noteSpent } from './run-budget.ts';
@@ -59,12 +60,11 @@ const machineSetup = setup({
     resume: assign(changing<'run.resume'>((context) => ({ ...context, isPaused: false }))),
     drain: assign(changing<'run.drain'>((context) => endRun(context, { reason: 'drained', aborts: false, why: null }))),
     abortRun: assign(changing<'run.abort'>((context, { reason }) => endRun(context, { reason: 'aborted', aborts: true, why: reason }))),
-    changeConcurrency: assign(
-      changing<'concurrency.changed'>((context, { concurrency }) => ({ ...context, settings: { ...context.settings, concurrency } })),
-    ),
     changeLimits: assign(changing<'limits.changed'>((context, event) => restartClock(changeLimits(context, event), event))),
     noteSpent: assign(changing<'attempt.spent'>(noteSpent)),
+    changeConcurrency: assign(changing<'concurrency.changed'>(changeConcurrency)),
     cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
+    requeueTask: assign(changing<'task.requeued'>(requeueTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
     accept: assign(changing<'attempt.accepted'>(accept)),
     endAttempt: assign(changing<'attempt.ended'>(endAttempt)),
@@ -165,6 +165,7 @@ export const runMachine = runSetup.createMachine({
     'limits.changed': { actions: ['changeLimits', 'tell'] },
     'attempt.spent': { actions: ['noteSpent', 'tell'], description: 'At a limit of the run, what runs is ended.' },
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
+    'task.requeued': { actions: ['requeueTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
     'attempt.accepted': { actions: ['accept', 'tell'] },
     'attempt.ended': { actions: ['endAttempt', 'tell'], description: 'Told once its row is committed.' },

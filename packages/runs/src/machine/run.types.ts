@@ -55,9 +55,20 @@ export interface RunInput {
 /**
  * Where a task stands in its run. `blocked`: it waits for others. `ready`: it may start. `suspect`: it starts alone, after all others.
  * `delayed`: it waits for its next attempt. `parked`: for the quota of its provider. `unlooked`: its last attempt is to be read first.
- * `flight`: an attempt is in flight. `skipping`: the row that skips it is not committed. `settled`: nothing more is done for it.
+ * `flight`: an attempt is in flight. `skipping`, `requeueing`: the row that skips it, or has it tried again, is not
+ * committed. `settled`: nothing more is done for it.
  */
-export type TaskPlace = 'blocked' | 'ready' | 'suspect' | 'delayed' | 'parked' | 'unlooked' | 'flight' | 'skipping' | 'settled';
+export type TaskPlace =
+  | 'blocked'
+  | 'ready'
+  | 'suspect'
+  | 'delayed'
+  | 'parked'
+  | 'unlooked'
+  | 'flight'
+  | 'skipping'
+  | 'requeueing'
+  | 'settled';
 
 /** A task of the run: what the journal says of it, and where it stands. */
 export interface RunTask extends TaskRecord {
@@ -272,11 +283,14 @@ export type RunMachineEvent =
   | { readonly type: 'run.drain' }
   /** What is in flight is aborted: a signal, or the wish of the run's owner. Its tasks run again when the run is resumed. */
   | { readonly type: 'run.abort'; readonly reason: string }
-  | { readonly type: 'concurrency.changed'; readonly concurrency: number }
   /** `enforce`: one that is lowered below what is spent ends what runs. */
   | ({ readonly type: 'limits.changed'; readonly limits: Partial<RunLimits>; readonly enforce: boolean } & At)
-  /** A user aborts a task that is in flight. It does not run again by itself. */
+  /** More attempts start at once. With fewer none is aborted unless `enforces`: then the newest are, and their tasks run again. */
+  | { readonly type: 'concurrency.changed'; readonly concurrency: number; readonly enforces?: boolean }
+  /** A user wants no more of a task. What is in flight is aborted; it does not run again by itself, nor when the run is resumed. */
   | { readonly type: 'task.cancelled'; readonly key: string; readonly reason: string }
+  /** A task that has come to its end without success, or with `force` with it, is tried again, and what was skipped because of it. */
+  | { readonly type: 'task.requeued'; readonly key: string; readonly force?: boolean }
   /** Session and place are there: the prompt is sent as soon as `allowSend` comes. */
   | ({ readonly type: 'attempt.intended'; readonly sessionId: string; readonly messageId: string; readonly directory: string } & OfAttempt)
   | ({ readonly type: 'attempt.accepted' } & OfAttempt)

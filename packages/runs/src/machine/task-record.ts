@@ -49,6 +49,8 @@ export interface TaskRecord {
   readonly end: AttemptSummary | null;
   /** The task without whose success it is not run. */
   readonly blockedBy: string | null;
+  /** A user wants no more of it. */
+  readonly isCancelled: boolean;
 }
 
 /** Deaths of the server that make a task a suspect: it is run alone, after all others. */
@@ -58,17 +60,18 @@ export function isSuspect({ deaths }: TaskRecord): boolean {
   return deaths >= suspectDeaths;
 }
 
-/** Whether nothing more is to be done for it, as things stand. */
-export function isSettled({ end, blockedBy }: TaskRecord): boolean {
-  return blockedBy !== null || end?.final === true;
-}
-
 export function hasSucceeded({ end }: TaskRecord): boolean {
   return end?.final === true && end.outcome === 'succeeded';
 }
 
 /** A task that is added for the first time. */
-export function newRecord({ key, hash, fields, after, retries }: Omit<TaskAdded, 'type'>): TaskRecord {
+export function newRecord({
+  key,
+  hash,
+  fields,
+  after,
+  retries,
+}: Pick<TaskRecord, 'key' | 'hash' | 'after' | 'retries'> & { readonly fields?: TaskRecord['fields'] }): TaskRecord {
   const asked = { key, hash, fields: fields ?? null, after, retries };
   return {
     ...asked,
@@ -80,6 +83,7 @@ export function newRecord({ key, hash, fields, after, retries }: Omit<TaskAdded,
     open: null,
     end: null,
     blockedBy: null,
+    isCancelled: false,
   };
 }
 
@@ -104,6 +108,10 @@ export function applyEvent<Record extends TaskRecord>(record: Record, event: Jou
       return endAttempt(record, event);
     case 'task.skipped':
       return { ...record, blockedBy: event.blockedBy };
+    case 'task.cancelled':
+      return { ...record, isCancelled: true };
+    case 'task.requeued':
+      return { ...record, ...newRecord(record), attempts: record.attempts, deaths: record.deaths };
     default:
       return record;
   }

@@ -29,6 +29,8 @@ export interface NoResultReading {
   readonly attempts: number;
   /** With `skipped`: the task that did not succeed. */
   readonly blockedBy: string | null;
+  /** A user wanted no more of it. */
+  readonly isCancelled: boolean;
 }
 
 /**
@@ -54,8 +56,8 @@ export async function* resultsOf(path: string): AsyncGenerator<TaskReading, unde
     yield found;
   }
   for (const task of open.values()) {
-    const { key, attempts, blockedBy } = task;
-    yield { type: 'no_result', key, state: taskState(task, held), attempts, blockedBy };
+    const { key, attempts, blockedBy, isCancelled } = task;
+    yield { type: 'no_result', key, state: taskState(task, held), attempts, blockedBy, isCancelled };
   }
   return undefined;
 }
@@ -64,6 +66,7 @@ export async function* resultsOf(path: string): AsyncGenerator<TaskReading, unde
 function finalResult({ sequence, atMs, event }: JournalRow, tasks: ReadonlyMap<string, TaskRecord>): ResultReading | undefined {
   if (event.type !== 'attempt.ended') return undefined;
   const task = tasks.get(event.key);
-  const isLast = task?.end?.final === true && task.end.attempt === event.attempt && task.open === null && task.blockedBy === null;
+  if (!task?.end || task.open !== null || task.blockedBy !== null) return undefined;
+  const isLast = (task.end.final || task.isCancelled) && task.end.attempt === event.attempt;
   return isLast ? { type: 'result', key: event.key, state: event.outcome, sequence, atMs, attempt: event } : undefined;
 }

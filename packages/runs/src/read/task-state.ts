@@ -11,11 +11,11 @@ export type TaskState = Outcome | 'running' | 'waiting' | 'skipped' | 'not_start
  * Reads where a task stands.
  * @param isHeld Whether a process has the run: what is in flight without one is interrupted
  */
-export function taskState({ blockedBy, open, end }: TaskRecord, isHeld: boolean): TaskState {
+export function taskState({ blockedBy, open, end, isCancelled }: TaskRecord, isHeld: boolean): TaskState {
   if (blockedBy !== null) return 'skipped';
   if (open) return isHeld ? 'running' : 'interrupted';
-  if (end === null) return 'not_started';
-  return isHeld && !end.final ? 'waiting' : end.outcome;
+  if (end === null) return isCancelled ? 'skipped' : 'not_started';
+  return isHeld && !end.final && !isCancelled ? 'waiting' : end.outcome;
 }
 
 /** Tasks of a run by where they stand. The states add up to `total`. */

@@ -41,8 +41,12 @@ export class Attempts {
   /** Resolves when none is left. */
   readonly #running = new Set<Promise<void>>();
 
+  /** Of attempts that start from now on, where a task does not name them. */
+  taskLimits: TaskLimits;
+
   constructor(options: AttemptsOptions) {
     this.#options = options;
+    this.taskLimits = options.taskLimits;
   }
 
   start({ key, attempt, token }: Params<'start'>): void {
@@ -92,7 +96,7 @@ export class Attempts {
       await live.sendable.promise;
     };
     const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
-    const limits = this.#options.earlier.left(key, { ...this.#options.taskLimits, ...task.limits });
+    const limits = this.#options.earlier.left(key, { ...this.taskLimits, ...task.limits });
     const id = this.#options.names.give(of);
     const result = await this.#resultOf(pool.run({ ...task, id, limits }, { beforeSend, signal: live.abort.signal }), of);
     this.#options.names.forget(id);
@@ -135,7 +139,7 @@ export class Attempts {
     const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-    const limit = limitOf(error, { ...this.#options.taskLimits, ...this.#taskOf(key).limits });
+    const limit = limitOf(error, { ...this.taskLimits, ...this.#taskOf(key).limits });
     return {
       outcome,
       error,

@@ -31,6 +31,7 @@ export function openedRun({ host, plan, store, letGo }: OpenedRun): Run {
     results: () => finalResults(host.events(0), startSequence, plan),
     events: (after = 0) => host.events(after),
     holding: () => host.holding(),
+    control: host.control,
     drain: () => host.drain(),
     abort: (reason) => host.abort(reason),
     async [Symbol.asyncDispose]() {
@@ -64,6 +65,7 @@ export async function finishedRun(plan: ResumePlan, store: RunStore): Promise<Ru
     results: () => finalResults(rows(), startSequence, plan),
     events: rows,
     holding: () => null,
+    control: null,
     drain: () => {},
     abort: () => {},
     [Symbol.asyncDispose]: async () => {},

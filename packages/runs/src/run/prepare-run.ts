@@ -164,7 +164,7 @@ async function start(
   options: RunOptions | ResumeOptions,
   { plan, identified }: Prepared,
   { store, redaction, names }: Pick<RunHostOptions, 'store' | 'redaction' | 'names'>,
-  { pool, stop = () => pool.stop() }: StartOptions,
+  { pool, stop = () => pool.stop(), sharesPool = false }: StartOptions,
 ): Promise<Run> {
   try {
     redaction.use(pool.server.redactor);
@@ -173,13 +173,15 @@ async function start(
     const known = new Set((await store.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));
     const fresh = identified.filter(({ key, hash }) => !known.has(`${key}\0${hash}`));
     await store.addTasks(fresh.map((task) => taskLine(task, plan.generation)));
-    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskLimits = {} } = {} } = options;
+    const { settings = {}, transcripts = true, onNote = () => {}, changesOf, pool: { taskTimeoutMs, taskLimits: given } = {} } = options;
+    const taskLimits = { ...(taskTimeoutMs !== undefined && { timeoutMs: taskTimeoutMs }), ...given };
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
     const { workspaces, workspace } = options.pool ?? {};
     const hasOwnPlace = (task: RunTaskSpec) => workspaces !== undefined && (task.workspace ?? workspace) !== 'shared';
     const host = new RunHost({
       store,
       pool,
+      sharesPool,
       plan,
       settings,
       tasks,

@@ -6,12 +6,15 @@ import {
   countTasks,
   runMachine,
   type ResumePlan,
+  type RunContext,
   type RunCounts,
   type RunEffect,
   type RunMachineEvent,
   type RunSettings,
 } from '../machine/index.ts';
 import { Attempts } from './attempts.ts';
+import { createControl } from './control.ts';
+import type { RunControl } from './control.types.ts';
 import { Following } from './following.ts';
 import type { RunPorts } from './ports.ts';
 import type { Redaction } from './redaction.ts';
@@ -28,6 +31,8 @@ type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type
 export interface RunHostOptions {
   readonly store: RunStore;
   readonly pool: SessionPool;
+  /** The pool has other work too. */
+  readonly sharesPool: boolean;
   readonly plan: ResumePlan;
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
@@ -52,6 +57,7 @@ export class RunHost {
   readonly #totals = new Totals();
   readonly #earlier = new EarlierAttempts();
   readonly #sweep: SessionSweep;
+  readonly control: RunControl;
   /** Number of the newest row of earlier managers. */
   readonly startSequence: number;
   readonly #timers = new Set<unknown>();
@@ -103,6 +109,15 @@ export class RunHost {
       },
     });
     this.#actor = createActor(machine, { input: { plan, settings } });
+    this.control = createControl({
+      pool,
+      sharesPool: options.sharesPool,
+      context: () => this.#actor.getSnapshot().context,
+      send,
+      until: (holds) => this.#until(holds),
+      timeoutMs: () => this.#attempts.taskLimits.timeoutMs ?? null,
+      setTimeoutMs: (timeoutMs) => (this.#attempts.taskLimits = { ...this.#attempts.taskLimits, timeoutMs }),
+    });
     this.#rows = new Following((after) => store.rows(after));
     let startSequence = 0;
     for (const row of store.rows()) {
@@ -158,6 +173,18 @@ export class RunHost {
   /** Deletes the sessions that are left to delete, for at most so many milliseconds. */
   sweep(withinMs: number): Promise<void> {
     return this.#sweep.finish(withinMs);
+  }
+
+  async #until(holds: (context: RunContext) => boolean): Promise<void> {
+    const reached = Promise.withResolvers<void>();
+    const look = () => {
+      const { context } = this.#actor.getSnapshot();
+      if (context.closing === 'closed' || holds(context)) reached.resolve();
+    };
+    const subscription = this.#actor.subscribe({ next: look, complete: () => reached.resolve(), error: () => reached.resolve() });
+    look();
+    await reached.promise;
+    subscription.unsubscribe();
   }
 
   #send(event: RunMachineEvent): void {

@@ -57,8 +57,8 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
 function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStarted'> {
   const outcomes: Partial<Record<Outcome, number>> = {};
   let notStarted = 0;
-  for (const { place, end, open, blockedBy } of entries(tasks)) {
-    if (place === 'flight' || (place === 'settled' && blockedBy !== null)) continue;
+  for (const { place, end, open, blockedBy, isCancelled } of entries(tasks)) {
+    if (place === 'flight' || (place === 'settled' && (blockedBy !== null || (isCancelled && !end)))) continue;
     if (place === 'settled' && end) outcomes[end.outcome] = (outcomes[end.outcome] ?? 0) + 1;
     else if (!end && !open) notStarted += 1;
   }

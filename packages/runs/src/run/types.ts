@@ -5,6 +5,7 @@ import type { RunFile } from '../directory/run-file.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
 import type { JournalRow, RunEnded } from '../journal/events.ts';
 import type { ResumeLine, ResumePolicy, RunCounts, RunSettings } from '../machine/index.ts';
+import type { RunControl } from './control.types.ts';
 import type { RunTotals } from './totals.ts';
 
 /** A task of a run: what a pool takes, and what a run adds. */
@@ -111,6 +112,8 @@ export interface StartOptions {
   readonly pool: SessionPool;
   /** Stops pool and server when the run has ended. Default: stops the pool. What it throws is not told. */
   readonly stop?: () => Promise<unknown>;
+  /** The pool has other work too: its slots are not changed with the concurrency of the run. */
+  readonly sharesPool?: boolean;
 }
 
 /**
@@ -137,6 +140,8 @@ export interface Run extends AsyncDisposable {
   readonly startSequence: number;
   /** Why nothing starts although tasks wait, in words; null when something may start. */
   holding(): string | null;
+  /** What users of it may ask and wish; null for a run that was done already. */
+  readonly control: RunControl | null;
   /** Starts no attempt any more; what runs comes to its end. */
   drain(): void;
   /** Ends what runs; its tasks run again when the run is resumed. */

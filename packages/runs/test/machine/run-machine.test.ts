@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { foldJournal, type SourceTask } from '../../src/machine/index.ts';
+import { foldJournal, planResume, type SourceTask } from '../../src/machine/index.ts';
 import { added, ended, errorOf, intended, resultOf, rowsOf, task } from '../support/facts.ts';
 import { RunUnderTest, type RunOptions } from '../support/run-actor.ts';
 
@@ -139,6 +139,55 @@ test('a task that a user aborts does not run again by itself', () => {
   const run = start(['a']).accept('a').send({ type: 'task.cancelled', key: 'a', reason: 'no' }).end('a', 'aborted');
   expect(run.rows.find((row) => row.type === 'attempt.ended')).toMatchObject({ abortedBy: 'user', counts: 'none', final: true });
   expect(outcomesOf(run)[0]).toMatchObject({ reason: 'done', outcomes: { aborted: 1 } });
+});
+
+test('a task that waits is cancelled by a row of its own; what comes after it is skipped, also when the run is resumed', () => {
+  const tasks = [task('a'), task('b'), task('c', { after: ['b'] })];
+  const run = new RunUnderTest(tasks, { concurrency: 1 }).send({ type: 'task.cancelled', key: 'b', reason: 'no' });
+  run.send({ type: 'task.cancelled', key: 'b', reason: 'no' }).play('a', 'succeeded');
+  expect(run.rows.filter(({ type }) => type.startsWith('task.') && type !== 'task.added')).toEqual([
+    { type: 'task.cancelled', key: 'b' },
+    { type: 'task.skipped', key: 'c', blockedBy: 'b' },
+  ]);
+  expect(outcomesOf(run)[0]).toMatchObject({ reason: 'done', outcomes: { succeeded: 1 }, skipped: 2, notStarted: 0 });
+  expect(planResume(foldJournal(rowsOf(run.rows)), tasks, {}).plan!.lines.map(({ decision }) => decision)).toEqual([
+    'reuse',
+    'skip',
+    'skip',
+  ]);
+  const retried = planResume(foldJournal(rowsOf(run.rows)), tasks, { retryErrors: ['aborted'] });
+  expect(retried.plan!.lines.map(({ decision }) => decision)).toEqual(['reuse', 'run', 'run']);
+});
+
+test('a task that has failed is tried again in the same run, with what was skipped because of it', () => {
+  const tasks = [task('a'), task('b', { after: ['a'] }), task('c')];
+  const run = new RunUnderTest(tasks, { concurrency: 2 }).play('a', 'failed');
+  run.started();
+  for (const key of ['b', 'c']) run.send({ type: 'task.requeued', key });
+  expect(run.rows.some(({ type }) => type === 'task.requeued')).toBe(false);
+  run.send({ type: 'task.requeued', key: 'a' });
+  expect(run.rows.flatMap((row) => (row.type === 'task.requeued' ? [row.key] : []))).toEqual(['a', 'b']);
+  expect(run.started()).toEqual(['a']);
+  run.play('a', 'succeeded').play('b', 'succeeded').send({ type: 'task.requeued', key: 'a' }).play('c', 'succeeded');
+  expect(outcomesOf(run)[0]).toMatchObject({ reason: 'done', outcomes: { succeeded: 3 }, skipped: 0 });
+});
+
+test('fewer attempts at once abort none, unless that is enforced: the newest run again', () => {
+  const run = start(['a', 'b', 'c'], { concurrency: 3 }).accept('a').accept('b').accept('c');
+  run.send({ type: 'concurrency.changed', concurrency: 2 });
+  expect(run.all('abort')).toEqual([]);
+  run.send({ type: 'concurrency.changed', concurrency: 1, enforces: true });
+  expect(run.all('abort').map(({ key }) => key)).toEqual(['b', 'c']);
+  run.started();
+  run.end('b', 'aborted').end('c', 'aborted');
+  expect(run.started()).toEqual([]);
+  run.end('a', 'succeeded');
+  expect(run.started()).toEqual(['b']);
+  expect(run.rows.filter((row) => row.type === 'attempt.ended').map(({ key, final }) => [key, final])).toEqual([
+    ['b', false],
+    ['c', false],
+    ['a', true],
+  ]);
 });
 
 test('an abort before the row of the intent is committed lets no prompt out', () => {

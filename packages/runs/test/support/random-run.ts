@@ -76,6 +76,8 @@ export class RandomRun {
   #fullSinceMs = 0;
   #isEnding = false;
   #concurrency = 1;
+  /** Cancelled by a user of this manager, though the row of that may not be committed. */
+  #unwanted = new Set<string>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -105,6 +107,7 @@ export class RandomRun {
     [this.#live, this.#looks, this.#timers, this.#commit] = [new Map(), new Map(), [], null];
     [this.#server, this.#isOver, this.#isPaused, this.#isFull, this.#isEnding] = ['restarting', false, false, false, false];
     this.#concurrency = 1 + random.below(3);
+    this.#unwanted.clear();
     const failFast: RunSettings['failFast'] = isCalm || random.chance(0.9) ? 'off' : random.pick(['soon', 'now']);
     const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
@@ -202,6 +205,7 @@ export class RandomRun {
     if (random.chance(0.03)) accidents.push(() => this.#drain());
     if (random.chance(0.03)) accidents.push(() => this.#abort());
     if (random.chance(0.1)) accidents.push(() => this.#cancel());
+    if (random.chance(0.15)) accidents.push(() => this.#requeue());
     return accidents;
   }
 
@@ -259,8 +263,10 @@ export class RandomRun {
     must(![...this.#live.values()].some((live) => live.isSuspect), `${key} starts beside a suspect`);
     if (isSuspect) {
       must(this.#live.size === 0, `suspect ${key} starts beside another`);
-      const waits = (one: SourceTask) => !this.oracle.isSuspect(one.key) && !this.oracle.isParked(one.key) && this.oracle.mayStart(one.key);
-      const other = this.#source.find(waits);
+      const waits = ({ key: one }: SourceTask) =>
+        !this.oracle.isSuspect(one) && !this.oracle.isParked(one) && !this.#unwanted.has(one) && this.oracle.mayStart(one);
+      // What comes after a task that is being requeued waits for it, by a row that is not committed.
+      const other = this.#isRequeueing() ? undefined : this.#source.find(waits);
       must(other === undefined, `suspect ${key} starts before ${other?.key}`);
     }
     this.#live.set(token, { key, attempt, token, isSuspect, phase: 'preparing', isAborted: false, isLost: false });
@@ -424,7 +430,7 @@ export class RandomRun {
 
   #changeConcurrency(): void {
     this.#concurrency = 1 + this.#random.below(4);
-    this.#send({ type: 'concurrency.changed', concurrency: this.#concurrency });
+    this.#send({ type: 'concurrency.changed', concurrency: this.#concurrency, enforces: this.#random.chance(0.3) });
   }
 
   #drain(): void {
@@ -438,8 +444,21 @@ export class RandomRun {
   }
 
   #cancel(): void {
-    const [live] = this.#live.values();
-    if (live) this.#send({ type: 'task.cancelled', key: live.key, reason: 'no' });
+    const { key } = this.#random.pick(this.#source);
+    this.#unwanted.add(key);
+    this.#send({ type: 'task.cancelled', key, reason: 'no' });
+  }
+
+  #isRequeueing(): boolean {
+    const { outbox, committing } = this.#actor.getSnapshot().context;
+    return [...outbox, ...(committing?.events ?? [])].some(({ type }) => type === 'task.requeued');
+  }
+
+  #requeue(): void {
+    const { key } = this.#random.pick(this.#source);
+    const force = this.#random.chance(0.3);
+    if (force) this.oracle.forced.add(key);
+    this.#send({ type: 'task.requeued', key, force });
   }
 }
 

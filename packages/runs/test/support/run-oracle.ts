@@ -15,6 +15,8 @@ export class RunOracle {
     this.#infrastructureTries = infrastructureTries;
   }
 
+  /** Tasks that are tried again even when they have succeeded. */
+  readonly forced = new Set<string>();
   /** Tokens of attempts that broke off with their manager. */
   readonly orphans = new Set<string>();
   readonly #byKey = new Map<string, JournalEvent[]>();
@@ -26,7 +28,7 @@ export class RunOracle {
   /** Rows of a task since it was added last. */
   #round(key: string): JournalEvent[] {
     const rows = this.of(key);
-    return rows.slice(rows.findLastIndex(({ type }) => type === 'task.added'));
+    return rows.slice(rows.findLastIndex(({ type }) => type === 'task.added' || type === 'task.requeued'));
   }
 
   #ends(rows: readonly JournalEvent[]): AttemptEnded[] {
@@ -37,7 +39,15 @@ export class RunOracle {
   finalOf(key: string): Outcome | 'skipped' | undefined {
     const rows = this.#round(key);
     if (rows.some(({ type }) => type === 'task.skipped')) return 'skipped';
-    return this.#ends(rows).find(({ final }) => final)?.outcome;
+    const ends = this.#ends(rows);
+    const final = ends.find((end) => end.final)?.outcome;
+    if (final !== undefined || !this.#isCancelled(key) || this.openOf(key) !== undefined) return final;
+    return ends.at(-1)?.outcome ?? 'skipped';
+  }
+
+  /** A user wants no more of it: what is in flight ends, and nothing follows. */
+  #isCancelled(key: string): boolean {
+    return this.#round(key).some(({ type }) => type === 'task.cancelled');
   }
 
   /** Of an attempt that is intended and has no end. */
@@ -89,6 +99,9 @@ export class RunOracle {
       must(this.openOf(event.key) === undefined, `${event.key} has two attempts at a time`);
     } else if (event.type === 'attempt.accepted') {
       must(this.openOf(event.key) !== undefined, `${event.key} is accepted and was not intended`);
+    } else if (event.type === 'task.requeued') {
+      must(this.finalOf(event.key) !== undefined, `${event.key} is tried again before its end`);
+      must(this.finalOf(event.key) !== 'succeeded' || this.forced.has(event.key), `${event.key} is tried again after its success`);
     } else if (event.type === 'attempt.ended') this.#checkEnd(event);
     else if (event.type === 'task.added') this.#checkAdded(event, policy);
     else if (event.type === 'task.skipped') {
@@ -102,7 +115,9 @@ export class RunOracle {
   #checkEnd(event: AttemptEnded): void {
     const { key, attempt, token, outcome, final, counts, error } = event;
     must(!this.#ends(this.of(key)).some((end) => end.attempt === attempt || end.token === token), `two ends of ${key} ${attempt}`);
-    must(this.finalOf(key) === undefined, `${key} ends after its end`);
+    const isCancelled = this.#isCancelled(key);
+    must(isCancelled || this.finalOf(key) === undefined, `${key} ends after its end`);
+    must(!this.#ends(this.#round(key)).some((end) => end.final), `${key} ends after its last end`);
     const tries = this.#ends(this.#round(key)).filter((end) => end.counts === counts).length + 1;
     if (error?.code === 'POISON_TASK') return must(this.isSuspect(key) && (this.deaths.get(token) ?? 0) > 0, `${key} is no poison`);
     const isLost = outcome === 'server_lost' || outcome === 'interrupted';
@@ -110,11 +125,14 @@ export class RunOracle {
     must(!this.orphans.has(token) || counts === 'none', `${key} pays for the end of its manager`);
     if (['failed', 'stalled', 'timed_out'].includes(outcome)) {
       must(counts === 'task', `${key} ${outcome} counts as ${counts}`);
-      must(final === tries > this.#source.get(key)!.retries, `${key} ${outcome} at try ${tries} has final ${final}`);
+      must(final === (isCancelled || tries > this.#source.get(key)!.retries), `${key} ${outcome} at try ${tries} has final ${final}`);
     }
     if (counts !== 'infrastructure') return undefined;
     must(isLost, `${key} ${outcome} counts as ${counts}`);
-    return must(final === tries > this.#infrastructureTries, `${key} ${outcome} at infrastructure try ${tries} has final ${final}`);
+    return must(
+      final === (isCancelled || tries > this.#infrastructureTries),
+      `${key} ${outcome} at infrastructure try ${tries} has final ${final}`,
+    );
   }
 
   #checkAdded({ key }: TaskAdded, { redo = [], retryErrors }: ResumePolicy): void {

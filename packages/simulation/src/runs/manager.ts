@@ -87,6 +87,7 @@ export class Manager {
     const running = new host.RunHost({
       store,
       pool,
+      sharesPool: false,
       plan,
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
