@@ -29,7 +29,7 @@ const textOf = (key: string, { script }: TaskPlan): string => `${key} ${script}`
 
 /** The task of a plan as a caller of the pool writes it. */
 function taskOf(key: string, plan: TaskPlan): Task {
-  const { kind = 'prompt', provider, directory, timeoutMs, priority, group, emptyAnswer } = plan;
+  const { kind = 'prompt', provider, directory, timeoutMs, steps, priority, group, emptyAnswer } = plan;
   const text = textOf(key, plan);
   return {
     id: key,
@@ -39,6 +39,7 @@ function taskOf(key: string, plan: TaskPlan): Task {
     ...(kind !== 'shell' && { model: `${provider ?? 'alpha'}/one` }),
     ...(directory !== undefined && { directory }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(steps !== undefined && { limits: { steps } }),
     ...(priority !== undefined && { priority }),
     ...(group !== undefined && { group }),
     ...(emptyAnswer && { emptyAnswer: 'allow' }),

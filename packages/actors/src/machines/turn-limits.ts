@@ -70,7 +70,7 @@ export function overBudget(turn: Turn): Decision {
 }
 
 function spentBudget(turn: Turn): { readonly name: Budget; readonly limit: number } | undefined {
-  const isBetweenSteps = mayGoOn(turn);
+  const isBetweenSteps = mayGoOn(turn) || turn.retry !== null;
   const goesOn = turn.final === null || isBetweenSteps;
   for (const name of budgets) {
     const limit = turn.limits[name];

@@ -33,6 +33,7 @@ const translators: Translators = {
   'session.busy': (sink, _fact, { isRoot, sessionId, atMs }) => {
     sink.turn?.observer.status(sessionId, 'busy', atMs);
     sink.send(isRoot ? { type: 'session.busy', atMs } : { type: 'child.busy', sessionId, atMs });
+    tellSpent(sink);
   },
   'session.idle': (sink, _fact, { isRoot, sessionId, atMs }) =>
     sink.send(isRoot ? { type: 'session.idle', atMs } : { type: 'child.quiet', sessionId, atMs }),
@@ -40,6 +41,8 @@ const translators: Translators = {
     sink.turn?.observer.status(sessionId, retry, atMs);
     sink.onRetry(retry, sink.turn?.observer.providerOf(sessionId) ?? null);
     sink.send(isRoot ? { type: 'session.retrying', retry, atMs } : { type: 'child.busy', sessionId, atMs });
+    // A call that fails is a step, too.
+    tellSpent(sink);
   },
   'session.errored': (sink, { error }, { isRoot, atMs }) => {
     if (isRoot) sink.send({ type: 'session.errored', error, atMs });
@@ -50,6 +53,7 @@ const translators: Translators = {
     if (!observer) return;
     observer.part(part);
     tellExcess(sink, observer);
+    if (part.type === 'step') tellSpent(sink);
     if (part.type === 'tool' && observer.loop.repetitions > 1) sink.send({ type: 'loop.seen', loop: observer.loop });
     sink.onActivity();
   },
@@ -79,9 +83,9 @@ export function tellExcess(sink: Pick<EventSink, 'send'>, observer: TurnObserver
   if (bytes !== undefined) sink.send({ type: 'answer.oversized', bytes });
 }
 
-/** With each step that ends, and with each that begins; after the message that tells of it. */
-export function tellSpent(sink: Pick<EventSink, 'send' | 'onSpent'>, observer: TurnObserver): void {
-  const spent = observer.takeSpent();
+/** With each step that begins, ends or fails; after the fact that tells of it. */
+export function tellSpent(sink: Pick<EventSink, 'turn' | 'send' | 'onSpent'>): void {
+  const spent = sink.turn?.observer.takeSpent();
   if (!spent) return;
   sink.send({ type: 'usage.seen', spent });
   sink.onSpent(spent);
@@ -94,7 +98,7 @@ function translateMessage(sink: EventSink, { message }: { readonly message: Mess
   const { started, finalised } = turn.observer.message(message, isRoot);
   if (started !== undefined) sink.send({ type: 'message.started', ...started, atMs });
   if (finalised) sink.send({ type: 'message.finalised', message: finalised, atMs });
-  tellSpent(sink, turn.observer);
+  tellSpent(sink);
   if (finalised && turn.observer.loop.emptySteps > 0) sink.send({ type: 'loop.seen', loop: turn.observer.loop });
   sink.onActivity();
 }

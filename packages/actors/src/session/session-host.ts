@@ -285,7 +285,7 @@ export class SessionHost implements EventSink {
       if (typeof value === 'object') this.onRetry(value, turn.observer.providerOf(this.id) ?? null);
       if (this.#turn === turn) tellExcess(this, turn.observer);
       this.#tell(turn, { type: 'snapshot.read', reading: { ...reading, agoMs: clock.elapsed() - turn.activeAtMs }, atMs: clock.now() });
-      if (this.#turn === turn) tellSpent(this, turn.observer);
+      if (this.#turn === turn) tellSpent(this);
       const { loop } = turn.observer;
       if (loop.repetitions > 1 || loop.emptySteps > 0) this.#tell(turn, { type: 'loop.seen', loop });
     } catch {

@@ -276,6 +276,16 @@ describe('a budget', () => {
     expect(session.turn?.decision?.outcome).toBe('over_budget');
   });
 
+  test('of steps counts failed calls: the wait for the next one is between two steps', () => {
+    const session = startRunning({}, { bounds: { steps: 2 } });
+    session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 2000 } });
+    session.send(spent(1));
+    expect(session.path).toBe('active.backingOff');
+    session.send({ type: 'session.retrying', retry: { attempt: 2, message: 'x', nextAtMs: 4000 } });
+    session.send(spent(2));
+    expect(session.path).toBe('active.aborting');
+  });
+
   test('that sub-agents have spent ends the turn while they work', () => {
     const session = startRunning({}, { bounds: { tokens: 100 } });
     session.start('msg_11');

@@ -1,6 +1,7 @@
 import type { SessionPool } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { entries, find, type RunContext, type RunMachineEvent } from '../machine/index.ts';
+import { spentOf } from '../machine/run-budget.ts';
 import { mayCancel, mayRequeue } from '../machine/run-control.ts';
 import { hasSucceeded } from '../machine/task-record.ts';
 import { holdOf } from './state.ts';
@@ -15,6 +16,8 @@ export interface ControlOptions {
   readonly pool: Pick<SessionPool, 'setMaxSessions'>;
   /** The pool is that of other runs too: its slots are not this run's to change. */
   readonly sharesPool: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** For attempts that start from now on, in milliseconds. */
   readonly setTimeoutMs: (timeoutMs: number) => void;
   readonly timeoutMs: () => number | null;
@@ -46,6 +49,8 @@ function standingOf(context: RunContext, timeoutMs: number | null): RunStanding 
     state,
     concurrency: settings.concurrency,
     timeoutMs,
+    limits: { tokens: settings.limits.tokens, usd: settings.limits.usd },
+    spent: spentOf(context),
     running: flights.length,
     waiting: unsettled - flights.length,
     holding: holdOf(context),
@@ -112,9 +117,12 @@ function notRequeued(context: RunContext, key: string, force: boolean): string |
 }
 
 /** @throws `CONFIG_INVALID`; then nothing is changed */
-function configure({ context, send, pool, sharesPool, setTimeoutMs, timeoutMs: timeoutNow }: ControlOptions, wishes: RunWishes): RunWishes {
-  const { concurrency, timeoutMs, enforces = false } = wishes;
+function configure({ context, send, pool, sharesPool, now, setTimeoutMs, timeoutMs: timeoutNow }: ControlOptions, wishes: RunWishes): RunWishes {
+  const { concurrency, timeoutMs, tokens, usd, enforces = false } = wishes;
   assertWishes(wishes);
+  const limitsBefore = context().settings.limits;
+  const limits = { ...(tokens !== undefined && { tokens }), ...(usd !== undefined && { usd }) };
+  if (Object.keys(limits).length > 0) send({ type: 'limits.changed', limits, enforce: enforces, atMs: now() });
   const before = context().settings.concurrency;
   if (concurrency !== undefined && (concurrency !== before || enforces)) {
     // The pool has as many slots as attempts may run, at any moment.
@@ -127,17 +135,21 @@ function configure({ context, send, pool, sharesPool, setTimeoutMs, timeoutMs: t
   return {
     ...(concurrency !== undefined && { concurrency: before }),
     ...(timeoutMs !== undefined && timeoutBefore !== null && { timeoutMs: timeoutBefore }),
+    ...(tokens !== undefined && limitsBefore.tokens !== null && { tokens: limitsBefore.tokens }),
+    ...(usd !== undefined && limitsBefore.usd !== null && { usd: limitsBefore.usd }),
   };
 }
 
-function assertWishes({ concurrency, timeoutMs, enforces }: RunWishes): void {
-  for (const [name, value] of Object.entries({ concurrency, timeoutMs })) {
+function assertWishes({ concurrency, timeoutMs, tokens, usd, enforces }: RunWishes): void {
+  for (const [name, value] of Object.entries({ concurrency, timeoutMs, tokens })) {
     if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
     throw new OpencodeManagerError('CONFIG_INVALID', `${name}: ${value} is not a whole number of one or more. Nothing was changed.`);
   }
-  if (enforces && concurrency === undefined) {
+  if (usd !== undefined && !(usd > 0 && Number.isFinite(usd)))
+    throw new OpencodeManagerError('CONFIG_INVALID', `usd: ${usd} is no amount above 0. Nothing was changed.`);
+  if (enforces && concurrency === undefined && tokens === undefined && usd === undefined) {
     const message =
-      'enforce is for a lower concurrency. A timeout holds for attempts that start from now on; to end one that runs, cancel its task. Nothing was changed.';
+      'enforce is for a lower concurrency, tokens or usd. A timeout holds for attempts that start from now on; to end one that runs, cancel its task. Nothing was changed.';
     throw new OpencodeManagerError('CONFIG_INVALID', message);
   }
 }

@@ -8,6 +8,9 @@ export interface RunStanding {
   readonly concurrency: number;
   /** Deadline of attempts whose task names none, in milliseconds. */
   readonly timeoutMs: number | null;
+  /** What the run may take, and has taken, with what is in flight. */
+  readonly limits: { readonly tokens: number | null; readonly usd: number | null };
+  readonly spent: { readonly tokens: number; readonly usd: number };
   /** Attempts in flight. */
   readonly running: number;
   /** Tasks that have not come to their end, and are not in flight. */
@@ -51,7 +54,13 @@ export interface RunWishes {
   readonly concurrency?: number;
   /** For attempts that start from now on, of tasks that name no deadline, in milliseconds. */
   readonly timeoutMs?: number;
-  /** With a lower concurrency: aborts the newest attempts above it, whose tasks run again. */
+  /** What the run may take as a whole, over all of its managers. */
+  readonly tokens?: number;
+  readonly usd?: number;
+  /**
+   * With a lower concurrency: aborts the newest attempts above it, whose tasks run again. With `tokens` or `usd` below what is spent: ends what runs;
+   * without it, only nothing new starts.
+   */
   readonly enforces?: boolean;
 }
 

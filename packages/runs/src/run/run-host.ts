@@ -112,6 +112,7 @@ export class RunHost {
     this.control = createControl({
       pool,
       sharesPool: options.sharesPool,
+      now: () => ports.clock.now(),
       context: () => this.#actor.getSnapshot().context,
       send,
       until: (holds) => this.#until(holds),

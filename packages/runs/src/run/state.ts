@@ -1,6 +1,7 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
 import { entries, type RunContext, type RunCounts } from '../machine/index.ts';
+import { heldByBudget } from '../machine/run-budget.ts';
 import type { RunTotals } from './totals.ts';
 import type { RunSummary } from './types.ts';
 
@@ -66,23 +67,15 @@ function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStart
 }
 
 /** Why nothing starts although tasks wait; null when something runs or may start. */
-export function holdOf({
-  flights,
-  unsettled,
-  server,
-  isPaused,
-  fullSinceMs,
-  ending,
-  delayed,
-  ready,
-  settings,
-  isOpen,
-}: RunContext): string | null {
+export function holdOf(context: RunContext): string | null {
+  const { flights, unsettled, server, isPaused, fullSinceMs, ending, delayed, ready, settings, isOpen } = context;
   if (unsettled - flights.length <= 0) return null;
   if (fullSinceMs !== null) return 'there is no room for the journal';
   if (ending !== null) return ending.why ?? `the run ends: ${ending.reason}`;
   if (isPaused) return 'the run is paused';
   if (server === 'away' && isOpen) return 'the server is being started again';
   if (flights.length >= settings.concurrency) return null;
+  const budget = ready.length > 0 ? heldByBudget(context) : undefined;
+  if (budget) return `what is left of the run's ${budget} is reserved for the tasks that run`;
   return ready.length === 0 && delayed > 0 ? 'the next attempts wait for their time' : null;
 }

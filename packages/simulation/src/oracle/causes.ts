@@ -2,7 +2,7 @@ import type { TaskResult } from '@opencode-manager/actors';
 import type { Fault } from '../plan/types.ts';
 import type { Call } from '../users.ts';
 import type { World } from '../world/world.ts';
-import { since, wasTroubled, type Told } from './evidence.ts';
+import { callsOf, since, wasTroubled, type Told } from './evidence.ts';
 import { expectedOutcome } from './expected.ts';
 import type { Evidence, Report } from './judge.ts';
 
@@ -40,7 +40,7 @@ export function judgeCauses({ world, users }: Evidence, told: Told, report: Repo
   if (!plan || isDisturbed(world) || isAborted(world, calls, told) || isAfterBadTurn(calls, told)) return;
   if (result.attempt > 1) report('results-are-true', `${task}: told as attempt ${result.attempt}, and nothing disturbed the first.`);
   // How much a turn said is judged with the claims of its result.
-  if (result.error?.code === 'ANSWER_TOO_LARGE') return;
+  if (result.error?.code === 'ANSWER_TOO_LARGE' || result.outcome === 'over_budget') return;
   const expected = expectedOutcome(world.plan, plan);
   // Its only word is an event, which a gap swallows.
   const isUnheard = world.plan.scripts[plan.script]!.unknownModel && world.ledger.darkness.length > 0;
@@ -53,6 +53,10 @@ const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readon
   timed_out: ({ plan }, _calls, { plan: task, name, beganAtMs, endedAtMs }) => {
     const timeoutMs = task?.timeoutMs ?? plan.pool.taskTimeoutMs;
     return timeoutMs !== undefined && (name.startsWith('result') || endedAtMs - beganAtMs >= timeoutMs - 1);
+  },
+  over_budget: (world, _calls, { plan: task, result, endedAtMs }) => {
+    const turn = world.ledger.turnOf(result.message_id ?? '');
+    return task?.steps !== undefined && turn !== undefined && callsOf(world, turn, endedAtMs) >= task.steps;
   },
   stalled: (_world, _calls, { name, beganAtMs, endedAtMs }) => name.startsWith('result') || endedAtMs - beganAtMs >= 300_000 - 1,
   needs_input: (world, _calls, { result, endedAtMs }) => {

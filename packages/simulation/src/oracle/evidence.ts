@@ -27,6 +27,11 @@ export function childrenOf(world: World, turn: LedgerTurn, untilMs: number): Led
   );
 }
 
+/** How often a turn has asked its provider, its sub-agents included. */
+export function callsOf(world: World, turn: LedgerTurn, untilMs: number): number {
+  return [turn, ...childrenOf(world, turn, untilMs)].reduce((sum, { modelCalls }) => sum + modelCalls, 0);
+}
+
 /** The turn of the same session that came after. */
 function nextOf({ ledger }: World, turn: LedgerTurn): LedgerTurn | undefined {
   return ledger.turns.find(

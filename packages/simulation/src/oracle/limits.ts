@@ -1,5 +1,5 @@
 import type { LedgerTurn } from '../opencode/ledger.ts';
-import { childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
+import { callsOf, childrenOf, since, turnOf, wasTroubled, type Told } from './evidence.ts';
 import type { Evidence, Report } from './judge.ts';
 
 /** The pool's default limits, and what the way to a result may take besides, in milliseconds. */
@@ -35,6 +35,10 @@ export function judgeLimits(evidence: Evidence, told: Told, report: Report): voi
   const { oversizedAtMs = Infinity } = turn;
   if (toldAtMs - oversizedAtMs > abortMs + wayMs && !wasTroubled(world, turn.deliveredAtMs, toldAtMs))
     return late(`it had said too much since ${since(world, oversizedAtMs)}.`);
+  const calls = callsOf(world, turn, toldAtMs);
+  const mostCalls = stepsOf(told) + furtherSteps + childrenOf(world, turn, toldAtMs).length;
+  if (calls > mostCalls && isCalm(world) && !wasTroubled(world, turn.deliveredAtMs, toldAtMs))
+    return late(`it made ${calls} calls of the model, and might make ${stepsOf(told)}.`);
   const open = ledger.asks.find(
     ({ rootId, openedAtMs, closedAtMs = toldAtMs, staleAtMs = toldAtMs }) =>
       rootId === turn.sessionId &&
@@ -49,6 +53,16 @@ export function judgeLimits(evidence: Evidence, told: Told, report: Report): voi
   const ended = Math.max(endMs, ...childrenOf(world, turn, toldAtMs).map((child) => child.endedAtMs ?? 0));
   if (ended < toldAtMs && toldAtMs - ended > (wasTroubled(world, turn.deliveredAtMs, toldAtMs) ? stallMs + slackMs : toldWithinMs))
     late(`it had ended at ${since(world, ended)}.`);
+}
+
+/** Steps that begin while the end of one is told, and the abort is on its way. */
+const furtherSteps = 3;
+
+const stepsOf = ({ plan }: Told): number => plan?.steps ?? Infinity;
+
+/** An abort that is lost or slow lets more steps be. */
+function isCalm({ plan: { link } }: Evidence['world']): boolean {
+  return link.slow + link.lostRequest + link.lostAnswer + link.brokenAnswer + link.refusal === 0;
 }
 
 const activeAt =

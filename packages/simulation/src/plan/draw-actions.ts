@@ -43,6 +43,7 @@ function drawTask(random: Randomness, index: number, scripts: readonly TurnScrip
     ...(random.chance(0.2) && { priority: random.whole(-1, 1) }),
     ...(random.chance(0.2) && { group: random.pick(['a', 'b']) }),
     ...(random.chance(0.1) && { emptyAnswer: true }),
+    ...(random.chance(0.12) && { steps: random.whole(1, 4) }),
   };
 }
 

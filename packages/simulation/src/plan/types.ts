@@ -133,6 +133,8 @@ export interface TaskPlan {
   readonly provider?: 'alpha' | 'beta';
   readonly directory?: string;
   readonly timeoutMs?: number;
+  /** Most steps of the model. */
+  readonly steps?: number;
   readonly priority?: number;
   readonly group?: string;
   /** Whether an answer without text is good. */
