@@ -136,6 +136,13 @@ export interface TurnClientFlags extends ClientFlags {
   readonly directory?: string;
 }
 
+/** Flags of `ocm prompt`. */
+export interface PromptFlags extends TurnClientFlags {
+  readonly stream?: boolean;
+  /** false: what the model thinks is left out. */
+  readonly reasoning?: boolean;
+}
+
 export interface EventsFlags extends ClientFlags {
   readonly session?: string[];
   readonly type?: string[];

@@ -19,6 +19,8 @@ const parameters = {
   sessions: z.strictObject({}),
   createSession: z.strictObject({ title: z.string().optional(), directory: z.string().optional() }),
   prompt: z.strictObject({ ...turn, text: z.string() }),
+  /** As `prompt`, with what the model says as `item` lines while it says it; the last item is the result. */
+  promptStream: z.strictObject({ ...turn, text: z.string() }),
   exec: z.strictObject({ ...turn, command: z.string(), arguments: z.string().optional() }),
   shell: z.strictObject({ ...turn, line: z.string() }),
   revert: z.strictObject({ sessionId, messageId: z.string().optional(), force: z.boolean().optional() }),
@@ -77,6 +79,14 @@ interface Credentials {
   readonly password: string;
 }
 
+/** A piece of what the model says in a turn. Pieces of a part follow each other without a gap. */
+export interface TurnPiece {
+  readonly type: 'text' | 'reasoning';
+  readonly messageId: string;
+  readonly partId: string;
+  readonly text: string;
+}
+
 /** What each method gives. */
 export interface Results {
   describe: ManagerDescription;
@@ -84,6 +94,7 @@ export interface Results {
   sessions: readonly SessionListing[];
   createSession: { readonly sessionId: string; readonly directory: string };
   prompt: TaskResult;
+  promptStream: null;
   exec: TaskResult;
   shell: TaskResult;
   revert: { readonly sessionId: string; readonly messageId: string };
@@ -97,6 +108,7 @@ export interface Results {
 
 /** What a method streams before its result. */
 export interface Items {
+  promptStream: TurnPiece | { readonly type: 'result'; readonly result: TaskResult };
   events: MonitorEvent;
   page: { readonly url: string };
 }

@@ -3,6 +3,7 @@ import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@op
 import type { EventFilter } from '@opencode-manager/events';
 import type { Handlers, SessionListing } from '../manager-socket/index.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
+import { streamTurn } from './stream-turn.ts';
 
 /** What a page is to be like. */
 export interface PageRequest {
@@ -33,6 +34,12 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     async prompt({ sessionId, text, timeoutMs }, { signal }) {
       return (await desk.open(sessionId)).prompt(text, { signal, ...deadline(timeoutMs) });
     },
+    async promptStream({ sessionId, text, timeoutMs }, { signal, send }) {
+      const session = await desk.open(sessionId);
+      const result = await streamTurn(pool, session, { text, signal, ...deadline(timeoutMs) }, send);
+      await send({ type: 'result', result });
+      return null;
+    },
     async exec({ sessionId, command, arguments: args, timeoutMs }, { signal }) {
       return (await desk.open(sessionId)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
     },
@@ -61,17 +68,19 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
       return null;
     },
     async page(request, { signal, send }) {
-      if (!openPage)
-        throw new OpencodeManagerError(
-          'PLAYGROUND_UNAVAILABLE',
-          `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
-        );
-      await using page = await openPage(request);
+      await using page = await (openPage ?? refusePage)(request);
       await send({ url: page.url });
       await untilAborted(signal);
       return null;
     },
   };
+}
+
+function refusePage(): never {
+  throw new OpencodeManagerError(
+    'PLAYGROUND_UNAVAILABLE',
+    `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
+  );
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

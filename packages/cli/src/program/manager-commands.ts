@@ -89,7 +89,9 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     .summary('send a prompt to a session')
     .description('Sends a prompt to a session and prints the answer. Earlier turns of the session finish first.')
     .argument('<session>', 'id of a session, or new')
-    .argument('<text>', 'the prompt; - reads standard input');
+    .argument('<text>', 'the prompt; - reads standard input')
+    .option('--stream', 'print the answer while it comes, and on standard error what the model thinks')
+    .option('--no-reasoning', 'with --stream: without what the model thinks');
   addTurnClientOptions(prompt);
   prompt.action(async (session, text, flags) => {
     const { prompt: action } = await import('../commands/turns.ts');
