@@ -20,6 +20,10 @@ export async function main(args: readonly string[], streams: TerminalStreams): P
 async function runLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(terminal, (code) => (exitCode = code));
+  let json = false;
+  program.hook('preAction', (_program, command) => {
+    json = command.opts()['json'] === true;
+  });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
@@ -27,6 +31,6 @@ async function runLine(args: readonly string[], terminal: Terminal): Promise<num
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     // Loaded late: a command line that is understood does not pay for it.
     const { reportError } = await import('./report-error.ts');
-    return reportError(terminal, error, { json: args.includes('--json') });
+    return reportError(terminal, error, { json });
   }
 }

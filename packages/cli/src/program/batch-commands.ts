@@ -35,7 +35,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .argument('[file]', 'JSON Lines, one task per line; - reads standard input')
     .optionsGroup('Tasks:')
     .option('--prompt <text...>', 'a task for each text, in addition to the file')
-    .option('--out <file>', 'also write each result to this file, as JSON Lines')
+    .option('-o, --out <file>', 'also write each result to this file, as JSON Lines')
     .option('--append', 'append to the --out file')
     .option('--overwrite', 'replace the --out file')
     .optionsGroup('Run:')
@@ -104,7 +104,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     .option('--take-over', 'although its last process was on another machine; only when that one is gone')
     .optionsGroup('Tasks:')
     .option('--tasks <file>', 'the task file, when it has moved (default: where it was)')
-    .option('--out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
+    .option('-o, --out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
   addSelectOptions(resume);
   addPlaceOptions(resume);
   addTurnOptions(resume);
