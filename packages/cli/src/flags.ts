@@ -72,6 +72,8 @@ export interface DemoFlags extends JsonFlag, PageFlags {
 /** Flags of `ocm run`. */
 export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, WorkspaceFlags {
   readonly prompt?: string[];
+  /** `NAME` or `NAME=FILE`. */
+  readonly reporter?: string[];
   readonly out?: string;
   readonly append?: boolean | undefined;
   readonly overwrite?: boolean;

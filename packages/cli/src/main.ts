@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { detachedStreams, detachedVariable } from './detached/streams.ts';
 import { exitCodes } from './exit-codes.ts';
+import type { RunFlags } from './flags.ts';
 import { createProgram } from './program.ts';
 import { settle } from './settle.ts';
 import { createTerminal, type Terminal, type TerminalStreams } from './terminal/index.ts';
@@ -22,7 +23,8 @@ async function runLine(args: readonly string[], terminal: Terminal): Promise<num
   const program = createProgram(terminal, (code) => (exitCode = code));
   let json = false;
   program.hook('preAction', (_program, command) => {
-    json = command.opts()['json'] === true;
+    const { json: isJson, reporter }: Pick<RunFlags, 'json' | 'reporter'> = command.opts();
+    json = isJson === true || reporter?.includes('json') === true;
   });
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -61,10 +61,19 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
   addServerOptions(run);
   addPageOptions(run);
   addJsonOption(run);
+  addReporterOption(run);
   run.addHelpText('after', runHelp).action(async (file, flags) => {
     const { run: action } = await import('../commands/run.ts');
     finish(await action(terminal, file, flags));
   });
+}
+
+function addReporterOption(command: CommandUnknownOpts): void {
+  command.option(
+    '--reporter <name>',
+    'what standard output tells: default, json, junit, github; junit=FILE writes the report there besides; repeatable',
+    collect,
+  );
 }
 
 /** Which tasks, how often, and when it is enough. */
@@ -111,6 +120,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
   addServerOptions(resume);
   addPageOptions(resume);
   addJsonOption(resume);
+  addReporterOption(resume);
   resume.action(async (name, flags) => {
     const { resume: action } = await import('../commands/resume.ts');
     finish(await action(terminal, name, flags));
