@@ -86,6 +86,8 @@ export interface DemoFlags extends JsonFlag, PageFlags {
 /** Flags of `ocm run`. */
 export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, PageFlags, WorkspaceFlags {
   readonly prompt?: string[];
+  /** `NAME` or `NAME=FILE`. */
+  readonly reporter?: string[];
   readonly out?: string;
   readonly append?: boolean | undefined;
   readonly overwrite?: boolean;
@@ -150,6 +152,13 @@ export interface ClientFlags extends ManagerFlag, JsonFlag {}
 export interface TurnClientFlags extends ClientFlags {
   readonly timeout?: string;
   readonly directory?: string;
+}
+
+/** Flags of `ocm prompt`. */
+export interface PromptFlags extends TurnClientFlags {
+  readonly stream?: boolean;
+  /** false: what the model thinks is left out. */
+  readonly reasoning?: boolean;
 }
 
 export interface EventsFlags extends ClientFlags {

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { detachedStreams, detachedVariable } from './detached/streams.ts';
 import { exitCodes } from './exit-codes.ts';
+import type { RunFlags } from './flags.ts';
 import { createProgram } from './program.ts';
 import { settle } from './settle.ts';
 import { createTerminal, type Terminal, type TerminalStreams } from './terminal/index.ts';
@@ -20,6 +21,11 @@ export async function main(args: readonly string[], streams: TerminalStreams): P
 async function runLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(terminal, (code) => (exitCode = code));
+  let json = false;
+  program.hook('preAction', (_program, command) => {
+    const { json: isJson, reporter }: Pick<RunFlags, 'json' | 'reporter'> = command.opts();
+    json = isJson === true || reporter?.includes('json') === true;
+  });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
@@ -27,6 +33,6 @@ async function runLine(args: readonly string[], terminal: Terminal): Promise<num
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     // Loaded late: a command line that is understood does not pay for it.
     const { reportError } = await import('./report-error.ts');
-    return reportError(terminal, error, { json: args.includes('--json') });
+    return reportError(terminal, error, { json });
   }
 }

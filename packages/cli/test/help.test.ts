@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { runHere } from './support/terminal.ts';
 
 const commands = [
@@ -56,6 +56,23 @@ describe('help', () => {
     const { exitCode, stdout, stderr } = await runHere();
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain('Usage: ocm');
+  });
+});
+
+describe('short flags', () => {
+  test.each([
+    [['run', '-c', '0', '-m', 'a/b', '-o', 'x', '-d', '.', '-j', '--prompt', 'hi'], 'USAGE'],
+    [['sessions', '-j'], 'MANAGER_NOT_FOUND'],
+  ])('%j', async (args, code) => {
+    vi.stubEnv('TMPDIR', '/nonexistent');
+    const { exitCode, stdout } = await runHere(...args);
+    vi.unstubAllEnvs();
+    expect(exitCode).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', error: { code } });
+  });
+
+  test('are no options of commands that pass words on', async () => {
+    expect((await runHere('shell', 'new', 'ls', '-d')).stderr).toContain("error: unknown option '-d'");
   });
 });
 

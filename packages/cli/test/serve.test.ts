@@ -27,6 +27,10 @@ beforeAll(async () => {
         reply: [{ toolCalls: [{ name: 'write', arguments: { filePath: 'README.md', content: '# Changed\n' } }] }, 'Changed.'],
       },
       { when: { user: 'think for ever' }, reply: { fault: 'hang-mid-stream', text: 'one two three four' } },
+      {
+        when: { user: 'count slowly' },
+        reply: { reasoning: 'Up to five.', text: 'one two \u001B[31mthree four five', tokensPerSecond: 10 },
+      },
       { when: { user: /echo (.*)/ }, reply: 'You said {{user.1}}.' },
     ],
   });
@@ -88,6 +92,25 @@ test('sessions are made, listed, prompted and told about', async () => {
   );
   expect((await ocm('sessions')).stdout).toContain(id);
   expect(stdout).not.toContain('password');
+});
+
+test('prompt --stream prints the answer while it comes, and what the model thinks apart', async () => {
+  const id = await newSession();
+  const answer = 'one two ␛[31mthree four five\n';
+  await using slow = bench.start(['prompt', id, 'count slowly', '--stream']);
+  await expect.poll(() => slow.stdout, { timeout: 20_000 }).toMatch(/^one /);
+  expect(slow.stdout).not.toContain('five');
+  expect(await slow.exit).toBe(0);
+  expect({ stdout: slow.stdout, thought: slow.stderr.split('\n')[0] }).toEqual({ stdout: answer, thought: 'Up to five.' });
+  expect(await ocm('prompt', id, 'count slowly', '--stream', '--no-reasoning')).toMatchObject({
+    stdout: answer,
+    stderr: expect.not.stringContaining('Up to'),
+  });
+  const { records } = await ocm('prompt', 'new', 'count slowly', '--stream', '--json');
+  const textOf = (type: string) => records.flatMap((record) => (record.type === type ? [record['text'] as string] : [])).join('');
+  expect([textOf('turn.reasoning'), textOf('turn.text')]).toEqual(['Up to five.', 'one two \u001B[31mthree four five']);
+  expect(records.filter(({ type }) => type === 'turn.text').length).toBeGreaterThan(2);
+  expect(records.at(-1)).toMatchObject({ type: 'turn.finished', outcome: 'succeeded' });
 });
 
 test('a shell line and a command run in a session', async () => {

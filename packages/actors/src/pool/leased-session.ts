@@ -120,8 +120,9 @@ function turnsOf(
   };
   const turn = async (what: string, names: readonly string[], task: Task, options: LeasedPromptOptions = {}) => {
     assertKnownNames(what, options, names);
-    const { signal, permissions, ...choices } = options;
-    return run({ ...task, ...choices }, { ...(signal && { signal }), ...(permissions !== undefined && { permissions }) });
+    const { signal, permissions, beforeSend, ...choices } = options;
+    const beside = { ...(signal && { signal }), ...(permissions !== undefined && { permissions }), ...(beforeSend && { beforeSend }) };
+    return run({ ...task, ...choices }, beside);
   };
   return {
     run,

@@ -14,10 +14,13 @@ import { runWorkspaces, sharedDirectory, type RunWorkspaces } from '../workspace
 import { conclude } from './conclude.ts';
 import type { BatchContext } from './context.ts';
 import { followRun, type FollowedRun } from './follow-run.ts';
+import { noticesWithoutCommands } from './github.ts';
+import { openJunitOutput } from './junit-output.ts';
 import { outputMode } from './output-checks.ts';
 import { openOutputFile } from './output-file.ts';
 import { previewBatch } from './preview.ts';
 import { createReporter } from './report.ts';
+import { reportersOf } from './reporters.ts';
 import type { BatchRequest } from './request.ts';
 import { planBatch, type BatchPlan } from './run-plan.ts';
 import { Tally } from './tally.ts';
@@ -30,7 +33,9 @@ const killPatienceMs = 8000;
  * Carries out what a command line asks for: everything is read and checked first; then the directory of the run is made or taken up, the server
  * starts, the tasks run, and of the server all is gone again.
  */
-export async function carryOut(terminal: Terminal, request: BatchRequest): Promise<ExitCode> {
+export async function carryOut(given: Terminal, request: BatchRequest): Promise<ExitCode> {
+  const reporters = reportersOf(request.flags);
+  const terminal = reporters.output === 'github' ? noticesWithoutCommands(given) : given;
   const plan = await planBatch(terminal, request);
   if (request.flags.dryRun) return previewBatch(terminal, plan);
   await noteUnfinished(terminal, plan);
@@ -45,11 +50,13 @@ export async function carryOut(terminal: Terminal, request: BatchRequest): Promi
   if (prepared.path !== undefined) terminal.streams.keepLog?.(join(prepared.path, 'manager.log'));
   const { flags, resumed } = request;
   using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
+  using junit = openJunitOutput(reporters);
   await using workspaces = plan.workspaces && workspacesOf(plan, prepared, progress);
   late.workspaces = workspaces;
   const settled = prepared.plan.filter(({ decision }) => decision === 'reuse' || decision === 'skip');
   progress.expects(prepared.counts.total, settled.length);
-  const context: BatchContext = { terminal, plan, prepared, workspaces, out, progress, signals, startedAt };
+  const { output } = reporters;
+  const context: BatchContext = { terminal, plan, prepared, workspaces, out, output, junit, progress, signals, startedAt };
   try {
     // What a killed manager left is taken when nothing of it works there any more: then its server is gone.
     if (!resumed) await workspaces?.open();
@@ -184,7 +191,7 @@ function notePlan({ plan: { request }, prepared, progress }: BatchContext): void
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
 async function executeRun(manager: Manager, context: BatchContext, stop: () => Promise<unknown>): Promise<FollowedRun> {
-  const { terminal, plan, prepared, progress, out, workspaces } = context;
+  const { terminal, plan, prepared, progress, out, output, junit, workspaces } = context;
   const { server, pool } = manager;
   let run: Run;
   try {
@@ -201,7 +208,7 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
     const { gaps, restarts, serverRestarts } = pool.snapshot();
     return { summary: undefined, tally: new Tally(), failure: toManagerError(error), pool: { gaps, restarts, serverRestarts } };
   }
-  const reporter = createReporter({ terminal, progress, json: plan.request.flags.json === true, single: prepared.counts.total === 1, out });
+  const reporter = createReporter({ terminal, progress, output, single: prepared.counts.total === 1, out, junit });
   return followRun({ run, manager, reporter, context });
 }
 

@@ -8,6 +8,7 @@ import { runName } from '../run-view/run-name.ts';
 import type { KeptWorkspace } from '../workspaces/index.ts';
 import type { BatchContext } from './context.ts';
 import type { FollowedRun } from './follow-run.ts';
+import { errorCommand } from './github.ts';
 import { runOnDone } from './on-done.ts';
 import { doneRecord, summaryLines } from './report.ts';
 import type { BatchSummary, RunPart } from './tally.ts';
@@ -21,11 +22,13 @@ export interface BatchEnding {
 
 /** Tells how it all ended, and gives the exit code. */
 export async function conclude(context: BatchContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
-  const { terminal, plan, progress, signals, startedAt, workspaces, prepared } = context;
+  const { terminal, plan, progress, signals, startedAt, workspaces, prepared, output } = context;
   const { flags } = plan.request;
   const { summary, failure, tally, pool } = followed;
   const incomplete = isManagerError(stopped) ? stopped : undefined;
-  const problems = [failure, endProblem(summary), incomplete, await closeOutput(context)].filter((problem) => problem !== undefined);
+  const problems = [failure, endProblem(summary), incomplete, await closeOutput(context), await writeJunit(context)].filter(
+    (problem) => problem !== undefined,
+  );
   // Of a run that could not be started what there was before.
   const standing = summary?.counts ?? prepared.counts;
   const counts = countsOf(standing);
@@ -48,7 +51,10 @@ export async function conclude(context: BatchContext, { followed, kept, stopped 
     ...(summary && { run: runPart(context, summary) }),
   };
   progress[Symbol.dispose]();
-  for (const problem of problems) reportError(terminal, problem, { json: flags.json === true });
+  for (const problem of problems) {
+    reportError(terminal, problem, { json: flags.json === true });
+    if (output === 'github') terminal.result(errorCommand('ocm', `${problem.code}: ${problem.message}`));
+  }
   const record = doneRecord(told);
   if (flags.json) terminal.record(record);
   for (const line of summaryLines(told)) terminal.notice(line);
@@ -103,6 +109,15 @@ async function closeOutput({ out, signals }: BatchContext): Promise<OpencodeMana
   try {
     // The next signal ends the wait for a reader.
     await out?.close(signals.drain.aborted ? signals.abort : signals.drain);
+    return undefined;
+  } catch (error) {
+    return toManagerError(error);
+  }
+}
+
+async function writeJunit({ junit, terminal, prepared }: BatchContext): Promise<OpencodeManagerError | undefined> {
+  try {
+    await junit?.write(terminal, prepared);
     return undefined;
   } catch (error) {
     return toManagerError(error);

@@ -8,7 +8,8 @@ import type { Manager } from '../manager/index.ts';
 import { whenAborted } from '../signals.ts';
 import type { BatchContext } from './context.ts';
 import { waitReasons } from './execute.ts';
-import { reasonOf, type Reporter } from './report.ts';
+import { reasonOf } from './reason.ts';
+import type { Reporter } from './report.ts';
 import { Tally } from './tally.ts';
 
 /** What became of a run under this manager. */

@@ -4,6 +4,7 @@ import { OpencodeManagerError } from '@opencode-manager/core';
 import type { RunFlags } from '../flags.ts';
 import { isSameFile, statsOf, type Terminal } from '../terminal/index.ts';
 import type { OutputMode } from './output-file.ts';
+import { reportersOf } from './reporters.ts';
 
 interface Place {
   readonly name: string;
@@ -31,21 +32,28 @@ export function refuseSharedOutputs(terminal: Terminal, file: string | undefined
   refuseInState(flags);
   const { streams } = terminal;
   const out: Place = { name: `--out ${flags.out}`, stats: flags.out === undefined ? undefined : lookAt(flags.out) };
+  const { junitFile } = reportersOf(flags);
+  const report: Place = { name: `--reporter junit=${junitFile}`, stats: junitFile === undefined ? undefined : lookAt(junitFile) };
   const stdout = streamPlace('standard output', streams.stdout);
   const stderr = streamPlace('standard error', streams.stderr);
   if (terminal.env['OCM_STDOUT'] === 'closed' && flags.out === undefined)
     throw unusable('standard output is closed, and there is no --out: the results would go nowhere');
   for (const input of inputsOf(file, flags))
-    for (const output of [out, stdout])
+    for (const output of [out, report, stdout])
       if (input.stats?.isFile() && isSameFile(output.stats, input.stats)) throw unusable(`${output.name} is also ${input.name}`);
   for (const output of [stdout, stderr])
-    if (!output.isSink && isSameFile(out.stats, output.stats)) throw unusable(`${out.name} is also ${output.name}`);
+    for (const ours of [out, report])
+      if (!output.isSink && isSameFile(ours.stats, output.stats)) throw unusable(`${ours.name} is also ${output.name}`);
+  if (flags.out !== undefined && junitFile !== undefined && resolve(flags.out) === resolve(junitFile))
+    throw unusable(`${out.name} is also ${report.name}`);
 }
 
 /** The server's own files would be overwritten, and what it empties at its end would be lost. */
-function refuseInState({ out, patches, root, stateDir }: RunFlags): void {
+function refuseInState(flags: RunFlags): void {
+  const { out, patches, root, stateDir } = flags;
   if (stateDir === undefined) return;
-  for (const [flag, path] of Object.entries({ '--out': out, '--patches': patches, '--root': root })) {
+  const { junitFile: report } = reportersOf(flags);
+  for (const [flag, path] of Object.entries({ '--out': out, '--patches': patches, '--root': root, '--reporter': report })) {
     if (path === undefined) continue;
     const way = relative(realPlace(stateDir), realPlace(path));
     if (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))

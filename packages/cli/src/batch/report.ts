@@ -12,17 +12,22 @@ import {
   type Progress,
 } from '../render/index.ts';
 import type { Terminal } from '../terminal/index.ts';
-import type { OutputFile } from './output-file.ts';
 import type { BatchListener } from './execute.ts';
+import type { JunitOutput } from './junit-output.ts';
+import type { OutputFile } from './output-file.ts';
+import { printerOf } from './printers.ts';
+import { reasonOf } from './reason.ts';
+import type { ReportOutput } from './reporters.ts';
 import type { BatchSummary, RunPart } from './tally.ts';
 
 export interface ReporterOptions {
   readonly terminal: Terminal;
   readonly progress: Progress;
-  readonly json: boolean;
+  readonly output: ReportOutput;
   /** True when there is one task only: its answer alone is the result. */
   readonly single: boolean;
   readonly out?: OutputFile | undefined;
+  readonly junit?: JunitOutput | undefined;
 }
 
 export interface Reporter extends BatchListener {
@@ -32,29 +37,31 @@ export interface Reporter extends BatchListener {
   skipped(id: string, blockedBy: string): void;
 }
 
-/** Turns what happens in a batch into records, results and progress. */
-export function createReporter({ terminal, progress, json, single, out }: ReporterOptions): Reporter {
+/** Turns what happens in a batch into progress, results on standard output, and what goes into files. */
+export function createReporter({ terminal, progress, output, single, out, junit }: ReporterOptions): Reporter {
+  const printer = printerOf(output, { terminal, progress, single });
   return {
     retried(told) {
       const result = withoutSecrets(told, terminal.redactor);
-      const { id, attempt, outcome, error, session_id: sessionId } = result;
+      const { id, outcome, error } = result;
       progress.retried(id, `${outcome}${error ? `: ${error.message}` : ''}`);
-      if (json) terminal.record({ type: 'task.retried', id, attempt, outcome, session_id: sessionId, error, at: new Date().toISOString() });
+      printer.retried?.(result);
     },
     skipped(id, blockedBy) {
       progress.skipped(id, blockedBy);
-      if (json) terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, at: new Date().toISOString() });
+      printer.skipped?.(id, blockedBy);
+      junit?.skipped(id, blockedBy);
     },
-    started({ id, sessionId, directory, attempt }) {
-      progress.started(id);
-      if (json) terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: new Date().toISOString() });
+    started(task) {
+      progress.started(task.id);
+      printer.started?.(task);
     },
     waiting: (id, reason) => progress.waiting(id, reason),
     finished(told) {
       // Before anything is cut off: half a secret would not be recognised.
       const result = withoutSecrets(told, terminal.redactor);
       const detail = result.outcome === 'succeeded' ? result.output : reasonOf(result);
-      const printed = !json && terminal.streams.stdout.isTTY === true;
+      const printed = output === 'default' && terminal.streams.stdout.isTTY === true;
       progress.finished({
         id: result.id,
         outcome: result.outcome,
@@ -64,9 +71,9 @@ export function createReporter({ terminal, progress, json, single, out }: Report
         tokens: tokensOf(result.usage),
         costUsd: result.cost_usd,
       });
-      if (json) terminal.record({ type: 'task.finished', ...result }, result.id);
-      else progress.aside(() => printResult(terminal, result, single));
+      printer.finished?.(result);
       out?.write(result);
+      junit?.finished(result);
     },
   };
 }
@@ -75,34 +82,6 @@ export function createReporter({ terminal, progress, json, single, out }: Report
 function withoutSecrets(result: TaskResult & { readonly redacted?: number }, redactor: Redactor): TaskResult {
   const { value, redacted } = redactor.counted(result);
   return redacted === 0 ? value : Object.assign({}, value, { redacted: redacted + (result.redacted ?? 0) });
-}
-
-function printResult(terminal: Terminal, result: TaskResult, single: boolean): void {
-  const { colors } = terminal;
-  const output = printable(result.output).trimEnd();
-  if (!single) {
-    const mark = result.outcome === 'succeeded' ? colors.green(result.outcome) : colors.red(result.outcome);
-    terminal.result(`${colors.bold(printable(result.id))}  ${mark}  ${colors.dim(formatDuration(result.duration_ms))}`);
-  }
-  if (output !== '') terminal.result(output);
-  // With one task the reason goes where it does not mix with the answer.
-  if (result.workspace_may_be_half_changed) terminal.notice(halfChangedText(result));
-  if (result.outcome !== 'succeeded') (single ? terminal.notice : terminal.result)(reasonOf(result));
-  if (!single) terminal.result('');
-}
-
-function halfChangedText({ id, attempts }: TaskResult): string {
-  const then = attempts ? 'it ran again, and files of that try' : 'files';
-  return `${printable(id)}: a try of this task broke off; ${then} may be half changed. Look with: git status`;
-}
-
-export function reasonOf({ outcome, error, asks, reset_at: resetAt }: TaskResult): string {
-  const denied = asks.find(({ answer }) => answer === 'denied' || answer === 'unanswered');
-  const reason = error ? `${error.code}: ${printable(error.message)}` : outcome;
-  const ask = denied
-    ? ` (an ask was ${denied.answer}: ${[denied.permission, ...(denied.patterns ?? [])].filter(Boolean).join(' ')}; see --permissions)`
-    : '';
-  return `${reason}${ask}${resetAt ? ` (free again at ${resetAt})` : ''}`;
 }
 
 /** The last record of `ocm run --json`. */

@@ -43,6 +43,7 @@ const pathFlags = [
 /** Flags that are of one start alone, and not of the run. */
 const ofThisStart = [
   'json',
+  'reporter',
   'playground',
   'open',
   'allowControl',

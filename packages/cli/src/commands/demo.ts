@@ -131,7 +131,7 @@ async function announce(terminal: Terminal, flags: DemoFlags, manager: Manager, 
 
 /** The table at the end tells the results, so they are not printed one by one. */
 function demoListener(terminal: Terminal, flags: DemoFlags, progress: Progress): BatchListener {
-  if (flags.json) return createReporter({ terminal, progress, json: true, single: false });
+  if (flags.json) return createReporter({ terminal, progress, output: 'json', single: false });
   return {
     started: ({ id }) => progress.started(id),
     waiting: (id, reason) => progress.waiting(id, reason),

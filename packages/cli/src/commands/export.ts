@@ -5,7 +5,7 @@ import { locateRun } from '@opencode-manager/runs/look';
 import { readRun, resultsOf } from '@opencode-manager/runs/read';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ExportFlags } from '../flags.ts';
-import { junitReport } from '../run-view/junit.ts';
+import { junitCases, junitReport } from '../run-view/junit.ts';
 import { isTaken } from '../run-view/results.ts';
 import { leftOutText, predictionOf, type LeftOut } from '../run-view/swebench.ts';
 import type { Terminal } from '../terminal/index.ts';
@@ -20,7 +20,7 @@ export async function exportRun(terminal: Terminal, name: string | undefined, { 
   const file = out === undefined ? undefined : await openOut(out, path, overwrite === true);
   try {
     const write = file ? writerTo(file, out!) : writerToStdout(terminal);
-    if (format === 'junit') return (await write(await junitReport(run, resultsOf(path)))) ? exitCodes.ok : exitCodes.failed;
+    if (format === 'junit') return (await write(await junitReport(run, junitCases(resultsOf(path))))) ? exitCodes.ok : exitCodes.failed;
     return await writePredictions(terminal, path, write);
   } finally {
     await file?.close();

@@ -1,4 +1,4 @@
-import { carryOut, resumedRequest } from '../batch/index.ts';
+import { carryOut, resumedRequest, withReporters } from '../batch/index.ts';
 import { runToResume } from '../batch/find-run.ts';
 import { startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -6,7 +6,8 @@ import type { ResumeFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm resume`: goes on with a run whose manager has ended, with the flags that it was started with and those that are given now. */
-export async function resume(terminal: Terminal, name: string | undefined, flags: ResumeFlags): Promise<ExitCode> {
+export async function resume(terminal: Terminal, name: string | undefined, given: ResumeFlags): Promise<ExitCode> {
+  const flags = withReporters(given);
   if (flags.detach) return startDetached(terminal, flags.json === true);
   const { path, run } = await runToResume(
     name,

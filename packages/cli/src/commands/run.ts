@@ -1,12 +1,13 @@
 import { runOfFile } from '../batch/find-run.ts';
-import { carryOut, newRequest, resumedRequest } from '../batch/index.ts';
+import { carryOut, newRequest, resumedRequest, withReporters } from '../batch/index.ts';
 import { refuseDetachedWithoutDirectory, startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm run`: carries a file of tasks, or prompts, to their end. */
-export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
+export async function run(terminal: Terminal, file: string | undefined, given: RunFlags): Promise<ExitCode> {
+  const flags = withReporters(given);
   if (flags.detach) {
     refuseDetachedWithoutDirectory(file, flags);
     return startDetached(terminal, flags.json === true);

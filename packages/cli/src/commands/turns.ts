@@ -2,12 +2,13 @@ import { text as readAll } from 'node:stream/consumers';
 import type { TaskResult } from '@opencode-manager/actors';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
-import type { TurnClientFlags } from '../flags.ts';
+import type { PromptFlags, TurnClientFlags } from '../flags.ts';
 import { formatCount, formatDuration, printable, tokensOf } from '../render/index.ts';
 import { remedyOf } from '../report-error.ts';
 import { parseDuration } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
+import { streamPrompt } from './stream-prompt.ts';
 
 interface Turn {
   readonly session_id: string;
@@ -17,8 +18,12 @@ interface Turn {
 type SendTurn = (manager: ManagerClient, turn: Turn, signal: AbortSignal) => Promise<TaskResult>;
 
 /** `ocm prompt SESSION TEXT`; `-` reads the text from standard input. */
-export async function prompt(terminal: Terminal, session: string, text: string, flags: TurnClientFlags): Promise<ExitCode> {
+export async function prompt(terminal: Terminal, session: string, text: string, flags: PromptFlags): Promise<ExitCode> {
   const content = text === '-' ? await readAll(terminal.streams.stdin) : text;
+  if (flags.stream)
+    return runTurn(terminal, session, flags, (manager, turn, signal) =>
+      streamPrompt(terminal, manager, { ...turn, text: content }, flags, signal),
+    );
   return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('prompt', { ...turn, text: content }, { signal }));
 }
 
@@ -40,12 +45,12 @@ export function shell(terminal: Terminal, session: string, line: readonly string
   return runTurn(terminal, session, flags, (manager, turn, signal) => manager.call('shell', { ...turn, line: line.join(' ') }, { signal }));
 }
 
-function runTurn(terminal: Terminal, session: string, flags: TurnClientFlags, send: SendTurn): Promise<ExitCode> {
+function runTurn(terminal: Terminal, session: string, flags: PromptFlags, send: SendTurn): Promise<ExitCode> {
   return withManager(flags, async (manager, signal) => {
     const timeoutMs = flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout');
     const sessionId = session === 'new' ? await createSession(terminal, manager, flags, signal) : session;
     const result = await send(manager, { session_id: sessionId, ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }) }, signal);
-    report(terminal, result, flags.json === true);
+    report(terminal, result, flags);
     return result.outcome === 'succeeded' ? exitCodes.ok : exitCodes.failed;
   });
 }
@@ -61,9 +66,9 @@ async function createSession(terminal: Terminal, manager: ManagerClient, flags: 
   return sessionId;
 }
 
-function report(terminal: Terminal, result: TaskResult, json: boolean): void {
+function report(terminal: Terminal, result: TaskResult, { json, stream }: PromptFlags): void {
   if (json) return terminal.record({ type: 'turn.finished', ...result });
-  if (result.output !== '') terminal.result(printable(result.output).trimEnd());
+  if (result.output !== '' && !stream) terminal.result(printable(result.output).trimEnd());
   const { noticeColors: colors } = terminal;
   if (result.outcome === 'succeeded') {
     const tokens = tokensOf(result.usage);

@@ -48,6 +48,14 @@ interface Credentials {
   readonly password: string;
 }
 
+/** A piece of what the model says in a turn. Pieces of a part follow each other without a gap. */
+export interface TurnPiece {
+  readonly type: 'text' | 'reasoning';
+  readonly message_id: string;
+  readonly part_id: string;
+  readonly text: string;
+}
+
 /** What each method that does not stream gives. */
 export interface Results {
   describe: ManagerDescription;
@@ -66,6 +74,7 @@ export interface Results {
 
 /** What a method streams, event by event. */
 export interface Items {
+  promptStream: TurnPiece | { readonly type: 'result'; readonly result: TaskResult };
   events: MonitorEvent;
   page: { readonly url: string };
 }

@@ -1,4 +1,4 @@
-export type { SessionListing } from './answers.ts';
+export type { SessionListing, TurnPiece } from './answers.ts';
 export { createClient, type ManagerClient } from './client.ts';
 export { findManager } from './find-manager.ts';
 export { protocolMajor, type ParametersOf } from './routes.ts';

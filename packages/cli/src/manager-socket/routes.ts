@@ -38,6 +38,8 @@ export const routes = {
   sessions: route('GET', '/v1/sessions', {}),
   createSession: route('POST', '/v1/sessions', { title: z.string().optional(), directory: z.string().optional() }),
   prompt: route('POST', '/v1/sessions/{session_id}/prompt', { ...turn, text: z.string() }),
+  /** Streams what the model says, then the result. */
+  promptStream: route('POST', '/v1/sessions/{session_id}/prompt/stream', { ...turn, text: z.string() }),
   exec: route('POST', '/v1/sessions/{session_id}/exec', { ...turn, command: z.string(), arguments: z.string().optional() }),
   shell: route('POST', '/v1/sessions/{session_id}/shell', { ...turn, line: z.string() }),
   revert: route('POST', '/v1/sessions/{session_id}/revert', {

@@ -3,6 +3,7 @@ import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@op
 import type { EventFilter } from '@opencode-manager/events';
 import { protocolMajor, type Handlers, type SessionListing } from '../manager-socket/index.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
+import { streamTurn } from './stream-turn.ts';
 
 /** What a page is to be like. */
 export interface PageRequest {
@@ -32,6 +33,13 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     },
     async prompt({ session_id: id, text, timeout_ms: timeoutMs }, { signal }) {
       return (await desk.open(id)).prompt(text, { signal, ...deadline(timeoutMs) });
+    },
+    promptStream: {
+      async stream({ session_id: id, text, timeout_ms: timeoutMs }, { signal, send }) {
+        const session = await desk.open(id);
+        const result = await streamTurn(pool, session, { text, signal, ...deadline(timeoutMs) }, send);
+        await send({ type: 'result', result });
+      },
     },
     async exec({ session_id: id, command, arguments: args, timeout_ms: timeoutMs }, { signal }) {
       return (await desk.open(id)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
@@ -75,6 +83,13 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
       },
     },
   };
+}
+
+function refusePage(): never {
+  throw new OpencodeManagerError(
+    'PLAYGROUND_UNAVAILABLE',
+    `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
+  );
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -107,7 +107,7 @@ function outsideThePool(session: Session): DeskSession {
   return {
     id: session.id,
     directory: session.directory,
-    prompt: (text, options) => session.prompt(text, options).then(asResult),
+    prompt: (text, { beforeSend: _pooled, ...options } = {}) => session.prompt(text, options).then(asResult),
     executeCommand: (name, args, options) => session.executeCommand(name, args, options).then(asResult),
     executeShell: (command, options) => session.executeShell(command, options).then(asResult),
     revertMessage: (messageId, options) => session.revertMessage(messageId, options),

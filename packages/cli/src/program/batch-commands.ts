@@ -35,7 +35,7 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .argument('[file]', 'tasks as JSON Lines, a JSON array, YAML or CSV; - reads standard input')
     .optionsGroup('Tasks:')
     .option('--prompt <text...>', 'a task for each text, in addition to the file')
-    .option('--out <file>', 'also write each result to this file, as JSON Lines')
+    .option('-o, --out <file>', 'also write each result to this file, as JSON Lines')
     .option('--append', 'append to the --out file')
     .option('--overwrite', 'replace the --out file')
     .optionsGroup('Run:')
@@ -62,10 +62,19 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
   addServerOptions(run);
   addPageOptions(run);
   addJsonOption(run);
+  addReporterOption(run);
   run.addHelpText('after', runHelp).action(async (file, flags) => {
     const { run: action } = await import('../commands/run.ts');
     finish(await action(terminal, file, flags));
   });
+}
+
+function addReporterOption(command: CommandUnknownOpts): void {
+  command.option(
+    '--reporter <name>',
+    'what standard output tells: default, json, junit, github; junit=FILE writes the report there besides; repeatable',
+    collect,
+  );
 }
 
 /** Which tasks, how often, and when it is enough. */
@@ -106,7 +115,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
     .option('--take-over', 'although its last process was on another machine; only when that one is gone')
     .optionsGroup('Tasks:')
     .option('--tasks <file>', 'the task file, when it has moved (default: where it was)')
-    .option('--out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
+    .option('-o, --out <file>', 'add the results that this file does not have to it (default: the --out of the run)');
   addSelectOptions(resume);
   addPlaceOptions(resume);
   addLimitOptions(resume);
@@ -114,6 +123,7 @@ function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exi
   addServerOptions(resume);
   addPageOptions(resume);
   addJsonOption(resume);
+  addReporterOption(resume);
   resume.action(async (name, flags) => {
     const { resume: action } = await import('../commands/resume.ts');
     finish(await action(terminal, name, flags));

@@ -33,7 +33,7 @@ function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exit
       'Lists what finished runs of a repository left (their directories with results, transcripts and patches beside the repository, workspaces that were kept, refs below refs/ocm) and removes it. What a workspace holds and no ref has goes too. A run that is in use or not finished is listed and kept; what --patches put elsewhere is left alone.',
     )
     .argument('[run...]', 'names of runs, or paths of their directories (default: all that are finished)')
-    .option('--directory <dir>', 'the repository (default: the current directory)')
+    .option('-d, --directory <dir>', 'the repository (default: the current directory)')
     .option('--keep-results', 'remove workspaces alone; run directories, refs and patches stay')
     .option('--unfinished', 'also remove runs that are not finished: they cannot be resumed any more')
     .option('--dry-run', 'list, and remove nothing');

@@ -72,7 +72,7 @@ function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     .optionsGroup('Filter:')
     .option('--session <id...>', 'sessions to follow (default: all)')
     .option('--type <pattern...>', 'event types, with * as wildcard: session.*, *.asked')
-    .option('--directory <dir>', 'directory, with * as wildcard')
+    .option('-d, --directory <dir>', 'directory, with * as wildcard')
     .option('--plane <name>', 'lifecycle or stream')
     .option('--limit <n>', 'stop after this many events');
   addManagerOption(events);
@@ -89,7 +89,9 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     .summary('send a prompt to a session')
     .description('Sends a prompt to a session and prints the answer. Earlier turns of the session finish first.')
     .argument('<session>', 'id of a session, or new')
-    .argument('<text>', 'the prompt; - reads standard input');
+    .argument('<text>', 'the prompt; - reads standard input')
+    .option('--stream', 'print the answer while it comes, and on standard error what the model thinks')
+    .option('--no-reasoning', 'with --stream: without what the model thinks');
   addTurnClientOptions(prompt);
   prompt.action(async (session, text, flags) => {
     const { prompt: action } = await import('../commands/turns.ts');
@@ -103,7 +105,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
     .description("Runs a shell line in a session's directory, as !line does in the TUI; no model is asked.")
     .argument('<session>', 'id of a session, or new')
     .argument('<line...>', 'the line; put -- before words that start with a dash');
-  addTurnClientOptions(shell);
+  addTurnClientOptions(shell, true);
   shell.action(async (session, line, flags) => {
     const { shell: action } = await import('../commands/turns.ts');
     finish(await action(terminal, session, line, flags));
@@ -120,7 +122,7 @@ function addCommand(program: CommandUnknownOpts, terminal: Terminal, finish: Fin
       .argument('<session>', 'id of a session, or new')
       .argument('<command>', 'name of the command')
       .argument('[arguments...]', 'its arguments; put -- before those that start with a dash');
-    addTurnClientOptions(command);
+    addTurnClientOptions(command, true);
     command.action(async (session, called, args, flags) => {
       const { command: action } = await import('../commands/turns.ts');
       finish(await action(terminal, session, called, args, flags));
@@ -128,12 +130,12 @@ function addCommand(program: CommandUnknownOpts, terminal: Terminal, finish: Fin
   }
 }
 
-function addTurnClientOptions(command: CommandUnknownOpts): void {
+function addTurnClientOptions(command: CommandUnknownOpts, isLong = false): void {
   command
     .option('--timeout <duration>', 'timeout of the turn, such as 90s or 5m')
-    .option('--directory <dir>', 'with new: where the session works');
+    .option(isLong ? '--directory <dir>' : '-d, --directory <dir>', 'with new: where the session works');
   addManagerOption(command);
-  addJsonOption(command);
+  addJsonOption(command, isLong);
 }
 
 function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {

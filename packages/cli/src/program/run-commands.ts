@@ -27,7 +27,7 @@ function addRuns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish
     .description(
       'Lists the runs of the repository that a directory lies in, the newest first. Runs of ocm run --run-dir elsewhere are not among them.',
     )
-    .option('--directory <dir>', 'any directory in the repository (default: the current directory)');
+    .option('-d, --directory <dir>', 'any directory in the repository (default: the current directory)');
   addJsonOption(runs);
   runs.action(async (flags) => {
     const { runs: action } = await import('../commands/runs.ts');
@@ -105,7 +105,7 @@ function addExport(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     )
     .argument('[run]', runArgument)
     .addOption(new Option('--format <format>', 'of the output').choices(['junit', 'swebench'] as const).makeOptionMandatory())
-    .option('--out <file>', 'write to this file (default: standard output)')
+    .option('-o, --out <file>', 'write to this file (default: standard output)')
     .option('--overwrite', 'replace what the file holds')
     .action(async (run, flags) => {
       const { exportRun: action } = await import('../commands/export.ts');

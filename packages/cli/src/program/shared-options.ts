@@ -3,8 +3,8 @@ import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 export function addTurnOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Turns:')
-    .option('--concurrency <n>', 'turns that run at once (default: 6)')
-    .option('--model <provider/model>', "model of tasks without one (default: the opencode configuration's)")
+    .option('-c, --concurrency <n>', 'turns that run at once (default: 6)')
+    .option('-m, --model <provider/model>', "model of tasks without one (default: the opencode configuration's)")
     .option('--agent <name>', 'agent of tasks without one')
     .option('--timeout <duration>', 'timeout of each turn, such as 90s or 5m')
     .option('--permissions <policy>', 'deny, allow, or a JSONC file with a list of rules (default: deny)')
@@ -19,7 +19,7 @@ export function addTurnOptions(command: CommandUnknownOpts): void {
 export function addServerOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Server:')
-    .option('--directory <dir>', 'the workspace (default: the current directory)')
+    .option('-d, --directory <dir>', 'the workspace (default: the current directory)')
     .option('--opencode-config <file>', "opencode's own configuration, JSON or JSONC")
     .option('--opencode-config-dir <dir>', 'directory with agents, commands and plugins for opencode; a copy is used')
     .option('--config <file>', 'server options as JSON or JSONC; flags override it')
@@ -57,8 +57,9 @@ export function addServerOptions(command: CommandUnknownOpts): void {
     .option('--startup-timeout <duration>', 'timeout of the server start (default: 30s, 2m with packages to install)');
 }
 
-export function addJsonOption(command: CommandUnknownOpts): void {
-  command.optionsGroup('Output:').option('--json', 'print JSON Lines on stdout');
+/** `isLong`: words that follow may be options of another program, so no letter is taken from them. */
+export function addJsonOption(command: CommandUnknownOpts, isLong = false): void {
+  command.optionsGroup('Output:').option(isLong ? '--json' : '-j, --json', 'print JSON Lines on stdout');
 }
 
 /** A page that shows the run. */

@@ -1,13 +1,23 @@
-import type { TaskReading } from '@opencode-manager/runs/read';
+import type { TaskReading, TaskState } from '@opencode-manager/runs/read';
 import { reasonOf } from './results.ts';
 
 /** Longest message of a test case, in characters: a report is held in memory whole, since its head counts what follows. */
 const longestMessage = 10_000;
 
+/** A task as a report tells it. */
+export interface JunitCase {
+  readonly key: string;
+  readonly state: TaskState;
+  /** Milliseconds. */
+  readonly durationMs: number;
+  /** Why it has not succeeded, in a sentence. */
+  readonly reason: string;
+}
+
 type Verdict = 'passed' | 'failure' | 'error' | 'skipped';
 
 /** How outcomes read in a report: a task that did its work badly has failed; one that was kept from it is an error. */
-function verdictOf({ state }: TaskReading): Verdict {
+function verdictOf({ state }: JunitCase): Verdict {
   switch (state) {
     case 'succeeded':
       return 'passed';
@@ -26,10 +36,19 @@ function verdictOf({ state }: TaskReading): Verdict {
   }
 }
 
+/** What the directory of a run says of its tasks. */
+export async function* junitCases(tasks: AsyncIterable<TaskReading>): AsyncGenerator<JunitCase, undefined> {
+  for await (const task of tasks) {
+    const durationMs = task.type === 'result' ? task.attempt.result.duration_ms : 0;
+    yield { key: task.key, state: task.state, durationMs, reason: task.state === 'succeeded' ? '' : reasonOf(task) };
+  }
+  return undefined;
+}
+
 /** A JUnit report of a run: one test case a task. Times are in seconds. */
 export async function junitReport(
   run: { readonly id: string; readonly created_at: string },
-  tasks: AsyncIterable<TaskReading>,
+  tasks: AsyncIterable<JunitCase> | Iterable<JunitCase>,
 ): Promise<string> {
   const counts: Record<Verdict, number> = { passed: 0, failure: 0, error: 0, skipped: 0 };
   const cases: string[] = [];
@@ -37,7 +56,7 @@ export async function junitReport(
   for await (const task of tasks) {
     const verdict = verdictOf(task);
     counts[verdict] += 1;
-    const durationMs = task.type === 'result' ? task.attempt.result.duration_ms : 0;
+    const { durationMs } = task;
     totalMs += durationMs;
     const head = `    <testcase name="${attribute(task.key)}" classname="${attribute(run.id)}" time="${seconds(durationMs)}"`;
     cases.push(verdict === 'passed' ? `${head}/>` : `${head}>\n      ${elementOf(verdict, task)}\n    </testcase>`);
@@ -54,8 +73,8 @@ export async function junitReport(
   ].join('\n');
 }
 
-function elementOf(verdict: Exclude<Verdict, 'passed'>, task: TaskReading): string {
-  const message = reasonOf(task).slice(0, longestMessage);
+function elementOf(verdict: Exclude<Verdict, 'passed'>, task: JunitCase): string {
+  const message = task.reason.slice(0, longestMessage);
   const type = verdict === 'skipped' ? '' : ` type="${attribute(task.state)}"`;
   return `<${verdict} message="${attribute(message)}"${type}/>`;
 }
