@@ -23,6 +23,7 @@ export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,
   type AnsweredAsk,
+  type AnswerVerdict,
   type Ask,
   type AskDecision,
   type Outcome,
@@ -30,6 +31,7 @@ export {
   type PermissionPolicy,
   type PermissionPolicyRule,
   type Task,
+  type TaskAnswer,
   type TaskAttempt,
   type TaskFile,
   type TaskLimits,

@@ -64,6 +64,7 @@ export const taskOptionNames: readonly string[] = Object.keys({
   signal: true,
   permissions: true,
   beforeSend: true,
+  onAnswer: true,
   sent: true,
 } satisfies Names<TaskOptions>);
 

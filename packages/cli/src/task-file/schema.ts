@@ -96,6 +96,9 @@ export const taskLineSchema = z.object({
   files: z.array(fileSchema, { error: 'must be a list of paths' }).optional(),
   priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
   permissions: permissionPolicySchema.optional(),
+  output_schema: z
+    .union([z.record(z.string(), z.unknown()), z.boolean(), text], { error: 'must be a JSON Schema, or the path of a file with one' })
+    .optional(),
   after: z.array(name, { error: 'must be a list of ids' }).optional(),
   retries: count('a whole number of 0 to 100', 0, 100).optional(),
   repeat: count('a whole number of 1 to 10000', 1, 10_000).optional(),

@@ -11,6 +11,7 @@ import {
   type RunMachineEvent,
   type RunSettings,
 } from '../machine/index.ts';
+import type { OutputCheck } from '../output/output-schema.ts';
 import { Attempts } from './attempts.ts';
 import { Following } from './following.ts';
 import type { RunPorts } from './ports.ts';
@@ -31,6 +32,8 @@ export interface RunHostOptions {
   readonly plan: ResumePlan;
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
+  /** By key: of tasks with an output schema. */
+  readonly outputs: ReadonlyMap<string, OutputCheck>;
   readonly taskTimeoutMs: number | undefined;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
@@ -65,13 +68,14 @@ export class RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
+    const { pool, tasks, outputs, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
     this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
     this.#attempts = new Attempts({
       pool,
       tasks,
+      outputs,
       taskTimeoutMs,
       ports,
       send,
@@ -88,6 +92,8 @@ export class RunHost {
         start: (_, params) => this.#attempts.start(params),
         look: (_, params) => this.#attempts.look(params),
         allowSend: (_, params) => this.#attempts.allowSend(params),
+        repair: (_, params) => this.#attempts.repair(params),
+        takeAnswer: (_, params) => this.#attempts.takeAnswer(params),
         abort: (_, params) => this.#attempts.abort(params),
         schedule: (_, params) => this.#schedule(params),
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.

@@ -5,6 +5,7 @@ import { taskHash, type TaskHash } from '../identity/task-hash.ts';
 import { keyTasks, repeatKey } from '../identity/task-key.ts';
 import type { SourceTask } from '../machine/index.ts';
 import type { TaskLine } from '../directory/task-lines.ts';
+import { limitsOf } from './task-limits.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
 /** A task with its identity. */
@@ -74,6 +75,7 @@ async function identify(
     workspace: workspaceOf?.(task) ?? { mode: 'shared', path: at },
     // A function cannot be compared; whether there is one can.
     ...(permissions !== undefined && { permissions: typeof permissions === 'function' ? 'a function' : permissions }),
+    ...(task.outputSchema !== undefined && { outputSchema: task.outputSchema }),
     configuration,
     ...(repeat !== undefined && { repeat }),
   };
@@ -85,16 +87,6 @@ export function sourceTask({ key, hash, fields, task }: IdentifiedTask, taskTime
   const { after = [], retries = 0 } = task;
   const limits = limitsOf(task, taskTimeoutMs);
   return { key, hash, fields, after, retries, ...(Object.keys(limits).length > 0 && { limits }) };
-}
-
-/** The limits of a task by their names in a task file: times in milliseconds. One that is raised runs again what it ended. */
-export function limitsOf(
-  { timeoutMs, limits = {} }: Pick<RunTaskSpec, 'timeoutMs' | 'limits'>,
-  taskTimeoutMs: number | undefined,
-): Readonly<Record<string, number>> {
-  const { workingMs: working, stallMs: stall, steps, tokens, usd } = limits;
-  const named = { timeout: limits.timeoutMs ?? timeoutMs ?? taskTimeoutMs, working, stall, steps, tokens, usd };
-  return Object.fromEntries(Object.entries(named).filter((limit): limit is [string, number] => limit[1] !== undefined));
 }
 
 /** As `tasks.jsonl` has it. A permission callback is no JSON and stays with the program. */

@@ -90,6 +90,7 @@ export class Manager {
       plan,
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
+      outputs: new Map(),
       taskTimeoutMs,
       names: new host.AttemptNames(),
       changesOf: undefined,
