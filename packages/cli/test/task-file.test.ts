@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { maxPromptBytes } from '@opencode-manager/actors';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
-import { maxPromptBytes, parseDuration, parseTasks, readSource } from '../src/task-file/index.ts';
+import { parseDuration, parseTasks, readSource } from '../src/task-file/index.ts';
 
 const options = { source: 'tasks.jsonl', baseDirectory: '/base' };
 

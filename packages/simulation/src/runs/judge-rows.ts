@@ -157,7 +157,7 @@ function endOf(plan: RunPlan, { scripts, retries, timeoutMs, hasSchema }: RunTas
 }
 
 function isUnfit({ steps }: TurnScript): boolean {
-  return steps.some(({ text = [] }) => text.includes(unfitAnswer));
+  return steps.some(({ text }) => text.includes(unfitAnswer));
 }
 
 function outcomeOf({ beginMs, steps }: TurnScript, timeoutMs = Infinity): string {
