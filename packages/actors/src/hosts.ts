@@ -18,4 +18,5 @@ export type {
   WorkspaceRequest,
   WorkspaceSource,
 } from './ports/index.ts';
+export { addSpent, type Spent } from './task/spent.ts';
 export { growing, systemClock } from './ports/index.ts';

@@ -19,10 +19,12 @@ export type { LeasedWorkspace, WorkspaceRequest, WorkspaceSource } from './ports
 export type { HealthCheck } from './supervision/index.ts';
 export type { MachineStep } from './machines/index.ts';
 export { assertOffered, type WantedTurn } from './task/preflight.ts';
+export { limitFields, maxPromptBytes, taskFields, taskValues } from './task/fields.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,
   type AnsweredAsk,
+  type AnswerVerdict,
   type Ask,
   type AskDecision,
   type Outcome,
@@ -30,6 +32,7 @@ export {
   type PermissionPolicy,
   type PermissionPolicyRule,
   type Task,
+  type TaskAnswer,
   type TaskAttempt,
   type TaskFile,
   type TaskLimits,

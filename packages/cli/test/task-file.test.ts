@@ -1,8 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { maxPromptBytes } from '@opencode-manager/actors';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
-import { maxPromptBytes, parseDuration, parseTasks, readSource } from '../src/task-file/index.ts';
+import { parseDuration, parseTasks, readSource } from '../src/task-file/index.ts';
 
 const options = { source: 'tasks.jsonl', baseDirectory: '/base' };
 
@@ -62,6 +66,25 @@ describe('a good task file', () => {
         files: [{ path: '/files/a.png' }, { path: '/b.txt', mime: 'text/plain' }, { url: 'data:,x' }],
       },
     ]);
+  });
+
+  test('takes an output schema, and the path of one beside the task file', () => {
+    const schema = { type: 'object', required: ['a'] };
+    const directory = mkdtempSync(join(tmpdir(), 'ocm-schema-'));
+    writeFileSync(join(directory, 'schema.json'), JSON.stringify(schema));
+    const parsed = parseTasks(
+      `{"id":"a","prompt":"p","output_schema":"schema.json"}\n{"id":"b","prompt":"q","output_schema":{"type":"string"}}`,
+      {
+        ...options,
+        filesDirectory: directory,
+      },
+    );
+    expect(parsed.tasks.map(({ outputSchema }) => outputSchema)).toEqual([schema, { type: 'string' }]);
+    writeFileSync(join(directory, 'schema.json'), '[1]');
+    expect(() => parseTasks('{"prompt":"p","output_schema":"schema.json"}', { ...options, filesDirectory: directory })).toThrow(
+      `line 1: output_schema: ${directory}/schema.json must hold a JSON Schema; received [1]`,
+    );
+    rmSync(directory, { recursive: true });
   });
 
   test('gives tasks with files the same name wherever the task file lies', () => {
@@ -208,6 +231,12 @@ describe('a bad task file', () => {
       { prompt: 'a', permissions: [{ permission: 'bash', action: 'maybe' }] },
       'line 2: permissions: must be "deny", "allow" or a list of rules',
     ],
+    [
+      'an output schema that is not there',
+      { prompt: 'a', output_schema: 'no.json' },
+      'line 2: output_schema: /base/no.json cannot be read (ENOENT)',
+    ],
+    ['an output schema of a shell line', { shell: 'a', output_schema: true }, 'line 2: output_schema: goes with a prompt or a command'],
     ['a limit that does not exist', { prompt: 'a', limits: { token: 5 } }, 'line 2: limits: there is no limit token. Did you mean tokens?'],
     ['a limit of nothing', { prompt: 'a', limits: { steps: 0 } }, 'line 2: limits.steps: must be a whole number above 0; received 0'],
     ['a limit that is no price', { prompt: 'a', limits: { usd: '2' } }, 'line 2: limits.usd: must be a number above 0; received "2"'],

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
 import { parseTasks } from '../src/task-file/index.ts';
+import { taskFileJsonSchema, taskJsonSchema } from '../src/task-file/json-schema.ts';
 
 const parse = (text: string, source: string) => parseTasks(text, { source, baseDirectory: '/base' });
 
@@ -201,5 +203,14 @@ describe('JSON', () => {
     expect(errorOf('[{"id": "a", "prompt": "p"},\n\n{"id": "a", "prompt": "q"}]', 'tasks.json').message).toBe(
       'tasks.json: line 1 and line 3 have the same id "a". Give each task an id of its own.',
     );
+  });
+});
+
+describe('the JSON Schemas', () => {
+  test.each([
+    ['task', taskJsonSchema],
+    ['tasks', taskFileJsonSchema],
+  ])('schema/%s.json is the one that the sources give', async (name, schema) => {
+    expect(JSON.parse(await readFile(new URL(`../schema/${name}.json`, import.meta.url), 'utf8'))).toEqual(schema());
   });
 });

@@ -4,6 +4,7 @@
  */
 export type { RunState } from './directory/state-file.ts';
 export type * from './journal/events.ts';
+export type { OutputCheck } from './output/output-schema.ts';
 export { AttemptNames } from './run/attempt-names.ts';
 export { finishedRun, openedRun, type OpenedRun } from './run/opened-run.ts';
 export type { RunPorts } from './run/ports.ts';

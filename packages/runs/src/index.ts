@@ -28,6 +28,7 @@ export {
 export { keyTasks, repeatKey, taskKey, type KeyedTask, type OwnFields, type PlacedTask, type TaskPlace } from './identity/task-key.ts';
 export { createJournal, openJournal, type JournalOptions } from './journal/sqlite-journal.ts';
 export type * from './journal/events.ts';
+export type { OutputSchema } from './output/output-schema.ts';
 export type { Redact } from './redact.ts';
 export { openRun, resumeRun } from './run/open-run.ts';
 export { prepareRun, previewRun } from './run/prepare-run.ts';

@@ -27,6 +27,17 @@ beforeAll(async () => {
       { name: 'never', when: { user: /^never/ }, reply: { text: 'word '.repeat(900), tokensPerSecond: 4 } },
       { name: 'flaky', when: { user: /^flaky/ }, reply: { error: { status: 400, message: 'not now' } }, times: 1 },
       { name: 'refuse', when: { user: /^refuse/ }, reply: { error: { status: 400, message: 'never' } } },
+      { name: 'answers', when: { user: /^total/ }, reply: 'It is 12.' },
+      { name: 'never fits', when: { user: /^Your last answer[^]*"never"/ }, reply: '{"never": 1}' },
+      {
+        name: 'slowly',
+        when: { user: /^Your last answer[^]*"slow"/ },
+        reply: { text: '{"slow": 1}'.padEnd(900), tokensPerSecond: 4 },
+        times: 1,
+      },
+      { name: 'soon', when: { user: /^Your last answer[^]*"slow"/ }, reply: '{"slow": 1}' },
+      { name: 'not yet', when: { user: /^Your last answer/ }, reply: '{"total": "12"}', times: 1 },
+      { name: 'fits', when: { user: /^Your last answer/ }, reply: 'Sorry:\n```json\n{"total": 12}\n```' },
       { name: 'say', when: { user: /^(?:say|flaky) (\w+)/ }, reply: 'I say {{user.1}}.' },
     ],
   });
@@ -228,4 +239,61 @@ test('a manager that is killed again and again loses nothing, and no prompt is a
     expect(asked, key).toBeLessThanOrEqual(intents.filter((intent) => intent.key === key).length);
     expect(asked, key).toBeGreaterThanOrEqual(1);
   }
+});
+
+const sizedBy = (name: string, type: string) => ({
+  type: 'object',
+  properties: { [name]: { type } },
+  required: [name],
+});
+
+test('an answer is held against its schema, and corrected twice at most: in its session, and when the manager is killed meanwhile in a new attempt', async () => {
+  const path = runDir('output');
+  const before = model.calls.length;
+  const tasks: RunTaskSpec[] = [
+    { id: 'fits', prompt: 'total', outputSchema: sizedBy('total', 'number') },
+    { id: 'never', prompt: 'total', outputSchema: sizedBy('never', 'string'), group: 'g' },
+    { id: 'slow', prompt: 'total', outputSchema: sizedBy('slow', 'number') },
+  ];
+  const options = optionsOf(tasks, { runDir: path, settings: { concurrency: 1 } });
+  const { child, said } = await startProgram(options);
+  const isCorrecting = () => model.calls.slice(before).some(({ rule }) => rule === 'slowly');
+  await expect.poll(isCorrecting, { timeout: 60_000, message: said.err }).toBe(true);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  children.delete(child);
+  const { runDir: _named, ...resumed } = options;
+  const last = await resumeRun({ ...resumed, run: path });
+  expect(last.plan.map(({ key, decision }) => [key, decision])).toEqual([
+    ['fits', 'reuse'],
+    ['never', 'skip'],
+    ['slow', 'look'],
+  ]);
+  expect(await resultsOf(last)).toEqual({ fits: 'succeeded 1 reused', slow: 'succeeded 2' });
+  await last.ended;
+
+  const rows = await rowsOf(path);
+  const [fits, never, broken, slow] = ofType(rows, 'attempt.ended').map(({ result }) => result);
+  expect(fits).toMatchObject({ output: 'Sorry:\n```json\n{"total": 12}\n```', output_json: { total: 12 }, model_calls: 3, error: null });
+  expect(never).toMatchObject({ outcome: 'failed', output: '{"never": 1}', model_calls: 3, group: 'g' });
+  expect(never!.error).toMatchObject({ code: 'OUTPUT_INVALID', details: { errors: ['/never must be string; received 1'] } });
+  expect(never).not.toHaveProperty('output_json');
+  expect(broken).toMatchObject({ outcome: 'interrupted', attempt: 1 });
+  // Its first turn was over, and is paid for.
+  expect(broken!.model_calls).toBeGreaterThanOrEqual(1);
+  expect(slow).toMatchObject({ attempt: 2, output_json: { slow: 1 }, model_calls: 2 });
+
+  const ofFits = rows.flatMap(({ event }) =>
+    'key' in event && event.key === 'fits' && event.type !== 'attempt.accepted' ? [event.type] : [],
+  );
+  expect(ofFits).toEqual(['task.added', 'attempt.intended', 'attempt.repairing', 'attempt.repairing', 'attempt.ended']);
+  const [first, second] = ofType(rows, 'attempt.repairing');
+  expect([first!.spent.model_calls, second!.spent.model_calls, second!.messageId]).toEqual([1, 2, fits!.message_id]);
+  expect(fits!.usage.input_tokens).toBeGreaterThan(second!.spent.usage.input_tokens);
+  const told = model.calls.slice(before, before + 3).map(({ messages }) => JSON.stringify(messages.at(-1)));
+  expect(told[1]).toContain('the answer is no JSON');
+  expect(told[2]).toContain('/total must be number; received');
+  const slug = readdirSync(runLayout(path).artifacts).find((name) => name.startsWith('fits'));
+  const transcript = readFileSync(join(runLayout(path).artifacts, slug!, '1', 'transcript.jsonl'), 'utf8');
+  expect(transcript.match(/"role":"user"/g)).toHaveLength(3);
 });

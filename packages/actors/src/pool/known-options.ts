@@ -66,6 +66,7 @@ export const taskOptionNames: readonly string[] = Object.keys({
   signal: true,
   permissions: true,
   beforeSend: true,
+  onAnswer: true,
   sent: true,
 } satisfies Names<TaskOptions>);
 

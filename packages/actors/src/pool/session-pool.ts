@@ -274,7 +274,7 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    const { signal, beforeSend, sent } = options;
+    const { signal, beforeSend, onAnswer, sent } = options;
     const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
@@ -286,6 +286,7 @@ export class Pool implements SessionPool {
       queuedAtMs: this.#dependencies.clock.now(),
       leased,
       beforeSend,
+      onAnswer,
       sent,
     });
     this.#tasks.set(live.id, live);

@@ -285,7 +285,7 @@ export interface SessionPool extends AsyncDisposable {
 }
 
 /** Choices of one turn of a leased session. */
-export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent'> {
+export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent' | 'onAnswer'> {
   /** Deadline in milliseconds from now, the wait in the session's queue included. */
   readonly timeoutMs?: number;
   /** `provider/model` */

@@ -2,7 +2,7 @@ import { OpencodeManagerError, toManagerError, type SerializedError } from '@ope
 import type { FinishedTurn } from '../machines/index.ts';
 
 /** Whether a turn has no end of its own yet, because its server was lost. */
-export function isServerLoss({ outcome, error }: FinishedTurn): boolean {
+export function isServerLoss({ outcome, error }: Pick<FinishedTurn, 'outcome' | 'error'>): boolean {
   return outcome === 'interrupted' && (error?.code === 'SERVER_EXITED' || error?.code === 'SERVER_UNRESPONSIVE');
 }
 

@@ -1,6 +1,6 @@
 import type { TurnRequest } from '@opencode-manager/core';
 import type { PermissionPolicy } from '@opencode-manager/core/policy';
-import type { FinishedTurn, TurnBounds } from '../machines/index.ts';
+import type { FinishedTurn, TurnBounds, TurnSpent } from '../machines/index.ts';
 import type { AskDesk } from '../policy/ask-desk.ts';
 import type { AnsweredAsk } from '../task/types.ts';
 import type { PriceTable } from './prices.ts';
@@ -12,6 +12,8 @@ export interface TurnPlan {
   readonly request: TurnRequest;
   readonly timeoutMs: number | null;
   readonly limits?: Partial<TurnBounds>;
+  /** What earlier turns of the attempt have taken of these limits. */
+  readonly spentBefore?: TurnSpent;
   readonly policy: PermissionPolicy;
   /** Whether an answer without text is good. Default `refuse`. */
   readonly emptyAnswer?: 'allow' | 'refuse';
@@ -51,9 +53,10 @@ export function openTurn(
   }: Pick<TurnInFlight, 'startedAtMs' | 'activeAtMs'> & { readonly maxAnswerBytes: number; readonly prices: PriceTable },
 ): TurnInFlight {
   const { messageId, kind } = plan.request;
+  const { spentBefore } = plan;
   return {
     plan,
-    observer: new TurnObserver({ messageId, kind, ...bounds }),
+    observer: new TurnObserver({ messageId, kind, ...bounds, ...(spentBefore && { spentBefore }) }),
     desk,
     startedAtMs,
     calls: new AbortController(),

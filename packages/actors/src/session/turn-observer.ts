@@ -60,6 +60,7 @@ export class TurnObserver {
   readonly #calls = new ModelCalls();
   readonly #maxAnswerBytes: number;
   readonly #prices: PriceTable;
+  readonly #spentBefore: TurnSpent;
   #ended = 0;
   #endedTold = 0;
   #stepsTold = 0;
@@ -72,7 +73,9 @@ export class TurnObserver {
     readonly kind: 'prompt' | 'command' | 'shell';
     readonly maxAnswerBytes?: number;
     readonly prices?: PriceTable;
+    readonly spentBefore?: TurnSpent;
   }) {
+    this.#spentBefore = turn.spentBefore ?? { steps: 0, tokens: 0, usd: 0 };
     this.#prices = turn.prices ?? {};
     this.#messageId = turn.messageId;
     this.#isShell = turn.kind === 'shell';
@@ -86,7 +89,7 @@ export class TurnObserver {
     return this.#size.bytes;
   }
 
-  /** What the turn has taken so far, when that is more than was told last: after the end of a step, here or in a sub-agent. */
+  /** What the attempt has taken so far, with its earlier turns, when that is more than was told last: after the end of a step, here or in a sub-agent. */
   takeSpent(): TurnSpent | undefined {
     const steps = this.#calls.count;
     if (this.#ended === this.#endedTold && steps === this.#stepsTold) return undefined;
@@ -94,7 +97,8 @@ export class TurnObserver {
     this.#stepsTold = steps;
     const ended = [...this.#messages.values()].flatMap(({ info }) => (info.completed ? [info] : []));
     const tokens = ended.reduce((sum, { tokens: { input, output, reasoning } }) => sum + input + output + reasoning, 0);
-    return { steps, tokens, usd: costOf(ended, this.#prices).usd };
+    const { steps: stepsBefore, tokens: tokensBefore, usd: usdBefore } = this.#spentBefore;
+    return { steps: stepsBefore + steps, tokens: tokensBefore + tokens, usd: usdBefore + costOf(ended, this.#prices).usd };
   }
 
   /** How the turn goes round in circles, as far as its steps and tool calls tell. */

@@ -40,6 +40,9 @@ export interface LiveTask {
   /** The place of its own that the present attempt has. */
   workspace: LiveWorkspace | undefined;
   readonly beforeSend: TaskOptions['beforeSend'];
+  readonly onAnswer: TaskOptions['onAnswer'];
+  /** Turns of the present attempt that it went on after. */
+  turns: readonly TurnReport[];
   /** A turn that was sent before the pool was there. */
   readonly sent: SentTurn | undefined;
   /** Its newest turn, once that has ended. */
@@ -61,11 +64,12 @@ export interface LiveTaskOptions {
   readonly queuedAtMs: number;
   readonly leased: SessionHost | undefined;
   readonly beforeSend?: TaskOptions['beforeSend'];
+  readonly onAnswer?: TaskOptions['onAnswer'];
   readonly sent?: SentTurn | undefined;
 }
 
 /** A task that was just taken in. */
-export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, sent }: LiveTaskOptions): LiveTask {
+export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, onAnswer, sent }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
@@ -84,6 +88,8 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, be
     settled: Promise.withResolvers(),
     leased,
     beforeSend,
+    onAnswer,
+    turns: [],
     sent,
     attempt: 0,
     startedAtMs: undefined,

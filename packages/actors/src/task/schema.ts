@@ -2,16 +2,8 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { permissionPolicyInCode, permissionPolicySchema } from '@opencode-manager/core/policy-schema';
 import { fileUrlProblem } from '@opencode-manager/core/protocol';
 import * as z from 'zod';
+import { limitFields, taskFields, taskValues } from './fields.ts';
 import type { Task, TaskLimits } from './types.ts';
-
-/** Largest text of one prompt, command or shell line, in characters. */
-const longestText = 10_000_000;
-
-const text = z
-  .string()
-  .max(longestText, `is longer than ${longestText} characters`)
-  .refine((value) => value.trim() !== '', 'is empty')
-  .refine((value) => !value.includes('\0'), 'holds a NUL byte');
 
 export { permissionPolicySchema };
 
@@ -25,17 +17,10 @@ const fileSchema = z
   .strictObject({ path: z.string().min(1).optional(), url: fileUrl.optional(), mime: z.string().min(1).optional() })
   .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'needs exactly one of path and url');
 
-const count = z.int().min(1);
+const milliseconds = z.int().min(1).optional();
 
 /** See `TaskLimits`. */
-const limitsSchema = z.strictObject({
-  timeoutMs: count.optional(),
-  workingMs: count.optional(),
-  stallMs: count.optional(),
-  steps: count.optional(),
-  tokens: count.optional(),
-  usd: z.number().positive().optional(),
-});
+const limitsSchema = z.strictObject({ ...limitFields, timeoutMs: milliseconds, workingMs: milliseconds, stallMs: milliseconds });
 
 /** @throws `CONFIG_INVALID` naming the field */
 export function parseTaskLimits(limits: TaskLimits, name: string): TaskLimits {
@@ -49,27 +34,14 @@ export function parseTaskLimits(limits: TaskLimits, name: string): TaskLimits {
 /** A task as code passes it in. Unknown fields are refused: a mistyped `timeout` must not run without a deadline. */
 const taskSchema = z
   .strictObject({
-    id: z.string().min(1).max(256).optional(),
-    prompt: text.optional(),
+    ...taskFields,
+    id: taskValues.name.optional(),
     files: z.array(fileSchema).optional(),
-    command: text.optional(),
-    shell: text.optional(),
-    directory: z.string().min(1).optional(),
     workspace: z.string().min(1).optional(),
-    model: z
-      .string()
-      .regex(/^[^/]+\/.+$/, 'is not of the form provider/model')
-      .optional(),
-    agent: z.string().min(1).optional(),
-    system: z.string().min(1).optional(),
-    title: z.string().min(1).optional(),
-    timeoutMs: count.optional(),
+    timeoutMs: milliseconds,
     limits: limitsSchema.optional(),
-    priority: z.number().optional(),
-    group: z.string().optional(),
     permissions: permissionPolicyInCode.optional(),
     emptyAnswer: z.enum(['allow', 'refuse']).optional(),
-    metadata: z.record(z.string(), z.unknown()).optional(),
   })
   .refine(
     ({ prompt, command, shell }) => [prompt, command, shell].filter((field) => field !== undefined).length === 1,

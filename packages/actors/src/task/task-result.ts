@@ -1,9 +1,9 @@
 import type { TurnProof } from '@opencode-manager/core';
-import type { Cost } from '../session/prices.ts';
 import { isServerLoss } from '../session/failures.ts';
 import type { EndedTask } from '../machines/index.ts';
 import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { LiveTask } from './live-task.ts';
+import { addSpent, spentIn } from './spent.ts';
 import type { TaskResult, Usage } from './types.ts';
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
@@ -24,9 +24,11 @@ export function resultOf(live: LiveTask, end: EndedTask, context: ResultContext)
 }
 
 function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: EndedTask, context: ResultContext): TaskResult {
-  const { finished, summary, asks, startedAtMs, endedAtMs } = report;
+  const { finished, summary, endedAtMs } = report;
+  const turns = [...live.turns, report];
+  const { startedAtMs } = turns[0]!;
   const brokeOff = !live.workspace && (isServerLoss(finished) || (finished.quarantined && outcome === 'interrupted'));
-  const notes = [...finished.notes, ...untakenOf(live)];
+  const notes = [...turns.flatMap((turn) => turn.finished.notes), ...untakenOf(live)];
   return {
     ...frameOf(live, context),
     outcome,
@@ -36,28 +38,17 @@ function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: En
     finish: finished.finish,
     ...(summary.exitCode !== undefined && { exit_code: summary.exitCode }),
     ...(notes.length > 0 && { notes }),
-    usage: summary.usage,
-    ...costFields(summary.cost),
+    ...turns.map(spentIn).reduce(addSpent),
     duration_ms: Math.round(endedAtMs - startedAtMs),
     queued_ms: Math.round(startedAtMs - live.queuedAtMs),
     proof: wholeTimes(finished.proof),
-    asks,
-    gaps: finished.gaps,
-    retries: finished.retries,
-    model_calls: summary.modelCalls,
-    tool_calls: summary.toolCalls,
+    asks: turns.flatMap(({ asks }) => asks),
+    gaps: turns.reduce((sum, turn) => sum + turn.finished.gaps, 0),
+    retries: turns.reduce((sum, turn) => sum + turn.finished.retries, 0),
     error,
     ...live.workspace?.result,
     ...lossesOf({ ...live, halfChanged: live.halfChanged || brokeOff }),
     ...(finished.resetAtMs !== null && { reset_at: new Date(finished.resetAtMs).toISOString() }),
-  };
-}
-
-function costFields({ usd, unpriced, basis }: Cost): Pick<TaskResult, 'cost_usd' | 'cost_known_usd' | 'unpriced_models' | 'cost_basis'> {
-  return {
-    cost_usd: unpriced.length > 0 ? null : usd,
-    ...(unpriced.length > 0 && { cost_known_usd: usd, unpriced_models: unpriced }),
-    ...(basis !== 'opencode' && { cost_basis: basis }),
   };
 }
 

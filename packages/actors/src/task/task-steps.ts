@@ -10,8 +10,10 @@ import { isServerLoss } from '../session/failures.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import { classifyTurn, type ServerSupervisor, type TurnFate } from '../supervision/index.ts';
+import { furtherRequest, unsentEnd, verdictOn, type TurnEnd } from './further-turn.ts';
 import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
 import { assertOffered } from './preflight.ts';
+import { addSpent, budgetOf, spentIn } from './spent.ts';
 import type { TaskWorkspaces } from './task-workspaces.ts';
 
 export interface TaskStepsOptions {
@@ -161,6 +163,7 @@ export class TaskSteps {
 
   /** Sends the turn of a task, in the session given, else in one found for it. */
   async #begin(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh = false): Promise<Fact> {
+    live.turns = [];
     let ready: ReadyTurn;
     try {
       ready = await this.#announce(live, await this.#prepare(live, known, signal, fresh), signal);
@@ -200,20 +203,38 @@ export class TaskSteps {
 
   /** Tells who wants to know it what is about to be sent, and waits for them. The messages of a session are told apart by their ids, which grow. */
   async #announce(live: LiveTask, { host, request: checked }: ReadyTurn, signal: AbortSignal): Promise<ReadyTurn> {
-    const { messageIds, supervisor, sessions } = this.#options;
+    const { messageIds, sessions } = this.#options;
     const request = { ...checked, messageId: messageIds.next() };
     if (!live.beforeSend) return { host, request };
-    const { id: sessionId, directory } = host;
     try {
-      await live.beforeSend({ taskId: live.id, attempt: live.attempt, sessionId, directory, messageId: request.messageId });
-      signal.throwIfAborted();
-      supervisor.assertThere();
+      await this.#tell(live, { host, request }, signal);
     } catch (error) {
       if (live.workspace) sessions.retire(host);
       else sessions.rest(host);
       throw error;
     }
     return { host, request };
+  }
+
+  async #tell(live: LiveTask, { host, request }: ReadyTurn, signal: AbortSignal | undefined): Promise<void> {
+    const { id: sessionId, directory } = host;
+    await live.beforeSend?.({ taskId: live.id, attempt: live.attempt, sessionId, directory, messageId: request.messageId });
+    signal?.throwIfAborted();
+    this.#options.supervisor.assertThere();
+  }
+
+  /** A further turn of the attempt, in the session of its last one. */
+  async #goOn(live: LiveTask, host: SessionHost, turn: TurnOnServer, prompt: string): Promise<Fact> {
+    const request = furtherRequest(turn.plan.request, prompt, this.#options.messageIds.next());
+    const signal = live.calls?.signal;
+    try {
+      signal?.throwIfAborted();
+      await this.#tell(live, { host, request }, signal);
+    } catch (error) {
+      return this.#end(live, host, turn, unsentEnd(error, signal));
+    }
+    live.turns = [...live.turns, turn.report];
+    return this.#send(live, { host, request });
   }
 
   async #enter(live: LiveTask, directory: string): Promise<void> {
@@ -275,12 +296,13 @@ export class TaskSteps {
     const on = { server: host.server, generation: supervisor.context.generation };
     const told = workspaces.meet(live, host.server);
     if (told) await told;
-    live.startedAtMs = clock.now();
+    const isFirst = live.turns.length === 0;
+    if (isFirst) live.startedAtMs = clock.now();
     const plan = this.#planOf(live, request);
     const turn = host.run(plan);
     // Present unless the session takes no turn: then nothing was sent.
     live.messageId = host.turn?.messageId;
-    onStarted(live, host);
+    if (isFirst) onStarted(live, host);
     return this.#conclude(live, host, { ...on, plan, report: await turn });
   }
 
@@ -288,8 +310,9 @@ export class TaskSteps {
     return {
       taskId: live.id,
       request,
-      timeoutMs: this.#timeoutOf(live, live.startedAtMs ?? this.#options.clock.now()),
       limits: this.#limitsOf(live),
+      ...(live.turns.length > 0 && { spentBefore: budgetOf(live.turns.map(spentIn).reduce(addSpent)) }),
+      timeoutMs: this.#timeoutOf(live, this.#options.clock.now()),
       policy: live.policy,
       emptyAnswer: live.task.emptyAnswer ?? 'refuse',
     };
@@ -300,30 +323,44 @@ export class TaskSteps {
     return wanted;
   }
 
-  /** A deadline for a leased session counts from the time at which the turn was asked for. */
-  #timeoutOf({ task, leased, queuedAtMs }: LiveTask, nowMs: number): number | null {
-    const timeoutMs = task.timeoutMs ?? task.limits?.timeoutMs;
-    if (timeoutMs === undefined) return this.#options.settings.taskTimeoutMs;
-    return leased ? Math.max(1, Math.round(timeoutMs - (nowMs - queuedAtMs))) : timeoutMs;
+  /** A deadline counts from the start of the attempt's first turn; its own for a leased session from the time at which that was asked for. */
+  #timeoutOf({ task, leased, queuedAtMs, startedAtMs = 0, turns }: LiveTask, nowMs: number): number | null {
+    const ownMs = task.timeoutMs ?? task.limits?.timeoutMs;
+    const timeoutMs = ownMs ?? this.#options.settings.taskTimeoutMs;
+    if (timeoutMs === null) return null;
+    const begunAtMs = turns.length > 0 ? startedAtMs : nowMs;
+    const fromMs = leased && ownMs !== undefined ? queuedAtMs : begunAtMs;
+    return Math.max(1, Math.round(timeoutMs - (nowMs - fromMs)));
   }
 
-  async #conclude(live: LiveTask, host: SessionHost, { server, generation, plan, report }: TurnOnServer): Promise<Fact> {
-    const { clock, random, workspaces } = this.#options;
-    const { outcome, error, quarantined, resetAtMs, finalMessageId } = report.finished;
+  /** What a turn that is over means for its attempt: another turn, or its end. */
+  async #conclude(live: LiveTask, host: SessionHost, turn: TurnOnServer): Promise<Fact> {
+    const { server, plan, report } = turn;
+    const { workspaces } = this.#options;
+    const { outcome, error, quarantined } = report.finished;
     live.last = { attempt: live.attempt, sessionId: host.id, directory: host.directory, plan, report };
     // What the server may still work on has no result yet.
     if (quarantined) workspaces.hold(live);
     else if (report.summary.mayGoOn) workspaces.hold(live, 'a tool that was broken off may still run in the server');
-    const isTaken = live.workspace && !live.workspace.isHeld && !isServerLoss(report.finished);
+    const verdict = await verdictOn(live, report);
+    if (verdict && 'prompt' in verdict) return this.#goOn(live, host, turn, verdict.prompt);
+    if (verdict) return this.#end(live, host, turn, { outcome: 'failed', error: verdict.error });
+    // A full disk shows in a turn as a failure of opencode's database.
+    return this.#end(live, host, turn, { outcome, error: outcome === 'failed' && error ? await server.explain(error) : error });
+  }
+
+  /** The attempt is over: what it did is taken. */
+  async #end(live: LiveTask, host: SessionHost, { server, generation, report }: TurnOnServer, end: TurnEnd): Promise<Fact> {
+    const { clock, random, workspaces } = this.#options;
+    const { quarantined, resetAtMs, finalMessageId } = report.finished;
+    const isTaken = live.workspace && !live.workspace.isHeld && !isServerLoss(end);
     const notTaken = isTaken ? await workspaces.take(live, server, this.#sessionsOf(host.id)) : undefined;
     return {
       type: 'turn.ended',
       taskId: live.id,
-      outcome,
-      // A full disk shows in a turn as a failure of opencode's database.
-      error: outcome === 'failed' && error ? await server.explain(error) : error,
+      ...end,
       quarantined,
-      sent: finalMessageId !== null || !isInfrastructureFault(error),
+      sent: finalMessageId !== null || !isInfrastructureFault(end.error),
       resetAtMs,
       ...(notTaken && { notTaken }),
       generation,

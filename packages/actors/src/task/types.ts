@@ -89,6 +89,19 @@ export interface OutgoingTurn extends SentTurn {
   readonly attempt: number;
 }
 
+/** The answer of a turn that has ended well, before its task is over. */
+export interface TaskAnswer {
+  readonly taskId: string;
+  /** Our user message that it answers. */
+  readonly messageId: string;
+  readonly output: string;
+  /** What the turns of the attempt have taken so far. */
+  readonly spent: Pick<TaskResult, 'usage' | 'cost_usd' | 'model_calls' | 'tool_calls'>;
+}
+
+/** What becomes of a task that has an answer: null, it is over; it goes on with a prompt in the same session; or it has failed. */
+export type AnswerVerdict = null | { readonly prompt: string } | { readonly error: SerializedError };
+
 /** What stands beside a task: handles and callbacks, which are no JSON. */
 export interface TaskOptions {
   readonly signal?: AbortSignal;
@@ -102,6 +115,15 @@ export interface TaskOptions {
    * await pool.run(task, { beforeSend: ({ sessionId, messageId }) => journal.append({ sessionId, messageId }) })
    */
   readonly beforeSend?: (turn: OutgoingTurn) => Promise<void>;
+  /**
+   * Asked when a turn of the task has ended well, before what it did is taken and its end is told; it must settle. A further prompt is a turn of the
+   * same attempt: `beforeSend` hears of it, the deadline counts on, and the result has the last answer and the sums of all turns. When it
+   * rejects, the task fails with what it says.
+   *
+   * @example
+   * await pool.run(task, { onAnswer: async ({ output }) => (output.includes('DONE') ? null : { prompt: 'Go on. Say DONE at the end.' }) })
+   */
+  readonly onAnswer?: (answer: TaskAnswer) => Promise<AnswerVerdict>;
   /**
    * A turn of the task that went out, or was to, before this pool was there; its session is on the pool's server. It is looked at before
    * anything is sent: when it has ended, its end is the result. When it broke off or never began, the task goes on as after the loss of a
@@ -228,6 +250,8 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   readonly model: string | null;
   /** Text of the final assistant message (for a shell task: the output of the line). */
   readonly output: string;
+  /** What `output` says, of a task with an output schema that has succeeded; absent otherwise. */
+  readonly output_json?: unknown;
   /** The model's own word for why it stopped (`stop`, `length`, ...; see docs/outcomes.md); null for a shell line, and where nothing ended. */
   readonly finish: string | null;
   /** Of a shell task that ended: null when the line left none (its syntax is wrong, or its shell was ended). Absent for other tasks. */

@@ -59,7 +59,12 @@ export class TurnPieces {
     const { messageId, partId, text: said } = this.#said;
     if (said.trimEnd().endsWith(output.trimEnd())) return;
     const isBegun = output.startsWith(said);
-    this.#onPiece({ type: 'text', message_id: messageId, part_id: isBegun ? partId : '', text: isBegun ? output.slice(said.length) : output });
+    this.#onPiece({
+      type: 'text',
+      message_id: messageId,
+      part_id: isBegun ? partId : '',
+      text: isBegun ? output.slice(said.length) : output,
+    });
   }
 
   #delta({ messageId, partId, field, delta }: { messageId: string; partId: string; field: string; delta: string }): void {

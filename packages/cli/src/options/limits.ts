@@ -33,9 +33,13 @@ export function taskLimits({ taskWorking, taskStall, taskSteps, taskTokens, task
 function parseAmount(text: string, option: string): number {
   const amount = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (amount > 0 && amount <= 1e9) return amount;
-  throw new OpencodeManagerError('USAGE', `${option}: ${JSON.stringify(text)} is no amount of US dollars above 0; write for example 2.50.`, {
-    details: { option },
-  });
+  throw new OpencodeManagerError(
+    'USAGE',
+    `${option}: ${JSON.stringify(text)} is no amount of US dollars above 0; write for example 2.50.`,
+    {
+      details: { option },
+    },
+  );
 }
 
 /** The table of `--prices`. The pool checks what it holds. @throws OpencodeManagerError `CONFIG_INVALID` */

@@ -165,8 +165,8 @@ function addPlaceOptions(run: CommandUnknownOpts): void {
 }
 
 const runHelp = `
-Each task needs one of prompt, command and shell. Optional: id, files, directory, workspace, model, agent, system, title,
-timeout, limits, priority, group, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
+Each task needs one of prompt, command and shell. Optional: id, files, output_schema, directory, workspace, model, agent, system,
+title, timeout, limits, priority, group, permissions, after, retries, repeat, metadata. Aliases of id: custom_id, instance_id, task_id. Aliases of prompt: input,
 instruction (joined with input), problem_statement. Other columns are ignored; options that ocm lacks are refused. If a task is invalid,
 nothing starts.
 

@@ -1,4 +1,3 @@
 export { parseDuration } from './duration.ts';
 export { parseTasks, type NamedTask, type ParsedTasks } from './parse.ts';
 export { readJsoncFile, readPermissions, readSource } from './read.ts';
-export { maxPromptBytes } from './schema.ts';

@@ -16,7 +16,7 @@ export interface Combination {
 export const mostTasks = 100_000;
 
 /** Fields that name a task, or hold more than a value. */
-const noAxes: ReadonlySet<string> = new Set(['id', 'after', 'metadata']);
+export const noAxes: ReadonlySet<string> = new Set(['id', 'after', 'metadata']);
 
 /** Reads `matrix`: each axis is a field of a task with a list of its values; `exclude` lists combinations that are left out. */
 export function combinationsOf({ place, value }: Placed, problems: Problems): readonly Combination[] {

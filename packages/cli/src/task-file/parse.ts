@@ -9,6 +9,7 @@ import { conversionOf, missingPrompt } from './foreign-rows.ts';
 import { readDocument, type Fields, type Row, type TaskDocument } from './formats/index.ts';
 import { combinationsOf, mostTasks, type Combination } from './matrix.ts';
 import { Problems, shown, type Report } from './problems.ts';
+import { SchemaFiles } from './schema-files.ts';
 import { taskLineSchema, type TaskLine } from './schema.ts';
 
 /** A task with its id decided and its paths absolute. */
@@ -25,7 +26,7 @@ export interface ParseOptions {
   readonly source: string;
   /** Relative `directory` values count from here. */
   readonly baseDirectory: string;
-  /** Relative paths in `files` count from here: where the task file lies. Default `baseDirectory`. */
+  /** Relative paths of `files` and `output_schema` count from here: where the task file lies. Default `baseDirectory`. */
   readonly filesDirectory?: string;
   /** Refuses every field that a task does not have. Default: columns of data sets are left out. */
   readonly strictFields?: boolean;
@@ -68,6 +69,7 @@ class TaskReader {
   readonly ignored = new Set<string>();
   readonly #options: ParseOptions;
   readonly #problems: Problems;
+  readonly #schemas: SchemaFiles;
   readonly #isLines: boolean;
   readonly #defaults: Fields;
   /** Undefined without a matrix. */
@@ -75,6 +77,7 @@ class TaskReader {
 
   constructor({ unit, defaults, matrix, rows }: TaskDocument, options: ParseOptions, problems: Problems) {
     this.#options = options;
+    this.#schemas = new SchemaFiles(options.filesDirectory ?? options.baseDirectory);
     this.#problems = problems;
     this.#isLines = unit === 'line';
     this.#defaults = defaults ? defaultsOf(defaults, problems) : {};
@@ -122,7 +125,9 @@ class TaskReader {
   #readFields(fields: Fields, report: Report): ReadTask | undefined {
     const result = taskLineSchema.safeParse(fields);
     if (result.success)
-      return kindsOf(result.data) === 0 ? report(missingPrompt(fields, this.#isLines)) : toTask(result.data, this.#options, report);
+      return kindsOf(result.data) === 0
+        ? report(missingPrompt(fields, this.#isLines))
+        : toTask(result.data, { ...this.#options, schemas: this.#schemas }, report);
     for (const { path, message } of result.error.issues) {
       const conversion = path.join() === 'prompt' ? conversionOf(fields) : undefined;
       report(`${path.join('.')}: ${withReceived(message, fields, path)}${conversion === undefined ? '' : `. ${conversion}`}`);
@@ -143,9 +148,14 @@ function withReceived(message: string, fields: Fields, path: readonly PropertyKe
   return `${message}; received ${shown(received)}`;
 }
 
-function toTask({ timeout, directory, limits, files, ...line }: TaskLine, options: ParseOptions, report: Report): ReadTask | undefined {
+function toTask(
+  { timeout, directory, limits, files, output_schema: schema, ...line }: TaskLine,
+  options: ParseOptions & { readonly schemas: SchemaFiles },
+  report: Report,
+): ReadTask | undefined {
   if (kindsOf(line) > 1) return report('a task has exactly one of prompt, command and shell');
   if (files && line.prompt === undefined) return report('files: go with a prompt alone');
+  if (schema !== undefined && line.shell !== undefined) return report('output_schema: goes with a prompt or a command');
   if (timeout !== undefined && limits?.timeout !== undefined) return report('timeout: stands in limits too; leave out one');
   const { baseDirectory, filesDirectory = baseDirectory } = options;
   try {
@@ -154,6 +164,7 @@ function toTask({ timeout, directory, limits, files, ...line }: TaskLine, option
       ...defined,
       ...(timeout !== undefined && { timeoutMs: parseDuration(timeout, 'timeout') }),
       ...(limits && { limits: toLimits(limits) }),
+      ...(schema !== undefined && { outputSchema: options.schemas.read(schema) }),
     };
     const named = files?.map((file) => (typeof file === 'string' ? { path: file } : file) as TaskFile);
     return {

@@ -1,8 +1,6 @@
+import { limitFields, taskFields, taskValues } from '@opencode-manager/actors';
 import { didYouMean } from '@opencode-manager/core/errors';
 import * as z from 'zod';
-
-/** Largest prompt that is sent: 10 MB, as UTF-8. */
-export const maxPromptBytes = 10_000_000;
 
 /** Names that other tools' data sets use, and the field each stands for. */
 export const aliases: Readonly<Record<string, 'id' | 'prompt'>> = {
@@ -14,20 +12,7 @@ export const aliases: Readonly<Record<string, 'id' | 'prompt'>> = {
   problem_statement: 'prompt',
 };
 
-const text = z
-  .string({ error: (issue) => `must be text; received ${kindOf(issue.input)}` })
-  .refine((value) => value.trim() !== '', { error: 'is empty' })
-  .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' })
-  .refine((value) => Buffer.byteLength(value) <= maxPromptBytes, { error: `is longer than ${maxPromptBytes / 1_000_000} MB` });
-
-/** Ids stand in progress lines, file names and records of others. */
-const maxNameCharacters = 256;
-
-const name = z
-  .string({ error: (issue) => `must be text; received ${kindOf(issue.input)}` })
-  .min(1, { error: 'is empty' })
-  .max(maxNameCharacters, { error: `is longer than ${maxNameCharacters} characters` })
-  .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' });
+const { text, name } = taskValues;
 
 const count = (words: string, min: number, max: number) =>
   z
@@ -48,16 +33,11 @@ const permissionPolicySchema = z.union([z.enum(['deny', 'allow']), z.array(permi
 });
 
 const durationText = z.string({ error: 'must be a duration such as "90s"' });
-const above = (words: string) => z.number({ error: `must be ${words}` }).positive({ error: `must be ${words}` });
-const wholeAbove = z.int({ error: 'must be a whole number above 0' }).min(1, { error: 'must be a whole number above 0' });
-
 const limits = {
   timeout: durationText.optional(),
   working: durationText.optional(),
   stall: durationText.optional(),
-  steps: wholeAbove.optional(),
-  tokens: wholeAbove.optional(),
-  usd: above('a number above 0').optional(),
+  ...limitFields,
 };
 
 /** What a task may take. A limit that does not exist is refused: it would not be kept. */
@@ -74,37 +54,31 @@ const fileSchema = z.union(
   { error: 'must be a path, or {path or url, mime?}' },
 );
 
-/** The fields of one line of a task file. Numbers and names as ids are both taken, since data sets have both. */
+/** The fields of a task in a file: those of a task in code, and what a run knows. Numbers are taken as ids, since data sets have them. */
 export const taskLineSchema = z.object({
-  id: z.preprocess((value) => (typeof value === 'number' ? String(value) : value), name).optional(),
-  prompt: text.optional(),
-  command: text.optional(),
-  shell: text.optional(),
-  directory: text.optional(),
-  workspace: z.enum(['shared', 'clone', 'worktree', 'copy'], { error: 'must be "shared", "clone", "worktree" or "copy"' }).optional(),
-  model: z
-    .string()
-    .regex(/^[^/\s]+\/\S+$/, { error: 'must be written provider/model' })
-    .refine((value) => !value.includes('\0'), { error: 'holds a NUL byte' })
+  ...taskFields,
+  id: z
+    .preprocess((value) => (typeof value === 'number' ? String(value) : value), name)
+    .meta({ type: ['string', 'number'], description: 'Unique in the file; made of what the task asks for when absent.' })
     .optional(),
-  agent: name.optional(),
-  system: text.optional(),
-  title: text.optional(),
-  timeout: durationText.optional(),
-  limits: limitsSchema.optional(),
-  group: name.optional(),
-  files: z.array(fileSchema, { error: 'must be a list of paths' }).optional(),
-  priority: z.number({ error: (issue) => `must be a number; received ${kindOf(issue.input)}` }).optional(),
-  permissions: permissionPolicySchema.optional(),
-  after: z.array(name, { error: 'must be a list of ids' }).optional(),
-  retries: count('a whole number of 0 to 100', 0, 100).optional(),
-  repeat: count('a whole number of 1 to 10000', 1, 10_000).optional(),
-  metadata: z.record(z.string(), z.unknown(), { error: 'must be an object' }).optional(),
+  files: z
+    .array(fileSchema, { error: 'must be a list of paths' })
+    .describe('Files and images that go with the prompt; paths count from the task file.')
+    .optional(),
+  workspace: z
+    .enum(['shared', 'clone', 'worktree', 'copy'], { error: 'must be "shared", "clone", "worktree" or "copy"' })
+    .describe('Where the task works: in its directory, or in a place of its own made of it.')
+    .optional(),
+  timeout: durationText.describe('Deadline of its turn, such as 90s, 5m or 1h30m.').optional(),
+  limits: limitsSchema.describe('What the task may take, with its sub-agents.').optional(),
+  permissions: permissionPolicySchema.describe('How permission requests are answered.').optional(),
+  output_schema: z
+    .union([z.record(z.string(), z.unknown()), z.boolean(), text], { error: 'must be a JSON Schema, or the path of a file with one' })
+    .describe('The answer is JSON that fits this JSON Schema (2020-12): the schema, or the path of a file with it, from the task file.')
+    .optional(),
+  after: z.array(name, { error: 'must be a list of ids' }).describe('Ids of tasks that have to succeed first.').optional(),
+  retries: count('a whole number of 0 to 100', 0, 100).describe('Further attempts after failures of its own.').optional(),
+  repeat: count('a whole number of 1 to 10000', 1, 10_000).describe('Runs it so often, as ID#1, ID#2, ...').optional(),
 });
 
 export type TaskLine = z.output<typeof taskLineSchema>;
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : typeof value;
-}

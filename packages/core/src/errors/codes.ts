@@ -215,6 +215,14 @@ export const errorCatalogue = {
     meaning: "The provider's content filter ended the answer.",
     remedy: 'Read what the session has so far; change the prompt, or use another model.',
   },
+  OUTPUT_INVALID: {
+    meaning: 'The answer of a task did not fit its output schema, after the model was told twice what is wrong.',
+    remedy: 'Read the errors in the details and the answer in the result; ask for the JSON in the prompt, or change the schema.',
+  },
+  OUTPUT_SCHEMA_INVALID: {
+    meaning: 'The output schema of a task is no JSON Schema that can be used.',
+    remedy: 'Correct it as the message says; nothing was started.',
+  },
   ANSWER_TOO_LARGE: {
     meaning: 'The model said more in one turn than maxAnswerBytes allows (text and reasoning); the turn was aborted.',
     remedy: 'Let it write to a file, or ask for less in one turn; raise maxAnswerBytes where the server has the memory.',

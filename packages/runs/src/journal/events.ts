@@ -1,4 +1,5 @@
 import type { Outcome, TaskResult } from '@opencode-manager/actors';
+import type { Spent } from '@opencode-manager/actors/hosts';
 import type { SerializedError } from '@opencode-manager/core/errors';
 
 /**
@@ -10,6 +11,7 @@ export type JournalEvent =
   | TaskAdded
   | TaskDropped
   | AttemptIntended
+  | AttemptRepairing
   | AttemptAccepted
   | AttemptEnded
   | AttemptSuperseded
@@ -64,6 +66,22 @@ export interface AttemptIntended {
   /** Our user message. */
   readonly messageId: string;
   readonly directory: string;
+}
+
+/**
+ * Committed before a further prompt of an attempt goes out, in its session: its answer did not fit the output schema. From here on the attempt is
+ * judged by this message.
+ */
+export interface AttemptRepairing {
+  readonly type: 'attempt.repairing';
+  readonly key: string;
+  readonly attempt: number;
+  readonly token: string;
+  readonly messageId: string;
+  /** 1 for the first correction. */
+  readonly repair: number;
+  /** What the turns of the attempt have taken before it. */
+  readonly spent: Spent;
 }
 
 /** The server has the prompt. */

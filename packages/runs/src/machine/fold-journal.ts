@@ -1,5 +1,5 @@
 import type { JournalRow, RunEnded } from '../journal/events.ts';
-import type { Spent } from './run.types.ts';
+import type { Taken } from './run.types.ts';
 import { addSpent, mostSamples, nothingSpent, spentBy } from './spent.ts';
 import { applyEvent, newRecord, type TaskRecord } from './task-record.ts';
 
@@ -13,8 +13,8 @@ export interface RunHistory {
   readonly endedBecause: RunEnded['reason'] | null;
   readonly lastSequence: number;
   /** What all attempts have taken, and each of the newest. */
-  readonly spent: Spent;
-  readonly samples: readonly Spent[];
+  readonly spent: Taken;
+  readonly samples: readonly Taken[];
 }
 
 /** A run that has no rows. */
@@ -32,7 +32,7 @@ export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: n
 export function foldJournal(rows: Iterable<JournalRow>): RunHistory {
   const tasks = new Map<string, TaskRecord>();
   let { generation, endedBecause, lastSequence, spent } = noHistory;
-  const samples: Spent[] = [];
+  const samples: Taken[] = [];
   for (const { event, sequence } of rows) {
     lastSequence = sequence;
     if (event.type === 'attempt.ended') {

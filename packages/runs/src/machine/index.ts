@@ -17,7 +17,7 @@ export type {
   RunTask,
   RunTimer,
   SetupFailures,
-  Spent,
+  Taken,
   TaskPlace,
   ToldEnd,
 } from './run.types.ts';

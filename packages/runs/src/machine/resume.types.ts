@@ -1,7 +1,7 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { SerializedError } from '@opencode-manager/core/errors';
 import type { JournalEvent } from '../journal/events.ts';
-import type { Spent } from './run.types.ts';
+import type { Taken } from './run.types.ts';
 import type { TaskRecord } from './task-record.ts';
 
 /** A task as the source names it now. */
@@ -59,8 +59,8 @@ export interface ResumePlan {
   readonly tasks: readonly PlannedTask[];
   readonly dropped: number;
   /** What all attempts have taken so far, and each of the newest. */
-  readonly spent: Spent;
-  readonly samples: readonly Spent[];
+  readonly spent: Taken;
+  readonly samples: readonly Taken[];
   /** Tasks in the order of the source, then those that are dropped. */
   readonly lines: readonly ResumeLine[];
 }

@@ -1,5 +1,7 @@
-import type { AttemptEnded } from '../journal/events.ts';
+import type { AttemptEnded, JournalEvent } from '../journal/events.ts';
 import { furtherTry, verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
+import { failure } from './failure.ts';
+import { isUncorrectable, outputInvalid } from './run-repairs.ts';
 import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
 import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
 import { nothingSpent } from './spent.ts';
@@ -21,7 +23,9 @@ export function startAttempt(context: RunContext, task: RunTask): RunContext {
     token: `${context.generation}.${started}`,
     phase: 'starting',
     isSuspect: task.place === 'suspect',
-    spent: nothingSpent,
+    taken: nothingSpent,
+    repairs: 0,
+    spent: null,
     deaths: 0,
     abort: null,
     next: null,
@@ -36,17 +40,9 @@ export function startAttempt(context: RunContext, task: RunTask): RunContext {
 export function lookAt(context: RunContext, task: RunTask): RunContext {
   const open = task.open!;
   const { attempt, token } = open;
-  const flight: Flight = {
-    key: task.key,
-    attempt,
-    token,
-    phase: 'looking',
-    isSuspect: false,
-    spent: nothingSpent,
-    deaths: 0,
-    abort: null,
-    next: null,
-  };
+  const { repairs, spent } = open;
+  const known = { key: task.key, attempt, token, repairs, spent, taken: nothingSpent };
+  const flight: Flight = { ...known, phase: 'looking', isSuspect: false, deaths: 0, abort: null, next: null };
   const flying = { ...move(context, task, 'flight'), flights: [...context.flights, flight] };
   return tell(flying, { type: 'look', params: { key: task.key, open } });
 }
@@ -54,8 +50,14 @@ export function lookAt(context: RunContext, task: RunTask): RunContext {
 /** The prompt is to be sent: first its row. A fact that comes twice, or late, changes nothing. */
 export function intend(context: RunContext, event: EventOf<'attempt.intended'>): RunContext {
   const flight = currentFlight(context, event);
-  if (flight?.phase !== 'starting' || flight.abort) return context;
+  if (!flight || flight.abort) return context;
   const { key, attempt, token, sessionId, messageId, directory } = event;
+  if (flight.phase === 'repairing' && flight.spent) {
+    const { repairs: repair, spent } = flight;
+    const row: JournalEvent = { type: 'attempt.repairing', key, attempt, token, messageId, repair, spent };
+    return write(changeFlight(context, { ...flight, phase: 'intending' }), row);
+  }
+  if (flight.phase !== 'starting') return context;
   const intending = changeFlight({ ...context, setupFailures: null }, { ...flight, phase: 'intending' });
   return write(intending, { type: 'attempt.intended', key, attempt, token, sessionId, messageId, directory });
 }
@@ -101,15 +103,27 @@ function writeEnd(context: RunContext, flight: Flight, end: AttemptEnd, { next, 
 export function judgeLook(context: RunContext, event: EventOf<'attempt.looked'>): RunContext {
   const flight = currentFlight(context, event);
   if (flight?.phase !== 'looking') return context;
-  const { fate, end } = event;
+  const { fate, end, problems = [] } = event;
+  const { repairs } = flight;
   const task = taskOf(context, event.key);
   if (fate === 'unread') return lookLater(context, flight, task, event);
-  if (fate === 'finished') return writeEnd(context, flight, end, verdictOfAttempt(task, flight, end, context.settings));
-  const known = { ...end, billed: end.billed && fate !== 'never_started' };
+  const isUnfit = fate === 'finished' && problems.length > 0;
+  if (fate === 'finished' && (!isUnfit || isUncorrectable(repairs))) {
+    const judged: AttemptEnd = isUnfit ? { ...end, outcome: 'failed', error: outputInvalid(problems) } : end;
+    return writeEnd(context, flight, judged, verdictOfAttempt(task, flight, judged, context.settings));
+  }
+  // Between two of its turns an attempt has broken off, too.
+  const final = fate !== 'never_started' && context.settings.onInterrupted === 'fail';
+  const known = { ...end, billed: repairs > 0 || (end.billed && fate !== 'never_started') };
   if (task.isCancelled) return writeEnd(context, flight, known, cancelled(end));
-  const final = fate === 'interrupted' && context.settings.onInterrupted === 'fail';
-  return writeEnd(context, flight, known, { outcome: 'interrupted', error: end.error, counts: 'none', final, next: null });
+  const error = isUnfit ? uncorrected : end.error;
+  return writeEnd(context, flight, known, { outcome: 'interrupted', error, counts: 'none', final, next: null });
 }
+
+const uncorrected = failure(
+  'TURN_INTERRUPTED',
+  'The manager ended before the answer, which does not fit the output schema, was corrected.',
+);
 
 /**
  * A session that could not be read may hold an answer that is paid for: it is read again after a while, as often as an attempt is made again.

@@ -1,7 +1,7 @@
 import type { AttemptEnded } from '../journal/events.ts';
 import { endRun } from './run-ending.ts';
 import { changeFlight, flightOf, tell } from './run-tasks.ts';
-import type { EventOf, RunContext, RunLimits, Spent } from './run.types.ts';
+import type { EventOf, RunContext, RunLimits, Taken } from './run.types.ts';
 import { addSpent, keepSample, spentBy } from './spent.ts';
 
 /** At this share of a limit the run tells that it comes near. */
@@ -14,16 +14,16 @@ const budgets = ['tokens', 'usd'] as const;
 type Budget = (typeof budgets)[number];
 
 /** All that the run has taken, by ended attempts and by those in flight. */
-export function spentOf({ spent, flights }: Pick<RunContext, 'spent' | 'flights'>): Spent {
-  return flights.reduce((sum, flight) => addSpent(sum, flight.spent), spent);
+export function spentOf({ spent, flights }: Pick<RunContext, 'spent' | 'flights'>): Taken {
+  return flights.reduce((sum, flight) => addSpent(sum, flight.taken), spent);
 }
 
 /** A step of an attempt has ended. A late fact never takes anything back. */
 export function noteSpent(context: RunContext, { key, token, tokens, usd }: EventOf<'attempt.spent'>): RunContext {
   const flight = flightOf(context, key);
   if (flight?.token !== token || flight.phase === 'ending') return context;
-  const spent = { tokens: Math.max(flight.spent.tokens, tokens), usd: Math.max(flight.spent.usd, usd) };
-  return heedBudget(changeFlight(context, { ...flight, spent }));
+  const spent = { tokens: Math.max(flight.taken.tokens, tokens), usd: Math.max(flight.taken.usd, usd) };
+  return heedBudget(changeFlight(context, { ...flight, taken: spent }));
 }
 
 /** The end of an attempt is committed, and with it what it has taken. */
@@ -58,7 +58,7 @@ export function heldByBudget(context: RunContext): Budget | undefined {
     const limit = limits[name];
     if (limit === null) return false;
     const usual = median(context.samples.map((sample) => sample[name]));
-    const reserved = context.flights.reduce((sum, flight) => sum + Math.max(0, usual - flight.spent[name]), 0);
+    const reserved = context.flights.reduce((sum, flight) => sum + Math.max(0, usual - flight.taken[name]), 0);
     const spent = spentOf(context)[name];
     return spent >= admissionShare * limit || spent + reserved + usual >= limit;
   });

@@ -1,4 +1,12 @@
-import type { AttemptEnded, AttemptIntended, JournalEvent, TaskCancelled, TaskRequeued, TaskSkipped } from '../journal/events.ts';
+import type {
+  AttemptEnded,
+  AttemptIntended,
+  AttemptRepairing,
+  JournalEvent,
+  TaskCancelled,
+  TaskRequeued,
+  TaskSkipped,
+} from '../journal/events.ts';
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
 import { settleSpent } from './run-budget.ts';
 import { runOverdue } from './run-clock.ts';
@@ -52,6 +60,7 @@ function afterCommit(context: RunContext, event: JournalEvent, atMs: number): Ru
     case 'run.opened':
       return open(context, atMs);
     case 'attempt.intended':
+    case 'attempt.repairing':
       return send(context, event);
     case 'attempt.accepted':
       return { ...context, tasks: replace(context.tasks, applyEvent(taskOf(context, event.key), event)) };
@@ -80,7 +89,7 @@ function open(context: RunContext, atMs: number): RunContext {
 }
 
 /** The intent is committed, so its prompt may go out, unless its attempt has ended or is to end. */
-function send(context: RunContext, event: AttemptIntended): RunContext {
+function send(context: RunContext, event: AttemptIntended | AttemptRepairing): RunContext {
   const { key, attempt, token } = event;
   const known = { ...context, tasks: replace(context.tasks, applyEvent(taskOf(context, key), event)) };
   const flight = flightOf(known, key);

@@ -6,6 +6,7 @@ import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
 import { changeLimits, endWhenSpent, noteSpent } from './run-budget.ts';
 import { restartClock, startClock } from './run-clock.ts';
+import { judgeAnswer } from './run-repairs.ts';
 import { serverDied, serverGone, serverReady } from './run-server.ts';
 import { tasksOf } from './run-tasks.ts';
 import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
@@ -48,6 +49,8 @@ const machineSetup = setup({
     start: (_args, _params: Params<'start'>) => {},
     look: (_args, _params: Params<'look'>) => {},
     allowSend: (_args, _params: Params<'allowSend'>) => {},
+    repair: (_args, _params: Params<'repair'>) => {},
+    takeAnswer: (_args, _params: Params<'takeAnswer'>) => {},
     abort: (_args, _params: Params<'abort'>) => {},
     schedule: (_args, _params: Params<'schedule'>) => {},
     restartServer: (_args, _params: Params<'restartServer'>) => {},
@@ -67,6 +70,7 @@ const machineSetup = setup({
     requeueTask: assign(changing<'task.requeued'>(requeueTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
     accept: assign(changing<'attempt.accepted'>(accept)),
+    judgeAnswer: assign(changing<'attempt.answered'>(judgeAnswer)),
     endAttempt: assign(changing<'attempt.ended'>(endAttempt)),
     judgeLook: assign(changing<'attempt.looked'>(judgeLook)),
     confirm: assign(changing<'journal.committed'>(committed)),
@@ -168,6 +172,10 @@ export const runMachine = runSetup.createMachine({
     'task.requeued': { actions: ['requeueTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
     'attempt.accepted': { actions: ['accept', 'tell'] },
+    'attempt.answered': {
+      actions: ['judgeAnswer', 'tell'],
+      description: 'An answer that does not fit its schema is corrected in its session, twice at most.',
+    },
     'attempt.ended': { actions: ['endAttempt', 'tell'], description: 'Told once its row is committed.' },
     'attempt.looked': { actions: ['judgeLook', 'tell'] },
     'journal.committed': { actions: ['confirm', 'tell'] },

@@ -1,4 +1,5 @@
 import type { Outcome, TaskResult } from '@opencode-manager/actors';
+import type { Spent } from '@opencode-manager/actors/hosts';
 import type { SerializedError } from '@opencode-manager/core/errors';
 import type { JournalEvent, ReachedLimit, RunEnded } from '../journal/events.ts';
 import type { ResumePlan } from './resume.types.ts';
@@ -41,7 +42,7 @@ export interface RunLimits {
 }
 
 /** What attempts have taken. */
-export interface Spent {
+export interface Taken {
   readonly tokens: number;
   /** Of models whose price is known. */
   readonly usd: number;
@@ -86,16 +87,21 @@ export interface RunTask extends TaskRecord {
 
 /**
  * An attempt in flight. `looking`: its session is read. `starting`: the host makes its place and session. `intending`: the row of its intent
- * is not committed. `sending`: its prompt may have been sent. `accepted`: the server has it. `ending`: the row of its end is not committed.
+ * is not committed. `sending`: its prompt may have been sent. `accepted`: the server has it. `repairing`: its answer does not fit, and the host makes
+ * a further prompt, which is then intended and sent as the first one. `ending`: the row of its end is not committed.
  */
 export interface Flight {
   readonly key: string;
   readonly attempt: number;
   readonly token: string;
-  readonly phase: 'looking' | 'starting' | 'intending' | 'sending' | 'accepted' | 'ending';
+  readonly phase: 'looking' | 'starting' | 'intending' | 'sending' | 'accepted' | 'repairing' | 'ending';
   readonly isSuspect: boolean;
   /** What it has taken so far. */
-  readonly spent: Spent;
+  readonly taken: Taken;
+  /** How often its answer was corrected, or is to be. */
+  readonly repairs: number;
+  /** What its turns have taken before that; null without a correction. */
+  readonly spent: Spent | null;
   /** Deaths of the server since its prompt may have been sent. */
   readonly deaths: number;
   /** `outcome`: what it ends as, in place of `aborted`. */
@@ -141,13 +147,13 @@ export interface RunContext {
   /** Tasks that failed under this manager. */
   readonly failures: number;
   /** What ended attempts have taken, those of earlier managers too. */
-  readonly spent: Spent;
+  readonly spent: Taken;
   /** What each of the newest ones has taken. */
-  readonly samples: readonly Spent[];
+  readonly samples: readonly Taken[];
   /** At these what runs is ended; a limit that was lowered without force is not among them. */
   readonly hardLimits: Pick<RunLimits, 'tokens' | 'usd'>;
   /** Limits of which it was told that they come near. */
-  readonly warned: readonly (keyof Spent)[];
+  readonly warned: readonly (keyof Taken)[];
   /** Null once a setup went well. */
   readonly setupFailures: SetupFailures | null;
   readonly server: 'here' | 'away' | 'gone';
@@ -226,6 +232,13 @@ export type RunEffect =
   | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt } }
   /** Send the prompt: the row of its intent is committed. Then `attempt.accepted` and `attempt.ended` follow. */
   | { readonly type: 'allowSend'; readonly params: { readonly key: string; readonly attempt: number; readonly token: string } }
+  /** Its answer does not fit: make a further prompt that says so, in the same session, and report `attempt.intended` for it. */
+  | { readonly type: 'repair'; readonly params: { readonly key: string; readonly token: string; readonly problems: readonly string[] } }
+  /** No further prompt follows: the attempt ends with its answer, or with this error. `attempt.ended` follows. */
+  | {
+      readonly type: 'takeAnswer';
+      readonly params: { readonly key: string; readonly token: string; readonly error: SerializedError | null };
+    }
   /** End the attempt, whatever it does; it must end within a bounded time. `attempt.ended` follows, or `attempt.looked` of one that is read. */
   | { readonly type: 'abort'; readonly params: { readonly key: string; readonly token: string; readonly reason: string } }
   /** Report `timer.fired` after this time. A timer that fires late or for nothing does no harm. */
@@ -233,7 +246,7 @@ export type RunEffect =
   /** Start the server again after this time, and report `server.ready`, `server.died` or `server.gone`. */
   | { readonly type: 'restartServer'; readonly params: { readonly delayMs: number } }
   /** A limit of the run comes near. Once for each. */
-  | { readonly type: 'warn'; readonly params: { readonly name: keyof Spent; readonly limit: number; readonly spent: number } }
+  | { readonly type: 'warn'; readonly params: { readonly name: keyof Taken; readonly limit: number; readonly spent: number } }
   /** An end that is committed: it may be told to anybody. */
   | { readonly type: 'told'; readonly params: ToldEnd }
   /** The run is over. With `isCommitted` false the row of its end could not be written. */
@@ -295,17 +308,20 @@ export type RunMachineEvent =
   | ({ readonly type: 'attempt.intended'; readonly sessionId: string; readonly messageId: string; readonly directory: string } & OfAttempt)
   | ({ readonly type: 'attempt.accepted' } & OfAttempt)
   /** A step of it has ended: what it has taken so far. */
-  | ({ readonly type: 'attempt.spent' } & OfAttempt & Spent)
+  | ({ readonly type: 'attempt.spent' } & OfAttempt & Taken)
+  /** A turn of an attempt with an output schema has ended well. What is wrong with its answer, if anything; what its turns have taken so far. */
+  | ({ readonly type: 'attempt.answered'; readonly problems: readonly string[]; readonly spent: Spent } & OfAttempt)
   | ({ readonly type: 'attempt.ended' } & OfAttempt & AttemptEnd)
   /**
    * What became of an attempt whose manager died. `finished`: `end` says how it ended by itself. `interrupted`: it broke off.
    * `never_started`: its session has no such message. The result in `end` is what the session holds. `unread`: the session could not be read,
-   * and `end` says why.
+   * and `end` says why. `problems`: what is wrong with the answer of one that has succeeded, with an output schema.
    */
   | ({
       readonly type: 'attempt.looked';
       readonly fate: 'finished' | 'interrupted' | 'never_started' | 'unread';
       readonly end: AttemptEnd;
+      readonly problems?: readonly string[];
     } & OfAttempt)
   | ({ readonly type: 'journal.committed'; readonly batch: number } & At)
   /** Nothing of the batch was kept. `RUN_STORAGE_FULL`: it is tried again. Any other error ends the run. */

@@ -1,20 +1,20 @@
 import type { TaskResult } from '@opencode-manager/actors';
-import type { Spent } from './run.types.ts';
+import type { Taken } from './run.types.ts';
 
-export const nothingSpent: Spent = { tokens: 0, usd: 0 };
+export const nothingSpent: Taken = { tokens: 0, usd: 0 };
 
 /** What an attempt has taken, its sub-agents included: uncached input, output and reasoning, and what is known of its cost. */
-export function spentBy({ usage, cost_usd: cost, cost_known_usd: known }: TaskResult): Spent {
+export function spentBy({ usage, cost_usd: cost, cost_known_usd: known }: TaskResult): Taken {
   return { tokens: usage.input_tokens + usage.output_tokens + usage.reasoning_tokens, usd: cost ?? known ?? 0 };
 }
 
-export function addSpent(one: Spent, other: Spent): Spent {
+export function addSpent(one: Taken, other: Taken): Taken {
   return { tokens: one.tokens + other.tokens, usd: one.usd + other.usd };
 }
 
 /** What is expected of an attempt is the median of so many at most: the newest. */
 export const mostSamples = 501;
 
-export function keepSample(samples: readonly Spent[], spent: Spent): readonly Spent[] {
+export function keepSample(samples: readonly Taken[], spent: Taken): readonly Taken[] {
   return [...samples, spent].slice(-mostSamples);
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '@opencode-manager/actors';
+import type { Spent } from '@opencode-manager/actors/hosts';
 import type { AttemptEnded, JournalEvent, ReachedLimit, TaskAdded } from '../journal/events.ts';
 
 /** An attempt whose prompt may have been sent, and whose end is not in the journal. */
@@ -6,8 +7,14 @@ export interface OpenAttempt {
   readonly attempt: number;
   readonly token: string;
   readonly sessionId: string;
+  /** Our newest message, by which it is judged. */
   readonly messageId: string;
+  readonly firstMessageId: string;
   readonly directory: string;
+  /** How often its answer was to be corrected. */
+  readonly repairs: number;
+  /** What its turns had taken before the newest; null for the first one. */
+  readonly spent: Spent | null;
   /** The server is known to have the prompt. */
   readonly accepted: boolean;
 }
@@ -99,8 +106,14 @@ export function applyEvent<Record extends TaskRecord>(record: Record, event: Jou
       return { ...record, isDropped: true };
     case 'attempt.intended': {
       const { attempt, token, sessionId, messageId, directory } = event;
-      const open = { attempt, token, sessionId, messageId, directory, accepted: false };
+      const first = { messageId, firstMessageId: messageId, repairs: 0, spent: null, accepted: false };
+      const open: OpenAttempt = { attempt, token, sessionId, directory, ...first };
       return { ...record, attempts: Math.max(record.attempts, attempt), open, blockedBy: null };
+    }
+    case 'attempt.repairing': {
+      const { messageId, repair, spent } = event;
+      if (record.open?.token !== event.token) return record;
+      return { ...record, open: { ...record.open, messageId, repairs: repair, spent, accepted: false } };
     }
     case 'attempt.accepted':
       return record.open?.attempt === event.attempt ? { ...record, open: { ...record.open, accepted: true } } : record;

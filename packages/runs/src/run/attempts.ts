@@ -1,7 +1,19 @@
-import type { OutgoingTurn, SentTurn, SessionPool, TaskLimits, TaskResult } from '@opencode-manager/actors';
+import type {
+  AnswerVerdict,
+  OutgoingTurn,
+  SentTurn,
+  SessionPool,
+  Task,
+  TaskAnswer,
+  TaskLimits,
+  TaskResult,
+} from '@opencode-manager/actors';
+import { addSpent } from '@opencode-manager/actors/hosts';
 import { isInfrastructureFault, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { EventOf } from '../machine/run.types.ts';
+import type { CheckedAnswer, OutputCheck } from '../output/output-schema.ts';
+import { repairPrompt } from '../output/repair-prompt.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
 import type { RunPorts } from './ports.ts';
@@ -14,6 +26,8 @@ export interface AttemptsOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Of tasks that do not name them. */
   readonly taskLimits: TaskLimits;
+  /** By key: of tasks with an output schema. */
+  readonly outputs: ReadonlyMap<string, OutputCheck>;
   readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
@@ -30,7 +44,12 @@ export interface AttemptsOptions {
 
 interface Live {
   readonly abort: AbortController;
-  readonly sendable: PromiseWithResolvers<void>;
+  /** Of the prompt that is to go out next. */
+  sendable: PromiseWithResolvers<void>;
+  /** What becomes of the answer that is there. */
+  verdict: PromiseWithResolvers<AnswerVerdict> | undefined;
+  /** The newest answer, where it is to fit a schema. */
+  answer: CheckedAnswer | undefined;
 }
 
 /** Carries out what the machine says about attempts, on a pool that repeats nothing by itself, and reports what came of it. */
@@ -61,6 +80,15 @@ export class Attempts {
     this.#live.get(token)?.sendable.resolve();
   }
 
+  repair({ key, token, problems }: Params<'repair'>): void {
+    const prompt = repairPrompt(problems, this.#taskOf(key).outputSchema ?? true);
+    this.#live.get(token)?.verdict?.resolve({ prompt });
+  }
+
+  takeAnswer({ token, error }: Params<'takeAnswer'>): void {
+    this.#live.get(token)?.verdict?.resolve(error && { error });
+  }
+
   abort({ token, reason }: Params<'abort'>): void {
     const live = this.#live.get(token);
     const error = new OpencodeManagerError('TURN_ABORTED', reason);
@@ -78,9 +106,7 @@ export class Attempts {
   }
 
   #begin(token: string): Live {
-    const live = { abort: new AbortController(), sendable: Promise.withResolvers<void>() };
-    // Whoever waits hears it; nobody may.
-    live.sendable.promise.catch(() => undefined);
+    const live: Live = { abort: new AbortController(), sendable: sendable(), verdict: undefined, answer: undefined };
     this.#live.set(token, live);
     return live;
   }
@@ -91,18 +117,38 @@ export class Attempts {
     const live = this.#begin(token);
     let turn: SentTurn | undefined;
     const beforeSend = async ({ sessionId, messageId, directory }: OutgoingTurn) => {
-      turn = { sessionId, messageId, directory };
+      // What follows it in the attempt is told with it.
+      turn ??= { sessionId, messageId, directory };
       send({ type: 'attempt.intended', ...of, sessionId, messageId, directory });
       await live.sendable.promise;
     };
-    const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
-    const limits = this.#options.earlier.left(key, { ...this.taskLimits, ...task.limits });
+    const check = this.#options.outputs.get(key);
+    const onAnswer = check && ((answer: TaskAnswer) => this.#judge(of, live, { answer, check }));
     const id = this.#options.names.give(of);
-    const result = await this.#resultOf(pool.run({ ...task, id, limits }, { beforeSend, signal: live.abort.signal }), of);
+    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal };
+    const task = poolTask(this.#taskOf(key));
+    const limits = this.#options.earlier.left(key, { ...this.taskLimits, ...task.limits });
+    const result = await this.#resultOf(pool.run({ ...task, id, limits }, options), of, () => live.answer);
     this.#options.names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
     send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
+  }
+
+  /** The machine says what becomes of an answer. */
+  #judge(
+    of: { key: string; attempt: number; token: string },
+    live: Live,
+    { answer, check }: { readonly answer: TaskAnswer; readonly check: OutputCheck },
+  ): Promise<AnswerVerdict> {
+    const { output, spent } = answer;
+    live.answer = check(output);
+    live.verdict = Promise.withResolvers();
+    live.sendable = sendable();
+    // What was aborted meanwhile sends nothing more.
+    if (live.abort.signal.aborted) live.sendable.reject(live.abort.signal.reason);
+    this.#options.send({ type: 'attempt.answered', ...of, problems: live.answer.problems, spent });
+    return live.verdict.promise;
   }
 
   /** Reads the end of an attempt whose manager died. */
@@ -110,7 +156,7 @@ export class Attempts {
     const { pool, ports, send } = this.#options;
     const { attempt, token, sessionId, messageId, directory } = open;
     const live = this.#begin(token);
-    const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
+    const { workspace: _workspace, ...task } = poolTask(this.#taskOf(key));
     this.#looks += 1;
     // The place of the attempt may have been brought home by now; the session is found from any directory.
     const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
@@ -118,17 +164,36 @@ export class Attempts {
       { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
       { sent, signal: live.abort.signal },
     );
-    const read = await this.#resultOf(running, { key, attempt });
+    const check = this.#options.outputs.get(key);
+    let answer: CheckedAnswer | undefined;
+    const checked = ({ outcome, output }: TaskResult) => (answer = outcome === 'succeeded' ? check?.(output) : undefined);
+    const read = await this.#resultOf(running, { key, attempt }, checked);
     const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
     // It is read without its place; one of its own is nobody else's.
     const { workspace_may_be_half_changed: halfChanged, ...told } = read;
     const isShared = !this.#options.hasOwnPlace(this.#taskOf(key));
-    const result = { ...told, directory, ...changes, ...(halfChanged && isShared && { workspace_may_be_half_changed: halfChanged }) };
-    await this.#options.keepTranscript(key, attempt, sent, result);
+    const spent = open.spent && addSpent(open.spent, told);
+    const result = {
+      ...told,
+      ...spent,
+      directory,
+      ...changes,
+      ...(halfChanged && isShared && { workspace_may_be_half_changed: halfChanged }),
+    };
+    await this.#options.keepTranscript(key, attempt, { ...sent, messageId: open.firstMessageId }, result);
     // Its server died, and it is read again on the next one: that has the same token.
     if (this.#live.get(token) !== live) return;
     this.#live.delete(token);
-    send({ type: 'attempt.looked', key, attempt, token, fate: fateOf(result), end: this.#endOf(key, result) });
+    const problems = answer?.problems ?? [];
+    send({
+      type: 'attempt.looked',
+      key,
+      attempt,
+      token,
+      fate: fateOf(result),
+      end: this.#endOf(key, result),
+      ...(problems.length > 0 && { problems }),
+    });
   }
 
   #taskOf(key: string): RunTaskSpec {
@@ -144,7 +209,8 @@ export class Attempts {
       outcome,
       error,
       result,
-      billed: wasSent,
+      // What did not go out at last may have followed what did.
+      billed: wasSent || result.model_calls > 0,
       ...(limit && { limit }),
       isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
@@ -152,10 +218,23 @@ export class Attempts {
     };
   }
 
-  /** The result under the names of the run; a task that the pool refuses has one too. */
-  async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
+  /** The result under the names of the run, with what its answer says; a task that the pool refuses has one too. */
+  async #resultOf(
+    running: Promise<TaskResult>,
+    { key, attempt }: { readonly key: string; readonly attempt: number },
+    answerOf: (result: TaskResult) => CheckedAnswer | undefined,
+  ): Promise<TaskResult> {
+    const { group } = this.#taskOf(key);
     const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
-    return this.#options.redact({ ...result, id: key, attempt, ...this.#options.earlier.of(key) });
+    const answer = answerOf(result);
+    return this.#options.redact({
+      ...result,
+      id: key,
+      attempt,
+      ...(group !== undefined && { group }),
+      ...(answer && 'value' in answer && result.outcome === 'succeeded' && { output_json: answer.value }),
+      ...this.#options.earlier.of(key),
+    });
   }
 }
 
@@ -164,6 +243,18 @@ function limitOf(error: TaskResult['error'], { steps, tokens, usd }: TaskLimits)
   const { limit: name, value } = error?.details ?? {};
   if (typeof name !== 'string' || typeof value !== 'number') return undefined;
   return { name, value: { steps, tokens, usd }[name] ?? value };
+}
+
+/** What a pool takes of a task. */
+function poolTask({ after: _after, retries: _retries, repeat: _repeat, outputSchema: _schema, ...task }: RunTaskSpec): Task {
+  return task;
+}
+
+function sendable(): PromiseWithResolvers<void> {
+  const made = Promise.withResolvers<void>();
+  // Whoever waits hears it; nobody may.
+  made.promise.catch(() => undefined);
+  return made;
 }
 
 /** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */

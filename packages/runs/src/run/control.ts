@@ -117,7 +117,10 @@ function notRequeued(context: RunContext, key: string, force: boolean): string |
 }
 
 /** @throws `CONFIG_INVALID`; then nothing is changed */
-function configure({ context, send, pool, sharesPool, now, setTimeoutMs, timeoutMs: timeoutNow }: ControlOptions, wishes: RunWishes): RunWishes {
+function configure(
+  { context, send, pool, sharesPool, now, setTimeoutMs, timeoutMs: timeoutNow }: ControlOptions,
+  wishes: RunWishes,
+): RunWishes {
   const { concurrency, timeoutMs, tokens, usd, enforces = false } = wishes;
   assertWishes(wishes);
   const limitsBefore = context().settings.limits;

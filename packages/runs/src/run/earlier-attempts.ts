@@ -1,11 +1,11 @@
 import type { TaskAttempt, TaskLimits, TaskResult } from '@opencode-manager/actors';
 import type { AttemptEnded, JournalRow } from '../journal/events.ts';
-import { addSpent, nothingSpent, spentBy, type Spent } from '../machine/index.ts';
+import { addSpent, nothingSpent, spentBy, type Taken } from '../machine/index.ts';
 
 interface Earlier {
   /** What they have taken of the task's budget. */
   readonly steps: number;
-  readonly spent: Spent;
+  readonly spent: Taken;
   readonly attempts: readonly TaskAttempt[];
   readonly halfChanged: boolean;
 }

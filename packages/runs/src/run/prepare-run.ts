@@ -10,6 +10,7 @@ import type { RunFile } from '../directory/run-file.ts';
 import { directoryDigest } from '../identity/directory-digest.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
 import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { OutputSchemas, type OutputCheck } from '../output/output-schema.ts';
 import { JournalReader } from '../read/journal-reader.ts';
 import { AttemptNames } from './attempt-names.ts';
 import { Redaction } from './redaction.ts';
@@ -23,6 +24,8 @@ import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, RunTaskSp
 interface Prepared {
   readonly plan: ResumePlan;
   readonly identified: readonly IdentifiedTask[];
+  /** By key: of tasks with an output schema. */
+  readonly outputs: ReadonlyMap<string, OutputCheck>;
   readonly configuration: string;
   readonly versions: RunFile['versions'];
 }
@@ -41,7 +44,7 @@ export async function previewRun(options: RunOptions | ResumeOptions): Promise<R
 /**
  * Reads and checks everything, makes the directory of a new run or takes up that of an old one, and starts nothing: for programs that have a
  * pool of their own. `start` begins.
- * @throws OpencodeManagerError `TASK_DUPLICATE`, `TASK_INVALID`, `TASK_ORDER_INVALID`, `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`,
+ * @throws OpencodeManagerError `TASK_DUPLICATE`, `TASK_INVALID`, `OUTPUT_SCHEMA_INVALID`, `TASK_ORDER_INVALID`, `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`,
  * `RUN_STORAGE_FULL`; of a run that is there: `RUN_UNREADABLE`, `RUN_LOCKED`, `TASKS_CHANGED`
  * @public
  */
@@ -72,6 +75,7 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
   const { directory, server } = options;
   const configuration = await digestOfConfiguration({ ...server, directory });
   const identified = await identifyTasks({ ...options, configuration });
+  const outputs = outputsOf(identified);
   const { changed, retryErrors, redo }: Partial<ResumeOptions> = isResume(options) ? options : {};
   const policy = { ...(changed && { changed }), ...(retryErrors && { retryErrors }), ...(redo && { redo }) };
   const planned = planResume(
@@ -84,9 +88,23 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
   return {
     plan: planned.plan,
     identified,
+    outputs,
     configuration,
     versions: { manager: managerVersion(), opencode: version, protocol, node: process.versions.node },
   };
+}
+
+/** @throws `OUTPUT_SCHEMA_INVALID`, `TASK_INVALID` for a shell line with one: no model is asked that could correct it */
+function outputsOf(tasks: readonly IdentifiedTask[]): ReadonlyMap<string, OutputCheck> {
+  const schemas = new OutputSchemas();
+  const outputs = new Map<string, OutputCheck>();
+  for (const { key, task } of tasks) {
+    if (task.outputSchema === undefined) continue;
+    if (task.shell !== undefined)
+      throw new OpencodeManagerError('TASK_INVALID', `Task ${key}: output_schema: goes with a prompt or a command. Nothing was sent.`);
+    outputs.set(key, schemas.checkFor(key, task.outputSchema));
+  }
+  return outputs;
 }
 
 /** All of opencode's configuration that can change an answer: no credential, which may be another one each day. */
@@ -162,7 +180,7 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
 
 async function start(
   options: RunOptions | ResumeOptions,
-  { plan, identified }: Prepared,
+  { plan, identified, outputs }: Prepared,
   { store, redaction, names }: Pick<RunHostOptions, 'store' | 'redaction' | 'names'>,
   { pool, stop = () => pool.stop(), sharesPool = false }: StartOptions,
 ): Promise<Run> {
@@ -186,6 +204,7 @@ async function start(
       settings,
       tasks,
       taskLimits,
+      outputs,
       names,
       changesOf,
       hasOwnPlace,

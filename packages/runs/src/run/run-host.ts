@@ -12,6 +12,7 @@ import {
   type RunMachineEvent,
   type RunSettings,
 } from '../machine/index.ts';
+import type { OutputCheck } from '../output/output-schema.ts';
 import { Attempts } from './attempts.ts';
 import { createControl } from './control.ts';
 import type { RunControl } from './control.types.ts';
@@ -38,6 +39,8 @@ export interface RunHostOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Of tasks that do not name them. */
   readonly taskLimits: TaskLimits;
+  /** By key: of tasks with an output schema. */
+  readonly outputs: ReadonlyMap<string, OutputCheck>;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
   /** Whether a task works in a workspace of its own. */
@@ -72,7 +75,7 @@ export class RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskLimits, store, redaction, ports } = options;
+    const { pool, tasks, outputs, plan, settings, taskLimits, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
     this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
@@ -80,6 +83,7 @@ export class RunHost {
       pool,
       tasks,
       taskLimits,
+      outputs,
       ports,
       send,
       names: options.names,
@@ -95,6 +99,8 @@ export class RunHost {
         start: (_, params) => this.#attempts.start(params),
         look: (_, params) => this.#attempts.look(params),
         allowSend: (_, params) => this.#attempts.allowSend(params),
+        repair: (_, params) => this.#attempts.repair(params),
+        takeAnswer: (_, params) => this.#attempts.takeAnswer(params),
         abort: (_, params) => this.#attempts.abort(params),
         schedule: (_, params) => this.#schedule(params),
         // The pool starts its server again by itself, at once; whether the run goes on with it, the machine says.

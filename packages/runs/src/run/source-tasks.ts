@@ -5,6 +5,7 @@ import { taskHash, type TaskHash } from '../identity/task-hash.ts';
 import { keyTasks, repeatKey } from '../identity/task-key.ts';
 import type { SourceTask } from '../machine/index.ts';
 import type { TaskLine } from '../directory/task-lines.ts';
+import { limitsOf } from './task-limits.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
 /** A task with its identity. */
@@ -74,6 +75,7 @@ async function identify(
     workspace: workspaceOf?.(task) ?? { mode: 'shared', path: at },
     // A function cannot be compared; whether there is one can.
     ...(permissions !== undefined && { permissions: typeof permissions === 'function' ? 'a function' : permissions }),
+    ...(task.outputSchema !== undefined && { outputSchema: task.outputSchema }),
     configuration,
     ...(repeat !== undefined && { repeat }),
   };
@@ -83,10 +85,7 @@ async function identify(
 /** As the machine takes it. */
 export function sourceTask({ key, hash, fields, task }: IdentifiedTask, pool: RunOptions['pool'] = {}): SourceTask {
   const { after = [], retries = 0 } = task;
-  const { timeoutMs, workingMs, stallMs, steps, tokens, usd } = { ...pool.taskLimits, ...task.limits };
-  const timeout = task.timeoutMs ?? timeoutMs ?? pool.taskTimeoutMs;
-  const named = { timeout, working: workingMs, stall: stallMs ?? pool.stallTimeoutMs, steps, tokens, usd };
-  const limits = Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as Record<string, number>;
+  const limits = limitsOf(task, pool);
   return { key, hash, fields, after, retries, ...(Object.keys(limits).length > 0 && { limits }) };
 }
 

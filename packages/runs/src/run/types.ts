@@ -2,6 +2,7 @@ import type { Outcome, SessionPool, SessionPoolOptions, Task, TaskResult, TaskWo
 import type { ServerConfig } from '@opencode-manager/core';
 import type { SerializedError } from '@opencode-manager/core/errors';
 import type { RunFile } from '../directory/run-file.ts';
+import type { OutputSchema } from '../output/output-schema.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
 import type { JournalRow, RunEnded } from '../journal/events.ts';
 import type { ResumeLine, ResumePolicy, RunCounts, RunSettings } from '../machine/index.ts';
@@ -16,6 +17,11 @@ export interface RunTaskSpec extends Task {
   readonly retries?: number;
   /** Runs it so often, as `KEY#1`, `KEY#2` and so on. */
   readonly repeat?: number;
+  /**
+   * The answer is JSON that fits this JSON Schema (2020-12): the whole answer, or its only fenced block. One that does not is corrected in the same
+   * session, twice at most; then the task fails with `OUTPUT_INVALID`. The prompt has to ask for it: the schema is told with a correction alone.
+   */
+  readonly outputSchema?: OutputSchema;
 }
 
 export interface RunOptions {

@@ -23,5 +23,5 @@ function packagesOf(entry: string): string[] {
 
 test('machine and host of a run need no Node at run time', () => {
   expect(packagesOf('machine/index.ts')).toEqual(['xstate']);
-  expect(packagesOf('hosts.ts')).toEqual(['@opencode-manager/core/errors', 'xstate']);
+  expect(packagesOf('hosts.ts')).toEqual(['@opencode-manager/actors/hosts', '@opencode-manager/core/errors', 'xstate']);
 });

@@ -19,10 +19,22 @@ import { errorOf, resultOf, rowsOf } from './facts.ts';
 /** A run machine whose effects go to a function. */
 export function actorOf(plan: ResumePlan, settings: Partial<RunSettings>, carryOut: (effect: RunEffect) => void) {
   const actions = Object.fromEntries(
-    (['commit', 'start', 'look', 'allowSend', 'abort', 'schedule', 'restartServer', 'warn', 'told', 'ended'] as const).map((type) => [
-      type,
-      (_args: unknown, params: unknown) => carryOut({ type, params } as RunEffect),
-    ]),
+    (
+      [
+        'commit',
+        'start',
+        'look',
+        'allowSend',
+        'repair',
+        'takeAnswer',
+        'abort',
+        'schedule',
+        'restartServer',
+        'warn',
+        'told',
+        'ended',
+      ] as const
+    ).map((type) => [type, (_args: unknown, params: unknown) => carryOut({ type, params } as RunEffect)]),
   );
   const actor = createActor(runMachine.provide({ actions }), { input: { plan, settings } });
   // The one who sends reads it from the snapshot.

@@ -66,7 +66,7 @@ function submit(
   options: PortCall = {},
 ): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
-  const { task, script } = read(world, request);
+  const { task, script } = read(world, request, id);
   const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs };
   world.ledger.sent.push(sent);
   world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
@@ -91,8 +91,15 @@ function submit(
 }
 
 /** What a prompt of this world says: which task it is of, and which script its model follows. */
-function read({ scriptOf }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
-  const text = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
+function read(
+  { scriptOf, ledger }: Surroundings,
+  request: TurnRequest,
+  sessionId: string,
+): { readonly task: string; readonly script: TurnScript } {
+  const said = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
+  // A correction of an answer names no task: it is of the one that has its session.
+  const begun = said.startsWith('Your last answer') && ledger.sent.find((one) => one.sessionId === sessionId);
+  const text = begun ? `${begun.task} again` : said;
   const [task = ''] = text.split(' ');
   const script = scriptOf(text);
   return { task, script: request.kind === 'shell' ? shellScript(script, text) : script };

@@ -162,6 +162,13 @@ const named: readonly RunMutant[] = [
     ),
   },
   {
+    name: 'an answer that does not fit its schema is taken',
+    apply: changing(
+      'judgeAnswer',
+      (real) => (context, event) => real(context, event.type === 'attempt.answered' ? { ...event, problems: [] } : event),
+    ),
+  },
+  {
     name: 'rows that a full disk refuses are dropped',
     apply: changing('putBack', (real) => (context, event) => {
       const next = real(context, event);

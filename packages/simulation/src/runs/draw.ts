@@ -4,14 +4,14 @@ import { drawLink } from '../plan/draw.ts';
 import { drawTurn } from '../plan/draw-turn.ts';
 import { points, type Fault, type TurnScript, type When } from '../plan/types.ts';
 import { Randomness } from '../world/randomness.ts';
-import type { ManagerKill, RunPlan, RunTaskPlan } from './plan.ts';
+import { mostCorrections, unfitAnswer, type ManagerKill, type RunPlan, type RunTaskPlan } from './plan.ts';
 
 /** `calm`: nothing but kills. `rough`: deaths of the server too, a full disk, gaps in its events. `storm`: all that the pool's worlds have. */
 export const runProfiles = ['calm', 'rough', 'storm'] as const;
 export type RunProfile = (typeof runProfiles)[number];
 
 /** Turns of which tasks are made, by their place in the scripts. */
-const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4 } as const;
+const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4, unfit: 5 } as const;
 
 const fixedScripts = (random: Randomness): TurnScript[] => [
   { beginMs: random.whole(5, 60), steps: [answer('good', { thinkMs: random.whole(20, 400) })] },
@@ -28,6 +28,7 @@ const fixedScripts = (random: Randomness): TurnScript[] => [
     steps: [answer('', { text: [], error: { name: 'ProviderError', message: 'invalid request', statusCode: 400 } })],
   },
   { beginMs: 20, steps: [answer('hm', { hangs: true })] },
+  { beginMs: random.whole(5, 60), steps: [answer(unfitAnswer, { thinkMs: random.whole(20, 200) })] },
 ];
 
 /** Draws the world of a run from a seed. */
@@ -84,15 +85,24 @@ function drawRunTasks(random: Randomness, count: number, { kinds, odd = 0, mostR
     const chance = random.of(`task ${index}`);
     const kind = chance.weighted({ ...kinds, odd: odd > 0 ? 60 : 0 });
     const retries = kind === 'good' || chance.chance(0.3) ? 0 : chance.whole(1, mostRetries);
+    const answers = kind === 'good' && chance.of('schema').chance(0.25) ? answersOf(chance.of('answers')) : undefined;
     const timeoutMs = kind === 'hangs' || chance.chance(0.05) ? chance.whole(3000, 9000) : undefined;
     return {
       key: `t${index + 1}`,
       after: index > 0 && chance.chance(0.25) ? [`t${chance.whole(1, index)}`] : [],
       retries,
-      scripts: scriptsOf(kind, chance, odd),
+      scripts: answers ?? scriptsOf(kind, chance, odd),
+      ...(answers && { hasSchema: true }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     };
   });
+}
+
+/** Answers of a task with a schema: one that fits comes in time, whatever dies meanwhile, or none ever does. */
+function answersOf(random: Randomness): number[] {
+  const unfit = random.weighted({ 0: 1, 1: 3, 2: 4, 3: 2 } as const);
+  if (Number(unfit) > mostCorrections) return [scriptOf.unfit];
+  return [...Array.from({ length: Number(unfit) }, () => scriptOf.unfit), scriptOf.good];
 }
 
 function scriptsOf(kind: keyof typeof scriptOf | 'flaky' | 'odd', random: Randomness, odd: number): number[] {

@@ -3,6 +3,7 @@ import { textOf } from '../opencode/storage.ts';
 import type { LedgerTurn } from '../opencode/ledger.ts';
 import type { DurableRow } from './disk.ts';
 import type { RunEvidence, RunReporter } from './oracle.ts';
+import { mostCorrections, unfitAnswer } from './plan.ts';
 
 /** So many scripts at the begin of a plan are those whose turns end well. */
 const goodScripts = 3;
@@ -18,7 +19,8 @@ function rowsOf<Type extends DurableRow['event']['type']>({ disk }: RunEvidence,
 /** What the server was sent: each prompt once, after its row, and nothing of a task that has its end. */
 export function judgePrompts(evidence: RunEvidence, report: RunReporter): void {
   const { world } = evidence;
-  const intents = new Map(rowsOf(evidence, 'attempt.intended').map((row) => [row.event.messageId, row]));
+  const rows = [...rowsOf(evidence, 'attempt.intended'), ...rowsOf(evidence, 'attempt.repairing')];
+  const intents = new Map(rows.map((row) => [row.event.messageId, row]));
   const seen = new Set<string>();
   for (const { messageId, task, atMs } of world.ledger.sent) {
     if (seen.has(messageId)) report('prompted-once', `${task}: ${messageId} is sent twice.`);
@@ -85,14 +87,15 @@ export function judgeWishes({ world, wishes, managers, plan }: RunEvidence, repo
   for (const { wish, atMs, manager } of wishes) {
     const untilMs = managers[manager]?.beganAtMs ?? Infinity;
     const sent = world.ledger.sent.filter((one) => one.atMs > atMs && one.atMs < untilMs).length;
-    const most = wish === 'abort' ? 0 : plan.concurrency;
+    // What runs comes to its end, with its corrections.
+    const most = wish === 'abort' ? 0 : plan.concurrency * (1 + mostCorrections);
     if (sent > most) report('wishes-are-heard', `Manager ${manager} sends ${sent} prompts after the wish: ${wish}.`);
   }
 }
 
 /** What succeeded truly ended well, and its result is what the server has; what failed was not lost with its server. */
 export function judgeOutcomes(evidence: RunEvidence, report: RunReporter): void {
-  const { world } = evidence;
+  const { world, plan } = evidence;
   for (const { event } of rowsOf(evidence, 'attempt.ended')) {
     const { key, outcome, result, error }: AttemptEnded = event;
     const turn = world.ledger.turnOf(result.message_id ?? '');
@@ -108,6 +111,8 @@ export function judgeOutcomes(evidence: RunEvidence, report: RunReporter): void 
     if (outcome === 'failed' && !isSent)
       report('tries-are-apart', `${key} has failed (${error?.code ?? 'no code'}), and nothing was sent.`);
     if (outcome !== 'succeeded') continue;
+    if (plan.tasks.some((task) => task.key === key && task.hasSchema) && result.output.includes(unfitAnswer))
+      report('success-is-true', `${key}: succeeded with an answer that does not fit.`);
     const bad = (text: string) => report('success-is-true', `${key}: ${text}`);
     if (!turn) bad('succeeded, and the server never had its prompt.');
     else if (turn.task !== key) bad(`succeeded with a turn of ${turn.task}.`);

@@ -1,7 +1,7 @@
-import type { AttemptEnded, JournalEvent } from '@opencode-manager/runs/hosts';
+import type { AttemptEnded, AttemptRepairing, JournalEvent } from '@opencode-manager/runs/hosts';
 import type { TurnScript } from '../plan/types.ts';
 import type { RunEvidence, RunReporter } from './oracle.ts';
-import type { RunPlan, RunTaskPlan } from './plan.ts';
+import { mostCorrections, unfitAnswer, type RunPlan, type RunTaskPlan } from './plan.ts';
 
 /** Further attempts after ends that are the fault of the infrastructure; as the run has them when nobody says otherwise. */
 const infrastructureTries = 3;
@@ -39,6 +39,8 @@ class RowReading {
   /** By token: which manager has meant to send it. */
   readonly #intents = new Map<string, number>();
   readonly #ended = new Set<string>();
+  /** By token. */
+  readonly #corrections = new Map<string, number>();
   readonly #superseded = new Set<string>();
   #generation = 0;
 
@@ -61,9 +63,20 @@ class RowReading {
       this.#intents.set(event.token, this.#generation);
       if ((this.#accountOf(event.key)?.finals ?? 0) > 0)
         this.#report('ended-is-ended', `${event.key} has its end, and is to be sent again.`);
-    } else if (event.type === 'attempt.superseded') this.#superseded.add(event.token);
+    } else if (event.type === 'attempt.repairing') this.#correct(event);
+    else if (event.type === 'attempt.superseded') this.#superseded.add(event.token);
     else if (event.type === 'attempt.ended') this.#end(event);
     else if (event.type === 'task.skipped') this.#settle(event.key, 'skipped');
+  }
+
+  /** Corrections are counted from 1, within the attempt that has the token, by the manager that began it. */
+  #correct({ key, token, repair }: AttemptRepairing): void {
+    const before = this.#corrections.get(token) ?? 0;
+    this.#corrections.set(token, repair);
+    if (repair !== before + 1 || repair > mostCorrections)
+      this.#report('tries-are-apart', `${key}: correction ${repair} of ${token} follows ${before}.`);
+    if (this.#intents.get(token) !== this.#generation || this.#ended.has(token))
+      this.#report('ended-is-ended', `${key}: an attempt that is over (${token}) is corrected.`);
   }
 
   judgeEnds(): void {
@@ -131,7 +144,8 @@ function compare(plan: RunPlan, outcomes: ReadonlyMap<string, string>, report: R
     if (outcomes.get(key) !== outcome) report('as-without-kills', `${key} is ${outcomes.get(key) ?? 'nothing'} in place of ${outcome}.`);
 }
 
-function endOf(plan: RunPlan, { scripts, retries, timeoutMs }: RunTaskPlan): string {
+function endOf(plan: RunPlan, { scripts, retries, timeoutMs, hasSchema }: RunTaskPlan): string {
+  if (hasSchema) return scripts.every((script) => isUnfit(plan.scripts[script]!)) ? 'failed' : 'succeeded';
   let outcome = '';
   let turns = 0;
   for (let attempt = 0; attempt <= retries; attempt += 1) {
@@ -140,6 +154,10 @@ function endOf(plan: RunPlan, { scripts, retries, timeoutMs }: RunTaskPlan): str
     if (outcome === 'failed') turns += 1;
   }
   return outcome;
+}
+
+function isUnfit({ steps }: TurnScript): boolean {
+  return steps.some(({ text }) => text.includes(unfitAnswer));
 }
 
 function outcomeOf({ beginMs, steps }: TurnScript, timeoutMs = Infinity): string {

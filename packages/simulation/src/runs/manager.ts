@@ -1,13 +1,13 @@
 import type { SessionPool, SessionPoolOptions } from '@opencode-manager/actors';
 import type * as hosts from '@opencode-manager/runs/hosts';
-import type { FinalResult, Run, RunPorts, RunStore, RunSummary, RunTaskSpec } from '@opencode-manager/runs/hosts';
+import type { FinalResult, OutputCheck, Run, RunPorts, RunStore, RunSummary, RunTaskSpec } from '@opencode-manager/runs/hosts';
 import { foldJournal, planResume, type ResumePlan, type SourceTask } from '@opencode-manager/runs/machine';
 import { mostAnswerBytes } from '../plan/defaults.ts';
 import type { PoolPorts } from '../ports.ts';
 import { policyOf } from '../users.ts';
 import type { World } from '../world/world.ts';
 import type { Life } from './life.ts';
-import type { RunPlan } from './plan.ts';
+import { unfitAnswer, type RunPlan } from './plan.ts';
 import { later } from './store.ts';
 
 /** What a world of a run needs that is not in it: the host of a run and that of a pool, as they are or with a fault. */
@@ -92,6 +92,7 @@ export class Manager {
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
       taskLimits: {},
+      outputs: new Map(world_.tasks.flatMap(({ key, hasSchema }) => (hasSchema ? [[key, checkAnswer] as const] : []))),
       names: new host.AttemptNames(),
       changesOf: undefined,
       hasOwnPlace: () => false,
@@ -141,6 +142,9 @@ export class Manager {
     };
   }
 }
+
+const checkAnswer: OutputCheck = (answer) =>
+  answer.includes(unfitAnswer) ? { problems: ['it does not fit'] } : { value: answer, problems: [] };
 
 export function sourceOf({ tasks }: RunPlan): SourceTask[] {
   return tasks.map(({ key, after, retries, timeoutMs = taskTimeoutMs }) => ({

@@ -20,12 +20,18 @@ export type ManagerKill = { readonly how: 'kill' | 'power' } & (
   | { readonly when: When }
 );
 
+/** The answer that fits no schema, and how often a task is told so, as a run has it. */
+export const unfitAnswer = 'unfit';
+export const mostCorrections = 2;
+
 export interface RunTaskPlan {
   readonly key: string;
   readonly after: readonly string[];
   readonly retries: number;
   readonly timeoutMs?: number;
   readonly directory?: string;
+  /** Its answer is held against a schema; `unfit` is the one that does not fit. */
+  readonly hasSchema?: true;
   /** Each turn takes the next one, once a turn before it has come to its own end; the last one repeats. */
   readonly scripts: readonly number[];
 }

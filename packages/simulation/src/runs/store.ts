@@ -136,6 +136,8 @@ function lineOf(event: JournalEvent): string {
   if (event.type === 'run.opened') return `${event.type} ${event.generation}`;
   if (event.type === 'run.ended') return `${event.type} ${event.reason}`;
   if (event.type === 'attempt.intended') return `${event.type} ${event.key} ${event.attempt} ${event.token} ${event.messageId}`;
+  if (event.type === 'attempt.repairing')
+    return `${event.type} ${event.key} ${event.attempt} ${event.token} ${event.messageId} (${event.repair})`;
   if (event.type === 'attempt.ended')
     return `${event.type} ${event.key} ${event.attempt} ${event.token} ${event.outcome}${event.final ? ' final' : ''} (${event.counts})`;
   return `${event.type} ${event.key}`;
