@@ -14,6 +14,8 @@ const hastyMs = 5000;
  */
 export async function settle(terminal: Terminal, exitCode: number): Promise<number> {
   const { stdout, stderr, streams } = terminal;
+  // A client that was told to end says nothing more.
+  if (exitCode === exitCodes.interrupted) terminal.clearEcho();
   using signals = listenForStop();
   const signal = signals.drain;
   const idleMs = exitCode === exitCodes.terminated ? hastyMs : patientMs;

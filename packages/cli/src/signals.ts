@@ -1,4 +1,5 @@
 import { exitCodes } from './exit-codes.ts';
+import type { Terminal } from './terminal/index.ts';
 
 /** Equal signals within this time are one: through npm a Ctrl-C on the terminal arrives twice. */
 const sameSignalMs = 300;
@@ -22,6 +23,8 @@ export interface StopSignals extends Disposable {
 type SignalSource = Pick<NodeJS.Process, 'on' | 'off' | 'listeners'>;
 
 export interface StopSignalOptions {
+  /** Where a Ctrl-C is typed: what it leaves on a line there goes. */
+  readonly terminal?: Pick<Terminal, 'clearEcho'>;
   /** Told once for each step that is reached. */
   readonly onStep?: (step: StopStep, signal: StopSignal) => void;
   /** Milliseconds; only differences count. */
@@ -33,7 +36,7 @@ export interface StopSignalOptions {
  * Turns signals into steps: the first SIGINT drains, the second aborts, the third kills; SIGTERM and SIGHUP abort at
  * once. Each further signal goes one step on. Dispose it to give the signals back.
  */
-export function listenForStop({ onStep, now = () => performance.now(), source = process }: StopSignalOptions = {}): StopSignals {
+export function listenForStop({ terminal, onStep, now = () => performance.now(), source = process }: StopSignalOptions = {}): StopSignals {
   const steps: StopStep[] = ['drain', 'abort', 'kill'];
   const controllers = { drain: new AbortController(), abort: new AbortController(), kill: new AbortController() };
   const lastSeen = new Map<StopSignal, number>();
@@ -47,6 +50,7 @@ export function listenForStop({ onStep, now = () => performance.now(), source = 
     const target = Math.min(Math.max(reached + 1, signal === 'SIGINT' ? 0 : 1), steps.length - 1);
     if (target === reached) return;
     reached = target;
+    if (signal === 'SIGINT') tell(() => terminal?.clearEcho());
     for (const step of steps.slice(0, target + 1)) controllers[step].abort();
     tell(() => onStep?.(steps[target]!, signal));
   };

@@ -54,9 +54,9 @@ describe('progress', () => {
     expect(stdout.text()).toBe('');
     const text = stderr.text();
     expect(text).toContain(
-      '✓ a  succeeded  1.2 s  fine really\n  b         0 ms  waits for sun\n1/2 tasks, 1 running, 1 succeeded\n0 ms\n\u001B[3A\u001B[J',
+      '✓ a  succeeded  1.2 s  fine really\n  b         0 ms  waits for sun\n1/2 tasks, 1 running, 1 succeeded\n0 ms\n\r\u001B[3A\u001B[J',
     );
-    expect(text.endsWith('\u001B[2A\u001B[J')).toBe(true);
+    expect(text.endsWith('\r\u001B[2A\u001B[J')).toBe(true);
   });
 
   test('fits a narrow terminal with a thousand tasks: the oldest first, then the sums, and why nothing starts', () => {

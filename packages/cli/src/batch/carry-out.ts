@@ -41,7 +41,7 @@ export async function carryOut(given: Terminal, request: BatchRequest): Promise<
   await noteUnfinished(terminal, plan);
   let started = false;
   using progress = createProgress(terminal, { total: plan.tasks.length });
-  using signals = listenForStop({ onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
+  using signals = listenForStop({ terminal, onStep: (step) => progress.note(started ? stepNotes[step] : 'Stopping.') });
   const startedAt = performance.now();
   const late: { workspaces?: RunWorkspaces | undefined } = {};
   await using prepared = await prepareRun(withPlaces(plan, late, progress)).catch((error: unknown) => {

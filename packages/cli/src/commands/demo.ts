@@ -32,6 +32,7 @@ export async function demo(terminal: Terminal, flags: DemoFlags): Promise<ExitCo
   checkPageFlags(flags);
   using progress = createProgress(terminal, { total: demoTasks.length });
   using signals = listenForStop({
+    terminal,
     onStep: (step) => progress.note(step === 'drain' ? 'Finishing the tasks that run; again aborts them.' : 'Stopping.'),
   });
   await using shown = new ShownPage();

@@ -41,7 +41,7 @@ const marks = { ok: '✓', failed: '✗', unknown: '?', note: 'i' } as const;
 
 /** `ocm doctor`: looks at the binary, starts a server to check its isolation, and finds what dead managers left. */
 export async function doctor(terminal: Terminal, flags: DoctorFlags): Promise<ExitCode> {
-  using signals = listenForStop();
+  using signals = listenForStop({ terminal });
   let exitCode: ExitCode = exitCodes.ok;
   for await (const finding of examine(flags, signals.drain)) {
     print(terminal, finding, flags.json === true);

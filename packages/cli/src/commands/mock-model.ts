@@ -8,7 +8,7 @@ import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm mock-model`: a scripted model until a signal. It is meant to be stopped, so a signal is its normal end. */
 export async function mockModel(terminal: Terminal, flags: MockModelFlags): Promise<ExitCode> {
-  using signals = listenForStop();
+  using signals = listenForStop({ terminal });
   const port = flags.port === undefined ? 0 : parseCount(flags.port, '--port', { min: 0, max: 65_535 });
   await using running = await startModel(await readScript(flags.script), port);
   const config = running.opencodeConfig();

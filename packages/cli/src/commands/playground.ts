@@ -19,7 +19,7 @@ const headerBytes = 1024 * 1024;
 /** `ocm playground`: a page until Ctrl-C; of a recorded trace, of the directory of a run, of the running manager, or a simulation. */
 export async function playground(terminal: Terminal, file: string | undefined, flags: PlaygroundFlags): Promise<ExitCode> {
   checkFlags(file, flags);
-  using signals = listenForStop();
+  using signals = listenForStop({ terminal });
   const { run } = flags;
   const manager = file === undefined && run === undefined && !flags.simulate ? await findWatched(flags) : undefined;
   if (manager && (await watchManager(manager, terminal, flags, signals))) return exitCodes.ok;

@@ -12,7 +12,7 @@ import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm serve`: a server and a pool until a signal, or until the server ends by itself. */
 export async function serve(terminal: Terminal, flags: ServeFlags): Promise<ExitCode> {
-  using signals = listenForStop({ onStep: (step) => terminal.notice(stepNotes[step]) });
+  using signals = listenForStop({ terminal, onStep: (step) => terminal.notice(stepNotes[step]) });
   checkPageFlags(flags);
   // Pages may come and go while it serves: ocm playground asks for one.
   const support = supportPages('ocm serve');

@@ -111,11 +111,11 @@ export class LiveProgress implements Progress {
     this.#write(`${eraser}${lines.join('\n')}\n`);
   }
 
-  /** Moves to the block's first line and clears from there. */
+  /** Moves to the beginning of the block's first line, also behind the `^C` of a Ctrl-C, and clears from there. */
   #eraser(): string {
     const lines = this.#drawnLines;
     this.#drawnLines = 0;
-    return lines === 0 ? '' : `\u001B[${lines}A\u001B[J`;
+    return lines === 0 ? '' : `\r\u001B[${lines}A\u001B[J`;
   }
 
   #block(): string[] {

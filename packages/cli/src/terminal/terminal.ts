@@ -44,6 +44,8 @@ export interface Terminal {
   readonly notice: (line: string) => void;
   /** Writes text to stderr as it is: what is redrawn there. */
   readonly draw: (text: string) => void;
+  /** Takes away the `^C` that a terminal shows at the beginning of a line for a Ctrl-C. */
+  readonly clearEcho: () => void;
   /** Width of stderr in columns. */
   readonly width: number;
   /** Its height in lines. */
@@ -54,6 +56,7 @@ export interface Terminal {
 export function createTerminal(streams: TerminalStreams = process): Terminal {
   const { env } = streams;
   const redactor = new Redactor();
+  const interactive = streams.stderr.isTTY === true && env['TERM'] !== 'dumb';
   const [stdout, stderr] = [outletOf(streams.stdout), outletOf(streams.stderr)];
   return {
     streams,
@@ -63,7 +66,7 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
     redactor,
     colors: colorsOf(streams.stdout, env),
     noticeColors: colorsOf(streams.stderr, env),
-    interactive: streams.stderr.isTTY === true && env['TERM'] !== 'dumb',
+    interactive,
     get width() {
       return streams.stderr.columns ?? 80;
     },
@@ -74,6 +77,7 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
     record: (record, label) => stdout.write(`${JSON.stringify(redactor.json(record))}\n`, label),
     notice: (line) => stderr.write(`${redactor.text(line)}\n`),
     draw: (text) => stderr.write(redactor.text(text)),
+    clearEcho: () => interactive && stderr.write('\r\u001B[K'),
   };
 }
 
