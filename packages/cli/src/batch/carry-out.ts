@@ -146,6 +146,8 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   const { server, pool } = manager;
   const { terminal, plan, prepared, workspaces, progress, signals } = context;
   const { flags } = plan.request;
+  const started = Promise.withResolvers<Run>();
+  manager.runs.add({ id: prepared.id, path: prepared.path, started: started.promise });
   const parts = await knownParts(server);
   const note = (line: string) => progress.note(line);
   if (flags.json) terminal.record({ ...launchRecord(manager, parts), run: prepared.id, run_dir: prepared.path ?? null });
@@ -159,7 +161,7 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   await using page = await openPage(manager, support, flags, pageContext);
   let stopping: Promise<StopReport | OpencodeManagerError> | undefined;
   const stop = () => (stopping ??= stopManager(manager, signals));
-  const followed = await executeRun(manager, context, stop);
+  const followed = await executeRun(manager, context, { stop, started });
   const report = await stop();
   const stateDeleted = !existsSync(server.stateDir);
   const stopped = isManagerError(report) ? report : { ...report, stateDeleted };
@@ -194,7 +196,11 @@ function notePlan({ plan: { request }, prepared, progress }: BatchContext): void
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
-async function executeRun(manager: Manager, context: BatchContext, stop: () => Promise<unknown>): Promise<FollowedRun> {
+async function executeRun(
+  manager: Manager,
+  context: BatchContext,
+  { stop, started }: { readonly stop: () => Promise<unknown>; readonly started: PromiseWithResolvers<Run> },
+): Promise<FollowedRun> {
   const { terminal, plan, prepared, progress, out, workspaces } = context;
   const { server, pool } = manager;
   let run: Run;
@@ -206,7 +212,9 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
     refuseUnknownNames(await server.catalogue(server.directory, { withoutCommands }), plan.tasks, plan.settings);
     if (prepared.path !== undefined) await plan.places.pin(prepared.id);
     run = await prepared.start({ pool, stop });
+    started.resolve(run);
   } catch (error) {
+    started.reject(error);
     const { gaps, restarts, serverRestarts } = pool.snapshot();
     return { summary: undefined, tally: new Tally(), failure: toManagerError(error), pool: { gaps, restarts, serverRestarts } };
   }

@@ -28,8 +28,10 @@ export interface ReporterOptions {
 export interface Reporter extends BatchListener {
   /** An attempt has ended, and another one follows. */
   retried(result: TaskResult): void;
-  /** A task is not run, because of another one. */
-  skipped(id: string, blockedBy: string): void;
+  /** A task is not run, because of another one, or with null because a user wants no more of it. */
+  skipped(id: string, blockedBy: string | null): void;
+  /** A task that had come to its end is tried again. */
+  requeued(id: string, outcome: string): void;
 }
 
 /** Turns what happens in a batch into records, results and progress. */
@@ -43,7 +45,12 @@ export function createReporter({ terminal, progress, json, single, out }: Report
     },
     skipped(id, blockedBy) {
       progress.skipped(id, blockedBy);
-      if (json) terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, at: new Date().toISOString() });
+      const why = blockedBy === null ? { cancelled: true } : {};
+      if (json) terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, ...why, at: new Date().toISOString() });
+    },
+    requeued(id, outcome) {
+      progress.requeued(id, outcome);
+      if (json) terminal.record({ type: 'task.requeued', id, outcome, at: new Date().toISOString() });
     },
     started({ id, sessionId, directory, attempt }) {
       progress.started(id);

@@ -1,6 +1,7 @@
-import type { PoolSnapshot, SessionActorState, TaskResult } from '@opencode-manager/actors';
+import type { Outcome, PoolSnapshot, SessionActorState, TaskResult } from '@opencode-manager/actors';
 import type { ErrorCode, SerializedError } from '@opencode-manager/core';
 import type { MonitorEvent } from '@opencode-manager/events';
+import type { JournalEvent, RunStanding, TaskChange, TaskStandingState } from '@opencode-manager/runs';
 import * as z from 'zod';
 
 interface ManagerDescription {
@@ -48,6 +49,69 @@ interface Credentials {
   readonly password: string;
 }
 
+/** How a run stands now. */
+export interface RunView {
+  readonly id: string;
+  /** null for one that keeps nothing. */
+  readonly run_dir: string | null;
+  /** Of its manager. */
+  readonly pid: number;
+  readonly state: RunStanding['state'] | 'ended';
+  readonly concurrency: number;
+  readonly timeout_ms: number | null;
+  /** Attempts in flight, and tasks that wait. */
+  readonly running: number;
+  readonly waiting: number;
+  /** Why nothing starts although tasks wait. */
+  readonly holding: string | null;
+  /** By the outcome of the newest attempt of each task. */
+  readonly counts: {
+    readonly total: number;
+    readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+    readonly skipped: number;
+    readonly not_started: number;
+    readonly reused: number;
+    readonly dropped: number;
+  };
+}
+
+export interface TaskView {
+  readonly key: string;
+  readonly state: TaskStandingState;
+  readonly attempt: number;
+  readonly session_id: string | null;
+  readonly outcome: Outcome | null;
+  readonly error_code: string | null;
+  readonly blocked_by: string | null;
+  readonly cancelled: boolean;
+}
+
+/** Whether a wish changed something: one that comes twice changes nothing the second time. */
+interface Changed {
+  readonly run: string;
+  readonly changed: boolean;
+}
+
+interface Setting {
+  readonly before: number | null;
+  readonly now: number | null;
+}
+
+export interface ConfiguredRun {
+  readonly run: string;
+  readonly concurrency?: Setting;
+  readonly timeout_ms?: Setting;
+}
+
+/** A row of the journal of a run: its number, its time (ISO 8601), and what it says. */
+export interface RowView {
+  readonly seq: number;
+  readonly at: string;
+  readonly type: JournalEvent['type'];
+  readonly key?: string;
+  readonly [name: string]: unknown;
+}
+
 /** What each method that does not stream gives. */
 export interface Results {
   describe: ManagerDescription;
@@ -60,12 +124,22 @@ export interface Results {
   revert: { readonly session_id: string; readonly message_id: string };
   unrevert: { readonly session_id: string };
   abort: { readonly session_id: string };
+  runs: readonly RunView[];
+  run: RunView;
+  pauseRun: Changed;
+  resumeRun: Changed;
+  cancelRun: Changed;
+  configureRun: ConfiguredRun;
+  runTasks: readonly TaskView[];
+  cancelTasks: readonly TaskChange[];
+  requeueTasks: readonly TaskChange[];
 }
 
 /** What a method streams, event by event. */
 export interface Items {
   events: MonitorEvent;
   page: { readonly url: string };
+  runEvents: RowView;
 }
 
 /** Statuses of refusals whose code says more than "it failed". */
@@ -73,7 +147,10 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   BAD_REQUEST: 400,
   USAGE: 400,
   DIRECTORY_MISSING: 400,
+  CONFIG_INVALID: 400,
   NOT_FOUND: 404,
+  RUN_UNKNOWN: 404,
+  TASK_UNKNOWN: 404,
   MESSAGE_UNKNOWN: 404,
   PLAYGROUND_UNAVAILABLE: 404,
   SESSION_BUSY: 409,

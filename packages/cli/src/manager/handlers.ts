@@ -2,6 +2,8 @@ import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
 import type { EventFilter } from '@opencode-manager/events';
 import { protocolMajor, type Handlers, type SessionListing } from '../manager-socket/index.ts';
+import type { RunDesk } from './run-desk.ts';
+import { createRunHandlers } from './run-handlers.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
 
 /** What a page is to be like. */
@@ -13,13 +15,15 @@ export interface PageRequest {
 export interface HandlerParts {
   readonly pool: SessionPool;
   readonly desk: SessionDesk;
+  readonly runs: RunDesk;
   readonly openPage?: ((request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>) | undefined;
 }
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
-export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers {
+export function createHandlers({ pool, desk, runs, openPage }: HandlerParts): Handlers {
   const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
   return {
+    ...createRunHandlers(runs),
     describe: async () => describeManager(pool.server, pool),
     async credentials() {
       const { url, username, password } = pool.server.credentials();

@@ -2,6 +2,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { PageFlags } from '../playground/index.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { addCtlCommands } from './ctl-commands.ts';
 import {
   addJsonOption,
   addManagerOption,
@@ -53,6 +54,7 @@ export function addManagerCommands(program: CommandUnknownOpts, terminal: Termin
   addTurns(program, terminal, finish);
   addRevert(program, terminal, finish);
   addAbort(program, terminal, finish);
+  addCtlCommands(program, terminal, finish);
 }
 
 function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {

@@ -36,8 +36,10 @@ export interface Progress extends Disposable {
   finished(task: FinishedTask): void;
   /** An attempt has ended, and another one follows. */
   retried(id: string, reason: string): void;
-  /** A task is not run, because of another one. */
-  skipped(id: string, blockedBy: string): void;
+  /** A task is not run, because of another one, or with null because a user wants no more of it. */
+  skipped(id: string, blockedBy: string | null): void;
+  /** A task that had this outcome is tried again. */
+  requeued(id: string, outcome: string): void;
   /** Why nothing starts although tasks wait; asked for whenever the block is drawn. */
   holds(why: () => string | null): void;
   /** A line of its own, for example what a signal means. */
@@ -91,9 +93,16 @@ class LineProgress implements Progress {
     this.#terminal.notice(`retried ${oneLine(id, 80)} after ${oneLine(reason, 160)}`);
   }
 
-  skipped(id: string, blockedBy: string): void {
+  skipped(id: string, blockedBy: string | null): void {
     this.#done += 1;
-    this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${oneLine(blockedBy, 80)} did not succeed (${this.#done}/${this.#total})`);
+    this.#terminal.notice(
+      `skipped ${oneLine(id, 80)}: ${blockedBy === null ? 'it was cancelled' : `${oneLine(blockedBy, 80)} did not succeed`} (${this.#done}/${this.#total})`,
+    );
+  }
+
+  requeued(id: string, outcome: string): void {
+    this.#done -= 1;
+    this.#terminal.notice(`requeued ${oneLine(id, 80)} after ${outcome}`);
   }
 
   holds(): void {}
