@@ -58,6 +58,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   RUN_EXISTS: exitCodes.usage,
   RUN_GONE: exitCodes.storage,
   RUN_LOCKED: exitCodes.usage,
+  RUN_NOT_LIVE: exitCodes.usage,
   RUN_STORAGE_FULL: exitCodes.storage,
   RUN_UNKNOWN: exitCodes.usage,
   RUN_UNREADABLE: exitCodes.usage,

@@ -203,3 +203,28 @@ export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly allowControl?: boolean;
   readonly content?: boolean;
 }
+
+export interface CtlCancelFlags extends JsonFlag {
+  readonly drain?: boolean;
+}
+
+export interface CtlTaskFlags extends JsonFlag {
+  readonly run?: string;
+}
+
+export interface CtlListFlags extends CtlTaskFlags {
+  readonly state?: string[];
+}
+
+export interface CtlRequeueFlags extends CtlTaskFlags {
+  readonly force?: boolean;
+}
+
+export interface CtlEventsFlags extends CtlTaskFlags {
+  readonly follow?: boolean;
+  readonly since?: string;
+}
+
+export interface CtlConfigFlags extends CtlTaskFlags {
+  readonly enforce?: boolean;
+}

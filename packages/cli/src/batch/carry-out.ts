@@ -142,6 +142,8 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   const { server, pool } = manager;
   const { terminal, plan, prepared, workspaces, progress, signals } = context;
   const { flags } = plan.request;
+  const started = Promise.withResolvers<Run>();
+  manager.runs.add({ id: prepared.id, path: prepared.path, started: started.promise });
   const parts = await knownParts(server);
   const note = (line: string) => progress.note(line);
   if (flags.json) terminal.record({ ...launchRecord(manager, parts), run: prepared.id, run_dir: prepared.path ?? null });
@@ -155,7 +157,7 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   await using page = await openPage(manager, support, flags, pageContext);
   let stopping: Promise<StopReport | OpencodeManagerError> | undefined;
   const stop = () => (stopping ??= stopManager(manager, signals));
-  const followed = await executeRun(manager, context, stop);
+  const followed = await executeRun(manager, context, { stop, started });
   const report = await stop();
   const stateDeleted = !existsSync(server.stateDir);
   const stopped = isManagerError(report) ? report : { ...report, stateDeleted };
@@ -190,7 +192,11 @@ function notePlan({ plan: { request }, prepared, progress }: BatchContext): void
 }
 
 /** Never throws: whatever happens after the launch, what has run so far is told, and the last record says `done`. */
-async function executeRun(manager: Manager, context: BatchContext, stop: () => Promise<unknown>): Promise<FollowedRun> {
+async function executeRun(
+  manager: Manager,
+  context: BatchContext,
+  { stop, started }: { readonly stop: () => Promise<unknown>; readonly started: PromiseWithResolvers<Run> },
+): Promise<FollowedRun> {
   const { terminal, plan, prepared, progress, out, output, junit, workspaces } = context;
   const { server, pool } = manager;
   let run: Run;
@@ -204,7 +210,9 @@ async function executeRun(manager: Manager, context: BatchContext, stop: () => P
     if (plan.request.flags.allowUnpriced !== true) refuseUnpriced(catalogue, pricedRun(plan));
     if (prepared.path !== undefined) await plan.places.pin(prepared.id);
     run = await prepared.start({ pool, stop });
+    started.resolve(run);
   } catch (error) {
+    started.reject(error);
     const { gaps, restarts, serverRestarts } = pool.snapshot();
     return { summary: undefined, tally: new Tally(), failure: toManagerError(error), pool: { gaps, restarts, serverRestarts } };
   }

@@ -80,6 +80,8 @@ class Teller {
   readonly #states = new Map<string, string>();
   /** What the messages of running sessions have used. */
   readonly #used = new Map<string, Map<string, Used>>();
+  /** What was told of tasks that have come to their end. */
+  readonly #told = new Map<string, string>();
   /** Ends after which another attempt is to follow, as things stood. */
   readonly #unfollowed = new Map<string, TaskResult>();
 
@@ -120,10 +122,31 @@ class Teller {
     if (sequence <= this.#run.startSequence) return;
     if (event.type === 'attempt.intended') this.#started(event);
     else if (event.type === 'attempt.ended') this.#ended(event);
-    else if (event.type === 'task.skipped') {
-      this.tally.fail({ id: event.key, outcome: 'skipped', reason: `${event.blockedBy} did not succeed` });
-      this.#reporter.skipped(event.key, event.blockedBy);
-    }
+    else if (event.type === 'task.skipped') this.#skipped(event.key, event.blockedBy);
+    else if (event.type === 'task.cancelled') this.#cancelled(event.key);
+    else if (event.type === 'task.requeued') this.#requeued(event.key);
+  }
+
+  #skipped(key: string, blockedBy: string | null): void {
+    this.tally.fail({ id: key, outcome: 'skipped', reason: blockedBy === null ? 'it was cancelled' : `${blockedBy} did not succeed` });
+    this.#told.set(key, 'skipped');
+    this.#reporter.skipped(key, blockedBy);
+  }
+
+  /** An attempt in flight has its own end. A task that waits has come to its end with this row. */
+  #cancelled(key: string): void {
+    const result = this.#unfollowed.get(key);
+    this.#unfollowed.delete(key);
+    if (result) this.#finished({ ...result, final: false });
+    else if (![...this.#keys.values()].includes(key)) this.#skipped(key, null);
+  }
+
+  /** It has no end any more. */
+  #requeued(key: string): void {
+    const outcome = this.#told.get(key);
+    this.#told.delete(key);
+    this.tally.forget(key);
+    if (outcome !== undefined) this.#reporter.requeued(key, outcome);
   }
 
   #started({ key, sessionId, directory, attempt }: Extract<JournalRow['event'], { type: 'attempt.intended' }>): void {
@@ -141,13 +164,16 @@ class Teller {
       this.#used.delete(result.session_id);
     }
     if (final) return this.#finished(result);
-    // With the whole run: nothing follows before it is taken up again.
-    if (abortedBy === 'manager') return this.#finished({ ...result, final: false });
     this.#unfollowed.set(key, result);
-    this.#reporter.retried(result);
+    // Of the whole run, nothing follows before it is taken up again; for fewer attempts at once, one does.
+    if (abortedBy === 'manager') return undefined;
+    return this.#reporter.retried(result);
   }
 
   #finished(result: TaskResult & { readonly final?: false }): void {
+    // It was cancelled before its attempt had begun, and is told of.
+    if (this.#told.has(result.id)) return;
+    this.#told.set(result.id, result.outcome);
     this.#context.workspaces?.finished(result);
     this.tally.add(result);
     if (result.outcome !== 'succeeded') this.tally.fail({ id: result.id, outcome: result.outcome, reason: reasonOf(result) });

@@ -11,7 +11,7 @@ import type { Reporters } from './reporters.ts';
 /** The JUnit report of `--reporter`, which is written when the run is over. */
 export interface JunitOutput extends Disposable {
   finished(result: TaskResult): void;
-  skipped(id: string, blockedBy: string): void;
+  skipped(id: string, blockedBy: string | null): void;
   /** @throws OpencodeManagerError `OUTPUT_LOST` */
   write(terminal: Terminal, run: Pick<PreparedRun, 'id' | 'path' | 'plan'>): Promise<void>;
 }
@@ -31,7 +31,8 @@ export function openJunitOutput({ output, junitFile }: Reporters): JunitOutput |
       cases.set(id, { key: id, state: outcome, durationMs, reason: outcome === 'succeeded' ? '' : reasonOf(result) });
     },
     skipped(id, blockedBy) {
-      cases.set(id, { key: id, state: 'skipped', durationMs: 0, reason: `it comes after ${blockedBy}, which has not succeeded` });
+      const reason = blockedBy === null ? 'it was cancelled' : `it comes after ${blockedBy}, which has not succeeded`;
+      cases.set(id, { key: id, state: 'skipped', durationMs: 0, reason });
     },
     async write(terminal, { id, path, plan }) {
       // Its directory has what earlier managers did too.

@@ -9,7 +9,8 @@ import type { ReportOutput } from './reporters.ts';
 /** What is printed on standard output of a batch while it runs. Results come without secrets. */
 export interface Printer extends Partial<Pick<BatchListener, 'started' | 'finished'>> {
   retried?(result: TaskResult): void;
-  skipped?(id: string, blockedBy: string): void;
+  skipped?(id: string, blockedBy: string | null): void;
+  requeued?(id: string, outcome: string): void;
 }
 
 interface PrinterContext {
@@ -39,7 +40,9 @@ function recordPrinter(terminal: Terminal): Printer {
       terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: at() }),
     retried: ({ id, attempt, outcome, session_id: sessionId, error }) =>
       terminal.record({ type: 'task.retried', id, attempt, outcome, session_id: sessionId, error, at: at() }),
-    skipped: (id, blockedBy) => terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, at: at() }),
+    skipped: (id, blockedBy) =>
+      terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, ...(blockedBy === null && { cancelled: true }), at: at() }),
+    requeued: (id, outcome) => terminal.record({ type: 'task.requeued', id, outcome, at: at() }),
     finished: (result) => terminal.record({ type: 'task.finished', ...result }, result.id),
   };
 }

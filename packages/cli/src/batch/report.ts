@@ -33,8 +33,10 @@ export interface ReporterOptions {
 export interface Reporter extends BatchListener {
   /** An attempt has ended, and another one follows. */
   retried(result: TaskResult): void;
-  /** A task is not run, because of another one. */
-  skipped(id: string, blockedBy: string): void;
+  /** A task is not run, because of another one, or with null because a user wants no more of it. */
+  skipped(id: string, blockedBy: string | null): void;
+  /** A task that had come to its end is tried again. */
+  requeued(id: string, outcome: string): void;
 }
 
 /** Turns what happens in a batch into progress, results on standard output, and what goes into files. */
@@ -51,6 +53,10 @@ export function createReporter({ terminal, progress, output, single, out, junit 
       progress.skipped(id, blockedBy);
       printer.skipped?.(id, blockedBy);
       junit?.skipped(id, blockedBy);
+    },
+    requeued(id, outcome) {
+      progress.requeued(id, outcome);
+      printer.requeued?.(id, outcome);
     },
     started(task) {
       progress.started(task.id);

@@ -84,6 +84,14 @@ export class Tally {
     if (this.#failures.length > 20 * mostFailures) this.#failures.splice(0, this.#failures.length, ...this.#worst());
   }
 
+  /** A task that is tried again has not failed, though what it has used is used. */
+  forget(id: string): void {
+    const at = this.#failures.findIndex((failure) => failure.id === id);
+    if (at === -1) return;
+    this.#failures.splice(at, 1);
+    this.#failed -= 1;
+  }
+
   #worst(): ToldFailure[] {
     const rank = ({ outcome }: ToldFailure) => worstFirst.indexOf(outcome);
     return this.#failures.toSorted((one, other) => rank(one) - rank(other)).slice(0, mostFailures);

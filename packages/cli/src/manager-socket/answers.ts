@@ -1,6 +1,7 @@
-import type { PoolSnapshot, SessionActorState, TaskResult } from '@opencode-manager/actors';
+import type { Outcome, PoolSnapshot, SessionActorState, TaskResult } from '@opencode-manager/actors';
 import type { ErrorCode, SerializedError } from '@opencode-manager/core';
 import type { MonitorEvent } from '@opencode-manager/events';
+import type { JournalEvent, RunStanding, TaskChange, TaskStandingState } from '@opencode-manager/runs';
 import * as z from 'zod';
 
 interface ManagerDescription {
@@ -56,6 +57,74 @@ export interface TurnPiece {
   readonly text: string;
 }
 
+/** How a run stands now. */
+export interface RunView {
+  readonly id: string;
+  /** null for one that keeps nothing. */
+  readonly run_dir: string | null;
+  /** Of its manager. */
+  readonly pid: number;
+  readonly state: RunStanding['state'] | 'ended';
+  readonly concurrency: number;
+  readonly timeout_ms: number | null;
+  /** What the run may take as a whole, and has taken. */
+  readonly limits: { readonly tokens: number | null; readonly usd: number | null };
+  readonly spent: { readonly tokens: number; readonly usd: number };
+  /** Attempts in flight, and tasks that wait. */
+  readonly running: number;
+  readonly waiting: number;
+  /** Why nothing starts although tasks wait. */
+  readonly holding: string | null;
+  /** By the outcome of the newest attempt of each task. */
+  readonly counts: {
+    readonly total: number;
+    readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+    readonly skipped: number;
+    readonly not_started: number;
+    readonly reused: number;
+    readonly dropped: number;
+  };
+}
+
+export interface TaskView {
+  readonly key: string;
+  readonly state: TaskStandingState;
+  readonly attempt: number;
+  readonly session_id: string | null;
+  readonly outcome: Outcome | null;
+  readonly error_code: string | null;
+  readonly blocked_by: string | null;
+  readonly cancelled: boolean;
+}
+
+/** Whether a wish changed something: one that comes twice changes nothing the second time. */
+interface Changed {
+  readonly run: string;
+  readonly changed: boolean;
+}
+
+interface Setting {
+  readonly before: number | null;
+  readonly now: number | null;
+}
+
+export interface ConfiguredRun {
+  readonly run: string;
+  readonly concurrency?: Setting;
+  readonly timeout_ms?: Setting;
+  readonly tokens?: Setting;
+  readonly usd?: Setting;
+}
+
+/** A row of the journal of a run: its number, its time (ISO 8601), and what it says. */
+export interface RowView {
+  readonly seq: number;
+  readonly at: string;
+  readonly type: JournalEvent['type'];
+  readonly key?: string;
+  readonly [name: string]: unknown;
+}
+
 /** What each method that does not stream gives. */
 export interface Results {
   describe: ManagerDescription;
@@ -70,6 +139,15 @@ export interface Results {
   abort: { readonly session_id: string };
   /** `deleted` is false when there was no such session any more. */
   deleteSession: { readonly session_id: string; readonly deleted: boolean };
+  runs: readonly RunView[];
+  run: RunView;
+  pauseRun: Changed;
+  resumeRun: Changed;
+  cancelRun: Changed;
+  configureRun: ConfiguredRun;
+  runTasks: readonly TaskView[];
+  cancelTasks: readonly TaskChange[];
+  requeueTasks: readonly TaskChange[];
 }
 
 /** What a method streams, event by event. */
@@ -77,6 +155,7 @@ export interface Items {
   promptStream: TurnPiece | { readonly type: 'result'; readonly result: TaskResult };
   events: MonitorEvent;
   page: { readonly url: string };
+  runEvents: RowView;
 }
 
 /** Statuses of refusals whose code says more than "it failed". */
@@ -84,7 +163,10 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   BAD_REQUEST: 400,
   USAGE: 400,
   DIRECTORY_MISSING: 400,
+  CONFIG_INVALID: 400,
   NOT_FOUND: 404,
+  RUN_UNKNOWN: 404,
+  TASK_UNKNOWN: 404,
   MESSAGE_UNKNOWN: 404,
   PLAYGROUND_UNAVAILABLE: 404,
   SESSION_BUSY: 409,

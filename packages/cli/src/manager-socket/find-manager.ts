@@ -23,6 +23,11 @@ export async function findManager(pid?: number): Promise<ManagerClient> {
   throw notFound('No manager is running', []);
 }
 
+/** All managers of this user that have a socket, in the order of their start. */
+export async function reachableManagers(): Promise<readonly ManagerClient[]> {
+  return (await withSockets(await listRuns())).map(createClient);
+}
+
 /** Programs that use the library own servers too, and have no socket: they are never meant unless named. */
 async function withSockets(runs: readonly RunRecord[]): Promise<RunRecord[]> {
   const found = await Promise.all(runs.map(({ runId }) => stat(runSocketPath(runId)).catch(() => undefined)));

@@ -29,6 +29,20 @@ const turn = { session_id: sessionId, timeout_ms: z.number().min(1).optional() }
 /** In a query, a list of one is a plain string. */
 const list = z.union([text.transform((one) => [one]), z.array(text)]);
 
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((given) => given === 'true')]);
+
+/** In a query, a number is a string of digits. */
+const count = z.union([
+  z.int().min(0),
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'not a whole number')
+    .transform(Number),
+]);
+
+const run = text;
+const keys = z.array(text).min(1);
+
 /** All that a manager can be asked for. */
 export const routes = {
   /** Who this manager is, and which version it speaks. */
@@ -59,6 +73,27 @@ export const routes = {
   }),
   /** Serves a page of the playground for as long as the client stays; its address, token included, is the one item of the stream. */
   page: route('POST', '/v1/page', { allow_control: z.boolean().optional(), content: z.boolean().optional() }),
+  runs: route('GET', '/v1/runs', {}),
+  run: route('GET', '/v1/runs/{run}', { run }),
+  pauseRun: route('POST', '/v1/runs/{run}/pause', { run }),
+  resumeRun: route('POST', '/v1/runs/{run}/resume', { run }),
+  /** What runs is aborted; with `drain` it comes to its end. */
+  cancelRun: route('POST', '/v1/runs/{run}/cancel', { run, drain: z.boolean().optional() }),
+  /** The gates of its providers (`/v1/runs/{run}/providers`) have their place here. */
+  configureRun: route('PATCH', '/v1/runs/{run}/config', {
+    run,
+    concurrency: z.int().min(1).max(1000).optional(),
+    timeout_ms: z.int().min(1).optional(),
+    tokens: z.int().min(1).optional(),
+    usd: z.number().positive().optional(),
+    /** Aborts the newest attempts above a lower concurrency, and all when a limit of `tokens` or `usd` is below what is spent. */
+    enforce: z.boolean().optional(),
+  }),
+  runTasks: route('GET', '/v1/runs/{run}/tasks', { run, key: list.optional(), state: list.optional() }),
+  cancelTasks: route('POST', '/v1/runs/{run}/tasks/cancel', { run, keys }),
+  requeueTasks: route('POST', '/v1/runs/{run}/tasks/requeue', { run, keys, force: z.boolean().optional() }),
+  /** Streams rows of the journal after the number `since`; with `follow` also those that come, until the run has ended. */
+  runEvents: route('GET', '/v1/runs/{run}/events', { run, key: list.optional(), since: count.optional(), follow: flag.optional() }),
 } as const satisfies Record<string, Route>;
 
 type Routes = typeof routes;

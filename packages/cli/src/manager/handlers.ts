@@ -2,6 +2,8 @@ import type { SessionPool, SessionSnapshot } from '@opencode-manager/actors';
 import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@opencode-manager/core';
 import type { EventFilter } from '@opencode-manager/events';
 import { protocolMajor, type Handlers, type SessionListing } from '../manager-socket/index.ts';
+import type { RunDesk } from './run-desk.ts';
+import { createRunHandlers } from './run-handlers.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
 import { streamTurn } from './stream-turn.ts';
 
@@ -14,13 +16,15 @@ export interface PageRequest {
 export interface HandlerParts {
   readonly pool: SessionPool;
   readonly desk: SessionDesk;
+  readonly runs: RunDesk;
   readonly openPage?: ((request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>) | undefined;
 }
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
-export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers {
-  const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
+export function createHandlers({ pool, desk, runs, openPage }: HandlerParts): Handlers {
   return {
+    ...createRunHandlers(runs),
+    ...turnHandlers(pool, desk),
     describe: async () => describeManager(pool.server, pool),
     async credentials() {
       const { url, username, password } = pool.server.credentials();
@@ -30,22 +34,6 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     async createSession({ title, directory }) {
       const session = await desk.create(title, directory);
       return { session_id: session.id, directory: session.directory };
-    },
-    async prompt({ session_id: id, text, timeout_ms: timeoutMs }, { signal }) {
-      return (await desk.open(id)).prompt(text, { signal, ...deadline(timeoutMs) });
-    },
-    promptStream: {
-      async stream({ session_id: id, text, timeout_ms: timeoutMs }, { signal, send }) {
-        const session = await desk.open(id);
-        const result = await streamTurn(pool, session, { text, signal, ...deadline(timeoutMs) }, send);
-        await send({ type: 'result', result });
-      },
-    },
-    async exec({ session_id: id, command, arguments: args, timeout_ms: timeoutMs }, { signal }) {
-      return (await desk.open(id)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
-    },
-    async shell({ session_id: id, line, timeout_ms: timeoutMs }, { signal }) {
-      return (await desk.open(id)).executeShell(line, { signal, ...deadline(timeoutMs) });
     },
     async revert({ session_id: id, message_id: messageId, force = false }, { signal }) {
       const session = await desk.open(id);
@@ -72,15 +60,33 @@ export function createHandlers({ pool, desk, openPage }: HandlerParts): Handlers
     },
     page: {
       async stream({ allow_control: allowControl, content }, { signal, send }) {
-        if (!openPage)
-          throw new OpencodeManagerError(
-            'PLAYGROUND_UNAVAILABLE',
-            `The manager ${process.pid} was started without a playground. Start it with --playground, or use ocm serve.`,
-          );
-        await using page = await openPage({ allowControl, content });
+        await using page = await (openPage ?? refusePage)({ allowControl, content });
         await send({ url: page.url });
         await untilAborted(signal);
       },
+    },
+  };
+}
+
+/** The turns of a session; a client that goes away ends its own. */
+function turnHandlers(pool: SessionPool, desk: SessionDesk): Pick<Handlers, 'prompt' | 'promptStream' | 'exec' | 'shell'> {
+  const deadline = (timeoutMs: number | undefined) => (timeoutMs === undefined ? {} : { timeoutMs });
+  return {
+    async prompt({ session_id: id, text, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).prompt(text, { signal, ...deadline(timeoutMs) });
+    },
+    promptStream: {
+      async stream({ session_id: id, text, timeout_ms: timeoutMs }, { signal, send }) {
+        const session = await desk.open(id);
+        const result = await streamTurn(pool, session, { text, signal, ...deadline(timeoutMs) }, send);
+        await send({ type: 'result', result });
+      },
+    },
+    async exec({ session_id: id, command, arguments: args, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).executeCommand(command, args, { signal, ...deadline(timeoutMs) });
+    },
+    async shell({ session_id: id, line, timeout_ms: timeoutMs }, { signal }) {
+      return (await desk.open(id)).executeShell(line, { signal, ...deadline(timeoutMs) });
     },
   };
 }

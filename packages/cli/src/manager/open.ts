@@ -11,6 +11,7 @@ import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.t
 import type { StopSignals } from '../signals.ts';
 import { createHandlers, type PageRequest } from './handlers.ts';
 import { reapDeadManagers } from './reap.ts';
+import { RunDesk } from './run-desk.ts';
 import { createSessionDesk, type SessionDesk } from './session-desk.ts';
 
 /** A server, its pool and the socket through which other commands reach them. */
@@ -20,6 +21,8 @@ export interface Manager {
   readonly pool: SessionPool;
   /** Sessions for clients, of the socket and of pages. */
   readonly desk: SessionDesk;
+  /** The runs that it carries out. */
+  readonly runs: RunDesk;
   /** Absent when it could not be opened and the command does without. */
   readonly socket: ManagerSocket | undefined;
   /** Ends all three, whatever state they are in. Idempotent. @throws OpencodeManagerError `SERVER_STOP_INCOMPLETE` */
@@ -64,11 +67,11 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
 async function openSocket(manager: Manager, { onSocketError, pages, redactor }: ManagerOptions): Promise<ManagerSocket | undefined> {
-  const { pool, desk } = manager;
+  const { pool, desk, runs } = manager;
   try {
     return await openManagerSocket(
       runSocketPath(pool.server.runId),
-      createHandlers({ pool, desk, openPage: pages && ((request) => pages(manager, request)) }),
+      createHandlers({ pool, desk, runs, openPage: pages && ((request) => pages(manager, request)) }),
       redactor,
     );
   } catch (error) {
@@ -109,6 +112,7 @@ function assemble(pool: SessionPool, desk: SessionDesk, signals: StopSignals): O
     },
     pool,
     desk,
+    runs: new RunDesk(),
     socket: undefined,
     stop() {
       stopping ??= stopAll(pool, this.socket);

@@ -8,7 +8,7 @@ import { parseCount } from './numbers.ts';
 
 type RunLimits = RunSettings['limits'];
 
-const mostTokens = 1_000_000_000_000;
+export const mostTokens = 1_000_000_000_000;
 
 /** What the run may take as a whole. @throws OpencodeManagerError `USAGE` */
 export function runLimits({ maxTime, maxTokens, maxUsd }: LimitFlags): RunLimits {
@@ -30,7 +30,8 @@ export function taskLimits({ taskWorking, taskStall, taskSteps, taskTokens, task
   };
 }
 
-function parseAmount(text: string, option: string): number {
+/** An amount of US dollars above 0. @throws OpencodeManagerError `USAGE` */
+export function parseAmount(text: string, option: string): number {
   const amount = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (amount > 0 && amount <= 1e9) return amount;
   throw new OpencodeManagerError(

@@ -1,6 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { addCtlCommands } from './ctl-commands.ts';
 import { addJsonOption, addManagerOption, addPageOptions, addServerOptions, addTurnOptions } from './shared-options.ts';
 
 type Finish = (exitCode: ExitCode) => void;
@@ -16,6 +17,7 @@ export function addManagerCommands(program: CommandUnknownOpts, terminal: Termin
   addRevert(program, terminal, finish);
   addAbort(program, terminal, finish);
   addSession(program, terminal, finish);
+  addCtlCommands(program, terminal, finish);
 }
 
 function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {

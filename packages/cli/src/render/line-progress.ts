@@ -45,9 +45,15 @@ export class LineProgress implements Progress {
     this.#terminal.notice(`retried ${oneLine(id, 80)} after ${oneLine(reason, 160)}`);
   }
 
-  skipped(id: string, blockedBy: string): void {
+  skipped(id: string, blockedBy: string | null): void {
     this.#done += 1;
-    this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${oneLine(blockedBy, 80)} did not succeed (${this.#done}/${this.#total})`);
+    const why = blockedBy === null ? 'it was cancelled' : `${oneLine(blockedBy, 80)} did not succeed`;
+    this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${why} (${this.#done}/${this.#total})`);
+  }
+
+  requeued(id: string, outcome: string): void {
+    this.#done -= 1;
+    this.#terminal.notice(`requeued ${oneLine(id, 80)} after ${outcome}`);
   }
 
   holds(): void {}

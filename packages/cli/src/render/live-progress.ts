@@ -74,9 +74,16 @@ export class LiveProgress implements Progress {
     this.note(`${noticeColors.yellow('↻')} ${oneLine(id, 40)}  again after ${oneLine(reason, Math.max(20, width - 60))}`);
   }
 
-  skipped(id: string, blockedBy: string): void {
+  skipped(id: string, blockedBy: string | null): void {
     this.#count('skipped');
-    this.note(`${this.#terminal.noticeColors.yellow('-')} ${oneLine(id, 40)}  skipped: ${oneLine(blockedBy, 40)} did not succeed`);
+    const why = blockedBy === null ? 'it was cancelled' : `${oneLine(blockedBy, 40)} did not succeed`;
+    this.note(`${this.#terminal.noticeColors.yellow('-')} ${oneLine(id, 40)}  skipped: ${why}`);
+  }
+
+  requeued(id: string, outcome: string): void {
+    this.#done -= 1;
+    this.#outcomes.set(outcome, Math.max(0, (this.#outcomes.get(outcome) ?? 0) - 1));
+    this.note(`${this.#terminal.noticeColors.yellow('↻')} ${oneLine(id, 40)}  requeued after ${outcome}`);
   }
 
   #count(outcome: string): void {

@@ -31,8 +31,10 @@ export interface Progress extends Disposable {
   finished(task: FinishedTask): void;
   /** An attempt has ended, and another one follows. */
   retried(id: string, reason: string): void;
-  /** A task is not run, because of another one. */
-  skipped(id: string, blockedBy: string): void;
+  /** A task is not run, because of another one, or with null because a user wants no more of it. */
+  skipped(id: string, blockedBy: string | null): void;
+  /** A task that had this outcome is tried again. */
+  requeued(id: string, outcome: string): void;
   /** Why nothing starts although tasks wait; asked for whenever the block is drawn. */
   holds(why: () => string | null): void;
   /** A line of its own, for example what a signal means. */

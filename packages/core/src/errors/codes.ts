@@ -353,6 +353,10 @@ export const errorCatalogue = {
     meaning: 'Another process has the run.',
     remedy: 'Wait for it or stop it. If it ran on another machine and is gone for certain, take the run over.',
   },
+  RUN_NOT_LIVE: {
+    meaning: 'No process of this machine carries out the run now, so there is nothing to control.',
+    remedy: 'Look at it with ocm status, and go on with ocm resume.',
+  },
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {

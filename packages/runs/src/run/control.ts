@@ -29,6 +29,7 @@ export function createControl(options: ControlOptions): RunControl {
   return {
     standing: () => standingOf(context(), options.timeoutMs()),
     tasks: () => tasksIn(context()),
+    assertTasks: (keys) => assertKnown(context(), keys),
     pause: () => changed(options, (run) => run.isPaused, { type: 'run.pause' }),
     resume: () => changed(options, (run) => !run.isPaused, { type: 'run.resume' }),
     cancelTasks: (keys) => cancelTasks(options, keys),
@@ -75,7 +76,7 @@ function changed({ context, send }: ControlOptions, holds: (context: RunContext)
 function assertKnown({ tasks }: RunContext, keys: readonly string[]): void {
   const unknown = keys.filter((key) => !find(tasks, key));
   if (unknown.length === 0) return;
-  const message = `The run has no task ${unknown.join(', ')}. Nothing was changed.`;
+  const message = `The run has no task ${unknown.join(', ')}. Nothing was done.`;
   throw new OpencodeManagerError('TASK_UNKNOWN', message, { details: { keys: unknown } });
 }
 

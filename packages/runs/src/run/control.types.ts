@@ -73,6 +73,8 @@ export interface RunControl {
   standing(): RunStanding;
   /** In the order of the source. */
   tasks(): TaskStanding[];
+  /** @throws `TASK_UNKNOWN` when there is no such task, naming all of these */
+  assertTasks(keys: readonly string[]): void;
   /** No attempt starts until `resume`; what runs goes on. False when it was paused already. */
   pause(): boolean;
   resume(): boolean;

@@ -160,6 +160,16 @@ export class RunHost {
     return this.#rows.read(afterSequence);
   }
 
+  /** The rows that there are. */
+  async *knownEvents(afterSequence: number): AsyncGenerator<JournalRow, undefined> {
+    yield* this.#options.store.rows(afterSequence);
+    return undefined;
+  }
+
+  get hasEnded(): boolean {
+    return this.#reason !== null;
+  }
+
   holding(): string | null {
     return holdOf(this.#actor.getSnapshot().context);
   }

@@ -142,6 +142,10 @@ export interface Run extends AsyncDisposable {
    * journal, so that nothing is held in memory for a slow reader.
    */
   events(afterSequence?: number): AsyncIterableIterator<JournalRow, undefined>;
+  /** The same without those that come. */
+  knownEvents(afterSequence?: number): AsyncIterableIterator<JournalRow, undefined>;
+  /** Whether it has ended under this manager. */
+  hasEnded(): boolean;
   /** Number of the newest row of earlier managers; 0 for a new run. */
   readonly startSequence: number;
   /** Why nothing starts although tasks wait, in words; null when something may start. */

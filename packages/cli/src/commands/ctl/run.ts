@@ -1,0 +1,79 @@
+import { outcomes } from '@opencode-manager/actors';
+import { exitCodes, type ExitCode } from '../../exit-codes.ts';
+import type { RunView } from '../../manager-socket/index.ts';
+import type { CtlCancelFlags, JsonFlag } from '../../flags.ts';
+import { formatCost, formatCount, formatDuration, printable } from '../../render/index.ts';
+import type { Terminal } from '../../terminal/index.ts';
+import { withRun } from './find-run.ts';
+
+/** `ocm ctl run show`: how a live run stands, by its manager. */
+export function showRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+  return withRun(name, async ({ manager, id }, signal) => {
+    const view = await manager.call('run', { run: id }, { signal });
+    if (flags.json) terminal.record({ type: 'run', ...view });
+    else for (const line of linesOf(view, terminal)) terminal.result(line);
+    return exitCodes.ok;
+  });
+}
+
+function linesOf(
+  { id, run_dir: path, pid, state, concurrency, timeout_ms: timeoutMs, limits, spent, running, waiting, holding, counts }: RunView,
+  { colors }: Terminal,
+) {
+  const ended = outcomes.flatMap((outcome) =>
+    counts.outcomes[outcome] ? [`${counts.outcomes[outcome]} ${outcome.replaceAll('_', ' ')}`] : [],
+  );
+  const told = [...ended, ...(counts.skipped > 0 ? [`${counts.skipped} skipped`] : [])];
+  return [
+    `${colors.bold(printable(id))}  ${state}, in process ${pid}`,
+    `  ${running} running, ${waiting} waiting of ${counts.total}${told.length > 0 ? `; ${told.join(', ')}` : ''}`,
+    `  concurrency ${concurrency}, timeout ${timeoutMs === null ? 'none' : formatDuration(timeoutMs)}`,
+    `  ${formatCount(spent.tokens)}${of(limits.tokens, formatCount)} tokens, ${formatCost(spent.usd)}${of(limits.usd, formatCost)}`,
+    ...(holding === null ? [] : [`  nothing starts: ${printable(holding)}`]),
+    ...(path === null ? [] : [`  ${printable(path)}`]),
+  ];
+}
+
+function of(limit: number | null, format: (value: number) => string): string {
+  return limit === null ? '' : ` of ${format(limit)}`;
+}
+
+export function pauseRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+  return change(terminal, name, flags, {
+    method: 'pauseRun',
+    done: 'paused: what runs goes on, and nothing starts',
+    before: 'was paused already',
+  });
+}
+
+export function resumeRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+  return change(terminal, name, flags, { method: 'resumeRun', done: 'goes on', before: 'was not paused' });
+}
+
+/** Ends a run in order. */
+export function cancelRun(terminal: Terminal, name: string | undefined, { drain = false, ...flags }: CtlCancelFlags): Promise<ExitCode> {
+  const done = drain ? 'ends when what runs has ended' : 'ends: what runs is aborted';
+  return change(terminal, name, flags, { method: 'cancelRun', done, before: 'was ending already', more: { drain } });
+}
+
+interface RunChange {
+  readonly method: 'pauseRun' | 'resumeRun' | 'cancelRun';
+  readonly done: string;
+  readonly before: string;
+  readonly more?: { readonly drain: boolean };
+}
+
+function change(
+  terminal: Terminal,
+  name: string | undefined,
+  flags: JsonFlag,
+  { method, done, before, more }: RunChange,
+): Promise<ExitCode> {
+  return withRun(name, async ({ manager, id }, signal) => {
+    const { run, changed } = await manager.call(method, { run: id, ...more }, { signal });
+    const type = { pauseRun: 'run.paused', resumeRun: 'run.resumed', cancelRun: 'run.cancelled' }[method];
+    if (flags.json) terminal.record({ type, run, changed });
+    else terminal.result(`${printable(run)} ${changed ? done : before}`);
+    return exitCodes.ok;
+  });
+}

@@ -1,0 +1,42 @@
+import { OpencodeManagerError } from '@opencode-manager/core';
+import type { Run, RunControl } from '@opencode-manager/runs';
+
+/** A run that a manager carries out, or has carried out. */
+export interface DeskRun {
+  readonly id: string;
+  /** Its directory; undefined for one that keeps nothing. */
+  readonly path: string | undefined;
+  /** Rejects when it cannot be started. */
+  readonly started: Promise<Run>;
+}
+
+/** A run under this manager that clients can change. */
+export interface LiveRun {
+  readonly run: Run;
+  readonly control: RunControl;
+}
+
+/** The runs of one manager, for the clients of its socket. */
+export class RunDesk {
+  readonly #runs = new Map<string, DeskRun>();
+
+  /** A run that is about to start: who asks for it waits until it has. */
+  add(run: DeskRun): void {
+    // Told to whoever asks; nobody may.
+    run.started.catch(() => undefined);
+    this.#runs.set(run.id, run);
+  }
+
+  /** In the order in which they came. */
+  all(): readonly DeskRun[] {
+    return [...this.#runs.values()];
+  }
+
+  /** @throws OpencodeManagerError `RUN_UNKNOWN`, or what kept it from starting */
+  async get(id: string): Promise<LiveRun> {
+    const run = await this.#runs.get(id)?.started;
+    if (run?.control) return { run, control: run.control };
+    const there = this.#runs.size === 0 ? 'It has none.' : `It has: ${[...this.#runs.keys()].join(', ')}.`;
+    throw new OpencodeManagerError('RUN_UNKNOWN', `The manager ${process.pid} has no run ${id}. ${there}`, { details: { run: id } });
+  }
+}
