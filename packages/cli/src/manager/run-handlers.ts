@@ -1,5 +1,5 @@
 import type { JournalRow, Run, TaskStanding } from '@opencode-manager/runs';
-import type { Handlers, RowView, RunView, TaskView } from '../manager-socket/index.ts';
+import type { ConfiguredRun, GivenTo, Handlers, RowView, RunView, TaskView } from '../manager-socket/index.ts';
 import type { LiveRun, RunDesk } from './run-desk.ts';
 
 type RunMethod =
@@ -34,24 +34,7 @@ export function createRunHandlers(desk: RunDesk): Pick<Handlers, RunMethod> {
       const { run, control } = await desk.get(id);
       return { run: run.id, changed: await control.cancel('A user has cancelled the run.', { drains: drain }) };
     },
-    async configureRun({ run: id, concurrency, timeout_ms: timeoutMs, tokens, usd, enforce = false }) {
-      const { run, control } = await desk.get(id);
-      const before = control.configure({
-        ...(concurrency !== undefined && { concurrency }),
-        ...(timeoutMs !== undefined && { timeoutMs }),
-        ...(tokens !== undefined && { tokens }),
-        ...(usd !== undefined && { usd }),
-        ...(enforce && { enforces: true }),
-      });
-      const now = control.standing();
-      return {
-        run: run.id,
-        ...(concurrency !== undefined && { concurrency: { before: before.concurrency ?? null, now: now.concurrency } }),
-        ...(timeoutMs !== undefined && { timeout_ms: { before: before.timeoutMs ?? null, now: now.timeoutMs } }),
-        ...(tokens !== undefined && { tokens: { before: before.tokens ?? null, now: now.limits.tokens } }),
-        ...(usd !== undefined && { usd: { before: before.usd ?? null, now: now.limits.usd } }),
-      };
-    },
+    configureRun: async ({ run, ...wishes }) => configured(await desk.get(run), wishes),
     async runTasks({ run: id, key, state }) {
       const { control } = await desk.get(id);
       if (key) control.assertTasks(key);
@@ -99,6 +82,26 @@ async function* rowsOf(run: Run, { since, follow, signal }: RowsWanted): AsyncGe
 export function rowView({ sequence, atMs, event }: JournalRow): RowView {
   const told = Object.entries(event).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]);
   return { seq: sequence, at: new Date(atMs).toISOString(), ...(Object.fromEntries(told) as Pick<RowView, 'type'>) };
+}
+
+/** What was changed of the settings of a live run. */
+function configured({ run, control }: LiveRun, given: Omit<GivenTo<'configureRun'>, 'run'>): ConfiguredRun {
+  const { concurrency, timeout_ms: timeoutMs, tokens, usd, enforce = false } = given;
+  const before = control.configure({
+    ...(concurrency !== undefined && { concurrency }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(tokens !== undefined && { tokens }),
+    ...(usd !== undefined && { usd }),
+    ...(enforce && { enforces: true }),
+  });
+  const { limits, ...now } = control.standing();
+  return {
+    run: run.id,
+    ...(concurrency !== undefined && { concurrency: { before: before.concurrency ?? null, now: now.concurrency } }),
+    ...(timeoutMs !== undefined && { timeout_ms: { before: before.timeoutMs ?? null, now: now.timeoutMs } }),
+    ...(tokens !== undefined && { tokens: { before: before.tokens ?? null, now: limits.tokens } }),
+    ...(usd !== undefined && { usd: { before: before.usd ?? null, now: limits.usd } }),
+  };
 }
 
 async function viewOf({ run, control }: LiveRun): Promise<RunView> {
