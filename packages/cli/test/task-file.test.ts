@@ -215,6 +215,13 @@ describe('a bad task file', () => {
     ['tools', { prompt: 'a', tools: { bash: false } }, 'tools: is not supported'],
     ['an environment', { prompt: 'a', env: { A: 'b' } }, 'name the variables with --pass-env'],
     ['a variant of the model', { prompt: 'a', variant: 'high' }, 'variant: is not supported'],
+    ['a format of the answer', { prompt: 'a', response_format: { type: 'json_object' } }, 'Write "output_schema": {...}'],
+    [
+      'files by another name',
+      { prompt: 'a', images: ['a.png'] },
+      'images: is not supported, and without it the task would be another one. Write "files"',
+    ],
+    ['a matrix of its own', { prompt: 'a', matrix: { model: ['a/b'] } }, 'It stands beside "tasks"'],
     ['words that stop', { prompt: 'a', stop: ['END'] }, 'stop: is not supported'],
     ['another order', { prompt: 'a', depends_on: ['b'] }, 'Write "after": ["id"]'],
     ['a model by a near name', { prompt: 'a', modle: 'x/y' }, 'line 2: modle: there is no such field. Did you mean model?'],

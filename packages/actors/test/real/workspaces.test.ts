@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { LeasedWorkspace, SessionPool, TaskWorkspaceResult, WorkspaceRequest, WorkspaceSource } from '../../src/index.ts';
+import type { LeasedWorkspace, SessionPool, TaskAnswer, TaskWorkspaceResult, WorkspaceRequest, WorkspaceSource } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 
@@ -97,6 +97,11 @@ test('a task works in a place of its own, which is captured before its result an
   const shared = await pool.run({ id: 'two', prompt: 'say two', workspace: 'shared' });
   expect(shared.directory).toBe(bench.workspace.path);
   expect(shared).not.toHaveProperty('patch');
+  // What further turns do belongs to it: it is captured after the last one.
+  source.log.length = 0;
+  const onAnswer = async ({ output }: TaskAnswer) => (source.log.push(output), output.includes('more') ? null : { prompt: 'say more' });
+  expect(await pool.run({ id: 'three', prompt: 'say three' }, { onAnswer })).toMatchObject({ outcome: 'succeeded', ...result });
+  expect(source.log.slice(0, 5)).toEqual(['acquire three', 'You said three.', 'You said more.', 'capture three', 'finished three']);
 });
 
 test('tools of each place see its variables: of a prompt, a shell line, a sub-agent', async () => {

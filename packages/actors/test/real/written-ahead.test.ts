@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createSessionPool, type OutgoingTurn, type SessionPool, type SessionPoolOptions } from '@opencode-manager/actors';
-import { launchServer, type OpencodeServer } from '@opencode-manager/core';
+import {
+  createSessionPool,
+  type OutgoingTurn,
+  type SessionPool,
+  type SessionPoolOptions,
+  type Task,
+  type TaskAnswer,
+  type TaskOptions,
+} from '@opencode-manager/actors';
+import { launchServer, OpencodeManagerError, type OpencodeServer } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
 
 // What a journal that is written ahead needs of a pool.
@@ -145,5 +153,60 @@ test('what cannot be taken up is refused before anything is sent', async () => {
     const session = await pool.createSession();
     await expect(session.run({ prompt: 'say' }, { sent } as never)).rejects.toMatchObject({ code: 'TASK_INVALID' });
     await session.delete();
+  });
+});
+
+test('a further prompt is a turn of the same attempt: told ahead, in the same session, with the sums of both in one result', async () => {
+  const told: OutgoingTurn[] = [];
+  const heard: TaskAnswer[] = [];
+  await withPool({}, async (pool) => {
+    const started: string[] = [];
+    pool.on('task.started', ({ taskId }) => started.push(taskId));
+    const onAnswer = async (answer: TaskAnswer) => (heard.push(answer), answer.output.includes('more') ? null : { prompt: 'say more' });
+    const result = await pool.run(
+      { id: 'two turns', prompt: 'say one', system: 'Be brief.' },
+      { beforeSend: async (turn) => void told.push(turn), onAnswer },
+    );
+    expect(result).toMatchObject({
+      outcome: 'succeeded',
+      attempt: 1,
+      output: 'I say more.',
+      model_calls: 2,
+      message_id: told[1]!.messageId,
+    });
+    expect(told.map(({ sessionId, attempt }) => [sessionId, attempt])).toEqual([
+      [result.session_id, 1],
+      [result.session_id, 1],
+    ]);
+    expect(heard.map(({ output, spent, messageId }) => [output, spent.model_calls, messageId])).toEqual([
+      ['I say one.', 1, told[0]!.messageId],
+      ['I say more.', 2, told[1]!.messageId],
+    ]);
+    expect(result.usage).toEqual(heard[1]!.spent.usage);
+    expect(started).toEqual(['two turns']);
+    const [first, second] = model.calls.slice(-2).map(({ messages }) => JSON.stringify(messages));
+    expect([first, second].map((text) => text!.includes('Be brief.'))).toEqual([true, true]);
+  });
+});
+
+test('whoever judges answers may fail a task, give it up between two turns, or let it run out of time', async () => {
+  await withPool({}, async (pool) => {
+    const error = new OpencodeManagerError('ANSWER_FILTERED', 'Not that.').toJSON();
+    const run = (id: string, options: TaskOptions, more: Partial<Task> = {}) => pool.run({ id, prompt: 'say one', ...more }, options);
+    expect(await run('failed', { onAnswer: async () => ({ error }) })).toMatchObject({ outcome: 'failed', output: 'I say one.', error });
+    const rejects = async () => Promise.reject(new Error('no idea'));
+    expect(await run('rejected', { onAnswer: rejects })).toMatchObject({
+      outcome: 'failed',
+      error: { message: expect.stringContaining('no idea') as string },
+    });
+    const abort = new AbortController();
+    const calls = callsOf('say');
+    const gives = async () => (abort.abort(), { prompt: 'say more' });
+    expect(await run('given up', { onAnswer: gives, signal: abort.signal })).toMatchObject({ outcome: 'aborted', model_calls: 1 });
+    expect(callsOf('say')).toBe(calls + 1);
+    const slowly = async () => ({ prompt: 'slow' });
+    const late = await run('late', { onAnswer: slowly }, { timeoutMs: 2500 });
+    expect(late).toMatchObject({ outcome: 'timed_out', model_calls: 2 });
+    expect(late.duration_ms).toBeLessThan(4000);
   });
 });

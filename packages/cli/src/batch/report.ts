@@ -171,7 +171,7 @@ export function summaryLines(summary: BatchSummary): string[] {
 function groupLines({ groups = [] }: BatchSummary): string[] {
   const lines = groups
     .slice(0, mostNamed)
-    .map(({ group, total, succeeded }) => `  ${group}: ${formatCount(succeeded)} of ${formatCount(total)}`);
+    .map(({ group, total, succeeded }) => `  ${group}: ${formatCount(succeeded)} of ${formatCount(total)} succeeded`);
   return groups.length > mostNamed ? [...lines, `  and ${formatCount(groups.length - mostNamed)} more groups`] : lines;
 }
 

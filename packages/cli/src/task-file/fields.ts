@@ -122,5 +122,15 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
     fits: (value) => isText(value) || Array.isArray(value),
     advice: 'Write "after": ["id"], with the ids of the tasks that have to succeed first.',
   },
+  {
+    names: /^(response_?format|(json|response|answer)_?schema)$/i,
+    fits: isFilled,
+    advice: 'Write "output_schema": {...}, a JSON Schema that the answer has to fit.',
+  },
+  {
+    names: /^(attachments?|attached_?files|images)$/i,
+    fits: (value) => isText(value) || (isFilled(value) && !isListOfNumbers(value)),
+    advice: 'Write "files": ["path"].',
+  },
   { names: /^(matrix|defaults)$/i, fits: isFilled, advice: 'It stands beside "tasks", in YAML or JSON, and counts for all of them.' },
 ];

@@ -41,12 +41,17 @@ export function taskFileJsonSchema(): Json {
   };
 }
 
-/** Columns that are no field of a task are left out of it: they are no fault. */
+/** Columns that are no field of a task are left out of it: they are no fault. A field that is null is absent. */
 function bareTask(): Json & { readonly properties: Json } {
   const { $schema: _dialect, ...schema } = z.toJSONSchema(taskLineSchema, { io: 'input', unrepresentable: 'any' });
   const properties = schema.properties as Json;
   const others = Object.entries(aliases).map(([name, field]) => [name, { ...(properties[field] as Json), description: `As ${field}.` }]);
-  return { ...schema, properties: { ...properties, ...Object.fromEntries(others) } };
+  const all = Object.entries({ ...properties, ...Object.fromEntries(others) });
+  return { ...schema, properties: Object.fromEntries(all.map(([name, field]) => [name, orNull(field as Json)])) };
+}
+
+function orNull({ description, ...field }: Json): Json {
+  return { description, anyOf: [field, { type: 'null' }] };
 }
 
 function without(properties: Json, field: string): Json {

@@ -4,7 +4,7 @@ import { changeFlight, flightOf, tell } from './run-tasks.ts';
 import type { EventOf, Flight, RunContext } from './run.types.ts';
 
 /** So often a task is told what is wrong with its answer, in the session of its attempt. */
-export const mostRepairs = 2;
+const mostRepairs = 2;
 
 /** Phases in which the server has, or may have, a prompt whose answer can come. */
 const answerable: ReadonlySet<Flight['phase']> = new Set(['sending', 'accepted']);

@@ -7,7 +7,7 @@ import { readJson } from './json.ts';
 import { readJsonLines } from './json-lines.ts';
 import { readYaml } from './yaml.ts';
 
-export type { Fields, Placed, Row, TaskDocument } from './format.ts';
+export type { Fields, Row, TaskDocument } from './format.ts';
 
 /** By the end of a file's name. */
 const readers: Readonly<Record<string, FormatReader>> = {
