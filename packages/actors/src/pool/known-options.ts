@@ -65,6 +65,8 @@ export const taskOptionNames: readonly string[] = Object.keys({
   permissions: true,
   beforeSend: true,
   sent: true,
+  continues: true,
+  keepsPlace: true,
 } satisfies Names<TaskOptions>);
 
 /** All of `LeasedTurnOptions`. */

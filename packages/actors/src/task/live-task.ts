@@ -42,6 +42,9 @@ export interface LiveTask {
   readonly beforeSend: TaskOptions['beforeSend'];
   /** A turn that was sent before the pool was there. */
   readonly sent: SentTurn | undefined;
+  /** The session in which its turn goes out, when it is one that is there. */
+  readonly continues: TaskOptions['continues'];
+  readonly keepsPlace: TaskOptions['keepsPlace'];
   /** Its newest turn, once that has ended. */
   last: LastTurn | undefined;
   /** Attempts that a lost server ended. */
@@ -62,10 +65,23 @@ export interface LiveTaskOptions {
   readonly leased: SessionHost | undefined;
   readonly beforeSend?: TaskOptions['beforeSend'];
   readonly sent?: SentTurn | undefined;
+  readonly continues?: TaskOptions['continues'];
+  readonly keepsPlace?: TaskOptions['keepsPlace'];
 }
 
 /** A task that was just taken in. */
-export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, sent }: LiveTaskOptions): LiveTask {
+export function createLiveTask({
+  id,
+  task,
+  policy,
+  model,
+  queuedAtMs,
+  leased,
+  beforeSend,
+  sent,
+  continues,
+  keepsPlace,
+}: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
@@ -85,6 +101,8 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, be
     leased,
     beforeSend,
     sent,
+    continues,
+    keepsPlace,
     attempt: 0,
     startedAtMs: undefined,
     sessionId: leased?.id,
