@@ -1,5 +1,7 @@
 import type { AttemptEnded, AttemptIntended, JournalEvent, TaskSkipped } from '../journal/events.ts';
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
+import { providerOf } from './provider-gates.ts';
+import { holdAccount, quotaDue } from './run-providers.ts';
 import { serverOverdue } from './run-server.ts';
 import { changeFlight, endFlight, flightOf, move, placeWaiting, releaseDependents, taskOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunTask } from './run.types.ts';
@@ -70,7 +72,17 @@ function open(context: RunContext, atMs: number): RunContext {
   return entries(context.tasks)
     .filter(({ place }) => place === 'blocked')
     .toSorted((a, b) => a.order - b.order)
-    .reduce((next, { key }) => placeWaiting(next, taskOf(next, key), atMs), { ...context, isOpen: true } as RunContext);
+    .reduce((next, { key }) => holdParked(placeWaiting(next, taskOf(next, key), atMs), key, atMs), {
+      ...context,
+      isOpen: true,
+    } as RunContext);
+}
+
+/** Of a task that an earlier manager has parked: its account has no quota yet. */
+function holdParked(context: RunContext, key: string, atMs: number): RunContext {
+  const { place, provider, fallback, notBeforeMs } = taskOf(context, key);
+  if (place !== 'parked' || notBeforeMs === null) return context;
+  return holdAccount(context, fallback === null ? provider : providerOf(fallback), notBeforeMs, atMs);
 }
 
 /** The intent is committed, so its prompt may go out, unless its attempt has ended or is to end. */
@@ -87,11 +99,16 @@ function afterEnd(context: RunContext, event: AttemptEnded, atMs: number): RunCo
   const { key, attempt, outcome, final, result } = event;
   const task = applyEvent(taskOf(context, key), event);
   const next = flightOf(context, key)?.next ?? null;
-  const told = tell(endFlight(context, key), { type: 'told', params: { type: 'attempt', key, attempt, outcome, final, result } });
+  const isParked = next?.place === 'parked' && { isParked: true as const };
+  const told = tell(endFlight(context, key), {
+    type: 'told',
+    params: { type: 'attempt', key, attempt, outcome, final, result, ...isParked },
+  });
   const noted = noteFailure(noteSetup(told, event), event);
   if (final) return releaseDependents(move(noted, task, 'settled'), key, atMs);
   if (!next) return placeWaiting(noted, { ...task, notBeforeMs: null }, atMs);
-  return tell(move(noted, task, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
+  const waits = { ...task, notBeforeMs: isParked ? atMs + next.inMs : null };
+  return tell(move(noted, waits, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
 }
 
 function skip(context: RunContext, event: TaskSkipped, atMs: number): RunContext {
@@ -128,6 +145,7 @@ export function noteFree(context: RunContext): RunContext {
 export function timerFired(context: RunContext, { timer, atMs }: EventOf<'timer.fired'>): RunContext {
   if (timer.name === 'storage.retry') return commit(context);
   if (timer.name === 'storage.deadline') return endFullStorage(context, atMs);
+  if (timer.name === 'provider') return quotaDue(context, timer.id, atMs);
   if (timer.name === 'server.deadline') return serverOverdue(context, timer.sinceMs);
   const task: RunTask = taskOf(context, timer.key);
   const isDue = task.place === 'delayed' || task.place === 'parked';

@@ -3,6 +3,7 @@ import { admit } from './run-admission.ts';
 import { accept, cancelTask, endAttempt, intend, judgeLook } from './run-attempts.ts';
 import { closeWhenOver, endRun } from './run-ending.ts';
 import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from './run-journal.ts';
+import { changeProvider, pauseProvider, resumeProvider } from './run-providers.ts';
 import { serverDied, serverGone, serverReady } from './run-server.ts';
 import { tasksOf } from './run-tasks.ts';
 import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
@@ -16,6 +17,8 @@ export const defaultRunSettings: RunSettings = {
   restartLimits: { maxRestarts: 3, windowMs: 60_000, delaysMs: [100, 500, 2000] },
   failFast: 'off',
   maxFailures: null,
+  onQuota: 'wait',
+  quota: { marginMs: 45_000, jitterMs: 9000, longestMs: 26 * 3_600_000 },
   onInterrupted: 'retry',
   storageTimeoutMs: 60_000,
   serverTimeoutMs: 120_000,
@@ -58,6 +61,9 @@ const machineSetup = setup({
     changeConcurrency: assign(
       changing<'concurrency.changed'>((context, { concurrency }) => ({ ...context, settings: { ...context.settings, concurrency } })),
     ),
+    changeProvider: assign(changing<'provider.changed'>(changeProvider)),
+    pauseProvider: assign(changing<'provider.paused'>(pauseProvider)),
+    resumeProvider: assign(changing<'provider.resumed'>(resumeProvider)),
     cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
     accept: assign(changing<'attempt.accepted'>(accept)),
@@ -88,8 +94,8 @@ const runSetup = machineSetup.extend({ actions: { tell: tellAction } });
 
 const closed = { guard: 'isClosed', target: 'ended' } as const;
 
-function contextOf({ plan, settings }: RunInput): RunContext {
-  const tasks = tasksOf(plan);
+function contextOf({ plan, settings, models }: RunInput): RunContext {
+  const tasks = tasksOf(plan, models);
   const left = entries(tasks).toSorted((a, b) => a.order - b.order);
   return {
     settings: { ...defaultRunSettings, ...settings },
@@ -97,12 +103,13 @@ function contextOf({ plan, settings }: RunInput): RunContext {
     tasks,
     total: plan.tasks.length,
     dropped: plan.dropped,
-    ready: [],
+    ready: {},
     suspects: [],
     unlooked: left.filter(({ place }) => place === 'unlooked').map(({ key }) => key),
     delayed: 0,
     unsettled: left.filter(({ place }) => place !== 'settled').length,
     flights: [],
+    gates: [],
     started: 0,
     failures: 0,
     setupFailures: { keys: [], message: null },
@@ -149,6 +156,9 @@ export const runMachine = runSetup.createMachine({
     'run.drain': { actions: ['drain', 'tell'] },
     'run.abort': { actions: ['abortRun', 'tell'] },
     'concurrency.changed': { actions: ['changeConcurrency', 'tell'] },
+    'provider.changed': { actions: ['changeProvider', 'tell'] },
+    'provider.paused': { actions: ['pauseProvider', 'tell'] },
+    'provider.resumed': { actions: ['resumeProvider', 'tell'], description: 'Parked tasks of it are woken.' },
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },
     'attempt.accepted': { actions: ['accept', 'tell'] },

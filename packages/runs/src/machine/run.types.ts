@@ -19,6 +19,13 @@ export interface RunSettings {
   readonly failFast: 'off' | 'soon' | 'now';
   /** No attempt starts after so many failures, or after this share of all tasks (above 0, at most 1); null for no such limit. */
   readonly maxFailures: { readonly count: number } | { readonly share: number } | null;
+  /**
+   * What becomes of a task whose provider has no quota left. `wait`: it gives its slot back, and goes on in its session when the quota is free
+   * again, if the provider says when that is. `fail`: it ends as `quota_exhausted`. A fallback (`provider/model`): a new attempt with that model.
+   */
+  readonly onQuota: 'wait' | 'fail' | { readonly fallback: string };
+  /** The wait after the time of reset, in milliseconds; to `marginMs` comes a part of `jitterMs`. No wait is longer than `longestMs`. */
+  readonly quota: { readonly marginMs: number; readonly jitterMs: number; readonly longestMs: number };
   /** What becomes of an attempt that broke off with its manager: a new one, one that goes on in its session, or none. */
   readonly onInterrupted: 'retry' | 'continue' | 'fail';
   /** A storage that is full for so long ends the run. */
@@ -30,6 +37,24 @@ export interface RunSettings {
 export interface RunInput {
   readonly plan: ResumePlan;
   readonly settings?: Partial<RunSettings>;
+  /** The model (`provider/model`) of each task, by its key; one that asks none, or of which it is not known, is absent. */
+  readonly models?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What holds attempts back that ask one provider account. A server has one credential a provider, so the id of the provider is the account.
+ * A gate holds back starts alone: what is in flight goes on.
+ */
+export interface ProviderGate {
+  readonly id: string;
+  /** Attempts in flight at most, as the pool says; null before it has said so. */
+  readonly limit: number | null;
+  /** The provider wants a pause until then; milliseconds since the epoch. */
+  readonly pausedUntilMs: number | null;
+  /** Its quota is spent until then, the margin included. */
+  readonly quotaUntilMs: number | null;
+  /** A user has paused it. */
+  readonly isPaused: boolean;
 }
 
 /**
@@ -51,6 +76,9 @@ export interface RunTask extends TaskRecord {
   /** How often this manager could not read its open attempt. */
   readonly unread: number;
   readonly notBeforeMs: number | null;
+  /** `provider/model`, and the provider of it; null when it asks none, or that is not known. */
+  readonly model: string | null;
+  readonly provider: string | null;
 }
 
 /**
@@ -63,6 +91,12 @@ export interface Flight {
   readonly token: string;
   readonly phase: 'looking' | 'starting' | 'intending' | 'sending' | 'accepted' | 'ending';
   readonly isSuspect: boolean;
+  /** The account that it asks. */
+  readonly provider: string | null;
+  /** The attempt whose session and place it goes on in. */
+  readonly continues: number | null;
+  /** The model that it runs with in place of its task's. */
+  readonly fallback: string | null;
   /** Deaths of the server since its prompt may have been sent. */
   readonly deaths: number;
   readonly abort: { readonly by: 'user' | 'manager'; readonly reason: string } | null;
@@ -91,8 +125,9 @@ export interface RunContext {
   readonly tasks: TaskTable<RunTask>;
   readonly total: number;
   readonly dropped: number;
-  /** Keys, in the order of the source: of tasks that may start, of suspects, of attempts that are to be read. */
-  readonly ready: readonly string[];
+  /** Keys of tasks that may start, by the provider that they ask ('' for none), each list in the order of the source. None is empty. */
+  readonly ready: Readonly<Record<string, readonly string[]>>;
+  /** Keys, in the order of the source: of suspects, of attempts that are to be read. */
   readonly suspects: readonly string[];
   readonly unlooked: readonly string[];
   /** Tasks that wait for their next attempt. */
@@ -100,6 +135,7 @@ export interface RunContext {
   /** Tasks for which something is left to do. */
   readonly unsettled: number;
   readonly flights: readonly Flight[];
+  readonly gates: readonly ProviderGate[];
   /** Attempts that were started by this manager. */
   readonly started: number;
   /** Tasks that failed under this manager. */
@@ -145,9 +181,10 @@ export interface RunCounts {
   readonly succeededAfterRetry: number;
 }
 
-/** Which timer: a task's next attempt, another try to commit, the time that a full storage has, or a server that is away since then. */
+/** Which timer: a task's next attempt, the quota of a provider, another try to commit, the time that a full storage has, or a server that is away since then. */
 export type RunTimer =
   | { readonly name: 'attempt'; readonly key: string }
+  | { readonly name: 'provider'; readonly id: string }
   | { readonly name: 'storage.retry' }
   | { readonly name: 'storage.deadline' }
   | { readonly name: 'server.deadline'; readonly sinceMs: number };
@@ -162,6 +199,8 @@ export type ToldEnd =
       /** No further attempt follows, as things stand. */
       readonly final: boolean;
       readonly result: TaskResult;
+      /** Its task goes on later, in its session and in its place. */
+      readonly isParked?: true;
     }
   | { readonly type: 'skipped'; readonly key: string; readonly blockedBy: string };
 
@@ -171,14 +210,20 @@ export type RunEffect =
   | { readonly type: 'commit'; readonly params: { readonly batch: number; readonly events: readonly JournalEvent[] } }
   /**
    * Make place and session of an attempt, and report `attempt.intended`, or `attempt.ended` when that failed. Nothing is sent yet. With
-   * `goesOn` the attempt goes on in this session, with a prompt of its own.
+   * `goesOn` the attempt goes on in this session, with a prompt of its own. `fallback`: the model that it runs with, in place of its own.
    */
   | {
       readonly type: 'start';
-      readonly params: { readonly key: string; readonly attempt: number; readonly token: string; readonly goesOn: OpenAttempt | null };
+      readonly params: {
+        readonly key: string;
+        readonly attempt: number;
+        readonly token: string;
+        readonly goesOn: OpenAttempt | null;
+        readonly fallback: string | null;
+      };
     }
   /** Read the session of an attempt that was in flight when a manager died, and report `attempt.looked`. */
-  | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt } }
+  | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt; readonly fallback: string | null } }
   /** Send the prompt: the row of its intent is committed. Then `attempt.accepted` and `attempt.ended` follow. */
   | { readonly type: 'allowSend'; readonly params: { readonly key: string; readonly attempt: number; readonly token: string } }
   /** End the attempt, whatever it does; it must end within a bounded time. `attempt.ended` follows, or `attempt.looked` of one that is read. */
@@ -222,6 +267,8 @@ export interface AttemptEnd extends At {
   readonly limit?: ReachedLimit;
   /** It failed of what all attempts stand on: a full disk, no descriptors left. */
   readonly isMachineFault?: boolean;
+  /** The deadline of its task in milliseconds; absent without one. */
+  readonly timeoutMs?: number;
   readonly jitter: number;
 }
 
@@ -237,6 +284,12 @@ export type RunMachineEvent =
   /** What is in flight is aborted: a signal, or the wish of the run's owner. Its tasks run again when the run is resumed. */
   | { readonly type: 'run.abort'; readonly reason: string }
   | { readonly type: 'concurrency.changed'; readonly concurrency: number }
+  /** What the pool allows of a provider: attempts at once, and until when none begins. */
+  | { readonly type: 'provider.changed'; readonly provider: string; readonly limit: number; readonly heldUntilMs: number | null }
+  /** No attempt that asks this provider starts until a user resumes it. */
+  | { readonly type: 'provider.paused'; readonly provider: string }
+  /** A user lets it go on, whatever held it back: a pause of a user, of the provider, or its quota. */
+  | ({ readonly type: 'provider.resumed'; readonly provider: string } & At)
   /** A user aborts a task that is in flight. It does not run again by itself. */
   | { readonly type: 'task.cancelled'; readonly key: string; readonly reason: string }
   /** Session and place are there: the prompt is sent as soon as `allowSend` comes. */

@@ -10,6 +10,8 @@ export interface OpenAttempt {
   readonly directory: string;
   /** The server is known to have the prompt. */
   readonly accepted: boolean;
+  /** The attempt whose session and place it goes on in; absent for one with its own. */
+  readonly continues?: number;
 }
 
 /** How the newest attempt of a task ended. Its whole result is in the journal. */
@@ -47,6 +49,10 @@ export interface TaskRecord {
   readonly open: OpenAttempt | null;
   /** Since it was added last. */
   readonly end: AttemptSummary | null;
+  /** Where its next attempt goes on; null when it begins in a session and a place of its own. */
+  readonly goesOn: OpenAttempt | null;
+  /** The model that its attempts run with since the quota of its own was spent; null before that. */
+  readonly fallback: string | null;
   /** The task without whose success it is not run. */
   readonly blockedBy: string | null;
 }
@@ -79,6 +85,8 @@ export function newRecord({ key, hash, fields, after, retries }: Omit<TaskAdded,
     deaths: 0,
     open: null,
     end: null,
+    goesOn: null,
+    fallback: null,
     blockedBy: null,
   };
 }
@@ -94,9 +102,10 @@ export function applyEvent<Record extends TaskRecord>(record: Record, event: Jou
     case 'task.dropped':
       return { ...record, isDropped: true };
     case 'attempt.intended': {
-      const { attempt, token, sessionId, messageId, directory } = event;
-      const open = { attempt, token, sessionId, messageId, directory, accepted: false };
-      return { ...record, attempts: Math.max(record.attempts, attempt), open, blockedBy: null };
+      const { attempt, token, sessionId, messageId, directory, continues, fallback = record.fallback } = event;
+      const where = { sessionId, messageId, directory, ...(continues !== undefined && { continues }) };
+      const open = { attempt, token, ...where, accepted: false };
+      return { ...record, attempts: Math.max(record.attempts, attempt), open, goesOn: null, fallback, blockedBy: null };
     }
     case 'attempt.accepted':
       return record.open?.attempt === event.attempt ? { ...record, open: { ...record.open, accepted: true } } : record;
@@ -118,6 +127,13 @@ function addAgain<Record extends TaskRecord>(record: Record, event: TaskAdded): 
 /** After these ends the server, not the task, is at fault, or it cannot be told. */
 const undecided: ReadonlySet<Outcome> = new Set(['server_lost', 'interrupted', 'aborted']);
 
+/** A parked task goes on where it was. An attempt of which nothing was sent has left that as it is, unless it is gone. */
+function goesOnAfter({ goesOn }: TaskRecord, { outcome, final, gone }: AttemptEnded, session: OpenAttempt | null): OpenAttempt | null {
+  if (final || gone) return null;
+  if (session) return outcome === 'quota_exhausted' ? session : null;
+  return undecided.has(outcome) ? goesOn : null;
+}
+
 function endAttempt<Record extends TaskRecord>(record: Record, event: AttemptEnded): Record {
   const { attempt, outcome, final, counts, error, limit, abortedBy, result } = event;
   const session = record.open?.attempt === attempt ? record.open : null;
@@ -131,6 +147,7 @@ function endAttempt<Record extends TaskRecord>(record: Record, event: AttemptEnd
     deaths: undecided.has(outcome) ? record.deaths + (event.deaths ?? 0) : 0,
     open: null,
     end: { ...summary, resetAtMs, session },
+    goesOn: goesOnAfter(record, event, session),
     blockedBy: null,
   };
 }

@@ -1,9 +1,11 @@
-import type { OutgoingTurn, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
+import type { OutgoingTurn, SentTurn, SessionPool, TaskOptions, TaskResult } from '@opencode-manager/actors';
 import { isInfrastructureFault, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { AttemptEnd, OpenAttempt, RunEffect, RunMachineEvent } from '../machine/index.ts';
 import type { EventOf } from '../machine/run.types.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
+import { furtherTurn } from './further-turn.ts';
+import { withParts, type Parts } from './parts.ts';
 import type { RunPorts } from './ports.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
@@ -18,6 +20,12 @@ export interface AttemptsOptions {
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
   readonly earlier: EarlierAttempts;
+  /** What parked tasks had done before. */
+  readonly parts: Parts;
+  /** The models of tasks, by their keys, as far as they are known. */
+  readonly models: Readonly<Record<string, string>>;
+  /** Whether a task is parked after this end: its session and its place stay. */
+  readonly mayPark: (of: { readonly key: string; readonly token: string }, end: AttemptEnd) => boolean;
   /** What an attempt of a manager that has died had done in its workspace. */
   readonly changesOf: NonNullable<RunOptions['changesOf']> | undefined;
   /** Whether a task works in a workspace of its own. */
@@ -45,12 +53,12 @@ export class Attempts {
     this.#options = options;
   }
 
-  start({ key, attempt, token }: Params<'start'>): void {
-    this.#track(this.#run({ key, attempt, token }));
+  start(params: Params<'start'>): void {
+    this.#track(this.#run(params));
   }
 
-  look({ key, open }: Params<'look'>): void {
-    this.#track(this.#look(key, open));
+  look(params: Params<'look'>): void {
+    this.#track(this.#look(params));
   }
 
   allowSend({ token }: Params<'allowSend'>): void {
@@ -81,9 +89,9 @@ export class Attempts {
     return live;
   }
 
-  async #run(of: { key: string; attempt: number; token: string }): Promise<void> {
-    const { pool, send } = this.#options;
-    const { key, attempt, token } = of;
+  async #run({ key, attempt, token, goesOn, fallback }: Params<'start'>): Promise<void> {
+    const { send, names } = this.#options;
+    const of = { key, attempt, token };
     const live = this.#begin(token);
     let turn: SentTurn | undefined;
     const beforeSend = async ({ sessionId, messageId, directory }: OutgoingTurn) => {
@@ -91,19 +99,44 @@ export class Attempts {
       send({ type: 'attempt.intended', ...of, sessionId, messageId, directory });
       await live.sendable.promise;
     };
-    const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
-    const id = this.#options.names.give(of);
-    const result = await this.#resultOf(pool.run({ ...task, id }, { beforeSend, signal: live.abort.signal }), of);
-    this.#options.names.forget(id);
+    const asked = { key, attempt, continues: placeOf(goesOn), fallback };
+    // Asked once, so that the machine decides by the same facts later.
+    let end: AttemptEnd | undefined;
+    const keepsPlace = (raw: TaskResult) => {
+      end = this.#endOf(key, this.#whole(raw, asked));
+      return this.#options.mayPark(of, end);
+    };
+    const id = names.give({ ...of, ...(asked.continues !== null && { place: asked.continues }) });
+    const options = { beforeSend, signal: live.abort.signal, keepsPlace };
+    const result = await this.#resultOf(this.#turnOf(id, key, { goesOn, fallback }, options), asked);
+    names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
-    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
+    const { atMs, jitter } = end ?? {};
+    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result), ...(end && { atMs: atMs!, jitter: jitter! }) });
+  }
+
+  /** The turn of an attempt: its task's own, or one more in the session that it goes on in. */
+  #turnOf(
+    id: string,
+    key: string,
+    { goesOn, fallback }: Pick<Params<'start'>, 'goesOn' | 'fallback'>,
+    options: TaskOptions,
+  ): Promise<TaskResult> {
+    const { pool, taskTimeoutMs, parts } = this.#options;
+    const task = { ...this.#taskOf(key), ...(fallback !== null && { model: fallback }) };
+    const { after: _after, retries: _retries, repeat: _repeat, ...asked } = task;
+    if (!goesOn) return pool.run({ ...asked, id }, options);
+    const { timeoutMs = taskTimeoutMs } = task;
+    const workedMs = parts.of(key)?.result.duration_ms ?? 0;
+    const left = timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, timeoutMs - workedMs) };
+    return furtherTurn(pool, { task, id, session: goesOn, prompt: goOnPrompt, ...left }, options);
   }
 
   /** Reads the end of an attempt whose manager died. */
-  async #look(key: string, open: OpenAttempt): Promise<void> {
+  async #look({ key, open, fallback }: Params<'look'>): Promise<void> {
     const { pool, ports, send } = this.#options;
-    const { attempt, token, sessionId, messageId, directory } = open;
+    const { attempt, token, sessionId, messageId, directory, continues = null } = open;
     const live = this.#begin(token);
     const { after: _after, retries: _retries, repeat: _repeat, workspace: _workspace, ...task } = this.#taskOf(key);
     this.#looks += 1;
@@ -113,8 +146,8 @@ export class Attempts {
       { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
       { sent, signal: live.abort.signal },
     );
-    const read = await this.#resultOf(running, { key, attempt });
-    const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
+    const read = await this.#resultOf(running, { key, attempt, continues, fallback });
+    const changes = await this.#options.changesOf?.({ key, attempt: continues ?? attempt, task: this.#taskOf(key) }).catch(() => null);
     // It is read without its place; one of its own is nobody else's.
     const { workspace_may_be_half_changed: halfChanged, ...told } = read;
     const isShared = !this.#options.hasOwnPlace(this.#taskOf(key));
@@ -140,6 +173,7 @@ export class Attempts {
       error,
       result,
       billed: wasSent,
+      ...(timeoutMs !== undefined && { timeoutMs }),
       ...(outcome === 'timed_out' && timeoutMs !== undefined && { limit: { name: 'timeout', value: timeoutMs } }),
       isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
@@ -148,10 +182,34 @@ export class Attempts {
   }
 
   /** The result under the names of the run; a task that the pool refuses has one too. */
-  async #resultOf(running: Promise<TaskResult>, { key, attempt }: { readonly key: string; readonly attempt: number }): Promise<TaskResult> {
-    const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
-    return this.#options.redact({ ...result, id: key, attempt, ...this.#options.earlier.of(key) });
+  async #resultOf(running: Promise<TaskResult>, of: AskedAttempt): Promise<TaskResult> {
+    const result = await running.catch((error: unknown) => refusedResult(of.key, this.#options.pool, error));
+    return this.#options.redact(this.#whole(result, of));
   }
+
+  #whole(result: TaskResult, { key, attempt, continues, fallback }: AskedAttempt): TaskResult {
+    const { earlier, parts, models } = this.#options;
+    const before = continues === null ? undefined : parts.of(key);
+    const from = fallback === null ? undefined : (models[key] ?? parts.modelOf(key));
+    const whole = before ? withParts(result, before) : result;
+    return { ...whole, id: key, attempt, ...earlier.of(key), ...(from !== undefined && { fallback_from: from }) };
+  }
+}
+
+/** What is said in a session that goes on when the quota of its provider is free again. */
+const goOnPrompt = 'Continue.';
+
+/** How an attempt was asked for. */
+interface AskedAttempt {
+  readonly key: string;
+  readonly attempt: number;
+  /** The attempt whose session and place it goes on in. */
+  readonly continues: number | null;
+  readonly fallback: string | null;
+}
+
+function placeOf(goesOn: OpenAttempt | null): number | null {
+  return goesOn && (goesOn.continues ?? goesOn.attempt);
 }
 
 /** What a read says of an attempt. Whatever kept it from being carried out says nothing of it. */

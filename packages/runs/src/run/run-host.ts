@@ -1,9 +1,10 @@
-import type { SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
+import type { ProviderSnapshot, SentTurn, SessionPool, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
 import type { JournalRow } from '../journal/events.ts';
 import {
   countTasks,
+  parksAfter,
   runMachine,
   type ResumePlan,
   type RunCounts,
@@ -21,6 +22,7 @@ import { SessionSweep } from './session-sweep.ts';
 import { Totals } from './totals.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import { EarlierAttempts } from './earlier-attempts.ts';
+import { Parts } from './parts.ts';
 import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
@@ -32,6 +34,8 @@ export interface RunHostOptions {
   readonly settings: Partial<RunSettings>;
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   readonly taskTimeoutMs: number | undefined;
+  /** The models of tasks, by their keys, as far as they are known. */
+  readonly models: Readonly<Record<string, string>>;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
   /** Whether a task works in a workspace of its own. */
@@ -50,6 +54,7 @@ export class RunHost {
   readonly #rows: Following;
   readonly #totals = new Totals();
   readonly #earlier = new EarlierAttempts();
+  readonly #parts = new Parts();
   readonly #sweep: SessionSweep;
   /** Number of the newest row of earlier managers. */
   readonly startSequence: number;
@@ -65,7 +70,7 @@ export class RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, plan, settings, taskTimeoutMs, store, redaction, ports } = options;
+    const { pool, tasks, plan, settings, taskTimeoutMs, models, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
     this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
@@ -77,6 +82,9 @@ export class RunHost {
       send,
       names: options.names,
       earlier: this.#earlier,
+      parts: this.#parts,
+      models,
+      mayPark: (of, end) => parksAfter(this.#actor.getSnapshot().context, of, end),
       changesOf: options.changesOf,
       hasOwnPlace: options.hasOwnPlace,
       redact: (result) => redaction.result(result),
@@ -100,7 +108,7 @@ export class RunHost {
         },
       },
     });
-    this.#actor = createActor(machine, { input: { plan, settings } });
+    this.#actor = createActor(machine, { input: { plan, settings, models } });
     this.#rows = new Following((after) => store.rows(after));
     let startSequence = 0;
     for (const row of store.rows()) {
@@ -114,6 +122,7 @@ export class RunHost {
   #note(row: JournalRow): void {
     this.#totals.add(row);
     this.#earlier.note(row);
+    this.#parts.note(row);
   }
 
   get ended(): Promise<RunSummary> {
@@ -137,7 +146,7 @@ export class RunHost {
   }
 
   holding(): string | null {
-    return holdOf(this.#actor.getSnapshot().context);
+    return holdOf(this.#actor.getSnapshot().context, this.#options.ports.clock.now());
   }
 
   drain(): void {
@@ -176,8 +185,15 @@ export class RunHost {
       const attempt = path === 'active.running' && taskId !== null ? names.attemptOf(taskId) : undefined;
       if (attempt) this.#send({ type: 'attempt.accepted', ...attempt });
     });
+    const noteProvider = ({ id, limit, heldUntilMs }: ProviderSnapshot): void => {
+      if (id !== null) this.#send({ type: 'provider.changed', provider: id, limit, heldUntilMs });
+    };
+    const stopProviders = pool.on('provider.changed', ({ provider }) => noteProvider(provider));
+    // Of a pool that had work before.
+    pool.snapshot().providers.forEach(noteProvider);
     return () => {
       stopServer();
+      stopProviders();
       stopSessions();
     };
   }
@@ -210,7 +226,7 @@ export class RunHost {
 
   /** Its end is committed: what the server has of it is needed no more, but for one that goes on later. */
   #tell(end: Params<'told'>): void {
-    if (end.type !== 'attempt' || (!end.final && end.outcome === 'quota_exhausted')) return;
+    if (end.type !== 'attempt' || end.isParked) return;
     const { session_id: id, proof } = end.result;
     const isKept = this.#unwritten.delete(`${end.key}\0${end.attempt}`);
     if (id !== null && !isKept && this.#options.store.path !== undefined) this.#sweep.add({ id, isIdle: proof !== null });

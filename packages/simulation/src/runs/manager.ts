@@ -91,6 +91,7 @@ export class Manager {
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
       taskTimeoutMs,
+      models: {},
       names: new host.AttemptNames(),
       changesOf: undefined,
       hasOwnPlace: () => false,
