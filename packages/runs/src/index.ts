@@ -40,6 +40,7 @@ export type {
   Run,
   RunOptions,
   RunPreview,
+  RunProvider,
   RunSummary,
   RunTaskSpec,
   StartOptions,

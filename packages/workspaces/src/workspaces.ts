@@ -188,7 +188,9 @@ class OpenWorkspaces implements Workspaces {
   private async finish(): Promise<void> {
     await Promise.all(this.creating);
     const ends = await Promise.allSettled([...this.leases].map((workspace) => workspace.end()));
-    const kept = this.held.content.leases.some(({ state }) => state !== 'removed');
+    // Some that were kept before may have been taken up, and removed.
+    const { leases } = await readLedger(join(this.held.run.root, 'ledger.jsonl'));
+    const kept = leases.some(({ state }) => state !== 'removed');
     await closeRun(this.held, this.leases.size === 0 && !kept);
     const failed = ends.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;

@@ -37,9 +37,20 @@ export function createReporter({ terminal, progress, json, single, out }: Report
   return {
     retried(told) {
       const result = withoutSecrets(told, terminal.redactor);
-      const { id, attempt, outcome, error, session_id: sessionId } = result;
+      const { id, attempt, outcome, error, session_id: sessionId, reset_at: resetAt } = result;
+      const reset = resetAt === undefined ? {} : { reset_at: resetAt };
       progress.retried(id, `${outcome}${error ? `: ${error.message}` : ''}`);
-      if (json) terminal.record({ type: 'task.retried', id, attempt, outcome, session_id: sessionId, error, at: new Date().toISOString() });
+      if (json)
+        terminal.record({
+          type: 'task.retried',
+          id,
+          attempt,
+          outcome,
+          session_id: sessionId,
+          error,
+          ...reset,
+          at: new Date().toISOString(),
+        });
     },
     skipped(id, blockedBy) {
       progress.skipped(id, blockedBy);
@@ -132,7 +143,7 @@ export function doneRecord(summary: BatchSummary): object {
     ...(run && runRecord(run)),
     usage: run?.totals.usage ?? tally.usage,
     cost_usd: run ? run.totals.costUsd : tally.costUsd,
-    ...(run && { known_cost_usd: run.totals.knownCostUsd, attempts: run.totals.attempts }),
+    ...(run && { known_cost_usd: run.totals.knownCostUsd, attempts: run.totals.attempts, parked_ms: run.totals.parkedMs }),
     duration_ms: Math.round(durationMs),
     gaps,
     restarts,

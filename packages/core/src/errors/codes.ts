@@ -253,6 +253,7 @@ export const errorCatalogue = {
     remedy: 'Put them back, or say what to do with --changed rerun or --changed keep; a new id makes a new task.',
   },
   TASK_UNKNOWN: { meaning: 'The run has no task of this key.', remedy: 'Use a key that the task file has.' },
+  PROVIDER_UNKNOWN: { meaning: 'No task of the run asks this provider.', remedy: 'Use one that the message names.' },
   POISON_TASK: {
     meaning: 'The server died again and again while this task was in flight, at last when it ran alone.',
     remedy: "Look at what the task makes the server do (memory, files, tools); the output's tail of the server tells more.",

@@ -1,6 +1,6 @@
 import type { JournalRow } from '../journal/events.ts';
 import { countPlan, type ResumePlan } from '../machine/index.ts';
-import type { RunHost } from './run-host.ts';
+import { refuseProvider, type RunHost } from './run-host.ts';
 import type { RunStore } from './store.ts';
 import { Totals } from './totals.ts';
 import type { FinalResult, Run } from './types.ts';
@@ -31,6 +31,9 @@ export function openedRun({ host, plan, store, letGo }: OpenedRun): Run {
     results: () => finalResults(host.events(0), startSequence, plan),
     events: (after = 0) => host.events(after),
     holding: () => host.holding(),
+    providers: () => host.providers(),
+    pauseProvider: (id) => host.pauseProvider(id),
+    resumeProvider: (id) => host.resumeProvider(id),
     drain: () => host.drain(),
     abort: (reason) => host.abort(reason),
     async [Symbol.asyncDispose]() {
@@ -64,6 +67,9 @@ export async function finishedRun(plan: ResumePlan, store: RunStore): Promise<Ru
     results: () => finalResults(rows(), startSequence, plan),
     events: rows,
     holding: () => null,
+    providers: () => [],
+    pauseProvider: (id) => refuseProvider(id, []),
+    resumeProvider: (id) => refuseProvider(id, []),
     drain: () => {},
     abort: () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -17,13 +17,13 @@ import { Following } from './following.ts';
 import type { RunPorts } from './ports.ts';
 import type { Redaction } from './redaction.ts';
 import type { RunStore } from './store.ts';
-import { holdOf, stateOf } from './state.ts';
+import { holdOf, providersOf, stateOf } from './state.ts';
 import { SessionSweep } from './session-sweep.ts';
 import { Totals } from './totals.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import { EarlierAttempts } from './earlier-attempts.ts';
 import { Parts } from './parts.ts';
-import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
+import type { RunOptions, RunProvider, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
 
@@ -149,6 +149,22 @@ export class RunHost {
     return holdOf(this.#actor.getSnapshot().context, this.#options.ports.clock.now());
   }
 
+  providers(): readonly RunProvider[] {
+    return providersOf(this.#actor.getSnapshot().context);
+  }
+
+  pauseProvider(id: string): void {
+    refuseProvider(id, this.providers());
+    this.#send({ type: 'provider.paused', provider: id });
+    this.#showState();
+  }
+
+  resumeProvider(id: string): void {
+    refuseProvider(id, this.providers());
+    this.#send({ type: 'provider.resumed', provider: id, atMs: this.#options.ports.clock.now() });
+    this.#showState();
+  }
+
   drain(): void {
     this.#send({ type: 'run.drain' });
   }
@@ -272,4 +288,14 @@ export class RunHost {
     this.#rows.end();
     this.#actor.stop();
   }
+}
+
+/** @throws `PROVIDER_UNKNOWN` for one that no task of the run asks */
+export function refuseProvider(id: string, known: readonly RunProvider[]): void {
+  if (known.some((provider) => provider.id === id)) return;
+  const names = known.map((provider) => provider.id);
+  const list = names.length > 0 ? `It asks: ${names.join(', ')}.` : 'It asks none.';
+  throw new OpencodeManagerError('PROVIDER_UNKNOWN', `No task of the run asks a provider ${id}. ${list} Nothing was changed.`, {
+    details: { provider: id, known: names },
+  });
 }

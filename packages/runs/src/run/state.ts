@@ -1,8 +1,8 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
-import { entries, isClosed, type ProviderGate, type RunContext, type RunCounts } from '../machine/index.ts';
+import { accountOf, entries, isClosed, type ProviderGate, type RunContext, type RunCounts } from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
-import type { RunSummary } from './types.ts';
+import type { RunProvider, RunSummary } from './types.ts';
 
 export interface StateParts {
   readonly run: string;
@@ -26,6 +26,7 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
   const isOver = reason !== null;
   const { outcomes, notStarted } = isOver ? counts : standing(context);
   const ended = started - flights.length;
+  const holding = isOver ? null : holdOf(context);
   const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
   return {
     schema_version: 1,
@@ -48,8 +49,9 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
     parked_ms: totals.parkedMs,
     providers: isOver ? [] : context.gates.filter(isClosed).map(providerState),
     tasks_per_minute: perMinute === null ? null : Number(perMinute.toFixed(2)),
-    eta_seconds: perMinute === null ? null : Math.round((unsettled * 60) / perMinute),
-    holding: isOver ? null : holdOf(context, nowMs),
+    // The pace so far says nothing of a wait.
+    eta_seconds: perMinute === null || holding !== null ? null : Math.round((unsettled * 60) / perMinute),
+    holding,
     ended: reason,
     started_at: new Date(startedAtMs).toISOString(),
     updated_at: new Date(nowMs).toISOString(),
@@ -68,6 +70,27 @@ function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStart
   return { outcomes, notStarted };
 }
 
+/** The providers that tasks of the run ask, or have asked. Linear in the tasks. */
+export function providersOf(context: RunContext): readonly RunProvider[] {
+  const waiting = new Map<string, number>(context.gates.map(({ id }) => [id, 0]));
+  for (const task of entries(context.tasks)) {
+    const id = accountOf(context, task);
+    const waits = task.place !== 'settled' && task.place !== 'flight';
+    if (id !== null) waiting.set(id, (waiting.get(id) ?? 0) + Number(waits));
+  }
+  return Array.from(waiting, ([id, count]) => {
+    const gate = context.gates.find((one) => one.id === id);
+    return {
+      id,
+      limit: gate?.limit ?? null,
+      heldUntilMs: gate ? heldUntilMs(gate) : null,
+      isPaused: gate?.isPaused ?? false,
+      running: context.flights.filter(({ provider }) => provider === id).length,
+      waiting: count,
+    };
+  });
+}
+
 /** A provider that nothing is asked of now. */
 function providerState(gate: ProviderGate) {
   const untilMs = heldUntilMs(gate);
@@ -78,8 +101,11 @@ function heldUntilMs({ pausedUntilMs, quotaUntilMs }: ProviderGate): number | nu
   return pausedUntilMs === null && quotaUntilMs === null ? null : Math.max(pausedUntilMs ?? 0, quotaUntilMs ?? 0);
 }
 
-/** Why nothing more starts although tasks wait; null when something may start, or all slots are in use. */
-export function holdOf(context: RunContext, nowMs: number): string | null {
+/**
+ * Why nothing more starts although tasks wait; null when something may start, or all slots are in use. With the time of now it says too how
+ * long that is still.
+ */
+export function holdOf(context: RunContext, nowMs?: number): string | null {
   const { flights, unsettled, server, isPaused, fullSinceMs, ending, delayed, ready, settings, isOpen } = context;
   if (unsettled - flights.length <= 0) return null;
   if (fullSinceMs !== null) return 'there is no room for the journal';
@@ -93,12 +119,12 @@ export function holdOf(context: RunContext, nowMs: number): string | null {
 }
 
 /** Such as `held by anthropic until 12:04 (in 3 min 20 s)`, by the clock of this machine. */
-function heldBy(gate: ProviderGate, nowMs: number): string {
+function heldBy(gate: ProviderGate, nowMs: number | undefined): string {
   const untilMs = heldUntilMs(gate);
   if (gate.isPaused || untilMs === null) return `${gate.id} is paused by its user`;
   const at = new Date(untilMs);
   const time = [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
-  return `held by ${gate.id} until ${time} (in ${countdownOf(untilMs - nowMs)})`;
+  return `held by ${gate.id} until ${time}${nowMs === undefined ? '' : ` (in ${countdownOf(untilMs - nowMs)})`}`;
 }
 
 function countdownOf(leftMs: number): string {

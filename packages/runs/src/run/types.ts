@@ -113,6 +113,20 @@ export interface StartOptions {
   readonly stop?: () => Promise<unknown>;
 }
 
+/** A provider account of a run: the id of a provider, for which the server of the run has one credential. */
+export interface RunProvider {
+  readonly id: string;
+  /** Attempts in flight at most; null when nothing bounds them but the concurrency of the run. */
+  readonly limit: number | null;
+  /** Nothing that asks it starts before this time, in milliseconds since the epoch; null when nothing is held back. */
+  readonly heldUntilMs: number | null;
+  /** A user has paused it. */
+  readonly isPaused: boolean;
+  /** Tasks of it in flight, and those that wait, parked ones included. */
+  readonly running: number;
+  readonly waiting: number;
+}
+
 /**
  * A run under this manager: a set of tasks that is carried to its end. Its directory says all of it; who looks at it needs nothing of this object.
  * @public
@@ -137,6 +151,18 @@ export interface Run extends AsyncDisposable {
   readonly startSequence: number;
   /** Why nothing starts although tasks wait, in words; null when something may start. */
   holding(): string | null;
+  /** The providers that tasks of the run ask. */
+  providers(): readonly RunProvider[];
+  /**
+   * Starts nothing that asks a provider until it is resumed; what runs comes to its end. Idempotent. It does not outlast this manager.
+   * @throws `PROVIDER_UNKNOWN`
+   */
+  pauseProvider(id: string): void;
+  /**
+   * Lets a provider go on, whatever holds it back, its quota too: tasks that are parked for it are woken at once. Idempotent.
+   * @throws `PROVIDER_UNKNOWN`
+   */
+  resumeProvider(id: string): void;
   /** Starts no attempt any more; what runs comes to its end. */
   drain(): void;
   /** Ends what runs; its tasks run again when the run is resumed. */
