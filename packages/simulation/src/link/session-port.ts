@@ -66,8 +66,9 @@ function submit(
   options: PortCall = {},
 ): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
-  const { task, script } = read(world, request);
-  const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs };
+  const { task, script, goesOn } = read(world, request, id);
+  const provider = model.split('/')[0]!;
+  const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs, goesOn, provider };
   world.ledger.sent.push(sent);
   world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
   const untilEnd = request.kind === 'prompt' ? {} : { timeoutMs: Infinity };
@@ -75,7 +76,6 @@ function submit(
     process,
     `${id} submit`,
     (answer) => {
-      const provider = model.split('/')[0]!;
       if (request.kind === 'prompt') {
         process.prompt(find(), { messageId, task, script, provider });
         return answer();
@@ -91,11 +91,18 @@ function submit(
 }
 
 /** What a prompt of this world says: which task it is of, and which script its model follows. */
-function read({ scriptOf }: Surroundings, request: TurnRequest): { readonly task: string; readonly script: TurnScript } {
-  const text = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
+function read(
+  { scriptOf, ledger }: Surroundings,
+  request: TurnRequest,
+  id: string,
+): { readonly task: string; readonly script: TurnScript; readonly goesOn: boolean } {
+  const said = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
+  // A session that goes on is not told its task again.
+  const goesOn = said === 'Continue.';
+  const text = goesOn ? `${ledger.sent.findLast(({ sessionId }) => sessionId === id)?.task ?? ''} goes on` : said;
   const [task = ''] = text.split(' ');
   const script = scriptOf(text);
-  return { task, script: request.kind === 'shell' ? shellScript(script, text) : script };
+  return { task, script: request.kind === 'shell' ? shellScript(script, text) : script, goesOn };
 }
 
 /** A shell line asks no model: one tool, and no finish reason. */

@@ -91,7 +91,7 @@ export class Manager {
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
       taskTimeoutMs,
-      models: {},
+      models: Object.fromEntries(world_.tasks.map(({ key, provider }) => [key, `${provider}/one`])),
       names: new host.AttemptNames(),
       changesOf: undefined,
       hasOwnPlace: () => false,
@@ -117,6 +117,7 @@ export class Manager {
       server: { directory: '/srv/main' },
       maxSessions: plan.concurrency,
       maxAnswerBytes: mostAnswerBytes,
+      maxRetryWaitMs: 55_000,
       permissions: policyOf(plan.pool, world),
       taskTimeoutMs,
       recovery: true,
@@ -152,7 +153,16 @@ export function sourceOf({ tasks }: RunPlan): SourceTask[] {
   }));
 }
 
-function specOf({ key, after, retries, timeoutMs, directory }: RunPlan['tasks'][number]): RunTaskSpec {
+function specOf({ key, after, retries, timeoutMs, directory, provider }: RunPlan['tasks'][number]): RunTaskSpec {
   const prompt = `${key} is to be done`;
-  return { id: key, prompt, after, retries, ...(timeoutMs !== undefined && { timeoutMs }), ...(directory !== undefined && { directory }) };
+  const model = `${provider}/one`;
+  return {
+    id: key,
+    prompt,
+    model,
+    after,
+    retries,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(directory !== undefined && { directory }),
+  };
 }

@@ -26,6 +26,8 @@ export interface RunTaskPlan {
   readonly retries: number;
   readonly timeoutMs?: number;
   readonly directory?: string;
+  /** The account that it asks. */
+  readonly provider: 'alpha' | 'beta';
   /** Each turn takes the next one, once a turn before it has come to its own end; the last one repeats. */
   readonly scripts: readonly number[];
 }
