@@ -38,8 +38,8 @@ export interface Progress extends Disposable {
   retried(id: string, reason: string): void;
   /** A task is not run, because of another one. */
   skipped(id: string, blockedBy: string): void;
-  /** Why nothing starts although tasks wait; asked for whenever the block is drawn. */
-  holds(why: () => string | null): void;
+  /** Why nothing starts although tasks wait, with how long that is still or without; asked for again and again. */
+  holds(why: (hasCountdown: boolean) => string | null): void;
   /** A line of its own, for example what a signal means. */
   note(line: string): void;
   /** Writes to stdout, which may be the same terminal: what is drawn gives way meanwhile. */
@@ -50,11 +50,16 @@ export function createProgress(terminal: Terminal, options: ProgressOptions): Pr
   return terminal.interactive ? new LiveProgress(terminal, options) : new LineProgress(terminal, options);
 }
 
+/** How often it is asked why nothing starts, in milliseconds. */
+const lookMs = 1000;
+
 class LineProgress implements Progress {
   readonly #terminal: Terminal;
   #total: number;
   readonly #waiting = new Map<string, string>();
   #done = 0;
+  #why: string | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(terminal: Terminal, { total }: ProgressOptions) {
     this.#terminal = terminal;
@@ -96,7 +101,16 @@ class LineProgress implements Progress {
     this.#terminal.notice(`skipped ${oneLine(id, 80)}: ${oneLine(blockedBy, 80)} did not succeed (${this.#done}/${this.#total})`);
   }
 
-  holds(): void {}
+  holds(why: (hasCountdown: boolean) => string | null): void {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#look(why), lookMs).unref();
+  }
+
+  #look(why: (hasCountdown: boolean) => string | null): void {
+    const now = why(false);
+    if (now !== null && now !== this.#why) this.#terminal.notice(`nothing starts: ${oneLine(why(true) ?? now, 160)}`);
+    this.#why = now;
+  }
 
   note(line: string): void {
     this.#terminal.notice(line);
@@ -106,5 +120,7 @@ class LineProgress implements Progress {
     write();
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
 }

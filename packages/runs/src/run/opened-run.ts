@@ -30,7 +30,7 @@ export function openedRun({ host, plan, store, letGo }: OpenedRun): Run {
     counts: () => host.counts(),
     results: () => finalResults(host.events(0), startSequence, plan),
     events: (after = 0) => host.events(after),
-    holding: () => host.holding(),
+    holding: ({ countdown = true } = {}) => host.holding(countdown),
     providers: () => host.providers(),
     pauseProvider: (id) => host.pauseProvider(id),
     resumeProvider: (id) => host.resumeProvider(id),

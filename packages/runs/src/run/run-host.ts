@@ -145,8 +145,9 @@ export class RunHost {
     return this.#rows.read(afterSequence);
   }
 
-  holding(): string | null {
-    return holdOf(this.#actor.getSnapshot().context, this.#options.ports.clock.now());
+  holding(hasCountdown: boolean): string | null {
+    const { context } = this.#actor.getSnapshot();
+    return hasCountdown ? holdOf(context, this.#options.ports.clock.now()) : holdOf(context);
   }
 
   providers(): readonly RunProvider[] {

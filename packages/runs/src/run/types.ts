@@ -149,8 +149,8 @@ export interface Run extends AsyncDisposable {
   events(afterSequence?: number): AsyncIterableIterator<JournalRow, undefined>;
   /** Number of the newest row of earlier managers; 0 for a new run. */
   readonly startSequence: number;
-  /** Why nothing starts although tasks wait, in words; null when something may start. */
-  holding(): string | null;
+  /** Why nothing starts although tasks wait, in words, with how long that is still unless `countdown` is false; null when something may start. */
+  holding(options?: { readonly countdown?: boolean }): string | null;
   /** The providers that tasks of the run ask. */
   providers(): readonly RunProvider[];
   /**
