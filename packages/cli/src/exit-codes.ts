@@ -65,6 +65,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   TASKS_CHANGED: exitCodes.usage,
   TASK_ORDER_INVALID: exitCodes.usage,
   TASK_UNKNOWN: exitCodes.usage,
+  PROVIDER_UNKNOWN: exitCodes.usage,
   SCRIPT_INVALID: exitCodes.usage,
   MANAGER_NOT_FOUND: exitCodes.usage,
   MANAGER_INCOMPATIBLE: exitCodes.usage,

@@ -101,6 +101,8 @@ export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, 
   /** true, or `now`. */
   readonly failFast?: string | boolean;
   readonly maxFailures?: string;
+  /** `wait`, `fail` or `fallback:PROVIDER/MODEL`. */
+  readonly onQuota?: string;
   readonly onDone?: string;
   readonly transcripts?: boolean;
   readonly dryRun?: boolean;

@@ -42,6 +42,7 @@ export type {
   Run,
   RunOptions,
   RunPreview,
+  RunProvider,
   RunSummary,
   RunTaskSpec,
   StartOptions,

@@ -10,7 +10,7 @@ export async function sharedWorkspaces(options: WorkspacesOptions, top: string, 
   const attempts = new Map<string, number>();
   let isClosed = false;
   let isNoted = false;
-  const acquire = async (key: string, _options?: AcquireOptions | string): Promise<Workspace> => {
+  const acquire = async (key: string, _options?: AcquireOptions | string | number): Promise<Workspace> => {
     if (isClosed) throw failure('WORKSPACES_CLOSED', 'The workspaces of this run are closed. Open them again.');
     let slot = 0;
     while (slots.has(slot)) slot += 1;
@@ -43,5 +43,5 @@ export async function sharedWorkspaces(options: WorkspacesOptions, top: string, 
   const close = async () => {
     isClosed = true;
   };
-  return { run: options.run ?? 'shared', mode: 'shared', root: undefined, acquire, close, [Symbol.asyncDispose]: close };
+  return { run: options.run ?? 'shared', mode: 'shared', root: undefined, acquire, reopen: acquire, close, [Symbol.asyncDispose]: close };
 }

@@ -93,6 +93,11 @@ export interface Workspaces extends AsyncDisposable {
    * `WORKSPACE_GONE`, `WORKSPACES_CLOSED`
    */
   acquire(key: string, options?: AcquireOptions | string): Promise<Workspace>;
+  /**
+   * Takes up the workspace of an attempt that was released with `keep`, by this process or by one before it, with what was done there.
+   * @throws `WORKSPACE_GONE` when it is not there any more, `WORKSPACES_CLOSED`
+   */
+  reopen(key: string, attempt: number): Promise<Workspace>;
   /** Releases what is still leased, and removes what this run no longer needs. */
   close(): Promise<void>;
 }

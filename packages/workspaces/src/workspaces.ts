@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import type { Taken } from './capture/capture.ts';
 import { refuseTooLarge } from './create/copy.ts';
+import { isThere } from './capture/stage.ts';
 import { create, type Templates } from './create/create.ts';
 import { freePorts } from './create/setup.ts';
 import { failure, namingRoom } from './errors.ts';
 import { readLedger, type LeaseRecord } from './keep/ledger.ts';
-import { recoverLease } from './keep/recover-lease.ts';
+import { readBefore, recoverLease } from './keep/recover-lease.ts';
 import { removeWorkspace } from './keep/remove.ts';
 import { hashOf, slugOf } from './keep/root.ts';
 import { Lease } from './lease.ts';
@@ -95,26 +96,52 @@ class OpenWorkspaces implements Workspaces {
     }
   }
 
+  async reopen(key: string, attempt: number): Promise<Workspace> {
+    if (this.closing) throw failure('WORKSPACES_CLOSED', 'The workspaces of this run are closed. Open them again.');
+    const work = this.takeUp(key, attempt);
+    const settled = work.catch(() => {});
+    this.creating.add(settled);
+    try {
+      return await work;
+    } finally {
+      this.creating.delete(settled);
+    }
+  }
+
+  private async takeUp(key: string, attempt: number): Promise<Workspace> {
+    const { run } = this.held;
+    const { leases } = await readLedger(join(run.root, 'ledger.jsonl'));
+    const known = leases.findLast(({ record }) => record.key === key && record.attempt === attempt);
+    if (known?.state !== 'kept' || known.parts.length === 0 || !(await isThere(known.record.path)))
+      throw failure('WORKSPACE_GONE', `The workspace of ${key}, attempt ${attempt}, is not there any more.`, { key, attempt });
+    const { record, parts } = known;
+    const slot = await this.slots.take((taken) => freePorts(run, taken));
+    await run.ledger.append({ event: 'leased', id: record.id, parts });
+    const lease = new Lease(run, { record, parts, before: await readBefore(run, record.id) });
+    for (const old of this.leases) if (old.isOf(record)) this.leases.delete(old);
+    return this.handOut(lease, slot);
+  }
+
+  private handOut(lease: Lease, slot: Slot): Workspace {
+    const { record, parts } = lease.leased;
+    const directory = join(record.path, this.held.run.source?.prefix ?? '');
+    const workspace = new LeasedWorkspace(this, lease, record, slot, directory, environmentOf(record, slot), parts[0]!.base);
+    this.leases.add(workspace);
+    return workspace;
+  }
+
   private async make(key: string, { base = 'HEAD', attempt, signal }: AcquireOptions): Promise<Workspace> {
     const { run } = this.held;
     const record = this.newRecord(key, attempt);
     const slot = await this.slots.take((taken) => freePorts(run, taken));
-    const environment = {
-      OCM_TASK_ID: key,
-      OCM_SLOT: String(slot.number),
-      OCM_PORT_BASE: String(slot.portBase),
-      OCM_WORKSPACE: record.path,
-    };
+    const environment = environmentOf(record, slot);
     const directory = join(record.path, run.source?.prefix ?? '');
     try {
       await run.ledger.append({ event: 'creating', lease: record });
       const { path, artifacts } = record;
       const made = await create(run, record, base, { key, path, directory, environment, artifacts, signal }, this.templates);
       await run.ledger.append({ event: 'leased', id: record.id, parts: made.parts });
-      const lease = new Lease(run, { record, ...made });
-      const workspace = new LeasedWorkspace(this, lease, record, slot, directory, environment, made.parts[0]!.base);
-      this.leases.add(workspace);
-      return workspace;
+      return this.handOut(new Lease(run, { record, ...made }), slot);
     } catch (error) {
       this.slots.give(slot);
       // What cannot be removed now stands in the ledger as never handed out.
@@ -161,7 +188,9 @@ class OpenWorkspaces implements Workspaces {
   private async finish(): Promise<void> {
     await Promise.all(this.creating);
     const ends = await Promise.allSettled([...this.leases].map((workspace) => workspace.end()));
-    const kept = this.held.content.leases.some(({ state }) => state !== 'removed');
+    // Some that were kept before may have been taken up, and removed.
+    const { leases } = await readLedger(join(this.held.run.root, 'ledger.jsonl'));
+    const kept = leases.some(({ state }) => state !== 'removed');
     await closeRun(this.held, this.leases.size === 0 && !kept);
     const failed = ends.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;
@@ -170,6 +199,10 @@ class OpenWorkspaces implements Workspaces {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function environmentOf({ key, path }: LeaseRecord, { number, portBase }: Slot): Readonly<Record<string, string>> {
+  return { OCM_TASK_ID: key, OCM_SLOT: String(number), OCM_PORT_BASE: String(portBase), OCM_WORKSPACE: path };
 }
 
 /** In a repository worktrees go by this name, so no other run may have it. */
@@ -205,6 +238,10 @@ class LeasedWorkspace implements Workspace {
     this.baseCommit = baseCommit;
   }
 
+  /** Whether it has this place. */
+  isOf({ id }: LeaseRecord): boolean {
+    return this.record.id === id;
+  }
   get key() {
     return this.record.key;
   }

@@ -157,3 +157,30 @@ test('a run directory that is removed under us ends every call with one error, a
   expect(git(source, 'show', `${refs[0]}:work.txt`)).toBe('work');
   expect(readdirSync(join(source, '.git', 'ocm'))).toEqual(['lock']);
 });
+
+test('a workspace that was kept is taken up again with what was done there, also by a later process', async () => {
+  using directory = scratch();
+  const source = repository(join(directory.path, 'repo'));
+  const workspaces = await openWorkspaces({ repository: source, run: 'parked' });
+  const first = await workspaces.acquire('task');
+  write(first.path, { 'a.txt': 'first\n' });
+  await first.release({ keep: true });
+  const again = await workspaces.reopen('task', 1);
+  expect([again.path, again.attempt, again.baseCommit]).toEqual([first.path, 1, first.baseCommit]);
+  write(again.path, { 'b.txt': 'second\n' });
+  await again.release({ keep: true });
+  await workspaces.close();
+
+  const later = await openWorkspaces({ repository: source, run: 'parked' });
+  const last = await later.reopen('task', 1);
+  const capture = (await last.capture())!;
+  expect(capture.files.map(({ path, status }) => [path, status])).toEqual([
+    ['a.txt', 'added'],
+    ['b.txt', 'added'],
+  ]);
+  expect(await last.release()).toEqual({ removed: true });
+  await expect(later.reopen('task', 1)).rejects.toMatchObject({ code: 'WORKSPACE_GONE' });
+  await later.close();
+  // Nothing of it is left that somebody needs.
+  expect(existsSync(join(later.root!, 'ledger.jsonl'))).toBe(false);
+});

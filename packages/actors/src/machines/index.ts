@@ -37,7 +37,7 @@ export type {
   TurnEnd,
 } from './pool.types.ts';
 export { noProvider, type Place, type QueuedTask } from './task-lanes.ts';
-export { tightest, type ProviderGate, type ProviderPause } from './provider-gate.ts';
+export { tightest, type ProviderGate, type ProviderGates, type ProviderPause } from './provider-gate.ts';
 export { isInfrastructureFault, type InfrastructureHold } from './infrastructure-hold.ts';
 export { isRateLimit } from './turn-verdict.ts';
 export { serverMachine } from './server.machine.ts';

@@ -68,6 +68,8 @@ export const taskOptionNames: readonly string[] = Object.keys({
   beforeSend: true,
   onAnswer: true,
   sent: true,
+  continues: true,
+  keepsPlace: true,
 } satisfies Names<TaskOptions>);
 
 /** All of `LeasedTurnOptions`. */

@@ -30,6 +30,7 @@ export function poolSnapshotOf(
   };
 }
 
-function providerSnapshot({ id, limit, heldUntilMs, holds }: ProviderGate): ProviderSnapshot {
+/** What is told of a gate. */
+export function providerSnapshot({ id, limit, heldUntilMs, holds }: ProviderGate): ProviderSnapshot {
   return { id, limit, heldUntilMs, holds };
 }

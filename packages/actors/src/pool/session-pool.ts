@@ -274,7 +274,7 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    const { signal, beforeSend, onAnswer, sent } = options;
+    const { signal, beforeSend, onAnswer, sent, continues, keepsPlace } = options;
     const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
@@ -288,6 +288,8 @@ export class Pool implements SessionPool {
       beforeSend,
       onAnswer,
       sent,
+      continues,
+      keepsPlace,
     });
     this.#tasks.set(live.id, live);
     this.#events.emit({ type: 'task.queued', taskId: live.id });
@@ -334,7 +336,7 @@ export class Pool implements SessionPool {
     const result = redacted > 0 ? { ...value, redacted } : value;
     live.stopListening();
     this.#ids.finish(live.id);
-    this.#steps.leave(live);
+    this.#steps.leave(live, live.keepsPlace?.(result) ?? false);
     this.#events.emit({ type: 'task.finished', result });
     live.settled.resolve(result);
   }

@@ -16,7 +16,7 @@ export function checkSubmission(
   task: Task,
   options: TaskOptions,
   isLeased: boolean,
-  settings: Pick<PoolSettings, 'permissions' | 'workspace' | 'workspaces'>,
+  settings: Pick<PoolSettings, 'permissions' | 'workspace' | 'workspaces' | 'repeats'>,
 ): PermissionPolicy {
   assertKnownNames('run()', options, taskOptionNames);
   const { signal, permissions, sent } = options;
@@ -26,6 +26,7 @@ export function checkSubmission(
   const policy = permissions === undefined ? (task.permissions ?? settings.permissions) : parsePermissionPolicy(permissions, 'permissions');
   assertSignal(signal);
   assertSent(task, sent, isLeased, settings);
+  if (options.continues && (isLeased || settings.repeats)) throw goesOnNowhere(task, isLeased);
   return policy;
 }
 
@@ -67,6 +68,13 @@ function assertSent(
   const reason = unnamed === undefined ? place : `sent.${unnamed} is missing`;
   throw new OpencodeManagerError('TASK_INVALID', `Task ${id ?? ''} cannot be taken up again: ${reason}. Nothing was sent.`, {
     details: { field: 'sent' },
+  });
+}
+
+function goesOnNowhere({ id }: Task, isLeased: boolean): OpencodeManagerError {
+  const reason = isLeased ? 'it is a task of a leased session' : 'this pool would begin it again elsewhere; create it with repeat: false';
+  return new OpencodeManagerError('TASK_INVALID', `Task ${id ?? ''} cannot go on in a session: continues: ${reason}. Nothing was sent.`, {
+    details: { field: 'continues' },
   });
 }
 

@@ -193,6 +193,8 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
   | { readonly type: 'task.finished'; readonly result: TaskResult }
   | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }
   | { readonly type: 'pool.changed'; readonly state: PoolSnapshot['state'] }
+  /** How many turns of a provider may be in flight, or until when none begins, has changed. */
+  | { readonly type: 'provider.changed'; readonly provider: ProviderSnapshot }
   | { readonly type: 'stream.gap'; readonly generation: number }
   /** A server was lost, and this one has taken its place. */
   | {
@@ -285,7 +287,7 @@ export interface SessionPool extends AsyncDisposable {
 }
 
 /** Choices of one turn of a leased session. */
-export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent' | 'onAnswer'> {
+export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent' | 'onAnswer' | 'continues' | 'keepsPlace'> {
   /** Deadline in milliseconds from now, the wait in the session's queue included. */
   readonly timeoutMs?: number;
   /** `provider/model` */
@@ -305,7 +307,10 @@ export interface LeasedPromptOptions extends LeasedTurnOptions {
  * limits. @public
  */
 export interface PooledSession extends Omit<Session, 'prompt' | 'promptAsync' | 'executeCommand' | 'executeShell' | 'fork'> {
-  run(task: Omit<Task, 'directory' | 'title' | 'workspace'>, options?: Omit<TaskOptions, 'sent'>): Promise<TaskResult>;
+  run(
+    task: Omit<Task, 'directory' | 'title' | 'workspace'>,
+    options?: Omit<TaskOptions, 'sent' | 'continues' | 'keepsPlace'>,
+  ): Promise<TaskResult>;
   prompt(text: string, options?: LeasedPromptOptions): Promise<TaskResult>;
   executeCommand(name: string, args?: string, options?: LeasedTurnOptions): Promise<TaskResult>;
   executeShell(command: string, options?: LeasedTurnOptions): Promise<TaskResult>;

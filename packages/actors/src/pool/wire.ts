@@ -5,6 +5,7 @@ import type { SessionHost } from '../session/session-host.ts';
 import type { ServerSupervisor, SupervisorListener } from '../supervision/index.ts';
 import type { DirectoryUse } from './directory-use.ts';
 import type { PoolEvents } from './pool-events.ts';
+import { tellProviders } from './provider-events.ts';
 import type { PoolStream } from './pool-stream.ts';
 import type { SessionListener, SessionStore } from './session-store.ts';
 import { tell, type PoolActor } from './tell.ts';
@@ -23,6 +24,7 @@ export interface WiredParts {
 export function wire(parts: WiredParts): void {
   parts.sessions.listen(sessionListener(parts));
   parts.supervisor.listen(serverListener(parts));
+  tellProviders(parts.actor, parts.events);
 }
 
 function sessionListener({ actor, supervisor, sessions, directories, events, clock }: WiredParts): SessionListener {

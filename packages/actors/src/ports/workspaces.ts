@@ -19,6 +19,11 @@ export interface WorkspaceSource {
    * `OpencodeManagerError`; nothing was sent then.
    */
   acquire(key: string, request: WorkspaceRequest): Promise<LeasedWorkspace>;
+  /**
+   * Takes up the place of an attempt that was left with `park`, by this process or by one before it. Absent where none can be.
+   * @throws `WORKSPACE_GONE`
+   */
+  reopen?(key: string, request: WorkspaceRequest): Promise<LeasedWorkspace>;
 }
 
 /** A place for one attempt of one task. */
@@ -37,4 +42,6 @@ export interface LeasedWorkspace {
    * source's to decide.
    */
   release(): Promise<void>;
+  /** In place of `release`: leaves it as it is for `reopen`. Absent where that cannot be. */
+  park?(): Promise<void>;
 }

@@ -45,6 +45,9 @@ export interface LiveTask {
   turns: readonly TurnReport[];
   /** A turn that was sent before the pool was there. */
   readonly sent: SentTurn | undefined;
+  /** The session in which its turn goes out, when it is one that is there. */
+  readonly continues: TaskOptions['continues'];
+  readonly keepsPlace: TaskOptions['keepsPlace'];
   /** Its newest turn, once that has ended. */
   last: LastTurn | undefined;
   /** Attempts that a lost server ended. */
@@ -66,10 +69,24 @@ export interface LiveTaskOptions {
   readonly beforeSend?: TaskOptions['beforeSend'];
   readonly onAnswer?: TaskOptions['onAnswer'];
   readonly sent?: SentTurn | undefined;
+  readonly continues?: TaskOptions['continues'];
+  readonly keepsPlace?: TaskOptions['keepsPlace'];
 }
 
 /** A task that was just taken in. */
-export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, onAnswer, sent }: LiveTaskOptions): LiveTask {
+export function createLiveTask({
+  id,
+  task,
+  policy,
+  model,
+  queuedAtMs,
+  leased,
+  beforeSend,
+  onAnswer,
+  sent,
+  continues,
+  keepsPlace,
+}: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
@@ -91,6 +108,8 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, be
     onAnswer,
     turns: [],
     sent,
+    continues,
+    keepsPlace,
     attempt: 0,
     startedAtMs: undefined,
     sessionId: leased?.id,

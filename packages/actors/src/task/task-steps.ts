@@ -1,7 +1,7 @@
 import type { TurnRequest } from '@opencode-manager/core';
-import { isManagerError, toManagerError } from '@opencode-manager/core/errors';
+import { isManagerError, OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
 import type { MessageIds } from '@opencode-manager/core/protocol';
-import { isInfrastructureFault, type Assignment, type PoolMachineEvent, type TurnBounds } from '../machines/index.ts';
+import { isInfrastructureFault, type Assignment, type PoolMachineEvent } from '../machines/index.ts';
 import type { DirectoryUse } from '../pool/directory-use.ts';
 import type { SessionStore } from '../pool/session-store.ts';
 import type { PoolSettings } from '../pool/settings.ts';
@@ -13,8 +13,8 @@ import { classifyTurn, type ServerSupervisor, type TurnFate } from '../supervisi
 import { furtherRequest, unsentEnd, verdictOn, type TurnEnd } from './further-turn.ts';
 import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
 import { assertOffered } from './preflight.ts';
-import { addSpent, budgetOf, spentIn } from './spent.ts';
 import type { TaskWorkspaces } from './task-workspaces.ts';
+import { turnPlanOf } from './turn-plan.ts';
 
 export interface TaskStepsOptions {
   readonly supervisor: ServerSupervisor;
@@ -53,12 +53,12 @@ export class TaskSteps {
     }
   }
 
-  /** The task is over: nothing is kept for it any more. */
-  leave(live: LiveTask): void {
+  /** The task is over: nothing is kept for it any more, but its place when it is told to stay. */
+  leave(live: LiveTask, keepsPlace = false): void {
     const { enteredDirectory } = live;
     live.enteredDirectory = undefined;
     if (enteredDirectory !== undefined) this.#options.directories.leave(enteredDirectory);
-    this.#layDown(live, live.sessionId);
+    this.#layDown(live, live.sessionId, keepsPlace);
   }
 
   /**
@@ -78,12 +78,12 @@ export class TaskSteps {
   }
 
   /** A session of the task that it needs no more, with the workspace that the session has. */
-  #layDown(live: LiveTask, sessionId: string | undefined): void {
+  #layDown(live: LiveTask, sessionId: string | undefined, keepsPlace = false): void {
     const { sessions, workspaces } = this.#options;
     const host = sessionId === undefined ? undefined : sessions.registry.get(sessionId);
-    if (host && live.workspace?.directory === host.directory) sessions.retire(host);
+    if (host && (keepsPlace || live.workspace?.directory === host.directory)) sessions.retire(host);
     else if (host) sessions.rest(host);
-    workspaces.leave(live);
+    workspaces.leave(live, keepsPlace);
   }
 
   #take(live: LiveTask, { step }: Assignment, signal: AbortSignal): Promise<Fact> {
@@ -153,7 +153,7 @@ export class TaskSteps {
   }
 
   /** The session of an earlier turn, on the present server. */
-  #hostOf({ sessionId, directory }: LastTurn): SessionHost {
+  #hostOf({ sessionId, directory }: Pick<LastTurn, 'sessionId' | 'directory'>): SessionHost {
     const { sessions, supervisor } = this.#options;
     const { server } = supervisor;
     const host = sessions.registry.get(sessionId) ?? sessions.adopt(server, server.session(sessionId, directory));
@@ -168,16 +168,17 @@ export class TaskSteps {
     try {
       ready = await this.#announce(live, await this.#prepare(live, known, signal, fresh), signal);
     } catch (error) {
-      // Nothing was sent: another attempt begins in another place.
-      this.#options.workspaces.leave(live);
+      // Nothing was sent: another attempt begins in another place, or goes on where this one was to.
+      this.#options.workspaces.leave(live, live.continues !== undefined);
       throw error;
     }
     return this.#send(live, ready);
   }
 
-  async #prepare(live: LiveTask, known: SessionHost | undefined, signal: AbortSignal, fresh: boolean): Promise<ReadyTurn> {
+  async #prepare(live: LiveTask, given: SessionHost | undefined, signal: AbortSignal, fresh: boolean): Promise<ReadyTurn> {
     const { supervisor, settings, messageIds, sessions, workspaces } = this.#options;
     const { server } = supervisor;
+    const known = live.continues ? await this.#continued(live, live.continues, signal) : given;
     const directory = known?.directory ?? (await this.#placeOf(live, server, signal));
     await workspaces.meet(live, server);
     signal.throwIfAborted();
@@ -199,6 +200,24 @@ export class TaskSteps {
       throw error;
     }
     return { host, request };
+  }
+
+  /** The session that a task goes on in, with its place. @throws `NOT_FOUND`, `WORKSPACE_GONE`, and as the look at a directory does */
+  async #continued(
+    live: LiveTask,
+    { sessionId, directory }: NonNullable<LiveTask['continues']>,
+    signal: AbortSignal,
+  ): Promise<SessionHost> {
+    const { supervisor, sessions, workspaces } = this.#options;
+    const { server } = supervisor;
+    if (workspaces.isFor(live)) await workspaces.reopen(live, await this.#directoryOf(live, server), server, signal);
+    else await server.realDirectory(directory);
+    signal.throwIfAborted();
+    await server.session(sessionId, directory).history({ signal });
+    const host = sessions.registry.get(sessionId);
+    const isLost = host && (sessions.isQuarantined(host) || host.state === 'dead');
+    if (isLost) throw new OpencodeManagerError('NOT_FOUND', `Session ${sessionId} takes no turn any more. Nothing was sent.`);
+    return this.#hostOf({ sessionId, directory });
   }
 
   /** Tells who wants to know it what is about to be sent, and waits for them. The messages of a session are told apart by their ids, which grow. */
@@ -307,30 +326,7 @@ export class TaskSteps {
   }
 
   #planOf(live: LiveTask, request: TurnRequest): TurnPlan {
-    return {
-      taskId: live.id,
-      request,
-      limits: this.#limitsOf(live),
-      ...(live.turns.length > 0 && { spentBefore: budgetOf(live.turns.map(spentIn).reduce(addSpent)) }),
-      timeoutMs: this.#timeoutOf(live, this.#options.clock.now()),
-      policy: live.policy,
-      emptyAnswer: live.task.emptyAnswer ?? 'refuse',
-    };
-  }
-
-  #limitsOf({ task: { limits } }: LiveTask): Partial<TurnBounds> {
-    const { timeoutMs: _apart, ...wanted } = { ...this.#options.settings.taskLimits, ...limits };
-    return wanted;
-  }
-
-  /** A deadline counts from the start of the attempt's first turn; its own for a leased session from the time at which that was asked for. */
-  #timeoutOf({ task, leased, queuedAtMs, startedAtMs = 0, turns }: LiveTask, nowMs: number): number | null {
-    const ownMs = task.timeoutMs ?? task.limits?.timeoutMs;
-    const timeoutMs = ownMs ?? this.#options.settings.taskTimeoutMs;
-    if (timeoutMs === null) return null;
-    const begunAtMs = turns.length > 0 ? startedAtMs : nowMs;
-    const fromMs = leased && ownMs !== undefined ? queuedAtMs : begunAtMs;
-    return Math.max(1, Math.round(timeoutMs - (nowMs - fromMs)));
+    return turnPlanOf(live, request, { settings: this.#options.settings, nowMs: this.#options.clock.now() });
   }
 
   /** What a turn that is over means for its attempt: another turn, or its end. */

@@ -20,6 +20,8 @@ export interface LiveWorkspace {
   isHeld: boolean;
   /** Nobody of the pool needs it any more. */
   isFree: boolean;
+  /** It stays as it is for a later attempt. */
+  isParked: boolean;
 }
 
 export interface TaskWorkspacesOptions {
@@ -48,6 +50,8 @@ export class TaskWorkspaces {
   /** Given up by their tasks, and not given back yet. */
   readonly #left = new Set<LiveWorkspace>();
   readonly #underway = new Set<Promise<void>>();
+  /** Places that are being left for a later attempt, by their directories. */
+  readonly #parking = new Map<string, Promise<void>>();
   readonly #ended = new WeakSet<ServerPort>();
 
   constructor(options: TaskWorkspacesOptions) {
@@ -62,18 +66,42 @@ export class TaskWorkspaces {
 
   /** Gives an attempt a place of its own, made of a directory. */
   async acquire(live: LiveTask, directory: string, server: ServerPort, signal: AbortSignal): Promise<string> {
-    const { settings, directories } = this.#options;
+    const { settings } = this.#options;
     const mode = live.task.workspace ?? settings.workspace;
-    const lease = await settings.workspaces!.acquire(live.id, { directory, mode, signal });
+    return this.#enter(live, await settings.workspaces!.acquire(live.id, { directory, mode, signal }), server);
+  }
+
+  /** Takes up the place that an earlier attempt has left. @throws `WORKSPACE_GONE` */
+  async reopen(live: LiveTask, directory: string, server: ServerPort, signal: AbortSignal): Promise<void> {
+    const { settings } = this.#options;
+    const mode = live.task.workspace ?? settings.workspace;
+    await this.#parking.get(live.continues?.directory ?? '');
+    const source = settings.workspaces!;
+    if (!source.reopen)
+      throw new OpencodeManagerError('WORKSPACE_GONE', 'The source of these workspaces cannot take one up again. Nothing was sent.');
+    await this.#enter(live, await source.reopen(live.id, { directory, mode, signal }), server);
+  }
+
+  async #enter(live: LiveTask, lease: LeasedWorkspace, server: ServerPort): Promise<string> {
+    const { directories } = this.#options;
     try {
       const place = await server.realDirectory(lease.directory);
-      live.workspace = { lease, directory: place, servers: new Set(), result: null, problem: unseenEnd, isHeld: false, isFree: false };
+      live.workspace = {
+        lease,
+        directory: place,
+        servers: new Set(),
+        result: null,
+        problem: unseenEnd,
+        isHeld: false,
+        isFree: false,
+        isParked: false,
+      };
       await this.meet(live, server);
       void directories.enter(place);
       return place;
     } catch (error) {
       live.workspace = undefined;
-      await lease.release().catch(() => undefined);
+      await (live.continues && lease.park ? lease.park() : lease.release()).catch(() => undefined);
       throw error;
     }
   }
@@ -120,11 +148,12 @@ export class TaskWorkspaces {
     void Promise.allSettled([work]).then(() => this.#underway.delete(work));
   }
 
-  /** The attempt needs it no more. It is given back when nobody works there any more. */
-  leave(live: LiveTask): void {
+  /** The attempt needs it no more. It is given back, or left as it is, when nobody works there any more. */
+  leave(live: LiveTask, isParked = false): void {
     const { workspace } = live;
     live.workspace = undefined;
     if (!workspace) return;
+    workspace.isParked = isParked && !workspace.isHeld;
     this.#left.add(workspace);
     this.#options.directories.discard(workspace.directory, () => this.#giveBack(workspace));
   }
@@ -155,7 +184,14 @@ export class TaskWorkspaces {
     workspace.isFree = true;
     const work = this.#forgetAndRelease(workspace);
     this.track(work);
+    if (workspace.isParked) this.#notePark(workspace.directory, work);
     return work;
+  }
+
+  /** Who takes it up again waits until it is left. */
+  #notePark(directory: string, work: Promise<void>): void {
+    this.#parking.set(directory, work);
+    void Promise.allSettled([work]).then(() => this.#parking.get(directory) === work && this.#parking.delete(directory));
   }
 
   /** Where a session works that is none of the pool's, it stays. */
@@ -175,7 +211,8 @@ export class TaskWorkspaces {
     // The end of a server can come while it forgets the directory.
     if (!this.#left.delete(workspace)) return;
     // What could not be removed stays, and its source knows.
-    await workspace.lease.release().catch(() => undefined);
+    const { lease, isParked } = workspace;
+    await (isParked && lease.park ? lease.park() : lease.release()).catch(() => undefined);
     if (!workspace.lease.environment) return;
     for (const server of workspace.servers) await server.setToolVariables(workspace.directory).catch(() => undefined);
   }

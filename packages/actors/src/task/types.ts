@@ -130,6 +130,16 @@ export interface TaskOptions {
    * server (see `onInterrupted` and `repeat`). Not for a task with a workspace.
    */
   readonly sent?: SentTurn;
+  /**
+   * A session that is there, in which the turn goes out, and its directory. Of a task with a workspace it is the place that an earlier one
+   * has left with `keepsPlace`. One that is not there any more fails the attempt, and nothing is sent. For a pool with `repeat: false`.
+   */
+  readonly continues?: { readonly sessionId: string; readonly directory: string };
+  /**
+   * Asked when the task is over: whether its session and its place stay as they are, for a task that `continues` there. Must not throw.
+   * Default: a place is given back.
+   */
+  readonly keepsPlace?: (result: TaskResult) => boolean;
 }
 
 /** The closed set of outcomes; decided once a task. */
@@ -295,6 +305,10 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   readonly group?: string;
   /** Time at which a spent quota is free again (ISO 8601), with `quota_exhausted`. */
   readonly reset_at?: string;
+  /** How long its task has waited for a quota in this session, in milliseconds; no part of `duration_ms`. Absent when it has not. */
+  readonly parked_ms?: number;
+  /** The model whose quota was spent, when it ran with another in its place. */
+  readonly fallback_from?: string;
   /** Earlier attempts, when the server was lost under the task. */
   readonly attempts?: readonly TaskAttempt[];
   /** True when an attempt broke off and what it had done to files may still be there; never with a workspace of its own. */

@@ -102,7 +102,10 @@ function withPlaces(plan: BatchPlan, late: { readonly workspaces?: RunWorkspaces
     pool: {
       ...options.pool,
       workspace: mode,
-      workspaces: { acquire: (key, request) => late.workspaces!.source.acquire(key, request) },
+      workspaces: {
+        acquire: (key, request) => late.workspaces!.source.acquire(key, request),
+        reopen: (key, request) => late.workspaces!.source.reopen!(key, request),
+      },
     },
     changesOf: async ({ key, attempt, task }) => {
       const directory = task.directory ?? options.directory;

@@ -41,7 +41,7 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
     pool.on('task.finished', ({ result }) => teller.decided(result)),
   ];
   if (terminal.interactive) stopListening.push(pool.events.on({ type: 'message.updated' }, (event) => teller.heard(event)));
-  context.progress.holds(() => run.holding());
+  context.progress.holds((countdown) => run.holding({ countdown }));
   let failure: OpencodeManagerError | undefined;
   try {
     await teller.catchUp();

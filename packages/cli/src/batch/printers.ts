@@ -38,8 +38,17 @@ function recordPrinter(terminal: Terminal): Printer {
   return {
     started: ({ id, sessionId, directory, attempt }) =>
       terminal.record({ type: 'task.started', id, session_id: sessionId, directory, attempt, at: at() }),
-    retried: ({ id, attempt, outcome, session_id: sessionId, error }) =>
-      terminal.record({ type: 'task.retried', id, attempt, outcome, session_id: sessionId, error, at: at() }),
+    retried: ({ id, attempt, outcome, session_id: sessionId, error, reset_at: resetAt }) =>
+      terminal.record({
+        type: 'task.retried',
+        id,
+        attempt,
+        outcome,
+        session_id: sessionId,
+        error,
+        ...(resetAt !== undefined && { reset_at: resetAt }),
+        at: at(),
+      }),
     skipped: (id, blockedBy) =>
       terminal.record({ type: 'task.skipped', id, blocked_by: blockedBy, ...(blockedBy === null && { cancelled: true }), at: at() }),
     requeued: (id, outcome) => terminal.record({ type: 'task.requeued', id, outcome, at: at() }),

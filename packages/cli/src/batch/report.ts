@@ -118,7 +118,7 @@ export function doneRecord(summary: BatchSummary): object {
     ...(run && runRecord(run)),
     usage: run?.totals.usage ?? tally.usage,
     cost_usd: run ? run.totals.costUsd : tally.costUsd,
-    ...(run && { known_cost_usd: run.totals.knownCostUsd, attempts: run.totals.attempts }),
+    ...(run && { known_cost_usd: run.totals.knownCostUsd, attempts: run.totals.attempts, parked_ms: run.totals.parkedMs }),
     duration_ms: Math.round(durationMs),
     gaps,
     restarts,

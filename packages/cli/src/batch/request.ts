@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { outcomes, type Outcome } from '@opencode-manager/actors';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import type { ResumeOptions, RunFile, RunOptions } from '@opencode-manager/runs';
+import type { ResumeOptions, RunFile, RunOptions, RunSettings } from '@opencode-manager/runs';
 import { parseCount, runLimits } from '../options/index.ts';
 import type { ResumeFlags, RunFlags } from '../flags.ts';
 
@@ -125,7 +125,7 @@ function outcomesIn(text: string): readonly Outcome[] {
 
 /** @throws OpencodeManagerError `USAGE` */
 export function runSettings(flags: RunFlags, concurrency: number | undefined): NonNullable<RunOptions['settings']> {
-  const { failFast, maxFailures } = flags;
+  const { failFast, maxFailures, onQuota } = flags;
   if (failFast !== undefined && maxFailures !== undefined)
     throw new OpencodeManagerError(
       'USAGE',
@@ -136,7 +136,23 @@ export function runSettings(flags: RunFlags, concurrency: number | undefined): N
     ...(concurrency !== undefined && { concurrency }),
     ...(failFast !== undefined && { failFast: failFast === 'now' ? ('now' as const) : ('soon' as const) }),
     ...(maxFailures !== undefined && { maxFailures: failuresIn(maxFailures) }),
+    ...(onQuota !== undefined && { onQuota: quotaPolicyIn(onQuota) }),
   };
+}
+
+/** The model that `--on-quota` falls back to; undefined for its other words. */
+export function fallbackIn(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : /^fallback:([^/]+\/.+)$/.exec(text)?.[1];
+}
+
+function quotaPolicyIn(text: string): RunSettings['onQuota'] {
+  if (text === 'wait' || text === 'fail') return text;
+  const fallback = fallbackIn(text);
+  if (fallback !== undefined) return { fallback };
+  throw new OpencodeManagerError(
+    'USAGE',
+    `--on-quota: ${JSON.stringify(text)} is none of wait, fail and fallback:provider/model, such as fallback:openai/gpt-5.`,
+  );
 }
 
 function failuresIn(text: string): { readonly count: number } | { readonly share: number } {

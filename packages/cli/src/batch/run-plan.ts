@@ -11,7 +11,7 @@ import { planWorkspaces, type WorkspacePlan } from '../workspaces/index.ts';
 import { collectTasks } from './collect.ts';
 import { readPlaces, type Places } from './identity.ts';
 import { outputMode, refuseSharedOutputs } from './output-checks.ts';
-import { factsOf, runSettings, type BatchRequest } from './request.ts';
+import { factsOf, fallbackIn, runSettings, type BatchRequest } from './request.ts';
 import { selectTasks } from './select.ts';
 
 /** What a request comes to, before anything is made or started. */
@@ -38,7 +38,8 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
   const given = await buildServerConfig(flags);
   const all = await tasksOf(terminal, request);
   const tasks = selectTasks(all, flags);
-  const config = await withModels(given, tasks, settings);
+  const fallback = fallbackIn(flags.onQuota);
+  const config = await withModels(given, tasks, { ...settings, ...(fallback !== undefined && { fallback }) });
   const directory = resolve(config.directory ?? baseDirectory);
   const places = await readPlaces({ tasks, flags, directory, baseCommits: resumed?.run.base_commits ?? {} });
   const workspaces = planWorkspaces(flags, tasks, directory, resumed !== undefined);

@@ -177,7 +177,13 @@ export interface RunPart {
   readonly succeededFirstTry: number;
   readonly succeededAfterRetry: number;
   /** Of all attempts, those of earlier managers too. */
-  readonly totals: { readonly attempts: number; readonly usage: Usage; readonly costUsd: number | null; readonly knownCostUsd: number };
+  readonly totals: {
+    readonly attempts: number;
+    readonly usage: Usage;
+    readonly costUsd: number | null;
+    readonly knownCostUsd: number;
+    readonly parkedMs: number;
+  };
   /** What commands call it; undefined when nothing was kept, or its directory was removed. */
   readonly name: string | undefined;
 }

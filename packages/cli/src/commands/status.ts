@@ -29,7 +29,12 @@ function linesOf({ path, run, holder, status: is, counts, toldAt, told }: RunGla
   ];
 }
 
-function paceOf({ cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, holding }: RunGlance['told'], isLive: boolean): string[] {
+function paceOf(
+  { cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, holding, providers = [] }: RunGlance['told'],
+  isLive: boolean,
+): string[] {
+  const untilMs = Math.min(...providers.map(({ held_until: until }) => (until === null ? Infinity : Date.parse(until))));
+  const inTime = untilMs > Date.now() && untilMs < Infinity ? ` (the next in ${formatDuration(untilMs - Date.now())})` : '';
   const pace = [
     ...(typeof cost === 'number' ? [`${cost.toFixed(2)} USD`] : []),
     ...(isLive && typeof rate === 'number' ? [`${rate} tasks a minute`] : []),
@@ -37,6 +42,6 @@ function paceOf({ cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, hol
   ];
   return [
     ...(pace.length > 0 ? [pace.join(', ')] : []),
-    ...(isLive && typeof holding === 'string' ? [`nothing starts: ${printable(holding)}`] : []),
+    ...(isLive && typeof holding === 'string' ? [`nothing starts: ${printable(holding)}${inTime}`] : []),
   ];
 }

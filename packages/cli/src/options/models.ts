@@ -11,6 +11,8 @@ export interface ModelChoice {
   readonly model?: string;
   /** `--agent` */
   readonly agent?: string;
+  /** Of `--on-quota`. */
+  readonly fallback?: string;
 }
 
 /**
@@ -25,7 +27,7 @@ export async function withModels(config: ServerConfig, tasks: readonly NamedTask
     const without = tasks.filter((task) => needsDefaultModel(task, opencodeConfig, choice));
     if (without.length > 0) throw noModel(without, opencodeConfig['model']);
   }
-  return allowProviders(config, opencodeConfig, [choice.model, ...tasks.map(({ model }) => model)]);
+  return allowProviders(config, opencodeConfig, [choice.model, choice.fallback, ...tasks.map(({ model }) => model)]);
 }
 
 function needsDefaultModel({ model, agent, command, shell }: NamedTask, config: Json, choice: ModelChoice): boolean {

@@ -87,6 +87,10 @@ function addSelectOptions(command: CommandUnknownOpts): void {
     .option('--retries <n>', 'further attempts of tasks that fail, stall or time out (default: 0)')
     .addOption(new Option('--fail-fast [when]', 'start no more tasks after the first failure; now: abort what runs too').choices(['now']))
     .option('--max-failures <n>', 'start no more tasks after so many failures, or this share, such as 10%')
+    .option(
+      '--on-quota <what>',
+      'when a quota is spent: wait for it and go on (the default), fail, or fallback:provider/model to go on with another model',
+    )
     .option('--on-done <command>', 'shell line that is run at the end, with the summary as JSON on its standard input')
     .option('--no-transcripts', 'keep no transcripts of what was said')
     .option('--dry-run', 'say what would be done, and do nothing')

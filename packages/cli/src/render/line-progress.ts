@@ -3,12 +3,17 @@ import { formatDuration } from './format.ts';
 import { oneLine } from './printable.ts';
 import type { FinishedTask, Progress, ProgressOptions } from './progress.ts';
 
+/** How often it is asked why nothing starts, in milliseconds. */
+const lookMs = 1000;
+
 /** Progress where nothing can be redrawn: one line a change of state. */
 export class LineProgress implements Progress {
   readonly #terminal: Terminal;
   #total: number;
   readonly #waiting = new Map<string, string>();
   #done = 0;
+  #why: string | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(terminal: Terminal, { total }: ProgressOptions) {
     this.#terminal = terminal;
@@ -56,7 +61,16 @@ export class LineProgress implements Progress {
     this.#terminal.notice(`requeued ${oneLine(id, 80)} after ${outcome}`);
   }
 
-  holds(): void {}
+  holds(why: (hasCountdown: boolean) => string | null): void {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#look(why), lookMs).unref();
+  }
+
+  #look(why: (hasCountdown: boolean) => string | null): void {
+    const now = why(false);
+    if (now !== null && now !== this.#why) this.#terminal.notice(`nothing starts: ${oneLine(why(true) ?? now, 160)}`);
+    this.#why = now;
+  }
 
   note(line: string): void {
     this.#terminal.notice(line);
@@ -66,5 +80,7 @@ export class LineProgress implements Progress {
     write();
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
 }

@@ -26,7 +26,7 @@ export class LiveProgress implements Progress {
   readonly #active = new Map<string, ActiveTask>();
   readonly #outcomes = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
-  #why: () => string | null = () => null;
+  #why: (hasCountdown: boolean) => string | null = () => null;
   #before = 0;
   #done = 0;
   #tokens = 0;
@@ -91,7 +91,7 @@ export class LiveProgress implements Progress {
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
   }
 
-  holds(why: () => string | null): void {
+  holds(why: (hasCountdown: boolean) => string | null): void {
     this.#why = why;
   }
 
@@ -131,7 +131,7 @@ export class LiveProgress implements Progress {
     const shown = [...this.#active].slice(0, room);
     const rest = this.#active.size - shown.length;
     const idWidth = Math.min(40, Math.floor(width / 2), Math.max(4, ...shown.map(([id]) => id.length)));
-    const why = this.#why();
+    const why = this.#why(true);
     return [
       ...shown.map(([id, task]) => this.#row(id, task, idWidth)),
       ...(rest > 0 ? [`  and ${formatCount(rest)} more`] : []),

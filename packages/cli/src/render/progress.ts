@@ -35,8 +35,8 @@ export interface Progress extends Disposable {
   skipped(id: string, blockedBy: string | null): void;
   /** A task that had this outcome is tried again. */
   requeued(id: string, outcome: string): void;
-  /** Why nothing starts although tasks wait; asked for whenever the block is drawn. */
-  holds(why: () => string | null): void;
+  /** Why nothing starts although tasks wait, with how long that is still or without; asked for again and again. */
+  holds(why: (hasCountdown: boolean) => string | null): void;
   /** A line of its own, for example what a signal means. */
   note(line: string): void;
   /** Writes to stdout, which may be the same terminal: what is drawn gives way meanwhile. */

@@ -11,6 +11,13 @@ export interface RunGlance extends Pick<RunLook, 'path' | 'run' | 'holder'> {
   readonly told: ToldFacts;
 }
 
+interface HeldProvider {
+  readonly id: string;
+  readonly is_paused: boolean;
+  /** ISO 8601; null when no time is known. */
+  readonly held_until: string | null;
+}
+
 /** Facts of `state.json` as they are told on: null, or absent, when they are not known. */
 interface ToldFacts {
   readonly cost_usd?: number | null;
@@ -18,6 +25,8 @@ interface ToldFacts {
   readonly eta_seconds?: number | null;
   /** Why nothing starts although tasks wait. */
   readonly holding?: string | null;
+  /** Providers that nothing is asked of now. */
+  readonly providers?: readonly HeldProvider[];
 }
 
 /**
@@ -40,11 +49,15 @@ async function glanceAtJournal(path: string): Promise<RunGlance> {
 }
 
 function factsOf(state: RunState = {}): ToldFacts {
-  const { cost_usd, tasks_per_minute, eta_seconds, holding } = state;
+  const { cost_usd, tasks_per_minute, eta_seconds, holding, providers } = state;
   const numbers = Object.entries({ cost_usd, tasks_per_minute, eta_seconds }).filter(
     ([, value]) => typeof value === 'number' || value === null,
   );
-  return { ...(Object.fromEntries(numbers) as ToldFacts), ...(typeof holding === 'string' && { holding }) };
+  return {
+    ...(Object.fromEntries(numbers) as ToldFacts),
+    ...(typeof holding === 'string' && { holding }),
+    ...(Array.isArray(providers) && providers.length > 0 && { providers: providers as HeldProvider[] }),
+  };
 }
 
 /** The counts that a run has told; undefined when they are not there. Without its process, what ran or waited for a further attempt is interrupted. */

@@ -103,7 +103,7 @@ class OpenRunWorkspaces implements RunWorkspaces {
 
   constructor(options: RunWorkspacesOptions) {
     this.#options = options;
-    this.source = { acquire: (key, request) => this.#acquire(key, request) };
+    this.source = { acquire: (key, request) => this.#acquire(key, request), reopen: (key, request) => this.#reopen(key, request) };
   }
 
   get patches(): readonly string[] {
@@ -209,10 +209,19 @@ class OpenRunWorkspaces implements RunWorkspaces {
   async #acquire(key: string, { directory, mode, attempt, signal }: WorkspaceRequest): Promise<LeasedWorkspace> {
     const wanted = (mode ?? this.#options.plan.mode) as WorkspaceMode;
     const workspaces = await this.of(directory, wanted);
-    const remove = `ocm clean --keep-results ${workspaces.run} --directory ${quoted(directory)}`;
+    const remove = removalOf(workspaces, directory);
     const base = wanted === 'copy' ? undefined : await this.#options.baseOf(directory);
     const options = { signal, ...(base !== undefined && { base }), ...(attempt !== undefined && { attempt }) };
     const lease = new Lease(await workspaces.acquire(key, options), { isKept: () => this.#isKept(key), remove });
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  async #reopen(key: string, { directory, mode, attempt = 1 }: WorkspaceRequest): Promise<LeasedWorkspace> {
+    const workspaces = await this.of(directory, (mode ?? this.#options.plan.mode) as WorkspaceMode);
+    const workspace = await workspaces.reopen(key, attempt);
+    for (const old of this.#leases) if (old.isAt(workspace.path)) this.#leases.delete(old);
+    const lease = new Lease(workspace, { isKept: () => this.#isKept(key), remove: removalOf(workspaces, directory) });
     this.#leases.add(lease);
     return lease;
   }
@@ -266,6 +275,10 @@ interface LeaseOptions {
   readonly remove: string;
 }
 
+function removalOf({ run }: Workspaces, directory: string): string {
+  return `ocm clean --keep-results ${run} --directory ${quoted(directory)}`;
+}
+
 /** A word of a shell line. */
 function quoted(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
@@ -309,6 +322,16 @@ class Lease implements LeasedWorkspace {
       this.#reason = toManagerError(error).message;
       throw error;
     }
+  }
+
+  /** It stays, with what was done there, for the attempt that goes on in it. */
+  async park(): Promise<void> {
+    await this.#workspace.release({ keep: true });
+    this.#reason = 'its task is parked until the quota of its provider is free again';
+  }
+
+  isAt(path: string): boolean {
+    return this.#workspace.path === path;
   }
 
   async kept(): Promise<KeptWorkspace | undefined> {

@@ -270,6 +270,7 @@ export const errorCatalogue = {
       'A task or a run has used the steps, tokens or money that it may use; a task was stopped after the step that reached the limit.',
     remedy: 'Raise the limit that the message names, or make the task smaller; a resume runs again what a raised limit lets run.',
   },
+  PROVIDER_UNKNOWN: { meaning: 'No task of the run asks this provider.', remedy: 'Use one that the message names.' },
   POISON_TASK: {
     meaning: 'The server died again and again while this task was in flight, at last when it ran alone.',
     remedy: "Look at what the task makes the server do (memory, files, tools); the output's tail of the server tells more.",

@@ -66,6 +66,10 @@ export interface AttemptIntended {
   /** Our user message. */
   readonly messageId: string;
   readonly directory: string;
+  /** The attempt whose session and place it goes on in, with a prompt of its own; absent for one that begins anew. */
+  readonly continues?: number;
+  /** The model that it runs with because the quota of its task's own is spent. */
+  readonly fallback?: string;
 }
 
 /**
@@ -110,6 +114,10 @@ export interface AttemptEnded {
   readonly limit?: ReachedLimit;
   /** Who wished its end, with `aborted`: a user (of this task), or the manager (of the whole run, a signal). */
   readonly abortedBy?: 'user' | 'manager';
+  /** The attempt whose session and place it goes on in: its result is that of all parts together. */
+  readonly continues?: number;
+  /** The session or the place in which it was to go on was of no use any more. */
+  readonly gone?: true;
   /** How often the server died while it had the prompt; absent for never. */
   readonly deaths?: number;
 }

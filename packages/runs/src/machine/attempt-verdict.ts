@@ -2,12 +2,11 @@ import type { Outcome } from '@opencode-manager/actors';
 import type { SerializedError } from '@opencode-manager/core/errors';
 import type { AttemptEnded } from '../journal/events.ts';
 import { failure } from './failure.ts';
-import { afterResetMs } from './resume-rules.ts';
-import { longestParkMs } from './run-tasks.ts';
-import type { AttemptEnd, Flight, RunSettings, RunTask } from './run.types.ts';
+import type { AttemptEnd, Flight, RunContext, RunSettings, RunTask } from './run.types.ts';
+import { find } from './task-table.ts';
 
 /** What the end of an attempt means for its task. */
-export interface AttemptVerdict extends Pick<AttemptEnded, 'outcome' | 'counts' | 'final' | 'error' | 'abortedBy' | 'deaths'> {
+export interface AttemptVerdict extends Pick<AttemptEnded, 'outcome' | 'counts' | 'final' | 'error' | 'abortedBy' | 'deaths' | 'gone'> {
   readonly next: Flight['next'];
 }
 
@@ -33,6 +32,9 @@ function judge(task: RunTask, flight: Flight, end: AttemptEnd, settings: RunSett
   if (wished && flight.abort.by === 'manager')
     return { ...told, ...endedAs(flight.abort), counts: 'none', final: false, next: null, abortedBy: 'manager' };
   if (wished) return { ...told, counts: 'none', final: true, next: null, abortedBy: 'user' };
+  // Its session or its place is gone, or of no use: nothing was sent, and its task begins anew in another.
+  if (flight.continues !== null && flight.phase === 'starting' && outcome === 'failed' && !end.isMachineFault)
+    return { ...told, outcome: 'interrupted', counts: 'none', final: false, next: null, gone: true };
   // A full disk, and the like, meets whatever runs, and passes.
   if (infrastructure.has(outcome) || (outcome === 'failed' && end.isMachineFault)) {
     if (flight.isSuspect && deaths > 0)
@@ -41,7 +43,7 @@ function judge(task: RunTask, flight: Flight, end: AttemptEnd, settings: RunSett
     return { ...told, counts: 'infrastructure', ...furtherTry(tries, settings.infrastructureTries, settings, end) };
   }
   if (ownTries.has(outcome)) return { ...told, counts: 'task', ...furtherTry(task.ownTries + 1, task.retries, settings, end) };
-  if (outcome === 'quota_exhausted' && end.result.reset_at !== undefined) return { ...told, ...parked(end.result.reset_at, end) };
+  if (outcome === 'quota_exhausted') return { ...told, ...withoutQuota(task, end, settings) };
   return { ...told, counts: 'task', final: true, next: null };
 }
 
@@ -63,13 +65,39 @@ export function furtherTry(tries: number, further: number, { retryDelay }: RunSe
   return { final: false, next: { place: 'delayed', inMs: Math.round(waitMs * (1 + 0.2 * jitter)) } } as const;
 }
 
-/** The task gives its slot back until its provider's quota is free again. */
-function parked(resetAt: string, { atMs, jitter }: AttemptEnd) {
-  const inMs = Math.max(0, Date.parse(resetAt) - atMs) + Math.round(afterResetMs * (1 + 0.2 * Math.abs(jitter)));
-  return { counts: 'none', final: false, next: { place: 'parked', inMs: Math.min(inMs, longestParkMs) } } as const;
+/** The quota of its provider is spent: another model, a park, or the end. */
+function withoutQuota(task: RunTask, end: AttemptEnd, settings: RunSettings) {
+  const over = { counts: 'task', final: true, next: null } as const;
+  const { onQuota } = settings;
+  if (onQuota === 'fail') return over;
+  if (onQuota !== 'wait' && task.fallback === null && task.model !== onQuota.fallback)
+    return { counts: 'none', final: false, next: null } as const;
+  const inMs = parkOf(end, settings);
+  return inMs === null ? over : ({ counts: 'none', final: false, next: { place: 'parked', inMs } } as const);
+}
+
+/**
+ * How long a task gives its slot back until the quota of its provider is free again, in milliseconds. Null when nobody knows when that is, or
+ * when it is later than its deadline allows.
+ */
+function parkOf({ result, atMs, jitter, timeoutMs = Infinity }: AttemptEnd, { quota }: RunSettings): number | null {
+  if (result.reset_at === undefined) return null;
+  const { marginMs, jitterMs, longestMs } = quota;
+  const waitMs = Math.min(longestMs, Math.max(0, Date.parse(result.reset_at) - atMs) + marginMs + Math.round(jitterMs * Math.abs(jitter)));
+  return (result.parked_ms ?? 0) + waitMs > timeoutMs ? null : waitMs;
 }
 
 function poisoned({ key, deaths }: RunTask, more: number, error: SerializedError | null) {
   const message = `The server died ${deaths + more} times while task ${key} was in flight, at last when it ran alone. It is not tried again.`;
   return { outcome: 'failed', error: failure('POISON_TASK', message, { ...(error && { cause: error }) }) } as const;
+}
+
+/** Whether a task is parked after such an end, if that comes now: its session and its place are to stay. */
+export function parksAfter(
+  { tasks, flights, settings }: RunContext,
+  { key, token }: Pick<Flight, 'key' | 'token'>,
+  end: AttemptEnd,
+): boolean {
+  const [task, flight] = [find(tasks, key), flights.find((one) => one.token === token)];
+  return task !== undefined && flight !== undefined && verdictOfAttempt(task, flight, end, settings).next?.place === 'parked';
 }

@@ -1,6 +1,6 @@
 import type { JournalRow, RunEnded } from '../journal/events.ts';
 import type { Taken } from './run.types.ts';
-import { addSpent, mostSamples, nothingSpent, spentBy } from './spent.ts';
+import { addedBy, addSpent, mostSamples, nothingSpent } from './spent.ts';
 import { applyEvent, newRecord, type TaskRecord } from './task-record.ts';
 
 /** What is true of a run, by the rows of its journal. */
@@ -36,7 +36,7 @@ export function foldJournal(rows: Iterable<JournalRow>): RunHistory {
   for (const { event, sequence } of rows) {
     lastSequence = sequence;
     if (event.type === 'attempt.ended') {
-      const taken = spentBy(event.result);
+      const taken = addedBy(event, tasks.get(event.key)?.end?.taken);
       spent = addSpent(spent, taken);
       if (event.billed) samples.push(taken);
     }

@@ -1,4 +1,6 @@
+export { parksAfter } from './attempt-verdict.ts';
 export { foldJournal, noHistory, type RunHistory } from './fold-journal.ts';
+export { accountOf, isClosed } from './provider-gates.ts';
 export { planResume } from './plan-resume.ts';
 export type { Planned, PlannedTask, ResumeDecision, ResumeLine, ResumePlan, ResumePolicy, SourceTask } from './resume.types.ts';
 export { countPlan, countTasks } from './run-counts.ts';
@@ -7,6 +9,7 @@ export type {
   AttemptEnd,
   Ending,
   Flight,
+  ProviderGate,
   RunContext,
   RunCounts,
   RunEffect,
@@ -21,7 +24,7 @@ export type {
   TaskPlace,
   ToldEnd,
 } from './run.types.ts';
-export { addSpent, nothingSpent, spentBy } from './spent.ts';
+export { addSpent, nothingSpent, takenBy } from './spent.ts';
 export { orderProblem } from './task-order.ts';
 export { applyEvent, newRecord, suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
 export { entries, find, type TaskTable } from './task-table.ts';

@@ -12,7 +12,7 @@ export interface Verdict {
 }
 
 /** After a quota's reset its provider gets this time (milliseconds). */
-export const afterResetMs = 45_000;
+const afterResetMs = 45_000;
 
 /** What becomes of a known task, apart from its dependencies. */
 export function verdictOf(record: TaskRecord, now: SourceTask, policy: ResumePolicy): Verdict {
@@ -44,7 +44,7 @@ function verdictOfEnd(record: TaskRecord, end: AttemptSummary, now: SourceTask, 
   if (outcome === 'succeeded') return { decision: 'reuse', why: `Attempt ${end.attempt} succeeded.` };
   if (outcome === 'quota_exhausted' && resetAtMs !== null) {
     const why = `Its provider's quota is free again at ${new Date(resetAtMs).toISOString()}.`;
-    return { decision: 'run', why, notBeforeMs: resetAtMs + afterResetMs, ...(final && { isAnew: true }) };
+    return { decision: 'run', why, notBeforeMs: resetAtMs + (policy.quotaMarginMs ?? afterResetMs), ...(final && { isAnew: true }) };
   }
   if (!final)
     return {

@@ -22,6 +22,8 @@ export interface ResumePolicy {
   readonly changed?: 'fail' | 'rerun' | 'keep';
   /** Runs tasks again that ended without success: all, or those with one of these outcomes. */
   readonly retryErrors?: true | readonly Outcome[];
+  /** The wait after the time at which a quota is free again, in milliseconds. Default 45,000. */
+  readonly quotaMarginMs?: number;
   /** Keys of tasks that run again, whatever became of them. */
   readonly redo?: readonly string[];
 }

@@ -5,6 +5,9 @@ import { isUncorrectable, outputInvalid } from './run-repairs.ts';
 import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
 import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
 import { nothingSpent } from './spent.ts';
+import { fallbackFor, providerOf } from './provider-gates.ts';
+import { holdAccount } from './run-providers.ts';
+import type { OpenAttempt } from './task-record.ts';
 import { find } from './task-table.ts';
 
 /** The flight that a fact is about; undefined for one of an old token. */
@@ -15,7 +18,9 @@ function currentFlight(context: RunContext, { key, token }: Pick<Flight, 'key' |
 
 /** Starts an attempt of a task. Its token is new over all managers: each has a number of its own, and counts its attempts. */
 export function startAttempt(context: RunContext, task: RunTask): RunContext {
-  const { key, end } = task;
+  const { key, provider } = task;
+  const fallback = fallbackFor(context, task);
+  const goesOn = sessionFor(context, task, fallback);
   const started = context.started + 1;
   const flight: Flight = {
     key,
@@ -26,25 +31,47 @@ export function startAttempt(context: RunContext, task: RunTask): RunContext {
     taken: nothingSpent,
     repairs: 0,
     spent: null,
+    provider: fallback === null ? provider : providerOf(fallback),
+    continues: goesOn && (goesOn.continues ?? goesOn.attempt),
+    fallback,
     deaths: 0,
     abort: null,
     next: null,
   };
   const flying = { ...move(context, task, 'flight'), started, flights: [...context.flights, flight] };
   const { attempt, token } = flight;
-  const goesOn = end?.outcome === 'quota_exhausted' || (end?.outcome === 'interrupted' && context.settings.onInterrupted === 'continue');
-  return tell(flying, { type: 'start', params: { key, attempt, token, goesOn: goesOn ? end.session : null } });
+  return tell(flying, { type: 'start', params: { key, attempt, token, goesOn, fallback } });
+}
+
+/** Where an attempt goes on. One with another model than before begins anew. */
+function sessionFor({ settings }: RunContext, { goesOn, end, fallback: before }: RunTask, fallback: string | null): OpenAttempt | null {
+  if (fallback !== before) return null;
+  return goesOn ?? (end?.outcome === 'interrupted' && settings.onInterrupted === 'continue' ? end.session : null);
 }
 
 /** Has the session of an attempt read whose manager died. */
 export function lookAt(context: RunContext, task: RunTask): RunContext {
   const open = task.open!;
   const { attempt, token } = open;
-  const { repairs, spent } = open;
-  const known = { key: task.key, attempt, token, repairs, spent, taken: nothingSpent };
-  const flight: Flight = { ...known, phase: 'looking', isSuspect: false, deaths: 0, abort: null, next: null };
+  const flight: Flight = {
+    key: task.key,
+    attempt,
+    token,
+    phase: 'looking',
+    isSuspect: false,
+    taken: nothingSpent,
+    repairs: open.repairs,
+    spent: open.spent,
+    // A look asks no model.
+    provider: null,
+    continues: open.continues ?? null,
+    fallback: task.fallback,
+    deaths: 0,
+    abort: null,
+    next: null,
+  };
   const flying = { ...move(context, task, 'flight'), flights: [...context.flights, flight] };
-  return tell(flying, { type: 'look', params: { key: task.key, open } });
+  return tell(flying, { type: 'look', params: { key: task.key, open, fallback: task.fallback } });
 }
 
 /** The prompt is to be sent: first its row. A fact that comes twice, or late, changes nothing. */
@@ -59,7 +86,9 @@ export function intend(context: RunContext, event: EventOf<'attempt.intended'>):
   }
   if (flight.phase !== 'starting') return context;
   const intending = changeFlight({ ...context, setupFailures: null }, { ...flight, phase: 'intending' });
-  return write(intending, { type: 'attempt.intended', key, attempt, token, sessionId, messageId, directory });
+  const { continues, fallback } = flight;
+  const how = { ...(continues !== null && { continues }), ...(fallback !== null && { fallback }) };
+  return write(intending, { type: 'attempt.intended', key, attempt, token, sessionId, messageId, directory, ...how });
 }
 
 export function accept(context: RunContext, event: EventOf<'attempt.accepted'>): RunContext {
@@ -95,8 +124,17 @@ function writeEnd(context: RunContext, flight: Flight, end: AttemptEnd, { next, 
     billed: end.billed,
     result: { ...end.result, outcome, error },
     ...(end.limit && { limit: end.limit }),
+    ...(flight.continues !== null && { continues: flight.continues }),
   };
-  return write(changeFlight(context, { ...flight, phase: 'ending', next }), row);
+  return write(changeFlight(holdSpent(context, flight, end), { ...flight, phase: 'ending', next }), row);
+}
+
+/** An account whose quota is spent holds back its other tasks until that is free again. */
+function holdSpent(context: RunContext, { provider }: Flight, { outcome, result, atMs }: AttemptEnd): RunContext {
+  if (outcome !== 'quota_exhausted' || result.reset_at === undefined) return context;
+  const { marginMs, longestMs } = context.settings.quota;
+  const untilMs = Math.min(Date.parse(result.reset_at) + marginMs, atMs + longestMs);
+  return holdAccount(context, provider, untilMs, atMs);
 }
 
 /** What became of an attempt whose manager died: its own end, or what the settings say about one that broke off. */

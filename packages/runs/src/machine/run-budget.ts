@@ -2,7 +2,7 @@ import type { AttemptEnded } from '../journal/events.ts';
 import { endRun } from './run-ending.ts';
 import { changeFlight, flightOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunLimits, Taken } from './run.types.ts';
-import { addSpent, keepSample, spentBy } from './spent.ts';
+import { addedBy, addSpent, keepSample } from './spent.ts';
 
 /** At this share of a limit the run tells that it comes near. */
 const warningShare = 0.8;
@@ -27,8 +27,9 @@ export function noteSpent(context: RunContext, { key, token, tokens, usd }: Even
 }
 
 /** The end of an attempt is committed, and with it what it has taken. */
-export function settleSpent(context: RunContext, { result, billed }: AttemptEnded): RunContext {
-  const spent = spentBy(result);
+export function settleSpent(context: RunContext, event: AttemptEnded, before: Taken | undefined): RunContext {
+  const { billed } = event;
+  const spent = addedBy(event, before);
   const samples = billed ? keepSample(context.samples, spent) : context.samples;
   return heedBudget({ ...context, spent: addSpent(context.spent, spent), samples });
 }
@@ -71,7 +72,7 @@ function median(values: readonly number[]): number {
 /** Nothing is in flight, and the budget lets nothing start any more: what waits stays as it is. */
 export function endWhenSpent(context: RunContext): RunContext {
   const { flights, ready, suspects, ending } = context;
-  if (ending !== null || flights.length > 0 || ready.length + suspects.length === 0) return context;
+  if (ending !== null || flights.length > 0 || Object.keys(ready).length + suspects.length === 0) return context;
   const name = heldByBudget(context);
   if (!name) return context;
   const spent = told(name, spentOf(context)[name]);

@@ -10,6 +10,8 @@ import type {
 import { close, endRun, haveEnded, noteFailure, noteSetup } from './run-ending.ts';
 import { settleSpent } from './run-budget.ts';
 import { runOverdue } from './run-clock.ts';
+import { providerOf } from './provider-gates.ts';
+import { holdAccount, quotaDue } from './run-providers.ts';
 import { serverOverdue } from './run-server.ts';
 import { changeFlight, endFlight, flightOf, move, placeWaiting, releaseDependents, taskOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunTask } from './run.types.ts';
@@ -85,7 +87,17 @@ function open(context: RunContext, atMs: number): RunContext {
   return entries(context.tasks)
     .filter(({ place }) => place === 'blocked')
     .toSorted((a, b) => a.order - b.order)
-    .reduce((next, { key }) => placeWaiting(next, taskOf(next, key), atMs), { ...context, isOpen: true } as RunContext);
+    .reduce((next, { key }) => holdParked(placeWaiting(next, taskOf(next, key), atMs), key, atMs), {
+      ...context,
+      isOpen: true,
+    } as RunContext);
+}
+
+/** Of a task that an earlier manager has parked: its account has no quota yet. */
+function holdParked(context: RunContext, key: string, atMs: number): RunContext {
+  const { place, provider, fallback, notBeforeMs } = taskOf(context, key);
+  if (place !== 'parked' || notBeforeMs === null) return context;
+  return holdAccount(context, fallback === null ? provider : providerOf(fallback), notBeforeMs, atMs);
 }
 
 /** The intent is committed, so its prompt may go out, unless its attempt has ended or is to end. */
@@ -100,13 +112,19 @@ function send(context: RunContext, event: AttemptIntended | AttemptRepairing): R
 /** The end is committed, so it may be told. The slot is free, and the task settled, or tried again. */
 function afterEnd(context: RunContext, event: AttemptEnded, atMs: number): RunContext {
   const { key, attempt, outcome, final, result } = event;
+  const before = taskOf(context, key).end?.taken;
   const task = applyEvent(taskOf(context, key), event);
   const next = flightOf(context, key)?.next ?? null;
-  const told = tell(endFlight(context, key), { type: 'told', params: { type: 'attempt', key, attempt, outcome, final, result } });
-  const noted = noteFailure(noteSetup(settleSpent(told, event), event), event);
+  const isParked = next?.place === 'parked' && { isParked: true as const };
+  const told = tell(endFlight(context, key), {
+    type: 'told',
+    params: { type: 'attempt', key, attempt, outcome, final, result, ...isParked },
+  });
+  const noted = noteFailure(noteSetup(settleSpent(told, event, before), event), event);
   if (final || task.isCancelled) return releaseDependents(move(noted, task, 'settled'), key, atMs);
   if (!next) return placeWaiting(noted, { ...task, notBeforeMs: null }, atMs);
-  return tell(move(noted, task, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
+  const waits = { ...task, notBeforeMs: isParked ? atMs + next.inMs : null };
+  return tell(move(noted, waits, next.place), { type: 'schedule', params: { timer: { name: 'attempt', key }, delayMs: next.inMs } });
 }
 
 function skip(context: RunContext, event: TaskSkipped, atMs: number): RunContext {
@@ -156,6 +174,7 @@ export function timerFired(context: RunContext, { timer, atMs }: EventOf<'timer.
   if (timer.name === 'storage.retry') return commit(context);
   if (timer.name === 'storage.deadline') return endFullStorage(context, atMs);
   if (timer.name === 'run.deadline') return runOverdue(context, atMs);
+  if (timer.name === 'provider') return quotaDue(context, timer.id, atMs);
   if (timer.name === 'server.deadline') return serverOverdue(context, timer.sinceMs);
   const task: RunTask = taskOf(context, timer.key);
   const isDue = task.place === 'delayed' || task.place === 'parked';

@@ -7,6 +7,7 @@ import { committed, flush, noteFree, noteFull, notCommitted, timerFired } from '
 import { changeLimits, endWhenSpent, noteSpent } from './run-budget.ts';
 import { restartClock, startClock } from './run-clock.ts';
 import { judgeAnswer } from './run-repairs.ts';
+import { changeProvider, pauseProvider, resumeProvider } from './run-providers.ts';
 import { serverDied, serverGone, serverReady } from './run-server.ts';
 import { tasksOf } from './run-tasks.ts';
 import type { EventOf, RunContext, RunEffect, RunInput, RunMachineEvent, RunSettings } from './run.types.ts';
@@ -20,6 +21,8 @@ export const defaultRunSettings: RunSettings = {
   restartLimits: { maxRestarts: 3, windowMs: 60_000, delaysMs: [100, 500, 2000] },
   failFast: 'off',
   maxFailures: null,
+  onQuota: 'wait',
+  quota: { marginMs: 45_000, jitterMs: 9000, longestMs: 26 * 3_600_000 },
   onInterrupted: 'retry',
   limits: { timeoutMs: null, tokens: null, usd: null },
   storageTimeoutMs: 60_000,
@@ -66,6 +69,9 @@ const machineSetup = setup({
     changeLimits: assign(changing<'limits.changed'>((context, event) => restartClock(changeLimits(context, event), event))),
     noteSpent: assign(changing<'attempt.spent'>(noteSpent)),
     changeConcurrency: assign(changing<'concurrency.changed'>(changeConcurrency)),
+    changeProvider: assign(changing<'provider.changed'>(changeProvider)),
+    pauseProvider: assign(changing<'provider.paused'>(pauseProvider)),
+    resumeProvider: assign(changing<'provider.resumed'>(resumeProvider)),
     cancelTask: assign(changing<'task.cancelled'>(cancelTask)),
     requeueTask: assign(changing<'task.requeued'>(requeueTask)),
     intend: assign(changing<'attempt.intended'>(intend)),
@@ -98,8 +104,8 @@ const runSetup = machineSetup.extend({ actions: { tell: tellAction } });
 
 const closed = { guard: 'isClosed', target: 'ended' } as const;
 
-function contextOf({ plan, settings }: RunInput): RunContext {
-  const tasks = tasksOf(plan);
+function contextOf({ plan, settings, models }: RunInput): RunContext {
+  const tasks = tasksOf(plan, models);
   const known = { ...defaultRunSettings, ...settings };
   const limits = { ...defaultRunSettings.limits, ...settings?.limits };
   const left = entries(tasks).toSorted((a, b) => a.order - b.order);
@@ -109,12 +115,13 @@ function contextOf({ plan, settings }: RunInput): RunContext {
     tasks,
     total: plan.tasks.length,
     dropped: plan.dropped,
-    ready: [],
+    ready: {},
     suspects: [],
     unlooked: left.filter(({ place }) => place === 'unlooked').map(({ key }) => key),
     delayed: 0,
     unsettled: left.filter(({ place }) => place !== 'settled').length,
     flights: [],
+    gates: [],
     started: 0,
     spent: plan.spent,
     samples: plan.samples,
@@ -168,6 +175,9 @@ export const runMachine = runSetup.createMachine({
     'concurrency.changed': { actions: ['changeConcurrency', 'tell'] },
     'limits.changed': { actions: ['changeLimits', 'tell'] },
     'attempt.spent': { actions: ['noteSpent', 'tell'], description: 'At a limit of the run, what runs is ended.' },
+    'provider.changed': { actions: ['changeProvider', 'tell'] },
+    'provider.paused': { actions: ['pauseProvider', 'tell'] },
+    'provider.resumed': { actions: ['resumeProvider', 'tell'], description: 'Parked tasks of it are woken.' },
     'task.cancelled': { actions: ['cancelTask', 'tell'] },
     'task.requeued': { actions: ['requeueTask', 'tell'] },
     'attempt.intended': { actions: ['intend', 'tell'], description: 'The prompt goes out once the row of its intent is committed.' },

@@ -20,6 +20,13 @@ export interface RunSettings {
   readonly failFast: 'off' | 'soon' | 'now';
   /** No attempt starts after so many failures, or after this share of all tasks (above 0, at most 1); null for no such limit. */
   readonly maxFailures: { readonly count: number } | { readonly share: number } | null;
+  /**
+   * What becomes of a task whose provider has no quota left. `wait`: it gives its slot back, and goes on in its session when the quota is free
+   * again, if the provider says when that is. `fail`: it ends as `quota_exhausted`. A fallback (`provider/model`): a new attempt with that model.
+   */
+  readonly onQuota: 'wait' | 'fail' | { readonly fallback: string };
+  /** The wait after the time of reset, in milliseconds; to `marginMs` comes a part of `jitterMs`. No wait is longer than `longestMs`. */
+  readonly quota: { readonly marginMs: number; readonly jitterMs: number; readonly longestMs: number };
   /** What becomes of an attempt that broke off with its manager: a new one, one that goes on in its session, or none. */
   readonly onInterrupted: 'retry' | 'continue' | 'fail';
   /** What the run may take as a whole. */
@@ -51,6 +58,24 @@ export interface Taken {
 export interface RunInput {
   readonly plan: ResumePlan;
   readonly settings?: Partial<RunSettings>;
+  /** The model (`provider/model`) of each task, by its key; one that asks none, or of which it is not known, is absent. */
+  readonly models?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What holds attempts back that ask one provider account. A server has one credential a provider, so the id of the provider is the account.
+ * A gate holds back starts alone: what is in flight goes on.
+ */
+export interface ProviderGate {
+  readonly id: string;
+  /** Attempts in flight at most, as the pool says; null before it has said so. */
+  readonly limit: number | null;
+  /** The provider wants a pause until then; milliseconds since the epoch. */
+  readonly pausedUntilMs: number | null;
+  /** Its quota is spent until then, the margin included. */
+  readonly quotaUntilMs: number | null;
+  /** A user has paused it. */
+  readonly isPaused: boolean;
 }
 
 /**
@@ -83,6 +108,9 @@ export interface RunTask extends TaskRecord {
   /** How often this manager could not read its open attempt. */
   readonly unread: number;
   readonly notBeforeMs: number | null;
+  /** `provider/model`, and the provider of it; null when it asks none, or that is not known. */
+  readonly model: string | null;
+  readonly provider: string | null;
 }
 
 /**
@@ -102,6 +130,12 @@ export interface Flight {
   readonly repairs: number;
   /** What its turns have taken before that; null without a correction. */
   readonly spent: Spent | null;
+  /** The account that it asks. */
+  readonly provider: string | null;
+  /** The attempt whose session and place it goes on in. */
+  readonly continues: number | null;
+  /** The model that it runs with in place of its task's. */
+  readonly fallback: string | null;
   /** Deaths of the server since its prompt may have been sent. */
   readonly deaths: number;
   /** `outcome`: what it ends as, in place of `aborted`. */
@@ -131,8 +165,9 @@ export interface RunContext {
   readonly tasks: TaskTable<RunTask>;
   readonly total: number;
   readonly dropped: number;
-  /** Keys, in the order of the source: of tasks that may start, of suspects, of attempts that are to be read. */
-  readonly ready: readonly string[];
+  /** Keys of tasks that may start, by the provider that they ask ('' for none), each list in the order of the source. None is empty. */
+  readonly ready: Readonly<Record<string, readonly string[]>>;
+  /** Keys, in the order of the source: of suspects, of attempts that are to be read. */
   readonly suspects: readonly string[];
   readonly unlooked: readonly string[];
   /** Tasks that wait for their next attempt. */
@@ -142,6 +177,7 @@ export interface RunContext {
   readonly flights: readonly Flight[];
   /** When this manager took the run up, in milliseconds since the epoch. */
   readonly openedAtMs: number;
+  readonly gates: readonly ProviderGate[];
   /** Attempts that were started by this manager. */
   readonly started: number;
   /** Tasks that failed under this manager. */
@@ -195,9 +231,10 @@ export interface RunCounts {
   readonly succeededAfterRetry: number;
 }
 
-/** Which timer: a task's next attempt, another try to commit, the time that a full storage has, or a server that is away since then. */
+/** Which timer: a task's next attempt, the quota of a provider, another try to commit, the time that a full storage has, or a server that is away since then. */
 export type RunTimer =
   | { readonly name: 'attempt'; readonly key: string }
+  | { readonly name: 'provider'; readonly id: string }
   | { readonly name: 'storage.retry' }
   | { readonly name: 'storage.deadline' }
   | { readonly name: 'run.deadline' }
@@ -213,6 +250,8 @@ export type ToldEnd =
       /** No further attempt follows, as things stand. */
       readonly final: boolean;
       readonly result: TaskResult;
+      /** Its task goes on later, in its session and in its place. */
+      readonly isParked?: true;
     }
   | { readonly type: 'skipped'; readonly key: string; readonly blockedBy: string };
 
@@ -222,14 +261,20 @@ export type RunEffect =
   | { readonly type: 'commit'; readonly params: { readonly batch: number; readonly events: readonly JournalEvent[] } }
   /**
    * Make place and session of an attempt, and report `attempt.intended`, or `attempt.ended` when that failed. Nothing is sent yet. With
-   * `goesOn` the attempt goes on in this session, with a prompt of its own.
+   * `goesOn` the attempt goes on in this session, with a prompt of its own. `fallback`: the model that it runs with, in place of its own.
    */
   | {
       readonly type: 'start';
-      readonly params: { readonly key: string; readonly attempt: number; readonly token: string; readonly goesOn: OpenAttempt | null };
+      readonly params: {
+        readonly key: string;
+        readonly attempt: number;
+        readonly token: string;
+        readonly goesOn: OpenAttempt | null;
+        readonly fallback: string | null;
+      };
     }
   /** Read the session of an attempt that was in flight when a manager died, and report `attempt.looked`. */
-  | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt } }
+  | { readonly type: 'look'; readonly params: { readonly key: string; readonly open: OpenAttempt; readonly fallback: string | null } }
   /** Send the prompt: the row of its intent is committed. Then `attempt.accepted` and `attempt.ended` follow. */
   | { readonly type: 'allowSend'; readonly params: { readonly key: string; readonly attempt: number; readonly token: string } }
   /** Its answer does not fit: make a further prompt that says so, in the same session, and report `attempt.intended` for it. */
@@ -282,6 +327,8 @@ export interface AttemptEnd extends At {
   readonly limit?: ReachedLimit;
   /** It failed of what all attempts stand on: a full disk, no descriptors left. */
   readonly isMachineFault?: boolean;
+  /** The deadline of its task in milliseconds; absent without one. */
+  readonly timeoutMs?: number;
   readonly jitter: number;
 }
 
@@ -300,6 +347,12 @@ export type RunMachineEvent =
   | ({ readonly type: 'limits.changed'; readonly limits: Partial<RunLimits>; readonly enforce: boolean } & At)
   /** More attempts start at once. With fewer none is aborted unless `enforces`: then the newest are, and their tasks run again. */
   | { readonly type: 'concurrency.changed'; readonly concurrency: number; readonly enforces?: boolean }
+  /** What the pool allows of a provider: attempts at once, and until when none begins. */
+  | { readonly type: 'provider.changed'; readonly provider: string; readonly limit: number; readonly heldUntilMs: number | null }
+  /** No attempt that asks this provider starts until a user resumes it. */
+  | { readonly type: 'provider.paused'; readonly provider: string }
+  /** A user lets it go on, whatever held it back: a pause of a user, of the provider, or its quota. */
+  | ({ readonly type: 'provider.resumed'; readonly provider: string } & At)
   /** A user wants no more of a task. What is in flight is aborted; it does not run again by itself, nor when the run is resumed. */
   | { readonly type: 'task.cancelled'; readonly key: string; readonly reason: string }
   /** A task that has come to its end without success, or with `force` with it, is tried again, and what was skipped because of it. */

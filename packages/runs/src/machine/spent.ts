@@ -1,15 +1,23 @@
 import type { TaskResult } from '@opencode-manager/actors';
+import type { AttemptEnded } from '../journal/events.ts';
 import type { Taken } from './run.types.ts';
 
 export const nothingSpent: Taken = { tokens: 0, usd: 0 };
 
 /** What an attempt has taken, its sub-agents included: uncached input, output and reasoning, and what is known of its cost. */
-export function spentBy({ usage, cost_usd: cost, cost_known_usd: known }: TaskResult): Taken {
+export function takenBy({ usage, cost_usd: cost, cost_known_usd: known }: TaskResult): Taken {
   return { tokens: usage.input_tokens + usage.output_tokens + usage.reasoning_tokens, usd: cost ?? known ?? 0 };
 }
 
 export function addSpent(one: Taken, other: Taken): Taken {
   return { tokens: one.tokens + other.tokens, usd: one.usd + other.usd };
+}
+
+/** What an end adds to what is known: one that goes on in a session tells the parts before it again. */
+export function addedBy({ result, continues }: Pick<AttemptEnded, 'result' | 'continues'>, before: Taken | undefined): Taken {
+  const taken = takenBy(result);
+  if (continues === undefined || !before) return taken;
+  return { tokens: taken.tokens - before.tokens, usd: taken.usd - before.usd };
 }
 
 /** What is expected of an attempt is the median of so many at most: the newest. */

@@ -1,6 +1,8 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { Spent } from '@opencode-manager/actors/hosts';
 import type { AttemptEnded, JournalEvent, ReachedLimit, TaskAdded } from '../journal/events.ts';
+import type { Taken } from './run.types.ts';
+import { takenBy } from './spent.ts';
 
 /** An attempt whose prompt may have been sent, and whose end is not in the journal. */
 export interface OpenAttempt {
@@ -17,6 +19,8 @@ export interface OpenAttempt {
   readonly spent: Spent | null;
   /** The server is known to have the prompt. */
   readonly accepted: boolean;
+  /** The attempt whose session and place it goes on in; absent for one with its own. */
+  readonly continues?: number;
 }
 
 /** How the newest attempt of a task ended. Its whole result is in the journal. */
@@ -32,6 +36,8 @@ export interface AttemptSummary {
   readonly resetAtMs: number | null;
   /** Where it was, when its prompt was to be sent. */
   readonly session: OpenAttempt | null;
+  /** What it has taken, with the parts that it went on after. */
+  readonly taken: Taken;
 }
 
 /** What the journal says of a task. */
@@ -54,6 +60,10 @@ export interface TaskRecord {
   readonly open: OpenAttempt | null;
   /** Since it was added last. */
   readonly end: AttemptSummary | null;
+  /** Where its next attempt goes on; null when it begins in a session and a place of its own. */
+  readonly goesOn: OpenAttempt | null;
+  /** The model that its attempts run with since the quota of its own was spent; null before that. */
+  readonly fallback: string | null;
   /** The task without whose success it is not run. */
   readonly blockedBy: string | null;
   /** A user wants no more of it. */
@@ -89,6 +99,8 @@ export function newRecord({
     deaths: 0,
     open: null,
     end: null,
+    goesOn: null,
+    fallback: null,
     blockedBy: null,
     isCancelled: false,
   };
@@ -105,10 +117,10 @@ export function applyEvent<Record extends TaskRecord>(record: Record, event: Jou
     case 'task.dropped':
       return { ...record, isDropped: true };
     case 'attempt.intended': {
-      const { attempt, token, sessionId, messageId, directory } = event;
+      const { attempt, token, sessionId, messageId, directory, continues, fallback = record.fallback } = event;
       const first = { messageId, firstMessageId: messageId, repairs: 0, spent: null, accepted: false };
-      const open: OpenAttempt = { attempt, token, sessionId, directory, ...first };
-      return { ...record, attempts: Math.max(record.attempts, attempt), open, blockedBy: null };
+      const open: OpenAttempt = { attempt, token, sessionId, directory, ...first, ...(continues !== undefined && { continues }) };
+      return { ...record, attempts: Math.max(record.attempts, attempt), open, goesOn: null, fallback, blockedBy: null };
     }
     case 'attempt.repairing': {
       const { messageId, repair, spent } = event;
@@ -139,6 +151,13 @@ function addAgain<Record extends TaskRecord>(record: Record, event: TaskAdded): 
 /** After these ends the server, not the task, is at fault, or it cannot be told. */
 const undecided: ReadonlySet<Outcome> = new Set(['server_lost', 'interrupted', 'aborted']);
 
+/** A parked task goes on where it was. An attempt of which nothing was sent has left that as it is, unless it is gone. */
+function goesOnAfter({ goesOn }: TaskRecord, { outcome, final, gone }: AttemptEnded, session: OpenAttempt | null): OpenAttempt | null {
+  if (final || gone) return null;
+  if (session) return outcome === 'quota_exhausted' ? session : null;
+  return undecided.has(outcome) ? goesOn : null;
+}
+
 function endAttempt<Record extends TaskRecord>(record: Record, event: AttemptEnded): Record {
   const { attempt, outcome, final, counts, error, limit, abortedBy, result } = event;
   const session = record.open?.attempt === attempt ? record.open : null;
@@ -151,7 +170,8 @@ function endAttempt<Record extends TaskRecord>(record: Record, event: AttemptEnd
     infrastructureTries: record.infrastructureTries + (counts === 'infrastructure' ? 1 : 0),
     deaths: undecided.has(outcome) ? record.deaths + (event.deaths ?? 0) : 0,
     open: null,
-    end: { ...summary, resetAtMs, session },
+    end: { ...summary, resetAtMs, session, taken: takenBy(result) },
+    goesOn: goesOnAfter(record, event, session),
     blockedBy: null,
   };
 }

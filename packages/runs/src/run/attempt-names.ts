@@ -1,9 +1,11 @@
-import type { WorkspaceSource } from '@opencode-manager/actors';
+import type { WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
 
 interface NamedAttempt {
   readonly key: string;
   readonly attempt: number;
   readonly token: string;
+  /** The attempt whose place it has; its own when absent. */
+  readonly place?: number;
 }
 
 /** Attempts of one task are tasks of their own to the pool: which name is which attempt's. */
@@ -11,9 +13,10 @@ export class AttemptNames {
   readonly #attempts = new Map<string, NamedAttempt>();
 
   /** The name that the pool has for an attempt. */
-  give({ key, attempt, token }: NamedAttempt): string {
+  give(named: NamedAttempt): string {
+    const { key, attempt } = named;
     const id = attempt === 1 ? key : `${key} (attempt ${attempt})`;
-    this.#attempts.set(id, { key, attempt, token });
+    this.#attempts.set(id, named);
     return id;
   }
 
@@ -28,11 +31,13 @@ export class AttemptNames {
 
   /** Workspaces by key and attempt, for a pool that knows only its own names. */
   counted(source: WorkspaceSource): WorkspaceSource {
+    const named = (id: string, request: WorkspaceRequest): [key: string, request: WorkspaceRequest] => {
+      const { key = id, attempt, place = attempt } = this.#attempts.get(id) ?? {};
+      return [key, { ...request, ...(place !== undefined && { attempt: place }) }];
+    };
     return {
-      acquire: (id, request) => {
-        const { key = id, attempt } = this.#attempts.get(id) ?? {};
-        return source.acquire(key, { ...request, ...(attempt !== undefined && { attempt }) });
-      },
+      acquire: (id, request) => source.acquire(...named(id, request)),
+      ...(source.reopen && { reopen: (id, request) => source.reopen!(...named(id, request)) }),
     };
   }
 }

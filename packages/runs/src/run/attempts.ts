@@ -6,6 +6,7 @@ import type {
   Task,
   TaskAnswer,
   TaskLimits,
+  TaskOptions,
   TaskResult,
 } from '@opencode-manager/actors';
 import { addSpent } from '@opencode-manager/actors/hosts';
@@ -16,6 +17,8 @@ import type { CheckedAnswer, OutputCheck } from '../output/output-schema.ts';
 import { repairPrompt } from '../output/repair-prompt.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import type { EarlierAttempts } from './earlier-attempts.ts';
+import { furtherTurn } from './further-turn.ts';
+import { withParts, type Parts } from './parts.ts';
 import type { RunPorts } from './ports.ts';
 import type { RunOptions, RunTaskSpec } from './types.ts';
 
@@ -32,6 +35,12 @@ export interface AttemptsOptions {
   readonly send: (event: RunMachineEvent) => void;
   readonly names: AttemptNames;
   readonly earlier: EarlierAttempts;
+  /** What parked tasks had done before. */
+  readonly parts: Parts;
+  /** The models of tasks, by their keys, as far as they are known. */
+  readonly models: Readonly<Record<string, string>>;
+  /** Whether a task is parked after this end: its session and its place stay. */
+  readonly mayPark: (of: { readonly key: string; readonly token: string }, end: AttemptEnd) => boolean;
   /** What an attempt of a manager that has died had done in its workspace. */
   readonly changesOf: NonNullable<RunOptions['changesOf']> | undefined;
   /** Whether a task works in a workspace of its own. */
@@ -68,12 +77,12 @@ export class Attempts {
     this.taskLimits = options.taskLimits;
   }
 
-  start({ key, attempt, token }: Params<'start'>): void {
-    this.#track(this.#run({ key, attempt, token }));
+  start(params: Params<'start'>): void {
+    this.#track(this.#run(params));
   }
 
-  look({ key, open }: Params<'look'>): void {
-    this.#track(this.#look(key, open));
+  look(params: Params<'look'>): void {
+    this.#track(this.#look(params));
   }
 
   allowSend({ token }: Params<'allowSend'>): void {
@@ -111,9 +120,9 @@ export class Attempts {
     return live;
   }
 
-  async #run(of: { key: string; attempt: number; token: string }): Promise<void> {
-    const { pool, send } = this.#options;
-    const { key, attempt, token } = of;
+  async #run({ key, attempt, token, goesOn, fallback }: Params<'start'>): Promise<void> {
+    const { send, names } = this.#options;
+    const of = { key, attempt, token };
     const live = this.#begin(token);
     let turn: SentTurn | undefined;
     const beforeSend = async ({ sessionId, messageId, directory }: OutgoingTurn) => {
@@ -124,15 +133,38 @@ export class Attempts {
     };
     const check = this.#options.outputs.get(key);
     const onAnswer = check && ((answer: TaskAnswer) => this.#judge(of, live, { answer, check }));
-    const id = this.#options.names.give(of);
-    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal };
-    const task = poolTask(this.#taskOf(key));
-    const limits = this.#options.earlier.left(key, { ...this.taskLimits, ...task.limits });
-    const result = await this.#resultOf(pool.run({ ...task, id, limits }, options), of, () => live.answer);
-    this.#options.names.forget(id);
+    const asked = { key, attempt, continues: placeOf(goesOn), fallback };
+    // Asked once, so that the machine decides by the same facts later.
+    let end: AttemptEnd | undefined;
+    const keepsPlace = (raw: TaskResult) => {
+      end = this.#endOf(key, this.#whole(raw, asked));
+      return this.#options.mayPark(of, end);
+    };
+    const id = names.give({ ...of, ...(asked.continues !== null && { place: asked.continues }) });
+    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal, keepsPlace };
+    const result = await this.#resultOf(this.#turnOf(id, key, { goesOn, fallback }, options), asked, () => live.answer);
+    names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
-    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result) });
+    const { atMs, jitter } = end ?? {};
+    send({ type: 'attempt.ended', ...of, ...this.#endOf(key, result), ...(end && { atMs: atMs!, jitter: jitter! }) });
+  }
+
+  /** The turn of an attempt: its task's own, or one more in the session that it goes on in. */
+  #turnOf(
+    id: string,
+    key: string,
+    { goesOn, fallback }: Pick<Params<'start'>, 'goesOn' | 'fallback'>,
+    options: TaskOptions,
+  ): Promise<TaskResult> {
+    const { pool, parts, earlier } = this.#options;
+    const asked = { ...poolTask(this.#taskOf(key)), ...(fallback !== null && { model: fallback }) };
+    const task = { ...asked, limits: earlier.left(key, { ...this.taskLimits, ...asked.limits }) };
+    if (!goesOn) return pool.run({ ...task, id }, options);
+    const timeoutMs = task.timeoutMs ?? task.limits.timeoutMs;
+    const workedMs = parts.of(key)?.result.duration_ms ?? 0;
+    const left = timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, timeoutMs - workedMs) };
+    return furtherTurn(pool, { task, id, session: goesOn, prompt: goOnPrompt, ...left }, options);
   }
 
   /** The machine says what becomes of an answer. */
@@ -152,9 +184,9 @@ export class Attempts {
   }
 
   /** Reads the end of an attempt whose manager died. */
-  async #look(key: string, open: OpenAttempt): Promise<void> {
+  async #look({ key, open, fallback }: Params<'look'>): Promise<void> {
     const { pool, ports, send } = this.#options;
-    const { attempt, token, sessionId, messageId, directory } = open;
+    const { attempt, token, sessionId, messageId, directory, continues = null } = open;
     const live = this.#begin(token);
     const { workspace: _workspace, ...task } = poolTask(this.#taskOf(key));
     this.#looks += 1;
@@ -167,8 +199,8 @@ export class Attempts {
     const check = this.#options.outputs.get(key);
     let answer: CheckedAnswer | undefined;
     const checked = ({ outcome, output }: TaskResult) => (answer = outcome === 'succeeded' ? check?.(output) : undefined);
-    const read = await this.#resultOf(running, { key, attempt }, checked);
-    const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
+    const read = await this.#resultOf(running, { key, attempt, continues, fallback }, checked);
+    const changes = await this.#options.changesOf?.({ key, attempt: continues ?? attempt, task: this.#taskOf(key) }).catch(() => null);
     // It is read without its place; one of its own is nobody else's.
     const { workspace_may_be_half_changed: halfChanged, ...told } = read;
     const isShared = !this.#options.hasOwnPlace(this.#taskOf(key));
@@ -204,13 +236,16 @@ export class Attempts {
     const { clock, random } = this.#options.ports;
     const { outcome, error, message_id: messageId } = result;
     const wasSent = messageId !== null && error?.details?.['sent'] !== false;
-    const limit = limitOf(error, { ...this.taskLimits, ...this.#taskOf(key).limits });
+    const limits = { ...this.taskLimits, ...this.#taskOf(key).limits };
+    const limit = limitOf(error, limits);
+    const timeoutMs = this.#taskOf(key).timeoutMs ?? limits.timeoutMs;
     return {
       outcome,
       error,
       result,
       // What did not go out at last may have followed what did.
       billed: wasSent || result.model_calls > 0,
+      ...(timeoutMs !== undefined && { timeoutMs }),
       ...(limit && { limit }),
       isMachineFault: isInfrastructureFault(error),
       jitter: 2 * random() - 1,
@@ -221,21 +256,46 @@ export class Attempts {
   /** The result under the names of the run, with what its answer says; a task that the pool refuses has one too. */
   async #resultOf(
     running: Promise<TaskResult>,
-    { key, attempt }: { readonly key: string; readonly attempt: number },
+    of: AskedAttempt,
     answerOf: (result: TaskResult) => CheckedAnswer | undefined,
   ): Promise<TaskResult> {
-    const { group } = this.#taskOf(key);
-    const result = await running.catch((error: unknown) => refusedResult(key, this.#options.pool, error));
+    const result = await running.catch((error: unknown) => refusedResult(of.key, this.#options.pool, error));
     const answer = answerOf(result);
-    return this.#options.redact({
-      ...result,
+    const isFit = answer && 'value' in answer && result.outcome === 'succeeded';
+    return this.#options.redact({ ...this.#whole(result, of), ...(isFit && { output_json: answer.value }) });
+  }
+
+  #whole(result: TaskResult, { key, attempt, continues, fallback }: AskedAttempt): TaskResult {
+    const { earlier, parts, models } = this.#options;
+    const { group } = this.#taskOf(key);
+    const before = continues === null ? undefined : parts.of(key);
+    const from = fallback === null ? undefined : (models[key] ?? parts.modelOf(key));
+    const whole = before ? withParts(result, before) : result;
+    return {
+      ...whole,
       id: key,
       attempt,
       ...(group !== undefined && { group }),
-      ...(answer && 'value' in answer && result.outcome === 'succeeded' && { output_json: answer.value }),
-      ...this.#options.earlier.of(key),
-    });
+      ...earlier.of(key),
+      ...(from !== undefined && { fallback_from: from }),
+    };
   }
+}
+
+/** What is said in a session that goes on when the quota of its provider is free again. */
+const goOnPrompt = 'Continue.';
+
+/** How an attempt was asked for. */
+interface AskedAttempt {
+  readonly key: string;
+  readonly attempt: number;
+  /** The attempt whose session and place it goes on in. */
+  readonly continues: number | null;
+  readonly fallback: string | null;
+}
+
+function placeOf(goesOn: OpenAttempt | null): number | null {
+  return goesOn && (goesOn.continues ?? goesOn.attempt);
 }
 
 /** The limit of the task that ended it, by its name. A budget is for all of its attempts, of which the last one had what was left. */

@@ -1,16 +1,19 @@
 import type { TaskAttempt, TaskLimits, TaskResult } from '@opencode-manager/actors';
 import type { AttemptEnded, JournalRow } from '../journal/events.ts';
-import { addSpent, nothingSpent, spentBy, type Taken } from '../machine/index.ts';
+import { addSpent, nothingSpent, takenBy, type Taken } from '../machine/index.ts';
 
 interface Earlier {
   /** What they have taken of the task's budget. */
   readonly steps: number;
   readonly spent: Taken;
+  /** Of these what the newest told. */
+  readonly newest: { readonly steps: number; readonly spent: Taken };
   readonly attempts: readonly TaskAttempt[];
   readonly halfChanged: boolean;
 }
 
-const none: Earlier = { steps: 0, spent: nothingSpent, attempts: [], halfChanged: false };
+const nothing = { steps: 0, spent: nothingSpent };
+const none: Earlier = { ...nothing, newest: nothing, attempts: [], halfChanged: false };
 
 /** What a result tells of the attempts before it that the loss of a server, or of a manager, ended. */
 export class EarlierAttempts {
@@ -22,7 +25,15 @@ export class EarlierAttempts {
     const { key, final, result } = event;
     if (final) return void this.#byKey.delete(key);
     const known = this.#byKey.get(key) ?? none;
-    this.#byKey.set(key, { ...known, steps: known.steps + result.model_calls, spent: addSpent(known.spent, spentBy(result)) });
+    const newest = { steps: result.model_calls, spent: takenBy(result) };
+    // One that goes on in a session tells the parts before it again.
+    const again = event.continues === undefined ? none : known.newest;
+    this.#byKey.set(key, {
+      ...known,
+      steps: known.steps + newest.steps - again.steps,
+      spent: addSpent(known.spent, { tokens: newest.spent.tokens - again.spent.tokens, usd: newest.spent.usd - again.spent.usd }),
+      newest,
+    });
     this.#noteBroken(event);
   }
 

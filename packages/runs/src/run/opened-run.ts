@@ -1,5 +1,6 @@
 import type { JournalRow } from '../journal/events.ts';
 import { countPlan, type ResumePlan } from '../machine/index.ts';
+import { refuseProvider } from './refuse-provider.ts';
 import type { RunHost } from './run-host.ts';
 import type { RunStore } from './store.ts';
 import { Totals } from './totals.ts';
@@ -32,8 +33,11 @@ export function openedRun({ host, plan, store, letGo }: OpenedRun): Run {
     events: (after = 0) => host.events(after),
     knownEvents: (after = 0) => host.knownEvents(after),
     hasEnded: () => host.hasEnded,
-    holding: () => host.holding(),
     control: host.control,
+    holding: ({ countdown = true } = {}) => host.holding(countdown),
+    providers: () => host.providers(),
+    pauseProvider: (id) => host.pauseProvider(id),
+    resumeProvider: (id) => host.resumeProvider(id),
     drain: () => host.drain(),
     abort: (reason) => host.abort(reason),
     async [Symbol.asyncDispose]() {
@@ -70,6 +74,9 @@ export async function finishedRun(plan: ResumePlan, store: RunStore): Promise<Ru
     hasEnded: () => true,
     holding: () => null,
     control: null,
+    providers: () => [],
+    pauseProvider: (id) => refuseProvider(id, []),
+    resumeProvider: (id) => refuseProvider(id, []),
     drain: () => {},
     abort: () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -13,6 +13,7 @@ import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type Ru
 import { OutputSchemas, type OutputCheck } from '../output/output-schema.ts';
 import { JournalReader } from '../read/journal-reader.ts';
 import { AttemptNames } from './attempt-names.ts';
+import { modelsOf, refuseNamelessFallback, refuseUnknownFallback } from './models.ts';
 import { Redaction } from './redaction.ts';
 import { RunHost, type RunHostOptions } from './run-host.ts';
 import { finishedRun, openedRun } from './opened-run.ts';
@@ -72,12 +73,19 @@ function isResume(options: RunOptions | ResumeOptions): options is ResumeOptions
 async function planRun(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
   if (options.settings?.onInterrupted === 'continue')
     throw new OpencodeManagerError('CONFIG_INVALID', "settings.onInterrupted: 'continue' is not there yet; use 'retry' or 'fail'.");
+  refuseNamelessFallback(options.settings ?? {});
   const { directory, server } = options;
   const configuration = await digestOfConfiguration({ ...server, directory });
   const identified = await identifyTasks({ ...options, configuration });
   const outputs = outputsOf(identified);
   const { changed, retryErrors, redo }: Partial<ResumeOptions> = isResume(options) ? options : {};
-  const policy = { ...(changed && { changed }), ...(retryErrors && { retryErrors }), ...(redo && { redo }) };
+  const margin = options.settings?.quota?.marginMs;
+  const policy = {
+    ...(changed && { changed }),
+    ...(retryErrors && { retryErrors }),
+    ...(redo && { redo }),
+    ...(margin !== undefined && { quotaMarginMs: margin }),
+  };
   const planned = planResume(
     history,
     identified.map((task) => sourceTask(task, options.pool)),
@@ -155,6 +163,7 @@ function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, st
     id: store.id,
     path: store.path,
     pool: {
+      maxRetryWaitMs: longestBackOffMs,
       ...options.pool,
       ...(workspaces && { workspaces: names.counted(workspaces) }),
       server: { ...options.server, directory: options.directory, ...stateOf(options, store) },
@@ -196,6 +205,8 @@ async function start(
     const tasks = new Map(identified.map(({ key, task }) => [key, task]));
     const { workspaces, workspace } = options.pool ?? {};
     const hasOwnPlace = (task: RunTaskSpec) => workspaces !== undefined && (task.workspace ?? workspace) !== 'shared';
+    await refuseUnknownFallback(pool, settings);
+    const models = await modelsOf(tasks, pool, options.pool ?? {});
     const host = new RunHost({
       store,
       pool,
@@ -205,6 +216,7 @@ async function start(
       tasks,
       taskLimits,
       outputs,
+      models,
       names,
       changesOf,
       hasOwnPlace,
@@ -222,6 +234,12 @@ async function start(
     throw error;
   }
 }
+
+/**
+ * A provider that wants to be asked again later than this has no quota left: its turn ends, in milliseconds. A minute, less what is over of
+ * it when it is told.
+ */
+const longestBackOffMs = 55_000;
 
 /** In the directory of the run its state is the run's: of it the database stays until the run is done, whatever becomes of the manager. */
 function stateOf({ server }: RunOptions | ResumeOptions, { path }: RunStore): Partial<ServerConfig> {

@@ -1,9 +1,10 @@
-import type { SentTurn, SessionPool, TaskLimits, TaskResult } from '@opencode-manager/actors';
+import type { ProviderSnapshot, SentTurn, SessionPool, TaskLimits, TaskResult } from '@opencode-manager/actors';
 import { OpencodeManagerError, toManagerError, type SerializedError } from '@opencode-manager/core/errors';
 import { createActor, type ActorRefFrom } from 'xstate';
 import type { JournalRow } from '../journal/events.ts';
 import {
   countTasks,
+  parksAfter,
   runMachine,
   type ResumePlan,
   type RunContext,
@@ -18,14 +19,16 @@ import { createControl } from './control.ts';
 import type { RunControl } from './control.types.ts';
 import { Following } from './following.ts';
 import type { RunPorts } from './ports.ts';
+import { refuseProvider } from './refuse-provider.ts';
 import type { Redaction } from './redaction.ts';
 import type { RunStore } from './store.ts';
-import { holdOf, stateOf } from './state.ts';
+import { holdOf, providersOf, stateOf } from './state.ts';
 import { SessionSweep } from './session-sweep.ts';
 import { Totals } from './totals.ts';
 import type { AttemptNames } from './attempt-names.ts';
 import { EarlierAttempts } from './earlier-attempts.ts';
-import type { RunOptions, RunSummary, RunTaskSpec } from './types.ts';
+import { Parts } from './parts.ts';
+import type { RunOptions, RunProvider, RunSummary, RunTaskSpec } from './types.ts';
 
 type Params<Type extends RunEffect['type']> = Extract<RunEffect, { readonly type: Type }>['params'];
 
@@ -41,6 +44,8 @@ export interface RunHostOptions {
   readonly taskLimits: TaskLimits;
   /** By key: of tasks with an output schema. */
   readonly outputs: ReadonlyMap<string, OutputCheck>;
+  /** The models of tasks, by their keys, as far as they are known. */
+  readonly models: Readonly<Record<string, string>>;
   readonly names: AttemptNames;
   readonly changesOf: RunOptions['changesOf'];
   /** Whether a task works in a workspace of its own. */
@@ -59,6 +64,7 @@ export class RunHost {
   readonly #rows: Following;
   readonly #totals = new Totals();
   readonly #earlier = new EarlierAttempts();
+  readonly #parts = new Parts();
   readonly #sweep: SessionSweep;
   readonly control: RunControl;
   /** Number of the newest row of earlier managers. */
@@ -75,7 +81,7 @@ export class RunHost {
 
   constructor(options: RunHostOptions) {
     this.#options = options;
-    const { pool, tasks, outputs, plan, settings, taskLimits, store, redaction, ports } = options;
+    const { pool, tasks, outputs, plan, settings, taskLimits, models, store, redaction, ports } = options;
     this.#startedAtMs = ports.clock.now();
     this.#sweep = new SessionSweep(pool, ports.clock);
     const send = (event: RunMachineEvent) => this.#send(event);
@@ -88,6 +94,9 @@ export class RunHost {
       send,
       names: options.names,
       earlier: this.#earlier,
+      parts: this.#parts,
+      models,
+      mayPark: (of, end) => parksAfter(this.#actor.getSnapshot().context, of, end),
       changesOf: options.changesOf,
       hasOwnPlace: options.hasOwnPlace,
       redact: (result) => redaction.result(result),
@@ -114,17 +123,8 @@ export class RunHost {
         },
       },
     });
-    this.#actor = createActor(machine, { input: { plan, settings } });
-    this.control = createControl({
-      pool,
-      sharesPool: options.sharesPool,
-      now: () => ports.clock.now(),
-      context: () => this.#actor.getSnapshot().context,
-      send,
-      until: (holds) => this.#until(holds),
-      timeoutMs: () => this.#attempts.taskLimits.timeoutMs ?? null,
-      setTimeoutMs: (timeoutMs) => (this.#attempts.taskLimits = { ...this.#attempts.taskLimits, timeoutMs }),
-    });
+    this.#actor = createActor(machine, { input: { plan, settings, models } });
+    this.control = this.#createControl();
     this.#rows = new Following((after) => store.rows(after));
     let startSequence = 0;
     for (const row of store.rows()) {
@@ -135,9 +135,24 @@ export class RunHost {
     void this.#ended.promise.then(() => this.#close());
   }
 
+  #createControl(): RunControl {
+    const { pool, sharesPool, ports } = this.#options;
+    return createControl({
+      pool,
+      sharesPool,
+      now: () => ports.clock.now(),
+      context: () => this.#actor.getSnapshot().context,
+      send: (event) => this.#send(event),
+      until: (holds) => this.#until(holds),
+      timeoutMs: () => this.#attempts.taskLimits.timeoutMs ?? null,
+      setTimeoutMs: (timeoutMs) => (this.#attempts.taskLimits = { ...this.#attempts.taskLimits, timeoutMs }),
+    });
+  }
+
   #note(row: JournalRow): void {
     this.#totals.add(row);
     this.#earlier.note(row);
+    this.#parts.note(row);
   }
 
   get ended(): Promise<RunSummary> {
@@ -170,8 +185,25 @@ export class RunHost {
     return this.#reason !== null;
   }
 
-  holding(): string | null {
-    return holdOf(this.#actor.getSnapshot().context);
+  holding(hasCountdown: boolean): string | null {
+    const { context } = this.#actor.getSnapshot();
+    return hasCountdown ? holdOf(context, this.#options.ports.clock.now()) : holdOf(context);
+  }
+
+  providers(): readonly RunProvider[] {
+    return providersOf(this.#actor.getSnapshot().context);
+  }
+
+  pauseProvider(id: string): void {
+    refuseProvider(id, this.providers());
+    this.#send({ type: 'provider.paused', provider: id });
+    this.#showState();
+  }
+
+  resumeProvider(id: string): void {
+    refuseProvider(id, this.providers());
+    this.#send({ type: 'provider.resumed', provider: id, atMs: this.#options.ports.clock.now() });
+    this.#showState();
   }
 
   drain(): void {
@@ -226,8 +258,15 @@ export class RunHost {
       const attempt = names.attemptOf(taskId);
       if (attempt) this.#send({ type: 'attempt.spent', ...attempt, tokens, usd });
     });
+    const noteProvider = ({ id, limit, heldUntilMs }: ProviderSnapshot): void => {
+      if (id !== null) this.#send({ type: 'provider.changed', provider: id, limit, heldUntilMs });
+    };
+    const stopProviders = pool.on('provider.changed', ({ provider }) => noteProvider(provider));
+    // Of a pool that had work before.
+    pool.snapshot().providers.forEach(noteProvider);
     return () => {
       stopServer();
+      stopProviders();
       stopSessions();
       stopSpending();
     };
@@ -261,7 +300,7 @@ export class RunHost {
 
   /** Its end is committed: what the server has of it is needed no more, but for one that goes on later. */
   #tell(end: Params<'told'>): void {
-    if (end.type !== 'attempt' || (!end.final && end.outcome === 'quota_exhausted')) return;
+    if (end.type !== 'attempt' || end.isParked) return;
     const { session_id: id, proof } = end.result;
     const isKept = this.#unwritten.delete(`${end.key}\0${end.attempt}`);
     if (id !== null && !isKept && this.#options.store.path !== undefined) this.#sweep.add({ id, isIdle: proof !== null });

@@ -1,9 +1,9 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
-import { entries, type RunContext, type RunCounts } from '../machine/index.ts';
 import { heldByBudget } from '../machine/run-budget.ts';
+import { accountOf, entries, isClosed, type ProviderGate, type RunContext, type RunCounts } from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
-import type { RunSummary } from './types.ts';
+import type { RunProvider, RunSummary } from './types.ts';
 
 export interface StateParts {
   readonly run: string;
@@ -27,6 +27,7 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
   const isOver = reason !== null;
   const { outcomes, notStarted } = isOver ? counts : standing(context);
   const ended = started - flights.length;
+  const holding = isOver ? null : holdOf(context);
   const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
   return {
     schema_version: 1,
@@ -45,9 +46,13 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
     usage: totals.usage,
     cost_usd: totals.costUsd,
     known_cost_usd: totals.knownCostUsd,
+    parked: isOver ? 0 : entries(context.tasks).filter(({ place }) => place === 'parked').length,
+    parked_ms: totals.parkedMs,
+    providers: isOver ? [] : context.gates.filter(isClosed).map(providerState),
     tasks_per_minute: perMinute === null ? null : Number(perMinute.toFixed(2)),
-    eta_seconds: perMinute === null ? null : Math.round((unsettled * 60) / perMinute),
-    holding: isOver ? null : holdOf(context),
+    // The pace so far says nothing of a wait.
+    eta_seconds: perMinute === null || holding !== null ? null : Math.round((unsettled * 60) / perMinute),
+    holding,
     ended: reason,
     started_at: new Date(startedAtMs).toISOString(),
     updated_at: new Date(nowMs).toISOString(),
@@ -66,8 +71,42 @@ function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStart
   return { outcomes, notStarted };
 }
 
-/** Why nothing starts although tasks wait; null when something runs or may start. */
-export function holdOf(context: RunContext): string | null {
+/** The providers that tasks of the run ask, or have asked. Linear in the tasks. */
+export function providersOf(context: RunContext): readonly RunProvider[] {
+  const waiting = new Map<string, number>(context.gates.map(({ id }) => [id, 0]));
+  for (const task of entries(context.tasks)) {
+    const id = accountOf(context, task);
+    const waits = task.place !== 'settled' && task.place !== 'flight';
+    if (id !== null) waiting.set(id, (waiting.get(id) ?? 0) + Number(waits));
+  }
+  return Array.from(waiting, ([id, count]) => {
+    const gate = context.gates.find((one) => one.id === id);
+    return {
+      id,
+      limit: gate?.limit ?? null,
+      heldUntilMs: gate ? heldUntilMs(gate) : null,
+      isPaused: gate?.isPaused ?? false,
+      running: context.flights.filter(({ provider }) => provider === id).length,
+      waiting: count,
+    };
+  });
+}
+
+/** A provider that nothing is asked of now. */
+function providerState(gate: ProviderGate) {
+  const untilMs = heldUntilMs(gate);
+  return { id: gate.id, is_paused: gate.isPaused, held_until: untilMs === null ? null : new Date(untilMs).toISOString() };
+}
+
+function heldUntilMs({ pausedUntilMs, quotaUntilMs }: ProviderGate): number | null {
+  return pausedUntilMs === null && quotaUntilMs === null ? null : Math.max(pausedUntilMs ?? 0, quotaUntilMs ?? 0);
+}
+
+/**
+ * Why nothing more starts although tasks wait; null when something may start, or all slots are in use. With the time of now it says too how
+ * long that is still.
+ */
+export function holdOf(context: RunContext, nowMs?: number): string | null {
   const { flights, unsettled, server, isPaused, fullSinceMs, ending, delayed, ready, settings, isOpen } = context;
   if (unsettled - flights.length <= 0) return null;
   if (fullSinceMs !== null) return 'there is no room for the journal';
@@ -75,7 +114,25 @@ export function holdOf(context: RunContext): string | null {
   if (isPaused) return 'the run is paused';
   if (server === 'away' && isOpen) return 'the server is being started again';
   if (flights.length >= settings.concurrency) return null;
-  const budget = ready.length > 0 ? heldByBudget(context) : undefined;
+  const budget = Object.keys(ready).length > 0 ? heldByBudget(context) : undefined;
   if (budget) return `what is left of the run's ${budget} is reserved for the tasks that run`;
-  return ready.length === 0 && delayed > 0 ? 'the next attempts wait for their time' : null;
+  const held = context.gates.filter(isClosed);
+  if (held.length > 0) return held.map((gate) => heldBy(gate, nowMs)).join('; ');
+  return Object.keys(ready).length === 0 && delayed > 0 ? 'the next attempts wait for their time' : null;
+}
+
+/** Such as `held by anthropic until 12:04 (in 3 min 20 s)`, by the clock of this machine. */
+function heldBy(gate: ProviderGate, nowMs: number | undefined): string {
+  const untilMs = heldUntilMs(gate);
+  if (gate.isPaused || untilMs === null) return `${gate.id} is paused by its user`;
+  const at = new Date(untilMs);
+  const time = [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  return `held by ${gate.id} until ${time}${nowMs === undefined ? '' : ` (in ${countdownOf(untilMs - nowMs)})`}`;
+}
+
+function countdownOf(leftMs: number): string {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }

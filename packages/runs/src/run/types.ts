@@ -122,6 +122,20 @@ export interface StartOptions {
   readonly sharesPool?: boolean;
 }
 
+/** A provider account of a run: the id of a provider, for which the server of the run has one credential. */
+export interface RunProvider {
+  readonly id: string;
+  /** Attempts in flight at most; null when nothing bounds them but the concurrency of the run. */
+  readonly limit: number | null;
+  /** Nothing that asks it starts before this time, in milliseconds since the epoch; null when nothing is held back. */
+  readonly heldUntilMs: number | null;
+  /** A user has paused it. */
+  readonly isPaused: boolean;
+  /** Tasks of it in flight, and those that wait, parked ones included. */
+  readonly running: number;
+  readonly waiting: number;
+}
+
 /**
  * A run under this manager: a set of tasks that is carried to its end. Its directory says all of it; who looks at it needs nothing of this object.
  * @public
@@ -148,10 +162,22 @@ export interface Run extends AsyncDisposable {
   hasEnded(): boolean;
   /** Number of the newest row of earlier managers; 0 for a new run. */
   readonly startSequence: number;
-  /** Why nothing starts although tasks wait, in words; null when something may start. */
-  holding(): string | null;
   /** What users of it may ask and wish; null for a run that was done already. */
   readonly control: RunControl | null;
+  /** Why nothing starts although tasks wait, in words, with how long that is still unless `countdown` is false; null when something may start. */
+  holding(options?: { readonly countdown?: boolean }): string | null;
+  /** The providers that tasks of the run ask. */
+  providers(): readonly RunProvider[];
+  /**
+   * Starts nothing that asks a provider until it is resumed; what runs comes to its end. Idempotent. It does not outlast this manager.
+   * @throws `PROVIDER_UNKNOWN`
+   */
+  pauseProvider(id: string): void;
+  /**
+   * Lets a provider go on, whatever holds it back, its quota too: tasks that are parked for it are woken at once. Idempotent.
+   * @throws `PROVIDER_UNKNOWN`
+   */
+  resumeProvider(id: string): void;
   /** Starts no attempt any more; what runs comes to its end. */
   drain(): void;
   /** Ends what runs; its tasks run again when the run is resumed. */

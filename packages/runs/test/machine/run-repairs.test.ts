@@ -106,7 +106,7 @@ describe('a manager that dies meanwhile', () => {
     const { open } = foldJournal(rowsOf([added('a'), intended('a'), repairing(1), repairing(2)])).tasks[0]!;
     const newest = { messageId: 'msg_2', firstMessageId: 'msg_a', repairs: 2, spent: spentOf(2), accepted: false };
     expect(open).toEqual({ attempt: 1, token: '1.1', sessionId: 'ses_a', directory: '/repo', ...newest });
-    expect(resumed(2).all('look')).toEqual([{ key: 'a', open }]);
+    expect(resumed(2).all('look')).toEqual([{ key: 'a', open, fallback: null }]);
   });
 
   test('an answer that has come meanwhile and fits is the result', () => {

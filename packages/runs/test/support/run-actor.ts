@@ -17,7 +17,12 @@ import {
 import { errorOf, resultOf, rowsOf } from './facts.ts';
 
 /** A run machine whose effects go to a function. */
-export function actorOf(plan: ResumePlan, settings: Partial<RunSettings>, carryOut: (effect: RunEffect) => void) {
+export function actorOf(
+  plan: ResumePlan,
+  settings: Partial<RunSettings>,
+  carryOut: (effect: RunEffect) => void,
+  models: Readonly<Record<string, string>> = {},
+) {
   const actions = Object.fromEntries(
     (
       [
@@ -36,7 +41,7 @@ export function actorOf(plan: ResumePlan, settings: Partial<RunSettings>, carryO
       ] as const
     ).map((type) => [type, (_args: unknown, params: unknown) => carryOut({ type, params } as RunEffect)]),
   );
-  const actor = createActor(runMachine.provide({ actions }), { input: { plan, settings } });
+  const actor = createActor(runMachine.provide({ actions }), { input: { plan, settings, models } });
   // The one who sends reads it from the snapshot.
   actor.subscribe({ error: () => {} });
   return actor.start();
@@ -48,6 +53,8 @@ export interface RunOptions extends Partial<RunSettings> {
   /** What the journal holds already. */
   readonly before?: readonly JournalEvent[];
   readonly policy?: ResumePolicy;
+  /** Models of tasks, by their keys. */
+  readonly models?: Readonly<Record<string, string>>;
   /** Rows are committed as soon as they come, unless this is false. */
   readonly commits?: boolean;
 }
@@ -63,13 +70,13 @@ export class RunUnderTest {
   #seen = 0;
   readonly #actor: ReturnType<typeof actorOf>;
 
-  constructor(tasks: readonly SourceTask[], { before = [], policy = {}, commits = true, ...settings }: RunOptions = {}) {
+  constructor(tasks: readonly SourceTask[], { before = [], policy = {}, commits = true, models = {}, ...settings }: RunOptions = {}) {
     const isNew = before.length === 0 || before[0]!.type === 'run.opened';
     this.rows = isNew ? [...before] : [{ type: 'run.opened', generation: 1 }, ...before];
     this.commits = commits;
     const { plan, refusal } = planResume(foldJournal(rowsOf(this.rows)), tasks, policy);
     if (!plan) throw new Error(`${refusal.code}: ${refusal.message}`);
-    this.#actor = actorOf(plan, settings, (effect) => this.effects.push(effect));
+    this.#actor = actorOf(plan, settings, (effect) => this.effects.push(effect), models);
     this.send({ type: 'run.open', atMs: this.now });
     this.send({ type: 'server.ready', atMs: this.now });
   }
@@ -160,7 +167,7 @@ export class RunUnderTest {
     this.now += afterMs;
     const timer = this.all('schedule')
       .map((params) => params.timer)
-      .findLast((one) => one.name === name || (one.name === 'attempt' && one.key === name));
+      .findLast((one) => one.name === name || (one.name === 'attempt' && one.key === name) || (one.name === 'provider' && one.id === name));
     return this.send({ type: 'timer.fired', timer: timer!, atMs: this.now });
   }
 

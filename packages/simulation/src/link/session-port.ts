@@ -66,8 +66,9 @@ function submit(
   options: PortCall = {},
 ): Promise<void> {
   const { messageId, model = 'alpha/one' } = request;
-  const { task, script } = read(world, request, id);
-  const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs };
+  const { task, script, goesOn, corrects } = read(world, request, id);
+  const provider = model.split('/')[0]!;
+  const sent: LedgerRequest = { task, messageId, sessionId: id, atMs: world.queue.nowMs, goesOn, corrects, provider };
   world.ledger.sent.push(sent);
   world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
   const untilEnd = request.kind === 'prompt' ? {} : { timeoutMs: Infinity };
@@ -75,7 +76,6 @@ function submit(
     process,
     `${id} submit`,
     (answer) => {
-      const provider = model.split('/')[0]!;
       if (request.kind === 'prompt') {
         process.prompt(find(), { messageId, task, script, provider });
         return answer();
@@ -94,15 +94,26 @@ function submit(
 function read(
   { scriptOf, ledger }: Surroundings,
   request: TurnRequest,
-  sessionId: string,
-): { readonly task: string; readonly script: TurnScript } {
+  id: string,
+): { readonly task: string; readonly script: TurnScript; readonly goesOn: boolean; readonly corrects: boolean } {
   const said = request.kind === 'prompt' ? textOf(request.parts[0]) : request.kind === 'shell' ? request.command : request.arguments;
-  // A correction of an answer names no task: it is of the one that has its session.
-  const begun = said.startsWith('Your last answer') && ledger.sent.find((one) => one.sessionId === sessionId);
-  const text = begun ? `${begun.task} again` : said;
+  // A session that goes on is not told its task again.
+  const goesOn = said === 'Continue.';
+  // A correction of an answer names no task either.
+  const begun = said.startsWith('Your last answer') && ledger.sent.find((one) => one.sessionId === id);
+  const text = begun
+    ? `${begun.task} again`
+    : goesOn
+      ? `${ledger.sent.findLast(({ sessionId }) => sessionId === id)?.task ?? ''} goes on`
+      : said;
   const [task = ''] = text.split(' ');
   const script = scriptOf(text);
-  return { task, script: request.kind === 'shell' ? shellScript(script, text) : script };
+  return {
+    task,
+    script: request.kind === 'shell' ? shellScript(script, text) : script,
+    goesOn,
+    corrects: begun !== false && begun !== undefined,
+  };
 }
 
 /** A shell line asks no model: one tool, and no finish reason. */

@@ -1,8 +1,8 @@
-import type { SessionPool, TaskOptions } from '@opencode-manager/actors';
+import type { SessionPool, Task, TaskOptions } from '@opencode-manager/actors';
 import { createPool } from '@opencode-manager/actors/hosts';
 import * as hosts from '@opencode-manager/runs/hosts';
 import type { JournalEvent, JournalRow, RunStore } from '@opencode-manager/runs/hosts';
-import { runMachine, type ResumePlan, type RunContext, type RunMachineEvent } from '@opencode-manager/runs/machine';
+import { runMachine, type ResumePlan, type RunContext, type RunMachineEvent, type ToldEnd } from '@opencode-manager/runs/machine';
 import { assign } from 'xstate';
 import type { RunWorldOptions } from '../runs/run-world.ts';
 import { applyMutant, mutantsOf } from './mutants.ts';
@@ -31,11 +31,14 @@ function changing(name: string, wrap: (real: Change) => Change): () => () => voi
 }
 
 /** Another `run` of a pool. */
-function pooled(change: (options: TaskOptions) => TaskOptions): Partial<RunWorldOptions> {
+function pooled(
+  change: (options: TaskOptions) => TaskOptions,
+  changeTask = (task: Task, _options: TaskOptions): Task => task,
+): Partial<RunWorldOptions> {
   return {
     createPool: async (...args) => {
       const pool = await createPool(...args);
-      const run: SessionPool['run'] = (task, options = {}) => pool.run(task, change(options));
+      const run: SessionPool['run'] = (task, options = {}) => pool.run(changeTask(task, options), change(options));
       return new Proxy(pool, {
         get(target, name) {
           const part: unknown = Reflect.get(target, name, target);
@@ -98,6 +101,40 @@ const mixed = (context: RunContext): RunContext => ({
     }),
   ),
 });
+
+/** Whatever is held back for a quota is held back no more. */
+const impatient = (context: RunContext): RunContext => ({
+  ...context,
+  gates: context.gates.map((gate) => Object.assign({}, gate, { quotaUntilMs: null })),
+  flights: context.flights.map((flight) =>
+    flight.next?.place === 'parked' ? { ...flight, next: { place: 'parked', inMs: 1000 } } : flight,
+  ),
+});
+
+function omitPark({ isParked: _parked, ...told }: Extract<ToldEnd, { type: 'attempt' }>): Extract<ToldEnd, { type: 'attempt' }> {
+  return told;
+}
+
+/** A quota of one account holds both. */
+const allHeld = (context: RunContext): RunContext => {
+  const held = context.gates.find(({ quotaUntilMs }) => quotaUntilMs !== null);
+  const others = ['alpha', 'beta'].filter((id) => !context.gates.some((gate) => gate.id === id));
+  const isNew = context.effects.some((effect) => effect.type === 'schedule' && effect.params.timer.name === 'provider');
+  if (!held || !isNew) return context;
+  return {
+    ...context,
+    gates: [...context.gates, ...others.map((id) => Object.assign({}, held, { id }))].map((gate) =>
+      Object.assign({}, gate, { quotaUntilMs: gate.quotaUntilMs ?? held.quotaUntilMs }),
+    ),
+    effects: context.effects.flatMap((effect) =>
+      effect.type === 'schedule' && effect.params.timer.name === 'provider'
+        ? ['alpha', 'beta'].map((id) =>
+            Object.assign({}, effect, { params: { timer: { name: 'provider', id }, delayMs: effect.params.delayMs } }),
+          )
+        : [effect],
+    ),
+  };
+};
 
 /** Faults of these kinds are what a run must not have. */
 const named: readonly RunMutant[] = [
@@ -181,6 +218,34 @@ const named: readonly RunMutant[] = [
       ...plan,
       tasks: plan.tasks.map((task) => (task.decision === 'reuse' ? { ...task, decision: 'run', end: null } : task)),
     })),
+  },
+  {
+    name: 'a parked task asks again for what it was asked first',
+    options: pooled(
+      (options) => options,
+      (task, { continues }) => (continues ? { ...task, prompt: `${task.id?.split(' ')[0]} is to be done` } : task),
+    ),
+  },
+  {
+    name: 'a park does not wait for the quota',
+    apply: changing('endAttempt', (real) => (context, event) => impatient(real(context, event))),
+  },
+  {
+    name: 'a quota holds tasks of other accounts',
+    apply: changing('endAttempt', (real) => (context, event) => allHeld(real(context, event))),
+  },
+  {
+    name: 'the session of a parked task is deleted',
+    apply: changing('confirm', (real) => (context, event) => {
+      const next = real(context, event);
+      const untold = (effect: RunContext['effects'][number]) =>
+        effect.type === 'told' && effect.params.type === 'attempt' ? { ...effect, params: omitPark(effect.params) } : effect;
+      return { ...next, effects: next.effects.map(untold) };
+    }),
+  },
+  {
+    name: 'the next manager forgets where a parked task goes on',
+    options: planned((plan) => ({ ...plan, tasks: plan.tasks.map((task) => ({ ...task, goesOn: null })) })),
   },
   { name: 'each manager has the number 1', options: planned((plan) => ({ ...plan, generation: 1 })) },
   {

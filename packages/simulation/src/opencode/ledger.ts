@@ -60,6 +60,12 @@ export interface LedgerRequest {
   readonly messageId: string;
   readonly sessionId: string;
   readonly atMs: number;
+  /** It does not ask for the task: it has the session go on. */
+  readonly goesOn: boolean;
+  /** It says what is wrong with the answer before it. */
+  readonly corrects: boolean;
+  /** The account that it asks. */
+  readonly provider: string;
   /** What the manager was told instead of an answer, and when. */
   failure?: { readonly code: string; readonly atMs: number };
 }

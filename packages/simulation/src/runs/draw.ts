@@ -11,7 +11,7 @@ export const runProfiles = ['calm', 'rough', 'storm'] as const;
 export type RunProfile = (typeof runProfiles)[number];
 
 /** Turns of which tasks are made, by their place in the scripts. */
-const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4, unfit: 5 } as const;
+const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4, unfit: 5, quota: 6 } as const;
 
 const fixedScripts = (random: Randomness): TurnScript[] => [
   { beginMs: random.whole(5, 60), steps: [answer('good', { thinkMs: random.whole(20, 400) })] },
@@ -29,6 +29,12 @@ const fixedScripts = (random: Randomness): TurnScript[] => [
   },
   { beginMs: 20, steps: [answer('hm', { hangs: true })] },
   { beginMs: random.whole(5, 60), steps: [answer(unfitAnswer, { thinkMs: random.whole(20, 200) })] },
+  {
+    beginMs: 20,
+    steps: [
+      answer('after a park', { refusal: { statusCode: 429, message: 'quota exceeded', times: 1, afterMs: random.whole(60_000, 240_000) } }),
+    ],
+  },
 ];
 
 /** Draws the world of a run from a seed. */
@@ -70,7 +76,7 @@ export function drawSmallRun(seed: number): RunPlan {
 }
 
 /** What tasks are, as often as their weight says; the odd ones where there are odd scripts. */
-const allKinds = { good: 40, tool: 12, slow: 10, fails: 6, flaky: 12, hangs: 4 } as const;
+const allKinds = { good: 40, tool: 12, slow: 10, fails: 6, flaky: 12, hangs: 4, quota: 8 } as const;
 const quickKinds = { ...allKinds, slow: 0, hangs: 1 } as const;
 
 interface TaskChoice {
@@ -86,13 +92,15 @@ function drawRunTasks(random: Randomness, count: number, { kinds, odd = 0, mostR
     const kind = chance.weighted({ ...kinds, odd: odd > 0 ? 60 : 0 });
     const retries = kind === 'good' || chance.chance(0.3) ? 0 : chance.whole(1, mostRetries);
     const answers = kind === 'good' && chance.of('schema').chance(0.25) ? answersOf(chance.of('answers')) : undefined;
-    const timeoutMs = kind === 'hangs' || chance.chance(0.05) ? chance.whole(3000, 9000) : undefined;
+    const timeoutMs = kind !== 'quota' && (kind === 'hangs' || chance.chance(0.05)) ? chance.whole(3000, 9000) : undefined;
     return {
       key: `t${index + 1}`,
       after: index > 0 && chance.chance(0.25) ? [`t${chance.whole(1, index)}`] : [],
       retries,
       scripts: answers ?? scriptsOf(kind, chance, odd),
       ...(answers && { hasSchema: true }),
+      // One account has all the quota that is asked for.
+      provider: kind === 'quota' || chance.of('provider').chance(0.5) ? 'alpha' : 'beta',
       ...(timeoutMs !== undefined && { timeoutMs }),
     };
   });

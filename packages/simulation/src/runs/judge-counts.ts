@@ -24,9 +24,22 @@ export function judgeCounts(evidence: RunEvidence, outcomes: ReadonlyMap<string,
   if (succeededFirstTry + succeededAfterRetry !== (counted['succeeded'] ?? 0)) wrong('The successes do not add up.');
   const ends = disk.durable.flatMap(({ event }) => (event.type === 'attempt.ended' ? [event.result] : []));
   if (last.totals.attempts !== ends.length) wrong(`${last.totals.attempts} attempts are told, ${ends.length} have ended.`);
-  const tokens = ends.reduce((sum, { usage }) => sum + usage.output_tokens, 0);
+  const tokens = tokensIn(disk.durable);
   if (last.totals.usage.output_tokens !== tokens) wrong(`${last.totals.usage.output_tokens} tokens are told, ${tokens} stand in the rows.`);
   judgeResume(evidence, report);
+}
+
+/** Each token once: what goes on in a session tells those of its earlier parts again. */
+function tokensIn(rows: RunEvidence['disk']['durable']): number {
+  const newest = new Map<string, number>();
+  let tokens = 0;
+  for (const { event } of rows) {
+    if (event.type !== 'attempt.ended') continue;
+    const { output_tokens: told } = event.result.usage;
+    tokens += told - (event.continues === undefined ? 0 : (newest.get(event.key) ?? 0));
+    newest.set(event.key, told);
+  }
+  return tokens;
 }
 
 /** A run that is done is done. What ended by no fault of its own may run again. */

@@ -121,10 +121,13 @@ class RowReading {
     const hasBrokenOff = sentBy !== undefined && sentBy !== this.#generation && infrastructureEnds.has(outcome);
     // An end of its manager counts in neither.
     if (abortedBy === 'manager' || hasBrokenOff) return { final: false, counts: 'none' };
+    if (event.gone) return { final: false, counts: 'none' };
     if (error?.code === 'POISON_TASK') return { final: true, counts: 'infrastructure' };
     if (ownEnds.has(outcome)) return { final: (account.own += 1) > this.#taskOf(key).retries, counts: 'task' };
     if (infrastructureEnds.has(outcome)) return { final: (account.infrastructure += 1) > infrastructureTries, counts: 'infrastructure' };
-    if (outcome === 'quota_exhausted' && result.reset_at !== undefined) return { final: false, counts: 'none' };
+    // Where a task has a deadline of its own here, it is shorter than any wait for a quota.
+    if (outcome === 'quota_exhausted' && result.reset_at !== undefined && this.#taskOf(key).timeoutMs === undefined)
+      return { final: false, counts: 'none' };
     return { final: true, counts: abortedBy === 'user' ? 'none' : 'task' };
   }
 

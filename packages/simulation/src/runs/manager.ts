@@ -93,6 +93,7 @@ export class Manager {
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
       taskLimits: {},
       outputs: new Map(world_.tasks.flatMap(({ key, hasSchema }) => (hasSchema ? [[key, checkAnswer] as const] : []))),
+      models: Object.fromEntries(world_.tasks.map(({ key, provider }) => [key, `${provider}/one`])),
       names: new host.AttemptNames(),
       changesOf: undefined,
       hasOwnPlace: () => false,
@@ -118,6 +119,7 @@ export class Manager {
       server: { directory: '/srv/main' },
       maxSessions: plan.concurrency,
       maxAnswerBytes: mostAnswerBytes,
+      maxRetryWaitMs: 55_000,
       permissions: policyOf(plan.pool, world),
       taskTimeoutMs,
       recovery: true,
@@ -156,7 +158,16 @@ export function sourceOf({ tasks }: RunPlan): SourceTask[] {
   }));
 }
 
-function specOf({ key, after, retries, timeoutMs, directory }: RunPlan['tasks'][number]): RunTaskSpec {
+function specOf({ key, after, retries, timeoutMs, directory, provider }: RunPlan['tasks'][number]): RunTaskSpec {
   const prompt = `${key} is to be done`;
-  return { id: key, prompt, after, retries, ...(timeoutMs !== undefined && { timeoutMs }), ...(directory !== undefined && { directory }) };
+  const model = `${provider}/one`;
+  return {
+    id: key,
+    prompt,
+    model,
+    after,
+    retries,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(directory !== undefined && { directory }),
+  };
 }

@@ -3,6 +3,7 @@ import type { World } from '../world/world.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { judgeCounts, judgeTold } from './judge-counts.ts';
 import { judgeDeaths } from './judge-deaths.ts';
+import { judgeParks, judgeProviders } from './judge-parks.ts';
 import { judgeDeletions, judgeOutcomes, judgePrompts, judgeWishes } from './judge-prompts.ts';
 import { judgeRows } from './judge-rows.ts';
 import type { Manager } from './manager.ts';
@@ -15,6 +16,8 @@ export type RunRule =
   | 'counts-add-up'
   | 'tries-are-apart'
   | 'old-tokens-count-for-nothing'
+  | 'parked-goes-on'
+  | 'providers-are-apart'
   | 'prompted-once'
   | 'intent-first'
   | 'ended-is-ended'
@@ -75,6 +78,8 @@ export function judgeRun(evidence: RunEvidence): { violations: readonly RunViola
   const outcomes = judgeRows(evidence, report);
   judgePrompts(evidence, report);
   judgeDeletions(evidence, report);
+  judgeParks(evidence, report);
+  judgeProviders(evidence, report);
   judgeWishes(evidence, report);
   judgeDeaths(evidence, report);
   judgeOutcomes(evidence, report);

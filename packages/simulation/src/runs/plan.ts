@@ -32,6 +32,8 @@ export interface RunTaskPlan {
   readonly directory?: string;
   /** Its answer is held against a schema; `unfit` is the one that does not fit. */
   readonly hasSchema?: true;
+  /** The account that it asks. */
+  readonly provider: 'alpha' | 'beta';
   /** Each turn takes the next one, once a turn before it has come to its own end; the last one repeats. */
   readonly scripts: readonly number[];
 }

@@ -11,7 +11,7 @@ const killed: RunPlan = {
   pool: { maxSessions: 1, permissions: 'allow' },
   link: calmLink,
   scripts: [plainTurn()],
-  tasks: [{ key: 't1', after: [], retries: 0, scripts: [0] }],
+  tasks: [{ key: 't1', after: [], retries: 0, provider: 'alpha', scripts: [0] }],
   faults: [],
   disk: { syncMs: [1, 1], full: [] },
   kills: [{ how: 'kill', append: 2, stage: 'acknowledged' }],

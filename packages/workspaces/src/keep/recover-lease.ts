@@ -49,7 +49,7 @@ export async function recoverLease(
 }
 
 /** Written before the ledger said `leased`. */
-async function readBefore(run: Run, id: string): Promise<Before> {
+export async function readBefore(run: Run, id: string): Promise<Before> {
   const text = await readFile(join(scratchOf(run, { id }), 'before.json'), 'utf8').catch(() => '{}');
   return { stamps: {}, source: {}, history: '', ...(JSON.parse(text) as Partial<Before>) };
 }
