@@ -19,6 +19,7 @@ export type { LeasedWorkspace, WorkspaceRequest, WorkspaceSource } from './ports
 export type { HealthCheck } from './supervision/index.ts';
 export type { MachineStep } from './machines/index.ts';
 export { assertOffered, type WantedTurn } from './task/preflight.ts';
+export { toldProof } from './task/task-result.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,
