@@ -20,6 +20,7 @@ export type { HealthCheck } from './supervision/index.ts';
 export type { MachineStep } from './machines/index.ts';
 export { assertOffered, type WantedTurn } from './task/preflight.ts';
 export { limitFields, maxPromptBytes, taskFields, taskValues } from './task/fields.ts';
+export { toldProof } from './task/task-result.ts';
 export { parseTask, permissionPolicySchema } from './task/schema.ts';
 export {
   outcomes,

@@ -95,7 +95,7 @@ test.runIf(process.platform === 'linux')(
       managers: 'ok',
       leftovers: 'ok',
     });
-    expect(reaps.records.at(-1)).toEqual({ type: 'done', ok: true, exit_code: 0 });
+    expect(reaps.records.at(-1)).toEqual({ type: 'done', schema_version: 1, ok: true, exit_code: 0 });
     await expectNoProcess(launch['run_id']);
     await bench.expectNothingLeft();
   },

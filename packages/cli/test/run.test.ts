@@ -71,6 +71,7 @@ describe('ocm run --json', () => {
     ]);
     expect(launch).toEqual({
       type: 'launch',
+      schema_version: 1,
       url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       pid: run.pid,
       server: { pid: expect.any(Number), url: launch.url, version: expect.stringMatching(/^1\./) },
@@ -209,7 +210,7 @@ describe('exit code 2, before anything starts', () => {
     const run = await runClient(bench, 'run', file, ...base(), '--json');
     expect(run.exitCode).toBe(2);
     expect(run.records).toEqual([
-      { type: 'error', error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
+      { type: 'error', schema_version: 1, error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
     ]);
     expect(run.stderr).toMatch(/line 2: prompt: is empty\n {2}line 3: not JSON/);
   });

@@ -82,7 +82,7 @@ test('sessions are made, listed, prompted and told about', async () => {
     .toBe(true);
   expect(await limited.exit).toBe(0);
   expect(limited.stdout).toMatch(new RegExp(`^ +\\d+ {2}\\S+ +${id}  {`));
-  expect(new Set(events.records.map(({ sessionId }) => sessionId))).toEqual(new Set([id]));
+  expect(new Set(events.records.map((record) => record['session_id'] as string))).toEqual(new Set([id]));
   events.signal('SIGINT');
   expect(await events.exit).toBe(130);
 
@@ -135,7 +135,7 @@ test('revert takes the files back, and --undo forth', async () => {
   expect((await ocm('revert', id)).exitCode).toBe(0);
   expect(await readFile(readme, 'utf8')).toBe('# Bench\n');
   const { records } = await ocm('revert', id, '--undo', '--json');
-  expect(records).toEqual([{ type: 'session.unreverted', session_id: id }]);
+  expect(records).toEqual([{ type: 'session.unreverted', schema_version: 1, session_id: id }]);
   expect(await readFile(readme, 'utf8')).toBe('# Changed\n');
   expect(await ocm('revert', id, 'msg_unknown')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('MESSAGE_UNKNOWN') });
 });
@@ -176,7 +176,9 @@ test('errors keep their code across the socket', async () => {
   expect(await ocm('prompt', 'ses_unknown', 'hello')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('error NOT_FOUND: ') });
   const { records, exitCode } = await ocm('abort', 'nonsense', '--json');
   expect(exitCode).toBe(1);
-  expect(records).toEqual([{ type: 'error', error: expect.objectContaining({ name: 'OpencodeManagerError', code: 'NOT_FOUND' }) }]);
+  expect(records).toEqual([
+    { type: 'error', schema_version: 1, error: expect.objectContaining({ name: 'OpencodeManagerError', code: 'NOT_FOUND' }) },
+  ]);
 });
 
 test('a manager is named by its process id; attach needs a terminal', async () => {

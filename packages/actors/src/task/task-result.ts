@@ -41,7 +41,7 @@ function resultOfTurn(live: LiveTask, report: TurnReport, { outcome, error }: En
     ...turns.map(spentIn).reduce(addSpent),
     duration_ms: Math.round(endedAtMs - startedAtMs),
     queued_ms: Math.round(startedAtMs - live.queuedAtMs),
-    proof: wholeTimes(finished.proof),
+    proof: toldProof(finished.proof),
     asks: turns.flatMap(({ asks }) => asks),
     gaps: turns.reduce((sum, turn) => sum + turn.finished.gaps, 0),
     retries: turns.reduce((sum, turn) => sum + turn.finished.retries, 0),
@@ -82,11 +82,11 @@ function resultWithoutTurn(live: LiveTask, { outcome, error }: EndedTask, contex
   };
 }
 
-/** Times inside are finer than a millisecond, so that no two are the same; results have whole ones. */
-function wholeTimes(proof: TurnProof | null): TurnProof | null {
+/** A proof as results tell it. Times inside are finer than a millisecond, so that no two are the same; results have whole ones. */
+export function toldProof(proof: TurnProof | null): TaskResult['proof'] {
   if (!proof) return null;
-  const whole = Object.entries(proof).map(([signal, { atMs, source }]) => [signal, { atMs: Math.floor(atMs), source }]);
-  return Object.fromEntries(whole) as TurnProof;
+  const whole = Object.entries(proof).map(([signal, { atMs, source }]) => [signal, { at_ms: Math.floor(atMs), source }]);
+  return Object.fromEntries(whole) as TaskResult['proof'];
 }
 
 function lossesOf({

@@ -243,6 +243,11 @@ export interface TaskAttempt {
   readonly patch?: string | null;
 }
 
+/** The four signals of the end of a turn: when each was seen (milliseconds since the epoch), and where. */
+export type TaskProof = Readonly<
+  Record<keyof TurnProof, { readonly at_ms: number; readonly source: TurnProof[keyof TurnProof]['source'] }>
+>;
+
 /**
  * The result of one task. Plain JSON; the same in code, in `--json` output and in result files. What a task did in a workspace of its
  * own (`base_commit`, `patch` and the others) is absent without one, and where it could not be taken.
@@ -283,7 +288,7 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   /** From submission to the start of the turn. */
   readonly queued_ms: number;
   /** Each of the four signals with the time it was seen and where; null when the end was not proven. */
-  readonly proof: TurnProof | null;
+  readonly proof: TaskProof | null;
   readonly asks: readonly AnsweredAsk[];
   /** Gaps of the event stream during the turn; one that it began in counts. */
   readonly gaps: number;

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { printable } from '../render/index.ts';
-import type { Terminal } from '../terminal/index.ts';
+import { versioned, type Terminal } from '../terminal/index.ts';
 
 /** It may send a message, and must not hold the end of a run for ever. */
 const timeoutMs = 10 * 60_000;
@@ -12,7 +12,7 @@ const timeoutMs = 10 * 60_000;
 export async function runOnDone(terminal: Terminal, command: string, summary: object): Promise<void> {
   const { exitCode, all, timedOut, shortMessage } = await execa(command, {
     shell: true,
-    input: `${JSON.stringify(terminal.redactor.json(summary))}\n`,
+    input: `${JSON.stringify(terminal.redactor.json(versioned(summary)))}\n`,
     all: true,
     reject: false,
     timeout: timeoutMs,

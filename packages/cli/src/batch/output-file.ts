@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, sta
 import { Socket } from 'node:net';
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { TaskResult } from '@opencode-manager/actors';
-import { describeCode, describeLoss, FileOutlet, isWrittenAtOnce, StreamOutlet, type Outlet } from '../terminal/index.ts';
+import { describeCode, describeLoss, FileOutlet, isWrittenAtOnce, StreamOutlet, withToldErrors, type Outlet } from '../terminal/index.ts';
 
 /** A reader of a FIFO may take nothing for so long; the same as for standard output. */
 const idleMs = 5 * 60_000;
@@ -47,7 +47,7 @@ function createOutput(path: string, fd: number, stats: Stats, mode: OutputMode):
     get failure() {
       return outlet.failure;
     },
-    write: (result) => outlet.write(`${JSON.stringify(result)}\n`, result.id),
+    write: (result) => outlet.write(`${JSON.stringify(withToldErrors(result))}\n`, result.id),
     async close(signal) {
       const loss = await outlet.flush({ idleMs, ...(signal && { signal }) });
       close();

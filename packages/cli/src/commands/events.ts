@@ -5,7 +5,7 @@ import type { ParametersOf } from '../manager-socket/index.ts';
 import { parseCount } from '../options/index.ts';
 import type { EventsFlags } from '../flags.ts';
 import { oneLine } from '../render/index.ts';
-import type { Terminal } from '../terminal/index.ts';
+import { snakeCased, type Terminal } from '../terminal/index.ts';
 import { withManager } from './client.ts';
 
 /** `ocm events`: follows the events of a running manager. */
@@ -14,7 +14,7 @@ export function events(terminal: Terminal, flags: EventsFlags): Promise<ExitCode
     const limit = flags.limit === undefined ? Infinity : parseCount(flags.limit, '--limit', { min: 1, max: 1_000_000_000 });
     let count = 0;
     for await (const event of manager.stream('events', filterOf(flags), { signal })) {
-      if (flags.json) terminal.record(event);
+      if (flags.json) terminal.record(snakeCased(event) as object);
       else terminal.result(describe(event, terminal));
       count += 1;
       if (count === limit) break;

@@ -98,5 +98,9 @@ function askText({ kind, permission = kind, patterns = [], answer, reason }: Tas
 
 function proofOf({ proof }: TaskResult): string[] {
   if (proof === null) return ['  none: the end was not proven'];
-  return Object.entries(proof).map(([signal, { atMs, source }]) => printable(`  ${signal}  ${new Date(atMs).toISOString()}  ${source}`));
+  return Object.entries(proof).map(([signal, seen]) => {
+    // Runs of before have the other name.
+    const { at_ms: atMs, source } = 'atMs' in seen ? { ...seen, at_ms: seen.atMs as number } : seen;
+    return printable(`  ${signal}  ${new Date(atMs).toISOString()}  ${source}`);
+  });
 }

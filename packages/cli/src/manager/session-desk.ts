@@ -1,4 +1,4 @@
-import type { PooledSession, SessionPool, TaskResult } from '@opencode-manager/actors';
+import { toldProof, type PooledSession, type SessionPool, type TaskResult } from '@opencode-manager/actors';
 import {
   isManagerError,
   OpencodeManagerError,
@@ -148,7 +148,7 @@ function toTaskResult({ id, directory }: Session, turn: TurnResult): TaskResult 
     cost_usd: turn.costUsd === 0 ? null : turn.costUsd,
     duration_ms: Math.round(turn.durationMs),
     queued_ms: 0,
-    proof: turn.proof,
+    proof: toldProof(turn.proof),
     asks: [],
     gaps: 0,
     retries: 0,

@@ -1,5 +1,6 @@
 import type { PoolEvent, SessionPool } from '@opencode-manager/actors';
 import { formatBytes } from '../render/format.ts';
+import { snakeCased } from '../terminal/index.ts';
 
 export interface ServerListener {
   readonly notice: (line: string) => void;
@@ -42,5 +43,5 @@ function whyReplaced({ reason, rssBytes }: Extract<PoolEvent, { type: 'server.ro
 
 /** Record of `--json`: the event, with its time as ISO 8601. The `launch` record keeps standing otherwise. */
 function recordOf({ sequence: _sequence, atMs, ...event }: PoolEvent): object {
-  return { ...event, at: new Date(atMs).toISOString() };
+  return { ...(snakeCased(event) as object), at: new Date(atMs).toISOString() };
 }

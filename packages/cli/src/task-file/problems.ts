@@ -47,8 +47,9 @@ export class Problems {
 
   /** @throws `TASK_INVALID` naming the bad places */
   throwIfAny(): void {
-    const problems = this.#found;
-    if (problems.length === 0) return;
+    if (this.#found.length === 0) return;
+    // What cannot be read is found before what is wrong with the rest.
+    const problems = this.#found.toSorted((one, other) => one.place.line - other.place.line);
     const told = problems.slice(0, listedProblems).map(({ place, text }) => `  ${place.name}: ${text}`);
     const more = problems.length - told.length;
     if (more > 0) told.push(`  and ${more} more`);

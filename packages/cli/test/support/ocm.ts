@@ -72,7 +72,26 @@ export async function openBench(script: Script = {}): Promise<Bench> {
 
 function recordsIn(text: string): Record_[] {
   const lines = text.split('\n');
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as Record_);
+  return lines.slice(0, -1).map((line) => {
+    const record = JSON.parse(line) as Record_;
+    if (record['schema_version'] !== 1) throw new Error(`a record without a version: ${line.slice(0, 300)}`);
+    const name = camelCased(record);
+    if (name !== undefined) throw new Error(`${name} is not snake_case in a record: ${line.slice(0, 300)}`);
+    return record;
+  });
+}
+
+/** Fields whose content users, opencode or tools have named. */
+const foreign: ReadonlySet<string> = new Set(['raw', 'input', 'metadata', 'properties', 'opencode_config', 'task']);
+
+/** A field that is not `snake_case`: every record that a test sees is checked. */
+function camelCased(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, item] of Object.entries(value)) {
+    const found = /[a-z][A-Z]/.test(name) ? name : foreign.has(name) ? undefined : camelCased(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** A running `ocm`. Its standard input is a pipe that is never written and never closed. */

@@ -53,23 +53,23 @@ function judgeProof({ world }: Evidence, { result, endedAtMs }: Told, turn: Ledg
   const { proof } = result;
   if (!proof) return;
   const { begunAtMs = Infinity, idleAtMs = Infinity } = turn;
-  for (const [name, { atMs }] of Object.entries(proof)) {
+  for (const [name, { at_ms: atMs }] of Object.entries(proof)) {
     if (atMs < begunAtMs) claim(`${name} was seen at ${since(world, atMs)}, before the turn began.`);
     if (atMs > endedAtMs + 1) claim(`${name} was seen at ${since(world, atMs)}, after the result was told.`);
   }
-  if (proof.session_idle.atMs < idleAtMs)
-    claim(`session_idle was seen at ${since(world, proof.session_idle.atMs)}, and the session was busy.`);
-  const busyChild = childrenOf(world, turn, proof.children_quiet.atMs).find(
+  if (proof.session_idle.at_ms < idleAtMs)
+    claim(`session_idle was seen at ${since(world, proof.session_idle.at_ms)}, and the session was busy.`);
+  const busyChild = childrenOf(world, turn, proof.children_quiet.at_ms).find(
     ({ sessionId, begunAtMs: fromMs, endedAtMs: toMs = Infinity }) =>
       fromMs !== undefined &&
-      fromMs <= proof.children_quiet.atMs &&
-      toMs > proof.children_quiet.atMs &&
+      fromMs <= proof.children_quiet.at_ms &&
+      toMs > proof.children_quiet.at_ms &&
       !isUnknown(world, sessionId, turn.deliveredAtMs, endedAtMs),
   );
   if (busyChild) claim(`children_quiet was seen while ${busyChild.sessionId} was busy.`);
   const open = asksOf(world.ledger.asks, turn).find(
     ({ openedAtMs, closedAtMs = Infinity, staleAtMs = Infinity }) =>
-      openedAtMs <= proof.no_pending_ask.atMs && Math.min(closedAtMs, staleAtMs) > proof.no_pending_ask.atMs,
+      openedAtMs <= proof.no_pending_ask.at_ms && Math.min(closedAtMs, staleAtMs) > proof.no_pending_ask.at_ms,
   );
   if (open) claim(`no_pending_ask was seen while ${open.id} was open.`);
 }
