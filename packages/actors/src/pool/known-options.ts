@@ -65,6 +65,7 @@ export const taskOptionNames: readonly string[] = Object.keys({
   permissions: true,
   beforeSend: true,
   sent: true,
+  repeat: true,
 } satisfies Names<TaskOptions>);
 
 /** All of `LeasedTurnOptions`. */
@@ -72,6 +73,7 @@ export const leasedTurnOptionNames: readonly string[] = Object.keys({
   signal: true,
   permissions: true,
   beforeSend: true,
+  repeat: true,
   timeoutMs: true,
   model: true,
   agent: true,

@@ -274,7 +274,7 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    const { signal, beforeSend, sent } = options;
+    const { signal, beforeSend, sent, repeat } = options;
     const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
@@ -287,6 +287,7 @@ export class Pool implements SessionPool {
       leased,
       beforeSend,
       sent,
+      repeat,
     });
     this.#tasks.set(live.id, live);
     this.#events.emit({ type: 'task.queued', taskId: live.id });

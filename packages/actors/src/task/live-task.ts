@@ -62,10 +62,11 @@ export interface LiveTaskOptions {
   readonly leased: SessionHost | undefined;
   readonly beforeSend?: TaskOptions['beforeSend'];
   readonly sent?: SentTurn | undefined;
+  readonly repeat?: false | undefined;
 }
 
 /** A task that was just taken in. */
-export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, sent }: LiveTaskOptions): LiveTask {
+export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, beforeSend, sent, repeat }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
   return {
@@ -79,6 +80,7 @@ export function createLiveTask({ id, task, policy, model, queuedAtMs, leased, be
       ...(leased && { sessionId: leased.id }),
       ...(provider !== undefined && { provider }),
       ...(sent && { unjudged: true }),
+      ...(repeat === false && { once: true }),
     },
     queuedAtMs,
     settled: Promise.withResolvers(),

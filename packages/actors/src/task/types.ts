@@ -88,6 +88,8 @@ export interface TaskOptions {
    * server (see `onInterrupted` and `repeat`). Not for a task with a workspace.
    */
   readonly sent?: SentTurn;
+  /** false: it is begun once, whatever the pool does with other tasks (see its `repeat`). */
+  readonly repeat?: false;
 }
 
 /** The closed set of outcomes; decided once a task. */

@@ -97,7 +97,7 @@ interface Setting {
   readonly now: number | null;
 }
 
-export interface ConfiguredRun {
+interface ConfiguredRun {
   readonly run: string;
   readonly concurrency?: Setting;
   readonly timeout_ms?: Setting;

@@ -1,4 +1,4 @@
-export type { ConfiguredRun, RowView, RunView, SessionListing, TaskView } from './answers.ts';
+export type { RowView, RunView, SessionListing, TaskView } from './answers.ts';
 export { createClient, type ManagerClient } from './client.ts';
 export { findManager, reachableManagers } from './find-manager.ts';
 export { protocolMajor, type ParametersOf } from './routes.ts';

@@ -44,7 +44,7 @@ const run = text;
 const keys = z.array(text).min(1);
 
 /** All that a manager can be asked for. */
-export const routes = {
+const routes = {
   /** Who this manager is, and which version it speaks. */
   describe: route('GET', '/v1', {}),
   /** What another client needs to connect to the server; the socket is the user's alone. */

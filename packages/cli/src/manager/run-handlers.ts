@@ -92,7 +92,7 @@ async function* rowsOf(run: Run, { since, follow, signal }: RowsWanted): AsyncGe
 }
 
 /** The names of the journal are those of the library; on the wire they are in snake case. */
-export function rowView({ sequence, atMs, event }: JournalRow): RowView {
+function rowView({ sequence, atMs, event }: JournalRow): RowView {
   const told = Object.entries(event).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]);
   return { seq: sequence, at: new Date(atMs).toISOString(), ...(Object.fromEntries(told) as Pick<RowView, 'type'>) };
 }

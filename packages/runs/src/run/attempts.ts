@@ -100,7 +100,7 @@ export class Attempts {
     };
     const { after: _after, retries: _retries, repeat: _repeat, ...task } = this.#taskOf(key);
     const id = this.#options.names.give(of);
-    const result = await this.#resultOf(pool.run({ ...task, id, ...withDeadline(live) }, { beforeSend, signal: live.abort.signal }), of);
+    const result = await this.#resultOf(pool.run({ ...task, id, ...withDeadline(live) }, { beforeSend, signal: live.abort.signal, repeat: false }), of);
     this.#options.names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
     this.#live.delete(token);
@@ -118,7 +118,7 @@ export class Attempts {
     const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
       { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
-      { sent, signal: live.abort.signal },
+      { sent, signal: live.abort.signal, repeat: false },
     );
     const read = await this.#resultOf(running, { key, attempt });
     const changes = await this.#options.changesOf?.({ key, attempt, task: this.#taskOf(key) }).catch(() => null);
