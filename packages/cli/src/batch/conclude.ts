@@ -12,6 +12,12 @@ import { runOnDone } from './on-done.ts';
 import { doneRecord, summaryLines } from './report.ts';
 import type { BatchSummary, RunPart } from './tally.ts';
 
+/** What the end of a run needs of its beginning, here or on another process's server. */
+export type ConcludeContext = Pick<BatchContext, 'terminal' | 'progress' | 'signals' | 'startedAt' | 'workspaces' | 'out'> & {
+  readonly plan: { readonly request: Pick<BatchContext['plan']['request'], 'flags'> };
+  readonly prepared: Pick<BatchContext['prepared'], 'id' | 'path' | 'counts'>;
+};
+
 export interface BatchEnding {
   readonly followed: FollowedRun;
   readonly kept: readonly KeptWorkspace[];
@@ -20,7 +26,7 @@ export interface BatchEnding {
 }
 
 /** Tells how it all ended, and gives the exit code. */
-export async function conclude(context: BatchContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
+export async function conclude(context: ConcludeContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
   const { terminal, plan, progress, signals, startedAt, workspaces, prepared } = context;
   const { flags } = plan.request;
   const { summary, failure, tally, pool } = followed;
@@ -70,7 +76,7 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
   return undefined;
 }
 
-function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
+function runPart({ prepared }: ConcludeContext, { reason, why, counts, totals }: RunSummary): RunPart {
   const { path, id } = prepared;
   // One whose directory was removed is not gone on with, nor looked at.
   const name = path === undefined || !existsSync(path) ? undefined : runName(id, path);
@@ -92,7 +98,7 @@ function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: Ru
   };
 }
 
-async function closeOutput({ out, signals }: BatchContext): Promise<OpencodeManagerError | undefined> {
+async function closeOutput({ out, signals }: ConcludeContext): Promise<OpencodeManagerError | undefined> {
   try {
     // The next signal ends the wait for a reader.
     await out?.close(signals.drain.aborted ? signals.abort : signals.drain);

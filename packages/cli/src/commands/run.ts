@@ -3,10 +3,12 @@ import { carryOut, newRequest, resumedRequest } from '../batch/index.ts';
 import { refuseDetachedWithoutDirectory, startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { RunFlags } from '../program/batch-commands.ts';
+import { submitRun } from '../served-runs/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm run`: carries a file of tasks, or prompts, to their end. */
 export async function run(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
+  if (flags.on !== undefined) return submitRun(terminal, file, flags);
   if (flags.detach) {
     refuseDetachedWithoutDirectory(file, flags);
     return startDetached(terminal, flags.json === true);

@@ -1,5 +1,5 @@
-export type { RowView, RunView, SessionListing, TaskView } from './answers.ts';
+export type { RowView, RunView, SessionListing, StartedRun, TaskView } from './answers.ts';
 export { createClient, type ManagerClient } from './client.ts';
 export { findManager, reachableManagers } from './find-manager.ts';
-export { protocolMajor, type ParametersOf } from './routes.ts';
+export { protocolMajor, type GivenTo, type ParametersOf } from './routes.ts';
 export { openManagerSocket, type Handlers, type ManagerSocket } from './server.ts';

@@ -34,12 +34,14 @@ export interface RunFlags extends ServerFlags, TurnFlags, JsonFlag, PageFlags, W
   /** Goes on with the newest run of the same file. */
   readonly resume?: boolean;
   readonly detach?: boolean;
+  /** Process id of an `ocm serve` that carries the run out. */
+  readonly on?: string;
 }
 
 /** Flags of `ocm resume`: what is not given is as it was. */
 export interface ResumeFlags extends Omit<
   RunFlags,
-  'runDir' | 'root' | 'patches' | 'workspace' | 'resume' | 'append' | 'overwrite' | 'prompt'
+  'runDir' | 'root' | 'patches' | 'workspace' | 'resume' | 'on' | 'append' | 'overwrite' | 'prompt'
 > {
   readonly explain?: boolean;
   readonly retryErrors?: string | true;
@@ -88,7 +90,8 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .optionsGroup('Run:')
     .option('--run-dir <dir>', 'keep the run here (default: beside the repository, in <repository>.ocm)')
     .option('--no-run-dir', 'keep nothing: a run that is killed cannot be resumed (default with --prompt alone)')
-    .option('--resume', 'go on with the newest run of the same file, if it is not finished');
+    .option('--resume', 'go on with the newest run of the same file, if it is not finished')
+    .option('--on <pid>', 'run on the server of this ocm serve, whose slots are shared; Ctrl-C leaves the run there');
   addSelectOptions(run);
   run
     .optionsGroup('Workspaces:')
