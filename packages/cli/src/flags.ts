@@ -109,6 +109,8 @@ export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, 
   /** Goes on with the newest run of the same file. */
   readonly resume?: boolean;
   readonly detach?: boolean;
+  /** Process id of an `ocm serve` that carries the run out. */
+  readonly on?: string;
 }
 
 /** Flags of `ocm resume`: what is not given is as it was. */

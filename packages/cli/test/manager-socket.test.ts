@@ -95,6 +95,7 @@ describe('the manager socket', () => {
             sent += 1;
           }
           ended.resolve(sent);
+          return null;
         },
       },
     });
@@ -112,7 +113,7 @@ describe('the manager socket', () => {
     expect(sent).toBeLessThan(500);
     // Who goes on reading gets the rest.
     for (let count = 0; count < 600; count += 1) await reader.next();
-    await reader.return(undefined);
+    await reader.return(null);
     expect(await ended.promise).toBeGreaterThan(600);
   });
 

@@ -47,6 +47,11 @@ function mayReadAgain({ step: at, unread = 0 }: Holder): boolean {
   return at === 'judge' && unread < mostReads;
 }
 
+/** Whether the task is begun again at all. */
+function repeats(context: PoolContext, { once }: Holder): boolean {
+  return context.repeats && !once;
+}
+
 /** What becomes of a task whose attempt has ended: it is over, or goes on, at once or after a wait. */
 export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext {
   const holder = get(context.holders, event.taskId);
@@ -54,7 +59,7 @@ export function endAttempt(context: PoolContext, event: AttemptEnd): PoolContext
   const consequence = consequenceOf(context, holder, event);
   // Of what was lost, the end may still be read. A read is no attempt: it may come again.
   const mayRead = consequence === 'lost' ? event.type === 'turn.ended' : consequence === 'crashed' && mayReadAgain(holder);
-  if (context.repeats || mayRead) return outcomes[consequence](context, holder, event);
+  if (repeats(context, holder) || mayRead) return outcomes[consequence](context, holder, event);
   return endWithAttempt(context, holder, event, consequence);
 }
 
@@ -102,7 +107,7 @@ function aborted({ abortReason, step: at, attempts, interruptions }: Holder): En
 function tryAgain(context: PoolContext, holder: Holder, event: AttemptEnd): PoolContext {
   const { maxRestarts, windowMs, backoffMs } = context.restartLimits;
   const recent = recentRestarts(context.restartTimes, windowMs, event.atMs);
-  if (recent.length >= maxRestarts && context.repeats) return endHolder(context, holder, budgetSpent(context, event));
+  if (recent.length >= maxRestarts && repeats(context, holder)) return endHolder(context, holder, budgetSpent(context, event));
   if (recent.length >= maxRestarts) return endWithAttempt(context, holder, event, 'crashed');
   return {
     ...freeSlot(context, holder),
@@ -159,7 +164,8 @@ export function judge(context: PoolContext, { taskId, fate }: EventOf<'turn.judg
   if (!holder) return context;
   if (holder.abortReason !== null) return endHolder(context, holder, aborted(holder));
   if (context.server === 'gone') return endHolder(context, holder, { outcome: 'server_lost', error: context.error });
-  if (fate === 'never_started' && !context.repeats) return endHolder(context, holder, { outcome: 'interrupted', error: neverStarted });
+  if (fate === 'never_started' && !repeats(context, holder))
+    return endHolder(context, holder, { outcome: 'interrupted', error: neverStarted });
   if (fate === 'interrupted' && !mayRepeat(context, holder))
     return endHolder(context, holder, { outcome: 'interrupted', error: holder.error ?? brokeOff });
   const next = ({ finished: 'resume', never_started: 'repeat', interrupted: 'retry' } as const satisfies Record<string, TaskStep>)[fate];
@@ -171,8 +177,10 @@ const neverStarted = failure('TURN_INTERRUPTED', 'The server never had the promp
 const brokeOff = failure('TURN_INTERRUPTED', 'The turn broke off with its server, or with the manager of that.');
 
 /** A leased session belongs to somebody who has its history in mind; and what takes its server with it each time must end some day. */
-function mayRepeat({ repeats, retriesInterrupted, restartLimits }: PoolContext, { sessionId, interruptions }: Holder): boolean {
-  return repeats && retriesInterrupted && sessionId === undefined && interruptions < restartLimits.maxRestarts;
+function mayRepeat(context: PoolContext, holder: Holder): boolean {
+  const { retriesInterrupted, restartLimits } = context;
+  const { sessionId, interruptions } = holder;
+  return repeats(context, holder) && retriesInterrupted && sessionId === undefined && interruptions < restartLimits.maxRestarts;
 }
 
 /** Holds new turns of a provider back while it wants a pause. */

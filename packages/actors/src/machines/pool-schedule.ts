@@ -25,7 +25,7 @@ export function fresh(context: PoolContext): PoolContext {
 
 /** Takes a task in: into its lane, or behind the others of its leased session. */
 export function queueTask(context: PoolContext, place: Place): PoolContext {
-  const { taskId, priority, group, sessionId, provider, isChange, unjudged } = place;
+  const { taskId, priority, group, sessionId, provider, isChange, once, unjudged } = place;
   const task: QueuedTask = {
     taskId,
     priority,
@@ -33,6 +33,7 @@ export function queueTask(context: PoolContext, place: Place): PoolContext {
     ...(sessionId !== undefined && { sessionId }),
     ...(provider !== undefined && { provider }),
     ...(isChange && { isChange }),
+    ...(once && { once }),
     ...(unjudged && { unjudged }),
     order: context.nextOrder,
     attempts: unjudged ? 1 : 0,

@@ -16,6 +16,8 @@ export interface Place {
   readonly provider?: string;
   /** No turn: a change of a leased session that must not meet one. It needs no slot. */
   readonly isChange?: true;
+  /** It is begun once, whatever the pool does with others: its owner decides about further attempts. */
+  readonly once?: true;
   /** Its newest turn is still to be judged: nothing else may be sent before. */
   readonly unjudged?: true;
 }

@@ -70,6 +70,7 @@ export const taskOptionNames: readonly string[] = Object.keys({
   sent: true,
   continues: true,
   keepsPlace: true,
+  repeat: true,
 } satisfies Names<TaskOptions>);
 
 /** All of `LeasedTurnOptions`. */
@@ -77,6 +78,7 @@ export const leasedTurnOptionNames: readonly string[] = Object.keys({
   signal: true,
   permissions: true,
   beforeSend: true,
+  repeat: true,
   timeoutMs: true,
   model: true,
   agent: true,

@@ -274,7 +274,7 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    const { signal, beforeSend, onAnswer, sent, continues, keepsPlace } = options;
+    const { signal, beforeSend, onAnswer, sent, continues, keepsPlace, repeat } = options;
     const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
@@ -290,6 +290,7 @@ export class Pool implements SessionPool {
       sent,
       continues,
       keepsPlace,
+      repeat,
     });
     this.#tasks.set(live.id, live);
     this.#events.emit({ type: 'task.queued', taskId: live.id });

@@ -71,6 +71,7 @@ export interface LiveTaskOptions {
   readonly sent?: SentTurn | undefined;
   readonly continues?: TaskOptions['continues'];
   readonly keepsPlace?: TaskOptions['keepsPlace'];
+  readonly repeat?: false | undefined;
 }
 
 /** A task that was just taken in. */
@@ -86,6 +87,7 @@ export function createLiveTask({
   sent,
   continues,
   keepsPlace,
+  repeat,
 }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
   const provider = task.shell === undefined ? providerOf(task.model ?? model) : noProvider;
@@ -100,6 +102,7 @@ export function createLiveTask({
       ...(leased && { sessionId: leased.id }),
       ...(provider !== undefined && { provider }),
       ...(sent && { unjudged: true }),
+      ...(repeat === false && { once: true }),
     },
     queuedAtMs,
     settled: Promise.withResolvers(),

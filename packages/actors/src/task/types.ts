@@ -140,6 +140,8 @@ export interface TaskOptions {
    * Default: a place is given back.
    */
   readonly keepsPlace?: (result: TaskResult) => boolean;
+  /** false: it is begun once, whatever the pool does with other tasks (see its `repeat`). */
+  readonly repeat?: false;
 }
 
 /** The closed set of outcomes; decided once a task. */

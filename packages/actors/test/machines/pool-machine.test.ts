@@ -20,6 +20,7 @@ interface Place {
   readonly timeoutMs?: number;
   readonly isChange?: true;
   readonly unjudged?: true;
+  readonly once?: true;
 }
 
 /** A running pool actor on a simulated clock that notes what it tells its host. */
@@ -568,6 +569,15 @@ describe('what holds new turns back', () => {
     pool.end('c', 'failed', full, { sent: false });
     pool.fail('d', full);
     expect(pool.ended).toEqual(['a:interrupted', 'b:failed', 'c:interrupted', 'd:interrupted']);
+  });
+
+  test('a task that is begun once ends with its attempt, beside others that are repeated', () => {
+    const pool = startPool({ maxSessions: 4 });
+    for (const id of ['a', 'c']) pool.queue(id, { once: true });
+    pool.queue('b');
+    for (const id of ['a', 'b']) pool.fail(id, failureOf('CONNECTION_LOST'));
+    pool.end('c', 'failed', full, { sent: false });
+    expect(pool.ended).toEqual(['a:interrupted', 'c:interrupted']);
   });
 
   test('where nothing is repeated, a session that could not be read is read again, three times', () => {

@@ -13,6 +13,15 @@ import { runOnDone } from './on-done.ts';
 import { doneRecord, summaryLines } from './report.ts';
 import type { BatchSummary, RunPart } from './tally.ts';
 
+/** What the end of a run needs of its beginning, here or on another process's server. */
+export type ConcludeContext = Pick<
+  BatchContext,
+  'terminal' | 'progress' | 'signals' | 'startedAt' | 'workspaces' | 'out' | 'output' | 'junit'
+> & {
+  readonly plan: Pick<BatchContext['plan'], 'tasks'> & { readonly request: Pick<BatchContext['plan']['request'], 'flags'> };
+  readonly prepared: Pick<BatchContext['prepared'], 'id' | 'path' | 'counts' | 'plan'>;
+};
+
 export interface BatchEnding {
   readonly followed: FollowedRun;
   readonly kept: readonly KeptWorkspace[];
@@ -21,7 +30,7 @@ export interface BatchEnding {
 }
 
 /** Tells how it all ended, and gives the exit code. */
-export async function conclude(context: BatchContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
+export async function conclude(context: ConcludeContext, { followed, kept, stopped }: BatchEnding): Promise<ExitCode> {
   const { terminal, plan, progress, signals, startedAt, workspaces, prepared, output } = context;
   const { flags } = plan.request;
   const { summary, failure, tally, pool } = followed;
@@ -83,7 +92,7 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
   return undefined;
 }
 
-function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: RunSummary): RunPart {
+function runPart({ prepared }: ConcludeContext, { reason, why, counts, totals }: RunSummary): RunPart {
   const { path, id } = prepared;
   // One whose directory was removed is not gone on with, nor looked at.
   const name = path === undefined || !existsSync(path) ? undefined : runName(id, path);
@@ -105,7 +114,7 @@ function runPart({ prepared }: BatchContext, { reason, why, counts, totals }: Ru
   };
 }
 
-async function closeOutput({ out, signals }: BatchContext): Promise<OpencodeManagerError | undefined> {
+async function closeOutput({ out, signals }: ConcludeContext): Promise<OpencodeManagerError | undefined> {
   try {
     // The next signal ends the wait for a reader.
     await out?.close(signals.drain.aborted ? signals.abort : signals.drain);
@@ -115,7 +124,7 @@ async function closeOutput({ out, signals }: BatchContext): Promise<OpencodeMana
   }
 }
 
-async function writeJunit({ junit, terminal, prepared }: BatchContext): Promise<OpencodeManagerError | undefined> {
+async function writeJunit({ junit, terminal, prepared }: ConcludeContext): Promise<OpencodeManagerError | undefined> {
   try {
     await junit?.write(terminal, prepared);
     return undefined;

@@ -44,7 +44,7 @@ export async function followRun({ run, manager: { pool }, reporter, context }: F
   context.progress.holds((countdown) => run.holding({ countdown }));
   let failure: OpencodeManagerError | undefined;
   try {
-    await teller.catchUp();
+    await teller.catchUp(run.events());
     for await (const row of run.events(run.startSequence)) {
       try {
         teller.tell(row);
@@ -70,11 +70,17 @@ interface Used {
   readonly costUsd: number;
 }
 
-class Teller {
+/** What is told of a run, here or on another process's server. */
+type TellContext = Pick<BatchContext, 'progress' | 'workspaces' | 'out'> & {
+  readonly plan: { readonly request: Pick<BatchContext['plan']['request'], 'flags' | 'resumed'> };
+};
+
+/** Tells what rows of a journal say. */
+export class Teller {
   readonly tally = new Tally();
-  readonly #run: Run;
+  readonly #run: Pick<Run, 'plan' | 'startSequence'>;
   readonly #reporter: Reporter;
-  readonly #context: BatchContext;
+  readonly #context: TellContext;
   /** Keys by the sessions of attempts that run. */
   readonly #keys = new Map<string, string>();
   readonly #states = new Map<string, string>();
@@ -85,7 +91,7 @@ class Teller {
   /** Ends after which another attempt is to follow, as things stood. */
   readonly #unfollowed = new Map<string, TaskResult>();
 
-  constructor(run: Run, reporter: Reporter, context: BatchContext) {
+  constructor(run: Pick<Run, 'plan' | 'startSequence'>, reporter: Reporter, context: TellContext) {
     this.#run = run;
     this.#reporter = reporter;
     this.#context = context;
@@ -189,13 +195,13 @@ class Teller {
    * What earlier managers have told: the results that are used again count for the summary, and what `--out` has not got any more, or
    * could not take, is written now.
    */
-  async catchUp(): Promise<void> {
+  async catchUp(events: AsyncIterable<JournalRow>): Promise<void> {
     const { out, plan } = this.#context;
     const { startSequence } = this.#run;
     if (!plan.request.resumed || startSequence === 0) return;
     const written = out && (await writtenIn(plan.request.flags.out!));
     const reused = new Set(this.#run.plan.flatMap(({ key, decision }) => (decision === 'reuse' ? [key] : [])));
-    for await (const { sequence, event } of this.#run.events()) {
+    for await (const { sequence, event } of events) {
       if (event.type === 'attempt.ended' && event.final && sequence <= startSequence) {
         if (reused.has(event.key) && event.outcome === 'succeeded') this.tally.add(event.result);
         if (out && written && !written.has(nameOf(event.result))) out.write(event.result);

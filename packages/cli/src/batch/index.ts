@@ -1,6 +1,15 @@
 export { carryOut } from './carry-out.ts';
+export { collectTasks } from './collect.ts';
+export { conclude } from './conclude.ts';
 export { executeBatch, type BatchEnd, type BatchListener } from './execute.ts';
-export { newRequest, resumedRequest } from './request.ts';
-export { withReporters } from './reporters.ts';
+export { openJunitOutput } from './junit-output.ts';
+export { reportersOf, withReporters } from './reporters.ts';
+export { Teller, type FollowedRun } from './follow-run.ts';
+export { outputMode } from './output-checks.ts';
+export { openOutputFile } from './output-file.ts';
+export { newRequest, resumedRequest, type BatchRequest } from './request.ts';
+export { planTasks } from './run-plan.ts';
+export { selectTasks } from './select.ts';
+export { refuseUntrustedDirectories } from './trust.ts';
 export { createReporter, doneRecord, patchLines, sourceLines, summaryLine } from './report.ts';
 export { Tally, type BatchSummary } from './tally.ts';

@@ -47,6 +47,20 @@ export async function planBatch(terminal: Terminal, request: BatchRequest): Prom
   return { ...plan, options: optionsOf(plan, directory) };
 }
 
+export interface SubmittedTasks extends Pick<BatchPlan, 'request' | 'tasks' | 'settings' | 'config'> {
+  /** Of the process that has submitted them. */
+  readonly argv: readonly string[];
+}
+
+/** The same of tasks that another process has read and checked, for a server that runs already. */
+export async function planTasks({ request, tasks, settings, config, argv }: SubmittedTasks) {
+  const { flags, baseDirectory } = request;
+  const directory = resolve(flags.directory ?? baseDirectory);
+  const places = await readPlaces({ tasks, flags, directory, baseCommits: {} });
+  const options = optionsOf({ request, tasks, settings, config, workspaces: undefined, places }, directory) as RunOptions;
+  return { settings, places, options: { ...options, facts: { ...options.facts, argv: [...argv] } } };
+}
+
 /** Tasks that came by standard input are in the run alone. */
 async function tasksOf(terminal: Terminal, { file, flags, baseDirectory, resumed }: BatchRequest): Promise<readonly NamedTask[]> {
   if (resumed && file !== undefined && file !== '-') refuseMoved(file);

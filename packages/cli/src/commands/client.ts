@@ -9,8 +9,8 @@ import { listenForStop } from '../signals.ts';
 const maxPid = 4_194_304;
 
 /** @throws OpencodeManagerError `USAGE` */
-export function managerPid(text: string): number {
-  return parseCount(text, '--manager', { min: 1, max: maxPid });
+export function managerPid(text: string, option = '--manager'): number {
+  return parseCount(text, option, { min: 1, max: maxPid });
 }
 
 /**

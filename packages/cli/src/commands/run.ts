@@ -3,11 +3,13 @@ import { carryOut, newRequest, resumedRequest, withReporters } from '../batch/in
 import { refuseDetachedWithoutDirectory, startDetached } from '../detached/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { RunFlags } from '../flags.ts';
+import { submitRun } from '../served-runs/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm run`: carries a file of tasks, or prompts, to their end. */
 export async function run(terminal: Terminal, file: string | undefined, given: RunFlags): Promise<ExitCode> {
   const flags = withReporters(given);
+  if (flags.on !== undefined) return submitRun(terminal, file, flags);
   if (flags.detach) {
     refuseDetachedWithoutDirectory(file, flags);
     return startDetached(terminal, flags.json === true);

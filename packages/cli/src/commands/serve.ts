@@ -7,6 +7,7 @@ import { buildServerConfig, turnSettings } from '../options/index.ts';
 import type { ServeFlags } from '../flags.ts';
 import { printable } from '../render/index.ts';
 import { reportError } from '../report-error.ts';
+import { ServedRuns } from '../served-runs/index.ts';
 import { aborted, listenForStop, type StopSignals } from '../signals.ts';
 import type { Terminal } from '../terminal/index.ts';
 
@@ -18,8 +19,9 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
   const support = supportPages('ocm serve');
   const config = await buildServerConfig(flags, { profile: 'interactive' });
   const settings = await turnSettings(flags);
+  const served = new ServedRuns({ config, flags, note: (line) => terminal.notice(printable(line)) });
   try {
-    return await serveUntilStopped({ terminal, flags, signals, support }, () =>
+    return await serveUntilStopped({ terminal, flags, signals, support, served }, () =>
       openManager({
         config,
         pool: { ...settings, ...support.pool },
@@ -27,6 +29,7 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
         redactor: terminal.redactor,
         onReaped: terminal.notice,
         pages: support.pages,
+        startRun: (manager, request) => served.start(manager, request),
       }),
     );
   } catch (error) {
@@ -46,9 +49,13 @@ interface ServeContext {
   readonly flags: ServeFlags;
   readonly signals: StopSignals;
   readonly support: PageSupport;
+  readonly served: ServedRuns;
 }
 
-async function serveUntilStopped({ terminal, flags, signals, support }: ServeContext, open: () => Promise<Manager>): Promise<ExitCode> {
+async function serveUntilStopped(
+  { terminal, flags, signals, support, served }: ServeContext,
+  open: () => Promise<Manager>,
+): Promise<ExitCode> {
   terminal.notice('Starting an isolated opencode server ...');
   const manager = await open();
   try {
@@ -64,9 +71,12 @@ async function serveUntilStopped({ terminal, flags, signals, support }: ServeCon
     const lost = serverLost(manager.pool);
     const end = await Promise.race([aborted(signals.drain), lost, stoppedFromPage(manager.pool)]);
     if (end) return reportError(terminal, end, { json: flags.json === true });
-    await Promise.race([manager.pool.drain(), aborted(signals.abort), lost]);
+    // Runs first: what they would begin, a draining pool refuses.
+    await Promise.race([served.drain().then(() => manager.pool.drain()), aborted(signals.abort), lost]);
     return signals.exitCode ?? exitCodes.ok;
   } finally {
+    // Their ends are written before the server goes.
+    await Promise.race([served.abort(), aborted(signals.kill)]);
     const report = await manager.stop();
     if (flags.json)
       terminal.record({ type: 'done', left_behind: report.stateDeleted ? null : manager.server.stateDir, duration_ms: report.durationMs });

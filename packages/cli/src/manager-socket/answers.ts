@@ -1,7 +1,7 @@
 import type { Outcome, PoolSnapshot, SessionActorState, TaskResult } from '@opencode-manager/actors';
 import type { ErrorCode, SerializedError } from '@opencode-manager/core';
 import type { MonitorEvent } from '@opencode-manager/events';
-import type { JournalEvent, RunStanding, TaskChange, TaskStandingState } from '@opencode-manager/runs';
+import type { JournalEvent, RunStanding, RunSummary, TaskChange, TaskStandingState } from '@opencode-manager/runs';
 import * as z from 'zod';
 
 interface ManagerDescription {
@@ -84,6 +84,32 @@ export interface RunView {
     readonly reused: number;
     readonly dropped: number;
   };
+  /** null until it has ended. */
+  readonly summary: RunEnding | null;
+}
+
+/** How a run has ended. */
+interface RunEnding {
+  readonly reason: RunSummary['reason'];
+  readonly why: string | null;
+  readonly error: SerializedError | null;
+  readonly succeeded_first_try: number;
+  readonly succeeded_after_retry: number;
+  /** Of all attempts. */
+  readonly attempts: number;
+  readonly usage: TaskResult['usage'];
+  readonly cost_usd: number | null;
+  readonly known_cost_usd: number;
+  readonly parked_ms: number;
+}
+
+/** A run that a manager has begun for a client. */
+export interface StartedRun {
+  readonly run: string;
+  readonly run_dir: string | null;
+  readonly pid: number;
+  readonly total: number;
+  readonly concurrency: number;
 }
 
 export interface TaskView {
@@ -140,6 +166,7 @@ export interface Results {
   /** `deleted` is false when there was no such session any more. */
   deleteSession: { readonly session_id: string; readonly deleted: boolean };
   runs: readonly RunView[];
+  startRun: StartedRun;
   run: RunView;
   pauseRun: Changed;
   resumeRun: Changed;
@@ -158,6 +185,15 @@ export interface Items {
   runEvents: RowView;
 }
 
+/** What a stream ends with: the data of its last event. */
+export interface Ends {
+  promptStream: null;
+  events: null;
+  page: null;
+  /** With `follow`: how the run has ended. */
+  runEvents: RunView | null;
+}
+
 /** Statuses of refusals whose code says more than "it failed". */
 const statusOfCode: Partial<Record<ErrorCode, number>> = {
   BAD_REQUEST: 400,
@@ -165,6 +201,7 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   DIRECTORY_MISSING: 400,
   CONFIG_INVALID: 400,
   NOT_FOUND: 404,
+  RUN_UNSUITED: 409,
   RUN_UNKNOWN: 404,
   TASK_UNKNOWN: 404,
   MESSAGE_UNKNOWN: 404,

@@ -9,7 +9,7 @@ import {
   type AnswerReader,
   type Exchange,
 } from '@opencode-manager/core/http';
-import { readErrorBody, type Items, type Results } from './answers.ts';
+import { readErrorBody, type Ends, type Items, type Results } from './answers.ts';
 import { ItemReader } from './item-reader.ts';
 import { protocolHeader, protocolMajor, requestOf, type Method, type ParametersOf } from './routes.ts';
 
@@ -23,8 +23,12 @@ export interface ManagerClient {
   readonly run: RunRecord;
   /** @throws OpencodeManagerError what the manager answered, `CONNECTION_LOST`, `REQUEST_ABORTED`, `MANAGER_INCOMPATIBLE` */
   call<Name extends keyof Results>(method: Name, parameters: ParametersOf<Name>, options?: CallOptions): Promise<Results[Name]>;
-  /** The items of a method that streams. Leaving the loop closes the connection. */
-  stream<Name extends keyof Items>(method: Name, parameters: ParametersOf<Name>, options?: CallOptions): AsyncGenerator<Items[Name], void>;
+  /** The items of a method that streams, and what it ends with. Leaving the loop closes the connection. */
+  stream<Name extends keyof Items>(
+    method: Name,
+    parameters: ParametersOf<Name>,
+    options?: CallOptions,
+  ): AsyncGenerator<Items[Name], Ends[Name]>;
 }
 
 /** The client of the manager with this record. Nothing is asked yet. */
@@ -56,7 +60,8 @@ export function createClient(run: RunRecord): ManagerClient {
         stopListening();
       }
       if (reader.refusal.head.statusCode >= 400) throw refusalOf(run, reader.refusal);
-      if (!reader.hasEnded) throw lost(run);
+      if (!reader.end) throw lost(run);
+      return reader.end.data as Ends[typeof method];
     },
   };
 }

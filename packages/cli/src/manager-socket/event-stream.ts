@@ -21,9 +21,16 @@ export class EventStream {
     await this.#write(`data: ${JSON.stringify(item)}\n\n`);
   }
 
-  end(failure?: ErrorBody): void {
-    const last = failure ? `event: error\ndata: ${JSON.stringify(failure)}\n\n` : 'event: end\ndata: {}\n\n';
-    if (!this.#response.destroyed) this.#response.end(last);
+  end(data: unknown): void {
+    this.#last('end', data);
+  }
+
+  fail(error: ErrorBody): void {
+    this.#last('error', error);
+  }
+
+  #last(event: string, data: unknown): void {
+    if (!this.#response.destroyed) this.#response.end(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
   async #write(text: string): Promise<void> {

@@ -17,12 +17,12 @@ export class ItemReader implements AnswerReader {
   readonly #decoder = new TextDecoder();
   #waiting: unknown[] = [];
   #wake: () => void = () => {};
-  #hasEnded = false;
+  #end: { readonly data: unknown } | undefined;
   #exchange: Exchange | undefined;
   readonly #parser = createParser({
     maxBufferSize: maxRecordCharacters,
     onEvent: ({ event, data }) => {
-      if (event === 'end') this.#hasEnded = true;
+      if (event === 'end') this.#end = { data: JSON.parse(data) };
       else if (event === 'error') throw failureIn(data);
       else this.#waiting.push(JSON.parse(data));
     },
@@ -36,9 +36,9 @@ export class ItemReader implements AnswerReader {
     this.#checkHead = checkHead;
   }
 
-  /** Whether the manager has said that the stream is over. */
-  get hasEnded(): boolean {
-    return this.#hasEnded;
+  /** What the manager has ended the stream with; undefined when it has not. */
+  get end(): { readonly data: unknown } | undefined {
+    return this.#end;
   }
 
   onHead(head: AnswerHead): void {

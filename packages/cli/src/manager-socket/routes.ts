@@ -44,7 +44,7 @@ const run = text;
 const keys = z.array(text).min(1);
 
 /** All that a manager can be asked for. */
-export const routes = {
+const routes = {
   /** Who this manager is, and which version it speaks. */
   describe: route('GET', '/v1', {}),
   /** What another client needs to connect to the server; the socket is the user's alone. */
@@ -74,6 +74,17 @@ export const routes = {
   /** Serves a page of the playground for as long as the client stays; its address, token included, is the one item of the stream. */
   page: route('POST', '/v1/page', { allow_control: z.boolean().optional(), content: z.boolean().optional() }),
   runs: route('GET', '/v1/runs', {}),
+  /** Begins a run on the server of `ocm serve`: tasks as the library takes them, and what a resume needs of the command line. */
+  startRun: route('POST', '/v1/runs', {
+    tasks: z.array(z.record(z.string(), z.unknown())).min(1),
+    /** Where they came from: an absolute path, `-` for standard input, null for prompts. */
+    source: z.string().nullable(),
+    title: z.string(),
+    base_directory: text,
+    directory: text,
+    argv: z.array(z.string()),
+    flags: z.record(z.string(), z.unknown()),
+  }),
   run: route('GET', '/v1/runs/{run}', { run }),
   pauseRun: route('POST', '/v1/runs/{run}/pause', { run }),
   resumeRun: route('POST', '/v1/runs/{run}/resume', { run }),

@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OpencodeManagerError, toManagerError, type Redactor } from '@opencode-manager/core';
-import { statusOf, type Items, type Results } from './answers.ts';
+import { statusOf, type Ends, type Items, type Results } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { readBody } from './request-body.ts';
 import { findRoute, parseParameters, protocolHeader, protocolMajor, queryOf, type GivenTo, type Method } from './routes.ts';
@@ -20,7 +20,7 @@ interface StreamContext<Item> extends HandlerContext {
 }
 
 type Handler<Name extends Method> = Name extends keyof Items
-  ? { stream(parameters: GivenTo<Name>, context: StreamContext<Items[Name]>): Promise<void> }
+  ? { stream(parameters: GivenTo<Name>, context: StreamContext<Items[Name]>): Promise<Ends[Name]> }
   : Name extends keyof Results
     ? (parameters: GivenTo<Name>, context: HandlerContext) => Promise<Results[Name]>
     : never;
@@ -126,7 +126,7 @@ async function answer(response: ServerResponse, { method, parameters, handlers, 
   // Method and parameters belong together: parseParameters has paired them.
   const handler = handlers[method] as
     | ((parameters: unknown, context: HandlerContext) => Promise<unknown>)
-    | { stream(parameters: unknown, context: StreamContext<unknown>): Promise<void> };
+    | { stream(parameters: unknown, context: StreamContext<unknown>): Promise<unknown> };
   if (typeof handler === 'function') return sendJson(response, 200, clean(await handler(parameters, { signal })));
   // The head goes out with the first item: what is refused before has a status of its own.
   let stream: EventStream | undefined;
@@ -135,11 +135,11 @@ async function answer(response: ServerResponse, { method, parameters, handlers, 
     const work = handler.stream(parameters, { signal, send: (item) => open().send(clean(item)) });
     // What waits for its first item is heard: a client that waits for the head is not told of a refusal any more.
     setImmediate(() => !response.headersSent && !response.destroyed && open());
-    await work;
-    open().end();
+    const last = await work;
+    open().end(clean(last));
   } catch (error) {
     if (!stream) throw error;
-    stream.end({ error: redactor.error(toManagerError(error)).toJSON() });
+    stream.fail({ error: redactor.error(toManagerError(error)).toJSON() });
   }
 }
 

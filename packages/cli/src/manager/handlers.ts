@@ -3,7 +3,7 @@ import { OpencodeManagerError, type OpencodeServer, type SessionInfo } from '@op
 import type { EventFilter } from '@opencode-manager/events';
 import { protocolMajor, type Handlers, type SessionListing } from '../manager-socket/index.ts';
 import type { RunDesk } from './run-desk.ts';
-import { createRunHandlers } from './run-handlers.ts';
+import { createRunHandlers, type StartRun } from './run-handlers.ts';
 import type { DeskSession, SessionDesk } from './session-desk.ts';
 import { streamTurn } from './stream-turn.ts';
 
@@ -17,13 +17,15 @@ export interface HandlerParts {
   readonly pool: SessionPool;
   readonly desk: SessionDesk;
   readonly runs: RunDesk;
+  /** Begins a run for a client; absent: none can be begun. */
+  readonly startRun?: StartRun | undefined;
   readonly openPage?: ((request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>) | undefined;
 }
 
 /** What the clients of a manager's socket may ask for, over the manager's own server, pool and event stream. */
-export function createHandlers({ pool, desk, runs, openPage }: HandlerParts): Handlers {
+export function createHandlers({ pool, desk, runs, startRun, openPage }: HandlerParts): Handlers {
   return {
-    ...createRunHandlers(runs),
+    ...createRunHandlers(runs, startRun),
     ...turnHandlers(pool, desk),
     describe: async () => describeManager(pool.server, pool),
     async credentials() {
@@ -56,6 +58,7 @@ export function createHandlers({ pool, desk, runs, openPage }: HandlerParts): Ha
       async stream({ session_id: sessionId, ...filter }, { signal, send }) {
         const wanted = { ...filter, ...(sessionId && { sessionId }) } as EventFilter;
         for await (const event of pool.events.streamEvents(wanted, { signal })) await send(event);
+        return null;
       },
     },
     page: {
@@ -63,6 +66,7 @@ export function createHandlers({ pool, desk, runs, openPage }: HandlerParts): Ha
         await using page = await (openPage ?? refusePage)({ allowControl, content });
         await send({ url: page.url });
         await untilAborted(signal);
+        return null;
       },
     },
   };
@@ -80,6 +84,7 @@ function turnHandlers(pool: SessionPool, desk: SessionDesk): Pick<Handlers, 'pro
         const session = await desk.open(id);
         const result = await streamTurn(pool, session, { text, signal, ...deadline(timeoutMs) }, send);
         await send({ type: 'result', result });
+        return null;
       },
     },
     async exec({ session_id: id, command, arguments: args, timeout_ms: timeoutMs }, { signal }) {

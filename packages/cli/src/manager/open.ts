@@ -11,6 +11,7 @@ import { openManagerSocket, type ManagerSocket } from '../manager-socket/index.t
 import type { StopSignals } from '../signals.ts';
 import { createHandlers, type PageRequest } from './handlers.ts';
 import { reapDeadManagers } from './reap.ts';
+import type { StartRun } from './run-handlers.ts';
 import { RunDesk } from './run-desk.ts';
 import { createSessionDesk, type SessionDesk } from './session-desk.ts';
 
@@ -39,6 +40,8 @@ export interface ManagerOptions {
   readonly onReaped: (line: string) => void;
   /** Told when the socket cannot be opened; without it that is an error. */
   readonly onSocketError?: (error: NodeJS.ErrnoException) => void;
+  /** Begins a run for a client of the socket; absent: none can be begun. */
+  readonly startRun?: (manager: Manager, request: Parameters<StartRun>[0]) => ReturnType<StartRun>;
   /** Opens a page of the playground for a client of the socket; absent: there is none to be had. */
   readonly pages?: (manager: Manager, request: PageRequest) => Promise<{ readonly url: string } & AsyncDisposable>;
 }
@@ -66,12 +69,21 @@ export async function openManager(options: ManagerOptions): Promise<Manager> {
 }
 
 /** A batch runs without its socket too, for example below a temporary directory whose path is too long for one. */
-async function openSocket(manager: Manager, { onSocketError, pages, redactor }: ManagerOptions): Promise<ManagerSocket | undefined> {
+async function openSocket(
+  manager: Manager,
+  { onSocketError, pages, startRun, redactor }: ManagerOptions,
+): Promise<ManagerSocket | undefined> {
   const { pool, desk, runs } = manager;
   try {
     return await openManagerSocket(
       runSocketPath(pool.server.runId),
-      createHandlers({ pool, desk, runs, openPage: pages && ((request) => pages(manager, request)) }),
+      createHandlers({
+        pool,
+        desk,
+        runs,
+        startRun: startRun && ((request) => startRun(manager, request)),
+        openPage: pages && ((request) => pages(manager, request)),
+      }),
       redactor,
     );
   } catch (error) {

@@ -16,15 +16,28 @@ export interface LiveRun {
   readonly control: RunControl;
 }
 
+/** Runs that have ended and can still be asked about; their directories say more. */
+const mostEnded = 20;
+
 /** The runs of one manager, for the clients of its socket. */
 export class RunDesk {
   readonly #runs = new Map<string, DeskRun>();
+  readonly #ended: string[] = [];
 
   /** A run that is about to start: who asks for it waits until it has. */
   add(run: DeskRun): void {
     // Told to whoever asks; nobody may.
-    run.started.catch(() => undefined);
+    void run.started.then(
+      ({ ended }) => ended.finally(() => this.#note(run.id)),
+      () => this.#note(run.id),
+    );
     this.#runs.set(run.id, run);
+  }
+
+  /** It has ended: the oldest ones give way. */
+  #note(id: string): void {
+    this.#ended.push(id);
+    for (const old of this.#ended.splice(0, Math.max(0, this.#ended.length - mostEnded))) this.#runs.delete(old);
   }
 
   /** In the order in which they came. */

@@ -1,22 +1,21 @@
+import { OpencodeManagerError } from '@opencode-manager/core';
 import type { JournalRow, Run, TaskStanding } from '@opencode-manager/runs';
-import type { ConfiguredRun, GivenTo, Handlers, RowView, RunView, TaskView } from '../manager-socket/index.ts';
+import type { ConfiguredRun, GivenTo, Handlers, RowView, RunView, StartedRun, TaskView } from '../manager-socket/index.ts';
 import type { LiveRun, RunDesk } from './run-desk.ts';
 
-type RunMethod =
-  | 'runs'
-  | 'run'
-  | 'pauseRun'
-  | 'resumeRun'
-  | 'cancelRun'
-  | 'configureRun'
-  | 'runTasks'
-  | 'cancelTasks'
-  | 'requeueTasks'
-  | 'runEvents';
+type RunMethod = 'runs' | 'startRun' | 'run' | 'pauseRun' | 'resumeRun' | 'cancelRun' | 'configureRun' | TaskMethod;
+
+/** Begins a run for a client. */
+export type StartRun = (request: GivenTo<'startRun'>) => Promise<StartedRun>;
 
 /** What clients may ask for and wish of the runs of a manager. A wish that comes twice changes nothing the second time, and says so. */
-export function createRunHandlers(desk: RunDesk): Pick<Handlers, RunMethod> {
+export function createRunHandlers(desk: RunDesk, startRun: StartRun | undefined): Pick<Handlers, RunMethod> {
   return {
+    async startRun(request) {
+      if (startRun) return startRun(request);
+      const message = `The manager ${process.pid} carries out a run of its own and takes no other. Start one that does with: ocm serve`;
+      throw new OpencodeManagerError('RUN_UNSUITED', message);
+    },
     async runs() {
       const started = await Promise.allSettled(desk.all().map(({ id }) => desk.get(id)));
       return Promise.all(started.flatMap((one) => (one.status === 'fulfilled' ? [viewOf(one.value)] : [])));
@@ -35,6 +34,14 @@ export function createRunHandlers(desk: RunDesk): Pick<Handlers, RunMethod> {
       return { run: run.id, changed: await control.cancel('A user has cancelled the run.', { drains: drain }) };
     },
     configureRun: async ({ run, ...wishes }) => configured(await desk.get(run), wishes),
+    ...taskHandlers(desk),
+  };
+}
+
+type TaskMethod = 'runTasks' | 'cancelTasks' | 'requeueTasks' | 'runEvents';
+
+function taskHandlers(desk: RunDesk): Pick<Handlers, TaskMethod> {
+  return {
     async runTasks({ run: id, key, state }) {
       const { control } = await desk.get(id);
       if (key) control.assertTasks(key);
@@ -51,10 +58,13 @@ export function createRunHandlers(desk: RunDesk): Pick<Handlers, RunMethod> {
     },
     runEvents: {
       async stream({ run: id, key, since = 0, follow = false }, { signal, send }) {
-        const { run, control } = await desk.get(id);
+        const live = await desk.get(id);
+        const { run, control } = live;
         if (key) control.assertTasks(key);
         for await (const row of rowsOf(run, { since, follow, signal }))
           if (!key || ('key' in row.event && key.includes(row.event.key))) await send(rowView(row));
+        // A socket that closes ends the stream too.
+        return follow && run.hasEnded() ? viewOf(live) : null;
       },
     },
   };
@@ -79,7 +89,7 @@ async function* rowsOf(run: Run, { since, follow, signal }: RowsWanted): AsyncGe
 }
 
 /** The names of the journal are those of the library; on the wire they are in snake case. */
-export function rowView({ sequence, atMs, event }: JournalRow): RowView {
+function rowView({ sequence, atMs, event }: JournalRow): RowView {
   const told = Object.entries(event).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]);
   return { seq: sequence, at: new Date(atMs).toISOString(), ...(Object.fromEntries(told) as Pick<RowView, 'type'>) };
 }
@@ -105,13 +115,16 @@ function configured({ run, control }: LiveRun, given: Omit<GivenTo<'configureRun
 }
 
 async function viewOf({ run, control }: LiveRun): Promise<RunView> {
-  const { state, concurrency, timeoutMs, limits, spent, running, waiting, holding } = control.standing();
-  const { total, outcomes, skipped, notStarted, reused, dropped } = run.counts();
+  const { state, concurrency, timeoutMs, limits, spent, running, waiting, holding, ...now } = control.standing();
+  const summary = run.hasEnded() ? await run.ended : null;
+  const { total, outcomes: last, skipped, notStarted: left, reused, dropped, succeededFirstTry, succeededAfterRetry } = run.counts();
+  // While it goes on, an attempt in flight or one that is tried again is no outcome yet.
+  const [outcomes, notStarted] = summary ? [last, left] : [now.outcomes, now.notStarted];
   return {
     id: run.id,
     run_dir: run.path ?? null,
     pid: process.pid,
-    state: run.hasEnded() ? 'ended' : state,
+    state: summary ? 'ended' : state,
     concurrency,
     timeout_ms: timeoutMs,
     limits,
@@ -120,6 +133,18 @@ async function viewOf({ run, control }: LiveRun): Promise<RunView> {
     waiting,
     holding,
     counts: { total, outcomes, skipped, not_started: notStarted, reused, dropped },
+    summary: summary && {
+      reason: summary.reason,
+      why: summary.why,
+      error: summary.error,
+      succeeded_first_try: succeededFirstTry,
+      succeeded_after_retry: succeededAfterRetry,
+      attempts: summary.totals.attempts,
+      usage: summary.totals.usage,
+      cost_usd: summary.totals.costUsd,
+      known_cost_usd: summary.totals.knownCostUsd,
+      parked_ms: summary.totals.parkedMs,
+    },
   };
 }
 

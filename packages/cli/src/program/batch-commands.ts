@@ -41,7 +41,8 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .optionsGroup('Run:')
     .option('--run-dir <dir>', 'keep the run here (default: beside the repository, in <repository>.ocm)')
     .option('--no-run-dir', 'keep nothing: a run that is killed cannot be resumed (default with --prompt alone)')
-    .option('--resume', 'go on with the newest run of the same file, if it is not finished');
+    .option('--resume', 'go on with the newest run of the same file, if it is not finished')
+    .option('--on <pid>', 'run on the server of this ocm serve, whose slots are shared; Ctrl-C leaves the run there');
   addSelectOptions(run);
   run
     .optionsGroup('Workspaces:')

@@ -11,11 +11,13 @@ interface NamedAttempt {
 /** Attempts of one task are tasks of their own to the pool: which name is which attempt's. */
 export class AttemptNames {
   readonly #attempts = new Map<string, NamedAttempt>();
+  /** Begins the names of a run whose pool has the tasks of others too. */
+  prefix = '';
 
   /** The name that the pool has for an attempt. */
   give(named: NamedAttempt): string {
     const { key, attempt } = named;
-    const id = attempt === 1 ? key : `${key} (attempt ${attempt})`;
+    const id = `${this.prefix}${attempt === 1 ? key : `${key} (attempt ${attempt})`}`;
     this.#attempts.set(id, named);
     return id;
   }

@@ -141,7 +141,7 @@ export class Attempts {
       return this.#options.mayPark(of, end);
     };
     const id = names.give({ ...of, ...(asked.continues !== null && { place: asked.continues }) });
-    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal, keepsPlace };
+    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal, keepsPlace, repeat: false as const };
     const result = await this.#resultOf(this.#turnOf(id, key, { goesOn, fallback }, options), asked, () => live.answer);
     names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);
@@ -194,7 +194,7 @@ export class Attempts {
     const sent = { sessionId, messageId, directory: ports.hasDirectory(directory) ? directory : pool.server.directory };
     const running = pool.run(
       { ...task, directory: sent.directory, workspace: 'shared', id: `${key} (attempt ${attempt}, read ${this.#looks})` },
-      { sent, signal: live.abort.signal },
+      { sent, signal: live.abort.signal, repeat: false },
     );
     const check = this.#options.outputs.get(key);
     let answer: CheckedAnswer | undefined;

@@ -4,7 +4,7 @@ import { entries, find, type RunContext, type RunMachineEvent } from '../machine
 import { spentOf } from '../machine/run-budget.ts';
 import { mayCancel, mayRequeue } from '../machine/run-control.ts';
 import { hasSucceeded } from '../machine/task-record.ts';
-import { holdOf } from './state.ts';
+import { holdOf, outcomesNow } from './state.ts';
 import { taskStanding } from './task-standing.ts';
 import type { RunControl, RunStanding, RunWishes, TaskChange, TaskStanding } from './control.types.ts';
 
@@ -55,6 +55,7 @@ function standingOf(context: RunContext, timeoutMs: number | null): RunStanding 
     running: flights.length,
     waiting: unsettled - flights.length,
     holding: holdOf(context),
+    ...outcomesNow(context),
   };
 }
 

@@ -17,6 +17,10 @@ export interface RunStanding {
   readonly waiting: number;
   /** Why nothing starts although tasks wait, in words; null when something may start. */
   readonly holding: string | null;
+  /** Of tasks that have come to their end, by the outcome of the newest attempt. */
+  readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  /** Tasks that had no attempt yet. */
+  readonly notStarted: number;
 }
 
 /**

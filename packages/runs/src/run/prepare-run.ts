@@ -195,6 +195,7 @@ async function start(
 ): Promise<Run> {
   try {
     redaction.use(pool.server.redactor);
+    if (sharesPool) names.prefix = `${store.id} `;
     // Only now are the secrets known that must not stand in a file.
     await store.begin();
     const known = new Set((await store.readTasks()).map(({ key, hash }) => `${key}\0${hash}`));

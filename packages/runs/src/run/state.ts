@@ -25,7 +25,7 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
   const { total, skipped, reused, dropped } = counts;
   const { started, flights, unsettled } = context;
   const isOver = reason !== null;
-  const { outcomes, notStarted } = isOver ? counts : standing(context);
+  const { outcomes, notStarted } = isOver ? counts : outcomesNow(context);
   const ended = started - flights.length;
   const holding = isOver ? null : holdOf(context);
   const perMinute = isOver || ended <= 0 ? null : (ended * 60_000) / Math.max(1, nowMs - startedAtMs);
@@ -60,7 +60,7 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
 }
 
 /** While a run goes on, an outcome is that of a task after which no attempt follows: each task is counted once. */
-function standing({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStarted'> {
+export function outcomesNow({ tasks }: RunContext): Pick<RunCounts, 'outcomes' | 'notStarted'> {
   const outcomes: Partial<Record<Outcome, number>> = {};
   let notStarted = 0;
   for (const { place, end, open, blockedBy, isCancelled } of entries(tasks)) {

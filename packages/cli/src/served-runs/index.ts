@@ -1,0 +1,2 @@
+export { ServedRuns } from './served-runs.ts';
+export { submitRun } from './submit.ts';
