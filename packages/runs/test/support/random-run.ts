@@ -1,7 +1,10 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { JournalEvent } from '../../src/journal/events.ts';
 import {
+  accountOf,
+  find,
   foldJournal,
+  isClosed,
   planResume,
   type ResumePolicy,
   type RunEffect,
@@ -34,6 +37,9 @@ interface Live {
 }
 
 const settings = { infrastructureTries: 3, storageTimeoutMs: 20_000 } satisfies Partial<RunSettings>;
+
+/** What tasks ask, in turn; the last is not known. */
+const providers = ['alpha', 'beta', undefined] as const;
 
 const outcomes: readonly Outcome[] = ['succeeded', 'succeeded', 'failed', 'failed', 'stalled', 'timed_out', 'runaway', 'quota_exhausted'];
 
@@ -76,6 +82,8 @@ export class RandomRun {
   #fullSinceMs = 0;
   #isEnding = false;
   #concurrency = 1;
+  /** Providers that something of the world holds back. */
+  readonly #narrow = new Set<string>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -108,8 +116,16 @@ export class RandomRun {
     const failFast: RunSettings['failFast'] = isCalm || random.chance(0.9) ? 'off' : random.pick(['soon', 'now']);
     const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
-    const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted };
-    this.#actor = actorOf(plan, chosen, (effect) => this.#contain(effect));
+    const onQuota = random.pick(['wait', 'wait', 'fail', { fallback: 'beta/m' }] as const);
+    const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted, onQuota };
+    const models = Object.fromEntries(
+      keys
+        .map((key, index) => [key, providers[index % 3]])
+        .filter(([, id]) => id)
+        .map(([key, id]) => [key, `${id}/m`]),
+    );
+    this.#narrow.clear();
+    this.#actor = actorOf(plan, chosen, (effect) => this.#contain(effect), models as Record<string, string>);
     this.#send({ type: 'run.open', atMs: this.#now });
   }
 
@@ -175,6 +191,7 @@ export class RandomRun {
     if (this.#server === 'restarting') choices.push(() => this.#serverReady());
     if (this.#isPaused) choices.push(() => this.#unpause());
     if (this.#isFull) choices.push(() => this.#free());
+    for (const id of this.#narrow) choices.push(() => this.#widen(id));
     return this.#isCalm ? choices : [...choices, ...this.#accidents()];
   }
 
@@ -194,6 +211,7 @@ export class RandomRun {
     if (random.chance(0.2)) accidents.push(() => this.#kill());
     if (random.chance(0.3) && this.#past.length > 0) accidents.push(() => this.#tellLate());
     if (random.chance(0.1)) accidents.push(() => this.#changeConcurrency());
+    if (random.chance(0.15)) accidents.push(() => this.#hold(random.pick(['alpha', 'beta'])));
     if (random.chance(0.05))
       accidents.push(
         () => this.#pause(),
@@ -259,7 +277,8 @@ export class RandomRun {
     must(![...this.#live.values()].some((live) => live.isSuspect), `${key} starts beside a suspect`);
     if (isSuspect) {
       must(this.#live.size === 0, `suspect ${key} starts beside another`);
-      const waits = (one: SourceTask) => !this.oracle.isSuspect(one.key) && !this.oracle.isParked(one.key) && this.oracle.mayStart(one.key);
+      const waits = ({ key: other }: SourceTask) =>
+        !this.oracle.isSuspect(other) && !this.oracle.isParked(other) && !this.#isHeld(other) && this.oracle.mayStart(other);
       const other = this.#source.find(waits);
       must(other === undefined, `suspect ${key} starts before ${other?.key}`);
     }
@@ -395,6 +414,26 @@ export class RandomRun {
   #serverReady(): void {
     this.#server = 'up';
     this.#send({ type: 'server.ready', atMs: this.#now });
+  }
+
+  #hold(id: string): void {
+    this.#narrow.add(id);
+    const heldUntilMs = this.#random.chance(0.5) ? this.#now + 5000 : null;
+    if (this.#random.chance(0.3)) this.#send({ type: 'provider.paused', provider: id });
+    else this.#send({ type: 'provider.changed', provider: id, limit: 1, heldUntilMs });
+  }
+
+  #widen(id: string): void {
+    this.#narrow.delete(id);
+    if (this.#random.chance(0.5)) this.#send({ type: 'provider.changed', provider: id, limit: 3, heldUntilMs: null });
+    this.#send({ type: 'provider.resumed', provider: id, atMs: this.#now });
+  }
+
+  /** Of a provider that may be asked no more for now, by what the machine was told. */
+  #isHeld(key: string): boolean {
+    const { context } = this.#actor.getSnapshot();
+    const gate = context.gates.find(({ id }) => id === accountOf(context, find(context.tasks, key)!));
+    return gate !== undefined && (isClosed(gate) || gate.limit !== null);
   }
 
   #pause(): void {
