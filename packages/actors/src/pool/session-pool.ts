@@ -274,7 +274,7 @@ export class Pool implements SessionPool {
 
   /** @throws `TASK_INVALID`, `TASK_DUPLICATE`, `POOL_STOPPED` */
   #submit(task: Task, options: TaskOptions, leased?: SessionHost): LiveTask {
-    const { signal, beforeSend, onAnswer, sent, continues, keepsPlace, repeat } = options;
+    const { signal, permissions: _policy, ...wishes } = options;
     const policy = checkSubmission(task, options, leased !== undefined, this.#settings);
     this.#assertTakesWork();
     const { model } = this.#settings;
@@ -285,12 +285,7 @@ export class Pool implements SessionPool {
       model,
       queuedAtMs: this.#dependencies.clock.now(),
       leased,
-      beforeSend,
-      onAnswer,
-      sent,
-      continues,
-      keepsPlace,
-      repeat,
+      ...wishes,
     });
     this.#tasks.set(live.id, live);
     this.#events.emit({ type: 'task.queued', taskId: live.id });

@@ -23,6 +23,8 @@ const refused = {
   maxAnswer: 'server',
   maxServerMemory: 'server',
   maxIdleDirectories: 'server',
+  prices: 'server',
+  allowUnpriced: 'server',
   playground: 'server',
   open: 'server',
   allowControl: 'server',

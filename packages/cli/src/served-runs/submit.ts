@@ -16,7 +16,7 @@ import {
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { findManager, type ManagerClient, type RowView, type RunView, type StartedRun } from '../manager-socket/index.ts';
 import { managerPid } from '../commands/client.ts';
-import { turnSettings } from '../options/index.ts';
+import { taskLimits, turnSettings } from '../options/index.ts';
 import type { RunFlags } from '../flags.ts';
 import { createProgress, printable } from '../render/index.ts';
 import { runName } from '../run-view/run-name.ts';
@@ -34,7 +34,8 @@ const secondThoughtMs = 2000;
 export async function submitRun(terminal: Terminal, file: string | undefined, flags: RunFlags): Promise<ExitCode> {
   refuseFlags(flags);
   const manager = await findManager(managerPid(flags.on!, '--on'));
-  const tasks = withSettings(selectTasks(await collectTasks(terminal, file, flags, process.cwd()), flags), await turnSettings(flags));
+  const selected = selectTasks(await collectTasks(terminal, file, flags, process.cwd()), flags);
+  const tasks = withSettings(selected, await turnSettings(flags), taskLimits(flags));
   using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
   const reporters = reportersOf(flags);
   using junit = openJunitOutput(reporters);
@@ -72,6 +73,7 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
 function withSettings(
   tasks: readonly NamedTask[],
   { model, agent, taskTimeoutMs, permissions }: Awaited<ReturnType<typeof turnSettings>>,
+  limits: NonNullable<NamedTask['limits']>,
 ): NamedTask[] {
   const common = {
     ...(model !== undefined && { model }),
@@ -79,7 +81,7 @@ function withSettings(
     ...(taskTimeoutMs !== undefined && { timeoutMs: taskTimeoutMs }),
     ...(permissions !== undefined && { permissions }),
   };
-  return tasks.map((task) => ({ ...common, ...task }));
+  return tasks.map((task) => ({ ...common, ...task, limits: { ...limits, ...task.limits } }));
 }
 
 function requestFor(file: string | undefined, flags: RunFlags, tasks: readonly NamedTask[]) {

@@ -26,6 +26,8 @@ test(`in ${runs} random runs, whose managers are killed at any point, every task
     rows: new Set<string>(),
     kills: 0,
     sends: 0,
+    parks: 0,
+    fallbacks: 0,
   };
   for (let seed = 1; seed <= runs; seed += 1) {
     const { oracle, reasons, kills, sends } = play(seed);
@@ -34,6 +36,8 @@ test(`in ${runs} random runs, whose managers are killed at any point, every task
     for (const reason of reasons) seen.reasons.add(reason);
     for (const row of oracle.rows) {
       seen.rows.add(row.type);
+      seen.parks += Number(row.type === 'attempt.intended' && row.continues !== undefined);
+      seen.fallbacks += Number(row.type === 'attempt.intended' && row.fallback !== undefined);
       if (row.type === 'attempt.ended') seen.outcomes.add(row.outcome);
       if (row.type === 'attempt.ended' && row.error) seen.codes.add(row.error.code);
     }
@@ -54,6 +58,7 @@ test(`in ${runs} random runs, whose managers are killed at any point, every task
   expect(seen.outcomes).toEqual(
     new Set(['succeeded', 'failed', 'stalled', 'timed_out', 'runaway', 'quota_exhausted', 'aborted', 'interrupted', 'server_lost']),
   );
+  expect([seen.parks > 0, seen.fallbacks > 0]).toEqual([true, true]);
   expect(seen.codes).toContain('POISON_TASK');
   expect(seen.rows).toContain('attempt.superseded');
   for (const type of ['task.skipped', 'task.cancelled', 'task.requeued']) expect(seen.rows).toContain(type);

@@ -1,7 +1,10 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { JournalEvent } from '../../src/journal/events.ts';
 import {
+  accountOf,
+  find,
   foldJournal,
+  isClosed,
   planResume,
   type ResumePolicy,
   type RunEffect,
@@ -34,6 +37,9 @@ interface Live {
 }
 
 const settings = { infrastructureTries: 3, storageTimeoutMs: 20_000 } satisfies Partial<RunSettings>;
+
+/** What tasks ask, in turn; the last is not known. */
+const providers = ['alpha', 'beta', undefined] as const;
 
 const outcomes: readonly Outcome[] = ['succeeded', 'succeeded', 'failed', 'failed', 'stalled', 'timed_out', 'runaway', 'quota_exhausted'];
 
@@ -78,6 +84,8 @@ export class RandomRun {
   #concurrency = 1;
   /** Cancelled by a user of this manager, though the row of that may not be committed. */
   #unwanted = new Set<string>();
+  /** Providers that something of the world holds back. */
+  readonly #narrow = new Set<string>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -111,8 +119,16 @@ export class RandomRun {
     const failFast: RunSettings['failFast'] = isCalm || random.chance(0.9) ? 'off' : random.pick(['soon', 'now']);
     const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
-    const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted };
-    this.#actor = actorOf(plan, chosen, (effect) => this.#contain(effect));
+    const onQuota = random.pick(['wait', 'wait', 'fail', { fallback: 'beta/m' }] as const);
+    const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted, onQuota };
+    const models = Object.fromEntries(
+      keys
+        .map((key, index) => [key, providers[index % 3]])
+        .filter(([, id]) => id)
+        .map(([key, id]) => [key, `${id}/m`]),
+    );
+    this.#narrow.clear();
+    this.#actor = actorOf(plan, chosen, (effect) => this.#contain(effect), models as Record<string, string>);
     this.#send({ type: 'run.open', atMs: this.#now });
   }
 
@@ -178,6 +194,7 @@ export class RandomRun {
     if (this.#server === 'restarting') choices.push(() => this.#serverReady());
     if (this.#isPaused) choices.push(() => this.#unpause());
     if (this.#isFull) choices.push(() => this.#free());
+    for (const id of this.#narrow) choices.push(() => this.#widen(id));
     return this.#isCalm ? choices : [...choices, ...this.#accidents()];
   }
 
@@ -197,6 +214,7 @@ export class RandomRun {
     if (random.chance(0.2)) accidents.push(() => this.#kill());
     if (random.chance(0.3) && this.#past.length > 0) accidents.push(() => this.#tellLate());
     if (random.chance(0.1)) accidents.push(() => this.#changeConcurrency());
+    if (random.chance(0.15)) accidents.push(() => this.#hold(random.pick(['alpha', 'beta'])));
     if (random.chance(0.05))
       accidents.push(
         () => this.#pause(),
@@ -264,7 +282,11 @@ export class RandomRun {
     if (isSuspect) {
       must(this.#live.size === 0, `suspect ${key} starts beside another`);
       const waits = ({ key: one }: SourceTask) =>
-        !this.oracle.isSuspect(one) && !this.oracle.isParked(one) && !this.#unwanted.has(one) && this.oracle.mayStart(one);
+        !this.oracle.isSuspect(one) &&
+        !this.oracle.isParked(one) &&
+        !this.#isHeld(one) &&
+        !this.#unwanted.has(one) &&
+        this.oracle.mayStart(one);
       // What comes after a task that is being requeued waits for it, by a row that is not committed.
       const other = this.#isRequeueing() ? undefined : this.#source.find(waits);
       must(other === undefined, `suspect ${key} starts before ${other?.key}`);
@@ -401,6 +423,26 @@ export class RandomRun {
   #serverReady(): void {
     this.#server = 'up';
     this.#send({ type: 'server.ready', atMs: this.#now });
+  }
+
+  #hold(id: string): void {
+    this.#narrow.add(id);
+    const heldUntilMs = this.#random.chance(0.5) ? this.#now + 5000 : null;
+    if (this.#random.chance(0.3)) this.#send({ type: 'provider.paused', provider: id });
+    else this.#send({ type: 'provider.changed', provider: id, limit: 1, heldUntilMs });
+  }
+
+  #widen(id: string): void {
+    this.#narrow.delete(id);
+    if (this.#random.chance(0.5)) this.#send({ type: 'provider.changed', provider: id, limit: 3, heldUntilMs: null });
+    this.#send({ type: 'provider.resumed', provider: id, atMs: this.#now });
+  }
+
+  /** Of a provider that may be asked no more for now, by what the machine was told. */
+  #isHeld(key: string): boolean {
+    const { context } = this.#actor.getSnapshot();
+    const gate = context.gates.find(({ id }) => id === accountOf(context, find(context.tasks, key)!));
+    return gate !== undefined && (isClosed(gate) || gate.limit !== null);
   }
 
   #pause(): void {

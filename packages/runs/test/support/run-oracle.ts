@@ -59,7 +59,8 @@ export class RunOracle {
 
   /** Its provider's quota is spent: it may wait for hours, and nobody waits for it. */
   isParked(key: string): boolean {
-    return this.finalOf(key) === undefined && this.#ends(this.#round(key)).at(-1)?.outcome === 'quota_exhausted';
+    // One that is added again waits too: for the reset that its last end told.
+    return this.finalOf(key) === undefined && this.#ends(this.of(key)).at(-1)?.outcome === 'quota_exhausted';
   }
 
   isSuspect(key: string): boolean {
@@ -139,7 +140,12 @@ export class RunOracle {
     const before = this.finalOf(key);
     if (before === undefined || before === 'skipped' || redo.includes(key)) return;
     const isLost = before === 'server_lost' || before === 'interrupted';
-    must(isLost || (retryErrors !== undefined && before !== 'succeeded'), `${key} is added again after it ended as ${before}`);
+    // A quota is free again some day; only who knows when does so.
+    const hasReset = this.of(key).findLast((row) => row.type === 'attempt.ended')?.result.reset_at !== undefined;
+    must(
+      isLost || (before === 'quota_exhausted' && hasReset) || (retryErrors !== undefined && before !== 'succeeded'),
+      `${key} is added again after it ended as ${before}`,
+    );
   }
 
   /** The counts that the rows give. */
