@@ -4,7 +4,7 @@ import { rowsOf } from '../support/facts.ts';
 import { RandomRun } from '../support/random-run.ts';
 import { seededRandom } from '../support/random.ts';
 
-const runs = 240;
+const runs = 600;
 
 /** A random run; its seed stands in what it throws. */
 function play(seed: number): RandomRun {
