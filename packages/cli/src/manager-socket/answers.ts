@@ -172,6 +172,9 @@ export interface Results {
   resumeRun: Changed;
   cancelRun: Changed;
   configureRun: ConfiguredRun;
+  providers: readonly ProviderView[];
+  pauseProviders: readonly ProviderChange[];
+  resumeProviders: readonly ProviderChange[];
   runTasks: readonly TaskView[];
   cancelTasks: readonly TaskChange[];
   requeueTasks: readonly TaskChange[];
@@ -183,6 +186,24 @@ export interface Items {
   events: MonitorEvent;
   page: { readonly url: string };
   runEvents: RowView;
+}
+
+/** A provider account of a run. */
+export interface ProviderView {
+  readonly id: string;
+  /** Attempts at once at most; null for no bound of its own. */
+  readonly limit: number | null;
+  /** Nothing that asks it starts before (ISO 8601). */
+  readonly held_until: string | null;
+  readonly is_paused: boolean;
+  readonly running: number;
+  readonly waiting: number;
+}
+
+interface ProviderChange {
+  readonly provider: string;
+  /** False when it was so already. */
+  readonly changed: boolean;
 }
 
 /** What a stream ends with: the data of its last event. */

@@ -1,4 +1,4 @@
-export type { ConfiguredRun, RowView, RunView, SessionListing, StartedRun, TaskView, TurnPiece } from './answers.ts';
+export type { ConfiguredRun, ProviderView, RowView, RunView, SessionListing, StartedRun, TaskView, TurnPiece } from './answers.ts';
 export { createClient, type ManagerClient } from './client.ts';
 export { findManager, reachableManagers } from './find-manager.ts';
 export { protocolMajor, type GivenTo, type ParametersOf } from './routes.ts';

@@ -90,7 +90,6 @@ const routes = {
   resumeRun: route('POST', '/v1/runs/{run}/resume', { run }),
   /** What runs is aborted; with `drain` it comes to its end. */
   cancelRun: route('POST', '/v1/runs/{run}/cancel', { run, drain: z.boolean().optional() }),
-  /** The gates of its providers (`/v1/runs/{run}/providers`) have their place here. */
   configureRun: route('PATCH', '/v1/runs/{run}/config', {
     run,
     concurrency: z.int().min(1).max(1000).optional(),
@@ -100,6 +99,9 @@ const routes = {
     /** Aborts the newest attempts above a lower concurrency, and all when a limit of `tokens` or `usd` is below what is spent. */
     enforce: z.boolean().optional(),
   }),
+  providers: route('GET', '/v1/runs/{run}/providers', { run }),
+  pauseProviders: route('POST', '/v1/runs/{run}/providers/pause', { run, providers: keys }),
+  resumeProviders: route('POST', '/v1/runs/{run}/providers/resume', { run, providers: keys }),
   runTasks: route('GET', '/v1/runs/{run}/tasks', { run, key: list.optional(), state: list.optional() }),
   cancelTasks: route('POST', '/v1/runs/{run}/tasks/cancel', { run, keys }),
   requeueTasks: route('POST', '/v1/runs/{run}/tasks/requeue', { run, keys, force: z.boolean().optional() }),

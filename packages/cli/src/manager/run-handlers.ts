@@ -1,9 +1,11 @@
 import { OpencodeManagerError } from '@opencode-manager/core';
 import type { JournalRow, Run, TaskStanding } from '@opencode-manager/runs';
 import type { ConfiguredRun, GivenTo, Handlers, RowView, RunView, StartedRun, TaskView } from '../manager-socket/index.ts';
+import { createProviderHandlers } from './provider-handlers.ts';
 import type { LiveRun, RunDesk } from './run-desk.ts';
 
-type RunMethod = 'runs' | 'startRun' | 'run' | 'pauseRun' | 'resumeRun' | 'cancelRun' | 'configureRun' | TaskMethod;
+type RunMethod = 'runs' | 'startRun' | 'run' | 'pauseRun' | 'resumeRun' | 'cancelRun' | 'configureRun' | TaskMethod | ProviderMethod;
+type ProviderMethod = 'providers' | 'pauseProviders' | 'resumeProviders';
 
 /** Begins a run for a client. */
 export type StartRun = (request: GivenTo<'startRun'>) => Promise<StartedRun>;
@@ -35,6 +37,7 @@ export function createRunHandlers(desk: RunDesk, startRun: StartRun | undefined)
     },
     configureRun: async ({ run, ...wishes }) => configured(await desk.get(run), wishes),
     ...taskHandlers(desk),
+    ...createProviderHandlers(desk),
   };
 }
 

@@ -17,6 +17,7 @@ export function addCtlCommands(program: CommandUnknownOpts, terminal: Terminal, 
     );
   addRun(ctl, terminal, finish);
   addTask(ctl, terminal, finish);
+  addProvider(ctl, terminal, finish);
   addConfig(ctl, terminal, finish);
 }
 
@@ -108,16 +109,46 @@ function addTaskOptions(command: CommandUnknownOpts): void {
   addJsonOption(command);
 }
 
+function addProvider(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
+  const provider = ctl
+    .command('provider')
+    .summary('list, pause or resume its providers')
+    .description('Lists the providers that a live run asks, pauses them, or has them go on.');
+  const list = provider
+    .command('list')
+    .summary('list providers, and what holds them back')
+    .description('Lists the providers that a live run asks, what runs and waits there, and until when nothing starts.');
+  addTaskOptions(list);
+  list.action(async (flags) => finish(await (await import('../commands/ctl/providers.ts')).listProviders(terminal, flags)));
+  const pause = provider
+    .command('pause')
+    .summary('ask providers nothing more until resume')
+    .description('Starts nothing that asks these providers until resume. What runs goes on.')
+    .argument('<provider...>', 'ids of providers; with one that is unknown nothing is done');
+  addTaskOptions(pause);
+  pause.action(async (ids, flags) => finish(await (await import('../commands/ctl/providers.ts')).pauseProviders(terminal, ids, flags)));
+  const resume = provider
+    .command('resume')
+    .summary('go on with providers, whatever held them')
+    .description('Goes on with providers that a user has paused, or that wait for their quota: their parked tasks go on at once.')
+    .argument('<provider...>', 'ids of providers; with one that is unknown nothing is done');
+  addTaskOptions(resume);
+  resume.action(async (ids, flags) => finish(await (await import('../commands/ctl/providers.ts')).resumeProviders(terminal, ids, flags)));
+}
+
 function addConfig(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const config = ctl.command('config').summary('change its settings').description('Changes settings of a live run.');
   const set = config
     .command('set')
-    .summary('change concurrency or timeout')
+    .summary('change concurrency, budgets or timeout')
     .description(
-      'Changes how many attempts run at once (concurrency=12), or the timeout of attempts that start from now on (timeout=30m). A lower concurrency aborts nothing unless --enforce says so.',
+      'Changes how many attempts run at once (concurrency=12), what the run may take (tokens=2000000, usd=20), or the timeout of attempts that start from now on (timeout=30m). What is lowered aborts nothing unless --enforce says so.',
     )
-    .argument('<name=value...>', 'concurrency=N, timeout=DURATION')
-    .option('--enforce', 'with a lower concurrency: abort the newest attempts above it, whose tasks run again');
+    .argument('<name=value...>', 'concurrency=N, tokens=N, usd=AMOUNT, timeout=DURATION')
+    .option(
+      '--enforce',
+      'abort the newest attempts above a lower concurrency, and all when a budget is below what is spent; their tasks run again',
+    );
   addTaskOptions(set);
   set.action(async (assignments, flags) =>
     finish(await (await import('../commands/ctl/config.ts')).setConfig(terminal, assignments, flags)),

@@ -5,9 +5,8 @@ import { prepareRun, type Run } from '@opencode-manager/runs';
 import { planTasks, refuseUntrustedDirectories, type BatchRequest } from '../batch/index.ts';
 import type { Manager } from '../manager/index.ts';
 import type { GivenTo, StartedRun } from '../manager-socket/index.ts';
-import { refuseUnknownNames, turnSettings } from '../options/index.ts';
-import type { RunFlags } from '../flags.ts';
-import type { ServeFlags } from '../flags.ts';
+import { refuseUnknownNames, refuseUnpriced, turnSettings } from '../options/index.ts';
+import type { RunFlags, ServeFlags } from '../flags.ts';
 import type { NamedTask } from '../task-file/index.ts';
 
 type StartRequest = GivenTo<'startRun'>;
@@ -43,7 +42,10 @@ export class ServedRuns {
     await refuseUntrustedDirectories(server, tasks);
     const plan = await this.#plan(request, tasks);
     const withoutCommands = !tasks.some(({ command }) => command !== undefined);
-    refuseUnknownNames(await server.catalogue(server.directory, { withoutCommands }), tasks, plan.settings);
+    const catalogue = await server.catalogue(server.directory, { withoutCommands });
+    refuseUnknownNames(catalogue, tasks, plan.settings);
+    const { limits = { timeoutMs: null, tokens: null, usd: null } } = plan.options.settings ?? {};
+    refuseUnpriced(catalogue, { tasks, model: plan.settings.model, limits: { run: limits, task: {} }, prices: undefined });
     const { concurrency = pool.snapshot().maxSessions } = plan.options.settings ?? {};
     const settings = { ...plan.options.settings, concurrency };
     await using prepared = await prepareRun({ ...plan.options, settings, onNote: this.#options.note });
