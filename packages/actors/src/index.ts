@@ -36,6 +36,7 @@ export {
   type OutgoingTurn,
   type SentTurn,
   type TaskOptions,
+  type TaskProof,
   type TaskResult,
   type TaskWorkspaceResult,
   type Usage,

@@ -210,7 +210,11 @@ describe('exit code 2, before anything starts', () => {
     const run = await runClient(bench, 'run', file, ...base(), '--json');
     expect(run.exitCode).toBe(2);
     expect(run.records).toEqual([
-      { type: 'error', schema_version: 1, error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }) },
+      {
+        type: 'error',
+        schema_version: 1,
+        error: expect.objectContaining({ code: 'TASK_INVALID', details: { lines: [2, 3], problems: 2 } }),
+      },
     ]);
     expect(run.stderr).toMatch(/line 2: prompt: is empty\n {2}line 3: not JSON/);
   });
