@@ -40,6 +40,7 @@ export {
   type OutgoingTurn,
   type SentTurn,
   type TaskOptions,
+  type TaskProof,
   type TaskResult,
   type TaskWorkspaceResult,
   type Usage,

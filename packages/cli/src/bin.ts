@@ -27,7 +27,7 @@ function asksForHelp(args: readonly string[]): boolean {
 
 /** Commands that read some small files, and are asked again and again. */
 function looksAtRuns([command]: readonly string[]): boolean {
-  return command === 'status' || command === 'runs';
+  return command === 'status' || command === 'runs' || command === 'complete';
 }
 
 function printVersion(): number {

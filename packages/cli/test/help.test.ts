@@ -26,6 +26,7 @@ const commands = [
   'clean',
   'mock-model',
   'playground',
+  'completion',
 ];
 
 describe('help', () => {
@@ -33,7 +34,11 @@ describe('help', () => {
     const { exitCode, stdout, stderr } = await runHere('--help');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatchSnapshot();
-    for (const command of commands) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+    for (const command of commands) expect(stdout).toMatch(new RegExp(` {2}${command} +\\w`));
+    // One screen.
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(24);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
   test.each(commands)('of %s', async (command) => {
@@ -49,7 +54,7 @@ describe('help', () => {
   ])('%s, the name of before, takes what %s takes and is not listed', async (before, name) => {
     const [old, now] = [await runHere(before, '--help'), await runHere(name, '--help')];
     expect(old).toEqual({ ...now, stdout: now.stdout.replace(`ocm ${name}`, `ocm ${before}`) });
-    expect((await runHere('--help')).stdout).not.toMatch(new RegExp(`^ {2}${before} `, 'm'));
+    expect((await runHere('--help')).stdout).not.toMatch(new RegExp(` {2}${before} {2}`));
   });
 
   test('without a command goes to stderr, as a usage error', async () => {

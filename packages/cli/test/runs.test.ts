@@ -143,6 +143,15 @@ const json = (text: string) =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as { readonly [field: string]: unknown });
 
+test('a shell completes runs and keys; what no shell takes is left out', async () => {
+  const complete = async (...words: string[]) => (await runHere('complete', '--', ...words)).stdout;
+  expect(await complete('status', '')).toBe(`${run.run.id}\trun\n:4\n`);
+  expect(await complete('show', run.run.id, 'f')).toBe('flies\ttask\n:4\n');
+  const keys = await complete('diff', '');
+  expect(keys).toContain('good\ttask\n');
+  expect(keys).not.toContain('evil');
+});
+
 test('runs, status and results tell of a live run from any directory of its repository, and nothing is written', async () => {
   const { id } = run.run;
   const before = readdirSync(run.path).map((name) => [name, statSync(join(run.path, name)).size]);

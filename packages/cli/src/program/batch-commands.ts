@@ -14,7 +14,7 @@ export function addBatchCommands(program: CommandUnknownOpts, terminal: Terminal
 function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const demo = program
     .command('demo')
-    .summary('run 12 tasks on a real isolated server with a scripted model')
+    .summary('try it, without a key')
     .description(
       'Starts an isolated opencode server with a scripted model, runs 12 tasks, 6 at a time, each in a clone of a temporary git repository, lists their patches, and checks the isolation meanwhile. Needs no API key. Removes everything at the end.',
     )
@@ -30,7 +30,7 @@ function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitC
 function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const run = program
     .command('run')
-    .summary('run a file of tasks, or prompts, to their end')
+    .summary('run tasks to their end')
     .description('Runs tasks in sessions on one isolated server and prints the results.')
     .argument('[file]', 'tasks as JSON Lines, a JSON array, YAML or CSV; - reads standard input')
     .optionsGroup('Tasks:')
@@ -101,7 +101,7 @@ function addSelectOptions(command: CommandUnknownOpts): void {
 function addResume(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const resume = program
     .command('resume')
-    .summary('go on with a run whose process has ended')
+    .summary('go on with a run')
     .description(
       'Goes on with a run that was killed, stopped, or had failures. What has succeeded is not run again; what was in flight is looked at first. Flags are those of the run unless they are given again.',
     )

@@ -8,7 +8,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
   program.commandsGroup('Check and test:');
   const doctor = program
     .command('doctor')
-    .summary('check the binary, the isolation and leftovers')
+    .summary('check binary, isolation')
     .description(
       'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind. With a configuration (--opencode-config, --opencode-config-dir, --config) it also starts a server with that, and says which of its providers, agents, MCP servers, plugins and custom tools work.',
     )
@@ -28,7 +28,7 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
 function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const clean = program
     .command('clean')
-    .summary('remove finished runs, with their workspaces and results')
+    .summary('remove finished runs')
     .description(
       'Lists what finished runs of a repository left (their directories with results, transcripts and patches beside the repository, workspaces that were kept, refs below refs/ocm) and removes it. What a workspace holds and no ref has goes too. A run that is in use or not finished is listed and kept; what --patches put elsewhere is left alone.',
     )
@@ -49,7 +49,7 @@ function addMockModel(program: CommandUnknownOpts, terminal: Terminal, finish: (
   for (const name of ['mock-model', 'model']) {
     const model = program
       .command(name, { hidden: name === 'model' })
-      .summary('serve a scripted model, to test automation without a key')
+      .summary('a scripted model')
       .description('Serves a scripted model until Ctrl-C and prints its URL and the opencode configuration that uses it.')
       .requiredOption('--script <file>', 'the script, JSON or JSONC')
       .option('--port <n>', 'port (default: a free one)');
@@ -64,7 +64,7 @@ function addMockModel(program: CommandUnknownOpts, terminal: Terminal, finish: (
 function addPlayground(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   const playground = program
     .command('playground')
-    .summary('show and simulate the state machines in a browser')
+    .summary('see the state machines')
     .description(
       'Serves a page on this machine that shows the state machines: a recorded trace if a file is given, the running ocm serve if there is one, a simulation otherwise. With --run it shows the tasks of a run from its directory, while it runs or afterwards. The printed address works once. ocm run, ocm demo and ocm serve show their own page with --playground.',
     )

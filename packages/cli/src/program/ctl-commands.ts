@@ -11,7 +11,7 @@ const runArgument = 'id of a live run, a part of it, or its path (default: the n
 export function addCtlCommands(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const ctl = program
     .command('ctl')
-    .summary('control a run while it runs')
+    .summary('control a live run')
     .description(
       'Controls a run while it runs. What is said twice changes nothing the second time. Cancelled and requeued tasks stay so when the run is resumed; pause and settings end with the process that has the run.',
     );

@@ -23,7 +23,7 @@ export function addManagerCommands(program: CommandUnknownOpts, terminal: Termin
 function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const serve = program
     .command('serve')
-    .summary('keep an isolated server and a pool until Ctrl-C')
+    .summary('keep a server until Ctrl-C')
     .description(
       'Keeps an isolated server and a pool of sessions until Ctrl-C. Other commands reach it through a Unix socket that only you can open. Default profile: interactive.',
     );
@@ -40,7 +40,7 @@ function addServe(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
 function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const attach = program
     .command('attach')
-    .summary("open opencode's own interface on a running manager")
+    .summary("open opencode's interface")
     .description(
       "Starts opencode's own terminal interface on the server of a running manager. It also has a private home: your own opencode is neither read nor written.",
     )
@@ -54,10 +54,7 @@ function addAttach(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 }
 
 function addSessions(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
-  const sessions = program
-    .command('sessions')
-    .summary('list the sessions of a running manager')
-    .description('Lists the sessions of a running manager.');
+  const sessions = program.command('sessions').summary('list sessions').description('Lists the sessions of a running manager.');
   addManagerOption(sessions);
   addJsonOption(sessions);
   sessions.action(async (flags) => {
@@ -69,7 +66,7 @@ function addSessions(program: CommandUnknownOpts, terminal: Terminal, finish: Fi
 function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const events = program
     .command('events')
-    .summary('follow the events of a running manager')
+    .summary('follow events')
     .description('Follows the events of a running manager until Ctrl-C.')
     .optionsGroup('Filter:')
     .option('--session <id...>', 'sessions to follow (default: all)')
@@ -88,7 +85,7 @@ function addEvents(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const prompt = program
     .command('prompt')
-    .summary('send a prompt to a session')
+    .summary('send a prompt')
     .description('Sends a prompt to a session and prints the answer. Earlier turns of the session finish first.')
     .argument('<session>', 'id of a session, or new')
     .argument('<text>', 'the prompt; - reads standard input')
@@ -103,7 +100,7 @@ function addTurns(program: CommandUnknownOpts, terminal: Terminal, finish: Finis
   addCommand(program, terminal, finish);
   const shell = program
     .command('shell')
-    .summary('run a shell line in the directory of a session')
+    .summary('run a shell line')
     .description("Runs a shell line in a session's directory, as !line does in the TUI; no model is asked.")
     .argument('<session>', 'id of a session, or new')
     .argument('<line...>', 'the line; put -- before words that start with a dash');
@@ -119,7 +116,7 @@ function addCommand(program: CommandUnknownOpts, terminal: Terminal, finish: Fin
   for (const name of ['command', 'exec']) {
     const command = program
       .command(name, { hidden: name === 'exec' })
-      .summary('run a command of the configuration in a session')
+      .summary('run a configured command')
       .description('Runs a command of the configuration in a session, as /name does in the TUI.')
       .argument('<session>', 'id of a session, or new')
       .argument('<command>', 'name of the command')
@@ -143,7 +140,7 @@ function addTurnClientOptions(command: CommandUnknownOpts, isLong = false): void
 function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const revert = program
     .command('revert')
-    .summary('restore a session and its files to before a message')
+    .summary('take back messages, files')
     .description('Restores a session and its files to the state before a message. Needs the profile interactive and a git repository.')
     .argument('<session>', 'id of the session')
     .argument('[message]', 'id of the message (default: the newest user message)')
@@ -160,7 +157,7 @@ function addRevert(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 function addAbort(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const abort = program
     .command('abort')
-    .summary('abort the turn of a session')
+    .summary('end the turn of a session')
     .description('Aborts the turn of a session and waits until it is idle.')
     .argument('<session>', 'id of the session');
   addManagerOption(abort);

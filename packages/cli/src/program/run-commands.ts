@@ -23,7 +23,7 @@ export function addRunCommands(program: CommandUnknownOpts, terminal: Terminal, 
 function addRuns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const runs = program
     .command('runs')
-    .summary('list the runs of a repository')
+    .summary('list runs')
     .description(
       'Lists the runs of the repository that a directory lies in, the newest first. Runs of ocm run --run-dir elsewhere are not among them.',
     )
@@ -38,7 +38,7 @@ function addRuns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish
 function addStatus(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const status = program
     .command('status')
-    .summary('say how a run stands')
+    .summary('how a run stands')
     .description(
       'Says how a run stands and how many of its tasks have ended how, while it runs or afterwards. Reads three small files, whatever the size of the run.',
     )
@@ -53,7 +53,7 @@ function addStatus(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 function addResults(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const results = program
     .command('results')
-    .summary('list what became of the tasks of a run')
+    .summary('what became of each task')
     .description('Lists each task of a run with its final result; then those that have none, with the reason.')
     .argument('[run]', runArgument)
     .option('--failed', 'list only tasks that are over and have not succeeded');
@@ -67,7 +67,7 @@ function addResults(program: CommandUnknownOpts, terminal: Terminal, finish: Fin
 function addShow(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const show = program
     .command('show')
-    .summary('show one task of a run: answer, transcript, patch')
+    .summary('all about one task')
     .description(
       'Shows what is known of one task: how its newest attempt ended, its answer, the asks, the proof of its end, where its patch is, and its transcript.',
     )
@@ -85,7 +85,7 @@ function addShow(program: CommandUnknownOpts, terminal: Terminal, finish: Finish
 function addDiff(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const diff = program
     .command('diff')
-    .summary('print the patch of a task')
+    .summary('the patch of a task')
     .description('Prints the patch of a task as it is, for git apply: ocm diff KEY | git apply --index')
     .usage('[options] [run] <key>')
     .argument('[run]', runArgument)
@@ -99,7 +99,7 @@ function addDiff(program: CommandUnknownOpts, terminal: Terminal, finish: Finish
 function addExport(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   program
     .command('export')
-    .summary('write a run as other tools read it')
+    .summary('JUnit, SWE-bench')
     .description(
       'Writes the results of a run for other tools: a JUnit report with a test case for each task, or predictions for SWE-bench, JSON Lines with the patch of each task that ran.',
     )
@@ -116,7 +116,7 @@ function addExport(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
 function addWait(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   const wait = program
     .command('wait')
-    .summary('wait until a run has ended')
+    .summary('until a run has ended')
     .description(
       'Waits until a run has ended, and has the exit code that ocm run has then. A run whose process died has ended too: interrupted, exit code 1.',
     )
