@@ -7,9 +7,11 @@ import {
   createReporter,
   openOutputFile,
   outputMode,
+  refuseSharedOutputs,
   selectTasks,
   Teller,
   type FollowedRun,
+  type OutputFile,
 } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { findManager, type ManagerClient, type RowView, type RunView, type StartedRun } from '../manager-socket/index.ts';
@@ -33,10 +35,12 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
   refuseFlags(flags);
   const manager = await findManager(managerPid(flags.on!, '--on'));
   const tasks = withSettings(selectTasks(await collectTasks(terminal, file, flags, process.cwd()), flags), await turnSettings(flags));
-  using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
+  outputMode(flags);
+  refuseSharedOutputs(terminal, file, flags);
   using progress = createProgress(terminal, { total: tasks.length });
   const startedAt = performance.now();
   const started = await manager.call('startRun', requestFor(file, flags, tasks));
+  using out = await openOutput(manager, started, flags);
   tell(terminal, started, flags, (line) => progress.note(line));
   if (flags.detach) return exitCodes.ok;
   const leaving = new AbortController();
@@ -60,6 +64,17 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
   const { counts } = followed.summary!;
   const prepared = { id: started.run, path: started.run_dir ?? undefined, counts };
   return conclude({ ...context, prepared }, { followed, kept: [], stopped: undefined });
+}
+
+/** What was refused has emptied no file; and a run whose results have nowhere to go is not paid for. */
+async function openOutput(manager: ManagerClient, { run }: StartedRun, flags: RunFlags): Promise<OutputFile | undefined> {
+  if (flags.out === undefined || flags.detach) return undefined;
+  try {
+    return openOutputFile(flags.out, outputMode(flags));
+  } catch (error) {
+    await manager.call('cancelRun', { run }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** What the flags say of all tasks stands in each: the pool is that of others. */

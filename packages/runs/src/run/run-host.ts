@@ -111,7 +111,11 @@ export class RunHost {
       pool,
       sharesPool: options.sharesPool,
       context: () => this.#actor.getSnapshot().context,
-      send,
+      // Not every wish is a row, and who looks at the files sees it too.
+      send: (event) => {
+        send(event);
+        this.#showState();
+      },
       until: (holds) => this.#until(holds),
       timeoutMs: () => this.#attempts.taskTimeoutMs ?? null,
       setTimeoutMs: (timeoutMs) => (this.#attempts.taskTimeoutMs = timeoutMs),
