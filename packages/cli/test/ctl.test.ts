@@ -1,5 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
 
@@ -58,8 +60,24 @@ test('a run answers as soon as its launch is told; all its tasks are listed', as
   expect(stdout).toMatch(/^run-1 {2}running, attempt 1\n {2}session ses_\w+\nlater {2}skipped\n {2}bad did not succeed\n$/);
 });
 
+test('the socket answers what docs/control.md asks it', async () => {
+  const docs = await readFile(new URL('../../../docs/control.md', import.meta.url), 'utf8');
+  const asked = /```sh\n((?:curl --silent [^\n]+\n)+)```/.exec(docs)![1]!.trim().split('\n');
+  expect(asked).toHaveLength(3);
+  const answers = asked.map(
+    async (line) => (await promisify(execFile)('sh', ['-c', line], { env: { ...process.env, SOCKET: launch['socket'] } })).stdout,
+  );
+  const [about, sessions, runs] = (await Promise.all(answers)).map((answer) => JSON.parse(answer));
+  expect(about).toMatchObject({ protocol: 1, pid: launch['pid'], pool: { state: 'running', max_sessions: crowd, active: crowd } });
+  expect(sessions).toContainEqual(expect.objectContaining({ title: 'run-1', state: 'active', task_id: 'run-1' }));
+  expect(runs).toMatchObject([{ id: launch['run'], state: 'running', running: crowd, summary: null }]);
+});
+
 test('fewer at once end nothing; what is paused starts nothing, and says so', async () => {
   expect((await ctl('run', 'pause', '--json')).records).toEqual([{ type: 'run.paused', run: launch['run'], changed: true }]);
+  await expect
+    .poll(async () => (await runClient(bench, 'status', launch['run_dir'])).stdout)
+    .toContain('nothing starts: the run is paused');
   expect((await ctl('run', 'pause')).stdout).toBe(`${launch['run']} was paused already\n`);
   expect((await ctl('config', 'set', 'concurrency=3', ...named())).stdout).toBe('concurrency 50 -> 3\n');
   const { stdout } = await ctl('config', 'set', 'concurrency=60', 'timeout=20m', ...named());

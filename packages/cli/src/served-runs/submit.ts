@@ -9,9 +9,11 @@ import {
   openOutputFile,
   outputMode,
   reportersOf,
+  refuseSharedOutputs,
   selectTasks,
   Teller,
   type FollowedRun,
+  type OutputFile,
 } from '../batch/index.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { findManager, type ManagerClient, type RowView, type RunView, type StartedRun } from '../manager-socket/index.ts';
@@ -36,12 +38,14 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
   const manager = await findManager(managerPid(flags.on!, '--on'));
   const selected = selectTasks(await collectTasks(terminal, file, flags, process.cwd()), flags);
   const tasks = withSettings(selected, await turnSettings(flags), taskLimits(flags));
-  using out = flags.out === undefined ? undefined : openOutputFile(flags.out, outputMode(flags));
+  outputMode(flags);
+  refuseSharedOutputs(terminal, file, flags);
   const reporters = reportersOf(flags);
   using junit = openJunitOutput(reporters);
   using progress = createProgress(terminal, { total: tasks.length });
   const startedAt = performance.now();
   const started = await manager.call('startRun', requestFor(file, flags, tasks));
+  using out = await openOutput(manager, started, flags);
   tell(terminal, started, flags, (line) => progress.note(line));
   if (flags.detach) return exitCodes.ok;
   const leaving = new AbortController();
@@ -67,6 +71,17 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
   const lines = tasks.map(({ id }) => ({ key: id, decision: 'new' as const, why: 'It is new.', outcome: null }));
   const prepared = { id: started.run, path: started.run_dir ?? undefined, counts, plan: lines };
   return conclude({ ...context, prepared }, { followed, kept: [], stopped: undefined });
+}
+
+/** What was refused has emptied no file; and a run whose results have nowhere to go is not paid for. */
+async function openOutput(manager: ManagerClient, { run }: StartedRun, flags: RunFlags): Promise<OutputFile | undefined> {
+  if (flags.out === undefined || flags.detach) return undefined;
+  try {
+    return openOutputFile(flags.out, outputMode(flags));
+  } catch (error) {
+    await manager.call('cancelRun', { run }).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** What the flags say of all tasks stands in each: the pool is that of others. */

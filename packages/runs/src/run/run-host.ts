@@ -142,7 +142,11 @@ export class RunHost {
       sharesPool,
       now: () => ports.clock.now(),
       context: () => this.#actor.getSnapshot().context,
-      send: (event) => this.#send(event),
+      // Not every wish is a row, and who looks at the files sees it too.
+      send: (event) => {
+        this.#send(event);
+        this.#showState();
+      },
       until: (holds) => this.#until(holds),
       timeoutMs: () => this.#attempts.taskLimits.timeoutMs ?? null,
       setTimeoutMs: (timeoutMs) => (this.#attempts.taskLimits = { ...this.#attempts.taskLimits, timeoutMs }),
