@@ -10,10 +10,10 @@ const listed = 20;
 /** `--dry-run` and `--explain`: what would happen to each task, and why. Nothing is made, and nothing is started. */
 export async function previewBatch(terminal: Terminal, plan: BatchPlan): Promise<ExitCode> {
   const { request, settings, options } = plan;
-  const { plan: lines, counts } = await previewRun(options);
+  const { plan: lines, counts, spent, expected } = await previewRun(options);
   if (request.flags.json) {
     for (const { key, decision, why, outcome } of lines) terminal.record({ type: 'task.planned', id: key, decision, why, outcome });
-    terminal.record({ type: 'plan', total: counts.total, dropped: counts.dropped, ...limitsOf(plan) });
+    terminal.record({ type: 'plan', total: counts.total, dropped: counts.dropped, ...limitsOf(plan), spent, expected });
     return exitCodes.ok;
   }
   const { model, concurrency, timeout_ms: timeoutMs } = limitsOf(plan);
@@ -26,6 +26,8 @@ export async function previewBatch(terminal: Terminal, plan: BatchPlan): Promise
   ];
   terminal.result(printable(limits.join(', ')));
   for (const line of budgetLines(plan)) terminal.result(line);
+  if (expected)
+    terminal.result(`Taken so far: ${amounts(spent)}. Expected of what is left: ${amounts(expected)}, by the median of those before.`);
   const shown = request.resumed ? lines : lines.slice(0, listed);
   for (const line of table(shown)) terminal.result(line);
   if (shown.length < lines.length) terminal.result(`and ${lines.length - shown.length} more`);
@@ -42,6 +44,10 @@ function limitsOf({ settings, options }: BatchPlan) {
     max_tokens: options.settings?.limits?.tokens ?? null,
     max_usd: options.settings?.limits?.usd ?? null,
   };
+}
+
+function amounts({ tokens, usd }: { readonly tokens: number; readonly usd: number }): string {
+  return [`${formatCount(tokens)} tokens`, ...(usd > 0 ? [formatCost(usd)] : [])].join(', ');
 }
 
 /** What the run and each task may take, and what can be relied on. */

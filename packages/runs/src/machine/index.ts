@@ -24,7 +24,7 @@ export type {
   TaskPlace,
   ToldEnd,
 } from './run.types.ts';
-export { addSpent, nothingSpent, takenBy } from './spent.ts';
+export { addSpent, nothingSpent, takenBy, usualOf } from './spent.ts';
 export { orderProblem } from './task-order.ts';
 export { applyEvent, newRecord, suspectDeaths, type AttemptSummary, type OpenAttempt, type TaskRecord } from './task-record.ts';
 export { entries, find, type TaskTable } from './task-table.ts';

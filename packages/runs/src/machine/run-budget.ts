@@ -2,7 +2,7 @@ import type { AttemptEnded } from '../journal/events.ts';
 import { endRun } from './run-ending.ts';
 import { changeFlight, flightOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunLimits, Taken } from './run.types.ts';
-import { addedBy, addSpent, keepSample } from './spent.ts';
+import { addedBy, addSpent, keepSample, usualOf } from './spent.ts';
 
 /** At this share of a limit the run tells that it comes near. */
 const warningShare = 0.8;
@@ -58,15 +58,11 @@ export function heldByBudget(context: RunContext): Budget | undefined {
   return budgets.find((name) => {
     const limit = limits[name];
     if (limit === null) return false;
-    const usual = median(context.samples.map((sample) => sample[name]));
+    const usual = usualOf(context.samples)[name];
     const reserved = context.flights.reduce((sum, flight) => sum + Math.max(0, usual - flight.taken[name]), 0);
     const spent = spentOf(context)[name];
     return spent >= admissionShare * limit || spent + reserved + usual >= limit;
   });
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 /** Nothing is in flight, and the budget lets nothing start any more: what waits stays as it is. */

@@ -26,3 +26,9 @@ export const mostSamples = 501;
 export function keepSample(samples: readonly Taken[], spent: Taken): readonly Taken[] {
   return [...samples, spent].slice(-mostSamples);
 }
+
+/** What an attempt takes as a rule: the median of each. */
+export function usualOf(samples: readonly Taken[]): Taken {
+  const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+  return { tokens: median(samples.map(({ tokens }) => tokens)), usd: median(samples.map(({ usd }) => usd)) };
+}

@@ -9,7 +9,7 @@ import { createRunDirectory, openRunDirectory } from '../directory/run-directory
 import type { RunFile } from '../directory/run-file.ts';
 import { directoryDigest } from '../identity/directory-digest.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
-import { countPlan, foldJournal, noHistory, planResume, type ResumePlan, type RunHistory } from '../machine/index.ts';
+import { countPlan, foldJournal, noHistory, planResume, usualOf, type ResumePlan, type RunHistory } from '../machine/index.ts';
 import { OutputSchemas, type OutputCheck } from '../output/output-schema.ts';
 import { JournalReader } from '../read/journal-reader.ts';
 import { AttemptNames } from './attempt-names.ts';
@@ -148,8 +148,10 @@ async function newStore(options: RunOptions, { configuration, versions }: Prepar
 }
 
 function previewOf(plan: ResumePlan): RunPreview {
-  const isDone = plan.tasks.every(({ decision }) => decision === 'reuse' || decision === 'skip');
-  return { plan: plan.lines, counts: countPlan(plan), isDone };
+  const left = plan.tasks.filter(({ decision }) => decision !== 'reuse' && decision !== 'skip').length;
+  const { tokens, usd } = usualOf(plan.samples);
+  const expected = plan.samples.length === 0 ? null : { tokens: tokens * left, usd: usd * left };
+  return { plan: plan.lines, counts: countPlan(plan), isDone: left === 0, spent: plan.spent, expected };
 }
 
 function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, store: RunStore, redaction: Redaction): PreparedRun {

@@ -5,7 +5,7 @@ import type { RunFile } from '../directory/run-file.ts';
 import type { OutputSchema } from '../output/output-schema.ts';
 import type { WorkspaceFacts } from '../identity/task-hash.ts';
 import type { JournalRow, RunEnded } from '../journal/events.ts';
-import type { ResumeLine, ResumePolicy, RunCounts, RunSettings } from '../machine/index.ts';
+import type { ResumeLine, ResumePolicy, RunCounts, RunSettings, Taken } from '../machine/index.ts';
 import type { RunControl } from './control.types.ts';
 import type { RunTotals } from './totals.ts';
 
@@ -96,6 +96,10 @@ export interface RunPreview {
   readonly counts: RunCounts;
   /** Whether nothing is left to do. */
   readonly isDone: boolean;
+  /** What its attempts have taken so far. */
+  readonly spent: Taken;
+  /** What the tasks that are left are expected to take, by the median of those before; null when there was none. */
+  readonly expected: Taken | null;
 }
 
 /** A run whose directory is made, or taken up, and locked; no server runs yet. */
