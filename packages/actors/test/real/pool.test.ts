@@ -179,8 +179,8 @@ describe('the life of a pool', () => {
     await pool.run({ id: 'told', prompt: 'say x' });
     expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => events[0]!.sequence + index));
     const told = events.map((event) => (event.type === 'session.changed' ? event.session.path : event.type));
-    // When the answer is read as the session becomes idle, nothing has to settle.
-    expect(told.filter((path) => path !== 'active.settling')).toEqual([
+    // When the answer is read as the session becomes idle, nothing has to settle. Steps, and what providers allow, are told between.
+    expect(told.filter((path) => !['active.settling', 'task.spent', 'provider.changed'].includes(path))).toEqual([
       'task.queued',
       'active.submitting',
       'task.started',
@@ -188,6 +188,7 @@ describe('the life of a pool', () => {
       'idle',
       'task.finished',
     ]);
+    expect(events.findLast((event) => event.type === 'task.spent')).toMatchObject({ taskId: 'told', steps: 1 });
   });
 });
 
