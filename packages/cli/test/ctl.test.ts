@@ -74,7 +74,7 @@ test('the socket answers what docs/control.md asks it', async () => {
 });
 
 test('fewer at once end nothing; what is paused starts nothing, and says so', async () => {
-  expect((await ctl('run', 'pause', '--json')).records).toEqual([{ type: 'run.paused', run: launch['run'], changed: true }]);
+  expect((await ctl('run', 'pause', '--json')).records).toMatchObject([{ type: 'run.paused', run: launch['run'], changed: true }]);
   await expect
     .poll(async () => (await runClient(bench, 'status', launch['run_dir'])).stdout)
     .toContain('nothing starts: the run is paused');
@@ -88,6 +88,22 @@ test('fewer at once end nothing; what is paused starts nothing, and says so', as
     stderr: expect.stringContaining('"color=red" is no setting of a live run'),
   });
   expect(await show()).toMatchObject({ concurrency: 60 });
+});
+
+test('budgets change, and providers are paused and go on; with one that is unknown nothing is changed', async () => {
+  expect((await ctl('config', 'set', 'tokens=9000000', 'usd=25', ...named())).stdout).toBe('tokens none -> 9,000,000\nusd none -> $25.00\n');
+  expect(await show()).toMatchObject({ limits: { tokens: 9_000_000, usd: 25 }, spent: { usd: 0 } });
+  expect((await ctl('provider', 'list', ...named(), '--json')).records).toMatchObject([
+    { type: 'provider', id: 'scripted', running: crowd, is_paused: false, held_until: null },
+  ]);
+  expect(await ctl('provider', 'pause', 'scripted', 'nobody', ...named())).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('PROVIDER_UNKNOWN'),
+  });
+  const paused = 'paused: what runs goes on, and nothing that asks it starts';
+  expect((await ctl('provider', 'pause', 'scripted', ...named())).stdout).toBe(`scripted ${paused}\n`);
+  expect((await ctl('provider', 'pause', 'scripted', ...named())).stdout).toBe('scripted was paused already\n');
+  expect((await ctl('provider', 'resume', 'scripted', ...named())).stdout).toBe('scripted goes on\n');
 });
 
 test('tasks are cancelled, all of those that are named or none', async () => {

@@ -3,7 +3,7 @@ import type { AssistantMessageFacts } from '@opencode-manager/core/protocol';
 import * as z from 'zod';
 
 /** What a model costs, in USD per million tokens. Reasoning is paid as output. */
-export interface ModelPrice {
+interface ModelPrice {
   readonly input: number;
   readonly output: number;
   /** As `input` when absent: never less than what is paid. */
