@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import { Redactor } from '@opencode-manager/core/secrets';
+import { jsonText } from '../render/printable.ts';
 import { outletOf, type Outlet } from './outlet.ts';
 
 const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'blue'] as const;
@@ -70,7 +71,7 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
       return streams.stderr.rows ?? 24;
     },
     result: (line) => stdout.write(`${redactor.text(line)}\n`),
-    record: (record, label) => stdout.write(`${JSON.stringify(redactor.json(record))}\n`, label),
+    record: (record, label) => stdout.write(`${jsonText(redactor.json(record))}\n`, label),
     notice: (line) => stderr.write(`${redactor.text(line)}\n`),
     draw: (text) => stderr.write(redactor.text(text)),
   };
