@@ -91,7 +91,9 @@ test('fewer at once end nothing; what is paused starts nothing, and says so', as
 });
 
 test('budgets change, and providers are paused and go on; with one that is unknown nothing is changed', async () => {
-  expect((await ctl('config', 'set', 'tokens=9000000', 'usd=25', ...named())).stdout).toBe('tokens none -> 9,000,000\nusd none -> $25.00\n');
+  expect((await ctl('config', 'set', 'tokens=9000000', 'usd=25', ...named())).stdout).toBe(
+    'tokens none -> 9,000,000\nusd none -> $25.00\n',
+  );
   expect(await show()).toMatchObject({ limits: { tokens: 9_000_000, usd: 25 }, spent: { usd: 0 } });
   expect((await ctl('provider', 'list', ...named(), '--json')).records).toMatchObject([
     { type: 'provider', id: 'scripted', running: crowd, is_paused: false, held_until: null },

@@ -171,6 +171,18 @@ test.each([
   await new Promise((resolve) => server.close(resolve));
 });
 
+test('a manager that dies in the middle of an answer is lost', async () => {
+  const head = 'HTTP/1.1 200 OK\r\nocm-protocol: 1\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+  const server = createRawServer((socket) => socket.once('data', () => socket.write(`${head}a\r\ndata: {}\n\n\r\n`, () => socket.end())));
+  const path = await socketPath();
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const items = createClient(record).stream('events', {});
+  expect(await items.next()).toEqual({ done: false, value: {} });
+  await expect(items.next()).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  await expect(createClient(record).call('sessions', {})).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  await new Promise((resolve) => server.close(resolve));
+});
+
 test('no socket is no manager', async () => {
   await expect(createClient(record).call('sessions', {})).rejects.toMatchObject({ code: 'MANAGER_NOT_FOUND' });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { withoutRecords } from '../src/commands/events.ts';
 import { patchLines, sourceLines, Tally } from '../src/batch/index.ts';
 import { createProgress, formatDuration, oneLine, printable, renderTable } from '../src/render/index.ts';
+import { jsonText } from '../src/render/printable.ts';
 import { createTerminal } from '../src/terminal/index.ts';
 import { collector } from './support/terminal.ts';
 
@@ -161,4 +162,12 @@ test('what changed in the repository itself is told once, whoever worked there',
 test('the line of an event leaves out the record of the server, and nothing that a tool calls raw', () => {
   const part = { type: 'tool', input: { raw: true }, raw: { state: { input: { raw: true } } } };
   expect(JSON.stringify(withoutRecords({ part, field: 'text' }))).toBe('{"part":{"type":"tool","input":{"raw":true}},"field":"text"}');
+});
+
+test('JSON holds no control character, and says the same', () => {
+  const value = { text: 'a\u001b[2J\u009b31m\u007f', more: ['\u0085'] };
+  const json = jsonText(value);
+  // oxlint-disable-next-line no-control-regex -- that there are none is the point
+  expect(json).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+  expect(JSON.parse(json)).toEqual(value);
 });

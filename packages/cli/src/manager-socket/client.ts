@@ -76,15 +76,21 @@ interface Connection extends AsyncDisposable {
 
 function connect(run: RunRecord, label: Method): Connection {
   const agent: Agent = createAgent({ connections: 1, connect: { socketPath: runSocketPath(run.runId), timeout: 5000 } });
+  let hasAnswered = false;
   const explain = (error: unknown, signal: AbortSignal | undefined) => {
     if (signal?.aborted) return new OpencodeManagerError('REQUEST_ABORTED', `${label}: aborted.`, { cause: error });
-    return isManagerError(error) ? error : connectionError(run, error as NodeJS.ErrnoException);
+    return isManagerError(error) ? error : connectionError(run, error as NodeJS.ErrnoException, hasAnswered);
   };
   return {
     send(method, parameters, reader) {
       const { verb, path, body } = requestOf(method, parameters);
       const headers = { accept: 'application/json, text/event-stream', ...(body !== null && { 'content-type': 'application/json' }) };
-      return startExchange(agent, { origin: 'http://ocm', path, method: verb, headers, body }, reader);
+      const onHead = (head: AnswerHead) => {
+        hasAnswered = true;
+        reader.onHead(head);
+      };
+      const request = { origin: 'http://ocm', path, method: verb, headers, body };
+      return startExchange(agent, request, { onHead, onBytes: (bytes) => reader.onBytes(bytes) });
     },
     async over(exchange, signal) {
       const stopListening = abortWith(exchange, signal);
@@ -117,10 +123,10 @@ function refusalOf(run: RunRecord, answer: WholeAnswer): OpencodeManagerError {
   return error ? OpencodeManagerError.from(error) : incompatible(run, `something else (status ${answer.head.statusCode})`);
 }
 
-function connectionError(run: RunRecord, error: NodeJS.ErrnoException): OpencodeManagerError {
+function connectionError(run: RunRecord, error: NodeJS.ErrnoException, hasAnswered: boolean): OpencodeManagerError {
   const { code = '' } = error;
-  // An answer that is no HTTP: the manager is older.
-  if (error.name === 'HTTPParserError') return incompatible(run, 'another protocol', error);
+  // An answer that does not even begin as HTTP: the manager is older. One that breaks off in the middle is its end.
+  if (error.name === 'HTTPParserError' && !hasAnswered) return incompatible(run, 'another protocol', error);
   if (code !== 'ENOENT' && code !== 'ECONNREFUSED') return lost(run, error);
   const message = `The process ${run.managerPid} owns a server, and no socket of it can be opened (${code}). It may be starting or stopping, or be a program of yours; ocm serve and ocm run open one.`;
   return new OpencodeManagerError('MANAGER_NOT_FOUND', message, { cause: error });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { jsonText } from '../render/printable.ts';
 import type { ErrorBody } from './answers.ts';
 
 /**
@@ -18,7 +19,7 @@ export class EventStream {
 
   /** Resolves when the client can take more: a slow reader slows the writer down. Without effect when the client has gone. */
   async send(item: unknown): Promise<void> {
-    await this.#write(`data: ${JSON.stringify(item)}\n\n`);
+    await this.#write(`data: ${jsonText(item)}\n\n`);
   }
 
   end(data: unknown): void {
@@ -30,7 +31,7 @@ export class EventStream {
   }
 
   #last(event: string, data: unknown): void {
-    if (!this.#response.destroyed) this.#response.end(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (!this.#response.destroyed) this.#response.end(`event: ${event}\ndata: ${jsonText(data)}\n\n`);
   }
 
   async #write(text: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OpencodeManagerError, toManagerError, type Redactor } from '@opencode-manager/core';
+import { jsonText } from '../render/printable.ts';
 import { statusOf, type Ends, type Items, type Results } from './answers.ts';
 import { EventStream } from './event-stream.ts';
 import { readBody } from './request-body.ts';
@@ -151,5 +152,5 @@ function refuse(response: ServerResponse, error: OpencodeManagerError): void {
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   if (response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${jsonText(value)}\n`);
 }

@@ -28,7 +28,7 @@ export class RunDesk {
   add(run: DeskRun): void {
     // Told to whoever asks; nobody may.
     void run.started.then(
-      ({ ended }) => ended.finally(() => this.#note(run.id)),
+      ({ ended }) => ended.catch(() => undefined).then(() => this.#note(run.id)),
       () => this.#note(run.id),
     );
     this.#runs.set(run.id, run);

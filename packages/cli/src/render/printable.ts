@@ -7,6 +7,12 @@ export function printable(text: string): string {
   });
 }
 
+/** A value as JSON that cannot steer the terminal either: JSON itself leaves DEL and the control characters above it as they are. */
+export function jsonText(value: unknown): string {
+  // oxlint-disable-next-line no-control-regex -- finding control characters is the point
+  return JSON.stringify(value).replaceAll(/[\u007F-\u009F]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
+}
+
 /** The start of a text as one line of at most `width` characters. */
 export function oneLine(text: string, width: number): string {
   const line = printable(text).replaceAll(/\s+/g, ' ').trim();

@@ -71,14 +71,14 @@ export class ServedRuns {
   async drain(): Promise<void> {
     this.#isDraining = true;
     for (const run of this.#runs) run.drain();
-    await Promise.all([...this.#runs].map(({ ended }) => ended));
+    await Promise.allSettled([...this.#runs].map(({ ended }) => ended));
   }
 
   /** Ends what runs; resolves when its ends are written. */
   async abort(): Promise<void> {
     this.#isDraining = true;
     for (const run of this.#runs) run.abort('The server that carries out the run was stopped.');
-    await Promise.all([...this.#runs].map(({ ended }) => ended));
+    await Promise.allSettled([...this.#runs].map(({ ended }) => ended));
   }
 }
 

@@ -4,6 +4,7 @@ import { Redactor } from '@opencode-manager/core/secrets';
 import { outletOf } from './outlet-of.ts';
 import type { Outlet } from './outlet.ts';
 import { versioned } from './versioned.ts';
+import { jsonText } from '../render/printable.ts';
 
 const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'blue'] as const;
 
@@ -75,7 +76,7 @@ export function createTerminal(streams: TerminalStreams = process): Terminal {
       return streams.stderr.rows ?? 24;
     },
     result: (line) => stdout.write(`${redactor.text(line)}\n`),
-    record: (record, label) => stdout.write(`${JSON.stringify(redactor.json(versioned(record)))}\n`, label),
+    record: (record, label) => stdout.write(`${jsonText(redactor.json(versioned(record)))}\n`, label),
     notice: (line) => stderr.write(`${redactor.text(line)}\n`),
     draw: (text) => stderr.write(redactor.text(text)),
     clearEcho: () => interactive && stderr.write('\r\u001B[K'),
