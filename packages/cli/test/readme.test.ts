@@ -100,7 +100,11 @@ async function killedRun({ command: line, shown }: ShownCommand): Promise<void> 
   const killed = execa('bash', ['-euc', `exec ${here(line)}`], { all: true, reject: false, cwd: workspace.path });
   const output = collector();
   killed.all.pipe(output.stream);
-  const hasBegun = () => expect(output.text()).toMatch(/^cart {2}succeeded[^]*started money|started money[^]*^cart {2}succeeded/m);
+  const hasBegun = () => {
+    expect(output.text()).toMatch(/^cart {2}succeeded[^]*started money|started money[^]*^cart {2}succeeded/m);
+    // A task is told as started before its prompt goes out.
+    expect(model.calls.some(({ messages }) => JSON.stringify(messages).includes('rounding mistakes'))).toBe(true);
+  };
   await vi.waitFor(hasBegun, { timeout: 60_000, interval: 50 });
   // Else the next attempt would get the slow answer.
   await model.waitForCalls(1, { rule: 'slow', timeoutMs: 60_000 });
