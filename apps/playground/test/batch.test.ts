@@ -56,8 +56,8 @@ describe('the page of a run', { timeout: 120_000 }, () => {
       ['test-01178', 'runs'],
       ['docs-01179', 'runs'],
       ['types-01180', 'runs'],
-      ['types-01176', expect.stringMatching(/^waits for quota until \d\d:\d\d$/)],
-      ['fix-01177', expect.stringMatching(/^waits for quota until \d\d:\d\d$/)],
+      ['types-01176', expect.stringMatching(/^waits for quota until (?:\w+ \d+, )?\d\d:\d\d$/)],
+      ['fix-01177', expect.stringMatching(/^waits for quota until (?:\w+ \d+, )?\d\d:\d\d$/)],
       ['docs-01063', 'timed out'],
     ]);
     const [attempt, tokens, cost, error] = first[5]!.slice(3);

@@ -37,7 +37,7 @@ test('an answer in pieces is one text, characters that were cut included', async
     answer,
   );
   await sent.exchange.over;
-  expect(answer.head).toEqual({ statusCode: 202, contentType: 'application/json' });
+  expect(answer.head).toMatchObject({ statusCode: 202, contentType: 'application/json' });
   expect(JSON.parse(answer.text())).toEqual({ word: 'Grüße' });
 });
 
@@ -48,7 +48,8 @@ test('an empty answer is an empty text', async () => {
     answer,
   );
   await sent.exchange.over;
-  expect([answer.head, answer.text()]).toEqual([{ statusCode: 204, contentType: '' }, '']);
+  expect(answer.head).toMatchObject({ statusCode: 204, contentType: '' });
+  expect(answer.text()).toBe('');
 });
 
 test('an abort in the middle of an answer ends it at once, with its reason, and the connection with it', async () => {
