@@ -32,6 +32,9 @@ export class LiveProgress implements Progress {
   #tokens = 0;
   #costUsd: number | null = 0;
   #drawnLines = 0;
+  #drawnAtMs = -Infinity;
+  /** What is to be written above the block. */
+  readonly #asides: (() => void)[] = [];
 
   constructor(terminal: Terminal, { total, now = () => performance.now() }: ProgressOptions) {
     this.#terminal = terminal;
@@ -96,26 +99,31 @@ export class LiveProgress implements Progress {
   }
 
   note(line: string): void {
-    this.#write(`${this.#eraser()}${line}\n`);
-    this.#redraw();
+    this.aside(() => this.#write(`${line}\n`));
   }
 
+  /** At once, unless the block was drawn a moment ago: then with the next frame. */
   aside(write: () => void): void {
-    this.#write(this.#eraser());
-    write();
-    this.#redraw();
+    this.#asides.push(write);
+    if (this.#now() - this.#drawnAtMs >= redrawMs) this.#redraw();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    this.#write(this.#eraser());
+    this.#giveWay();
   }
 
   #redraw(): void {
+    this.#giveWay();
     const lines = this.#block();
-    const eraser = this.#eraser();
     this.#drawnLines = lines.length;
-    this.#write(`${eraser}${lines.join('\n')}\n`);
+    this.#drawnAtMs = this.#now();
+    this.#write(`${lines.join('\n')}\n`);
+  }
+
+  #giveWay(): void {
+    this.#write(this.#eraser());
+    for (const write of this.#asides.splice(0)) write();
   }
 
   /** Moves to the beginning of the block's first line, also behind the `^C` of a Ctrl-C, and clears from there. */
