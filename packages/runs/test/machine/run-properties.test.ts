@@ -52,11 +52,23 @@ test(`in ${runs} random runs, whose managers are killed at any point, every task
     'fail_fast',
     'failed',
     'max_failures',
+    'over_budget',
     'restarts_spent',
     'storage_full',
   ]);
   expect(seen.outcomes).toEqual(
-    new Set(['succeeded', 'failed', 'stalled', 'timed_out', 'runaway', 'quota_exhausted', 'aborted', 'interrupted', 'server_lost']),
+    new Set([
+      'succeeded',
+      'failed',
+      'stalled',
+      'timed_out',
+      'runaway',
+      'quota_exhausted',
+      'over_budget',
+      'aborted',
+      'interrupted',
+      'server_lost',
+    ]),
   );
   expect([seen.parks > 0, seen.fallbacks > 0]).toEqual([true, true]);
   expect(seen.codes).toContain('POISON_TASK');

@@ -34,9 +34,14 @@ interface Live {
   phase: 'preparing' | 'waiting' | 'sent' | 'accepted';
   isAborted: boolean;
   isLost: boolean;
+  /** Tokens that it was told to have taken. */
+  taken: number;
 }
 
 const settings = { infrastructureTries: 3, storageTimeoutMs: 20_000 } satisfies Partial<RunSettings>;
+
+/** Of each result. */
+const tokensOfResult = 2;
 
 /** What tasks ask, in turn; the last is not known. */
 const providers = ['alpha', 'beta', undefined] as const;
@@ -82,6 +87,8 @@ export class RandomRun {
   #fullSinceMs = 0;
   #isEnding = false;
   #concurrency = 1;
+  /** Tokens that the run may take. */
+  #limit = Infinity;
   /** Cancelled by a user of this manager, though the row of that may not be committed. */
   #unwanted = new Set<string>();
   /** Providers that something of the world holds back. */
@@ -120,7 +127,9 @@ export class RandomRun {
     const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
     const onQuota = random.pick(['wait', 'wait', 'fail', { fallback: 'beta/m' }] as const);
-    const chosen = { ...settings, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted, onQuota };
+    this.#limit = isCalm || random.chance(0.8) ? Infinity : this.#ended() + 4 + random.below(30);
+    const limits = { timeoutMs: null, usd: null, tokens: this.#limit === Infinity ? null : this.#limit };
+    const chosen = { ...settings, limits, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted, onQuota };
     const models = Object.fromEntries(
       keys
         .map((key, index) => [key, providers[index % 3]])
@@ -240,6 +249,8 @@ export class RandomRun {
         must(this.oracle.openOf(key) === open.token, `${key} is looked at and not open`);
         must(this.#server === 'up', 'a look without a server');
         must(this.#live.size + this.#looks.size < this.#concurrency, 'too many attempts at a time');
+        const taken = [...this.#live.values()].reduce((sum, live) => sum + live.taken, this.#ended());
+        must(taken < 0.9 * this.#limit, `${key} starts though ${taken} of ${this.#limit} tokens are taken`);
         this.#looks.set(open.token, { key, attempt: open.attempt });
         return undefined;
       }
@@ -291,7 +302,7 @@ export class RandomRun {
       const other = this.#isRequeueing() ? undefined : this.#source.find(waits);
       must(other === undefined, `suspect ${key} starts before ${other?.key}`);
     }
-    this.#live.set(token, { key, attempt, token, isSuspect, phase: 'preparing', isAborted: false, isLost: false });
+    this.#live.set(token, { key, attempt, token, isSuspect, phase: 'preparing', isAborted: false, isLost: false, taken: 0 });
     this.#sessions.set(token, { isSent: false, done: null });
   }
 
@@ -361,10 +372,27 @@ export class RandomRun {
       live.phase = 'accepted';
       return this.#send({ type: 'attempt.accepted', ...own });
     }
+    if (!this.#isCalm && phase === 'accepted' && this.#random.chance(0.2)) return this.#spend(live);
     if (session.done !== null) return this.#end(live, session.done);
     if (this.#poison.has(key) && !this.#isCalm && this.#random.chance(0.9)) return this.#die();
     session.done = this.#isCalm ? 'succeeded' : this.#random.pick(outcomes);
     return undefined;
+  }
+
+  /** A step of it has ended. */
+  #spend(live: Live): void {
+    const { key, attempt, token } = live;
+    live.taken += 1 + this.#random.below(4);
+    this.#send({ type: 'attempt.spent', key, attempt, token, tokens: live.taken, usd: 0 });
+    const taken = [...this.#live.values()].reduce((sum, one) => sum + one.taken, this.#ended());
+    if (taken < this.#limit) return;
+    for (const one of this.#live.values()) must(one.isAborted, `${one.key} goes on though ${taken} of ${this.#limit} tokens are taken`);
+  }
+
+  /** Tokens that the rows of ended attempts tell: one that goes on tells its parts again. */
+  #ended(): number {
+    const ends = this.oracle.rows.filter((row) => row.type === 'attempt.ended' && row.continues === undefined);
+    return tokensOfResult * ends.length;
   }
 
   #end({ key, attempt, token }: Live, outcome: Outcome): void {
