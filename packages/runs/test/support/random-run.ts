@@ -249,8 +249,6 @@ export class RandomRun {
         must(this.oracle.openOf(key) === open.token, `${key} is looked at and not open`);
         must(this.#server === 'up', 'a look without a server');
         must(this.#live.size + this.#looks.size < this.#concurrency, 'too many attempts at a time');
-        const taken = [...this.#live.values()].reduce((sum, live) => sum + live.taken, this.#ended());
-        must(taken < 0.9 * this.#limit, `${key} starts though ${taken} of ${this.#limit} tokens are taken`);
         this.#looks.set(open.token, { key, attempt: open.attempt });
         return undefined;
       }
@@ -288,6 +286,8 @@ export class RandomRun {
     must(this.#server === 'up', `${key} starts without a server`);
     must(!this.#isPaused && !this.#isFull && !this.#isEnding, `${key} starts while nothing may`);
     must(this.#live.size + this.#looks.size < this.#concurrency, 'too many attempts at a time');
+    const taken = [...this.#live.values()].reduce((sum, live) => sum + live.taken, this.#ended());
+    must(taken < 0.9 * this.#limit, `${key} starts though ${taken} of ${this.#limit} tokens are taken`);
     const isSuspect = this.oracle.isSuspect(key);
     must(![...this.#live.values()].some((live) => live.isSuspect), `${key} starts beside a suspect`);
     if (isSuspect) {
