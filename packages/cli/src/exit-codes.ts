@@ -83,6 +83,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   OPENCODE_CONFIG_MISMATCH: exitCodes.noServer,
   SERVER_START_FAILED: exitCodes.noServer,
   SERVER_START_TIMEOUT: exitCodes.noServer,
+  SERVER_EXITED: exitCodes.noServer,
   RESTART_BUDGET_SPENT: exitCodes.noServer,
   PACKAGE_UNAVAILABLE: exitCodes.noServer,
   PART_UNAVAILABLE: exitCodes.noServer,
