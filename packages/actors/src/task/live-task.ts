@@ -4,6 +4,7 @@ import { noProvider, type Place } from '../machines/index.ts';
 import type { ServerPort } from '../ports/index.ts';
 import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
+import type { Spent } from './spent.ts';
 import type { LiveWorkspace } from './task-workspaces.ts';
 import type { PermissionPolicy, SentTurn, Task, TaskAttempt, TaskFile, TaskOptions, TaskResult } from './types.ts';
 
@@ -48,6 +49,8 @@ export interface LiveTask {
   /** The session in which its turn goes out, when it is one that is there. */
   readonly continues: TaskOptions['continues'];
   readonly keepsPlace: TaskOptions['keepsPlace'];
+  /** What a turn that was sent before the pool was there has taken, when it broke off. */
+  brokenOff: Spent | undefined;
   /** Its newest turn, once that has ended. */
   last: LastTurn | undefined;
   /** Attempts that a lost server ended. */
@@ -120,6 +123,7 @@ export function createLiveTask({
     directory: leased?.directory,
     enteredDirectory: undefined,
     workspace: undefined,
+    brokenOff: undefined,
     last: undefined,
     earlier: [],
     halfChanged: false,

@@ -9,8 +9,11 @@ type CostFields = Pick<TaskResult, 'cost_usd' | 'cost_known_usd' | 'unpriced_mod
 export type Spent = Pick<TaskResult, 'usage' | 'model_calls' | 'tool_calls'> & CostFields;
 
 /** What a turn has taken, its sub-agents included. */
-export function spentIn({ summary }: TurnReport): Spent {
-  const { usage, cost, modelCalls, toolCalls } = summary;
+export function spentIn({ summary }: Pick<TurnReport, 'summary'>): Spent {
+  return spentOf(summary);
+}
+
+export function spentOf({ usage, cost, modelCalls, toolCalls }: TurnReport['summary']): Spent {
   return { usage, ...costFields(cost), model_calls: modelCalls, tool_calls: toolCalls };
 }
 

@@ -3,10 +3,11 @@ import { isServerLoss } from '../session/failures.ts';
 import type { EndedTask } from '../machines/index.ts';
 import type { TurnReport } from '../session/turn-in-flight.ts';
 import type { LiveTask } from './live-task.ts';
-import { addSpent, spentIn } from './spent.ts';
+import { addSpent, spentIn, type Spent } from './spent.ts';
 import type { TaskResult, Usage } from './types.ts';
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, reasoning_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0 };
+const nothingSpent: Spent = { usage: noUsage, cost_usd: 0, model_calls: 0, tool_calls: 0 };
 
 export interface ResultContext {
   readonly now: number;
@@ -67,16 +68,13 @@ function resultWithoutTurn(live: LiveTask, { outcome, error }: EndedTask, contex
     model: modelOf(live, context),
     output: '',
     finish: null,
-    usage: noUsage,
-    cost_usd: 0,
+    ...(live.brokenOff ?? nothingSpent),
     duration_ms: Math.round(context.now - startedAtMs),
     queued_ms: Math.round(startedAtMs - live.queuedAtMs),
     proof: null,
     asks: [],
     gaps: 0,
     retries: 0,
-    model_calls: 0,
-    tool_calls: 0,
     error,
     ...lossesOf(live),
   };

@@ -14,6 +14,7 @@ import { furtherRequest, unsentEnd, verdictOn, type TurnEnd } from './further-tu
 import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
 import { assertOffered } from './preflight.ts';
 import type { TaskWorkspaces } from './task-workspaces.ts';
+import { spentBrokenOff } from './broken-off.ts';
 import { turnPlanOf } from './turn-plan.ts';
 
 export interface TaskStepsOptions {
@@ -118,7 +119,12 @@ export class TaskSteps {
     const session = server.session(sessionId, directory);
     let fate: TurnFate;
     try {
-      fate = classifyTurn(await session.history({ signal }), plan.request);
+      const history = await session.history({ signal });
+      fate = classifyTurn(history, plan.request);
+      // Nobody has seen it.
+      const isUnseen = fate === 'interrupted' && !report;
+      const { prices } = this.#options.settings;
+      if (isUnseen) live.brokenOff = await spentBrokenOff({ server, session, plan, history, prices }, { signal });
     } catch (error) {
       // A session that went with the state directory: what became of its turn cannot be told any more.
       if (!isManagerError(error, 'NOT_FOUND')) throw error;

@@ -19,7 +19,15 @@ let server: OpencodeServer;
 beforeAll(async () => {
   model = await startScriptedModel({
     rules: [
-      { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(300), tokensPerSecond: 20 } },
+      {
+        name: 'slow',
+        when: { user: /^slow/ },
+        reply: [
+          { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'x' } }], usage: { inputTokens: 900, outputTokens: 100 } },
+          { text: 'word '.repeat(300), tokensPerSecond: 20 },
+        ],
+      },
+      { when: { user: /^dawdle/ }, reply: { text: 'word '.repeat(300), tokensPerSecond: 20 } },
       { name: 'say', when: { user: /^say (\w+)/ }, reply: 'I say {{user.1}}.' },
     ],
   });
@@ -44,7 +52,7 @@ async function killedTurn(): Promise<OutgoingTurn> {
   const turns: OutgoingTurn[] = [];
   await using pool = await createSessionPool({ server, repeat: false, recovery: false });
   const running = pool.run({ id: 'cut', prompt: 'slow' }, { beforeSend: async (turn) => void turns.push(turn) });
-  await model.waitForCalls(1, { rule: 'slow', timeoutMs: 30_000 });
+  await model.waitForCalls(2, { rule: 'slow', timeoutMs: 30_000 });
   process.kill(server.pid, 'SIGKILL');
   expect((await running).outcome).toBe('server_lost');
   server = await server.relaunch();
@@ -122,6 +130,10 @@ test('one that broke off with its server ends as interrupted, and is not begun a
   await withPool({}, async (pool) => {
     expect(await pool.run({ id: 'cut', prompt: 'slow' }, { sent })).toMatchObject({
       outcome: 'interrupted',
+      // Of the step that had ended; the one that broke off is a call.
+      usage: { input_tokens: 900, output_tokens: 100 },
+      model_calls: 2,
+      tool_calls: 1,
       error: { code: 'TURN_INTERRUPTED' },
       workspace_may_be_half_changed: true,
     });
@@ -204,7 +216,7 @@ test('whoever judges answers may fail a task, give it up between two turns, or l
     const gives = async () => (abort.abort(), { prompt: 'say more' });
     expect(await run('given up', { onAnswer: gives, signal: abort.signal })).toMatchObject({ outcome: 'aborted', model_calls: 1 });
     expect(callsOf('say')).toBe(calls + 1);
-    const slowly = async () => ({ prompt: 'slow' });
+    const slowly = async () => ({ prompt: 'dawdle' });
     const late = await run('late', { onAnswer: slowly }, { timeoutMs: 2500 });
     expect(late).toMatchObject({ outcome: 'timed_out', model_calls: 2 });
     expect(late.duration_ms).toBeLessThan(4000);

@@ -70,7 +70,7 @@ export async function submitRun(terminal: Terminal, file: string | undefined, fl
   const { counts } = followed.summary!;
   const lines = tasks.map(({ id }) => ({ key: id, decision: 'new' as const, why: 'It is new.', outcome: null }));
   const prepared = { id: started.run, path: started.run_dir ?? undefined, counts, plan: lines };
-  return conclude({ ...context, prepared }, { followed, kept: [], stopped: undefined });
+  return await conclude({ ...context, prepared }, { followed, kept: [], stopped: undefined });
 }
 
 /** What was refused has emptied no file; and a run whose results have nowhere to go is not paid for. */
