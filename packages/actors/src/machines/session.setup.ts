@@ -21,6 +21,7 @@ import {
   overBudget,
   pauseWork,
   resumeWork,
+  retryLimits,
   stalled,
   timedOut,
   workLeftMs,
@@ -126,7 +127,7 @@ const decisions = setup({
     decideAborted: assign(decide((_turn, _limits, event) => abortedBy((event as EventOf<'turn.abort'>).reason))),
     decideRunaway: assign(decide((_turn, limits, event) => ranAway((event as EventOf<'loop.seen'>).loop, limits))),
     decideOversized: assign(decide((_turn, limits, event) => oversized((event as EventOf<'answer.oversized'>).bytes, limits))),
-    decideOnRetry: assign(decide((turn, limits) => retryRefused(turn.retry!, turn.lastAtMs, limits))),
+    decideOnRetry: assign(decide((turn, limits) => retryRefused(turn.retry!, turn.lastAtMs, retryLimits(turn, limits)))),
     decideNeedsInput: assign(decide((turn, limits) => inputNeeded(turn.openAsks[0]!, limits))),
     decideServerLost: assign(
       decide((_turn, _limits, event) => ({ outcome: 'server_lost', error: (event as EventOf<'server.exited'>).error })),
@@ -169,13 +170,15 @@ const decisions = setup({
     hasNewBound: ({ context: { turn, limits }, event }) =>
       event.type === 'turn.abort' && event.withinMs !== undefined && event.withinMs < (turn?.abortWithinMs ?? limits.quarantineMs),
     retryIsTooLong: ({ context: { limits, turn }, event }) =>
-      (event.type === 'session.retrying' && turn?.acceptedByEvents === true && isRetryTooLong(event.retry, event.atMs, limits)) ||
+      (event.type === 'session.retrying' &&
+        turn?.acceptedByEvents === true &&
+        isRetryTooLong(event.retry, event.atMs, retryLimits(turn, limits))) ||
       (event.type === 'snapshot.read' &&
         // What an event has told since stands, as in the reading itself.
         event.reading.messageId === turn?.messageId &&
         turn.statusAtMs < event.reading.status.sinceMs &&
         typeof event.reading.status.value === 'object' &&
-        isRetryTooLong(event.reading.status.value, event.atMs, limits)),
+        isRetryTooLong(event.reading.status.value, event.atMs, retryLimits(turn, limits))),
     isSilent: ({ context, event }) => event.type === 'progress' && context.turn?.decision === null && isSilent(context, event),
     isStalled: ({ context, event }) => event.type === 'progress' && context.turn?.stallSuspected === true && isSilent(context, event),
     readConfirmsStall: ({ context, event }) =>

@@ -50,6 +50,8 @@ export interface TurnBounds {
   readonly stallMs: number | null;
   /** Milliseconds of work: waits for the provider, and for answers to asks, are none. */
   readonly workingMs: number | null;
+  /** In place of the session's `maxRetryWaitMs`. */
+  readonly retryWaitMs: number | null;
   /** Steps of the model. */
   readonly steps: number | null;
   /** Uncached input, output and reasoning. */

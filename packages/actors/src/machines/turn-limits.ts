@@ -7,6 +7,12 @@ export function longestQuietMs(turn: Turn | null, { stallTimeoutMs }: SessionLim
   return turn?.limits.stallMs ?? stallTimeoutMs;
 }
 
+/** The session's limits, with what the turn has of its own about waits for its provider. */
+export function retryLimits(turn: Turn | null, limits: SessionLimits): SessionLimits {
+  const waitMs = turn?.limits.retryWaitMs ?? null;
+  return waitMs === null ? limits : { ...limits, maxRetryWaitMs: waitMs };
+}
+
 export const stalled = (quietMs: number): Decision => ({
   outcome: 'stalled',
   error: failure(

@@ -3,7 +3,7 @@ import type { SessionContext, SessionMachineEvent, Turn, TurnBounds } from './se
 
 type Submit = Extract<SessionMachineEvent, { type: 'turn.submit' | 'turn.resume' }>;
 
-const unlimited: TurnBounds = { stallMs: null, workingMs: null, steps: null, tokens: null, usd: null };
+const unlimited: TurnBounds = { stallMs: null, workingMs: null, retryWaitMs: null, steps: null, tokens: null, usd: null };
 
 /** A fresh turn, of which nothing is known but that it will be sent. */
 export function freshTurn(

@@ -70,6 +70,7 @@ export const taskOptionNames: readonly string[] = Object.keys({
   sent: true,
   continues: true,
   keepsPlace: true,
+  maxRetryWaitMs: true,
   repeat: true,
 } satisfies Names<TaskOptions>);
 

@@ -287,7 +287,7 @@ export interface SessionPool extends AsyncDisposable {
 }
 
 /** Choices of one turn of a leased session. */
-export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent' | 'onAnswer' | 'continues' | 'keepsPlace'> {
+export interface LeasedTurnOptions extends Omit<TaskOptions, 'sent' | 'onAnswer' | 'continues' | 'keepsPlace' | 'maxRetryWaitMs'> {
   /** Deadline in milliseconds from now, the wait in the session's queue included. */
   readonly timeoutMs?: number;
   /** `provider/model` */

@@ -49,6 +49,7 @@ export interface LiveTask {
   /** The session in which its turn goes out, when it is one that is there. */
   readonly continues: TaskOptions['continues'];
   readonly keepsPlace: TaskOptions['keepsPlace'];
+  readonly maxRetryWaitMs: TaskOptions['maxRetryWaitMs'];
   /** What a turn that was sent before the pool was there has taken, when it broke off. */
   brokenOff: Spent | undefined;
   /** Its newest turn, once that has ended. */
@@ -74,6 +75,7 @@ export interface LiveTaskOptions {
   readonly sent?: SentTurn | undefined;
   readonly continues?: TaskOptions['continues'];
   readonly keepsPlace?: TaskOptions['keepsPlace'];
+  readonly maxRetryWaitMs?: TaskOptions['maxRetryWaitMs'];
   readonly repeat?: false | undefined;
 }
 
@@ -90,6 +92,7 @@ export function createLiveTask({
   sent,
   continues,
   keepsPlace,
+  maxRetryWaitMs,
   repeat,
 }: LiveTaskOptions): LiveTask {
   const { permissions: _beside, ...stored } = task;
@@ -116,6 +119,7 @@ export function createLiveTask({
     sent,
     continues,
     keepsPlace,
+    maxRetryWaitMs,
     attempt: 0,
     startedAtMs: undefined,
     sessionId: leased?.id,

@@ -23,9 +23,9 @@ export function turnPlanOf(live: LiveTask, request: TurnRequest, context: PlanCo
   };
 }
 
-function boundsOf({ task: { limits } }: LiveTask, { settings }: PlanContext): Partial<TurnBounds> {
+function boundsOf({ task: { limits }, maxRetryWaitMs }: LiveTask, { settings }: PlanContext): Partial<TurnBounds> {
   const { timeoutMs: _apart, ...wanted } = { ...settings.taskLimits, ...limits };
-  return wanted;
+  return { ...wanted, ...(maxRetryWaitMs !== undefined && { retryWaitMs: maxRetryWaitMs }) };
 }
 
 /** A deadline counts from the start of the attempt's first turn; its own for a leased session from the time at which that was asked for. */

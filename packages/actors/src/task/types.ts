@@ -140,6 +140,8 @@ export interface TaskOptions {
    * Default: a place is given back.
    */
   readonly keepsPlace?: (result: TaskResult) => boolean;
+  /** Longest wait for a provider that is sat out, in place of the pool's `maxRetryWaitMs`. */
+  readonly maxRetryWaitMs?: number;
   /** false: it is begun once, whatever the pool does with other tasks (see its `repeat`). */
   readonly repeat?: false;
 }

@@ -23,7 +23,10 @@ beforeAll(async () => {
         name: 'slow',
         when: { user: /^slow/ },
         reply: [
-          { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'x' } }], usage: { inputTokens: 900, outputTokens: 100 } },
+          {
+            toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'x' } }],
+            usage: { inputTokens: 900, outputTokens: 100 },
+          },
           { text: 'word '.repeat(300), tokensPerSecond: 20 },
         ],
       },

@@ -29,6 +29,8 @@ export interface AttemptsOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Of tasks that do not name them. */
   readonly taskLimits: TaskLimits;
+  /** See `TaskOptions`: the pool may be that of others too. */
+  readonly maxRetryWaitMs: number;
   /** By key: of tasks with an output schema. */
   readonly outputs: ReadonlyMap<string, OutputCheck>;
   readonly ports: Pick<RunPorts, 'clock' | 'random' | 'hasDirectory'>;
@@ -141,7 +143,14 @@ export class Attempts {
       return this.#options.mayPark(of, end);
     };
     const id = names.give({ ...of, ...(asked.continues !== null && { place: asked.continues }) });
-    const options = { beforeSend, ...(onAnswer && { onAnswer }), signal: live.abort.signal, keepsPlace, repeat: false as const };
+    const options = {
+      beforeSend,
+      ...(onAnswer && { onAnswer }),
+      signal: live.abort.signal,
+      keepsPlace,
+      maxRetryWaitMs: this.#options.maxRetryWaitMs,
+      repeat: false as const,
+    };
     const result = await this.#resultOf(this.#turnOf(id, key, { goesOn, fallback }, options), asked, () => live.answer);
     names.forget(id);
     await this.#options.keepTranscript(key, attempt, turn, result);

@@ -19,7 +19,7 @@ export interface FurtherTurn {
 export function furtherTurn(
   pool: SessionPool,
   { task, id, session, prompt, timeoutMs }: FurtherTurn,
-  options: Pick<TaskOptions, 'beforeSend' | 'onAnswer' | 'signal' | 'keepsPlace'>,
+  options: Pick<TaskOptions, 'beforeSend' | 'onAnswer' | 'signal' | 'keepsPlace' | 'maxRetryWaitMs' | 'repeat'>,
 ): Promise<TaskResult> {
   const { prompt: _first, command: _command, shell: _shell, files: _files, ...how } = task;
   return pool.run({ ...how, id, prompt, ...(timeoutMs !== undefined && { timeoutMs }) }, { ...options, continues: session });

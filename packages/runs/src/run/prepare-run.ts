@@ -218,6 +218,7 @@ async function start(
       settings,
       tasks,
       taskLimits,
+      maxRetryWaitMs: options.pool?.maxRetryWaitMs ?? longestBackOffMs,
       outputs,
       models,
       names,

@@ -42,6 +42,8 @@ export interface RunHostOptions {
   readonly tasks: ReadonlyMap<string, RunTaskSpec>;
   /** Of tasks that do not name them. */
   readonly taskLimits: TaskLimits;
+  /** A provider that wants to be asked again later than this (milliseconds) has no quota left. */
+  readonly maxRetryWaitMs: number;
   /** By key: of tasks with an output schema. */
   readonly outputs: ReadonlyMap<string, OutputCheck>;
   /** The models of tasks, by their keys, as far as they are known. */
@@ -89,6 +91,7 @@ export class RunHost {
       pool,
       tasks,
       taskLimits,
+      maxRetryWaitMs: options.maxRetryWaitMs,
       outputs,
       ports,
       send,

@@ -92,6 +92,7 @@ export class Manager {
       settings: { concurrency: world_.concurrency },
       tasks: new Map(world_.tasks.map((task) => [task.key, specOf(task)])),
       taskLimits: {},
+      maxRetryWaitMs: 55_000,
       outputs: new Map(world_.tasks.flatMap(({ key, hasSchema }) => (hasSchema ? [[key, checkAnswer] as const] : []))),
       models: Object.fromEntries(world_.tasks.map(({ key, provider }) => [key, `${provider}/one`])),
       names: new host.AttemptNames(),
