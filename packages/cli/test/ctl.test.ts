@@ -29,7 +29,9 @@ beforeAll(async () => {
   ];
   await writeFile(file, tasks.map((task) => `${JSON.stringify(task)}\n`).join(''));
   const place = ['--directory', bench.workspace.path, '--opencode-config', bench.configFile, '--run-dir', join(bench.root, 'run')];
-  run = bench.start(['run', file, ...place, '--concurrency', String(crowd), '--json']);
+  const prices = join(bench.root, 'prices.json');
+  await writeFile(prices, JSON.stringify({ 'scripted/model': { input: 3, output: 15 } }));
+  run = bench.start(['run', file, ...place, '--prices', prices, '--concurrency', String(crowd), '--json']);
   launch = await run.record('launch');
 });
 

@@ -1,5 +1,6 @@
 import type { Catalogue } from '@opencode-manager/core';
 import { describe, expect, test } from 'vitest';
+import { refuseUnpriced } from '../src/options/limits.ts';
 import { refuseUnknownNames, withModels } from '../src/options/models.ts';
 import type { NamedTask } from '../src/task-file/index.ts';
 
@@ -53,6 +54,37 @@ describe('what the running server does not offer is refused before the first pro
     const without: Catalogue = { models: [], agents: ['build'], commands: ['review'], defaultModel: undefined };
     expect(() => refuseUnknownNames(catalogue, [{ id: 'a', command: '/review src/' }], { agent: 'plan' })).not.toThrow();
     expect(() => refuseUnknownNames(without, [{ id: 'a', shell: 'ls' }], { model: 'gone/model' })).not.toThrow();
+  });
+});
+
+describe('a limit in dollars is refused over a model without a price', () => {
+  const offered: Catalogue = {
+    ...catalogue,
+    unpriced: ['scripted/model'],
+    defaultModel: 'anthropic/large',
+    choices: { agents: { cheap: { model: 'scripted/model' } }, commands: { review: { agent: 'cheap' } } },
+  };
+  const usd = (amount: number | null) => ({ timeoutMs: null, tokens: null, usd: amount });
+  const priced = { model: undefined, agent: undefined, fallback: undefined, prices: undefined, limits: { run: usd(1), task: {} } };
+
+  test.each<[string, NamedTask, Partial<Parameters<typeof refuseUnpriced>[1]>]>([
+    ['of the task', { id: 'a', prompt: 'x', model: 'scripted/model' }, {}],
+    ['of the command line', { id: 'a', prompt: 'x' }, { model: 'scripted/model' }],
+    ['of its agent', { id: 'a', prompt: 'x', agent: 'cheap' }, {}],
+    ['of the agent of the command line', { id: 'a', prompt: 'x' }, { agent: 'cheap' }],
+    ['of the agent of its command', { id: 'a', command: '/review x' }, { model: 'anthropic/large' }],
+    ['that it falls back to', { id: 'a', prompt: 'x' }, { fallback: 'scripted/model' }],
+    [
+      'of a limit of its own',
+      { id: 'a', prompt: 'x', model: 'scripted/model', limits: { usd: 1 } },
+      { limits: { run: usd(null), task: {} } },
+    ],
+  ])('%s', (_what, task, more) => {
+    const run = { ...priced, tasks: [{ id: 'good', prompt: 'x', model: 'anthropic/large' }, task], ...more };
+    if (run.model === undefined && run.agent === undefined && run.fallback === undefined)
+      expect(() => refuseUnpriced(offered, { ...run, tasks: run.tasks.slice(0, 1) })).not.toThrow();
+    expect(() => refuseUnpriced(offered, run)).toThrow(expect.objectContaining({ code: 'MODEL_UNPRICED' }));
+    expect(() => refuseUnpriced(offered, { ...run, prices: { 'scripted/model': { input: 1, output: 1 } } })).not.toThrow();
   });
 });
 

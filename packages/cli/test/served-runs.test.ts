@@ -81,6 +81,10 @@ test('two runs share the slots of the server, under the same keys', async () => 
   // Three slots: the fourth attempt waits for one.
   expect(other.records.filter(({ type }) => type === 'task.started')).toHaveLength(1);
   expect((await ctl('run', 'show', second['run_dir'], '--json')).records[0]).toMatchObject({ state: 'running', pid: serve.pid });
+  expect(await ctl('config', 'set', 'usd=5', '--run', first['run_dir'])).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('MODEL_UNPRICED: Task task-1: opencode knows no price of scripted/model'),
+  });
 
   one.signal('SIGINT');
   expect(await one.exit).toBe(130);

@@ -193,6 +193,16 @@ describe('a bad task file', () => {
     ['a mistyped prompt', { promt: 'a' }, 'line 2: promt: there is no such field. Did you mean prompt?'],
     [
       'a limit of costs',
+      { prompt: 'a', usd: 0.5 },
+      'line 2: usd: is not supported, and without it the task would be another one. Write "limits": {"usd": 2}.',
+    ],
+    [
+      'a limit of silence outside of limits',
+      { prompt: 'a', stall: '2m' },
+      'line 2: stall: is not supported, and without it the task would be another one. Write "limits": {"working": "10m", "stall": "2m"}.',
+    ],
+    [
+      'a limit of costs by another name',
       { prompt: 'a', max_cost: 0.5 },
       'line 2: max_cost: is not supported, and without it the task would be another one. Write "limits": {"usd": 2}.',
     ],

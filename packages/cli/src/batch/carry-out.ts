@@ -4,7 +4,7 @@ import { isManagerError, OpencodeManagerError, toManagerError, type StopReport }
 import { newestUnfinished, prepareRun, type PreparedRun, type Run } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
 import { knownParts, launchRecord, openManager, tellParts, tellServers, type Manager } from '../manager/index.ts';
-import { refuseUnknownNames, refuseUnpriced, type PricedRun } from '../options/index.ts';
+import { refuseUnknownNames } from '../options/index.ts';
 import { keepPage, openPage, supportPages, type PageSupport } from '../playground/index.ts';
 import { createProgress, plural, printable, type Progress } from '../render/index.ts';
 import { aborted, listenForStop, type StopSignals, type StopStep } from '../signals.ts';
@@ -19,6 +19,7 @@ import { openJunitOutput } from './junit-output.ts';
 import { outputMode } from './output-checks.ts';
 import { openOutputFile } from './output-file.ts';
 import { previewBatch } from './preview.ts';
+import { assertPriced, type PricedPlan } from './pricing.ts';
 import { createReporter } from './report.ts';
 import { reportersOf } from './reporters.ts';
 import type { BatchRequest } from './request.ts';
@@ -146,7 +147,8 @@ async function runOn(manager: Manager, support: PageSupport | undefined, context
   const { terminal, plan, prepared, workspaces, progress, signals } = context;
   const { flags } = plan.request;
   const started = Promise.withResolvers<Run>();
-  manager.runs.add({ id: prepared.id, path: prepared.path, started: started.promise });
+  const assertUsd = (usd: number) => assertPriced(server, pricedPlan(context), usd);
+  manager.runs.add({ id: prepared.id, path: prepared.path, started: started.promise, assertUsd });
   const parts = await knownParts(server);
   const note = (line: string) => progress.note(line);
   if (flags.json) terminal.record({ ...launchRecord(manager, parts), run: prepared.id, run_dir: prepared.path ?? null });
@@ -210,7 +212,7 @@ async function executeRun(
     const withoutCommands = !plan.tasks.some(({ command }) => command !== undefined);
     const catalogue = await server.catalogue(server.directory, { withoutCommands });
     refuseUnknownNames(catalogue, plan.tasks, plan.settings);
-    if (plan.request.flags.allowUnpriced !== true) refuseUnpriced(catalogue, pricedRun(plan));
+    await assertPriced(server, pricedPlan(context));
     if (prepared.path !== undefined) await plan.places.pin(prepared.id);
     run = await prepared.start({ pool, stop });
     started.resolve(run);
@@ -223,10 +225,9 @@ async function executeRun(
   return followRun({ run, manager, reporter, context });
 }
 
-function pricedRun({ tasks, settings, options }: BatchContext['plan']): PricedRun {
-  const { model, taskLimits: task = {}, prices } = settings;
-  const run = options.settings?.limits ?? { timeoutMs: null, tokens: null, usd: null };
-  return { tasks, model, prices, limits: { run, task } };
+/** A plan in the terms in which its limit in US dollars is looked at. */
+function pricedPlan({ plan: { request, tasks, settings } }: BatchContext): PricedPlan {
+  return { tasks, settings, flags: request.flags };
 }
 
 /** A run that is done already: nothing is started. */

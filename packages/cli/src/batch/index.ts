@@ -7,6 +7,7 @@ export { reportersOf, withReporters } from './reporters.ts';
 export { Teller, type FollowedRun } from './follow-run.ts';
 export { outputMode, refuseSharedOutputs } from './output-checks.ts';
 export { openOutputFile, type OutputFile } from './output-file.ts';
+export { assertPriced } from './pricing.ts';
 export { newRequest, resumedRequest, type BatchRequest } from './request.ts';
 export { planTasks } from './run-plan.ts';
 export { selectTasks } from './select.ts';

@@ -8,12 +8,15 @@ export interface DeskRun {
   readonly path: string | undefined;
   /** Rejects when it cannot be started. */
   readonly started: Promise<Run>;
+  /** Refuses a limit in US dollars that would not hold. Rejects with `MODEL_UNPRICED`. */
+  readonly assertUsd: (usd: number) => Promise<void>;
 }
 
 /** A run under this manager that clients can change. */
 export interface LiveRun {
   readonly run: Run;
   readonly control: RunControl;
+  readonly assertUsd: (usd: number) => Promise<void>;
 }
 
 /** Runs that have ended and can still be asked about; their directories say more. */
@@ -47,8 +50,9 @@ export class RunDesk {
 
   /** @throws OpencodeManagerError `RUN_UNKNOWN`, or what kept it from starting */
   async get(id: string): Promise<LiveRun> {
-    const run = await this.#runs.get(id)?.started;
-    if (run?.control) return { run, control: run.control };
+    const known = this.#runs.get(id);
+    const run = await known?.started;
+    if (known && run?.control) return { run, control: run.control, assertUsd: known.assertUsd };
     const there = this.#runs.size === 0 ? 'It has none.' : `It has: ${[...this.#runs.keys()].join(', ')}.`;
     throw new OpencodeManagerError('RUN_UNKNOWN', `The manager ${process.pid} has no run ${id}. ${there}`, { details: { run: id } });
   }

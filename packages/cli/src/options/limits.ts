@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { SessionPoolOptions, TaskLimits } from '@opencode-manager/actors';
 import { OpencodeManagerError, type Catalogue } from '@opencode-manager/core';
+import { chosenFor } from '@opencode-manager/core/protocol';
 import type { RunSettings } from '@opencode-manager/runs';
 import type { LimitFlags } from '../flags.ts';
-import { parseDuration } from '../task-file/index.ts';
+import { parseDuration, type NamedTask } from '../task-file/index.ts';
+import { commandName } from './models.ts';
 import { parseCount } from './numbers.ts';
 
 type RunLimits = RunSettings['limits'];
@@ -56,23 +58,45 @@ export async function readPrices(path: string): Promise<NonNullable<SessionPoolO
 }
 
 export interface PricedRun {
-  readonly tasks: readonly { readonly id?: string; readonly model?: string; readonly shell?: string; readonly limits?: TaskLimits }[];
+  readonly tasks: readonly PricedTask[];
+  /** Of tasks that name none. */
   readonly model: string | undefined;
+  readonly agent: string | undefined;
+  /** What tasks go on with whose provider has no quota left. */
+  readonly fallback: string | undefined;
   readonly limits: { readonly run: RunLimits; readonly task: TaskLimits };
   readonly prices: SessionPoolOptions['prices'];
 }
 
+type PricedTask = Pick<NamedTask, 'id' | 'model' | 'agent' | 'command' | 'shell' | 'limits'>;
+
 /** A limit of money holds nothing of a model whose price nobody knows. @throws OpencodeManagerError `MODEL_UNPRICED` before the first prompt */
-export function refuseUnpriced({ unpriced = [], defaultModel }: Catalogue, { tasks, model, limits, prices = {} }: PricedRun): void {
-  const unknown = new Set(unpriced.filter((one) => !Object.hasOwn(prices, one)));
+export function refuseUnpriced(catalogue: Catalogue, { tasks, limits, prices = {}, fallback, ...defaults }: PricedRun): void {
+  const unknown = new Set((catalogue.unpriced ?? []).filter((one) => !Object.hasOwn(prices, one)));
   for (const task of tasks) {
-    const chosen = task.model ?? model ?? defaultModel;
     const usd = limits.run.usd ?? limits.task.usd ?? task.limits?.usd ?? null;
-    if (usd === null || task.shell !== undefined || chosen === undefined || !unknown.has(chosen)) continue;
-    throw new OpencodeManagerError(
-      'MODEL_UNPRICED',
-      `Task ${task.id}: opencode knows no price of ${chosen}, so a limit in US dollars would not hold. Give one with --prices FILE (${JSON.stringify({ [chosen]: { input: 3, output: 15 } })}, USD per million tokens), or say --allow-unpriced.`,
-      { details: { model: chosen } },
-    );
+    if (usd === null || task.shell !== undefined) continue;
+    const model = [modelOf(task, catalogue, defaults), fallback].find((one) => one !== undefined && unknown.has(one));
+    if (model !== undefined) throw unpriced(`Task ${task.id}`, model);
   }
+}
+
+/** As opencode chooses it: the model of a command before all, and that of an agent where nobody names another. */
+function modelOf(
+  { model, agent, command }: PricedTask,
+  { choices, defaultModel }: Catalogue,
+  defaults: Pick<PricedRun, 'model' | 'agent'>,
+) {
+  const wanted = { model: model ?? defaults.model, agent: agent ?? defaults.agent, command: commandName(command) };
+  const chosen = chosenFor(choices, wanted).model?.value;
+  return chosen ?? wanted.model ?? defaultModel;
+}
+
+function unpriced(who: string, model: string): OpencodeManagerError {
+  const example = JSON.stringify({ [model]: { input: 3, output: 15 } });
+  return new OpencodeManagerError(
+    'MODEL_UNPRICED',
+    `${who}: opencode knows no price of ${model}, so a limit in US dollars would not hold. Give one with --prices FILE (${example}, USD per million tokens), or say --allow-unpriced.`,
+    { details: { model } },
+  );
 }

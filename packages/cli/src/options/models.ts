@@ -32,10 +32,14 @@ export async function withModels(config: ServerConfig, tasks: readonly NamedTask
 
 function needsDefaultModel({ model, agent, command, shell }: NamedTask, config: Json, choice: ModelChoice): boolean {
   if (model !== undefined || shell !== undefined) return false;
-  const commandName = command?.trim().replace(/^\//, '').split(/\s/)[0];
   const agentName = agent ?? choice.agent ?? (isText(config['default_agent']) ? config['default_agent'] : 'build');
   const sections = [config['agent'], config['mode']];
-  return !sections.some((section) => isText(ownModel(section, agentName))) && !isText(ownModel(config['command'], commandName));
+  return !sections.some((section) => isText(ownModel(section, agentName))) && !isText(ownModel(config['command'], commandName(command)));
+}
+
+/** The name in a command line such as `/review src`. */
+export function commandName(command: string | undefined): string | undefined {
+  return command?.trim().replace(/^\//, '').split(/\s/)[0];
 }
 
 /** A variable that is not set leaves an empty text. */
@@ -95,7 +99,7 @@ export function refuseUnknownNames(catalogue: Catalogue, tasks: readonly NamedTa
 }
 
 function wantedBy({ model, agent, command, shell }: NamedTask, choice: ModelChoice): WantedTurn {
-  const names = { model: model ?? choice.model, agent: agent ?? choice.agent, command: command?.trim().replace(/^\//, '').split(/\s/)[0] };
+  const names = { model: model ?? choice.model, agent: agent ?? choice.agent, command: commandName(command) };
   const kind = shell !== undefined ? 'shell' : command !== undefined ? 'command' : 'prompt';
   return {
     kind,

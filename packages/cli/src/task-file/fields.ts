@@ -66,7 +66,7 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value !
 /** What people write into a task and nothing here carries out. */
 const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown) => boolean; readonly advice: string }[] = [
   {
-    names: /^(max_?(cost|budget)(_?usd)?|cost_?limit(_?usd)?|budget_?usd)$/i,
+    names: /^((max_?)?usd(_?limit)?|max_?(cost|budget)(_?usd)?|cost_?limit(_?usd)?|budget_?usd)$/i,
     fits: isNumber,
     advice: 'Write "limits": {"usd": 2}.',
   },
@@ -76,9 +76,19 @@ const wishes: readonly { readonly names: RegExp; readonly fits: (value: unknown)
     advice: 'Write "retries": 1 for a second try after a failure.',
   },
   {
-    names: /^max_?(turns|steps|iterations|tool_?calls)$/i,
+    names: /^(steps|max_?(turns|steps|iterations|tool_?calls)|step_?limit)$/i,
     fits: isNumber,
     advice: 'Write "limits": {"steps": 50}.',
+  },
+  {
+    names: /^(max_?total_?tokens|token_?(limit|budget))$/i,
+    fits: isNumber,
+    advice: 'Write "limits": {"tokens": 200000}.',
+  },
+  {
+    names: /^(working|stall)(_?(ms|time|timeout|limit))?$/i,
+    fits: (value) => isNumber(value) || (typeof value === 'string' && /^\d+(\.\d+)?(ms|s|m|h)$/.test(value)),
+    advice: 'Write "limits": {"working": "10m", "stall": "2m"}.',
   },
   {
     names: /^(temperature|top_?p|max_?(output_?|completion_?)?tokens|reasoning_?effort)$/i,
