@@ -58,6 +58,11 @@ test('a run answers as soon as its launch is told; all its tasks are listed', as
     ['later', 'skipped'],
   ]);
   expect(await show()).toMatchObject({ state: 'running', running: crowd, waiting: 3, counts: { outcomes: { failed: 1 }, skipped: 1 } });
+  expect((await ctl('run', 'show', ...named().slice(1))).stdout).toContain('  nothing starts: all 50 slots are in use\n');
+  expect(await ctl('task', 'list', '--state', 'runing', ...named())).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('running'),
+  });
   const { stdout } = await ctl('task', 'show', 'run-1', 'later', ...named());
   expect(stdout).toMatch(/^run-1 {2}running, attempt 1\n {2}session ses_\w+\nlater {2}skipped\n {2}bad did not succeed\n$/);
 });
@@ -97,6 +102,7 @@ test('budgets change, and providers are paused and go on; with one that is unkno
     'tokens none -> 9,000,000\nusd none -> $25.00\n',
   );
   expect(await show()).toMatchObject({ limits: { tokens: 9_000_000, usd: 25 }, spent: { usd: 0 } });
+  expect((await ctl('config', 'set', 'usd=none', ...named())).stdout).toBe('usd $25.00 -> none\n');
   expect((await ctl('provider', 'list', ...named(), '--json')).records).toMatchObject([
     { type: 'provider', id: 'scripted', running: crowd, is_paused: false, held_until: null },
   ]);

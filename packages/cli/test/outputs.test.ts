@@ -183,11 +183,14 @@ const toldAll = async (run: Running) => expect(finishedIn(run.stdout).toSorted()
 const toldAllIn = (name: string) => async () => expect((await idsIn(name)).toSorted()).toEqual(ids.toSorted());
 const full = `mkdir full && mount -t tmpfs -o size=16k tmpfs full`;
 
+/** Of a reader that a failed test leaves, nothing waits for ever. */
+const untilGo = 'until [ -e go ] || [ ! -e tasks.jsonl ]; do sleep 0.1; done';
+
 const delivered: Delivery[] = [
   {
     name: 'a reader that is slow gets everything, and the run succeeds',
     pad: muchPad,
-    line: 'set -o pipefail; "$@" | { until [ -e go ]; do sleep 0.1; done; cat; }',
+    line: `set -o pipefail; "$@" | { ${untilGo}; cat; }`,
     act: () => writeFile(path('go'), ''),
     exit: 0,
     check: async (run) => {
@@ -265,7 +268,7 @@ const delivered: Delivery[] = [
     name: '--out is a FIFO whose reader is slow',
     pad: muchPad,
     before: async () => spawnSync('mkfifo', [path('fifo')]),
-    line: '{ until [ -e go ]; do sleep 0.1; done; cat; } < fifo > copy & "$@"; code=$?; wait; exit $code',
+    line: `{ ${untilGo}; cat; } < fifo > copy & "$@"; code=$?; wait; exit $code`,
     args: () => [tasks, '--out', path('fifo')],
     actAt: '(12/12)',
     act: () => writeFile(path('go'), ''),

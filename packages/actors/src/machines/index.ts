@@ -39,6 +39,7 @@ export type {
 export { noProvider, type Place, type QueuedTask } from './task-lanes.ts';
 export { tightest, type ProviderGate, type ProviderGates, type ProviderPause } from './provider-gate.ts';
 export { isInfrastructureFault, type InfrastructureHold } from './infrastructure-hold.ts';
+export { isEnding } from './turn.ts';
 export { isRateLimit } from './turn-verdict.ts';
 export { serverMachine } from './server.machine.ts';
 export type { MemoryLimit, RotationReason, ServerContext, ServerInput, ServerMachineEvent, WatchedServer } from './server.types.ts';

@@ -66,6 +66,11 @@ export function busyChildrenOf({ children }: Turn): string[] {
   return Object.keys(children).filter((id) => children[id]!.busy);
 }
 
+/** The turn has come to its end, and waits only until the session tells or proves it. */
+export function isEnding(turn: Turn): boolean {
+  return turn.final !== null && !mayGoOn(turn) && turn.retry === null && busyChildrenOf(turn).length === 0;
+}
+
 /** A step or the turn has ended, and nothing was told of what follows; or the session is idle, and a sub-agent was not told quiet. */
 export function isUnfollowed(turn: Turn): boolean {
   const { final, sessionError, earlyError, newestMessageId, idle } = turn;

@@ -10,7 +10,7 @@ export interface SessionListener {
   /** No turn is in flight any more. Quarantined: the server may still work on it. */
   onRest(host: SessionHost, quarantined: boolean): void;
   onRetry(host: SessionHost, retry: ProviderRetry, provider: string | null): void;
-  onSpent(host: SessionHost, taskId: string, spent: TurnSpent): void;
+  onSpent(host: SessionHost, taskId: string, spent: TurnSpent, isLast: boolean): void;
   onChange(session: SessionSnapshot, from: string): void;
 }
 
@@ -76,7 +76,7 @@ export class SessionStore {
       onRest: (rested, quarantined) => this.#tell((one) => one.onRest(rested, quarantined)),
       onRetry: (retry, provider) => this.#tell((one) => one.onRetry(host, retry, provider)),
       prices: settings.prices,
-      onSpent: (taskId, spent) => this.#tell((one) => one.onSpent(host, taskId, spent)),
+      onSpent: (taskId, spent, isLast) => this.#tell((one) => one.onSpent(host, taskId, spent, isLast)),
       onChild: (child) => this.registry.addChild(child, host),
     });
     this.registry.add(host);

@@ -180,7 +180,7 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
     }
   /**
    * A step of a task has begun or ended, here or in a sub-agent: what its present turn has taken so far. `tokens` (uncached input, output,
-   * reasoning) and `usd` (of models whose price is known) are of steps that have ended.
+   * reasoning) and `usd` (of models whose price is known) are of steps that have ended. `isLast`: with this step the turn has come to its end.
    */
   | {
       readonly type: 'task.spent';
@@ -189,6 +189,7 @@ export type PoolEvent = { readonly sequence: number; readonly atMs: number } & (
       readonly steps: number;
       readonly tokens: number;
       readonly usd: number;
+      readonly isLast: boolean;
     }
   | { readonly type: 'task.finished'; readonly result: TaskResult }
   | { readonly type: 'session.changed'; readonly session: SessionSnapshot; readonly from: string }

@@ -43,7 +43,7 @@ function sessionListener({ actor, supervisor, sessions, directories, events, clo
       const pause = { atMs: clock.now(), untilMs: nextAtMs, isRateLimit: isRateLimit(message) };
       tell(actor, { type: 'provider.paused', provider, ...(taskId !== null && { taskId }), ...pause });
     },
-    onSpent: ({ id: sessionId }, taskId, spent) => events.emit({ type: 'task.spent', taskId, sessionId, ...spent }),
+    onSpent: ({ id: sessionId }, taskId, spent, isLast) => events.emit({ type: 'task.spent', taskId, sessionId, ...spent, isLast }),
     onChange(session, from) {
       events.emit({ type: 'session.changed', session, from });
       const { sessionId, state } = session;

@@ -2,6 +2,7 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import type { AskFacts, ProviderRetry, SessionFact } from '@opencode-manager/core/protocol';
 import { createActor, type ActorRefFrom, type SnapshotFrom } from 'xstate';
 import {
+  isEnding,
   statePath,
   type FinishedTurn,
   type ReadRequest,
@@ -40,7 +41,7 @@ export interface SessionHostOptions {
   readonly onRetry: (retry: ProviderRetry, providerId: string | null) => void;
   readonly prices: PriceTable;
   /** The turn in flight has taken so much. */
-  readonly onSpent: (taskId: string, spent: TurnSpent) => void;
+  readonly onSpent: (taskId: string, spent: TurnSpent, isLast: boolean) => void;
   /** A sub-agent session of this one: its events belong here too. */
   readonly onChild: (sessionId: string) => void;
 }
@@ -186,7 +187,8 @@ export class SessionHost implements EventSink {
   }
 
   onSpent(spent: TurnSpent): void {
-    if (this.#turn) this.#options.onSpent(this.#turn.plan.taskId, spent);
+    const { turn } = this.#actor.getSnapshot().context;
+    if (this.#turn) this.#options.onSpent(this.#turn.plan.taskId, spent, turn !== null && isEnding(turn));
   }
 
   onAsk(ask: AskFacts): void {

@@ -12,16 +12,32 @@ export interface TurnEnd {
   readonly error: SerializedError | null;
 }
 
-/** Asks whoever judges the answers of a task what becomes of it. One that cannot say fails the task. */
-export async function verdictOn({ id, onAnswer, turns }: LiveTask, report: TurnReport): Promise<AnswerVerdict> {
+/** A verdict in the terms of the attempt: one more prompt, or how it ends; null when it ends as its turn did. */
+export type TurnVerdict = null | { readonly prompt: string } | TurnEnd;
+
+/** Asks whoever judges the answers of a task what becomes of it. One that cannot say fails the task; an abort meanwhile waits for none. */
+export async function verdictOn({ id, onAnswer, turns, calls }: LiveTask, report: TurnReport): Promise<TurnVerdict> {
   const { outcome, messageId } = report.finished;
   if (outcome !== 'succeeded' || !onAnswer) return null;
   const spent = turns.reduce((sum, turn) => addSpent(sum, spentIn(turn)), spentIn(report));
+  const signal = calls?.signal;
+  const aborted = Promise.withResolvers<TurnEnd>();
+  const onAbort = (): void => aborted.resolve({ outcome: 'aborted', error: toManagerError(signal!.reason).toJSON() });
+  // The judge itself may abort the task, at once.
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const judged = onAnswer({ taskId: id, messageId, output: report.summary.output, spent }).then(endOf, (error: unknown): TurnEnd => ({
+    outcome: 'failed',
+    error: toManagerError(error).toJSON(),
+  }));
   try {
-    return await onAnswer({ taskId: id, messageId, output: report.summary.output, spent });
-  } catch (error) {
-    return { error: toManagerError(error).toJSON() };
+    return await Promise.race([judged, aborted.promise]);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
+}
+
+function endOf(verdict: AnswerVerdict): TurnVerdict {
+  return verdict && 'error' in verdict ? { outcome: 'failed', error: verdict.error } : verdict;
 }
 
 /** A prompt that goes on where a turn has ended: with its choices of model, agent and system prompt. */

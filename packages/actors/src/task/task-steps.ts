@@ -346,7 +346,7 @@ export class TaskSteps {
     else if (report.summary.mayGoOn) workspaces.hold(live, 'a tool that was broken off may still run in the server');
     const verdict = await verdictOn(live, report);
     if (verdict && 'prompt' in verdict) return this.#goOn(live, host, turn, verdict.prompt);
-    if (verdict) return this.#end(live, host, turn, { outcome: 'failed', error: verdict.error });
+    if (verdict) return this.#end(live, host, turn, verdict);
     // A full disk shows in a turn as a failure of opencode's database.
     return this.#end(live, host, turn, { outcome, error: outcome === 'failed' && error ? await server.explain(error) : error });
   }

@@ -219,6 +219,9 @@ test('whoever judges answers may fail a task, give it up between two turns, or l
     const gives = async () => (abort.abort(), { prompt: 'say more' });
     expect(await run('given up', { onAnswer: gives, signal: abort.signal })).toMatchObject({ outcome: 'aborted', model_calls: 1 });
     expect(callsOf('say')).toBe(calls + 1);
+    const given = new AbortController();
+    const never = () => (given.abort(), new Promise<never>(() => {}));
+    expect(await run('waits for none', { onAnswer: never, signal: given.signal })).toMatchObject({ outcome: 'aborted', model_calls: 1 });
     const slowly = async () => ({ prompt: 'dawdle' });
     const late = await run('late', { onAnswer: slowly }, { timeoutMs: 2500 });
     expect(late).toMatchObject({ outcome: 'timed_out', model_calls: 2 });

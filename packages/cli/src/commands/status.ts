@@ -30,13 +30,15 @@ function linesOf({ path, run, holder, status: is, counts, toldAt, told }: RunGla
 }
 
 function paceOf(
-  { cost_usd: cost, tasks_per_minute: rate, eta_seconds: left, holding, providers = [] }: RunGlance['told'],
+  { cost_usd: cost, running_usd: runningUsd = 0, tasks_per_minute: rate, eta_seconds: left, holding, providers = [] }: RunGlance['told'],
   isLive: boolean,
 ): string[] {
   const untilMs = Math.min(...providers.map(({ held_until: until }) => (until === null ? Infinity : Date.parse(until))));
   const inTime = untilMs > Date.now() && untilMs < Infinity ? ` (the next in ${formatDuration(untilMs - Date.now())})` : '';
   const pace = [
-    ...(typeof cost === 'number' ? [`${cost.toFixed(2)} USD`] : []),
+    ...(typeof cost === 'number'
+      ? [`${cost.toFixed(2)} USD${runningUsd > 0 ? ` and ${runningUsd.toFixed(2)} USD of what runs` : ''}`]
+      : []),
     ...(isLive && typeof rate === 'number' ? [`${rate} tasks a minute`] : []),
     ...(isLive && typeof left === 'number' ? [`${formatDuration(left * 1000)} left`] : []),
   ];

@@ -94,8 +94,9 @@ const routes = {
     run,
     concurrency: z.int().min(1).max(1000).optional(),
     timeout_ms: z.int().min(1).optional(),
-    tokens: z.int().min(1).optional(),
-    usd: z.number().positive().optional(),
+    /** null takes the limit away. */
+    tokens: z.int().min(1).nullable().optional(),
+    usd: z.number().positive().nullable().optional(),
     /** Aborts the newest attempts above a lower concurrency, and all when a limit of `tokens` or `usd` is below what is spent. */
     enforce: z.boolean().optional(),
   }),

@@ -100,7 +100,7 @@ function rowView({ sequence, atMs, event }: JournalRow): RowView {
 /** What was changed of the settings of a live run. */
 async function configured({ run, control, assertUsd }: LiveRun, given: Omit<GivenTo<'configureRun'>, 'run'>): Promise<ConfiguredRun> {
   const { concurrency, timeout_ms: timeoutMs, tokens, usd, enforce = false } = given;
-  if (usd !== undefined) await assertUsd(usd);
+  if (typeof usd === 'number') await assertUsd(usd);
   const before = control.configure({
     ...(concurrency !== undefined && { concurrency }),
     ...(timeoutMs !== undefined && { timeoutMs }),

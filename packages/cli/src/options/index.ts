@@ -1,4 +1,4 @@
-export { mostTokens, parseAmount, readPrices, refuseUnpriced, runLimits, taskLimits, type PricedRun } from './limits.ts';
+export { mostTokens, parseAmount, readPrices, refuseUnpriced, runLimits, taskLimits } from './limits.ts';
 export { refuseUnknownNames, withModels } from './models.ts';
 export { parseCount } from './numbers.ts';
 export { buildServerConfig } from './server-config.ts';

@@ -57,7 +57,7 @@ export async function readPrices(path: string): Promise<NonNullable<SessionPoolO
   }
 }
 
-export interface PricedRun {
+interface PricedRun {
   readonly tasks: readonly PricedTask[];
   /** Of tasks that name none. */
   readonly model: string | undefined;

@@ -1,4 +1,5 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { TaskStandingState } from '@opencode-manager/runs';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { addJsonOption } from './shared-options.ts';
@@ -6,6 +7,29 @@ import { addJsonOption } from './shared-options.ts';
 type Finish = (exitCode: ExitCode) => void;
 
 const runArgument = 'id of a live run, a part of it, or its path (default: the newest live one of this repository)';
+
+/** Where a task may stand; written out, so that the help needs nothing of the runs. */
+const taskStates: Readonly<Record<TaskStandingState, true>> = {
+  queued: true,
+  blocked: true,
+  delayed: true,
+  parked: true,
+  reading: true,
+  running: true,
+  skipped: true,
+  cancelled: true,
+  succeeded: true,
+  failed: true,
+  timed_out: true,
+  stalled: true,
+  over_budget: true,
+  quota_exhausted: true,
+  needs_input: true,
+  runaway: true,
+  aborted: true,
+  interrupted: true,
+  server_lost: true,
+};
 
 /** Adds `ocm ctl`: what is changed on a live run, by its manager's socket. */
 export function addCtlCommands(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
@@ -61,7 +85,7 @@ function addTask(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): v
     .command('list')
     .summary('list tasks, and where they stand')
     .description('Lists the tasks of a live run, and where they stand.')
-    .option('--state <name...>', 'only these: queued, blocked, delayed, running, or an outcome');
+    .addOption(new Option('--state <name...>', 'only those that stand so').choices(Object.keys(taskStates)));
   addTaskOptions(list);
   list.action(async (flags) => finish(await (await import('../commands/ctl/tasks.ts')).listTasks(terminal, flags)));
 

@@ -25,6 +25,8 @@ interface ToldFacts {
   readonly eta_seconds?: number | null;
   /** Why nothing starts although tasks wait. */
   readonly holding?: string | null;
+  /** Of attempts in flight, in US dollars, so far. */
+  readonly running_usd?: number;
   /** Providers that nothing is asked of now. */
   readonly providers?: readonly HeldProvider[];
 }
@@ -49,13 +51,14 @@ async function glanceAtJournal(path: string): Promise<RunGlance> {
 }
 
 function factsOf(state: RunState = {}): ToldFacts {
-  const { cost_usd, tasks_per_minute, eta_seconds, holding, providers } = state;
+  const { cost_usd, tasks_per_minute, eta_seconds, holding, providers, running_spent: flying } = state;
   const numbers = Object.entries({ cost_usd, tasks_per_minute, eta_seconds }).filter(
     ([, value]) => typeof value === 'number' || value === null,
   );
   return {
     ...(Object.fromEntries(numbers) as ToldFacts),
     ...(typeof holding === 'string' && { holding }),
+    ...(typeof flying === 'object' && flying !== null && { running_usd: numberIn(flying as RunState, 'usd') }),
     ...(Array.isArray(providers) && providers.length > 0 && { providers: providers as HeldProvider[] }),
   };
 }

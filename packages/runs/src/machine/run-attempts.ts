@@ -1,7 +1,7 @@
 import type { AttemptEnded, JournalEvent } from '../journal/events.ts';
 import { furtherTry, verdictOfAttempt, type AttemptVerdict } from './attempt-verdict.ts';
 import { failure } from './failure.ts';
-import { isUncorrectable, outputInvalid } from './run-repairs.ts';
+import { isUncorrectable, outputInvalid } from './output-invalid.ts';
 import { changeFlight, endFlight, flightOf, move, taskOf, tell, write } from './run-tasks.ts';
 import type { AttemptEnd, EventOf, Flight, RunContext, RunTask } from './run.types.ts';
 import { nothingSpent } from './spent.ts';

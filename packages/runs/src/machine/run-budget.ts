@@ -2,7 +2,7 @@ import type { AttemptEnded } from '../journal/events.ts';
 import { endRun } from './run-ending.ts';
 import { changeFlight, flightOf, tell } from './run-tasks.ts';
 import type { EventOf, RunContext, RunLimits, Taken } from './run.types.ts';
-import { addedBy, addSpent, keepSample, usualOf } from './spent.ts';
+import { addedBy, addSpent, keepSample, nothingSpent, takenBy, usualOf } from './spent.ts';
 
 /** At this share of a limit the run tells that it comes near. */
 const warningShare = 0.8;
@@ -18,12 +18,18 @@ export function spentOf({ spent, flights }: Pick<RunContext, 'spent' | 'flights'
   return flights.reduce((sum, flight) => addSpent(sum, flight.taken), spent);
 }
 
-/** A step of an attempt has ended. A late fact never takes anything back. */
-export function noteSpent(context: RunContext, { key, token, tokens, usd }: EventOf<'attempt.spent'>): RunContext {
+/**
+ * A step of an attempt has ended. A late fact never takes anything back. The last step of a turn ends nothing: its answer is paid for, and its
+ * end, which comes at once, is looked at.
+ */
+export function noteSpent(context: RunContext, { key, token, tokens, usd, isLast }: EventOf<'attempt.spent'>): RunContext {
   const flight = flightOf(context, key);
-  if (flight?.token !== token || flight.phase === 'ending') return context;
-  const spent = { tokens: Math.max(flight.taken.tokens, tokens), usd: Math.max(flight.taken.usd, usd) };
-  return heedBudget(changeFlight(context, { ...flight, taken: spent }));
+  // Between two turns, only the turn before is still told of.
+  if (flight?.token !== token || flight.phase === 'ending' || flight.phase === 'repairing') return context;
+  const sum = addSpent({ tokens, usd }, flight.spent ? takenBy(flight.spent) : nothingSpent);
+  const spent = { tokens: Math.max(flight.taken.tokens, sum.tokens), usd: Math.max(flight.taken.usd, sum.usd) };
+  const next = changeFlight(context, { ...flight, taken: spent });
+  return isLast ? next : heedBudget(next);
 }
 
 /** The end of an attempt is committed, and with it what it has taken. */
@@ -35,7 +41,7 @@ export function settleSpent(context: RunContext, event: AttemptEnded, before: Ta
 }
 
 /** Warns once of each limit that comes near, and ends the run at one that is reached: what is in flight is ended at its present step. */
-function heedBudget(context: RunContext): RunContext {
+export function heedBudget(context: RunContext): RunContext {
   const spent = spentOf(context);
   return budgets.reduce((next, name) => heed(next, name, spent[name]), context);
 }

@@ -360,8 +360,8 @@ export type RunMachineEvent =
   /** Session and place are there: the prompt is sent as soon as `allowSend` comes. */
   | ({ readonly type: 'attempt.intended'; readonly sessionId: string; readonly messageId: string; readonly directory: string } & OfAttempt)
   | ({ readonly type: 'attempt.accepted' } & OfAttempt)
-  /** A step of it has ended: what it has taken so far. */
-  | ({ readonly type: 'attempt.spent' } & OfAttempt & Taken)
+  /** A step of it has ended: what it has taken so far. `isLast`: its turn has come to its end with that step. */
+  | ({ readonly type: 'attempt.spent'; readonly isLast: boolean } & OfAttempt & Taken)
   /** A turn of an attempt with an output schema has ended well. What is wrong with its answer, if anything; what its turns have taken so far. */
   | ({ readonly type: 'attempt.answered'; readonly problems: readonly string[]; readonly spent: Spent } & OfAttempt)
   | ({ readonly type: 'attempt.ended' } & OfAttempt & AttemptEnd)

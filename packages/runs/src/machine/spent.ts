@@ -1,11 +1,11 @@
-import type { TaskResult } from '@opencode-manager/actors';
+import type { Spent } from '@opencode-manager/actors/hosts';
 import type { AttemptEnded } from '../journal/events.ts';
 import type { Taken } from './run.types.ts';
 
 export const nothingSpent: Taken = { tokens: 0, usd: 0 };
 
 /** What an attempt has taken, its sub-agents included: uncached input, output and reasoning, and what is known of its cost. */
-export function takenBy({ usage, cost_usd: cost, cost_known_usd: known }: TaskResult): Taken {
+export function takenBy({ usage, cost_usd: cost, cost_known_usd: known }: Spent): Taken {
   return { tokens: usage.input_tokens + usage.output_tokens + usage.reasoning_tokens, usd: cost ?? known ?? 0 };
 }
 

@@ -146,11 +146,11 @@ function configure(
 }
 
 function assertWishes({ concurrency, timeoutMs, tokens, usd, enforces }: RunWishes): void {
-  for (const [name, value] of Object.entries({ concurrency, timeoutMs, tokens })) {
+  for (const [name, value] of Object.entries({ concurrency, timeoutMs, tokens: tokens ?? undefined })) {
     if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
     throw new OpencodeManagerError('CONFIG_INVALID', `${name}: ${value} is not a whole number of one or more. Nothing was changed.`);
   }
-  if (usd !== undefined && !(usd > 0 && Number.isFinite(usd)))
+  if (typeof usd === 'number' && !(usd > 0 && Number.isFinite(usd)))
     throw new OpencodeManagerError('CONFIG_INVALID', `usd: ${usd} is no amount above 0. Nothing was changed.`);
   if (enforces && concurrency === undefined && tokens === undefined && usd === undefined) {
     const message =

@@ -58,9 +58,9 @@ export interface RunWishes {
   readonly concurrency?: number;
   /** For attempts that start from now on, of tasks that name no deadline, in milliseconds. */
   readonly timeoutMs?: number;
-  /** What the run may take as a whole, over all of its managers. */
-  readonly tokens?: number;
-  readonly usd?: number;
+  /** What the run may take as a whole, over all of its managers; null takes the limit away. */
+  readonly tokens?: number | null;
+  readonly usd?: number | null;
   /**
    * With a lower concurrency: aborts the newest attempts above it, whose tasks run again. With `tokens` or `usd` below what is spent: ends what runs;
    * without it, only nothing new starts.

@@ -261,9 +261,11 @@ export class RunHost {
       const attempt = path === 'active.running' && taskId !== null ? names.attemptOf(taskId) : undefined;
       if (attempt) this.#send({ type: 'attempt.accepted', ...attempt });
     });
-    const stopSpending = pool.on('task.spent', ({ taskId, tokens, usd }) => {
+    const stopSpending = pool.on('task.spent', ({ taskId, tokens, usd, isLast }) => {
       const attempt = names.attemptOf(taskId);
-      if (attempt) this.#send({ type: 'attempt.spent', ...attempt, tokens, usd });
+      if (attempt) this.#send({ type: 'attempt.spent', ...attempt, tokens, usd, isLast });
+      // Who looks at the run sees what it costs while its first tasks still run.
+      this.#showState();
     });
     const noteProvider = ({ id, limit, heldUntilMs }: ProviderSnapshot): void => {
       if (id !== null) this.#send({ type: 'provider.changed', provider: id, limit, heldUntilMs });

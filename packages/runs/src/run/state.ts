@@ -1,7 +1,16 @@
 import type { Outcome } from '@opencode-manager/actors';
 import type { RunState } from '../directory/state-file.ts';
-import { heldByBudget } from '../machine/run-budget.ts';
-import { accountOf, entries, isClosed, type ProviderGate, type RunContext, type RunCounts } from '../machine/index.ts';
+import { heldByBudget, spentOf } from '../machine/run-budget.ts';
+import {
+  accountOf,
+  entries,
+  isClosed,
+  nothingSpent,
+  type ProviderGate,
+  type RunContext,
+  type RunCounts,
+  type Taken,
+} from '../machine/index.ts';
 import type { RunTotals } from './totals.ts';
 import type { RunProvider, RunSummary } from './types.ts';
 
@@ -46,6 +55,7 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
     usage: totals.usage,
     cost_usd: totals.costUsd,
     known_cost_usd: totals.knownCostUsd,
+    running_spent: spentByFlights(context),
     parked: isOver ? 0 : entries(context.tasks).filter(({ place }) => place === 'parked').length,
     parked_ms: totals.parkedMs,
     providers: isOver ? [] : context.gates.filter(isClosed).map(providerState),
@@ -57,6 +67,11 @@ export function stateOf({ run, generation, counts, totals, context, ended: reaso
     started_at: new Date(startedAtMs).toISOString(),
     updated_at: new Date(nowMs).toISOString(),
   };
+}
+
+/** What attempts in flight have taken so far: `usage` and `cost_usd` are of those that have ended. */
+function spentByFlights({ flights }: RunContext): Taken {
+  return spentOf({ spent: nothingSpent, flights });
 }
 
 /** While a run goes on, an outcome is that of a task after which no attempt follows: each task is counted once. */

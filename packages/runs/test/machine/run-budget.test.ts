@@ -56,14 +56,24 @@ describe('a budget of the run', () => {
 
   test('warns once at four fifths, and lets nothing start at nine tenths', () => {
     const run = start(3, { usd: 1 }, { concurrency: 2 });
-    run.accept('t1').accept('t2').spend('t1', 0, 0.5).spend('t2', 0, 0.29);
+    run.accept('t1').accept('t2').spend('t1', 0, { usd: 0.5 }).spend('t2', 0, { usd: 0.29 });
     expect(run.all('warn')).toEqual([]);
-    run.spend('t2', 0, 0.3).spend('t2', 0, 0.45);
+    run.spend('t2', 0, { usd: 0.3 }).spend('t2', 0, { usd: 0.45 });
     expect(run.all('warn')).toEqual([{ name: 'usd', limit: 1, spent: 0.8 }]);
     run.end('t1', 'failed', { result: taken('t1', 0, 0.5) });
     expect(run.started()).not.toContain('t3');
     run.end('t2', 'succeeded', { result: taken('t2', 0, 0.45) });
     expect(run.all('ended')).toMatchObject([{ reason: 'over_budget', counts: { notStarted: 1 } }]);
+  });
+
+  test('reached with the last step of a turn ends what else runs, once that turn has ended', () => {
+    const run = start(3, { tokens: 1000 }, { concurrency: 2 });
+    run.accept('t1').accept('t2').spend('t2', 300).spend('t1', 800, { isLast: true });
+    expect(run.all('abort')).toEqual([]);
+    run.end('t1', 'succeeded', { result: taken('t1', 800) });
+    expect(run.all('abort').map(({ key }) => key)).toEqual(['t2']);
+    run.end('t2', 'aborted', { result: taken('t2', 300) });
+    expect(run.all('ended')).toMatchObject([{ reason: 'over_budget', counts: { outcomes: { succeeded: 1, over_budget: 1 } } }]);
   });
 
   test('that the last task has spent ends no run that is done', () => {

@@ -38,6 +38,14 @@ describe('an answer that is to fit a schema', () => {
     expect(run.all('repair')).toEqual([]);
   });
 
+  test('and does not is corrected only while the run may take more', () => {
+    const run = new RunUnderTest([task('a')], { limits: { timeoutMs: null, tokens: null, usd: 0.5 } }).accept('a');
+    run.send(answered(unfit));
+    expect([run.all('repair'), run.all('abort').map(({ key }) => key)]).toEqual([[], ['a']]);
+    run.end('a', 'aborted');
+    expect(run.all('ended')).toMatchObject([{ reason: 'over_budget', counts: { outcomes: { over_budget: 1 } } }]);
+  });
+
   test('and does not is corrected twice, each prompt after its row, then the task has failed', () => {
     const run = begun();
     for (const repair of [1, 2]) {

@@ -127,7 +127,7 @@ export class RandomRun {
     const maxFailures = isCalm || random.chance(0.8) ? null : { share: 0.2 };
     const onInterrupted = random.pick(['retry', 'continue', 'fail'] as const);
     const onQuota = random.pick(['wait', 'wait', 'fail', { fallback: 'beta/m' }] as const);
-    this.#limit = isCalm || random.chance(0.8) ? Infinity : this.#ended() + 4 + random.below(30);
+    this.#limit = isCalm || random.chance(0.6) ? Infinity : this.#ended() + 4 + random.below(30);
     const limits = { timeoutMs: null, usd: null, tokens: this.#limit === Infinity ? null : this.#limit };
     const chosen = { ...settings, limits, concurrency: this.#concurrency, failFast, maxFailures, onInterrupted, onQuota };
     const models = Object.fromEntries(
@@ -383,7 +383,9 @@ export class RandomRun {
   #spend(live: Live): void {
     const { key, attempt, token } = live;
     live.taken += 1 + this.#random.below(4);
-    this.#send({ type: 'attempt.spent', key, attempt, token, tokens: live.taken, usd: 0 });
+    const isLast = this.#random.chance(0.2);
+    this.#send({ type: 'attempt.spent', key, attempt, token, tokens: live.taken, usd: 0, isLast });
+    if (isLast) return;
     const taken = [...this.#live.values()].reduce((sum, one) => sum + one.taken, this.#ended());
     if (taken < this.#limit) return;
     for (const one of this.#live.values()) must(one.isAborted, `${one.key} goes on though ${taken} of ${this.#limit} tokens are taken`);

@@ -141,8 +141,8 @@ export class RunUnderTest {
   }
 
   /** A step of its attempt has ended: what it has taken so far. */
-  spend(key: string, tokens: number, usd = 0): this {
-    return this.send({ type: 'attempt.spent', ...this.#attempt(key), tokens, usd });
+  spend(key: string, tokens: number, { usd = 0, isLast = false } = {}): this {
+    return this.send({ type: 'attempt.spent', ...this.#attempt(key), tokens, usd, isLast });
   }
 
   end(key: string, outcome: Outcome, more: Partial<AttemptEnd> = {}): this {

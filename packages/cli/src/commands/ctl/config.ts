@@ -13,14 +13,14 @@ const mostConcurrent = 1000;
 interface Settings {
   concurrency?: number;
   timeout_ms?: number;
-  tokens?: number;
-  usd?: number;
+  tokens?: number | null;
+  usd?: number | null;
 }
 
 const parsers: Readonly<Record<string, (text: string) => Settings>> = {
   concurrency: (text) => ({ concurrency: parseCount(text, 'concurrency', { min: 1, max: mostConcurrent }) }),
-  tokens: (text) => ({ tokens: parseCount(text, 'tokens', { min: 1, max: mostTokens }) }),
-  usd: (text) => ({ usd: parseAmount(text, 'usd') }),
+  tokens: (text) => ({ tokens: text === 'none' ? null : parseCount(text, 'tokens', { min: 1, max: mostTokens }) }),
+  usd: (text) => ({ usd: text === 'none' ? null : parseAmount(text, 'usd') }),
   timeout: (text) => ({ timeout_ms: parseDuration(text, 'timeout') }),
 };
 

@@ -29,9 +29,15 @@ function linesOf(
     `  ${running} running, ${waiting} waiting of ${counts.total}${told.length > 0 ? `; ${told.join(', ')}` : ''}`,
     `  concurrency ${concurrency}, timeout ${timeoutMs === null ? 'none' : formatDuration(timeoutMs)}`,
     `  ${formatCount(spent.tokens)}${of(limits.tokens, formatCount)} tokens, ${formatCost(spent.usd)}${of(limits.usd, formatCost)}`,
-    ...(holding === null ? [] : [`  nothing starts: ${printable(holding)}`]),
+    ...waitOf({ holding, running, waiting, concurrency }),
     ...(path === null ? [] : [`  ${printable(path)}`]),
   ];
+}
+
+/** Why nothing starts, where tasks wait. */
+function waitOf({ holding, running, waiting, concurrency }: Pick<RunView, 'holding' | 'running' | 'waiting' | 'concurrency'>): string[] {
+  if (holding !== null) return [`  nothing starts: ${printable(holding)}`];
+  return waiting > 0 && running >= concurrency ? [`  nothing starts: all ${concurrency} slots are in use`] : [];
 }
 
 function of(limit: number | null, format: (value: number) => string): string {
