@@ -86,6 +86,8 @@ describe('the page in simulation', { timeout: 180_000 }, () => {
 
   it('sends what the send box holds to the machine', async () => {
     await standStill('hand');
+    // The pause may have come before the session.
+    await stepUntil('a session', async () => (await page().locator('.cell').count()) > 0);
     await page().getByRole('button', { name: 'turn.submit' }).click();
     expect(JSON.parse(await byTest('payload').inputValue())).toEqual({ prompt: 'Say hello in one sentence.' });
     await byTest('payload').fill('{');
