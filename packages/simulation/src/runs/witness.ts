@@ -39,10 +39,11 @@ export class Witness {
     if (!isDurable) this.see('told-is-durable', `${key} was told ${outcome}, and no such row is durable.`);
   }
 
-  seeState({ outcomes, attempts }: RunState): void {
+  seeState({ outcomes, attempts, ended }: RunState): void {
     this.#catchUp();
-    // One that is told while rows are being written may be older.
-    if (typeof attempts !== 'number' || attempts > this.#attempts)
+    // One that is told while rows are being written may be older; the last one is not.
+    const isOlder = ended === null && typeof attempts === 'number' && attempts < this.#attempts;
+    if (attempts !== this.#attempts && !isOlder)
       this.see('told-is-durable', `The state tells ${String(attempts)} attempts; ${this.#attempts} are durable.`);
     this.#compare(outcomes as RunCounts['outcomes']);
   }
