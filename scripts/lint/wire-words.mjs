@@ -59,7 +59,10 @@ const fields = new Set(['sessionID', 'messageID', 'partID', 'parentID', 'callID'
 const particular = [...words].filter((word) => /[.-]/.test(word));
 
 /** A stored event's type carries a version (`message.part.updated.1`); a route may stand behind a host. */
-const isWireWord = (text) => words.has(text.replace(/\.\d+$/, '')) || fields.has(text) || route.test(text.replace(/^https?:\/\/[^/]+/, ''));
+const isWireWord = (text) =>
+  words.has(text.replace(/\.\d+$/, '').replace(/^session\.(?=\w+\.)/, '')) ||
+  fields.has(text) ||
+  route.test(text.replace(/^https?:\/\/[^/]+/, ''));
 
 const wordInPattern = (pattern) => {
   const text = pattern.replaceAll('\\', '');

@@ -1,3 +1,4 @@
+import { beginsTurn } from '@opencode-manager/core/protocol';
 import type { AskFacts, MessageFacts, ProviderRetry, SessionFact } from '@opencode-manager/core/protocol';
 import type { SessionMachineEvent, TurnSpent } from '../machines/index.ts';
 import type { AnsweredAsk } from '../task/types.ts';
@@ -94,7 +95,7 @@ export function tellSpent(sink: Pick<EventSink, 'turn' | 'send' | 'onSpent'>): v
 function translateMessage(sink: EventSink, { message }: { readonly message: MessageFacts }, { isRoot, atMs }: Told): void {
   const { turn } = sink;
   if (!turn) return;
-  if (message.id === turn.messageId) sink.send({ type: 'turn.accepted', source: 'events', atMs });
+  if (isRoot && beginsTurn(message, turn.messageId)) sink.send({ type: 'turn.accepted', source: 'events', atMs });
   const { started, finalised } = turn.observer.message(message, isRoot);
   if (started !== undefined) sink.send({ type: 'message.started', ...started, atMs });
   if (finalised) sink.send({ type: 'message.finalised', message: finalised, atMs });

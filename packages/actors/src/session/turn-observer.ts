@@ -1,5 +1,5 @@
 import type { AssistantMessageFacts, MessageFacts, MessageHistory, PartFacts, ProviderRetry } from '@opencode-manager/core/protocol';
-import { answersTurn, isFinalReason } from '@opencode-manager/core/protocol';
+import { answersTurn, beginsTurn, isFinalReason } from '@opencode-manager/core/protocol';
 import type { FinalFacts, LoopFacts, TurnReading, TurnSpent } from '../machines/index.ts';
 import type { Usage } from '../task/types.ts';
 import { AnswerSize } from './answer-size.ts';
@@ -189,7 +189,7 @@ export class TurnObserver {
     }
     const newest = this.#newestRoot();
     return {
-      found: newest !== undefined || messages.some(({ message }) => message.id === this.#messageId),
+      found: newest !== undefined || messages.some(({ message }) => beginsTurn(message, this.#messageId)),
       newest: newest ? { id: newest.info.id, final: newest.info.completed ? this.#finalOf(newest.info) : null } : null,
       changed: this.#extent() !== before,
       ...pastErrorsIn(messages, this.#messageId),

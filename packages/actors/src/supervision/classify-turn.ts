@@ -1,4 +1,4 @@
-import { isFinalReason, type AssistantMessageFacts, type MessageHistory } from '@opencode-manager/core/protocol';
+import { beginsTurn, isFinalReason, type AssistantMessageFacts, type MessageHistory } from '@opencode-manager/core/protocol';
 
 /**
  * What became of a turn whose server was lost. `finished`: its answer stands, whoever was there to see it.
@@ -17,7 +17,7 @@ interface LostTurn {
 export function classifyTurn(history: readonly MessageHistory[], turn: LostTurn): TurnFate {
   const newest = newestAnswer(history, turn.messageId);
   if (newest) return isFinal(newest.message, turn.kind) ? 'finished' : 'interrupted';
-  return history.some(({ message }) => message.id === turn.messageId) ? 'interrupted' : 'never_started';
+  return history.some(({ message }) => beginsTurn(message, turn.messageId)) ? 'interrupted' : 'never_started';
 }
 
 type Answer = MessageHistory & { readonly message: AssistantMessageFacts };

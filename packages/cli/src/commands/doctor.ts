@@ -64,7 +64,12 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   yield {
     name: 'supported',
     status: 'note',
-    detail: `opencode from ${supportedVersions.min} up to, not including, ${supportedVersions.below}`,
+    detail: Object.entries(supportedVersions)
+      .map(
+        ([protocol, { min, below, tested }]) =>
+          `opencode from ${min} up to, not including, ${below} (${protocol}; tested: ${tested.join(', ')})`,
+      )
+      .join('; '),
   };
   const binary = await orFinding('binary', () => findBinary(flags.binary === undefined ? {} : { binary: flags.binary }));
   if ('status' in binary) yield binary;

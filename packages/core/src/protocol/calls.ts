@@ -87,8 +87,10 @@ export interface ServerCalls {
   commands(directory: string, options?: CallOptions): Promise<readonly OfferedChoice[]>;
   /** Answers when each MCP server has come up or has not. */
   mcpServers(directory: string, options?: CallOptions): Promise<Readonly<Record<string, McpServerState>>>;
-  /** Names of all tools, those of the server too. */
-  toolIds(directory: string, options?: CallOptions): Promise<readonly string[]>;
+  /** Names of all tools, those of the server too. Absent where no request gives them (`ProtocolCapabilities.toolList`). */
+  toolIds?(directory: string, options?: CallOptions): Promise<readonly string[]>;
+  /** What the server says of plugins that it could not load; sentences that name them. Absent where the stream alone tells. */
+  pluginFailures?(directory: string, options?: CallOptions): Promise<readonly string[]>;
 
   /** Sessions of a directory that are not idle; an idle one is absent. */
   status(directory: string, options?: CallOptions): Promise<Readonly<Record<string, SessionStatus>>>;

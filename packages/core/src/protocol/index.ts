@@ -76,6 +76,7 @@ export type { AnswerError, AnswerErrorReader, RequestSpec } from './request.ts';
 export { fileUrlProblem } from './file-url.ts';
 export {
   answersTurn,
+  beginsTurn,
   chosenFor,
   createMessageIds,
   finalAnswer,

@@ -6,7 +6,7 @@ import type { ArrivedEvent, RecordReader, SealedEvent } from './records.ts';
 import type { AnswerErrorReader, RequestSpec } from './request.ts';
 
 /** The protocols that this manager speaks. */
-export type ProtocolName = 'v1';
+export type ProtocolName = 'v1' | 'v2';
 
 /** What one protocol offers and another may not. */
 export interface ProtocolCapabilities {
@@ -22,6 +22,10 @@ export interface ProtocolCapabilities {
   readonly subtasks: boolean;
   /** The server runs without snapshots of the files. */
   readonly snapshotsOff: boolean;
+  /** A single message can be taken out of a session. */
+  readonly removableMessages: boolean;
+  /** The server tells the names of its tools, custom ones too. */
+  readonly toolList: boolean;
 }
 
 /** What a server is told at its start beyond the environment that isolation gives every server. */
@@ -55,6 +59,8 @@ interface AttachSettings {
 export interface ProtocolProcess {
   readonly username: string;
   arguments(hostname: string, port: number): readonly string[];
+  /** `pipe`: the server ends, in an orderly way, when its standard input does, and so with whoever holds that. */
+  readonly input: 'ignore' | 'pipe';
   /** Its first group is the URL. */
   readonly readyLine: RegExp;
   /** What the output of a server holds whose port was taken. */
@@ -71,10 +77,26 @@ export interface ProtocolProcess {
 /** How it is made sure that a running server uses what was written for it. */
 export interface ProtocolConfirmation {
   version(): RequestSpec<{ readonly version: string }>;
-  configuration(directory: string): RequestSpec<Readonly<Record<string, unknown>>>;
-  providers(directory: string): RequestSpec<{ readonly providers: readonly { readonly id: string }[] }>;
+  readonly configuration: {
+    request(directory: string): RequestSpec;
+    /** Under the names of {@link EffectiveConfig.config}. */
+    decode(answer: unknown): Readonly<Record<string, unknown>>;
+  };
+  readonly providers: {
+    request(directory: string): RequestSpec;
+    /** Their ids. */
+    decode(answer: unknown): readonly string[];
+    /** So long others, or none, are no answer yet: they are read again. Milliseconds. */
+    readonly settleMs: number;
+  };
   /** Fields of the configuration that have to be as they were written. */
   readonly compared: readonly string[];
+  /** How a version that was not tested shows that it has all that is used. Absent where each version of the range is taken. */
+  readonly untested?: {
+    request(): RequestSpec;
+    /** What it lacks. */
+    missing(answer: unknown): readonly string[];
+  };
 }
 
 /** What the event stream says, and how what was missed of it is caught up. The stream's thread has it by the protocol's name. */
@@ -118,7 +140,12 @@ interface ProtocolIds {
 export interface Protocol {
   readonly name: ProtocolName;
   /** Versions of opencode that speak it. */
-  readonly versions: { readonly min: string; readonly below: string };
+  readonly versions: {
+    readonly min: string;
+    readonly below: string;
+    /** Those that the tests of this project run with. */
+    readonly tested: readonly string[];
+  };
   readonly capabilities: ProtocolCapabilities;
   readonly ids: ProtocolIds;
   readonly process: ProtocolProcess;

@@ -28,6 +28,8 @@ export function isSealed(event: ArrivedEvent): event is SealedEvent {
 /** What one record of the event stream says. */
 export type DecodedFrame =
   | { readonly kind: 'event'; readonly event: ArrivedEvent }
+  /** One record may say several things, in this order. */
+  | { readonly kind: 'events'; readonly events: readonly ArrivedEvent[] }
   /** The number of a stored event in its session's history, told in a record of its own behind the event. */
   | { readonly kind: 'sync'; readonly id: string; readonly sessionId: string; readonly durableSequence: number }
   | { readonly kind: 'malformed'; readonly reason: string };

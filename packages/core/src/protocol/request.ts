@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors/codes.ts';
 
 /** One HTTP request to a server, whatever its protocol; `Response` is the type of the answer's JSON. */
 export interface RequestSpec<Response = unknown> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;

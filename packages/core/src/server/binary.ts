@@ -21,12 +21,15 @@ export interface BinaryInfo {
   readonly protocol: ProtocolName;
 }
 
-/** Versions of opencode whose protocol this manager speaks; tested with the one in the lockfile. */
-export const supportedVersions: Protocol['versions'] = protocolNamed('v1').versions;
+/** Versions of opencode that this manager speaks with, by protocol. */
+export const supportedVersions: Readonly<Record<ProtocolName, Protocol['versions']>> = {
+  v1: protocolNamed('v1').versions,
+  v2: protocolNamed('v2').versions,
+};
 
 /**
- * Finds the opencode binary: the option, `OPENCODE_BIN`, PATH, then the installed package `opencode-ai`. One that is
- * named but missing is an error and is never passed over.
+ * Finds the opencode binary: the option, `OPENCODE_BIN`, PATH, then an installed package (`opencode-ai` of 1.x, `@opencode/cli-*` of 2.x). One that
+ * is named but missing is an error and is never passed over.
  * @throws OpencodeManagerError `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`
  */
 export async function findBinary(
@@ -49,7 +52,7 @@ async function locate(option: string | undefined, environment: NodeJS.ProcessEnv
   if (packaged !== undefined) return { path: packaged, source: 'package' };
   throw new OpencodeManagerError(
     'BINARY_NOT_FOUND',
-    'No opencode binary was found on PATH, and the package opencode-ai is not installed. Install it with `npm install opencode-ai`, or name the binary with the option `binary` or the variable OPENCODE_BIN.',
+    'No opencode binary was found on PATH, and neither the package opencode-ai nor one of opencode 2 (@opencode/cli-*) is installed. Install it with `npm install opencode-ai`, or name the binary with the option `binary` or the variable OPENCODE_BIN.',
   );
 }
 
@@ -73,7 +76,8 @@ async function packagedBinary(): Promise<string | undefined> {
   if (here === undefined) return undefined;
   // The current directory may be anybody's workspace: Node's own resolution would read the manifests there, and wait for a FIFO.
   for (const place of withParents(here)) {
-    const there = await platformBinaryBeside(join(place, 'node_modules', 'opencode-ai'));
+    const there =
+      (await platformBinaryBeside(join(place, 'node_modules', 'opencode-ai'))) ?? (await binaryOf2In(join(place, 'node_modules')));
     if (there !== undefined) return there;
   }
   return undefined;
@@ -122,6 +126,15 @@ async function platformBinaryBeside(directory: string): Promise<string | undefin
   return undefined;
 }
 
+/** The binary of opencode 2 below a directory of packages. */
+async function binaryOf2In(modules: string): Promise<string | undefined> {
+  for (const name of await platformPackages()) {
+    const candidate = join(modules, '@opencode', name.replace(/^opencode-/, 'cli-'), 'bin', 'opencode');
+    if (await isExecutableFile(candidate)) return realpath(candidate);
+  }
+  return undefined;
+}
+
 let packagesOfPlatform: Promise<string[]> | undefined;
 
 /** Names of the packages that carry a binary for this machine, best first. */
@@ -154,7 +167,7 @@ async function versionOfPackage(path: string): Promise<string | undefined> {
     const file = await readWorkspaceFile(join(dirname(path), '..', 'package.json'), { maxBytes: 1024 * 1024 });
     if (file.kind !== 'file') return undefined;
     const manifest = JSON.parse(file.content.toString('utf8')) as { name?: string; version?: string };
-    return manifest.name?.startsWith('opencode-') === true ? manifest.version : undefined;
+    return /^(?:opencode-|@opencode\/cli-)/.test(manifest.name ?? '') ? manifest.version : undefined;
   } catch {
     return undefined;
   }
@@ -195,10 +208,12 @@ function protocolOf(version: string, path: string): ProtocolName {
   const speaks = ({ versions: { min, below } }: Protocol) => compareVersions(version, min) >= 0 && compareVersions(version, below) < 0;
   const protocol = knownProtocols.find(speaks);
   if (protocol) return protocol.name;
-  const { min, below } = supportedVersions;
+  const ranges = knownProtocols.map(
+    ({ versions: { min, below, tested } }) => `${min} up to, not including, ${below} (tested: ${tested.join(', ')})`,
+  );
   throw new OpencodeManagerError(
     'VERSION_UNSUPPORTED',
-    `opencode ${version} (${path}) is not supported; this manager speaks ${min} up to, not including, ${below}. Install one with \`npm install opencode-ai@1\`.`,
+    `opencode ${version} (${path}) is not supported; this manager speaks ${ranges.join(' and ')}. Install one with \`npm install opencode-ai@1\`.`,
     {
       details: { version, supported: supportedVersions },
     },

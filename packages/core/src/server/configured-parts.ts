@@ -87,7 +87,7 @@ export function createPartsReader(
       ...agentsOf(config, agentFiles).map(([name, off]) => part('agent', name, agentState(agentNames.has(name), off))),
       ...servers,
       ...plugins.map((name) => part('plugin', name, pluginState(name, saidOfPlugins))),
-      ...toolFiles.map((name) => part('tool', name, toolState(name, tools))),
+      ...toolFiles.map((name) => part('tool', name, calls.toolIds ? toolState(name, tools) : untold)),
     ];
   };
 }
@@ -126,12 +126,14 @@ function toolState(file: string, ids: readonly string[] | undefined): State {
   return isThere ? alive : failed('It exports no tool that opencode can use.');
 }
 
+const untold: State = { status: 'unknown', reason: 'This version of opencode does not tell the names of its tools.' };
+
 const unloadable = 'opencode loads no tool, its own included, and ends no turn, because a custom tool throws or imports what is not there.';
 
 /** The names of all tools, opencode's own too; undefined when a custom tool keeps opencode from loading any. */
 async function readToolIds(calls: ServerCalls, directory: string, call: CallOptions): Promise<readonly string[] | undefined> {
   try {
-    return await calls.toolIds(directory, call);
+    return (await calls.toolIds?.(directory, call)) ?? [];
   } catch (error) {
     if (isManagerError(error, 'SERVER_ERROR')) return undefined;
     throw error;
@@ -144,7 +146,7 @@ async function readToolIds(calls: ServerCalls, directory: string, call: CallOpti
  */
 export async function refuseBrokenTools(calls: ServerCalls, directory: string, configDirectory: string, call: CallOptions): Promise<void> {
   const files = await filesOf(configDirectory, 'tool');
-  if (files.length === 0 || (await readToolIds(calls, directory, call))) return;
+  if (files.length === 0 || !calls.toolIds || (await readToolIds(calls, directory, call))) return;
   throw new OpencodeManagerError('PART_UNAVAILABLE', `opencodeConfigDir: ${files.join(', ')}: ${unloadable} Nothing was sent.`, {
     details: { parts: files.map((name) => ({ kind: 'tool', name, status: 'failed' })) },
   });

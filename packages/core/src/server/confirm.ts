@@ -1,10 +1,11 @@
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
 import type { HttpClient } from '../http/index.ts';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { EffectiveConfig, Protocol, RequestSpec } from '../protocol/index.ts';
 import { learnConfig, type Redactor } from '../secrets/index.ts';
 
 export interface ConfirmInput {
-  readonly protocol: Pick<Protocol, 'confirmation'>;
+  readonly protocol: Pick<Protocol, 'name' | 'confirmation' | 'versions'>;
   readonly client: HttpClient;
   readonly directory: string;
   readonly effective: EffectiveConfig;
@@ -21,37 +22,68 @@ export interface ConfirmInput {
 /** A probe that hangs is given up after this time and made again on another connection. */
 const probeTimeoutMs = 5000;
 
+/** Wait between two reads of providers that have not settled, in milliseconds. */
+const settlingPollMs = 50;
+
 /** Longest time for each phase, in milliseconds; the deadline of the whole start holds as well. */
-const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_000 } as const;
+const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_000, operations: 15_000 } as const;
 
 /**
  * Makes sure that the running server is what was written for it, before any prompt: its version, its configuration as an
  * instance route reports it (health answers with a broken configuration too), and its providers. opencode ignores a
  * missing configuration file and would ask a remote model instead.
  * @returns the version that the server itself reports
- * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
+ * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `VERSION_UNSUPPORTED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
  */
 export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
   const { confirmation } = input.protocol;
   // All at once: the wait is for the instance that the directory's routes make. Whoever makes it goes first, since the server has
   // one thread, which is free for the others while the instance waits for git.
   const asked = {
-    configuration: probe(input, 'configuration', confirmation.configuration(input.directory)),
-    providers: probe(input, 'providers', confirmation.providers(input.directory)),
+    configuration: probe(input, 'configuration', confirmation.configuration.request(input.directory)),
+    providers: settledProviders(input),
     version: probe(input, 'version', confirmation.version()),
   };
   // The first that fails is told; what the others say after it is nobody's business.
   for (const answer of Object.values(asked)) answer.catch(() => undefined);
   const { version } = await asked.version;
   refuseOtherVersion(version, input.expectedVersion);
-  const configuration = await asked.configuration;
+  await refuseLacking(input, version);
+  const configuration = confirmation.configuration.decode(await asked.configuration);
   // With all that was put into it, and with what a trusted project's own configuration adds.
   learnConfig(input.redactor, configuration);
   refuseDifference(configuration, input.effective, confirmation.compared);
-  const { providers } = await asked.providers;
-  const foreign = providers.map(({ id }) => id).filter((id) => !input.effective.providers.includes(id));
+  const foreign = foreignTo(input, await asked.providers);
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);
   return version;
+}
+
+const foreignTo = ({ effective }: ConfirmInput, providers: readonly string[]): string[] =>
+  providers.filter((id) => !effective.providers.includes(id));
+
+/** While a directory is met, a server may offer none of its providers, or some that it is going to refuse. */
+async function settledProviders(input: ConfirmInput): Promise<readonly string[]> {
+  const reading = input.protocol.confirmation.providers;
+  const untilMs = Math.min(input.deadlineAtMs, Date.now() + reading.settleMs);
+  for (;;) {
+    const providers = reading.decode(await probe(input, 'providers', reading.request(input.directory)));
+    const isSettled = foreignTo(input, providers).length === 0 && (providers.length > 0 || input.effective.providers.length === 0);
+    if (isSettled || Date.now() >= untilMs) return providers;
+    await wait(settlingPollMs);
+  }
+}
+
+/** A version that was not tested has to describe all that is used of it. @throws `VERSION_UNSUPPORTED` */
+async function refuseLacking(input: ConfirmInput, version: string): Promise<void> {
+  const { confirmation, versions } = input.protocol;
+  if (!confirmation.untested || versions.tested.includes(version)) return;
+  const missing = confirmation.untested.missing(await probe(input, 'operations', confirmation.untested.request()));
+  if (missing.length === 0) return;
+  throw new OpencodeManagerError(
+    'VERSION_UNSUPPORTED',
+    `opencode ${version} is not one of the tested versions (${versions.tested.join(', ')}) and lacks what this manager uses: ${missing.join(', ')}. Install a tested version. Nothing was sent.`,
+    { details: { version, tested: versions.tested, missing } },
+  );
 }
 
 function refuseOtherVersion(version: string, expected: string): void {

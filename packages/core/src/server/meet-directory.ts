@@ -41,13 +41,14 @@ export async function meetDirectory<Confirmed>(
 ): Promise<Met<Confirmed>> {
   const { config: written, needed, referencedVariables, providers } = prepared;
   const configDirectory = run.state.layout.opencodeConfig;
-  const watch = (await definedPlugins(written, configDirectory)).length > 0 ? await watchPlugins(credentials, protocol.stream) : undefined;
+  const calls = protocol.calls(client);
+  const hasPlugins = (await definedPlugins(written, configDirectory)).length > 0;
+  const watch = hasPlugins && !calls.pluginFailures ? await watchPlugins(credentials, protocol.stream) : undefined;
   try {
     const confirmed = await confirm();
-    const calls = protocol.calls(client);
     const call = config.signal ? { signal: config.signal } : {};
     await refuseBrokenTools(calls, config.directory, configDirectory, call);
-    const said = (await watch?.hear(client, config.directory)) ?? [];
+    const said = (await watch?.hear(client, config.directory)) ?? (await calls.pluginFailures?.(config.directory, call)) ?? [];
     const packages = await Promise.all(needed.map((each) => launchedPackage(run, each)));
     const failures = failuresOf(packages, said);
     if (config.strict === true && failures.length > 0) throw unavailable(failures, packages);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readEventRecords, type HttpClient, type ServerCredentials } from '../http/index.ts';
-import { isSealed, type ProtocolStream, type TurnError } from '../protocol/index.ts';
+import { isSealed, type ArrivedEvent, type ProtocolStream, type TurnError } from '../protocol/index.ts';
 
 /** An event stream of our own, for a moment: the errors that opencode says there alone. */
 export interface OwnStream {
@@ -29,15 +29,17 @@ export async function openOwnStream(
   const greeted = Promise.withResolvers<void>();
   const fenceId = `ses_eventmonitorprobe${randomUUID().replaceAll('-', '')}`;
   const fenced = Promise.withResolvers<true>();
-  const stream = readEventRecords(credentials, protocol.request(), (data) => {
-    greeted.resolve();
-    const frame = frames.read(data);
-    if (frame.kind !== 'event') return;
-    const { event } = frame;
+  const hear = (event: ArrivedEvent) => {
     if (event.sessionId === fenceId) fenced.resolve(true);
     if (event.type !== 'session.error') return;
     const { error } = (isSealed(event) ? protocol.open(event) : event.data) as { readonly error: TurnError };
     onError(error, event.sessionId);
+  };
+  const stream = readEventRecords(credentials, protocol.request(), (data) => {
+    greeted.resolve();
+    const frame = frames.read(data);
+    if (frame.kind === 'event') hear(frame.event);
+    if (frame.kind === 'events') for (const event of frame.events) hear(event);
   });
   const goOn = () => greeted.resolve();
   const tooLate = setTimeout(goOn, greetingMs);

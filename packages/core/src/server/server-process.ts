@@ -17,6 +17,8 @@ export interface ServerProcess {
   ready(deadlineMs: number, signal: AbortSignal | undefined): Promise<string>;
   /** Sends a signal to the server's process group. */
   signal(signal: NodeJS.Signals): void;
+  /** Ends its standard input, where that is a pipe; gives whether it is. */
+  endInput(): boolean;
   /** From now on an end of the process is expected. */
   expectExit(): void;
 }
@@ -50,7 +52,7 @@ export function spawnServer({ protocol, binary, hostname, port, directory, envir
     cwd: directory,
     env: environment,
     extendEnv: false,
-    stdin: 'ignore',
+    stdin: protocol.input,
     buffer: false,
     reject: false,
     // Makes a process group, so that a Ctrl-C on the terminal does not end the server before its turns are drained.
@@ -69,21 +71,13 @@ export function spawnServer({ protocol, binary, hostname, port, directory, envir
     url.resolve(match[1]!);
   });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => ring.push(chunk));
+  // It is written to by nobody, and closed when the process ends.
+  child.stdin?.on('error', () => undefined);
 
   const exited = child.then(({ exitCode, signal, cause, shortMessage }): ServerExit => {
     exit = { exitCode, signal, expected, atMs: Date.now() };
     const why = exitCode === undefined ? (signal ?? shortMessage ?? 'unknown') : `exit code ${exitCode}`;
-    url.reject(
-      new OpencodeManagerError(
-        'SERVER_START_FAILED',
-        `Phase ready line: the server ended (${why}) before it was ready. ${lastLine(ring.read())}`,
-        {
-          details: { phase: 'ready line', exitCode, signal },
-          output: ring.read(),
-          cause,
-        },
-      ),
-    );
+    url.reject(notReady(why, ring.read(), { exitCode, signal, cause }));
     return exit;
   });
 
@@ -96,10 +90,27 @@ export function spawnServer({ protocol, binary, hostname, port, directory, envir
     signal(signal) {
       if (exit === undefined && child.pid !== undefined) signalProcess(-child.pid, signal);
     },
+    endInput() {
+      if (!child.stdin) return false;
+      child.stdin.end();
+      return true;
+    },
     expectExit() {
       expected = true;
     },
   };
+}
+
+function notReady(
+  why: string,
+  output: string,
+  { cause, ...exit }: { readonly exitCode: number | undefined; readonly signal: string | undefined; readonly cause: unknown },
+): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'SERVER_START_FAILED',
+    `Phase ready line: the server ended (${why}) before it was ready. ${lastLine(output)}`,
+    { details: { phase: 'ready line', ...exit }, output, cause },
+  );
 }
 
 async function withDeadline(

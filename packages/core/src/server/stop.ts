@@ -17,7 +17,7 @@ const incarnationMs = 5000;
 type EndedBy = StopReport['endedBy'];
 
 /**
- * Ends a run, whatever state it is in: dispose request (turns are aborted and tools killed in an orderly way), SIGTERM,
+ * Ends a run, whatever state it is in: dispose request, or the end of its standard input (turns are aborted and tools killed in an orderly way), SIGTERM,
  * SIGKILL, sweep by run marker (tools lead sessions of their own: a group kill misses them), then verifies. Only then the evidence goes: the
  * state with its lock, the record, and last the guard, which would go on here if this process were killed.
  * @throws `SERVER_STOP_INCOMPLETE` when something is still there; the evidence is too
@@ -72,6 +72,7 @@ async function endProcess({ process: server, protocol, client }: Incarnation, de
       () => true,
       () => false,
     ));
+  if (server.endInput() && (await deadline.settles(server.exited, waits.dispose))) return 'dispose';
   server.signal('SIGTERM');
   if (await deadline.settles(server.exited, waits.terminate)) return disposed ? 'dispose' : 'SIGTERM';
   server.signal('SIGKILL');

@@ -3,6 +3,7 @@ import type { CallOptions } from '../http/index.ts';
 import type { Ask, PermissionPolicy } from '../policy/index.ts';
 import {
   answersTurn,
+  beginsTurn,
   askFacts,
   codeOfTurnError,
   finalAnswer,
@@ -95,7 +96,7 @@ async function follow(context: WatchContext, watch: TurnWatch, desk: AskDesk): P
       if (result) return result;
     }
     if (error !== undefined && idle && !answer) throw error;
-    const isThere = !idle || messages.some(({ info }) => info.id === watch.messageId);
+    const isThere = !idle || messages.some(({ info }) => beginsTurn(info, watch.messageId));
     // What is said from now on stands in the messages, too.
     if (isThere) watch.errors?.stop();
     else if (said) throw notBegun(watch, said);
@@ -204,7 +205,7 @@ function noAnswer(
   if (abortRequested()) {
     return new OpencodeManagerError('TURN_ABORTED', 'The turn was aborted before it had an answer.', { details });
   }
-  const arrived = messages.some(({ info }) => info.id === messageId || (info.role === 'assistant' && answersTurn(info, messageId)));
+  const arrived = messages.some(({ info }) => beginsTurn(info, messageId) || (info.role === 'assistant' && answersTurn(info, messageId)));
   return arrived
     ? new OpencodeManagerError(
         'TURN_INTERRUPTED',

@@ -48,7 +48,7 @@ export function createOperations({ protocol, calls, beginTurn }: OperationsConte
     rename: (title, options) => session.rename(title, options),
     async summarize(model, options) {
       await beginTurn(directory);
-      await summarize({ calls, session, id, directory }, model, options);
+      await summarize({ calls, session, id, directory, removable: protocol.capabilities.removableMessages }, model, options);
     },
     delete: (options) => session.delete(options),
   };

@@ -25,6 +25,8 @@ export interface SummaryPlace {
   readonly session: SessionCalls;
   readonly id: string;
   readonly directory: string;
+  /** Messages can be taken out of the session. */
+  readonly removable: boolean;
 }
 
 /**
@@ -78,6 +80,8 @@ async function takeBack(place: SummaryPlace, sinceMs: number, taken: { back: boo
   const { calls, session, id, directory } = place;
   await session.abort();
   if ((await calls.status(directory))[id] !== undefined) return 'something';
+  // Where no message can be removed, a summary that failed is not tried again.
+  if (!place.removable) return 'nothing';
   const summary = await readSummary(place, sinceMs);
   if (!summary.request) return 'unseen';
   if (!failureOf(summary)) return 'nothing';

@@ -2,6 +2,7 @@ export { chosenFor, type TurnChoice, type TurnChoices } from './choices.ts';
 export { isFinalReason, judgeFinish, type FinishFacts, type FinishVerdict } from './finish.ts';
 export {
   answersTurn,
+  beginsTurn,
   finalAnswer,
   proofSignals,
   proveTurnEnd,

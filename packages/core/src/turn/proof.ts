@@ -81,6 +81,14 @@ export function answersTurn({ parentId }: { readonly parentId: string }, message
   return parentId >= messageId;
 }
 
+/**
+ * Whether a user's message is that of the turn which `messageId` began, or one that opencode added to it. A command's message may have an id of the
+ * server's own, which is later: a session has one turn at a time.
+ */
+export function beginsTurn({ role, id }: { readonly role: string; readonly id: string }, messageId: string): boolean {
+  return role === 'user' && id >= messageId;
+}
+
 /** The newest assistant message of the turn that `messageId` began, when it is finalised; else undefined. */
 export function finalAnswer(messages: Iterable<Message>, messageId: string): AssistantMessage | undefined {
   let newest: AssistantMessage | undefined;

@@ -21,6 +21,8 @@ export interface ProtocolUnderTest {
     question(question: string, labels: readonly string[]): ToolCall;
     todos(content: string): ToolCall;
   };
+  /** What the model answers when it is asked for a summary. */
+  readonly summary: string;
   /** A command `shout` whose template is `say $1`; shell lines that begin with `touch` are asked about, all else is allowed. */
   readonly opencodeConfig: Exclude<ServerConfig['opencodeConfig'], string>;
 }
@@ -33,7 +35,7 @@ interface ToolCall {
 const messageIds = createMessageIds();
 
 /** What every protocol must do, by the operations of a session and the stream, on a real server. */
-export function describeProtocol({ name, binary, calls, opencodeConfig }: ProtocolUnderTest): void {
+export function describeProtocol({ name, binary, calls, summary: summaryText, opencodeConfig }: ProtocolUnderTest): void {
   const one = (call: ToolCall) => ({ toolCalls: [call] });
   const rules: Script['rules'] = [
     { name: 'refuse', when: { user: /^refuse/ }, reply: { error: { status: 400, message: 'this model refuses' } } },
@@ -48,7 +50,7 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
     { name: 'delegate', when: { user: /^delegate/ }, reply: [one(calls.subAgent('say below')), 'Delegated.'] },
     { name: 'plan', when: { user: /^plan/ }, reply: [one(calls.todos('first step')), 'Planned.'] },
     { name: 'say', when: { user: /say (\w+)/ }, reply: 'I say {{user.1}}.' },
-    { name: 'summary', when: { purpose: 'summary' }, reply: 'All in short.' },
+    { name: 'summary', when: { purpose: 'summary' }, reply: summaryText },
   ];
 
   let bench: Bench;
@@ -108,8 +110,8 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
       expect(version.localeCompare(versions.min, undefined, { numeric: true })).toBeGreaterThanOrEqual(0);
       expect(version.localeCompare(versions.below, undefined, { numeric: true })).toBeLessThan(0);
       expect(capabilities).toEqual(protocolNamed(name).capabilities);
-      const running = await bench.server.client.call(confirmation.configuration(bench.workspace.path));
-      expect(JSON.stringify(running)).toContain(runId);
+      const running = await bench.server.client.call(confirmation.configuration.request(bench.workspace.path));
+      expect(confirmation.configuration.decode(running)).toMatchObject({ username: runId });
     });
 
     test('offers models, agents and commands by our names', async () => {
@@ -347,7 +349,7 @@ export function describeProtocol({ name, binary, calls, opencodeConfig }: Protoc
       await prompted(session, 'say much');
       await session.summarize('scripted/model');
       const summary = (await session.messages()).find(({ info }) => info.role === 'assistant' && info.summary);
-      expect(textOf(summary!)).toBe('All in short.');
+      expect(textOf(summary!)).toBe(summaryText);
       await stream.until('session.compacted', session.id);
     });
 

@@ -34,9 +34,8 @@ export async function followStream(server: OpencodeServer): Promise<FollowedStre
   const connection = readEventRecords(server.credentials(), stream.request(), (data) => {
     const frame = reader.read(data);
     if (frame.kind === 'sync') numbers.set(frame.id, frame.durableSequence);
-    if (frame.kind !== 'event') return;
-    const { event } = frame;
-    events.push(isSealed(event) ? opened(event) : event);
+    if (frame.kind === 'malformed' || frame.kind === 'sync') return;
+    for (const event of frame.kind === 'event' ? [frame.event] : frame.events) events.push(isSealed(event) ? opened(event) : event);
   });
   await vi.waitFor(() => events.length > 0 || Promise.reject(new Error('the stream has not greeted')), { timeout: 15_000 });
   return {

@@ -14,6 +14,7 @@ describe('opencode 1.x', () => {
       }),
       todos: (content) => ({ name: 'todowrite', arguments: { todos: [{ content, status: 'pending', priority: 'high' }] } }),
     },
+    summary: 'All in short.',
     opencodeConfig: {
       permission: { bash: { '*': 'allow', 'touch *': 'ask' }, task: 'allow' },
       command: { shout: { template: 'say $1' } },

@@ -100,7 +100,12 @@ export class StreamTask {
       return;
     }
     if (this.#phase === 'connecting') this.#onFirstRecord();
-    if (frame.kind === 'sync' || this.#concernsSubscribers(frame.event)) this.#pairs.accept(frame);
+    if (frame.kind === 'sync') this.#pairs.accept(frame);
+    else for (const event of frame.kind === 'event' ? [frame.event] : frame.events) this.#onEvent(event);
+  }
+
+  #onEvent(event: ArrivedEvent): void {
+    if (this.#concernsSubscribers(event)) this.#pairs.accept({ kind: 'event', event });
   }
 
   /** A heartbeat is a sign of life, which comes every 10 s, and nothing else. */

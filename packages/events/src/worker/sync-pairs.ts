@@ -29,7 +29,7 @@ export class SyncPairs {
     return this.#held !== undefined;
   }
 
-  accept(frame: Exclude<DecodedFrame, { kind: 'malformed' }>): void {
+  accept(frame: Extract<DecodedFrame, { kind: 'event' | 'sync' }>): void {
     if (frame.kind === 'sync') return this.#pair(frame.id, frame.sessionId, frame.durableSequence);
     this.release();
     this.#newest = frame.event;

@@ -34,7 +34,7 @@ const page = '<!doctype html><html><head><title>Welcome</title></head><body><h1>
 export async function sendAnswer(exchange: Exchange, options: AnswerOptions): Promise<Delivery> {
   const { reply, conversation } = options;
   if (reply.delayMs !== undefined) await exchange.pause(reply.delayMs);
-  const plan = planAnswer(reply, conversation.messages, options.callNumber);
+  const plan = planAnswer(reply, conversation, options.callNumber);
   if (reply.error) return sendError(exchange, errorAnswer(reply.error));
   switch (reply.fault) {
     case 'context-overflow':

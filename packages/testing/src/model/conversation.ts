@@ -93,8 +93,13 @@ function toolName(messages: readonly ChatMessage[], callId: string | undefined):
   return calls.findLast(({ id }) => id === callId)?.function.name;
 }
 
-/** opencode asks for titles and summaries with agents of its own, without tools; users may give these other prompts. */
+/**
+ * opencode 1 asks for titles and summaries with agents of its own, without tools; users may give these other prompts. opencode 2 asks for a summary
+ * behind the conversation, with the tools of its turns.
+ */
 function purposeOf(system: string, tools: readonly string[], messages: readonly ChatMessage[]): Purpose {
+  const last = messages.findLast(({ role }) => role === 'user');
+  if (textOf(last?.content).startsWith('You MUST summarize the conversation above')) return 'summary';
   if (tools.length > 0) return 'turn';
   const opening = textOf(messages.find(({ role }) => role === 'user')?.content);
   if (/you are a title generator/i.test(system) || opening.startsWith('Generate a title for this conversation')) return 'title';

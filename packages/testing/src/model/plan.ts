@@ -1,5 +1,6 @@
 import type { Reply } from '../script/types.ts';
-import type { ChatMessage } from './conversation.ts';
+import type { ChatMessage, Conversation } from './conversation.ts';
+import { callAsOffered } from './tool-names.ts';
 
 /** What one chunk of a stream adds to the message, in the wire's own shape. */
 export interface Delta {
@@ -38,14 +39,14 @@ export interface AnswerPlan {
 }
 
 /** Lays an answer out. `callNumber` makes the tool calls' ids unique and repeatable. */
-export function planAnswer(reply: Reply, messages: readonly ChatMessage[], callNumber: number): AnswerPlan {
+export function planAnswer(reply: Reply, { messages, tools }: Pick<Conversation, 'messages' | 'tools'>, callNumber: number): AnswerPlan {
   // A stream that breaks in its middle needs a middle, whether it is paced or not.
   const fine = reply.tokensPerSecond !== undefined || reply.fault !== undefined;
   const reasoning = pieces(reply.reasoning, fine, (text) => ({ reasoning_content: text }));
   const said = reply.chunks
     ? reply.chunks.map((text) => ({ delta: { content: text }, tokens: tokensOf(text).length }))
     : pieces(reply.text, fine, (text) => ({ content: text }));
-  const calls = (reply.toolCalls ?? []).map((call, index) => toolCallPiece(call, index, callNumber));
+  const calls = (reply.toolCalls ?? []).map((call, index) => toolCallPiece(callAsOffered(call, tools), index, callNumber));
   const all = [...reasoning, ...said, ...calls];
   return {
     pieces: all,

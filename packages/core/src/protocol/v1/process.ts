@@ -5,6 +5,7 @@ import { requests } from './requests.ts';
 export const processV1: ProtocolProcess = {
   username: 'opencode-manager',
   arguments: (hostname, port) => ['serve', '--hostname', hostname, '--port', String(port)],
+  input: 'ignore',
   readyLine: /opencode server listening on (http:\/\/\S+)/,
   // It says no more than that.
   portTaken: 'ServeError',

@@ -28,7 +28,7 @@ function directoryFiles(input: DirectoryFilesInput): Record<string, string> {
 }
 
 /** Texts that look like variables are texts by now, and opencode would replace them once more. */
-function configText(config: OpencodeConfig): string {
+export function configText(config: OpencodeConfig): string {
   return JSON.stringify(config, null, 2).replaceAll(/\{(?=(?:env|file):)/g, '\\u007b');
 }
 

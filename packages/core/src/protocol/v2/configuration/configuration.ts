@@ -1,0 +1,43 @@
+import type { OpencodeConfig } from '../../../config/jsonc.ts';
+import type {
+  ConfigurationSettings,
+  DirectoryFilesInput,
+  EffectiveConfig,
+  GivenConfiguration,
+  ProtocolConfiguration,
+} from '../../configuration.ts';
+// Both read files of the form of opencode 1: most users have one still, and opencode 2 turns it into its own, key by key.
+import { configText } from '../../v1/configuration/configuration.ts';
+import { effectiveConfig } from '../../v1/configuration/effective.ts';
+import { withGuardedRules } from '../../v1/configuration/guarded-edits.ts';
+import { managerPlugin } from '../plugins/manager-plugin.ts';
+import { withGuardedEdits } from './guarded-edits.ts';
+
+/** The configuration of opencode 2, and the plugin of ours that it loads. */
+export const configurationV2: ProtocolConfiguration = {
+  effective,
+  // What is built of the catalogue depends on the policies of providers alone.
+  needsModelCatalogue: () => true,
+  text: configText,
+  directoryFiles: (input: DirectoryFilesInput) => ({ 'plugins/opencode-manager-host.js': managerPlugin(input) }),
+  sessionRules: withGuardedRules,
+};
+
+/** @throws `CREDENTIALS_MISSING` */
+function effective(settings: ConfigurationSettings, given: GivenConfiguration): EffectiveConfig {
+  const { config, ...known } = effectiveConfig(settings, given);
+  const snapshots = given.config['snapshots'];
+  const model = modelText(given.config['model']) ?? known.model;
+  return {
+    ...known,
+    model,
+    ...(typeof snapshots === 'boolean' && { snapshots }),
+    config: withGuardedEdits(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config),
+  };
+}
+
+/** opencode 2 takes a model as an object, too. */
+function modelText(model: unknown): string | undefined {
+  const { providerID, id } = (typeof model === 'object' && model !== null ? model : {}) as OpencodeConfig;
+  return typeof providerID === 'string' && typeof id === 'string' ? `${providerID}/${id}` : undefined;
+}

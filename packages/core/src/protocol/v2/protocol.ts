@@ -1,0 +1,51 @@
+import type { Protocol } from '../protocol.ts';
+import { readAnswerError } from './answer-error.ts';
+import { createCallsV2 } from './calls.ts';
+import { configurationV2 } from './configuration/configuration.ts';
+import { loadedConfiguration } from './configuration/loaded.ts';
+import { processV2 } from './process.ts';
+import { requests } from './requests.ts';
+import { streamV2 } from './stream.ts';
+import { operationsUsed } from './operations-used.ts';
+
+/** How long a location's providers may take to settle, in milliseconds: it is built at its first use. */
+const settleMs = 10_000;
+
+/** opencode 2.x. */
+export const protocolV2: Protocol = {
+  name: 'v2',
+  versions: { min: '2.0.0', below: '3.0.0', tested: ['2.0.15'] },
+  capabilities: {
+    todos: false,
+    replay: false,
+    dispose: false,
+    modelPerPrompt: false,
+    subtasks: false,
+    snapshotsOff: true,
+    removableMessages: false,
+    toolList: false,
+  },
+  ids: {
+    isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),
+    isMessage: (id) => id.startsWith('msg_'),
+  },
+  process: processV2,
+  configuration: configurationV2,
+  confirmation: {
+    version: requests.info,
+    configuration: {
+      request: requests.config,
+      decode: (documents) => loadedConfiguration(documents as Parameters<typeof loadedConfiguration>[0]),
+    },
+    providers: {
+      request: requests.providers,
+      decode: (answer) => (answer as { readonly data: readonly { readonly id: string }[] }).data.map(({ id }) => id),
+      settleMs,
+    },
+    compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
+    untested: { request: requests.openapi, missing: operationsUsed },
+  },
+  stream: streamV2,
+  readError: readAnswerError,
+  calls: createCallsV2,
+};

@@ -1,0 +1,152 @@
+import { isManagerError } from '../../errors/error.ts';
+import type { CallOptions, HttpClient } from '../../http/index.ts';
+import type { SessionCalls } from '../calls.ts';
+import type { MessageWithParts } from '../messages.ts';
+import type { SessionInfo } from '../sessions.ts';
+import { decodeHistory, newest } from './history.ts';
+import { messagesAPage, requests } from './requests.ts';
+import { allSessions } from './session-list.ts';
+import { decodeSession } from './shapes.ts';
+import { clearInbox, defaultModel, submitTurn, wireModel, type SubmitPlace } from './submit.ts';
+import { unsupportedByV2 } from './unsupported.ts';
+import type { WireMessage } from './wire.ts';
+
+/** Wait between two looks at what an interrupt leaves, and how long that is looked at, in milliseconds. */
+const settling = { pollMs: 50, longestMs: 2000 } as const;
+
+/** Wait between two looks at a summary, in milliseconds. */
+const summaryPollMs = 100;
+
+/** What is asked about one session. */
+export function sessionCalls(place: SubmitPlace): SessionCalls {
+  const { client, memory, id, directory } = place;
+  const info = async (options?: CallOptions) => decodeSession((await client.call(requests.session(id), options)).data);
+  return {
+    submit: (turn, options) => submitTurn(place, turn, options),
+    abort: (options) => interrupt(place, options),
+    info,
+    messages: async (limit, options) => newest(await readHistory(place, options), limit),
+    message: (messageId, options) => readMessage(place, messageId, options),
+    deleteMessage: () => Promise.reject(unsupportedByV2('The removal of a message', 'removableMessages')),
+    children: (options) => allSessions(client, { parentID: id }, options),
+    todos: () => Promise.reject(unsupportedByV2('todos()', 'todos')),
+    diff: async (messageId, options) => [...(await client.call(requests.diff(id, messageId), options)).data],
+    async fork(messageId, options) {
+      const { data } = await client.call(requests.fork(id, messageId), options);
+      memory.keepDirectory(data.id, data.location?.directory ?? directory);
+      return decodeSession(data);
+    },
+    async revert(messageId, options) {
+      await client.call(requests.stageRevert(id, messageId), options);
+      return info(options);
+    },
+    async unrevert(options) {
+      await client.call(requests.clearRevert(id), options);
+      return info(options);
+    },
+    async rename(title, options): Promise<SessionInfo> {
+      await client.call(requests.updateSession(id, { title }), options);
+      return info(options);
+    },
+    summarize: (model, options) => summarize(place, model, options),
+    async delete(options) {
+      await client.call(requests.deleteSession(id), options);
+      memory.forget(id);
+    },
+  };
+}
+
+/** All pages, the oldest first. */
+async function readMessages(client: HttpClient, id: string, options?: CallOptions): Promise<WireMessage[]> {
+  const all: WireMessage[] = [];
+  for (let cursor: string | undefined; ;) {
+    const query = cursor === undefined ? { limit: messagesAPage, order: 'asc' as const } : { limit: messagesAPage, cursor };
+    const page = await client.call(requests.messages(id, query), options);
+    all.push(...page.data);
+    cursor = page.cursor?.next ?? undefined;
+    if (cursor === undefined || page.data.length < messagesAPage) return all;
+  }
+}
+
+async function readHistory({ client, memory, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
+  const messages = await readMessages(client, id, options);
+  const changed = messages.some((message) => message.type === 'assistant' && (message.snapshot?.files?.length ?? 0) > 0);
+  const root = changed ? await rootOf(client, memory.roots, directory, options) : directory;
+  return decodeHistory(messages, { sessionId: id, root });
+}
+
+/** Files of steps are told relative to the worktree. */
+async function rootOf(client: HttpClient, roots: Map<string, string>, directory: string, options?: CallOptions): Promise<string> {
+  const known = roots.get(directory);
+  if (known !== undefined) return known;
+  const { project } = await client.call(requests.location(directory), options);
+  const root = project === undefined || project.directory === '/' ? directory : project.directory;
+  roots.set(directory, root);
+  return root;
+}
+
+/** One message, as it stands among the others. @throws `NOT_FOUND` */
+async function readMessage(place: SubmitPlace, messageId: string, options?: CallOptions): Promise<MessageWithParts> {
+  const { client, id } = place;
+  // Ids that are made here are not opencode's.
+  await client.call(requests.message(id, messageId.split(':', 1)[0]!), options);
+  const found = (await readHistory(place, options)).find((message) => message.info.id === messageId);
+  if (found) return found;
+  const { data } = await client.call(requests.message(id, messageId), options);
+  return decodeHistory([data], { sessionId: id, root: place.directory })[0]!;
+}
+
+/**
+ * Ends what a session does: what waits in its inbox, what it runs in the background, and its execution. An interrupt leaves the first two, which would
+ * begin another execution.
+ */
+async function interrupt({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<void> {
+  const { data: shells } = await client.call(requests.shells(directory), options);
+  const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
+  for (const { id: shellId } of running) await client.call(requests.endShell(shellId, directory), options).catch(unlessGone);
+  await client.call(requests.interrupt(id), options);
+  await clearInbox(client, id, options);
+  if (running.length > 0) await interruptWhatFollows(client, id, options);
+}
+
+/** The end of a shell in the background is told to the session, and begins an execution. */
+async function interruptWhatFollows(client: HttpClient, id: string, options?: CallOptions): Promise<void> {
+  const untilMs = Date.now() + settling.longestMs;
+  for (let quiet = 0; quiet < 3 && Date.now() < untilMs; quiet += 1) {
+    const { interrupted } = await client.call(requests.interrupt(id), options);
+    await clearInbox(client, id, options);
+    if (interrupted === true) quiet = 0;
+    await new Promise((resolve) => setTimeout(resolve, settling.pollMs));
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (!isManagerError(error, 'NOT_FOUND')) throw error;
+}
+
+/** A summary is made by the session's own model: that is chosen for as long as it takes. */
+async function summarize({ client, id, directory }: SubmitPlace, model: string, options: CallOptions = {}): Promise<void> {
+  const wanted = wireModel(model);
+  const { data: session } = await client.call(requests.session(id), options);
+  const before = session.model ?? (await defaultModel(client, directory, options));
+  const isOther = wanted.id !== before?.id || wanted.providerID !== before.providerID;
+  if (isOther) await client.call(requests.switchModel(id, wanted), options);
+  try {
+    const { data: entry } = await client.call(requests.compact(id), options);
+    const { timeoutMs = Infinity } = options;
+    for (const untilMs = Date.now() + timeoutMs; Date.now() < untilMs;) {
+      const { data: active } = await client.call(requests.active(), options);
+      const { data: message } = await client.call(requests.message(id, entry.id), options).catch(absent);
+      if (active[id] === undefined && message?.type === 'compaction' && message.status !== 'running') return;
+      await new Promise((resolve) => setTimeout(resolve, summaryPollMs));
+    }
+  } finally {
+    if (isOther && before) await client.call(requests.switchModel(id, before)).catch(() => undefined);
+  }
+}
+
+/** It is kept when it begins. */
+function absent(error: unknown): { readonly data: undefined } {
+  if (!isManagerError(error, 'NOT_FOUND')) throw error;
+  return { data: undefined };
+}

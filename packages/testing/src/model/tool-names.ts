@@ -1,0 +1,27 @@
+import type { Reply } from '../script/types.ts';
+
+type ScriptedCall = NonNullable<Reply['toolCalls']>[number];
+
+/** Tools of opencode 1 that are called otherwise in opencode 2. */
+const names: Readonly<Record<string, string>> = { bash: 'shell', task: 'subagent' };
+
+/** Arguments of opencode 1 that are called otherwise in opencode 2, by the tool's name there. */
+const fields: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  write: { filePath: 'path' },
+  edit: { filePath: 'path' },
+  read: { filePath: 'path' },
+  subagent: { subagent_type: 'agent' },
+};
+
+/**
+ * A call as the asking opencode takes it, so that one script serves both: scripts use the names of opencode 1, and opencode 2 offers `shell` in the place of
+ * `bash`. Names of opencode 2 are sent as they are.
+ */
+export function callAsOffered(call: ScriptedCall, tools: readonly string[]): ScriptedCall {
+  if (!tools.includes('shell') || tools.includes('bash')) return call;
+  const name = names[call.name] ?? call.name;
+  const renamed = fields[name];
+  const given = call.arguments;
+  if (renamed === undefined || given === undefined || typeof given === 'string') return { ...call, name };
+  return { ...call, name, arguments: Object.fromEntries(Object.entries(given).map(([key, value]) => [renamed[key] ?? key, value])) };
+}
