@@ -74,7 +74,11 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   const binary = await orFinding('binary', () => findBinary(flags.binary === undefined ? {} : { binary: flags.binary }));
   if ('status' in binary) yield binary;
   else {
-    yield { name: 'binary', status: 'ok', detail: `opencode ${binary.version} (protocol ${binary.protocol}, ${testedOr(binary)}), found by ${sourceNames[binary.source]}: ${binary.path}` };
+    yield {
+      name: 'binary',
+      status: 'ok',
+      detail: `opencode ${binary.version} (protocol ${binary.protocol}, ${testedOr(binary)}), found by ${sourceNames[binary.source]}: ${binary.path}`,
+    };
     if (!signal.aborted) yield* selfTest(binary, signal);
     if (!signal.aborted && namesConfiguration(flags)) yield* configurationFindings(flags, signal);
   }
