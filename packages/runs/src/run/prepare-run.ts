@@ -108,15 +108,15 @@ async function compareVersions(
   { run, onNote }: ResumeOptions,
   now: { readonly opencode: string; readonly protocol: string },
 ): Promise<void> {
-  const { versions: then } = await readRunFile(runLayout(run).runFile);
-  if (then.protocol !== now.protocol) {
+  const { versions: begun } = await readRunFile(runLayout(run).runFile);
+  if (begun.protocol !== now.protocol) {
     throw new OpencodeManagerError(
       'RUN_PROTOCOL',
-      `${run}: the run was begun with opencode ${then.opencode} (protocol ${then.protocol}), and the binary now is ${now.opencode} (protocol ${now.protocol}). Name a binary of the first with --binary or OPENCODE_BIN, or begin a new run. Nothing was started.`,
-      { details: { then, now } },
+      `${run}: the run was begun with opencode ${begun.opencode} (protocol ${begun.protocol}), and the binary now is ${now.opencode} (protocol ${now.protocol}). Name a binary of the first with --binary or OPENCODE_BIN, or begin a new run. Nothing was started.`,
+      { details: { begun, now } },
     );
   }
-  if (then.opencode !== now.opencode) onNote?.(`The run was begun with opencode ${then.opencode}, and goes on with ${now.opencode}.`);
+  if (begun.opencode !== now.opencode) onNote?.(`The run was begun with opencode ${begun.opencode}, and goes on with ${now.opencode}.`);
 }
 
 /** @throws `OUTPUT_SCHEMA_INVALID`, `TASK_INVALID` for a shell line with one: no model is asked that could correct it */

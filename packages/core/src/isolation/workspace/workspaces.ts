@@ -1,3 +1,5 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
 import { createContentReader, type ContentReader } from './content.ts';
@@ -6,6 +8,7 @@ import { createInstructionsReader, type Instructions } from './instructions.ts';
 import { createNamedInstructionsReader } from './named-instructions.ts';
 import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
 import { unsafeParents } from './parents.ts';
+import { orUndefined } from './read-file.ts';
 import { changed, refusalOf, unanswered } from './refusals.ts';
 import { surveyPlace } from './survey.ts';
 import { unusedIn, unusedNote, type UnusedConfiguration } from './unused.ts';
@@ -29,6 +32,8 @@ export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
+  /** With `all`, opencode loads what stands above a repository as well: that is refused. Default false. */
+  readonly readsAbove?: boolean;
   /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
   readonly given?: readonly string[];
 }
@@ -61,7 +66,7 @@ const deadlineMs = 10_000;
 
 const maxNotes = 100;
 
-export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
+export function createWorkspaces({ projectConfig, readsAbove = false, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
   const readInstructions = createInstructionsReader();
@@ -75,15 +80,17 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
     const project = await readProject(directory).catch((error: unknown) => {
       throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
     });
-    const [seen, instructions] = await Promise.all([
+    const [known, above, instructions] = await Promise.all([
       survey(directory, project, readContent),
+      readsAbove && projectConfig === 'all' ? lookAbove(project, readContent) : nothingAbove,
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
     ]);
+    const seen = { ...known, above: above.loaded };
     const verdict = judge(trusted, seen, terms);
     const refusal = refusalOf(directory, verdict);
     if (refusal) throw refusal;
     adopt(trusted, seen);
-    const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...instructions.notes];
+    const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...above.notes, ...instructions.notes];
     if (verdict.kind === 'accepted') told.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
     if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
     for (const note of told) tell(notes, note);
@@ -135,6 +142,30 @@ async function survey(directory: string, project: Project, readContent: ContentR
     project.insideGit ? [] : unsafeParents(directory),
   ]);
   return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+}
+
+/** What opencode would take from directories above the project's root. */
+interface Above {
+  /** The first file or folder that it would load as code or configuration. */
+  readonly loaded: string | undefined;
+  /** What it would read as text, in sentences. */
+  readonly notes: readonly string[];
+}
+
+const nothingAbove: Above = { loaded: undefined, notes: [] };
+
+/** Texts and skills that agents are told of. */
+const textNames = ['AGENTS.md', 'CLAUDE.md', '.claude', '.agents'] as const;
+
+async function lookAbove({ root, insideGit }: Project, readContent: ContentReader): Promise<Above> {
+  const parents = insideGit ? [...withParents(root)].slice(1) : [];
+  const surveys = await Promise.all(parents.map((place) => surveyPlace(place, readContent)));
+  const texts = parents.flatMap((place) => textNames.map((name) => join(place, name)));
+  const there = await Promise.all(texts.map((path) => orUndefined(lstat(path))));
+  return {
+    loaded: surveys.flatMap(({ entries }) => [...entries.keys()])[0],
+    notes: texts.filter((_, index) => there[index]).map((path) => `${path} lies above the repository, and opencode reads it too`),
+  };
 }
 
 interface WorkspaceLook extends WorkspaceCheck {
