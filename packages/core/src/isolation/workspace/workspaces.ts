@@ -1,14 +1,12 @@
-import { lstat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
+import { lookAbove, nothingAbove } from './above.ts';
 import { createContentReader, type ContentReader } from './content.ts';
 import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
 import { createInstructionsReader, type Instructions } from './instructions.ts';
 import { createNamedInstructionsReader } from './named-instructions.ts';
-import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
+import { adopt, judge, type Seen, type Terms, type Trusted, type Verdict } from './judge.ts';
 import { unsafeParents } from './parents.ts';
-import { orUndefined } from './read-file.ts';
 import { changed, refusalOf, unanswered } from './refusals.ts';
 import { surveyPlace } from './survey.ts';
 import { unusedIn, unusedNote, type UnusedConfiguration } from './unused.ts';
@@ -90,8 +88,7 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
     const refusal = refusalOf(directory, verdict);
     if (refusal) throw refusal;
     adopt(trusted, seen);
-    const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...above.notes, ...instructions.notes];
-    if (verdict.kind === 'accepted') told.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+    const told = [...notesOf(seen, verdict), ...above.notes, ...instructions.notes];
     if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
     for (const note of told) tell(notes, note);
     return { directory, repository: project.insideGit ? project.root : undefined, notes: told, project, instructions };
@@ -134,6 +131,12 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
   };
 }
 
+function notesOf({ places }: Seen, verdict: Verdict): string[] {
+  const notes = [...places.values()].flatMap((place) => place.notes);
+  if (verdict.kind === 'accepted') notes.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+  return notes;
+}
+
 /** Looks at all places from which opencode would load something for a directory. */
 async function survey(directory: string, project: Project, readContent: ContentReader): Promise<Seen> {
   const places = [...withParents(directory, project.root)];
@@ -142,30 +145,6 @@ async function survey(directory: string, project: Project, readContent: ContentR
     project.insideGit ? [] : unsafeParents(directory),
   ]);
   return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
-}
-
-/** What opencode would take from directories above the project's root. */
-interface Above {
-  /** The first file or folder that it would load as code or configuration. */
-  readonly loaded: string | undefined;
-  /** What it would read as text, in sentences. */
-  readonly notes: readonly string[];
-}
-
-const nothingAbove: Above = { loaded: undefined, notes: [] };
-
-/** Texts and skills that agents are told of. */
-const textNames = ['AGENTS.md', 'CLAUDE.md', '.claude', '.agents'] as const;
-
-async function lookAbove({ root, insideGit }: Project, readContent: ContentReader): Promise<Above> {
-  const parents = insideGit ? [...withParents(root)].slice(1) : [];
-  const surveys = await Promise.all(parents.map((place) => surveyPlace(place, readContent)));
-  const texts = parents.flatMap((place) => textNames.map((name) => join(place, name)));
-  const there = await Promise.all(texts.map((path) => orUndefined(lstat(path))));
-  return {
-    loaded: surveys.flatMap(({ entries }) => [...entries.keys()])[0],
-    notes: texts.filter((_, index) => there[index]).map((path) => `${path} lies above the repository, and opencode reads it too`),
-  };
 }
 
 interface WorkspaceLook extends WorkspaceCheck {
