@@ -85,8 +85,7 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
     ]);
     const seen = { ...known, above: above.loaded };
     const verdict = judge(trusted, seen, terms);
-    const refusal = refusalOf(directory, verdict);
-    if (refusal) throw refusal;
+    refuse(directory, verdict);
     adopt(trusted, seen);
     const told = [...notesOf(seen, verdict), ...above.notes, ...instructions.notes];
     if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
@@ -129,6 +128,11 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
     project: readProject,
     notes: () => [...notes],
   };
+}
+
+function refuse(directory: string, verdict: Verdict): void {
+  const refusal = refusalOf(directory, verdict);
+  if (refusal) throw refusal;
 }
 
 function notesOf({ places }: Seen, verdict: Verdict): string[] {
