@@ -9,6 +9,7 @@ import { markName } from '../src/isolation/mark.ts';
 import { putEarlierState } from './support/earlier-state.ts';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
+import { by } from './support/tested.ts';
 
 let root: Awaited<ReturnType<typeof privateRoot>>;
 beforeEach(async () => {
@@ -211,7 +212,11 @@ describe('one manager holds one state directory', () => {
     expect((await readFile(attempts, 'utf8')).trim().split('\n')).toHaveLength(2);
     expect((await first.health()).version).toBe('1.18.33');
     expect((await stat(stateDir)).mode & 0o777).toBe(0o700);
-    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({ product: 'opencode-manager', layout: 1 });
+    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({
+      product: 'opencode-manager',
+      layout: 1,
+      protocol: by({ v1: 'v1', v2: 'v2' }),
+    });
     expect((await stat(join(stateDir, 'data', 'opencode', 'auth.json'))).mode & 0o777).toBe(0o600);
     const session = await first.createSession({ title: 'kept' });
     const refused = await attempt({ stateDir });

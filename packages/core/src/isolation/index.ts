@@ -9,7 +9,14 @@ export { instructionsDirectory, instructionsFile } from './instructions-files.ts
 export { explainFullDisk } from './full-disk.ts';
 export { holderOf, lockLife, lockStateDirectory, type StateLock } from './lock.ts';
 export { deleteState, reduceToDatabase } from './mark.ts';
-export { abandonState, makeDirectories, prepareStateDirectory, usersOwnDirectories, type StateDirectory } from './state-directory.ts';
+export {
+  abandonState,
+  claimState,
+  makeDirectories,
+  prepareStateDirectory,
+  usersOwnDirectories,
+  type StateDirectory,
+} from './state-directory.ts';
 export { readGitValues, toolEnvironment, trustedDirectories, userGitFiles, withToolEnvironment, type GitValues } from './tools/index.ts';
 export {
   createWorkspaces,

@@ -29,7 +29,7 @@ import type { OpencodeServer } from './types.ts';
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `WORKSPACE_UNREADABLE`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`,
  * `OPENCODE_CONFIG_INVALID`, `CREDENTIALS_MISSING`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
- * `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
+ * `STATE_DIRECTORY_PROTOCOL`, `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
  * `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`,
  * `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
  * is gone when it throws.
@@ -57,7 +57,7 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   learnAuth(resolved.redactor, auth);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
-  const state = await prepareStateDirectory(resolved);
+  const state = await prepareStateDirectory(resolved, binary);
   const run = await beginRun(state, resolved.directory).catch(async (error: unknown) => {
     throw await explainFullDisk(error, state.layout.root);
   });

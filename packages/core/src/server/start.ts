@@ -41,7 +41,7 @@ export type LifecycleOf = (run: Run, plan: LaunchPlan, prepared: PreparedFiles, 
 
 /** Makes good what somebody has removed from the state of a run whose server is started again. @throws `STATE_DIRECTORY_LOCKED` */
 export async function restoreState({ state, lock }: Run): Promise<void> {
-  await makeDirectories(state.layout);
+  await makeDirectories(state);
   await lock.retake();
 }
 
