@@ -139,7 +139,11 @@ export interface SessionCalls {
   revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
   unrevert(options?: CallOptions): Promise<SessionInfo>;
   rename(title: string, options?: CallOptions): Promise<SessionInfo>;
-  /** Resolves when the summary was tried. @param model `provider/model` */
-  summarize(model: string, options?: CallOptions): Promise<void>;
+  /**
+   * Resolves when the summary was tried.
+   * @param model `provider/model`
+   * @returns what came of it, where it does not stay among the messages when it failed
+   */
+  summarize(model: string, options?: CallOptions): Promise<MessageWithParts | undefined>;
   delete(options?: CallOptions): Promise<void>;
 }

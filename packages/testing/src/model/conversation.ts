@@ -25,7 +25,7 @@ export interface Conversation {
   readonly messages: readonly ChatMessage[];
   /** Names of the tools on offer. */
   readonly tools: readonly string[];
-  /** Text of the last user message. */
+  /** Text of the last user message; where opencode asks for a summary, of the one before that. */
   readonly user: string;
   /** The system prompt. */
   readonly system: string;
@@ -49,7 +49,8 @@ export interface Conversation {
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
-  const lastUser = messages.findLastIndex(({ role }) => role === 'user');
+  const summary = messages.findIndex(asksForSummary);
+  const lastUser = messages.slice(0, summary < 0 ? undefined : summary).findLastIndex(({ role }) => role === 'user');
   const tools = (request.tools ?? []).flatMap((tool) => tool.function?.name ?? []);
   const system = textOfRole(messages, 'system');
   const last = messages.at(-1);
@@ -88,6 +89,11 @@ function textOf(content: unknown): string {
   return content.flatMap((part: { text?: unknown }) => (typeof part.text === 'string' ? part.text : [])).join('\n');
 }
 
+/** How opencode 2 asks for a summary, and asks again behind a bad one; it never stays in a conversation. */
+function asksForSummary({ role, content }: ChatMessage): boolean {
+  return role === 'user' && textOf(content).startsWith('You MUST summarize the conversation above');
+}
+
 function toolName(messages: readonly ChatMessage[], callId: string | undefined): string | undefined {
   const calls = messages.flatMap(({ tool_calls }) => tool_calls ?? []);
   return calls.findLast(({ id }) => id === callId)?.function.name;
@@ -98,8 +104,7 @@ function toolName(messages: readonly ChatMessage[], callId: string | undefined):
  * behind the conversation, with the tools of its turns.
  */
 function purposeOf(system: string, tools: readonly string[], messages: readonly ChatMessage[]): Purpose {
-  const last = messages.findLast(({ role }) => role === 'user');
-  if (textOf(last?.content).startsWith('You MUST summarize the conversation above')) return 'summary';
+  if (messages.some(asksForSummary)) return 'summary';
   if (tools.length > 0) return 'turn';
   const opening = textOf(messages.find(({ role }) => role === 'user')?.content);
   if (/you are a title generator/i.test(system) || opening.startsWith('Generate a title for this conversation')) return 'title';

@@ -19,7 +19,7 @@ export interface HistoryPlace {
 /**
  * A session's messages in this project's words. opencode 2 keeps one flat list, in which an answer follows what it answers: so the user's message before
  * it is its parent. What ended without an answer (no such model, an interrupt during a retry) is told by an entry of its own, which stands here as
- * the answer.
+ * the answer. A summary that failed is left out: opencode keeps it and has no use for it.
  */
 export function decodeHistory(messages: readonly WireMessage[], place: HistoryPlace): MessageWithParts[] {
   const { sessionId } = place;
@@ -28,10 +28,12 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   const decoded: MessageWithParts[] = [];
   let parentId = '';
   let answer: AssistantMessage | undefined;
+  let { cause } = place;
   for (const wire of messages) {
     if (wire.type === 'user') {
       parentId = wire.id;
       answer = undefined;
+      ({ cause } = place);
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
       const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
@@ -39,10 +41,13 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
     } else if (wire.type === 'shell') {
       decoded.push(...shellTurn(wire, sessionId));
+    } else if (wire.type === 'compaction' && wire.status === 'failed') {
+      // Without the room that it was to make, the model cannot be asked.
+      cause = wire.error?.message ?? cause;
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause: place.cause }, answer);
+      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause }, answer);
       if (!end) continue;
       if (answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
       else decoded.push({ info: end, parts: [] });
@@ -125,7 +130,11 @@ export function shellTurn(raw: WireOf<'shell'>, sessionId: string): [MessageWith
 /** The request for a summary, and the summary as its answer. */
 function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts[] {
   const request: MessageWithParts = { info: userMessage(raw, sessionId), parts: [compactionPart({ sessionId, messageId: raw.id }, raw)] };
-  if (raw.status === undefined || raw.status === 'running') return [request];
+  return raw.status === undefined || raw.status === 'running' ? [request] : [request, summaryOf(raw, sessionId)];
+}
+
+/** A summary that was made, or why it was not. */
+export function summaryOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts {
   const answerId = `${raw.id}:summary`;
   const createdAtMs = raw.time?.created ?? 0;
   const info: AssistantMessage = {
@@ -147,7 +156,7 @@ function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWith
   };
   const text = raw.summary ?? raw.text;
   const place = { sessionId, messageId: answerId };
-  return [request, { info, parts: text === undefined ? [] : [textPart(place, 0, { text, ended: true, raw })] }];
+  return { info, parts: text === undefined ? [] : [textPart(place, 0, { text, ended: true, raw })] };
 }
 
 /** The end of a turn that left no answer, or one that broke off. */
