@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from './support/failure.ts';
 import { mcpServerScript } from './support/mcp-server.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
-import { isV2 } from './support/tested.ts';
+import { by, isV2 } from './support/tested.ts';
 
 const local = (...command: string[]) => ({ type: 'local', command });
 const programs = {
@@ -16,7 +16,7 @@ const programs = {
 
 const given = {
   'agent/reviewer.md': '---\ndescription: reviews\nmode: subagent\n---\nYou review.\n',
-  'plugin/good.js': 'export const Good = async () => ({})\n',
+  'plugin/good.js': by({ v1: 'export const Good = async () => ({})\n', v2: "export default { id: 'good', setup: async () => {} }\n" }),
   'plugin/throws.js': "throw new Error('no such luck')\n",
   'tool/hello.js': "export default { description: 'says hello', args: {}, async execute() { return 'hello' } }\n",
   'tool/many.js': "export const one = { description: 'one', args: {}, async execute() { return '1' } }\n",
@@ -77,8 +77,8 @@ describe('what is configured', () => {
       'mcp remote': 'failed',
       'plugin good.js': 'unknown',
       'plugin throws.js': 'failed',
-      'tool hello.js': 'alive',
-      'tool many.js': 'alive',
+      'tool hello.js': by({ v1: 'alive', v2: 'failed' }),
+      'tool many.js': by({ v1: 'alive', v2: 'failed' }),
     });
     const failed = parts.filter(({ status }) => status === 'failed');
     const told = failed.map((part) => describePart(part).replace(machine.server.stateDir, '<state>'));

@@ -213,6 +213,23 @@ describe('titles and summaries', () => {
       expect(model.calls).toMatchObject([{ purpose: 'summary', user: 'briefly this' }]);
     }));
 
+  it('are not confused by what opencode 2 says in the name of the user', () =>
+    withModel(
+      {
+        rules: [
+          { when: { user: /^look/, afterTool: 'bash' }, reply: 'Saw {{toolResult}}, step {{step}} of turn {{turn}}.' },
+          { reply: 'other' },
+        ],
+      },
+      async (model) => {
+        const after = [...toolRound('bash', 'it'), { role: 'user', content: '<system-update>\nThe tool catalog has changed.' }];
+        expect(await say(model, 'look', { after })).toBe('Saw it, step 1 of turn 1.');
+        expect(
+          await say(model, 'look', { after: [...after, { role: 'user', content: 'Instructions from: /a/AGENTS.md\nBe brief.' }] }),
+        ).toBe('Saw it, step 1 of turn 1.');
+      },
+    ));
+
   it('can be scripted', () =>
     withModel({ rules: [{ when: { purpose: 'title' }, reply: { error: { status: 503 } } }] }, async (model) => {
       expect((await chat(model, 'hello', { system: titleSystem, tools: [] })).status).toBe(503);

@@ -2,7 +2,7 @@ export { readAuthFile } from './auth-file.ts';
 export { copyConfigDirectory } from './config-directory.ts';
 export { handedOver, serverEnvironment, toolPath } from './environment.ts';
 export { networkVariables, type NetworkVariables } from './network-variables.ts';
-export { describeNeed, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
+export { describeNeed, isInstalledByOpencode, neededPackages, refuseOffline, wasInstalled, type NeededPackage } from './packages/index.ts';
 export { keepToolVariables } from './tool-variables.ts';
 export { writeServerFiles } from './server-files.ts';
 export { instructionsDirectory, instructionsFile } from './instructions-files.ts';

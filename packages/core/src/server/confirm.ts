@@ -84,10 +84,10 @@ function refuseLeftOut(complaints: readonly string[]): void {
 const foreignTo = ({ effective }: ConfirmInput, providers: readonly string[]): string[] =>
   providers.filter((id) => !effective.providers.includes(id));
 
-/** While a directory is met, a server may offer none of its providers, or some that it is going to refuse. */
+/** While a directory is met, and packages are installed, a server may offer none of its providers, or some that it is going to refuse. */
 async function settledProviders(input: ConfirmInput): Promise<readonly string[]> {
   const reading = input.protocol.confirmation.providers;
-  const untilMs = Math.min(input.deadlineAtMs, Date.now() + reading.settleMs);
+  const untilMs = input.installs ? input.deadlineAtMs : Math.min(input.deadlineAtMs, Date.now() + reading.settleMs);
   for (;;) {
     const providers = reading.decode(await probe(input, 'providers', reading.request(input.directory)));
     const isSettled = foreignTo(input, providers).length === 0 && (providers.length > 0 || input.effective.providers.length === 0);

@@ -25,7 +25,7 @@ export interface Conversation {
   readonly messages: readonly ChatMessage[];
   /** Names of the tools on offer. */
   readonly tools: readonly string[];
-  /** Text of the last user message; where opencode asks for a summary, of the one before that. */
+  /** Text of the last message of the user's own; where opencode asks for a summary, of the one before that. */
   readonly user: string;
   /** The system prompt. */
   readonly system: string;
@@ -49,27 +49,28 @@ export interface Conversation {
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
-  const summary = messages.findIndex(asksForSummary);
-  const lastUser = messages.slice(0, summary < 0 ? undefined : summary).findLastIndex(({ role }) => role === 'user');
+  const said = messages.filter((message) => !isOpencodesOwn(message));
+  const summary = said.findIndex(asksForSummary);
+  const lastUser = said.slice(0, summary < 0 ? undefined : summary).findLastIndex(({ role }) => role === 'user');
   const tools = (request.tools ?? []).flatMap((tool) => tool.function?.name ?? []);
   const system = textOfRole(messages, 'system');
-  const last = messages.at(-1);
+  const last = said.at(-1);
   return {
     model: request.model,
     stream: request.stream === true,
     messages,
     tools,
-    user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content),
+    user: lastUser < 0 ? '' : textOf(said[lastUser]?.content),
     system,
     history: messages
       .filter(({ role }) => role !== 'system')
       .map(({ content }) => textOf(content))
       .join('\n'),
     toolResult: last?.role === 'tool' ? textOf(last.content) : undefined,
-    afterTool: last?.role === 'tool' ? toolName(messages, last.tool_call_id) : undefined,
-    step: messages.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
-    turn: messages.filter(({ role }) => role === 'user').length,
-    purpose: purposeOf(system, tools, messages),
+    afterTool: last?.role === 'tool' ? toolName(said, last.tool_call_id) : undefined,
+    step: said.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
+    turn: said.filter(({ role }) => role === 'user').length,
+    purpose: purposeOf(system, tools, said),
     sessionId: headers['x-session-id']?.toString(),
     parentSessionId: headers['x-parent-session-id']?.toString(),
   };
@@ -87,6 +88,11 @@ function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content.flatMap((part: { text?: unknown }) => (typeof part.text === 'string' ? part.text : [])).join('\n');
+}
+
+/** opencode 2 tells a model in the user's name that its tools have changed, and of instructions beside a file that it has read. */
+function isOpencodesOwn({ role, content }: ChatMessage): boolean {
+  return role === 'user' && /^(?:<system-update>|Instructions from: )/.test(textOf(content));
 }
 
 /** How opencode 2 asks for a summary, and asks again behind a bad one; it never stays in a conversation. */
