@@ -49,7 +49,9 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
     } else if (wire.type === 'idle') {
       const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause }, answer);
       if (!end) continue;
-      if (answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
+      // A shell line may stand behind the answer: it works beside a turn.
+      const at = decoded.findLastIndex(({ info }) => info === answer);
+      if (at >= 0) decoded[at] = { info: end, parts: decoded[at]!.parts };
       else decoded.push({ info: end, parts: [] });
       answer = end;
     }
