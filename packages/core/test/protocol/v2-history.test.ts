@@ -123,7 +123,9 @@ describe('a turn that ends without an answer', () => {
 describe('work in the background', () => {
   const begin = (metadata: object): WireMessage =>
     answer('msg_2', '', {
-      content: [{ type: 'tool', id: 'call_1', name: 'shell', state: { status: 'completed', metadata: { status: 'running', ...metadata } } }],
+      content: [
+        { type: 'tool', id: 'call_1', name: 'shell', state: { status: 'completed', metadata: { status: 'running', ...metadata } } },
+      ],
       finish: 'tool-calls',
     });
   const over = (metadata: Record<string, unknown>): WireMessage => ({ type: 'synthetic', id: 'msg_5', text: 'done', metadata });

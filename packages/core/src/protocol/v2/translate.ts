@@ -158,7 +158,7 @@ function updated(memory: SessionMemory, change: Partial<WireSession>): readonly 
 }
 
 /** With something in the background that has not told its end, an execution is not the last of its turn. */
-function ended(memory: SessionMemory): readonly Told[] {
+export function ended(memory: SessionMemory): readonly Told[] {
   memory.isBusy = false;
   memory.answer = undefined;
   return memory.openWork.size > 0 ? none : [['session.idle', {}]];
