@@ -230,6 +230,11 @@ describe('titles and summaries', () => {
       },
     ));
 
+  it("see a sub-agent's prompt without what opencode 2 puts before it", () =>
+    withModel({ rules: [{ when: { user: /^below (\w+)/ }, reply: 'From below: {{user.1}}.' }] }, async (model) => {
+      expect(await say(model, 'You are a subagent spawned by another session.\nbelow it')).toBe('From below: it.');
+    }));
+
   it('can be scripted', () =>
     withModel({ rules: [{ when: { purpose: 'title' }, reply: { error: { status: 503 } } }] }, async (model) => {
       expect((await chat(model, 'hello', { system: titleSystem, tools: [] })).status).toBe(503);

@@ -46,6 +46,9 @@ export interface Conversation {
   readonly parentSessionId: string | undefined;
 }
 
+/** What opencode 2 puts before the prompt of a sub-agent. */
+const subAgentPreface = /^You are a subagent spawned by another session\.\n/;
+
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
@@ -60,7 +63,7 @@ export function readConversation(request: ChatRequest, headers: IncomingHttpHead
     stream: request.stream === true,
     messages,
     tools,
-    user: lastUser < 0 ? '' : textOf(said[lastUser]?.content),
+    user: lastUser < 0 ? '' : textOf(said[lastUser]?.content).replace(subAgentPreface, ''),
     system,
     history: messages
       .filter(({ role }) => role !== 'system')
