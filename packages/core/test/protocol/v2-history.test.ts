@@ -137,6 +137,14 @@ describe('work in the background', () => {
     const open = [prompt('msg_1'), begin(metadata), answer('msg_3', 'Started.'), idle('msg_4', 'succeeded')];
     expect(told(open).at(-1)).toContain('msg_3: open, of msg_1');
     expect(told([...open, over({ source: 'shell', shellID: 'sh_other' })]).at(-1)).toContain('open');
+    // Whoever kills the server, or interrupts the turn, ends the work: nobody tells that.
+    const next = [...open, prompt('msg_8'), answer('msg_9', 'Next.')];
+    expect(told(next).slice(-3)).toEqual([
+      'msg_3: over, of msg_1, stop, step text step_end',
+      'msg_8: user',
+      'msg_9: over, of msg_8, stop, step text step_end',
+    ]);
+    expect(told([...open, idle('msg_5', 'interrupted')]).at(-1)).toContain('msg_3: over');
     // opencode answers its end: until then the turn has the first answer alone.
     expect(told([...open, over(end), answer('msg_6', 'All done.'), idle('msg_7', 'succeeded')]).slice(1)).toEqual([
       'msg_2: over, of msg_1, tool-calls, step tool step_end',

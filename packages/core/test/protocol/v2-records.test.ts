@@ -93,12 +93,25 @@ describe('a stream that is followed from the middle of a message', () => {
 });
 
 describe('work in the background', () => {
-  test('holds the end of the turn back until its end is told and answered', () => {
+  const call = { assistantMessageID: 'msg_2', id: 'call_1' };
+  const beginWork = () => {
     const reader = openTurn();
-    const call = { assistantMessageID: 'msg_2', id: 'call_1' };
     reader.say('session.tool.input.started', { ...call, name: 'shell' });
-    reader.say('session.tool.called', { ...call, input: { command: 'sleep 2', background: true } });
     reader.say('session.tool.success', { ...call, content: [], metadata: { shellID: 'sh_1', status: 'running' } });
+    return reader;
+  };
+
+  test('of a turn that is interrupted, or followed by another one, holds back no end', () => {
+    expect(types(beginWork().say('session.execution.interrupted', { reason: 'user' }))).toEqual(['session.error', 'session.idle']);
+    const reader = beginWork();
+    expect(types(reader.say('session.execution.succeeded'))).toEqual(['other']);
+    reader.say('session.inbox.enqueued', { ...prompt, inboxID: 'msg_5' });
+    reader.say('session.inbox.delivered', { inboxID: 'msg_5' });
+    expect(types(reader.say('session.execution.succeeded'))).toEqual(['session.idle']);
+  });
+
+  test('holds the end of the turn back until its end is told and answered', () => {
+    const reader = beginWork();
     expect(messageOf(reader.say('session.step.ended', { ...call, finish: 'tool-calls' }))).toMatchObject({ completed: true });
     reader.say('session.step.started', { ...step, assistantMessageID: 'msg_3' });
     const said = reader.say('session.step.ended', { assistantMessageID: 'msg_3', finish: 'stop' });

@@ -14,10 +14,14 @@ export function workToldBy(metadata: Readonly<Record<string, unknown>> | undefin
   return idOf(metadata?.['shellID']) ?? idOf(metadata?.['childID']);
 }
 
-/** Work of a session that its messages do not tell the end of. */
+/**
+ * Work of a session's last turn that its messages do not tell the end of. That of an earlier turn was ended with it, or with a server that was killed, and its
+ * end may never be told.
+ */
 export function openWork(messages: readonly WireMessage[]): Set<string> {
   const open = new Set<string>();
   for (const message of messages) {
+    if (message.type === 'user' || (message.type === 'idle' && message.outcome === 'interrupted')) open.clear();
     if (message.type === 'assistant')
       for (const one of message.content ?? []) {
         const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
