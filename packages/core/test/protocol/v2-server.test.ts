@@ -19,16 +19,24 @@ function describedOperations(): Record<string, Record<string, object>> {
   return paths;
 }
 
-/** What a server of an untested 2.x is confirmed as. */
-async function confirm(paths: object) {
+/** What a server of an untested 2.x is confirmed as. @param unmet so many looks find its directory not built yet */
+async function confirm(paths: object, unmet = 0) {
+  let looks = 0;
   const answers: Readonly<Record<string, unknown>> = {
     '/api/info': { version: '2.1.0' },
     '/api/config': [],
-    '/api/provider': { data: [] },
     '/openapi.json': { paths },
   };
   const server = createServer(({ url = '' }, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(answers[url.split('?', 1)[0]!]));
+    const path = url.split('?', 1)[0]!;
+    if (path === '/api/plugin') looks += 1;
+    const isMet = looks > unmet;
+    // Until then, opencode offers providers of its own that it is going to refuse.
+    const ofDirectory = {
+      '/api/plugin': { data: isMet ? [{ id: 'own' }] : [] },
+      '/api/provider': { data: isMet ? [] : [{ id: 'opencode' }] },
+    };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ ...answers, ...ofDirectory }[path]));
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -57,6 +65,10 @@ async function confirm(paths: object) {
 describe('an opencode 2 that was not tested', () => {
   test('is taken with all operations that are used, whatever the names of ids', async () => {
     expect(await confirm(describedOperations())).toMatchObject({ version: '2.1.0' });
+  });
+
+  test('is not judged by the providers that it offers before it has built the directory', async () => {
+    expect(await confirm(describedOperations(), 3)).toMatchObject({ version: '2.1.0' });
   });
 
   test('is refused by the name of the one that it lacks', async () => {

@@ -4,7 +4,7 @@ import type { McpServerState, OfferedChoice, OfferedChoices } from '../calls.ts'
 import { loadedConfiguration, modelText } from './configuration/loaded.ts';
 import { requests } from './requests.ts';
 import { causeOfPlugin } from './server-log.ts';
-import type { WireMcpServer, WirePlugin } from './wire.ts';
+import type { Enveloped, WireMcpServer, WirePlugin } from './wire.ts';
 
 /** How often it is looked whether MCP servers have come up, in milliseconds. */
 const mcpPollMs = 100;
@@ -14,7 +14,14 @@ const readiness = { pollMs: 50, longestMs: 120_000 } as const;
 
 /**
  * opencode builds what a directory offers at its first use, and answers meanwhile as if that were next to nothing. Until it is ready, no plugin is listed,
- * of opencode's own neither; those that are installed as packages join the list when they are loaded or have failed.
+ * of opencode's own neither.
+ */
+export function isReady({ data }: Enveloped<readonly WirePlugin[]>): boolean {
+  return data.length > 0;
+}
+
+/**
+ * Waits until a directory is ready. Plugins that are installed as packages join the others when they are loaded or have failed.
  * @param packages that have to be in the list
  * @throws `REQUEST_TIMEOUT`
  */
@@ -26,9 +33,10 @@ async function readyDirectory(
 ): Promise<readonly WirePlugin[]> {
   const { timeoutMs = readiness.longestMs } = options;
   for (const untilMs = Date.now() + timeoutMs; Date.now() < untilMs;) {
-    const { data } = await client.call(requests.plugins(directory), options);
+    const plugins = await client.call(requests.plugins(directory), options);
+    const { data } = plugins;
     const listed = new Set(data.map(({ source }) => source?.target));
-    if (data.length > 0 && packages.every((name) => listed.has(name))) return data;
+    if (isReady(plugins) && packages.every((name) => listed.has(name))) return data;
     await new Promise((resolve) => setTimeout(resolve, readiness.pollMs));
   }
   const message = `opencode was not ready in ${directory} within ${timeoutMs} ms: a plugin or a package there takes long, or hangs.`;
