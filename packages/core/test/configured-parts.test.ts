@@ -82,16 +82,30 @@ describe('what is configured', () => {
     });
     const failed = parts.filter(({ status }) => status === 'failed');
     const told = failed.map((part) => describePart(part).replace(machine.server.stateDir, '<state>'));
-    expect(told).toMatchInlineSnapshot(`
-      [
-        "provider nobody: opencode offers none of its models: it has no credentials, no models, or another name.",
-        "MCP server hangs: Operation timed out after 1500ms",
-        "MCP server missing: Executable not found in $PATH: "no-such-program"",
-        "MCP server ends: MCP error -32000: Connection closed",
-        "MCP server remote: SSE error: Unable to connect. Is the computer able to access the url?",
-        "plugin throws.js: Failed to load plugin file://<state>/config/opencode/plugin/throws.js: no such luck",
-      ]
-    `);
+    const nobody = 'provider nobody: opencode offers none of its models: it has no credentials, no models, or another name.';
+    expect(told).toEqual(
+      by({
+        v1: [
+          nobody,
+          'MCP server hangs: Operation timed out after 1500ms',
+          'MCP server missing: Executable not found in $PATH: "no-such-program"',
+          'MCP server ends: MCP error -32000: Connection closed',
+          'MCP server remote: SSE error: Unable to connect. Is the computer able to access the url?',
+          'plugin throws.js: Failed to load plugin file://<state>/config/opencode/plugin/throws.js: no such luck',
+        ],
+        v2: [
+          nobody,
+          'MCP server hangs: Request timed out',
+          'MCP server missing: NotFound: ChildProcess.spawn (no-such-program )',
+          'MCP server ends: Connection closed',
+          'MCP server remote: Unable to connect. Is the computer able to access the url?',
+          'plugin throws.js: Plugin <state>/config/opencode/plugin/throws.js: no such luck',
+          ...['hello.js', 'many.js'].map(
+            (file) => `custom tool ${file}: This version of opencode loads no files of tools: give the tool by a plugin.`,
+          ),
+        ],
+      }),
+    );
   });
 });
 
