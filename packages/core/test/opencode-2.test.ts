@@ -29,7 +29,8 @@ const rules = [
       'Started.',
     ],
   },
-  { name: 'below', when: { user: /^below/ }, reply: { text: 'From far below', tokensPerSecond: 2 } },
+  { name: 'below', when: { user: /^below/ }, reply: { text: 'From far below, and deep', tokensPerSecond: 2 } },
+  { when: { user: /^<subagent .*state="cancelled"/ }, reply: { text: 'word '.repeat(50), tokensPerSecond: 5 } },
   { name: 'told', when: { user: /^<(shell|subagent) / }, reply: 'It is {{user.1}} that has ended.' },
   { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(100), tokensPerSecond: 10 } },
   { name: 'queued', when: { user: /^queued/ }, reply: 'From the queue.' },
@@ -97,6 +98,20 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
     expect(
       model.calls.filter(({ rule }) => rule === 'queued' || rule === 'told').filter(({ sessionId }) => sessionId === session.id),
     ).toEqual([]);
+  });
+
+  test('an abort ends a sub-agent in the background, for which alone the turn waits', async () => {
+    const { server, model } = bench;
+    const session = await server.createSession();
+    const turn = failureOf(session.prompt('delegate'));
+    const seen = () => model.calls.filter(({ rule, parentSessionId }) => rule === 'below' && parentSessionId === session.id);
+    await vi.waitFor(async () => expect(JSON.stringify(await session.messages())).toContain('Started.'), { timeout: 15_000, interval: 50 });
+    await session.abort();
+    expect((await turn).code).toBe('TURN_ABORTED');
+    expect((await server.snapshot()).status).toEqual({});
+    await model.waitForIdle();
+    expect(seen().map(({ outcome }) => outcome)).toEqual(['aborted']);
+    expect((await session.prompt('say after')).text).toBe('I say after.');
   });
 
   // The last one: the first server ends.

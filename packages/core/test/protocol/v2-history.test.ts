@@ -84,6 +84,11 @@ describe('a summary', () => {
     expect(summaryOf(failed, 'ses_1').info).toMatchObject({ completed: true, error: { message: 'bad key', statusCode: 401 } });
   });
 
+  test('that is interrupted says nothing of the turn before it', () => {
+    const failed = { ...summary, status: 'failed', error: { type: 'aborted', message: 'Step interrupted' } } as const;
+    expect(told([...before, failed, idle('msg_4', 'interrupted')])).toEqual(told(before));
+  });
+
   test('that failed in a turn is why that ended without an answer', () => {
     const failed = { ...summary, reason: 'auto', status: 'failed', error: { type: 'compaction.failed', message: 'no template' } } as const;
     expect(told([prompt('msg_1'), failed, idle('msg_4', 'failed')])[1]).toBe('msg_4: over, of msg_1, no template, ');
@@ -144,7 +149,10 @@ describe('work in the background', () => {
       'msg_8: user',
       'msg_9: over, of msg_8, stop, step text step_end',
     ]);
-    expect(told([...open, idle('msg_5', 'interrupted')]).at(-1)).toContain('msg_3: over');
+    // An abort ends it before its end is told, or before that is answered.
+    const aborted = ['msg_3: over, of msg_1, stop, step text step_end', 'msg_7: over, of msg_1, The turn was interrupted., '];
+    expect(told([...open, idle('msg_7', 'interrupted')]).slice(-2)).toEqual(aborted);
+    expect(told([...open, over(end), idle('msg_7', 'interrupted')]).slice(-2)).toEqual(aborted);
     // opencode answers its end: until then the turn has the first answer alone.
     expect(told([...open, over(end), answer('msg_6', 'All done.'), idle('msg_7', 'succeeded')]).slice(1)).toEqual([
       'msg_2: over, of msg_1, tool-calls, step tool step_end',

@@ -20,18 +20,20 @@ export function workToldBy(metadata: Readonly<Record<string, unknown>> | undefin
  */
 export function openWork(messages: readonly WireMessage[]): Set<string> {
   const open = new Set<string>();
-  for (const message of messages) {
-    if (message.type === 'user' || (message.type === 'idle' && message.outcome === 'interrupted')) open.clear();
-    if (message.type === 'assistant')
-      for (const one of message.content ?? []) {
-        const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
-        if (work !== undefined) open.add(work);
-      }
-    if (message.type !== 'synthetic') continue;
-    const told = workToldBy(message.metadata);
-    if (told !== undefined) open.delete(told);
-  }
+  for (const message of messages) followWork(open, message);
   return open;
+}
+
+/** Brings what is open up to a message. */
+export function followWork(open: Set<string>, message: WireMessage): void {
+  if (message.type === 'user' || (message.type === 'idle' && message.outcome === 'interrupted')) open.clear();
+  if (message.type === 'assistant')
+    for (const one of message.content ?? []) {
+      const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
+      if (work !== undefined) open.add(work);
+    }
+  const told = message.type === 'synthetic' ? workToldBy(message.metadata) : undefined;
+  if (told !== undefined) open.delete(told);
 }
 
 const idOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

@@ -1,5 +1,5 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
-import { openWork } from './background.ts';
+import { followWork, openWork } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
 import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
@@ -27,18 +27,26 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   const lastAnswer = messages.findLast(({ type }) => type === 'assistant');
   const decoded: MessageWithParts[] = [];
   let parentId = '';
+  /** Of the execution that is looked at. */
   let answer: AssistantMessage | undefined;
+  /** Whether it is one of a turn: a summary is one, too. */
+  let isOfTurn = false;
+  const work = new Set<string>();
   let { cause } = place;
   for (const wire of messages) {
     if (wire.type === 'user') {
       parentId = wire.id;
       answer = undefined;
+      isOfTurn = true;
       ({ cause } = place);
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
       const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
       answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole });
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
+    } else if (wire.type === 'synthetic') {
+      answer = undefined;
+      isOfTurn = true;
     } else if (wire.type === 'shell') {
       decoded.push(...shellTurn(wire, sessionId));
     } else if (wire.type === 'compaction' && wire.status === 'failed') {
@@ -47,14 +55,17 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause }, answer);
-      if (!end) continue;
+      const isEndOfTurn = parentId !== '' && (isOfTurn || work.size > 0);
+      // What was to answer the end of work in the background may not have begun.
+      const ended = isOfTurn ? answer : undefined;
+      const end = isEndOfTurn ? endWithoutAnswer(wire, { sessionId, parentId, cause }, ended) : undefined;
       // A shell line may stand behind the answer: it works beside a turn.
-      const at = decoded.findLastIndex(({ info }) => info === answer);
-      if (at >= 0) decoded[at] = { info: end, parts: decoded[at]!.parts };
-      else decoded.push({ info: end, parts: [] });
-      answer = end;
+      const at = ended ? decoded.findLastIndex(({ info }) => info === ended) : -1;
+      if (end && at >= 0) decoded[at] = { info: end, parts: decoded[at]!.parts };
+      else if (end) decoded.push({ info: end, parts: [] });
+      isOfTurn = false;
     }
+    followWork(work, wire);
   }
   return decoded;
 }

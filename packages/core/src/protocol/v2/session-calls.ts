@@ -111,16 +111,27 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
  * Ends what a session does: what waits in its inbox, what it runs in the background, and its execution. An interrupt leaves the first two, which would
  * begin another execution.
  */
-async function interrupt({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<void> {
+async function interrupt(place: SubmitPlace, options?: CallOptions): Promise<void> {
+  const { client, id, directory } = place;
   const { data: shells } = await client.call(requests.shells(directory), options);
   const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
   for (const { id: shellId } of running) await client.call(requests.endShell(shellId, directory), options).catch(unlessGone);
   await client.call(requests.interrupt(id), options);
+  const children = await busyChildren(client, id, options);
+  for (const child of children) await interrupt({ ...place, id: child }, options).catch(unlessGone);
   await clearInbox(client, id, options);
-  if (running.length > 0) await interruptWhatFollows(client, id, options);
+  if (running.length + children.length > 0) await interruptWhatFollows(client, id, options);
 }
 
-/** The end of a shell in the background is told to the session, and begins an execution. */
+/** Sub-agents in the background go on when the session that began them is interrupted. */
+async function busyChildren(client: HttpClient, id: string, options?: CallOptions): Promise<string[]> {
+  const { data: active } = await client.call(requests.active(), options);
+  if (Object.keys(active).every((one) => one === id)) return [];
+  const children = await allSessions(client, { parentID: id }, options);
+  return children.flatMap((child) => (active[child.id] === undefined ? [] : [child.id]));
+}
+
+/** The end of what ran in the background is told to the session, and begins an execution. */
 async function interruptWhatFollows(client: HttpClient, id: string, options?: CallOptions): Promise<void> {
   const untilMs = Date.now() + settling.longestMs;
   for (let quiet = 0; quiet < 3 && Date.now() < untilMs; quiet += 1) {
