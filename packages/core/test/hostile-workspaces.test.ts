@@ -601,4 +601,15 @@ describe('what an agent writes is not loaded by a later turn', () => {
     expect(server.notes()).toContainEqual(expect.stringContaining('.opencode/plugin/x.js is new, and opencode may load it'));
     await vi.waitFor(async () => expect(await exists(place.ran)).toBe(true), { timeout: 15_000 });
   });
+
+  test.skipIf(!isV2)(
+    "with projectConfig 'all' a plugin above the repository is refused (opencode 2 only: 1.x stops at the repository)",
+    async () => {
+      const place = await newPlace();
+      await place.plugin('.opencode/plugin/x.js');
+      const error = await failureOf(startBench([], { directory: place.at('w'), projectConfig: 'all' }));
+      expect([error.code, error.message]).toEqual(['WORKSPACE_UNTRUSTED', expect.stringContaining('x.js stands above the repository')]);
+      expect(await exists(place.ran)).toBe(false);
+    },
+  );
 });

@@ -76,6 +76,8 @@ export interface ProtocolConfiguration {
   /** Texts of the files that stand in the configuration directory beside those of the user, by their relative paths. */
   directoryFiles(input: DirectoryFilesInput): Readonly<Record<string, string>>;
   readonly packages: PackagePlaces;
+  /** With the configuration of workspaces (`projectConfig: 'all'`), that of the directories above a repository is loaded, too. */
+  readonly readsAboveRepository: boolean;
   /** The permission rules that a session is made with, from those that its caller wants. */
   sessionRules(rules: PermissionRuleset): PermissionRuleset;
 }

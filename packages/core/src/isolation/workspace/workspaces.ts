@@ -27,6 +27,8 @@ export interface CheckOptions {
 
 export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
+  /** With `projectConfig: 'all'`, opencode goes on above a repository's root. Default false. */
+  readonly readsAboveRepository?: boolean;
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
   /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
@@ -61,7 +63,7 @@ const deadlineMs = 10_000;
 
 const maxNotes = 100;
 
-export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
+export function createWorkspaces({ projectConfig, gitEnvironment, given = [], ...options }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
   const readInstructions = createInstructionsReader();
@@ -76,7 +78,7 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
       throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
     });
     const [seen, instructions] = await Promise.all([
-      survey(directory, project, readContent),
+      survey(directory, project, { readContent, goesOn: projectConfig === 'all' && options.readsAboveRepository === true }),
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
     ]);
     const verdict = judge(trusted, seen, terms);
@@ -128,13 +130,20 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
 }
 
 /** Looks at all places from which opencode would load something for a directory. */
-async function survey(directory: string, project: Project, readContent: ContentReader): Promise<Seen> {
+async function survey(
+  directory: string,
+  project: Project,
+  { readContent, goesOn }: { readonly readContent: ContentReader; readonly goesOn: boolean },
+): Promise<Seen> {
+  const surveyed = (places: readonly string[]) => Promise.all(places.map((place) => surveyPlace(place, readContent)));
   const places = [...withParents(directory, project.root)];
-  const [surveys, unsafe] = await Promise.all([
-    Promise.all(places.map((place) => surveyPlace(place, readContent))),
+  const above = goesOn && project.insideGit ? [...withParents(project.root)].slice(1) : [];
+  const [surveys, aboveRoot, unsafe] = await Promise.all([
+    surveyed(places),
+    surveyed(above),
     project.insideGit ? [] : unsafeParents(directory),
   ]);
-  return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+  return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), aboveRoot, unsafeParents: unsafe };
 }
 
 interface WorkspaceLook extends WorkspaceCheck {

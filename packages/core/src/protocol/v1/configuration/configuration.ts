@@ -20,6 +20,7 @@ export const configurationV1: ProtocolConfiguration = {
     byInstallation: false,
     configDirectory: true,
   },
+  readsAboveRepository: false,
   sessionRules: withGuardedRules,
 };
 

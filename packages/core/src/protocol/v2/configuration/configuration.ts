@@ -25,6 +25,7 @@ export const configurationV2: ProtocolConfiguration = {
     byInstallation: true,
     configDirectory: false,
   },
+  readsAboveRepository: true,
   sessionRules: withGuardedRules,
 };
 
