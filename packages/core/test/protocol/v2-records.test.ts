@@ -74,6 +74,19 @@ test('a stored event has its number; of several events of one record the first h
   ]);
 });
 
+test.each([
+  [
+    'package',
+    "Cannot initialize demo/one: request to http://127.0.0.1:1/demo failed: cache mode is 'only-if-cached' but no cached response is available.",
+  ],
+  ['package', 'Cannot initialize absent/one: 404 Not Found - GET http://127.0.0.1:1/absent'],
+  ['other', 'Cannot initialize vertex/one: Google Vertex Messages does not support API keys'],
+  ['other', 'Model unavailable: a/b'],
+])('an error without a type of its own is of the kind %s: %s', (kind, message) => {
+  const [error] = openReader().say('session.execution.failed', { error: { type: 'unknown', message } });
+  expect(error).toMatchObject({ type: 'session.error', data: { error: { kind, message } } });
+});
+
 describe('a stream that is followed from the middle of a message', () => {
   test('tells its end, answering nothing that is known; texts and calls as far as they are said', () => {
     const reader = openReader();
