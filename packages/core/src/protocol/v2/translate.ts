@@ -26,7 +26,7 @@ export type Told = { readonly [Type in ServerEventType]: readonly [type: Type, d
 export type WireData = Readonly<Record<string, unknown>>;
 
 /** Where and when an event was said. */
-export interface Said {
+interface Said {
   readonly sessionId: string;
   readonly eventId: string;
   readonly atMs: number;
