@@ -8,8 +8,9 @@ import { findBinary, findMarkedProcesses, launchServer, type ServerConfig } from
 import { markName } from '../src/isolation/mark.ts';
 import { putEarlierState } from './support/earlier-state.ts';
 import { failureOf } from './support/failure.ts';
+import { opencode2 } from './support/opencode-2.ts';
 import { privateRoot } from './support/private-root.ts';
-import { by } from './support/tested.ts';
+import { by, isV2 } from './support/tested.ts';
 
 let root: Awaited<ReturnType<typeof privateRoot>>;
 beforeEach(async () => {
@@ -222,6 +223,7 @@ describe('one manager holds one state directory', () => {
     });
     expect((await stat(join(stateDir, 'data', 'opencode', 'auth.json'))).mode & 0o777).toBe(0o600);
     const session = await first.createSession({ title: 'kept' });
+    if (!isV2 && opencode2 !== undefined) expect((await attempt({ stateDir, binary: opencode2 })).code).toBe('STATE_DIRECTORY_PROTOCOL');
     const refused = await attempt({ stateDir });
     expect([refused.code, refused.details['pid']]).toEqual(['STATE_DIRECTORY_LOCKED', process.pid]);
     await first.stop();

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findMarkedProcesses, type OpencodeServer } from '@opencode-manager/core';
+import { findMarkedProcesses, launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { requests } from '../src/protocol/v2/requests.ts';
 import { operationsUsed } from '../src/protocol/v2/operations-used.ts';
 import { failureOf } from './support/failure.ts';
 import { expectIsolation } from './support/isolation.ts';
 import { opencode2, without2 } from './support/opencode-2.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { isV2 } from './support/tested.ts';
 
 const shows = 'env; tr "\\0" "\\n" < /proc/$PPID/environ';
 const bash = (command: string, more: object = {}) => ({
@@ -57,6 +58,15 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
 
   test('describes all operations that are used of it', async () => {
     expect(operationsUsed(await bench.server.client.call(requests.openapi()))).toEqual([]);
+  });
+
+  test.skipIf(isV2)('has a state that an opencode 1 does not take (skipped where there is none)', async () => {
+    const { server, workspace } = bench;
+    const error = await failureOf(launchServer({ directory: workspace.path, stateDir: server.stateDir }));
+    expect([error.code, error.message]).toEqual([
+      'STATE_DIRECTORY_PROTOCOL',
+      expect.stringContaining('holds a database of opencode 2.x; opencode 1.'),
+    ]);
   });
 
   test('shows its password to no tool and no shell line, nor in its environment', async () => {
