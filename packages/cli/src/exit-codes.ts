@@ -36,6 +36,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   AUTH_OAUTH_REFUSED: exitCodes.usage,
   STATE_DIRECTORY_UNSAFE: exitCodes.usage,
   STATE_DIRECTORY_FOREIGN: exitCodes.usage,
+  STATE_DIRECTORY_PROTOCOL: exitCodes.usage,
   STATE_DIRECTORY_LOCKED: exitCodes.usage,
   STATE_DIRECTORY_UNWRITABLE: exitCodes.usage,
   STATE_DIRECTORY_FULL: exitCodes.usage,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from './support/failure.ts';
 import { mcpServerScript } from './support/mcp-server.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
-import { isV2 } from './support/tested.ts';
+import { by, isV2 } from './support/tested.ts';
 
 const local = (...command: string[]) => ({ type: 'local', command });
 const programs = {
@@ -16,7 +16,7 @@ const programs = {
 
 const given = {
   'agent/reviewer.md': '---\ndescription: reviews\nmode: subagent\n---\nYou review.\n',
-  'plugin/good.js': 'export const Good = async () => ({})\n',
+  'plugin/good.js': by({ v1: 'export const Good = async () => ({})\n', v2: "export default { id: 'good', setup: async () => {} }\n" }),
   'plugin/throws.js': "throw new Error('no such luck')\n",
   'tool/hello.js': "export default { description: 'says hello', args: {}, async execute() { return 'hello' } }\n",
   'tool/many.js': "export const one = { description: 'one', args: {}, async execute() { return '1' } }\n",
@@ -77,21 +77,35 @@ describe('what is configured', () => {
       'mcp remote': 'failed',
       'plugin good.js': 'unknown',
       'plugin throws.js': 'failed',
-      'tool hello.js': 'alive',
-      'tool many.js': 'alive',
+      'tool hello.js': by({ v1: 'alive', v2: 'failed' }),
+      'tool many.js': by({ v1: 'alive', v2: 'failed' }),
     });
     const failed = parts.filter(({ status }) => status === 'failed');
     const told = failed.map((part) => describePart(part).replace(machine.server.stateDir, '<state>'));
-    expect(told).toMatchInlineSnapshot(`
-      [
-        "provider nobody: opencode offers none of its models: it has no credentials, no models, or another name.",
-        "MCP server hangs: Operation timed out after 1500ms",
-        "MCP server missing: Executable not found in $PATH: "no-such-program"",
-        "MCP server ends: MCP error -32000: Connection closed",
-        "MCP server remote: SSE error: Unable to connect. Is the computer able to access the url?",
-        "plugin throws.js: Failed to load plugin file://<state>/config/opencode/plugin/throws.js: no such luck",
-      ]
-    `);
+    const nobody = 'provider nobody: opencode offers none of its models: it has no credentials, no models, or another name.';
+    expect(told).toEqual(
+      by({
+        v1: [
+          nobody,
+          'MCP server hangs: Operation timed out after 1500ms',
+          'MCP server missing: Executable not found in $PATH: "no-such-program"',
+          'MCP server ends: MCP error -32000: Connection closed',
+          'MCP server remote: SSE error: Unable to connect. Is the computer able to access the url?',
+          'plugin throws.js: Failed to load plugin file://<state>/config/opencode/plugin/throws.js: no such luck',
+        ],
+        v2: [
+          nobody,
+          'MCP server hangs: Request timed out',
+          'MCP server missing: NotFound: ChildProcess.spawn (no-such-program )',
+          'MCP server ends: Connection closed',
+          'MCP server remote: Unable to connect. Is the computer able to access the url?',
+          'plugin throws.js: Plugin <state>/config/opencode/plugin/throws.js: no such luck',
+          ...['hello.js', 'many.js'].map(
+            (file) => `custom tool ${file}: This version of opencode loads no files of tools: give the tool by a plugin.`,
+          ),
+        ],
+      }),
+    );
   });
 });
 

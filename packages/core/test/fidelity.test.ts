@@ -11,6 +11,7 @@ import { readRecording, type Recording } from './fidelity/recording.ts';
 import type { Row } from './fidelity/row.ts';
 import { rows } from './fidelity/rows/index.ts';
 import { repeating } from './fidelity/rows/repeating.ts';
+import { isV2 } from './support/tested.ts';
 
 const left = process.env['OCM_FIDELITY'] === 'all' ? [] : Object.values(repeating).flat();
 const read = rows.filter(({ name }) => !left.includes(name));
@@ -20,18 +21,6 @@ let model: ScriptedModel;
 const servers = new Map<boolean, Ours>();
 let recording: Recording;
 const used = new Set<string>();
-
-beforeAll(async () => {
-  root = await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-fidelity-')));
-  model = await startScriptedModel({ default: 'Done.' });
-  // Missing for a new version of opencode: pnpm fidelity:record
-  recording = await readRecording((await serverFor({})).version);
-});
-afterAll(async () => {
-  for (const server of servers.values()) await server[Symbol.asyncDispose]();
-  await model?.[Symbol.asyncDispose]();
-  await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-});
 
 /** One server for most rows; a few need one of their own kind. */
 async function serverFor({ catalogue }: Pick<Row, 'catalogue'>): Promise<Ours> {
@@ -43,7 +32,19 @@ async function serverFor({ catalogue }: Pick<Row, 'catalogue'>): Promise<Ours> {
 
 const told = left.length === 0 ? '' : ` (${left.length} more that repeat a kind with OCM_FIDELITY=all)`;
 
-describe(`a configuration means here what it means in plain opencode${told}`, () => {
+describe.skipIf(isV2)(`a configuration means here what it means in plain opencode${told} (opencode 1 only: recorded on it)`, () => {
+  beforeAll(async () => {
+    root = await realpath(await mkdtemp(join(tmpdir(), 'opencode-manager-fidelity-')));
+    model = await startScriptedModel({ default: 'Done.' });
+    // Missing for a new version of opencode: pnpm fidelity:record
+    recording = await readRecording((await serverFor({})).version);
+  });
+  afterAll(async () => {
+    for (const server of servers.values()) await server[Symbol.asyncDispose]();
+    await model?.[Symbol.asyncDispose]();
+    await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  });
+
   test.each(read)('$name', async (row) => {
     const server = await serverFor(row);
     const reading = await server.read(await placeRow(row, root, model.url));

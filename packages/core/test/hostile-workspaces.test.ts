@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ErrorCode, OpencodeServer } from '@opencode-manager/core';
-import { createMessageIds } from '../src/protocol/index.ts';
-import { requests } from '../src/protocol/v1/requests.ts';
+import { createMessageIds, protocolNamed } from '../src/protocol/index.ts';
 import { failureOf } from './support/failure.ts';
 import { hostilePlace, pluginThatLeaves, type HostilePlace } from './support/hostile-place.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { by, isV2 } from './support/tested.ts';
 
 const secret = 'SECRET-OF-SOMEBODY-ELSE';
 const isRoot = process.getuid?.() === 0;
@@ -418,15 +418,16 @@ describe('hostile workspaces', () => {
     });
   }
 
-  test('the plugin of these rows would run, were nothing checked', async () => {
+  test(`the plugin of these rows ${by({ v1: 'would run', v2: 'does not run (with projectConfig all it would, see below)' })}, were nothing checked`, async () => {
     const place = await newPlace();
-    const session = await bench.server.createSession({ directory: place.at('w') });
+    const { server } = bench;
+    const session = await server.createSession({ directory: place.at('w') });
     await place.plugin('w/.opencode/plugin/x.js');
-    const messageID = createMessageIds().next();
-    await bench.server.client.call(
-      requests.promptAsync(session.id, session.directory, { messageID, parts: [{ type: 'text', text: 'hi' }] }),
-    );
-    await vi.waitFor(async () => expect(await exists(place.ran)).toBe(true), { timeout: 15_000 });
+    const messageId = createMessageIds().next();
+    const unchecked = protocolNamed(server.protocol).calls(server.client).session(session.id, session.directory);
+    await unchecked.submit({ kind: 'prompt', messageId, parts: [{ type: 'text', text: 'hi' }] });
+    await vi.waitFor(async () => expect((await session.messages()).at(-1)?.info).toHaveProperty('completedAtMs'), { timeout: 15_000 });
+    await vi.waitFor(async () => expect(await exists(place.ran)).toBe(by({ v1: true, v2: false })), { timeout: 15_000 });
     await vi.waitFor(async () => expect(await session.getState()).toMatchObject({ status: 'idle' }), { timeout: 15_000 });
   });
 
@@ -541,10 +542,14 @@ describe('what an agent writes is not loaded by a later turn', () => {
       permission: [{ permission: '*', pattern: '*', action: 'allow' }],
     });
     for (const path of ['w/.opencode/plugin/x.js', 'w/sub/.opencode/command/x.md']) {
-      expect((await session.prompt(`write ${place.at(path)}`)).text).toContain('The user has specified a rule which prevents you');
+      expect((await session.prompt(`write ${place.at(path)}`)).text).toContain(
+        by({ v1: 'The user has specified a rule which prevents you', v2: 'Permission denied: edit' }),
+      );
       expect(await exists(place.at(path))).toBe(false);
     }
-    expect((await session.prompt(`write ${place.at('w/sub/other.md')}`)).text).toContain('Wrote file successfully');
+    expect((await session.prompt(`write ${place.at('w/sub/other.md')}`)).text).toContain(
+      by({ v1: 'Wrote file successfully', v2: 'Created file successfully' }),
+    );
   });
 
   test('nor by the next server, after a crash or beside the old one', async () => {
@@ -588,9 +593,23 @@ describe('what an agent writes is not loaded by a later turn', () => {
     expect(own.server.notes()).toEqual([]);
     await vi.waitFor(async () => expect(await exists(`${place.ran}-first`)).toBe(true), { timeout: 15_000 });
     await place.plugin('w/.opencode/plugin/x.js');
-    await own.server.disposeDirectory(session.directory);
-    expect((await session.prompt('hello')).text).toBe('Done.');
-    expect(own.server.notes()).toContainEqual(expect.stringContaining('.opencode/plugin/x.js is new, and opencode may load it'));
+    // Where opencode cannot forget a directory, its next process loads what is new.
+    const forgot = await own.server.disposeDirectory(session.directory);
+    expect(forgot).toBe(!isV2);
+    const server = forgot ? own.server : await own.server.relaunch();
+    expect((await (await server.getSession(session.id)).prompt('hello')).text).toBe('Done.');
+    expect(server.notes()).toContainEqual(expect.stringContaining('.opencode/plugin/x.js is new, and opencode may load it'));
     await vi.waitFor(async () => expect(await exists(place.ran)).toBe(true), { timeout: 15_000 });
   });
+
+  test.skipIf(!isV2)(
+    "with projectConfig 'all' a plugin above the repository is refused (opencode 2 only: 1.x stops at the repository)",
+    async () => {
+      const place = await newPlace();
+      await place.plugin('.opencode/plugin/x.js');
+      const error = await failureOf(startBench([], { directory: place.at('w'), projectConfig: 'all' }));
+      expect([error.code, error.message]).toEqual(['WORKSPACE_UNTRUSTED', expect.stringContaining('x.js stands above the repository')]);
+      expect(await exists(place.ran)).toBe(false);
+    },
+  );
 });

@@ -8,7 +8,9 @@ import { findBinary, findMarkedProcesses, launchServer, type ServerConfig } from
 import { markName } from '../src/isolation/mark.ts';
 import { putEarlierState } from './support/earlier-state.ts';
 import { failureOf } from './support/failure.ts';
+import { opencode2 } from './support/opencode-2.ts';
 import { privateRoot } from './support/private-root.ts';
+import { by, isV2 } from './support/tested.ts';
 
 let root: Awaited<ReturnType<typeof privateRoot>>;
 beforeEach(async () => {
@@ -66,10 +68,12 @@ describe('refused before anything is started', () => {
 
   test('a binary that does not say its version, and one of an unsupported major', async () => {
     expect((await attempt({ binary: await put('bin/mute', '#!/bin/sh\nexit 3\n', 0o755) })).code).toBe('BINARY_UNUSABLE');
-    const error = await attempt({ binary: await put('bin/two', '#!/bin/sh\necho 2.1.0\n', 0o755) });
+    const error = await attempt({ binary: await put('bin/three', '#!/bin/sh\necho 3.1.0\n', 0o755) });
     expect([error.code, error.message]).toEqual([
       'VERSION_UNSUPPORTED',
-      expect.stringMatching(/^opencode 2\.1\.0 .* speaks 1\.18\.0 up to, not including, 2\.0\.0/),
+      expect.stringMatching(
+        /^opencode 3\.1\.0 .* speaks 1\.18\.0 up to, not including, 2\.0\.0 .* and 2\.0\.0 up to, not including, 3\.0\.0/,
+      ),
     ]);
   });
 
@@ -181,7 +185,7 @@ describe('starts that fail leave nothing behind', () => {
   test('the real server with a configuration that its schema refuses', async () => {
     const error = await leavesNothing({ opencodeConfig: { model: 'scripted/model', mcp: { broken: 5 } } });
     expect([error.code, error.details['phase']]).toEqual(['OPENCODE_CONFIG_INVALID', 'configuration']);
-    expect(error.message).toContain('ConfigInvalidError');
+    expect(error.message).toContain(by({ v1: 'ConfigInvalidError', v2: 'opencode cannot use what stands in mcp.broken' }));
   });
 
   test('an abort by the caller', async () => {
@@ -193,10 +197,11 @@ describe('starts that fail leave nothing behind', () => {
 describe('one manager holds one state directory', () => {
   /** The real one, at whose first start the port is taken between our look and the bind. */
   async function unluckyBinary(attempts: string): Promise<string> {
-    const { path } = await findBinary();
+    const { path, version } = await findBinary();
+    const taken = by({ v1: 'Error: Unexpected error\\n\\nServeError\\n', v2: 'Failed to start server. Is port 1 in use?\\n' });
     return put(
       'bin/opencode',
-      `#!/bin/sh\nif [ "$1" = --version ]; then echo 1.18.33; exit; fi\necho try >> ${attempts}\n[ "$(wc -l < ${attempts})" -gt 1 ] && exec ${path} "$@"\nprintf 'Error: Unexpected error\\n\\nServeError\\n' >&2\nexit 1\n`,
+      `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; exit; fi\necho try >> ${attempts}\n[ "$(wc -l < ${attempts})" -gt 1 ] && exec ${path} "$@"\nprintf '${taken}' >&2\nexit 1\n`,
       0o755,
     );
   }
@@ -209,11 +214,16 @@ describe('one manager holds one state directory', () => {
     const attempts = inside('attempts');
     const first = await launchServer({ directory: await workspace(), stateDir, authFile, binary: await unluckyBinary(attempts) });
     expect((await readFile(attempts, 'utf8')).trim().split('\n')).toHaveLength(2);
-    expect((await first.health()).version).toBe('1.18.33');
+    expect((await first.health()).version).toBe((await findBinary()).version);
     expect((await stat(stateDir)).mode & 0o777).toBe(0o700);
-    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({ product: 'opencode-manager', layout: 1 });
+    expect(JSON.parse(await readFile(join(stateDir, markName), 'utf8'))).toEqual({
+      product: 'opencode-manager',
+      layout: 1,
+      protocol: by({ v1: 'v1', v2: 'v2' }),
+    });
     expect((await stat(join(stateDir, 'data', 'opencode', 'auth.json'))).mode & 0o777).toBe(0o600);
     const session = await first.createSession({ title: 'kept' });
+    if (!isV2 && opencode2 !== undefined) expect((await attempt({ stateDir, binary: opencode2 })).code).toBe('STATE_DIRECTORY_PROTOCOL');
     const refused = await attempt({ stateDir });
     expect([refused.code, refused.details['pid']]).toEqual(['STATE_DIRECTORY_LOCKED', process.pid]);
     await first.stop();

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { findBinary, type ServerConfig } from '@opencode-manager/core';
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failureOf } from './support/failure.ts';
 import { mcpServerScript } from './support/mcp-server.ts';
 import { startRegistry, type Registry } from './support/registry.ts';
+import { by, isV2 } from './support/tested.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
 
 /** A provider that answers every prompt with one text. */
@@ -27,7 +29,10 @@ export const createDemo = (options) => ({
 
 const packages = {
   'demo-plugin': {
-    'index.js': "export const Demo = async () => ({ 'shell.env': async (input, output) => { output.env.FROM_PLUGIN = 'yes' } })\n",
+    'index.js': by({
+      v1: "export const Demo = async () => ({ 'shell.env': async (input, output) => { output.env.FROM_PLUGIN = 'yes' } })\n",
+      v2: "export default { id: 'demo', setup: (context) => context.shell.hook('create.before', ({ env }) => { env.FROM_PLUGIN = 'yes' }) }\n",
+    }),
   },
   'broken-plugin': { 'index.js': "throw new Error('broken on purpose')\n" },
   'demo-mcp': { 'package.json': JSON.stringify({ bin: 'server.js' }), 'server.js': mcpServerScript },
@@ -83,10 +88,11 @@ describe('with packages to fetch', () => {
   });
 
   test('an MCP server by npx', async () => {
-    expect(await at<object>('/mcp')).toEqual({ demo: { status: 'connected' } });
+    const calls = protocolNamed(machine.server.protocol).calls(machine.server.client);
+    expect(await calls.mcpServers(machine.workspace.path)).toEqual({ demo: { status: 'connected' } });
   });
 
-  test('a custom tool that imports a package of its own', async () => {
+  test.skipIf(isV2)('a custom tool that imports a package of its own (opencode 1 only: 2 loads no files of tools)', async () => {
     expect(await at<string[]>('/experimental/tool/ids')).toContain('greet');
     const session = await machine.server.createSession();
     expect((await session.prompt('greet Ada')).text).toBe('printed\nfrom a library');
@@ -101,7 +107,9 @@ describe('with packages to fetch', () => {
     const session = await machine.server.createSession();
     expect(await failureOf(session.prompt('hello', { model: 'absent/one' }))).toMatchObject({
       code: 'PACKAGE_UNAVAILABLE',
-      message: expect.stringContaining('Failed to initialize provider: absent'),
+      message: expect.stringContaining(
+        by({ v1: 'Failed to initialize provider: absent', v2: 'Cannot initialize absent/one: 404 Not Found' }),
+      ),
     });
   });
 
@@ -115,14 +123,23 @@ describe('with packages to fetch', () => {
         { kind: 'plugin', package: 'broken-plugin@1.0.0', status: 'installed' },
         { kind: 'provider', package: 'demo-provider', name: 'demo', status: 'unknown' },
         { kind: 'provider', package: 'no-such-provider', name: 'absent', status: 'unknown' },
-        { kind: 'config_directory', package: 'demo-library@1.0.0', status: 'installed' },
+        { kind: 'config_directory', package: 'demo-library@1.0.0', status: by({ v1: 'installed', v2: 'failed' }) },
         { kind: 'mcp', package: 'demo-mcp', name: 'demo', status: 'unknown' },
       ],
     });
-    expect(machine.server.notes()).toEqual([
-      expect.stringContaining('Failed to install plugin no-such-plugin@1.0.0: 404'),
-      'Failed to load plugin broken-plugin@1.0.0: broken on purpose',
-    ]);
+    expect(machine.server.notes()).toEqual(
+      by({
+        v1: [
+          expect.stringContaining('Failed to install plugin no-such-plugin@1.0.0: 404'),
+          'Failed to load plugin broken-plugin@1.0.0: broken on purpose',
+        ],
+        v2: [
+          expect.stringContaining('Plugin no-such-plugin@1.0.0: 404'),
+          'Plugin broken-plugin@1.0.0: broken on purpose',
+          'demo-library@1.0.0 (configuration directory) is not there, and this version of opencode does not install it. Run `npm install` in that directory before.',
+        ],
+      }),
+    );
   });
 });
 

@@ -2,10 +2,11 @@ import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { requests } from '../src/protocol/v1/requests.ts';
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { failureOf } from './support/failure.ts';
 import { privateRoot } from './support/private-root.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { by, isV2 } from './support/tested.ts';
 
 const shows = 'env; tr "\\0" "\\n" < /proc/$PPID/environ; tr "\\0" "\\n" < /proc/$OPENCODE_PID/environ';
 
@@ -62,12 +63,20 @@ test.runIf(process.platform === 'linux')(
     // What a user passes is for the server and its tools, and is not shown in the block.
     expect([shell.text.split(apiKey).length - 1, places.block.includes(apiKey), places.mcp.includes(apiKey)]).toEqual([1, false, true]);
 
-    await server.client.call(requests.disposeAll());
+    // Instances that are made anew load the plugins again.
+    const dispose = protocolNamed(server.protocol).process.end();
+    expect(dispose === undefined).toBe(isV2);
+    if (dispose) await server.client.call(dispose);
     expect((await (await server.createSession()).prompt('again')).text).toBe('Done.');
     expect(await blockOf(server.pid)).not.toContain(password);
     expect((await (await server.createSession()).executeShell('echo $SOME_KEY')).text).toContain(apiKey);
     const statusWith = async (header?: string) =>
-      (await fetch(`${server.url}/session`, header === undefined ? {} : { headers: { authorization: header } })).status;
+      (
+        await fetch(
+          `${server.url}${by({ v1: '/session', v2: '/api/session' })}`,
+          header === undefined ? {} : { headers: { authorization: header } },
+        )
+      ).status;
     const basic = (secret: string) => `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}`;
     expect([await statusWith(), await statusWith(basic('')), await statusWith(basic('\0')), await statusWith(basic(password))]).toEqual([
       401, 401, 401, 200,

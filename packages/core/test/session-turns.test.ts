@@ -5,6 +5,7 @@ import { createMessageIds } from '@opencode-manager/core/protocol';
 import { createSession, type SessionContext } from '../src/session/index.ts';
 import { failureOf } from './support/failure.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { by } from './support/tested.ts';
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
 const task = (prompt: string) => ({ toolCalls: [{ name: 'task', arguments: { description: 'sub', prompt, subagent_type: 'general' } }] });
@@ -65,7 +66,10 @@ describe.concurrent('what a finish reason means', () => {
 
   test('a content filter is an error of the message to opencode', async () => {
     const session = await bench.server.createSession();
-    expect(await failureOf(session.prompt('filtered'))).toMatchObject({ code: 'ANSWER_FILTERED', details: { name: 'ContentFilterError' } });
+    expect(await failureOf(session.prompt('filtered'))).toMatchObject({
+      code: 'ANSWER_FILTERED',
+      details: { name: by({ v1: 'ContentFilterError', v2: 'provider.content-filter' }) },
+    });
   });
 
   test('results carry it; an empty answer is good when that is allowed', async () => {
@@ -105,7 +109,7 @@ describe('permission requests and questions', () => {
         sessionId: session.id,
         directory: bench.workspace.path,
         patterns: ['touch "a b"', 'echo done'],
-        metadata: { command: 'touch "a b" && echo done' },
+        metadata: by<object>({ v1: { command: 'touch "a b" && echo done' }, v2: {} }),
       },
       {
         kind: 'question',
@@ -221,13 +225,17 @@ describe.concurrent('a turn without an answer', () => {
     return createSession(context, { ...server.operations(id, directory), ...operationsChanges });
   };
 
-  test('is interrupted when our message stays alone', async () => {
-    // opencode takes a prompt for a model that it does not have, and never answers it.
+  test(by({ v1: 'is interrupted when our message stays alone', v2: 'has failed with the reason that opencode gives' }), async () => {
+    // opencode takes a prompt for a model that it does not have; 1.x never answers it.
     const catalogue = async () => ({ models: ['scripted/none'], agents: [], commands: [], defaultModel: undefined });
     const session = await sessionWith({ catalogue });
     const error = await failureOf(session.prompt('say x', { model: 'scripted/none' }));
-    expect([error.code, error.message]).toEqual(['TURN_INTERRUPTED', expect.stringContaining('idle for 1500 ms with our message')]);
-    expect((await session.messages()).map(({ info }) => info.role)).toEqual(['user']);
+    const { code, says, roles } = by({
+      v1: { code: 'TURN_INTERRUPTED', says: 'idle for 1500 ms with our message', roles: ['user'] },
+      v2: { code: 'TURN_FAILED', says: 'Model unavailable: scripted/none', roles: ['user', 'assistant'] },
+    });
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(says)]);
+    expect((await session.messages()).map(({ info }) => info.role)).toEqual(roles);
   });
 
   test('has failed when our message never appears', async () => {

@@ -8,6 +8,7 @@ import { createHttpClient, type HttpClient } from '../src/http/index.ts';
 import { createCatalogueReader } from '../src/server/catalogue.ts';
 import { failureOf } from './support/failure.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { by, isV2 } from './support/tested.ts';
 
 const rules = [
   { when: { user: /edit the readme/, toolResult: /./ }, reply: 'Edited.' },
@@ -119,12 +120,12 @@ describe('turns', () => {
       );
     expect(systemOf('instructions of root')).toContain('says the root');
     expect(systemOf('instructions of root')).not.toContain('sub directory says');
-    for (const turn of ['sub', 'a command', '"instructions of a sub-agent'])
-      expect(systemOf(turn.startsWith('"') ? turn : `instructions of ${turn}`), turn).toMatch(
-        /<\/env>.*sub directory says.*says the root/s,
-      );
+    const subAgents = by({ v1: '"instructions of a sub-agent', v2: String.raw`session.\ninstructions of a sub-agent` });
+    for (const turn of ['instructions of sub', 'instructions of a command', subAgents])
+      expect(systemOf(turn), turn).toMatch(/<\/env>.*sub directory says.*says the root/s);
     const others = bench.model.calls.filter(({ purpose }) => purpose !== 'turn').map(({ messages }) => JSON.stringify(messages));
-    expect(others.length).toBeGreaterThan(0);
+    // opencode 2 asks for no title of a session that has one.
+    expect(others.length > 0).toBe(!isV2);
     expect(others.filter((call) => call.includes('says the root'))).toEqual([]);
   });
 
@@ -138,7 +139,12 @@ describe('turns', () => {
     const error = await failureOf(session.prompt('refuse'));
     expect(error.code).toBe('TURN_FAILED');
     expect(error.message).toContain('this model refuses');
-    expect(error.details).toMatchObject({ name: 'APIError', statusCode: 400, retryable: false });
+    expect(error.details).toMatchObject(
+      by({
+        v1: { kind: 'provider', name: 'APIError', statusCode: 400, retryable: false },
+        v2: { kind: 'provider', name: 'provider.invalid-request', statusCode: 400 },
+      }),
+    );
   });
 
   test('a deadline ends the wait; the session goes on until it is aborted', async () => {
@@ -220,7 +226,7 @@ describe('the server', () => {
     await vi.waitFor(async () => expect((await bench.server.snapshot(other.path)).status).not.toEqual({}), { timeout: 15_000 });
     expect(await bench.server.disposeDirectory(other.path)).toBe(false);
     expect((await turn).text).toContain('ten');
-    expect(await bench.server.disposeDirectory(other.path)).toBe(true);
+    expect(await bench.server.disposeDirectory(other.path)).toBe(!isV2);
     expect((await session.prompt('say again')).text).toBe('I say again.');
     expect((await session.messages()).length).toBe(4);
   });
@@ -231,7 +237,7 @@ describe('the server', () => {
     expect((await bench.server.listSessions()).length).toBe(before + 110);
   });
 
-  test('the official SDK connects with credentials()', async () => {
+  test.skipIf(isV2)('the official SDK connects with credentials() (opencode 1 only: it is of 1.x)', async () => {
     const { url, authorization } = bench.server.credentials();
     const client = createOpencodeClient({ baseUrl: url, headers: { authorization }, directory: bench.workspace.path });
     const { data } = await client.config.get();
@@ -244,15 +250,21 @@ describe('the server', () => {
     const session = await bench.server.createSession();
     const raw = (path: string, method: 'GET' | 'POST' = 'GET', body?: unknown) =>
       failureOf(client.call({ method, path, answer: 'json', ...(body !== undefined && { body }) }));
-    expect((await raw(`/session/${session.id}/prompt_async`, 'POST', {})).code).toBe('BAD_REQUEST');
-    expect((await raw('/permission/per_0000/reply', 'POST', { reply: 'once' })).code).toBe('NOT_FOUND');
+    const prompt = by({ v1: `/session/${session.id}/prompt_async`, v2: `/api/session/${session.id}/prompt` });
+    const [reply, decision] = by({
+      v1: ['/permission/per_0000/reply', { reply: 'once' }],
+      v2: [`/api/session/${session.id}/permission/per_0000/reply`, { decision: 'once' }],
+    });
+    expect((await raw(prompt, 'POST', {})).code).toBe('BAD_REQUEST');
+    expect((await raw(reply, 'POST', decision)).code).toBe('NOT_FOUND');
     expect((await raw('/no/such/route')).code).toMatch(/RESPONSE_INVALID|SERVER_ERROR/);
     const turn = failureOf(session.prompt('slow again'));
     await vi.waitFor(async () => expect((await session.getState()).status).toBe('busy'), { timeout: 15_000 });
     const operations = bench.server.operations(session.id);
-    expect(
-      (await failureOf(operations.submit({ kind: 'shell', messageId: 'msg_203599750f00100000000000000', command: 'true' }))).code,
-    ).toBe('SESSION_BUSY');
+    const shell = operations.submit({ kind: 'shell', messageId: 'msg_203599750f00100000000000000', command: 'true' });
+    // opencode 2 runs a line beside a turn.
+    if (isV2) await shell;
+    else expect((await failureOf(shell)).code).toBe('SESSION_BUSY');
     const [asked] = await operations.messages();
     expect((await failureOf(operations.revert(asked!.info.id))).code).toBe('SESSION_BUSY');
     await session.abort();
@@ -290,11 +302,14 @@ test.concurrent.each(lines)('the line %j prints what it prints in a shell, and i
   expect(JSON.stringify(await session.messages())).not.toContain('base64');
 });
 
-test.concurrent.each(['if', 'echo "open', 'echo )'])('a line whose syntax is wrong has no exit code: %s', async (line) => {
-  const session = await bench.server.createSession();
-  const { exitCode, text } = await session.executeShell(line, { timeoutMs: 60_000 });
-  expect([exitCode, text]).toEqual([null, expect.stringMatching(/syntax error|unexpected/)]);
-});
+test.concurrent.each(['if', 'echo "open', 'echo )'])(
+  `a line whose syntax is wrong has ${by({ v1: 'no exit code', v2: 'the exit code of bash' })}: %s`,
+  async (line) => {
+    const session = await bench.server.createSession();
+    const { exitCode, text } = await session.executeShell(line, { timeoutMs: 60_000 });
+    expect([exitCode, text]).toEqual([by({ v1: null, v2: 2 }), expect.stringMatching(/syntax error|unexpected/)]);
+  },
+);
 
 test('a line is found again in the one that carries it, and no other is taken for one', () => {
   const odd = `a '\n$(b) \\ "ä`;
@@ -303,6 +318,8 @@ test('a line is found again in the one that carries it, and no other is taken fo
   const others = ['ls', '$(printf %s AAAA | base64 -d)', encode('( ls\n); echo'), `${carryShellLine('ls', '/x/exit-msg_1')}; rm x`];
   expect(others.map((other) => carriedShellLine(other))).toEqual([undefined, undefined, undefined, undefined]);
 });
+
+const routes = by({ v1: { agents: '/agent', commands: '/command' }, v2: { agents: '/api/agent', commands: '/api/command' } });
 
 /** A client whose requests pass through a proxy. */
 async function throughProxy() {
@@ -313,7 +330,7 @@ async function throughProxy() {
   );
   return {
     proxy,
-    read: createCatalogueReader(protocolNamed('v1').calls(client), () => undefined),
+    read: createCatalogueReader(protocolNamed(bench.server.protocol).calls(client), () => undefined),
     [Symbol.asyncDispose]: () => client.close().then(() => proxy.stop()),
   };
 }
@@ -322,7 +339,7 @@ describe("a directory's catalogue", () => {
   test("is read once; one caller's signal or deadline does not end the read of the others", async () => {
     await using through = await throughProxy();
     const { proxy, read } = through;
-    proxy.rule({ when: { path: '/agent' }, fault: { type: 'stall', at: 'response' } });
+    proxy.rule({ when: { path: routes.agents }, fault: { type: 'stall', at: 'response' } });
     const caller = new AbortController();
     const directory = bench.workspace.path;
     const [first, second, third] = [read(directory, { signal: caller.signal }), read(directory, { timeoutMs: 50 }), read(directory)];
@@ -333,12 +350,12 @@ describe("a directory's catalogue", () => {
     proxy.resume();
     expect((await third).models).toEqual(['scripted/model', 'scripted/small']);
     expect(await read(directory)).toEqual(await third);
-    expect(proxy.requests.filter(({ path }) => path.startsWith('/agent')).length).toBe(1);
+    expect(proxy.requests.filter(({ path }) => path.startsWith(routes.agents)).length).toBe(1);
   });
 
   test('a read that failed is not remembered', async () => {
     await using through = await throughProxy();
-    through.proxy.rule({ when: { path: '/command' }, times: 1, fault: { type: 'drop', at: 'response' } });
+    through.proxy.rule({ when: { path: routes.commands }, times: 1, fault: { type: 'drop', at: 'response' } });
     expect((await failureOf(through.read(bench.workspace.path))).code).toBe('CONNECTION_LOST');
     expect((await through.read(bench.workspace.path)).agents).toContain('build');
   });

@@ -2,10 +2,12 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OpencodeServer } from '@opencode-manager/core';
+import { protocolNamed } from '@opencode-manager/core/protocol';
 import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { cataloguedProviders } from '../src/protocol/v1/configuration/catalogued-providers.ts';
 import { needsModelCatalogue } from '../src/protocol/v1/configuration/model-catalogue.ts';
 import { startBench, type Bench } from './support/server.ts';
+import { by } from './support/tested.ts';
 
 /** A server as the `batch` profile starts it. */
 let bench: Bench;
@@ -73,20 +75,19 @@ describe('no installation of packages is tried', () => {
     const known = await own.server.catalogue();
     expect(known.commands).toEqual(expect.arrayContaining(['hello', 'told']));
     expect(known.agents).toContain('careful');
-    const config = await own.server.client.call<{ enabled_providers: string[]; command: Record<string, { template: string }> }>({
-      method: 'GET',
-      path: '/config',
-      query: { directory: own.server.directory },
-      answer: 'json',
-    });
-    expect(config.command['told']?.template).toBe('from a file beside the configuration');
-    expect(config.enabled_providers.toSorted()).toEqual(['anthropic', 'scripted']);
+    const { configuration } = protocolNamed(own.server.protocol).confirmation;
+    const answer = await own.server.client.call(configuration.request(own.server.directory));
+    expect(JSON.stringify(answer)).toContain('"told":{"template":"from a file beside the configuration"}');
+    expect((configuration.decode(answer)['enabled_providers'] as string[]).toSorted()).toEqual(['anthropic', 'scripted']);
     expect((await filesOf(given)).toSorted()).toEqual(givenBefore);
   });
 });
 
 const greetingPlugin = `import { greeting } from 'greeting'
-export const Greet = async () => ({ 'shell.env': async (input, output) => { output.env.GREETING = greeting } })
+${by({
+  v1: "export const Greet = async () => ({ 'shell.env': async (input, output) => { output.env.GREETING = greeting } })",
+  v2: "export default { id: 'greet', setup: (context) => context.shell.hook('create.before', ({ env }) => { env.GREETING = greeting }) }",
+})}
 `;
 
 describe('what a directory offers', () => {
@@ -95,9 +96,10 @@ describe('what a directory offers', () => {
     '.opencode/command/welcome.md': 'say welcome $1\n',
     '.opencode/agent/wary.md': '---\nmode: primary\n---\nBe wary.\n',
   };
-  const namesAt = async (server: OpencodeServer, path: string, directory: string) => {
-    const entries = await server.client.call<{ name: string }[]>({ method: 'GET', path, query: { directory }, answer: 'json' });
-    return entries.map(({ name }) => name);
+  const namesAt = async ({ client, protocol }: OpencodeServer, directory: string) => {
+    const calls = protocolNamed(protocol).calls(client);
+    const [{ agents }, commands] = await Promise.all([calls.offers(directory), calls.commands(directory)]);
+    return { agents: agents.map(({ name }) => name), commands: commands.map(({ name }) => name) };
   };
 
   test('is asked for once, where the configuration of a workspace does not count', async () => {
@@ -107,8 +109,7 @@ describe('what a directory offers', () => {
     expect(again).toEqual(known);
     // The very answer of the server.
     expect(again.agents).toBe(known.agents);
-    expect(await namesAt(bench.server, '/command', other.path)).toEqual(known.commands);
-    expect(await namesAt(bench.server, '/agent', other.path)).toEqual(known.agents);
+    expect(await namesAt(bench.server, other.path)).toEqual({ agents: known.agents, commands: known.commands });
   });
 
   test('is asked for at each directory, where it counts', async () => {
@@ -129,8 +130,8 @@ describe('the catalogue of models', () => {
     expect(needsModelCatalogue(['scripted'], '1.99.0')).toBe(true);
   });
 
-  test('is spared where no enabled provider is in it, and used where one is', async () => {
-    expect(await offerOf(bench.server)).toEqual({ models: scriptedModels, spared: true });
+  test('is spared where no enabled provider is in it (opencode 1), and used where one is', async () => {
+    expect(await offerOf(bench.server)).toEqual({ models: scriptedModels, spared: by({ v1: true, v2: false }) });
     const { models, spared } = await offerOf(own.server);
     expect(spared).toBe(false);
     expect(models).toEqual(expect.arrayContaining(scriptedModels));

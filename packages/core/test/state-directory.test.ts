@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { launchServer, type ServerConfig } from '@opencode-manager/core';
 import { lockStateDirectory } from '../src/isolation/lock.ts';
-import { deleteState, markName, recognise, writeMark } from '../src/isolation/mark.ts';
+import { deleteState, markName, protocolOfDatabase, recognise, writeMark } from '../src/isolation/mark.ts';
 import { failureOf } from './support/failure.ts';
 import { putEarlierState } from './support/earlier-state.ts';
 import { privateRoot } from './support/private-root.ts';
@@ -25,7 +25,7 @@ async function put(path: string, text = ''): Promise<void> {
   await writeFile(inside(path), text);
 }
 
-const mark = (layout: number) => JSON.stringify({ product: 'opencode-manager', layout });
+const mark = (layout: number, protocol?: string) => JSON.stringify({ product: 'opencode-manager', layout, protocol });
 
 /** Every entry below a place: its mode, and the text or the target of what is no directory. */
 async function picture(path: string): Promise<Record<string, string>> {
@@ -72,6 +72,12 @@ const refused: readonly {
     make: () => put(`state/${markName}`, mark(99)),
     code: 'STATE_DIRECTORY_FOREIGN',
     says: 'a newer version made it (layout 99',
+  },
+  {
+    name: 'a state directory of an opencode of later',
+    make: () => put(`state/${markName}`, mark(1, 'v9')),
+    code: 'STATE_DIRECTORY_FOREIGN',
+    says: 'a newer version made it (protocol "v9")',
   },
   {
     name: 'a state directory with a link in it',
@@ -125,6 +131,49 @@ describe('a state directory that is refused stays as it was', () => {
   });
 });
 
+describe('a state directory with a database belongs to one generation of opencode', () => {
+  const start = async (version: string) => {
+    await put('bin/opencode', `#!/bin/sh\n[ "$1" = --version ] && echo ${version} && exit\nexit 7\n`);
+    await chmod(inside('bin', 'opencode'), 0o755);
+    return { directory: inside('work'), stateDir: inside('state'), binary: inside('bin', 'opencode'), opencodeConfig: { model: 'a/b' } };
+  };
+  const database = () => put('state/data/opencode/opencode.db', 'sessions');
+  const closed = () => chmod(inside('state'), 0o755);
+
+  test.each([
+    ['2.x on one of 1.x', mark(1, 'v1'), '2.0.15', 'database of opencode 1.x; opencode 2.0.15 (', 'would convert it, with no way back'],
+    ['2.x on one that does not say, of 1.x', mark(1), '2.0.15', 'database of opencode 1.x', 'or an opencode 1.x'],
+    ['1.x on one of 2.x', mark(1, 'v2'), '1.18.33', 'database of opencode 2.x; opencode 1.18.33 (', 'cannot read it'],
+  ])('a start of %s is refused, and changes nothing', async (_, text, version, ...says) => {
+    await put(`state/${markName}`, text);
+    await database();
+    const config = await start(version);
+    await closed();
+    const before = await picture(root.path);
+    for (const deleteStateOnExit of [false, true]) {
+      const error = await failureOf(launchServer({ ...config, deleteStateOnExit }));
+      expect(error.code).toBe('STATE_DIRECTORY_PROTOCOL');
+      for (const said of says) expect(error.message).toContain(said);
+      expect(await picture(root.path)).toEqual(before);
+    }
+  });
+
+  test('without one it is taken by the other, which marks it', async () => {
+    await put(`state/${markName}`, mark(1));
+    const error = await failureOf(launchServer(await start('2.0.15')));
+    expect(error.code).toBe('SERVER_START_FAILED');
+    expect(JSON.parse(await readFile(inside('state', markName), 'utf8'))).toEqual({
+      product: 'opencode-manager',
+      layout: 1,
+      protocol: 'v2',
+    });
+    expect(await protocolOfDatabase(inside('state'))).toBeUndefined();
+    await database();
+    expect(await protocolOfDatabase(inside('state'))).toBe('v2');
+    expect((await failureOf(launchServer(await start('1.18.33')))).code).toBe('STATE_DIRECTORY_PROTOCOL');
+  });
+});
+
 describe('a state directory that is taken', () => {
   const start = (config: ServerConfig) =>
     launchServer({ directory: inside('work'), opencodeConfig: { model: 'scripted/model' }, ...config });
@@ -167,7 +216,7 @@ describe('what is deleted', () => {
   test('a directory with the mark, whatever stands in it; the target of a link in it stays', async () => {
     await put('outside/file.txt', 'mine');
     await put('state/deep/er/file.txt', '');
-    await writeMark(inside('state'));
+    await writeMark(inside('state'), 'v1');
     await symlink(inside('outside'), inside('state', 'link'));
     expect(await deleteState(inside('state'))).toBe(true);
     await expect(stat(inside('state'))).rejects.toThrow('ENOENT');

@@ -6,6 +6,7 @@ import { findMarkedProcesses, listRuns, registryDirectory } from '@opencode-mana
 import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { failureOf } from './support/failure.ts';
 import { startBench } from './support/server.ts';
+import { by } from './support/tested.ts';
 
 /** Tools that a group kill misses: plain, in the background, in a session of its own, deaf to SIGTERM. */
 const tools = {
@@ -128,7 +129,7 @@ describe('relaunch()', () => {
     expect(await bench.server.exited).toMatchObject({ signal: 'SIGKILL', expected: false });
     const error = await failureOf(idle.messages());
     expect(error.code).toBe('SERVER_EXITED');
-    expect(error.output).toContain('opencode server listening');
+    expect(error.output).toContain(by({ v1: 'opencode server listening', v2: '{"url":"http://127.0.0.1:' }));
     expect(error.output).not.toContain(bench.server.credentials().password);
     const next = await bench.server.relaunch();
     expect([next.stateDir, next.runId, next.directory]).toEqual([bench.server.stateDir, bench.server.runId, bench.server.directory]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { userId } from '../src/process/user.ts';
 import { userMachine, type UserMachine } from './support/user-machine.ts';
+import { isV2 } from './support/tested.ts';
 
 const gitConfig = `[user]
 	name = Ada User
@@ -134,9 +135,12 @@ describe('in a private home', () => {
     expect(await machine.tool('git rev-parse --show-toplevel', directory)).toBe(directory);
   });
 
-  test('a custom tool that imports @opencode-ai/plugin', async () => {
+  test.skipIf(isV2)('a custom tool that imports @opencode-ai/plugin (opencode 1 only: 2 loads no files of tools)', async () => {
     const session = await machine.server.createSession();
     expect((await session.prompt('greet Ada')).text).toBe('printed\nhello Ada');
+  });
+
+  test('nothing has to be fetched', () => {
     expect(machine.server.launch.npm).toEqual({ online: false, packages: [] });
   });
 
@@ -158,7 +162,7 @@ describe('in a private home', () => {
   });
 
   test("no credential of the user's home is in the home of tools", async () => {
-    expect(await machine.tool('cat ~/.npmrc ~/.cargo/credentials.toml 2>&1 | grep -c SECRET')).toBe('0');
+    expect(await machine.tool('cat ~/.npmrc ~/.cargo/credentials.toml 2>&1 | grep -c SECRET || true')).toBe('0');
   });
 });
 

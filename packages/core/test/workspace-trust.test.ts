@@ -14,7 +14,8 @@ function seen(
 ): Seen {
   const { entries = {}, plugins = [], ...rest } = over;
   const survey = { entries: new Map(Object.entries(entries)), plugins, references: [], unreadable: [], notes: [], truncated: false };
-  return { directory: '/r/w', project: { root: '/r', insideGit: true }, places: new Map([['/r/w', survey]]), unsafeParents: [], ...rest };
+  const places = new Map([['/r/w', survey]]);
+  return { directory: '/r/w', project: { root: '/r', insideGit: true }, places, aboveRoot: [], unsafeParents: [], ...rest };
 }
 
 function trustedAfter(...all: readonly Seen[]): Trusted {
@@ -60,6 +61,23 @@ test('who trusts all is told changes and runs plugins, and is kept from what oth
   expect(judge(trustedAfter(), empty, all)).toEqual({ kind: 'trusted' });
   const planted = seen({ unsafeParents: [parent], places: new Map([['/tmp', seen({ entries: { x: '1' } }).places.get('/r/w')!]]) });
   expect(judge(trustedAfter(), planted, all)).toEqual({ kind: 'exposed', parent });
+});
+
+test('who trusts all of a repository does not trust what runs code above it, unless it was handed over by name', () => {
+  const all = { ...terms, trustsAll: true };
+  const above = (what: Parameters<typeof seen>[0]) => seen({ aboveRoot: [seen(what).places.get('/r/w')!] });
+  expect(judge(trustedAfter(), above({ plugins: ['/.opencode/plugin/x.js'] }), all)).toEqual({
+    kind: 'surrounded',
+    by: '/.opencode/plugin/x.js',
+  });
+  const configured = above({ entries: { '/opencode.json': '1' } });
+  expect(judge(trustedAfter(), configured, all)).toEqual({ kind: 'surrounded', by: '/opencode.json' });
+  expect(judge(trustedAfter(), configured, { ...all, given: ['/opencode.json'] })).toEqual({ kind: 'trusted' });
+  expect(judge(trustedAfter(), above({ entries: { '/.opencode/bin/opencode': '1', '/.opencode': 'directory' } }), all)).toEqual({
+    kind: 'trusted',
+  });
+  // What changes there is no change of the workspace.
+  expect(judge(trustedAfter(above({})), above({ entries: { '/.opencode/x': '1' } }), all)).toEqual({ kind: 'trusted' });
 });
 
 test('git is asked once a directory, and again when a .git on the way or what it says has changed', async () => {

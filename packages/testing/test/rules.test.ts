@@ -194,12 +194,45 @@ describe('titles and summaries', () => {
     withModel({ rules: [{ times: 1, reply: 'turn' }], title: 'A title' }, async (model) => {
       expect(await say(model, 'hello', { system: titleSystem, tools: [] })).toBe('A title');
       expect(await say(model, 'hello', { system: 'You are a context summarization agent. ...', tools: [] })).toBe(
-        'The conversation so far was summarised by the scripted model.',
+        '## Objective\nThe conversation so far was summarised by the scripted model.',
       );
       expect(await say(model, 'hello')).toBe('turn');
       expect(model.calls.map(({ purpose }) => purpose)).toEqual(['title', 'summary', 'turn']);
       expect(model.turnCalls).toHaveLength(1);
       expect(model.maxInFlight).toBe(1);
+    }));
+
+  it("are matched by the user's own last message, though opencode 2 asks for a summary behind it", () =>
+    withModel({ rules: [{ when: { purpose: 'summary', user: /^briefly (\w+)/ }, reply: 'In short: {{user.1}}.' }] }, async (model) => {
+      const after = [
+        { role: 'assistant', content: 'Said.' },
+        { role: 'user', content: 'You MUST summarize the conversation above.' },
+        { role: 'user', content: 'Your previous response did not match the template.' },
+      ];
+      expect(await say(model, 'briefly this', { after })).toBe('In short: this.');
+      expect(model.calls).toMatchObject([{ purpose: 'summary', user: 'briefly this' }]);
+    }));
+
+  it('are not confused by what opencode 2 says in the name of the user', () =>
+    withModel(
+      {
+        rules: [
+          { when: { user: /^look/, afterTool: 'bash' }, reply: 'Saw {{toolResult}}, step {{step}} of turn {{turn}}.' },
+          { reply: 'other' },
+        ],
+      },
+      async (model) => {
+        const after = [...toolRound('bash', 'it'), { role: 'user', content: '<system-update>\nThe tool catalog has changed.' }];
+        expect(await say(model, 'look', { after })).toBe('Saw it, step 1 of turn 1.');
+        expect(
+          await say(model, 'look', { after: [...after, { role: 'user', content: 'Instructions from: /a/AGENTS.md\nBe brief.' }] }),
+        ).toBe('Saw it, step 1 of turn 1.');
+      },
+    ));
+
+  it("see a sub-agent's prompt without what opencode 2 puts before it", () =>
+    withModel({ rules: [{ when: { user: /^below (\w+)/ }, reply: 'From below: {{user.1}}.' }] }, async (model) => {
+      expect(await say(model, 'You are a subagent spawned by another session.\nbelow it')).toBe('From below: it.');
     }));
 
   it('can be scripted', () =>

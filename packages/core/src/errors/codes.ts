@@ -36,6 +36,11 @@ export const errorCatalogue = {
     meaning: 'The directory holds something, and no manager has marked it as its state directory; it was left untouched.',
     remedy: 'Name a new or an empty directory.',
   },
+  STATE_DIRECTORY_PROTOCOL: {
+    meaning:
+      'The state directory holds sessions of another generation of opencode (1.x, 2.x) than the binary: opencode 2 would convert them one way. Nothing was started or changed.',
+    remedy: 'Name another state directory, or a binary of the generation that the message names.',
+  },
   STATE_DIRECTORY_LOCKED: {
     meaning: 'Another manager runs on this state directory, in this container or in another one.',
     remedy: 'Stop that manager, or use another state directory.',

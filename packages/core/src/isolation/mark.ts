@@ -1,5 +1,6 @@
-import { readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ProtocolName } from '../protocol/index.ts';
 
 /** The file that makes a directory a state directory of ours. What carries no mark is never written to, emptied or deleted. */
 export const markName = 'opencode-manager-state.json';
@@ -9,6 +10,11 @@ const markProduct = 'opencode-manager';
 
 /** Of the directory's layout; a newer one is not touched. */
 const layoutVersion = 1;
+
+/** Of a state whose mark names none: it was made before there was another one. */
+const earliestProtocol = 'v1';
+
+const protocols: ReadonlySet<unknown> = new Set<ProtocolName>(['v1', 'v2']);
 
 /** What stands in a state directory of the versions without a mark. */
 const earlierNames: ReadonlySet<string> = new Set(
@@ -43,9 +49,10 @@ async function readMark(directory: string): Promise<Recognition> {
   const text = await readFile(join(directory, markName), 'utf8');
   // Another manager is about to write it.
   if (text === '') return 'ours';
-  const { product, layout } = parsed(text);
+  const { product, layout, protocol = earliestProtocol } = parsed(text);
   if (product !== markProduct || typeof layout !== 'number') return { foreign: `its ${markName} is not one of ours` };
-  return layout <= layoutVersion ? 'ours' : { foreign: `a newer version made it (layout ${layout}, this one knows ${layoutVersion})` };
+  if (layout > layoutVersion) return { foreign: `a newer version made it (layout ${layout}, this one knows ${layoutVersion})` };
+  return protocols.has(protocol) ? 'ours' : { foreign: `a newer version made it (protocol ${JSON.stringify(protocol)})` };
 }
 
 async function isEarlierState(directory: string): Promise<boolean> {
@@ -66,10 +73,31 @@ function parsed(text: string): Record<string, unknown> {
 }
 
 /** Marks a directory as ours; one that is marked stays as it is. */
-export async function writeMark(directory: string): Promise<void> {
-  const mark = JSON.stringify({ product: markProduct, layout: layoutVersion });
-  await writeFile(join(directory, markName), mark, { mode: 0o600, flag: 'wx' }).catch(refuseUnless('EEXIST'));
+export async function writeMark(directory: string, protocol: ProtocolName): Promise<void> {
+  await writeFile(join(directory, markName), markOf(protocol), { mode: 0o600, flag: 'wx' }).catch(refuseUnless('EEXIST'));
 }
+
+/** Marks a directory as one of a protocol, whatever its mark says. */
+export async function replaceMark(directory: string, protocol: ProtocolName): Promise<void> {
+  if ((await markedProtocol(directory)) === protocol) return;
+  const file = join(directory, markName);
+  await writeFile(`${file}.new`, markOf(protocol), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** Whose database a state directory holds: each opencode converts that of an earlier one, and reads none of a later one. Undefined where it holds none. */
+export async function protocolOfDatabase(directory: string): Promise<ProtocolName | undefined> {
+  const names = (await readdir(join(directory, 'data', 'opencode')).catch(refuseUnless('ENOENT', 'ENOTDIR'))) ?? [];
+  return names.some((name) => name.startsWith(databaseName)) ? markedProtocol(directory) : undefined;
+}
+
+async function markedProtocol(directory: string): Promise<ProtocolName> {
+  const text = await readFile(join(directory, markName), 'utf8').catch(refuseUnless('ENOENT'));
+  const { protocol = earliestProtocol } = parsed(text ?? '');
+  return protocol as ProtocolName;
+}
+
+const markOf = (protocol: ProtocolName): string => JSON.stringify({ product: markProduct, layout: layoutVersion, protocol });
 
 /**
  * Deletes a state directory, and nothing that is not one; gives whether it did. The lock and the mark go last: nobody takes the

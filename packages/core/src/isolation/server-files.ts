@@ -61,7 +61,7 @@ export async function writeServerFiles(layout: StateLayout, { configuration, con
   await clearToolVariables(layout.root);
   await seedPluginPackage(layout.opencodeConfig);
   await declareInstalled(layout.opencodeConfig);
-  await letInstall(layout, given.needed);
+  await letInstall(layout, configuration.packages, given.needed);
   if (auth === undefined) await rm(layout.authFile, { force: true });
   else await writeFile(layout.authFile, auth, { mode: 0o600 });
 }

@@ -4,8 +4,9 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { userHome, userId } from '../process/user.ts';
+import { protocolNamed, type ProtocolName } from '../protocol/index.ts';
 import { explainFullDisk } from './full-disk.ts';
-import { markName, recognise, writeMark } from './mark.ts';
+import { markName, protocolOfDatabase, recognise, replaceMark, writeMark } from './mark.ts';
 
 /** Every place in a state directory that something else knows of. */
 export interface StateLayout {
@@ -43,6 +44,14 @@ export interface StateDirectory {
   readonly remains: 'everything' | 'database' | 'nothing';
   /** What stood there before this start. */
   readonly was: 'missing' | 'empty' | 'ours';
+  readonly opencode: StartedOpencode;
+}
+
+/** The opencode that is to work on a state directory. */
+interface StartedOpencode {
+  readonly path: string;
+  readonly version: string;
+  readonly protocol: ProtocolName;
 }
 
 function layoutOf(root: string): StateLayout {
@@ -75,14 +84,18 @@ function layoutOf(root: string): StateLayout {
 
 /**
  * Makes (or takes) the private directory and marks it as ours. What holds something and is not ours stays untouched.
- * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`
+ * @throws `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`, `STATE_DIRECTORY_PROTOCOL`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`
  */
-export async function prepareStateDirectory({ stateDir, deleteStateOnExit, directory }: StateOptions): Promise<StateDirectory> {
+export async function prepareStateDirectory(
+  { stateDir, deleteStateOnExit, directory }: StateOptions,
+  opencode: StartedOpencode,
+): Promise<StateDirectory> {
   let found: FoundDirectory | undefined;
   try {
-    found = stateDir === undefined ? await temporaryDirectory() : await namedDirectory(stateDir, directory);
-    if (found.was !== 'ours') await writeMark(found.root);
-    return { layout: layoutOf(found.root), remains: remainsOf(deleteStateOnExit ?? stateDir === undefined), was: found.was };
+    found = stateDir === undefined ? await temporaryDirectory() : await namedDirectory(stateDir, directory, opencode);
+    if (found.was !== 'ours') await writeMark(found.root, opencode.protocol);
+    const remains = remainsOf(deleteStateOnExit ?? stateDir === undefined);
+    return { layout: layoutOf(found.root), remains, was: found.was, opencode };
   } catch (error) {
     if (found) await abandon(found.root, found.was);
     throw await unusable(error, stateDir ?? tmpdir(), found?.root);
@@ -99,6 +112,24 @@ type StateOptions = Pick<ResolvedConfig, 'stateDir' | 'deleteStateOnExit' | 'dir
 interface FoundDirectory {
   readonly root: string;
   readonly was: StateDirectory['was'];
+}
+
+/** Makes a directory that was locked one of this start's opencode: until then, another start may have come first. @throws `STATE_DIRECTORY_PROTOCOL` */
+export async function claimState({ layout, opencode }: StateDirectory): Promise<void> {
+  await refuseOtherProtocol(layout.root, opencode);
+  await replaceMark(layout.root, opencode.protocol);
+}
+
+async function refuseOtherProtocol(path: string, { path: binary, version, protocol }: StartedOpencode): Promise<void> {
+  const known = await protocolOfDatabase(path);
+  if (known === undefined || known === protocol) return;
+  const generation = `${protocolNamed(known).versions.min.split('.')[0]}.x`;
+  const harm = protocol > known ? 'would convert it, with no way back' : 'cannot read it';
+  throw new OpencodeManagerError(
+    'STATE_DIRECTORY_PROTOCOL',
+    `stateDir: ${path} holds a database of opencode ${generation}; opencode ${version} (${binary}) ${harm}. Nothing was started or changed. Name another state directory, or an opencode ${generation} (option binary, OPENCODE_BIN).`,
+    { details: { stateDir: path, protocol: known, version } },
+  );
 }
 
 async function temporaryDirectory(): Promise<FoundDirectory> {
@@ -126,20 +157,21 @@ async function unusable(error: unknown, stateDir: string, root: string | undefin
 }
 
 /** Makes what is missing: at the first start, and when somebody has removed it under a server that is started again. */
-export async function makeDirectories(layout: StateLayout): Promise<void> {
+export async function makeDirectories({ layout, opencode: { protocol } }: StateDirectory): Promise<void> {
   const { root, home, config, data, cache, state, run, tmp, managed, opencodeConfig, authFile, toolHome } = layout;
   await mkdir(root, { recursive: true, mode: 0o700 });
-  await writeMark(root);
+  await writeMark(root, protocol);
   for (const path of [home, config, data, cache, state, run, tmp, managed, opencodeConfig, dirname(authFile), toolHome]) {
     await mkdir(path, { recursive: true, mode: 0o700 });
   }
 }
 
-async function namedDirectory(path: string, workspace: string): Promise<FoundDirectory> {
+async function namedDirectory(path: string, workspace: string, opencode: StartedOpencode): Promise<FoundDirectory> {
   const real = await realpathOfNearest(path);
   await refuseUsersOwn(real);
   refuseWorkspace(real, workspace);
   const was = await stateOf(path);
+  if (was === 'ours') await refuseOtherProtocol(path, opencode);
   if (was === 'missing') await mkdir(path, { recursive: true, mode: 0o700 });
   else await chmod(path, 0o700);
   return { root: await realpath(path), was };

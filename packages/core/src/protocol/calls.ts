@@ -98,8 +98,12 @@ export interface ServerCalls {
   mcpServers(directory: string, options?: CallOptions): Promise<Readonly<Record<string, McpServerState>>>;
   /** Names of all tools, those of the server too. Absent where no request gives them (`ProtocolCapabilities.toolFiles`). */
   toolIds?(directory: string, options?: CallOptions): Promise<readonly string[]>;
-  /** What the server says of plugins that it could not load; sentences that name them. Absent where the stream alone tells. */
-  pluginFailures?(directory: string, options?: CallOptions): Promise<readonly string[]>;
+  /**
+   * What the server says of plugins that it could not load; sentences that name them. Absent where the stream alone tells.
+   * @param packages plugins that are installed first: they are waited for
+   * @throws `REQUEST_TIMEOUT`
+   */
+  pluginFailures?(directory: string, packages: readonly string[], options?: CallOptions): Promise<readonly string[]>;
 
   /** Sessions of a directory that are not idle; an idle one is absent. */
   status(directory: string, options?: CallOptions): Promise<Readonly<Record<string, SessionStatus>>>;
@@ -139,7 +143,11 @@ export interface SessionCalls {
   revert(messageId: string, options?: CallOptions): Promise<SessionInfo>;
   unrevert(options?: CallOptions): Promise<SessionInfo>;
   rename(title: string, options?: CallOptions): Promise<SessionInfo>;
-  /** Resolves when the summary was tried. @param model `provider/model` */
-  summarize(model: string, options?: CallOptions): Promise<void>;
+  /**
+   * Resolves when the summary was tried.
+   * @param model `provider/model`
+   * @returns what came of it, where it does not stay among the messages when it failed
+   */
+  summarize(model: string, options?: CallOptions): Promise<MessageWithParts | undefined>;
   delete(options?: CallOptions): Promise<void>;
 }

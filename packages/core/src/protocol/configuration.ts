@@ -51,6 +51,19 @@ export interface DirectoryFilesInput {
   readonly startVariable: string;
 }
 
+/** Where opencode installs the packages that a configuration names. */
+export interface PackagePlaces {
+  /**
+   * Of a plugin or a provider, below opencode's cache directory; settings of npm that stand there count.
+   * @param versioned the name with its version, or with `@latest`
+   */
+  directoryOf(kind: 'plugin' | 'provider', spec: string, versioned: string): string;
+  /** Each installation has a directory of its own in there. */
+  readonly byInstallation: boolean;
+  /** What the `package.json` of the configuration directory names is installed, too. */
+  readonly configDirectory: boolean;
+}
+
 /** The configuration that a server is started with, in the form that its protocol wants. */
 export interface ProtocolConfiguration {
   /**
@@ -64,6 +77,9 @@ export interface ProtocolConfiguration {
   text(config: OpencodeConfig): string;
   /** Texts of the files that stand in the configuration directory beside those of the user, by their relative paths. */
   directoryFiles(input: DirectoryFilesInput): Readonly<Record<string, string>>;
+  readonly packages: PackagePlaces;
+  /** With the configuration of workspaces (`projectConfig: 'all'`), that of the directories above a repository is loaded, too. */
+  readonly readsAboveRepository: boolean;
   /** The permission rules that a session is made with, from those that its caller wants. */
   sessionRules(rules: PermissionRuleset): PermissionRuleset;
 }

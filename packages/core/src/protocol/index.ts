@@ -47,7 +47,7 @@ export type {
 } from './facts.ts';
 export { askFacts, historyFacts, messageFacts, partFacts, sessionFact, sessionFactTypes, statusFacts } from './session-facts.ts';
 export { isSealed, type ArrivedEvent, type DecodedFrame, type RecordReader, type SealedEvent } from './records.ts';
-export type { ConfigurationSettings, EffectiveConfig, GivenConfiguration, ProtocolConfiguration } from './configuration.ts';
+export type { ConfigurationSettings, EffectiveConfig, GivenConfiguration, PackagePlaces, ProtocolConfiguration } from './configuration.ts';
 export type {
   ProcessSettings,
   Protocol,

@@ -24,8 +24,6 @@ export interface ProtocolCapabilities {
   readonly snapshotsOff: boolean;
   /** A single message can be taken out of a session. */
   readonly removableMessages: boolean;
-  /** Where a workspace's own configuration counts, so does what stands above its repository. */
-  readonly readsAbove: boolean;
   /** Files in the `tool` directories of the configuration give tools, and the server tells their names. */
   readonly toolFiles: boolean;
 }
@@ -88,8 +86,11 @@ export interface ProtocolConfirmation {
     request(directory: string): RequestSpec;
     /** Their ids. */
     decode(answer: unknown): readonly string[];
-    /** So long others, or none, are no answer yet: they are read again. Milliseconds. */
-    readonly settleMs: number;
+    /** Whether a directory is met; until then others may be told, or none. Absent where a server answers when it has met it. */
+    readonly ready?: {
+      request(directory: string): RequestSpec;
+      decode(answer: unknown): boolean;
+    };
   };
   /** Fields of the configuration that have to be as they were written. */
   readonly compared: readonly string[];

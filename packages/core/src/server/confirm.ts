@@ -32,7 +32,7 @@ export interface Confirmed {
 /** A probe that hangs is given up after this time and made again on another connection. */
 const probeTimeoutMs = 5000;
 
-/** Wait between two reads of providers that have not settled, in milliseconds. */
+/** Wait between two looks whether a directory is met, in milliseconds. */
 const settlingPollMs = 50;
 
 /** Longest time for each phase, in milliseconds; the deadline of the whole start holds as well. */
@@ -86,14 +86,10 @@ const foreignTo = ({ effective }: ConfirmInput, providers: readonly string[]): s
 
 /** While a directory is met, a server may offer none of its providers, or some that it is going to refuse. */
 async function settledProviders(input: ConfirmInput): Promise<readonly string[]> {
-  const reading = input.protocol.confirmation.providers;
-  const untilMs = Math.min(input.deadlineAtMs, Date.now() + reading.settleMs);
-  for (;;) {
-    const providers = reading.decode(await probe(input, 'providers', reading.request(input.directory)));
-    const isSettled = foreignTo(input, providers).length === 0 && (providers.length > 0 || input.effective.providers.length === 0);
-    if (isSettled || Date.now() >= untilMs) return providers;
-    await wait(settlingPollMs);
-  }
+  const { ready, ...reading } = input.protocol.confirmation.providers;
+  const isMet = async () => !ready || ready.decode(await probe(input, 'providers', ready.request(input.directory)));
+  while (!(await isMet())) await wait(settlingPollMs);
+  return reading.decode(await probe(input, 'providers', reading.request(input.directory)));
 }
 
 /** A version that was not tested has to describe all that is used of it. @throws `VERSION_UNSUPPORTED` */

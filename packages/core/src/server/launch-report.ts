@@ -25,17 +25,19 @@ export interface ReportParts {
   readonly git: GitValues;
   readonly network: NetworkVariables;
   readonly packages: readonly LaunchedPackage[];
+  /** opencode installs some of them. */
+  readonly installs: boolean;
   readonly failures: readonly string[];
 }
 
 /** An address of a package may hold a key. */
-export function launchReport({ config, git, network, packages, failures }: ReportParts): LaunchReport {
+export function launchReport({ config, git, network, packages, installs, failures }: ReportParts): LaunchReport {
   return {
     toolHome: config.toolHome,
     git: { source: config.git, keys: [...new Set(git.values.map(([key]) => key))] },
     network: { passed: Object.keys(network.variables), withheld: network.withheld },
     npm: {
-      online: packages.some(({ kind }) => kind !== 'mcp'),
+      online: installs,
       packages: packages.map((each) => Object.assign({}, each, { package: config.redactor.text(each.package) })),
     },
     notes: [...(git.note === undefined ? [] : [git.note]), ...network.withheld.map(withheldNote), ...failures].map((note) =>

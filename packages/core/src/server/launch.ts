@@ -12,9 +12,9 @@ import {
   type GitValues,
   type Workspaces,
 } from '../isolation/index.ts';
-import { protocolNamed, type ProtocolCapabilities } from '../protocol/index.ts';
+import { protocolNamed } from '../protocol/index.ts';
 import { learnAuth } from '../secrets/index.ts';
-import { findBinary } from './binary.ts';
+import { findBinary, type BinaryInfo } from './binary.ts';
 import { assertPortFree } from './port.ts';
 import { lifecycleOf } from './replace.ts';
 import { beginRun, endRun } from './run.ts';
@@ -30,7 +30,7 @@ import type { OpencodeServer } from './types.ts';
  * @throws OpencodeManagerError before anything is started: `CONFIG_INVALID`, `CONFIG_KEY_UNKNOWN`, `DIRECTORY_MISSING`,
  * `WORKSPACE_UNTRUSTED`, `WORKSPACE_UNREADABLE`, `BINARY_NOT_FOUND`, `BINARY_UNUSABLE`, `VERSION_UNSUPPORTED`,
  * `OPENCODE_CONFIG_INVALID`, `CREDENTIALS_MISSING`, `AUTH_FILE_INVALID`, `AUTH_OAUTH_REFUSED`, `STATE_DIRECTORY_UNSAFE`, `STATE_DIRECTORY_FOREIGN`,
- * `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
+ * `STATE_DIRECTORY_PROTOCOL`, `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_UNWRITABLE`, `STATE_DIRECTORY_FULL`, `RESOURCES_EXHAUSTED`, `SHELL_MISSING`,
  * `PORT_IN_USE`, `PLATFORM_UNSUPPORTED`; after: `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `OPENCODE_CONFIG_INVALID`,
  * `OPENCODE_CONFIG_MISMATCH`, `VERSION_UNSUPPORTED`. What was started
  * is gone when it throws.
@@ -53,12 +53,12 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
   const git = await readGitValues(resolved.git);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
-  const workspaces = await workspacesOf(resolved, git, protocolNamed(binary.protocol).capabilities);
+  const workspaces = await workspacesOf(resolved, git, binary);
   await workspaces.check(resolved.directory);
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   learnAuth(resolved.redactor, auth);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
-  const state = await prepareStateDirectory(resolved);
+  const state = await prepareStateDirectory(resolved, binary);
   const run = await beginRun(state, resolved.directory).catch(async (error: unknown) => {
     throw await explainFullDisk(error, state.layout.root);
   });
@@ -74,12 +74,16 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
 }
 
 /** What the user hands over by name is used, though it may stand in the workspace. */
-async function workspacesOf(config: ResolvedConfig, git: GitValues, { readsAbove }: ProtocolCapabilities): Promise<Workspaces> {
+async function workspacesOf(config: ResolvedConfig, git: GitValues, { protocol }: BinaryInfo): Promise<Workspaces> {
   const { projectConfig, opencodeConfig, opencodeConfigDir } = config;
   const named = [opencodeConfig, opencodeConfigDir].filter((path) => typeof path === 'string');
   const real = await Promise.all(named.map((path) => realpath(path).catch(() => path)));
-  const environment = gitEnvironment(config, trustedDirectories(git));
-  return createWorkspaces({ projectConfig, readsAbove, gitEnvironment: environment, given: [...named, ...real] });
+  return createWorkspaces({
+    projectConfig,
+    readsAboveRepository: protocolNamed(protocol).configuration.readsAboveRepository,
+    gitEnvironment: gitEnvironment(config, trustedDirectories(git)),
+    given: [...named, ...real],
+  });
 }
 
 function refuseUnsupportedPlatform(): void {

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { abandonState, lockLife, lockStateDirectory, makeDirectories, type StateDirectory, type StateLock } from '../isolation/index.ts';
+import {
+  abandonState,
+  claimState,
+  lockLife,
+  lockStateDirectory,
+  makeDirectories,
+  type StateDirectory,
+  type StateLock,
+} from '../isolation/index.ts';
 import { startDeadline, type Deadline } from '../process/deadline.ts';
 import { startGuard, type GuardTask } from '../process/guard.ts';
 import { showLife } from '../process/life.ts';
@@ -20,12 +28,13 @@ const replacementMs = 700;
 /**
  * Locks the state directory, starts the guard and enters the run in the ledger, before anything secret is written: whatever kills this process,
  * its guard or the next command finds what was left.
- * @throws `STATE_DIRECTORY_LOCKED`, `SHELL_MISSING`, `RESOURCES_EXHAUSTED`, or the system's own error; the state is as it was then
+ * @throws `STATE_DIRECTORY_LOCKED`, `STATE_DIRECTORY_PROTOCOL`, `SHELL_MISSING`, `RESOURCES_EXHAUSTED`, or the system's own error; the state is as it was then
  */
 export async function beginRun(state: StateDirectory, directory: string): Promise<Run> {
   const runId = randomUUID();
   const lock = await lockOrAbandon(state, runId);
-  const guard = await startGuard(guardTask(state, runId)).catch(async (error: unknown) => {
+  const begun = claimState(state).then(() => startGuard(guardTask(state, runId)));
+  const guard = await begun.catch(async (error: unknown) => {
     await lock.release();
     await abandonState(state);
     throw error;
@@ -35,7 +44,7 @@ export async function beginRun(state: StateDirectory, directory: string): Promis
   try {
     await registerRun(run, { url: '', version: '', directory, serverPid: 0 });
     run.life = await showLife(runLife(runId));
-    await makeDirectories(state.layout);
+    await makeDirectories(state);
     // A guard that removed the lock of a dead manager may have let another one in meanwhile.
     await lock.retake();
     return run;

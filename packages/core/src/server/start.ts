@@ -42,7 +42,7 @@ export type LifecycleOf = (run: Run, plan: LaunchPlan, prepared: PreparedFiles, 
 
 /** Makes good what somebody has removed from the state of a run whose server is started again. @throws `STATE_DIRECTORY_LOCKED` */
 export async function restoreState({ state, lock }: Run): Promise<void> {
-  await makeDirectories(state.layout);
+  await makeDirectories(state);
   await lock.retake();
 }
 
@@ -63,7 +63,7 @@ export async function prepareFiles(run: Run, { config, binary, auth, git }: Laun
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
   learnConfig(config.redactor, effective.config);
   const needed = await neededPackages(effective.config, effective.providers, layout.opencodeConfig);
-  if (config.offline) await refuseOffline(layout, needed);
+  if (config.offline) await refuseOffline(layout, configuration.packages, needed);
   await writeServerFiles(layout, {
     configuration,
     config: effective.config,
@@ -87,9 +87,9 @@ export async function startIncarnation(
   signal = plan.config.signal,
 ): Promise<OpencodeServer> {
   const config = { ...plan.config, ...(signal && { signal }) };
-  const installs = await hasToInstall(run, prepared);
-  const deadlineAtMs = Date.now() + (config.startupTimeoutMs ?? startupMs[installs ? 'installing' : 'plain']);
   const protocol = protocolNamed(plan.binary.protocol);
+  const installs = await hasToInstall(run, protocol, prepared);
+  const deadlineAtMs = Date.now() + (config.startupTimeoutMs ?? startupMs[installs ? 'installing' : 'plain']);
   const login = { username: protocol.process.username, password: randomBytes(32).toString('base64url') };
   learnLogin(config.redactor, login);
   const { incarnation, url } = await spawnUntilReady(run, { ...plan, config }, prepared, login, deadlineAtMs);
@@ -100,7 +100,10 @@ export async function startIncarnation(
     const { process: server } = incarnation;
     const { configFile } = run.state.layout;
     const confirmation = { client, protocol, config, configFile, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
-    const met = await meetDirectory({ run, plan, prepared, protocol, client, credentials }, () => confirm(confirmation));
+    const met = await meetDirectory(
+      { run, plan, prepared, protocol, client, credentials, output: () => server.output(), deadlineAtMs },
+      () => confirm(confirmation),
+    );
     const { confirmed, launch, parts } = met;
     const { version } = confirmed;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });

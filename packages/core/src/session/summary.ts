@@ -39,9 +39,9 @@ export async function summarize(place: SummaryPlace, model: string, options: Cal
   options.signal?.throwIfAborted();
   const sinceMs = Date.now();
   try {
-    await session.summarize(model, { timeoutMs: summaryTimeoutMs, ...options });
+    const answer = await session.summarize(model, { timeoutMs: summaryTimeoutMs, ...options });
     // opencode answers the same whether the summary was made or not.
-    assertMade(await readSummary(place, sinceMs, options));
+    assertMade(answer ? { request: undefined, answer } : await readSummary(place, sinceMs, options));
   } catch (error) {
     await withdraw(place, sinceMs).catch(() => undefined);
     throw error;

@@ -31,7 +31,7 @@ export async function openOurs(root: string, model: ScriptedModel, catalogue: bo
   await makeRepository(directory);
   const config = await resolveConfig({ directory, opencodeConfig: model.opencodeConfig() });
   const plan = await planOf(config);
-  const run = await beginRun(await prepareStateDirectory(config), directory);
+  const run = await beginRun(await prepareStateDirectory(config, plan.binary), directory);
   let incarnation: Incarnation | undefined;
   const written = await prepareFiles(run, plan);
   const effective = { ...written, providers: catalogue ? [...written.providers, 'anthropic'] : written.providers };

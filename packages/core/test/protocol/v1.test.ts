@@ -1,7 +1,8 @@
 import { describe } from 'vitest';
+import { isV2 } from '../support/tested.ts';
 import { describeProtocol } from './contract.ts';
 
-describe('opencode 1.x', () => {
+describe.skipIf(isV2)('opencode 1.x (skipped where opencode 2 is tested)', () => {
   describeProtocol({
     name: 'v1',
     calls: {

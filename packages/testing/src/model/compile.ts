@@ -12,7 +12,8 @@ const standardAnswers = {
   turn: 'No rule of the script answers this.',
   afterTools: 'Done.',
   title: 'Scripted session',
-  summary: 'The conversation so far was summarised by the scripted model.',
+  // opencode 2 takes nothing without one of its headings for a summary.
+  summary: '## Objective\nThe conversation so far was summarised by the scripted model.',
 } as const;
 
 /** What answers one call. */

@@ -25,7 +25,7 @@ export interface Conversation {
   readonly messages: readonly ChatMessage[];
   /** Names of the tools on offer. */
   readonly tools: readonly string[];
-  /** Text of the last user message. */
+  /** Text of the last message of the user's own; where opencode asks for a summary, of the one before that. */
   readonly user: string;
   /** The system prompt. */
   readonly system: string;
@@ -46,29 +46,34 @@ export interface Conversation {
   readonly parentSessionId: string | undefined;
 }
 
+/** What opencode 2 puts before the prompt of a sub-agent. */
+const subAgentPreface = /^You are a subagent spawned by another session\.\n/;
+
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
-  const lastUser = messages.findLastIndex(({ role }) => role === 'user');
+  const said = messages.filter((message) => !isOpencodesOwn(message));
+  const summary = said.findIndex(asksForSummary);
+  const lastUser = said.slice(0, summary < 0 ? undefined : summary).findLastIndex(({ role }) => role === 'user');
   const tools = (request.tools ?? []).flatMap((tool) => tool.function?.name ?? []);
   const system = textOfRole(messages, 'system');
-  const last = messages.at(-1);
+  const last = said.at(-1);
   return {
     model: request.model,
     stream: request.stream === true,
     messages,
     tools,
-    user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content),
+    user: lastUser < 0 ? '' : textOf(said[lastUser]?.content).replace(subAgentPreface, ''),
     system,
     history: messages
       .filter(({ role }) => role !== 'system')
       .map(({ content }) => textOf(content))
       .join('\n'),
     toolResult: last?.role === 'tool' ? textOf(last.content) : undefined,
-    afterTool: last?.role === 'tool' ? toolName(messages, last.tool_call_id) : undefined,
-    step: messages.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
-    turn: messages.filter(({ role }) => role === 'user').length,
-    purpose: purposeOf(system, tools, messages),
+    afterTool: last?.role === 'tool' ? toolName(said, last.tool_call_id) : undefined,
+    step: said.slice(lastUser + 1).filter(({ role }) => role === 'assistant').length,
+    turn: said.filter(({ role }) => role === 'user').length,
+    purpose: purposeOf(system, tools, said),
     sessionId: headers['x-session-id']?.toString(),
     parentSessionId: headers['x-parent-session-id']?.toString(),
   };
@@ -88,6 +93,16 @@ function textOf(content: unknown): string {
   return content.flatMap((part: { text?: unknown }) => (typeof part.text === 'string' ? part.text : [])).join('\n');
 }
 
+/** opencode 2 tells a model in the user's name that its tools have changed, and of instructions beside a file that it has read. */
+function isOpencodesOwn({ role, content }: ChatMessage): boolean {
+  return role === 'user' && /^(?:<system-update>|Instructions from: )/.test(textOf(content));
+}
+
+/** How opencode 2 asks for a summary, and asks again behind a bad one; it never stays in a conversation. */
+function asksForSummary({ role, content }: ChatMessage): boolean {
+  return role === 'user' && textOf(content).startsWith('You MUST summarize the conversation above');
+}
+
 function toolName(messages: readonly ChatMessage[], callId: string | undefined): string | undefined {
   const calls = messages.flatMap(({ tool_calls }) => tool_calls ?? []);
   return calls.findLast(({ id }) => id === callId)?.function.name;
@@ -98,8 +113,7 @@ function toolName(messages: readonly ChatMessage[], callId: string | undefined):
  * behind the conversation, with the tools of its turns.
  */
 function purposeOf(system: string, tools: readonly string[], messages: readonly ChatMessage[]): Purpose {
-  const last = messages.findLast(({ role }) => role === 'user');
-  if (textOf(last?.content).startsWith('You MUST summarize the conversation above')) return 'summary';
+  if (messages.some(asksForSummary)) return 'summary';
   if (tools.length > 0) return 'turn';
   const opening = textOf(messages.find(({ role }) => role === 'user')?.content);
   if (/you are a title generator/i.test(system) || opening.startsWith('Generate a title for this conversation')) return 'title';

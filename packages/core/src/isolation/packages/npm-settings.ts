@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpencodeManagerError } from '../../errors/index.ts';
+import type { PackagePlaces } from '../../protocol/index.ts';
 import type { StateLayout } from '../state-directory.ts';
 import { isInstalled, type NeededPackage } from './needed.ts';
 
@@ -12,9 +13,9 @@ const online =
  * Lets opencode's npm fetch what the configuration needs, and nothing else: it is offline by the `.npmrc` of the server's home, which the
  * one beside each of these packages overrules. A manifest beside it keeps npm from looking for settings further up.
  */
-export async function letInstall(layout: StateLayout, needed: readonly NeededPackage[]): Promise<void> {
+export async function letInstall(layout: StateLayout, places: PackagePlaces, needed: readonly NeededPackage[]): Promise<void> {
   for (const each of needed) {
-    const directory = installDirectory(layout, each);
+    const directory = installDirectory(layout, places, each);
     if (directory === undefined) continue;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await goOnline(join(directory, '.npmrc'));
@@ -35,11 +36,15 @@ function unlessThere(error: NodeJS.ErrnoException): void {
 }
 
 /** Where opencode installs a package; undefined when it does not do it. */
-function installDirectory(layout: StateLayout, { kind, package: spec }: NeededPackage): string | undefined {
+function installDirectory(layout: StateLayout, places: PackagePlaces, { kind, package: spec }: NeededPackage): string | undefined {
   if (kind === 'mcp') return undefined;
-  if (kind === 'config_directory') return layout.opencodeConfig;
-  // A plugin without a version is the latest one; a provider's package is asked for as it is written.
-  return join(layout.cache, 'opencode', 'packages', kind === 'plugin' && nameOf(spec) === spec ? `${spec}@latest` : spec);
+  if (kind === 'config_directory') return places.configDirectory ? layout.opencodeConfig : undefined;
+  return join(layout.cache, places.directoryOf(kind, spec, nameOf(spec) === spec ? `${spec}@latest` : spec));
+}
+
+/** Whether opencode installs a package itself; what an MCP server runs, its command fetches. */
+export function isInstalledByOpencode({ configDirectory }: PackagePlaces, { kind }: NeededPackage): boolean {
+  return kind !== 'mcp' && (kind !== 'config_directory' || configDirectory);
 }
 
 /** `@scope/name` of `@scope/name@1.2.3`. */
@@ -52,17 +57,23 @@ function nameOf(spec: string): string {
 const namesPackage = /^(@[\w.~-]+\/)?[\w.~-]+(@.*)?$/;
 
 /** Whether opencode has installed a package; false for one that it does not install itself. */
-export async function wasInstalled(layout: StateLayout, needed: NeededPackage): Promise<boolean> {
-  const directory = installDirectory(layout, needed);
+export async function wasInstalled(layout: StateLayout, places: PackagePlaces, needed: NeededPackage): Promise<boolean> {
+  const directory = installDirectory(layout, places, needed);
   if (directory === undefined) return false;
-  if (namesPackage.test(needed.package)) return isInstalled(directory, nameOf(needed.package));
+  const within = places.byInstallation && needed.kind !== 'config_directory' ? await readdir(directory).catch(() => []) : ['.'];
+  const installed = await Promise.all(within.map((name) => isInstalledIn(join(directory, name), needed.package)));
+  return installed.includes(true);
+}
+
+async function isInstalledIn(directory: string, spec: string): Promise<boolean> {
+  if (namesPackage.test(spec)) return isInstalled(directory, nameOf(spec));
   const installed = await readdir(join(directory, 'node_modules')).catch(() => []);
   return installed.some((name) => !name.startsWith('.'));
 }
 
 /** Refuses what an earlier server on the same state has not installed. @throws `PACKAGE_UNAVAILABLE` naming all of it */
-export async function refuseOffline(layout: StateLayout, all: readonly NeededPackage[]): Promise<void> {
-  const present = await Promise.all(all.map((each) => wasInstalled(layout, each)));
+export async function refuseOffline(layout: StateLayout, places: PackagePlaces, all: readonly NeededPackage[]): Promise<void> {
+  const present = await Promise.all(all.map((each) => wasInstalled(layout, places, each)));
   const needed = all.filter((_, index) => !present[index]);
   if (needed.length === 0) return;
   throw new OpencodeManagerError(

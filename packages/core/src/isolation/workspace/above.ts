@@ -1,32 +1,25 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ContentReader } from './content.ts';
 import { withParents, type Project } from './git-root.ts';
 import { orUndefined } from './read-file.ts';
-import { surveyPlace } from './survey.ts';
-
-/** What opencode would take from directories above the project's root. */
-interface Above {
-  /** The first file or folder that it would load as code or configuration. */
-  readonly loaded: string | undefined;
-  /** What it would read as text, in sentences. */
-  readonly notes: readonly string[];
-}
-
-export const nothingAbove: Above = { loaded: undefined, notes: [] };
+import type { PlaceSurvey } from './survey.ts';
 
 /** Texts and skills that agents are told of. */
 const textNames = ['AGENTS.md', 'CLAUDE.md', '.claude', '.agents'] as const;
 
-export async function lookAbove({ root, insideGit }: Project, readContent: ContentReader): Promise<Above> {
-  const parents = insideGit ? [...withParents(root)].slice(1) : [];
-  const surveys = await Promise.all(parents.map((place) => surveyPlace(place, readContent)));
-  const texts = parents.flatMap(textPaths);
-  const there = await Promise.all(texts.map((path) => orUndefined(lstat(path))));
-  return {
-    loaded: surveys.flatMap(({ entries }) => Array.from(entries.keys()))[0],
-    notes: texts.filter((_, index) => there[index]).map((path) => `${path} lies above the repository, and opencode reads it too`),
-  };
+/** The directories above a repository's root, nearest first; none outside git. */
+export function placesAbove({ root, insideGit }: Project): string[] {
+  return insideGit ? [...withParents(root)].slice(1) : [];
 }
 
-const textPaths = (place: string): string[] => textNames.map((name) => join(place, name));
+/** What opencode takes from these places though it runs no code of them (that is refused): agents, commands, texts. In sentences. */
+export async function notesAbove(places: readonly string[], surveys: readonly PlaceSurvey[]): Promise<string[]> {
+  const texts = places.flatMap((place) => textNames.map((name) => join(place, name)));
+  const there = await Promise.all(texts.map((path) => orUndefined(lstat(path))));
+  const loaded = surveys.flatMap(({ entries }) =>
+    [...entries.keys()].filter((path) => /\/\.opencode\/(?:agent|command|mode|skill)s?\//.test(path)),
+  );
+  return [...loaded, ...texts.filter((_, index) => there[index])].map(
+    (path) => `${path} lies above the repository, and opencode reads it too`,
+  );
+}

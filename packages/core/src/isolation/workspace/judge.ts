@@ -8,9 +8,9 @@ export interface Seen {
   readonly project: Project;
   /** By directory: the workspace and those above it, up to the project's root. */
   readonly places: ReadonlyMap<string, PlaceSurvey>;
+  /** What stands above a repository's root, where opencode goes on there. */
+  readonly aboveRoot: readonly PlaceSurvey[];
   readonly unsafeParents: readonly UnsafeParent[];
-  /** The first configuration above the project's root, where opencode would load that too. */
-  readonly above?: string | undefined;
 }
 
 /** What is trusted: the state at first use. */
@@ -28,9 +28,8 @@ export type Verdict =
   | { readonly kind: 'changed'; readonly changes: readonly string[] }
   | { readonly kind: 'untrusted'; readonly plugin: string }
   | { readonly kind: 'referring'; readonly file: string }
+  | { readonly kind: 'surrounded'; readonly by: string }
   | { readonly kind: 'exposed'; readonly parent: UnsafeParent }
-  /** Of nobody knows whom: the user's own, or another's. */
-  | { readonly kind: 'above'; readonly path: string }
   | { readonly kind: 'unreadable'; readonly what: string };
 
 export interface Terms {
@@ -45,7 +44,7 @@ export interface Terms {
 /** Decides whether a turn may begin in a workspace. Pure. */
 export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges, given }: Terms): Verdict {
   const surveys = [...seen.places.values()];
-  const unreadable = surveys.flatMap((survey) => survey.unreadable)[0];
+  const unreadable = [...surveys, ...seen.aboveRoot].flatMap((survey) => survey.unreadable)[0];
   if (unreadable !== undefined) return { kind: 'unreadable', what: unreadable };
   const changes = changesSince(trusted, seen);
   const refusesChanges = !trustsAll && !acceptsChanges;
@@ -54,11 +53,18 @@ export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges,
   if (plugin !== undefined && !trustsAll) return { kind: 'untrusted', plugin };
   const file = surveys.flatMap(({ references }) => references).find((path) => !given.includes(path));
   if (file !== undefined && !trustsAll) return { kind: 'referring', file };
-  if (seen.above !== undefined) return { kind: 'above', path: seen.above };
+  // Who trusts a repository does not trust what stands above it.
+  const by = seen.aboveRoot.flatMap(startsCode).find((found) => !given.some((own) => found === own || found.startsWith(`${own}/`)));
+  if (by !== undefined) return { kind: 'surrounded', by };
   // Who trusts a workspace does not trust what others may have put above it.
   const parent = seen.unsafeParents.find(({ path }) => !trustsAll || (seen.places.get(path)?.entries.size ?? 0) > 0);
   if (parent) return { kind: 'exposed', parent };
   return changes.length > 0 ? { kind: 'accepted', changes } : { kind: 'trusted' };
+}
+
+/** What of a place runs code: its plugins, and configuration files, which name plugins and MCP servers. */
+function startsCode({ plugins, entries }: PlaceSurvey): string[] {
+  return [...plugins, ...[...entries.keys()].filter((path) => /\/opencode\.jsonc?$/.test(path))];
 }
 
 /** Takes what was seen for trusted from now on. */

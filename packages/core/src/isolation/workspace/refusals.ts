@@ -16,17 +16,17 @@ export function refusalOf(directory: string, verdict: Verdict): OpencodeManagerE
         `directory: ${verdict.file} names references. opencode takes them without being asked to: they put text into the system prompt, and open directories outside the workspace to the agent. Hand the file over by name (opencodeConfig) if it is yours, take them out, or set projectConfig to 'all' when you trust this workspace.`,
         { details: { directory, found: verdict.file } },
       );
+    case 'surrounded':
+      return new OpencodeManagerError(
+        'WORKSPACE_UNTRUSTED',
+        `directory: ${verdict.by} stands above the repository of ${directory}, and with projectConfig 'all' opencode 2 would load it, too, and run what it names. Move it away, use a workspace elsewhere, or set projectConfig to 'instructions'.`,
+        { details: { directory, found: verdict.by } },
+      );
     case 'exposed':
       return new OpencodeManagerError(
         'WORKSPACE_UNTRUSTED',
         `directory: ${directory} is not in a git repository, and ${verdict.parent.path} above it ${verdict.parent.why}: opencode would run what somebody puts into an .opencode there. Run git init in the workspace, or use one elsewhere.`,
         { details: { directory, found: verdict.parent.path } },
-      );
-    case 'above':
-      return new OpencodeManagerError(
-        'WORKSPACE_UNTRUSTED',
-        `directory: ${verdict.path} lies above the repository of ${directory}, and with projectConfig 'all' this version of opencode would load it too, whoever it belongs to. Take the workspace elsewhere, or hand over what it needs by name (opencodeConfig, opencodeConfigDir) without projectConfig 'all'.`,
-        { details: { directory, found: verdict.path } },
       );
     case 'changed':
       return changed(directory, verdict.changes);

@@ -1,6 +1,6 @@
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
-import { lookAbove, nothingAbove } from './above.ts';
+import { notesAbove, placesAbove } from './above.ts';
 import { createContentReader, type ContentReader } from './content.ts';
 import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
 import { createInstructionsReader, type Instructions } from './instructions.ts';
@@ -28,10 +28,10 @@ export interface CheckOptions {
 
 export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
+  /** With `projectConfig: 'all'`, opencode goes on above a repository's root. Default false. */
+  readonly readsAboveRepository?: boolean;
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
-  /** With `all`, opencode loads what stands above a repository as well: that is refused. Default false. */
-  readonly readsAbove?: boolean;
   /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
   readonly given?: readonly string[];
 }
@@ -64,7 +64,7 @@ const deadlineMs = 10_000;
 
 const maxNotes = 100;
 
-export function createWorkspaces({ projectConfig, readsAbove = false, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
+export function createWorkspaces({ projectConfig, gitEnvironment, given = [], ...options }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
   const readInstructions = createInstructionsReader();
@@ -78,16 +78,15 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
     const project = await readProject(directory).catch((error: unknown) => {
       throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
     });
-    const [known, above, instructions] = await Promise.all([
-      survey(directory, project, readContent),
-      readsAbove && projectConfig === 'all' ? lookAbove(project, readContent) : nothingAbove,
+    const [seen, instructions] = await Promise.all([
+      survey(directory, project, { readContent, goesOn: projectConfig === 'all' && options.readsAboveRepository === true }),
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
     ]);
-    const seen = { ...known, above: above.loaded };
     const verdict = judge(trusted, seen, terms);
-    refuse(directory, verdict);
+    const refusal = refusalOf(directory, verdict);
+    if (refusal) throw refusal;
     adopt(trusted, seen);
-    const told = [...notesOf(seen, verdict), ...above.notes, ...instructions.notes];
+    const told = [...(await notesOf(seen, verdict)), ...instructions.notes];
     if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
     for (const note of told) tell(notes, note);
     return { directory, repository: project.insideGit ? project.root : undefined, notes: told, project, instructions };
@@ -130,25 +129,28 @@ export function createWorkspaces({ projectConfig, readsAbove = false, gitEnviron
   };
 }
 
-function refuse(directory: string, verdict: Verdict): void {
-  const refusal = refusalOf(directory, verdict);
-  if (refusal) throw refusal;
-}
-
-function notesOf({ places }: Seen, verdict: Verdict): string[] {
+async function notesOf({ project, places, aboveRoot }: Seen, verdict: Verdict): Promise<string[]> {
   const notes = [...places.values()].flatMap((place) => place.notes);
   if (verdict.kind === 'accepted') notes.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+  if (aboveRoot.length > 0) notes.push(...(await notesAbove(placesAbove(project), aboveRoot)));
   return notes;
 }
 
 /** Looks at all places from which opencode would load something for a directory. */
-async function survey(directory: string, project: Project, readContent: ContentReader): Promise<Seen> {
+async function survey(
+  directory: string,
+  project: Project,
+  { readContent, goesOn }: { readonly readContent: ContentReader; readonly goesOn: boolean },
+): Promise<Seen> {
+  const surveyed = (places: readonly string[]) => Promise.all(places.map((place) => surveyPlace(place, readContent)));
   const places = [...withParents(directory, project.root)];
-  const [surveys, unsafe] = await Promise.all([
-    Promise.all(places.map((place) => surveyPlace(place, readContent))),
+  const above = goesOn ? placesAbove(project) : [];
+  const [surveys, aboveRoot, unsafe] = await Promise.all([
+    surveyed(places),
+    surveyed(above),
     project.insideGit ? [] : unsafeParents(directory),
   ]);
-  return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), unsafeParents: unsafe };
+  return { directory, project, places: new Map(places.map((place, index) => [place, surveys[index]!])), aboveRoot, unsafeParents: unsafe };
 }
 
 interface WorkspaceLook extends WorkspaceCheck {

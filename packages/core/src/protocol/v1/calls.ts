@@ -102,6 +102,7 @@ function sessionCalls(client: HttpClient, files: LeftFiles | undefined, id: stri
     rename: (title, options) => one(requests.updateSession(id, directory, { title }), options),
     async summarize(model, options) {
       await client.call(requests.summarize(id, directory, wireModel(model)), options);
+      return undefined;
     },
     async delete(options) {
       await client.call(requests.deleteSession(id, directory), options);

@@ -18,7 +18,6 @@ export const protocolV1: Protocol = {
     subtasks: true,
     snapshotsOff: true,
     removableMessages: true,
-    readsAbove: false,
     toolFiles: true,
   },
   ids: {
@@ -30,7 +29,7 @@ export const protocolV1: Protocol = {
   confirmation: {
     version: requests.health,
     configuration: { request: requests.config, decode: (answer) => answer as Readonly<Record<string, unknown>> },
-    providers: { request: requests.providers, decode: (answer) => (answer as WireProviders).providers.map(({ id }) => id), settleMs: 0 },
+    providers: { request: requests.providers, decode: (answer) => (answer as WireProviders).providers.map(({ id }) => id) },
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
   },
   stream: streamV1,

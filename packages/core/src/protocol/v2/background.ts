@@ -14,20 +14,26 @@ export function workToldBy(metadata: Readonly<Record<string, unknown>> | undefin
   return idOf(metadata?.['shellID']) ?? idOf(metadata?.['childID']);
 }
 
-/** Work of a session that its messages do not tell the end of. */
+/**
+ * Work of a session's last turn that its messages do not tell the end of. That of an earlier turn was ended with it, or with a server that was killed, and its
+ * end may never be told.
+ */
 export function openWork(messages: readonly WireMessage[]): Set<string> {
   const open = new Set<string>();
-  for (const message of messages) {
-    if (message.type === 'assistant')
-      for (const one of message.content ?? []) {
-        const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
-        if (work !== undefined) open.add(work);
-      }
-    if (message.type !== 'synthetic') continue;
-    const told = workToldBy(message.metadata);
-    if (told !== undefined) open.delete(told);
-  }
+  for (const message of messages) followWork(open, message);
   return open;
+}
+
+/** Brings what is open up to a message. */
+export function followWork(open: Set<string>, message: WireMessage): void {
+  if (message.type === 'user' || (message.type === 'idle' && message.outcome === 'interrupted')) open.clear();
+  if (message.type === 'assistant')
+    for (const one of message.content ?? []) {
+      const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
+      if (work !== undefined) open.add(work);
+    }
+  const told = message.type === 'synthetic' ? workToldBy(message.metadata) : undefined;
+  if (told !== undefined) open.delete(told);
 }
 
 const idOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

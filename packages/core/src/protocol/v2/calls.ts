@@ -17,7 +17,7 @@ export function createCallsV2(client: HttpClient, { output = () => '', sessionVa
     offers: (directory, options) => readOffers(client, directory, options),
     commands: (directory, options) => readCommands(client, directory, options),
     mcpServers: (directory, options) => readMcpServers(client, directory, options),
-    pluginFailures: (directory, options) => readPluginFailures(client, directory, options),
+    pluginFailures: (directory, packages, options) => readPluginFailures({ client, directory, output }, packages, options),
     status: (directory, options) => readStatus(client, memory, directory, options),
     snapshot: (directory) => readSnapshot(client, memory, directory),
     async answerPermission({ id, sessionId }, answer, options) {

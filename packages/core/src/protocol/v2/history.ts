@@ -1,5 +1,5 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
-import { openWork } from './background.ts';
+import { followWork, openWork } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
 import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
@@ -19,7 +19,7 @@ export interface HistoryPlace {
 /**
  * A session's messages in this project's words. opencode 2 keeps one flat list, in which an answer follows what it answers: so the user's message before
  * it is its parent. What ended without an answer (no such model, an interrupt during a retry) is told by an entry of its own, which stands here as
- * the answer.
+ * the answer. A summary that failed is left out: opencode keeps it and has no use for it.
  */
 export function decodeHistory(messages: readonly WireMessage[], place: HistoryPlace): MessageWithParts[] {
   const { sessionId } = place;
@@ -27,27 +27,45 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   const lastAnswer = messages.findLast(({ type }) => type === 'assistant');
   const decoded: MessageWithParts[] = [];
   let parentId = '';
+  /** Of the execution that is looked at. */
   let answer: AssistantMessage | undefined;
+  /** Whether it is one of a turn: a summary is one, too. */
+  let isOfTurn = false;
+  const work = new Set<string>();
+  let { cause } = place;
   for (const wire of messages) {
     if (wire.type === 'user') {
       parentId = wire.id;
       answer = undefined;
+      isOfTurn = true;
+      ({ cause } = place);
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
       const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
       answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole });
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
+    } else if (wire.type === 'synthetic') {
+      answer = undefined;
+      isOfTurn = true;
     } else if (wire.type === 'shell') {
       decoded.push(...shellTurn(wire, sessionId));
+    } else if (wire.type === 'compaction' && wire.status === 'failed') {
+      // Without the room that it was to make, the model cannot be asked.
+      cause = wire.error?.message ?? cause;
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause: place.cause }, answer);
-      if (end && answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
+      const isEndOfTurn = parentId !== '' && (isOfTurn || work.size > 0);
+      // What was to answer the end of work in the background may not have begun.
+      const ended = isOfTurn ? answer : undefined;
+      const end = isEndOfTurn ? endWithoutAnswer(wire, { sessionId, parentId, cause }, ended) : undefined;
+      // A shell line may stand behind the answer: it works beside a turn.
+      const at = ended ? decoded.findLastIndex(({ info }) => info === ended) : -1;
+      if (end && at >= 0) decoded[at] = { info: end, parts: decoded[at]!.parts };
       else if (end) decoded.push({ info: end, parts: [] });
-      // Another execution of the same turn has an answer of its own.
-      answer = undefined;
+      isOfTurn = false;
     }
+    followWork(work, wire);
   }
   return decoded;
 }
@@ -125,7 +143,11 @@ export function shellTurn(raw: WireOf<'shell'>, sessionId: string): [MessageWith
 /** The request for a summary, and the summary as its answer. */
 function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts[] {
   const request: MessageWithParts = { info: userMessage(raw, sessionId), parts: [compactionPart({ sessionId, messageId: raw.id }, raw)] };
-  if (raw.status === undefined || raw.status === 'running') return [request];
+  return raw.status === undefined || raw.status === 'running' ? [request] : [request, summaryOf(raw, sessionId)];
+}
+
+/** A summary that was made, or why it was not. */
+export function summaryOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts {
   const answerId = `${raw.id}:summary`;
   const createdAtMs = raw.time?.created ?? 0;
   const info: AssistantMessage = {
@@ -147,7 +169,7 @@ function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWith
   };
   const text = raw.summary ?? raw.text;
   const place = { sessionId, messageId: answerId };
-  return [request, { info, parts: text === undefined ? [] : [textPart(place, 0, { text, ended: true, raw })] }];
+  return { info, parts: text === undefined ? [] : [textPart(place, 0, { text, ended: true, raw })] };
 }
 
 /** The end of a turn that left no answer, or one that broke off. */

@@ -1,6 +1,7 @@
 import type { Protocol } from '../protocol.ts';
 import { readAnswerError } from './answer-error.ts';
 import { createCallsV2 } from './calls.ts';
+import { isReady } from './catalogue.ts';
 import { configurationV2 } from './configuration/configuration.ts';
 import { loadedConfiguration } from './configuration/loaded.ts';
 import { processV2 } from './process.ts';
@@ -8,9 +9,6 @@ import { configurationComplaints } from './server-log.ts';
 import { requests } from './requests.ts';
 import { streamV2 } from './stream.ts';
 import { operationsUsed } from './operations-used.ts';
-
-/** How long a location's providers may take to settle, in milliseconds: it is built at its first use. */
-const settleMs = 10_000;
 
 /** opencode 2.x. */
 export const protocolV2: Protocol = {
@@ -24,7 +22,6 @@ export const protocolV2: Protocol = {
     subtasks: false,
     snapshotsOff: true,
     removableMessages: false,
-    readsAbove: true,
     toolFiles: false,
   },
   ids: {
@@ -42,7 +39,7 @@ export const protocolV2: Protocol = {
     providers: {
       request: requests.providers,
       decode: (answer) => (answer as { readonly data: readonly { readonly id: string }[] }).data.map(({ id }) => id),
-      settleMs,
+      ready: { request: requests.plugins, decode: (answer) => isReady(answer as Parameters<typeof isReady>[0]) },
     },
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
     complaints: configurationComplaints,

@@ -15,14 +15,30 @@ export function configurationComplaints(
   return { invalid: places((kind) => kind === 'invalid'), unsupported: places((kind) => kind !== 'invalid') };
 }
 
+/** Why a plugin could not be loaded, by what refers to the record of it; undefined when the log does not tell (any more). */
+export function causeOfPlugin(output: string, reference: string): string | undefined {
+  const cause = quotedCause(
+    output.split('\n').findLast((one) => one.includes('failed to load plugin') && one.includes(`ref=${reference} `)),
+  );
+  if (cause === undefined) return undefined;
+  // `Cause([Die(Error: what happened)])`, `Cause([Fail(NameOfError (cause: Error: what happened))])`, with a stack or without.
+  const inner = /^Cause\(\[\w+\((.*?)(?:\)\]\))?$/.exec(cause)?.[1] ?? cause;
+  return (/\(cause: (.*)\)$/.exec(inner)?.[1] ?? inner).replace(/^[\w.$]+: /, '');
+}
+
 /** The newest cause with which the turn of a session failed before it asked the model; undefined when the log tells none (any more). */
 export function causeOfFailure(output: string, sessionId: string): string | undefined {
   const line = output.split('\n').findLast((one) => one.includes('level=ERROR') && one.includes(`sessionID=${sessionId}`));
+  // `Name of the error: what it says`.
+  return quotedCause(line)?.replace(/^[\w.]+: /, '');
+}
+
+/** The first line of a record's cause, without its stack. */
+function quotedCause(line: string | undefined): string | undefined {
   const quoted = line && /\bcause=("(?:[^"\\]|\\.)*")/.exec(line)?.[1];
   if (!quoted) return undefined;
   try {
-    // `Name of the error: what it says`, and its stack.
-    return (JSON.parse(quoted) as string).split('\n', 1)[0]!.replace(/^[\w.]+: /, '');
+    return (JSON.parse(quoted) as string).split('\n', 1)[0];
   } catch {
     return undefined;
   }

@@ -1,9 +1,9 @@
-import { isManagerError } from '../../errors/error.ts';
+import { isManagerError, OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { SessionCalls } from '../calls.ts';
 import type { MessageWithParts } from '../messages.ts';
 import type { SessionInfo } from '../sessions.ts';
-import { decodeHistory, newest } from './history.ts';
+import { decodeHistory, newest, summaryOf } from './history.ts';
 import { messagesAPage, requests } from './requests.ts';
 import { causeOfFailure } from './server-log.ts';
 import { allSessions } from './session-list.ts';
@@ -96,7 +96,15 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
   const found = (await readHistory(place, options)).find((message) => message.info.id === messageId);
   if (found) return found;
   const { data } = await client.call(requests.message(id, messageId), options);
-  return decodeHistory([data], { sessionId: id, root: place.directory })[0]!;
+  const [alone] = decodeHistory([data], { sessionId: id, root: place.directory });
+  if (alone) return alone;
+  throw new OpencodeManagerError(
+    'NOT_FOUND',
+    `message ${messageId} of session ${id} is an entry of opencode's own (${data.type}), of no turn.`,
+    {
+      details: { sessionId: id, messageId },
+    },
+  );
 }
 
 /**
@@ -146,7 +154,11 @@ function unlessGone(error: unknown): void {
 }
 
 /** A summary is made by the session's own model: that is chosen for as long as it takes. */
-async function summarize({ client, id, directory }: SubmitPlace, model: string, options: CallOptions = {}): Promise<void> {
+async function summarize(
+  { client, id, directory }: SubmitPlace,
+  model: string,
+  options: CallOptions = {},
+): Promise<MessageWithParts | undefined> {
   const wanted = wireModel(model);
   const { data: session } = await client.call(requests.session(id), options);
   const before = session.model ?? (await defaultModel(client, directory, options));
@@ -158,9 +170,10 @@ async function summarize({ client, id, directory }: SubmitPlace, model: string, 
     for (const untilMs = Date.now() + timeoutMs; Date.now() < untilMs;) {
       const { data: active } = await client.call(requests.active(), options);
       const { data: message } = await client.call(requests.message(id, entry.id), options).catch(absent);
-      if (active[id] === undefined && message?.type === 'compaction' && message.status !== 'running') return;
+      if (active[id] === undefined && message?.type === 'compaction' && message.status !== 'running') return summaryOf(message, id);
       await new Promise((resolve) => setTimeout(resolve, summaryPollMs));
     }
+    return undefined;
   } finally {
     if (isOther && before) await client.call(requests.switchModel(id, before)).catch(() => undefined);
   }

@@ -67,7 +67,7 @@ function endOf({ finish, error, content }: WireAssistant): Pick<WireAssistant, '
 }
 
 /** A tool that was not run because somebody declined it, or its question. */
-export function wasDeclined({ status, error }: WireToolState): boolean {
+function wasDeclined({ status, error }: WireToolState): boolean {
   return status === 'error' && error?.type === 'aborted' && /declined|dismissed|cancelled by the user/i.test(error.message ?? '');
 }
 

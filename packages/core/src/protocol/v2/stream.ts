@@ -3,7 +3,7 @@ import type { ProtocolStream } from '../protocol.ts';
 import type { DecodedFrame, RecordReader } from '../records.ts';
 import { requests } from './requests.ts';
 import { SessionMemories } from './session-memory.ts';
-import { translators, type Told, type WireData } from './translate.ts';
+import { ended, translators, type Told, type WireData } from './translate.ts';
 
 /**
  * The event stream of opencode 2. A connection is subscribed when it is greeted, each stored event has its number in itself, and nothing is sent
@@ -24,7 +24,7 @@ interface WireEvent {
   /** Milliseconds since the epoch. */
   readonly created?: number;
   readonly location?: { readonly directory?: string };
-  readonly data?: WireData;
+  readonly data?: WireData | null;
   readonly durable?: { readonly aggregateID?: string; readonly seq?: number };
 }
 
@@ -55,7 +55,8 @@ class RecordReaderV2 implements RecordReader {
     return { kind: 'events', events: this.#translate(event.type, event) };
   }
 
-  #translate(wireType: string, { id = '', created = 0, location, data = {}, durable }: WireEvent): ServerEvent[] {
+  #translate(wireType: string, { id = '', created = 0, location, data: said, durable }: WireEvent): ServerEvent[] {
+    const data = said ?? {};
     const sessionId = sessionIdOf(data);
     const memory = sessionId === undefined ? undefined : this.#sessions.of(sessionId);
     const directory = location?.directory ?? memory?.directory;
@@ -78,13 +79,15 @@ class RecordReaderV2 implements RecordReader {
     const { sessionId } = said;
     if (Object.hasOwn(ofTheServer, wireType)) return [[ofTheServer[wireType]!, {}] as Told];
     if (sessionId === undefined || !Object.hasOwn(translators, wireType)) return other;
+    const memory = this.#sessions.of(sessionId);
+    let told: readonly Told[] = [];
     try {
-      const told = translators[wireType]!(data, this.#sessions.of(sessionId), { ...said, sessionId });
-      return told.length > 0 ? told : other;
+      told = translators[wireType]!(data, memory, { ...said, sessionId });
     } catch {
       // What is of another form than we know. The end of an execution is one whatever stands in it.
-      return wireType.startsWith('session.execution.') && !wireType.endsWith('started') ? [['session.idle', {}]] : other;
+      if (wireType.startsWith('session.execution.') && !wireType.endsWith('started')) told = ended(memory);
     }
+    return told.length > 0 ? told : other;
   }
 }
 

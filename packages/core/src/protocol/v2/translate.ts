@@ -26,7 +26,7 @@ export type Told = { readonly [Type in ServerEventType]: readonly [type: Type, d
 export type WireData = Readonly<Record<string, unknown>>;
 
 /** Where and when an event was said. */
-export interface Said {
+interface Said {
   readonly sessionId: string;
   readonly eventId: string;
   readonly atMs: number;
@@ -51,13 +51,7 @@ export const translators: Readonly<Record<string, Translator>> = {
   },
   'session.execution.succeeded': (_data, memory) => ended(memory),
   'session.execution.failed': (data, memory) => [['session.error', { error: decodeTurnError(data['error'] ?? {}) }], ...ended(memory)],
-  // `shutdown` is the end of the server, or of a turn whose ask was rejected: neither is an abort.
-  'session.execution.interrupted': (data, memory) => [
-    ...(data['reason'] === 'user'
-      ? ([['session.error', { error: decodeTurnError({ type: 'aborted', message: 'The turn was interrupted.' }) }]] as const)
-      : none),
-    ...ended(memory),
-  ],
+  'session.execution.interrupted': interrupted,
   'session.retry.scheduled': retry,
 
   'session.inbox.enqueued': enqueued,
@@ -158,10 +152,23 @@ function updated(memory: SessionMemory, change: Partial<WireSession>): readonly 
 }
 
 /** With something in the background that has not told its end, an execution is not the last of its turn. */
-function ended(memory: SessionMemory): readonly Told[] {
+export function ended(memory: SessionMemory): readonly Told[] {
   memory.isBusy = false;
   memory.answer = undefined;
   return memory.openWork.size > 0 ? none : [['session.idle', {}]];
+}
+
+/** `shutdown` is the end of the server, or of a turn whose ask was rejected: neither is an abort. */
+function interrupted(data: WireData, memory: SessionMemory): readonly Told[] {
+  forgetWork(memory);
+  const error = decodeTurnError({ type: 'aborted', message: 'The turn was interrupted.' });
+  return [...(data['reason'] === 'user' ? ([['session.error', { error }]] as const) : none), ...ended(memory)];
+}
+
+/** What an earlier turn has set to work does not hold back the end of another one. */
+function forgetWork(memory: SessionMemory): void {
+  memory.openWork.clear();
+  memory.heldEnd = undefined;
 }
 
 function retry(data: WireData): readonly Told[] {
@@ -190,6 +197,7 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
     ];
   }
   memory.parentId = id;
+  forgetWork(memory);
   const part =
     item?.text === undefined ? undefined : textPart({ sessionId, messageId: id }, 0, { text: item.text, ended: true, raw: data });
   return [['message.updated', { message }], ...(part ? ([['part.updated', { part }]] as const) : none)];

@@ -9,9 +9,13 @@ const kinds: Readonly<Record<string, TurnError['kind']>> = {
   'provider.no-route': 'other',
 };
 
+/** What npm and the loader of modules say of a package that is not there; what else keeps a provider from its begin lies in its options. */
+const packageFailure =
+  /Not Found - GET|request to \S+ failed|cache mode is|not installed|No matching version|Cannot find (?:module|package)|\bE[A-Z]{4,}\b/;
+
 /** What kind of error a type stands for. A package that cannot be loaded has no type of its own. */
 function kindOf(type: string, message: string): TurnError['kind'] {
-  if (message.startsWith('Cannot initialize ')) return 'package';
+  if (message.startsWith('Cannot initialize ') && packageFailure.test(message)) return 'package';
   const known = kinds[type];
   if (known !== undefined) return known;
   if (/context[ _-](?:length|window|overflow)/i.test(message) && type.startsWith('provider.')) return 'overflow';

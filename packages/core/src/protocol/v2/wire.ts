@@ -172,8 +172,10 @@ export interface WireMcpServer {
 
 export interface WirePlugin {
   readonly id?: string;
-  readonly source?: { readonly type: string; readonly path?: string; readonly package?: string };
-  readonly state?: { readonly status: string; readonly error?: string };
+  /** `target`: a package with its version. */
+  readonly source?: { readonly type: string; readonly path?: string; readonly target?: string };
+  /** `ref`: of the record in the log that tells why. */
+  readonly state?: { readonly status: string; readonly error?: string; readonly ref?: string };
 }
 
 /** A configuration file as opencode has read it, in the form of 2.x. */

@@ -14,6 +14,13 @@ export const configurationV1: ProtocolConfiguration = {
   needsModelCatalogue,
   text: configText,
   directoryFiles,
+  packages: {
+    // A plugin without a version is the latest one; a provider's package is asked for as it is written.
+    directoryOf: (kind, spec, versioned) => `opencode/packages/${kind === 'plugin' ? versioned : spec}`,
+    byInstallation: false,
+    configDirectory: true,
+  },
+  readsAboveRepository: false,
   sessionRules: withGuardedRules,
 };
 

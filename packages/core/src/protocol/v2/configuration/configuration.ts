@@ -20,6 +20,12 @@ export const configurationV2: ProtocolConfiguration = {
   needsModelCatalogue: () => true,
   text: configText,
   directoryFiles: (input: DirectoryFilesInput) => ({ 'plugins/opencode-manager-host.js': managerPlugin(input) }),
+  packages: {
+    directoryOf: (_kind, _spec, versioned) => `opencode/npm/${versioned}`,
+    byInstallation: true,
+    configDirectory: false,
+  },
+  readsAboveRepository: true,
   sessionRules: withGuardedRules,
 };
 
