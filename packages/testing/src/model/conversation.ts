@@ -25,7 +25,7 @@ export interface Conversation {
   readonly messages: readonly ChatMessage[];
   /** Names of the tools on offer. */
   readonly tools: readonly string[];
-  /** Text of the last user message. */
+  /** Text of the last user message, without the line that opencode 2 puts before the prompt of a sub-agent. */
   readonly user: string;
   /** The system prompt. */
   readonly system: string;
@@ -46,6 +46,8 @@ export interface Conversation {
   readonly parentSessionId: string | undefined;
 }
 
+const subAgentHead = /^You are a subagent spawned by another session\.\n/;
+
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
@@ -58,7 +60,7 @@ export function readConversation(request: ChatRequest, headers: IncomingHttpHead
     stream: request.stream === true,
     messages,
     tools,
-    user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content),
+    user: lastUser < 0 ? '' : textOf(messages[lastUser]?.content).replace(subAgentHead, ''),
     system,
     history: messages
       .filter(({ role }) => role !== 'system')
