@@ -9,6 +9,15 @@ export interface LeftFiles {
   read(name: string): Promise<string>;
 }
 
+/** What stands beside a server's answers. Without it less is told: no exit code of a shell line, no reason of a turn that never asked the model. */
+export interface ServerSurroundings {
+  readonly files?: LeftFiles;
+  /** The tail of what the server has printed. */
+  readonly output?: () => string;
+  /** The variable that tells whose session a tool's process belongs to. */
+  readonly sessionVariable?: string;
+}
+
 /** One piece of a prompt. `id` is one of our own for it. */
 export type PromptPart =
   | {
@@ -87,7 +96,7 @@ export interface ServerCalls {
   commands(directory: string, options?: CallOptions): Promise<readonly OfferedChoice[]>;
   /** Answers when each MCP server has come up or has not. */
   mcpServers(directory: string, options?: CallOptions): Promise<Readonly<Record<string, McpServerState>>>;
-  /** Names of all tools, those of the server too. Absent where no request gives them (`ProtocolCapabilities.toolList`). */
+  /** Names of all tools, those of the server too. Absent where no request gives them (`ProtocolCapabilities.toolFiles`). */
   toolIds?(directory: string, options?: CallOptions): Promise<readonly string[]>;
   /** What the server says of plugins that it could not load; sentences that name them. Absent where the stream alone tells. */
   pluginFailures?(directory: string, options?: CallOptions): Promise<readonly string[]>;

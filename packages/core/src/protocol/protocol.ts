@@ -1,5 +1,5 @@
 import type { HttpClient } from '../http/index.ts';
-import type { ServerCalls, LeftFiles } from './calls.ts';
+import type { ServerCalls, ServerSurroundings } from './calls.ts';
 import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { ArrivedEvent, RecordReader, SealedEvent } from './records.ts';
@@ -24,8 +24,8 @@ export interface ProtocolCapabilities {
   readonly snapshotsOff: boolean;
   /** A single message can be taken out of a session. */
   readonly removableMessages: boolean;
-  /** The server tells the names of its tools, custom ones too. */
-  readonly toolList: boolean;
+  /** Files in the `tool` directories of the configuration give tools, and the server tells their names. */
+  readonly toolFiles: boolean;
 }
 
 /** What a server is told at its start beyond the environment that isolation gives every server. */
@@ -91,6 +91,16 @@ export interface ProtocolConfirmation {
   };
   /** Fields of the configuration that have to be as they were written. */
   readonly compared: readonly string[];
+  /** What the server printed of values in a configuration file that it left out, by their places in it. Absent where it refuses such a file itself. */
+  complaints?(
+    output: string,
+    configFile: string,
+  ): {
+    /** Of a wrong form. */
+    readonly invalid: readonly string[];
+    /** Of another version. */
+    readonly unsupported: readonly string[];
+  };
   /** How a version that was not tested shows that it has all that is used. Absent where each version of the range is taken. */
   readonly untested?: {
     request(): RequestSpec;
@@ -153,9 +163,6 @@ export interface Protocol {
   readonly confirmation: ProtocolConfirmation;
   readonly stream: ProtocolStream;
   readonly readError: AnswerErrorReader;
-  /**
-   * Sends nothing by itself.
-   * @param files Without them a shell line may leave no exit code.
-   */
-  calls(client: HttpClient, files?: LeftFiles): ServerCalls;
+  /** Sends nothing by itself. */
+  calls(client: HttpClient, surroundings?: ServerSurroundings): ServerCalls;
 }

@@ -87,7 +87,7 @@ export function createPartsReader(
       ...agentsOf(config, agentFiles).map(([name, off]) => part('agent', name, agentState(agentNames.has(name), off))),
       ...servers,
       ...plugins.map((name) => part('plugin', name, pluginState(name, saidOfPlugins))),
-      ...toolFiles.map((name) => part('tool', name, calls.toolIds ? toolState(name, tools) : untold)),
+      ...toolFiles.map((name) => part('tool', name, calls.toolIds ? toolState(name, tools) : notLoaded)),
     ];
   };
 }
@@ -126,7 +126,7 @@ function toolState(file: string, ids: readonly string[] | undefined): State {
   return isThere ? alive : failed('It exports no tool that opencode can use.');
 }
 
-const untold: State = { status: 'unknown', reason: 'This version of opencode does not tell the names of its tools.' };
+const notLoaded: State = failed('This version of opencode loads no files of tools: give the tool by a plugin.');
 
 const unloadable = 'opencode loads no tool, its own included, and ends no turn, because a custom tool throws or imports what is not there.';
 

@@ -8,6 +8,8 @@ export interface ConfirmInput {
   readonly protocol: Pick<Protocol, 'name' | 'confirmation' | 'versions'>;
   readonly client: HttpClient;
   readonly directory: string;
+  /** As it was written for the server. */
+  readonly configFile: string;
   readonly effective: EffectiveConfig;
   readonly expectedVersion: string;
   /** Milliseconds since the epoch. */
@@ -17,6 +19,14 @@ export interface ConfirmInput {
   /** opencode has packages to install when it meets the directory: the deadline of the whole start alone counts. */
   readonly installs: boolean;
   readonly signal?: AbortSignal;
+}
+
+/** What a running server has shown. */
+export interface Confirmed {
+  /** As the server itself reports it. */
+  readonly version: string;
+  /** What of the configuration is not used; sentences. */
+  readonly notes: readonly string[];
 }
 
 /** A probe that hangs is given up after this time and made again on another connection. */
@@ -32,10 +42,9 @@ const phaseLimitsMs = { version: 15_000, configuration: 25_000, providers: 15_00
  * Makes sure that the running server is what was written for it, before any prompt: its version, its configuration as an
  * instance route reports it (health answers with a broken configuration too), and its providers. opencode ignores a
  * missing configuration file and would ask a remote model instead.
- * @returns the version that the server itself reports
  * @throws `SERVER_START_TIMEOUT`, `SERVER_START_FAILED`, `VERSION_UNSUPPORTED`, `OPENCODE_CONFIG_INVALID`, `OPENCODE_CONFIG_MISMATCH`
  */
-export async function confirmConfiguration(input: ConfirmInput): Promise<string> {
+export async function confirmConfiguration(input: ConfirmInput): Promise<Confirmed> {
   const { confirmation } = input.protocol;
   // All at once: the wait is for the instance that the directory's routes make. Whoever makes it goes first, since the server has
   // one thread, which is free for the others while the instance waits for git.
@@ -53,9 +62,23 @@ export async function confirmConfiguration(input: ConfirmInput): Promise<string>
   // With all that was put into it, and with what a trusted project's own configuration adds.
   learnConfig(input.redactor, configuration);
   refuseDifference(configuration, input.effective, confirmation.compared);
-  const foreign = foreignTo(input, await asked.providers);
+
+  const providers = await asked.providers;
+  const { invalid = [], unsupported = [] } = confirmation.complaints?.(input.output(), input.configFile) ?? {};
+  refuseLeftOut(invalid);
+  const foreign = foreignTo(input, providers);
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);
-  return version;
+  return { version, notes: unsupported.map((field) => `opencodeConfig: ${field} is not used: opencode ${version} has no such setting`) };
+}
+
+/** @throws `OPENCODE_CONFIG_INVALID` */
+function refuseLeftOut(complaints: readonly string[]): void {
+  if (complaints.length === 0) return;
+  throw new OpencodeManagerError(
+    'OPENCODE_CONFIG_INVALID',
+    `opencodeConfig: opencode cannot use what stands in ${complaints.join(', ')}, and would leave it out. Mend these fields, or take them away. Nothing was sent.`,
+    { details: { phase: 'configuration', complaints } },
+  );
 }
 
 const foreignTo = ({ effective }: ConfirmInput, providers: readonly string[]): string[] =>

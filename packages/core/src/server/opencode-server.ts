@@ -83,7 +83,7 @@ export function createOpencodeServer({
     credentials: () => credentials,
     output: () => server.output(),
     health: (options) => healthOf(client, protocol, options),
-    ...createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces }),
+    ...createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces, output: server.output }),
     notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),

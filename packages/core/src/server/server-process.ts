@@ -12,7 +12,7 @@ export interface ServerProcess {
   readonly exited: Promise<ServerExit>;
   /** Set once the process has ended. */
   exit(): ServerExit | undefined;
-  output(): string;
+  readonly output: () => string;
   /** Resolves with the url of the ready line. @throws `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `REQUEST_ABORTED` */
   ready(deadlineMs: number, signal: AbortSignal | undefined): Promise<string>;
   /** Sends a signal to the server's process group. */

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import type { CallOptions, HttpClient, ServerCredentials } from '../http/index.ts';
 import { instructionsDirectory, keepToolVariables, type Workspaces } from '../isolation/index.ts';
+import { sessionMarkerVariable } from '../process/table.ts';
 import { parsePermissionPolicy } from '../policy/schema.ts';
 import { createMessageIds, type EffectiveConfig, type Protocol, type ServerCalls, type SessionInfo } from '../protocol/index.ts';
 import { withCleanErrors } from '../secrets/index.ts';
@@ -42,11 +43,17 @@ export interface SessionsParts {
   readonly effective: EffectiveConfig;
   readonly stateDir: string;
   readonly workspaces: Workspaces;
+  /** The tail of what the server has printed. */
+  readonly output: () => string;
 }
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
   const { config, stateDir, workspaces } = parts;
-  const calls = parts.protocol.calls(parts.client, createLeftFiles(join(parts.stateDir, 'run')));
+  const calls = parts.protocol.calls(parts.client, {
+    files: createLeftFiles(join(parts.stateDir, 'run')),
+    output: parts.output,
+    sessionVariable: sessionMarkerVariable,
+  });
   const context = createContext(parts, calls);
   const directories = new Set([config.directory]);
   const create = async (options?: CreateSessionOptions) => {

@@ -18,7 +18,7 @@ import {
 import { protocolNamed, type EffectiveConfig, type Protocol } from '../protocol/index.ts';
 import { learnConfig, learnLogin, learnSubstitutions, learnVariables } from '../secrets/index.ts';
 import type { BinaryInfo } from './binary.ts';
-import { confirmConfiguration } from './confirm.ts';
+import { confirmConfiguration, type Confirmed } from './confirm.ts';
 import { exitAwareClient } from './exit-aware-client.ts';
 import { hasToInstall, meetDirectory } from './meet-directory.ts';
 import { createOpencodeServer, type Lifecycle } from './opencode-server.ts';
@@ -97,9 +97,11 @@ export async function startIncarnation(
     const client = createHttpClient(credentials, { redactor: config.redactor, readError: protocol.readError });
     incarnation.client = client;
     const { process: server } = incarnation;
-    const confirmation = { client, protocol, config, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
+    const { configFile } = run.state.layout;
+    const confirmation = { client, protocol, config, configFile, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
     const met = await meetDirectory({ run, plan, prepared, protocol, client, credentials }, () => confirm(confirmation));
-    const { confirmed: version, launch, parts } = met;
+    const { confirmed, launch, parts } = met;
+    const { version } = confirmed;
     await registerRun(run, { url, version, directory: config.directory, serverPid: server.pid });
     run.newest = incarnation;
     return createOpencodeServer({
@@ -107,7 +109,7 @@ export async function startIncarnation(
       stateDir: run.state.layout.root,
       lifecycle: lifecycleOf(run, plan, prepared, incarnation),
       config: plan.config,
-      effective: prepared,
+      effective: { ...prepared, notes: [...prepared.notes, ...confirmed.notes] },
       launch,
       parts,
       workspaces: plan.workspaces,
@@ -177,6 +179,7 @@ interface Confirmation {
   readonly client: HttpClient;
   readonly protocol: Protocol;
   readonly config: ResolvedConfig;
+  readonly configFile: string;
   readonly effective: EffectiveConfig;
   readonly binary: BinaryInfo;
   readonly server: ServerProcess;
@@ -184,7 +187,17 @@ interface Confirmation {
   readonly installs: boolean;
 }
 
-async function confirm({ client, protocol, config, effective, binary, server, deadlineAtMs, installs }: Confirmation): Promise<string> {
+async function confirm({
+  client,
+  protocol,
+  config,
+  configFile,
+  effective,
+  binary,
+  server,
+  deadlineAtMs,
+  installs,
+}: Confirmation): Promise<Confirmed> {
   const died = server.exited.then(() => {
     throw new OpencodeManagerError('SERVER_START_FAILED', 'Phase configuration: the server ended while its configuration was read back.', {
       details: { phase: 'configuration' },
@@ -197,6 +210,7 @@ async function confirm({ client, protocol, config, effective, binary, server, de
       client,
       protocol,
       directory: config.directory,
+      configFile,
       effective,
       expectedVersion: binary.version,
       deadlineAtMs,

@@ -1,6 +1,6 @@
 import type * as Wire from '@opencode-ai/sdk/v2/types';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, LeftFiles, SessionCalls } from '../calls.ts';
+import type { McpServerState, OfferedChoice, OfferedChoices, ServerCalls, LeftFiles, ServerSurroundings, SessionCalls } from '../calls.ts';
 import type { RequestSpec } from '../request.ts';
 import { requests, type WireMcpStatus } from './requests.ts';
 import { decodeHistory, decodeSession } from './shapes.ts';
@@ -12,7 +12,7 @@ import { turnRequest, wireModel } from './turn-request.ts';
 const listLimit = 100_000;
 
 /** The calls of opencode 1.x, one request each. */
-export function createCallsV1(client: HttpClient, files?: LeftFiles): ServerCalls {
+export function createCallsV1(client: HttpClient, { files }: ServerSurroundings = {}): ServerCalls {
   const list = async (spec: RequestSpec<Wire.Session[]>, options?: CallOptions) => (await client.call(spec, options)).map(decodeSession);
   return {
     offers: (directory, options) => readOffers(client, directory, options),

@@ -18,7 +18,7 @@ export const protocolV1: Protocol = {
     subtasks: true,
     snapshotsOff: true,
     removableMessages: true,
-    toolList: true,
+    toolFiles: true,
   },
   ids: {
     isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),

@@ -1,5 +1,5 @@
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import type { OpenAsk, QuestionAnswer, ServerCalls } from '../calls.ts';
+import type { OpenAsk, QuestionAnswer, ServerCalls, ServerSurroundings } from '../calls.ts';
 import { readCommands, readMcpServers, readOffers, readPluginFailures } from './catalogue.ts';
 import { wireRule } from './names.ts';
 import { requests } from './requests.ts';
@@ -11,7 +11,7 @@ import { readSnapshot, readStatus } from './snapshot.ts';
 import { unsupportedByV2 } from './unsupported.ts';
 
 /** The calls of opencode 2. What it keeps for a session and cannot be told by a request (whether it is fresh, where it works) is remembered here. */
-export function createCallsV2(client: HttpClient): ServerCalls {
+export function createCallsV2(client: HttpClient, { output = () => '', sessionVariable }: ServerSurroundings = {}): ServerCalls {
   const memory = createServerMemory();
   return {
     offers: (directory, options) => readOffers(client, directory, options),
@@ -46,7 +46,7 @@ export function createCallsV2(client: HttpClient): ServerCalls {
       return allSessions(client, project ? { project: project.id } : { directory }, options);
     },
     disposeDirectory: () => Promise.reject(unsupportedByV2('disposeDirectory()', 'dispose')),
-    session: (id, directory) => sessionCalls({ client, memory, id, directory }),
+    session: (id, directory) => sessionCalls({ client, memory, output, sessionVariable, id, directory }),
   };
 }
 

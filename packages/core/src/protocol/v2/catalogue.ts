@@ -1,8 +1,8 @@
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { McpServerState, OfferedChoice, OfferedChoices } from '../calls.ts';
-import { loadedConfiguration } from './configuration/loaded.ts';
+import { loadedConfiguration, modelText } from './configuration/loaded.ts';
 import { requests } from './requests.ts';
-import type { WireMcpServer, WireModel, WirePlugin } from './wire.ts';
+import type { WireMcpServer, WirePlugin } from './wire.ts';
 
 /** How often it is looked whether MCP servers have come up, in milliseconds. */
 const mcpPollMs = 100;
@@ -30,13 +30,14 @@ export async function readCommands(client: HttpClient, directory: string, option
   ]);
   const configured = Object.assign({}, ...documents.map((one) => (one.type === 'document' ? one.info['commands'] : {}))) as Record<
     string,
-    { readonly agent?: string; readonly model?: WireModel } | undefined
+    { readonly agent?: string; readonly model?: unknown } | undefined
   >;
   return commands.data.map(({ name }) => choiceOf(name, configured[name]?.model, configured[name]?.agent));
 }
 
-function choiceOf(name: string, model: WireModel | undefined, agent?: string): OfferedChoice {
-  return { name, ...(model && { model: `${model.providerID}/${model.id}` }), ...(agent !== undefined && { agent }) };
+function choiceOf(name: string, given: unknown, agent?: string): OfferedChoice {
+  const model = modelText(given);
+  return { name, ...(model !== undefined && { model }), ...(agent !== undefined && { agent }) };
 }
 
 /** opencode 2 answers at once: a server that has not come up yet is asked about again. */

@@ -12,6 +12,8 @@ export interface HistoryPlace {
   readonly sessionId: string;
   /** Paths of changed files count from here. */
   readonly root: string;
+  /** Why its newest turn failed before it asked the model, where that is known. */
+  readonly cause?: string | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId }, answer);
+      const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause: place.cause }, answer);
       if (!end) continue;
       if (answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
       else decoded.push({ info: end, parts: [] });
@@ -151,7 +153,7 @@ function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWith
 /** The end of a turn that left no answer, or one that broke off. */
 function endWithoutAnswer(
   raw: WireOf<'idle'>,
-  { sessionId, parentId }: { readonly sessionId: string; readonly parentId: string },
+  { sessionId, parentId, cause }: { readonly sessionId: string; readonly parentId: string; readonly cause: string | undefined },
   answer: AssistantMessage | undefined,
 ): AssistantMessage | undefined {
   if (raw.outcome !== 'failed' && raw.outcome !== 'interrupted') return undefined;
@@ -159,7 +161,7 @@ function endWithoutAnswer(
   const error = decodeTurnError(
     raw.outcome === 'interrupted'
       ? { type: 'aborted', message: 'The turn was interrupted.' }
-      : { type: 'unknown', message: 'opencode ended the turn before it asked the model, and keeps no reason.' },
+      : { type: 'unknown', message: cause ?? 'opencode ended the turn before it asked the model, and keeps no reason.' },
   );
   const endedAtMs = raw.time?.created ?? 0;
   const end = { completed: true, completedAtMs: endedAtMs, error } as const;

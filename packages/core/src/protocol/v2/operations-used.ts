@@ -28,6 +28,7 @@ function allRequests(): readonly { readonly method: string; readonly path: strin
     requests.shell(id, { id, command: '' }),
     requests.switchModel(id, { id: '', providerID: '' }),
     requests.switchAgent(id, ''),
+    requests.environment(id, {}),
     requests.interrupt(id),
     requests.inbox(id),
     requests.removeFromInbox(id, id),

@@ -6,7 +6,7 @@ export const processV2: ProtocolProcess = {
   arguments: (hostname, port) => ['serve', '--stdio', '--hostname', hostname, '--port', String(port)],
   input: 'pipe',
   readyLine: /\{"url":"(http:[^"]+)"\}/,
-  portTaken: 'EADDRINUSE',
+  portTaken: 'Failed to start server. Is port',
   environment: switches,
   attach: ({ url, directory, sessionId, password }) => ({
     arguments: ['--server', url, ...(sessionId === undefined ? [] : ['--session', sessionId]), directory],
@@ -20,6 +20,8 @@ export const processV2: ProtocolProcess = {
     'OPENCODE_FILEWATCHER_DISABLE',
     'OPENCODE_DISABLE_FFF',
     'OPENCODE_CLIENT',
+    'OPENCODE_PRINT_LOGS',
+    'OPENCODE_LOG_LEVEL',
     'OPENCODE_TERMINAL',
   ],
   // The end of its standard input does that.
@@ -36,6 +38,9 @@ function switches({ configFile, projectConfig, hasRipgrep, password }: ProcessSe
     // opencode's other search is a library that it unpacks anew at each start; with ripgrep on PATH nobody needs it.
     ...(hasRipgrep && { OPENCODE_DISABLE_FFF: '1' }),
     OPENCODE_CLIENT: 'opencode-manager',
+    // What it leaves out of a configuration, and why a turn never began, it says there alone.
+    OPENCODE_PRINT_LOGS: '1',
+    OPENCODE_LOG_LEVEL: 'WARN',
     OPENCODE_PASSWORD: password,
   };
 }

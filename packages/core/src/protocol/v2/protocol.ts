@@ -4,6 +4,7 @@ import { createCallsV2 } from './calls.ts';
 import { configurationV2 } from './configuration/configuration.ts';
 import { loadedConfiguration } from './configuration/loaded.ts';
 import { processV2 } from './process.ts';
+import { configurationComplaints } from './server-log.ts';
 import { requests } from './requests.ts';
 import { streamV2 } from './stream.ts';
 import { operationsUsed } from './operations-used.ts';
@@ -23,7 +24,7 @@ export const protocolV2: Protocol = {
     subtasks: false,
     snapshotsOff: true,
     removableMessages: false,
-    toolList: false,
+    toolFiles: false,
   },
   ids: {
     isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),
@@ -43,6 +44,7 @@ export const protocolV2: Protocol = {
       settleMs,
     },
     compared: ['username', 'model', 'small_model', 'snapshot', 'share', 'autoupdate', 'enabled_providers'],
+    complaints: configurationComplaints,
     untested: { request: requests.openapi, missing: operationsUsed },
   },
   stream: streamV2,

@@ -95,6 +95,9 @@ export const requests = {
   switchAgent: (id: string, agent: string) => empty('POST', session(id, '/agent'), undefined, { agent }),
   putInstruction: (id: string, key: string, value: string) => empty('PUT', instruction(id, key), undefined, { value }),
   removeInstruction: (id: string, key: string) => empty('DELETE', instruction(id, key)),
+  /** In the place of the whole environment that tools of the session have. */
+  environment: (id: string, variables: Readonly<Record<string, string>>) =>
+    empty('PUT', session(id, '/environment'), undefined, { variables }),
   interrupt: (id: string) => json<{ interrupted?: boolean }>('POST', session(id, '/interrupt'), undefined, {}),
   inbox: (id: string) => json<Enveloped<readonly { id: string; type?: string }[]>>('GET', session(id, '/inbox')),
   removeFromInbox: (id: string, entryId: string) => empty('DELETE', session(id, `/inbox/${encodeURIComponent(entryId)}`)),

@@ -14,6 +14,8 @@ export interface ServerMemory {
   readonly roots: Map<string, string>;
   /** Sessions that were made here and have had no prompt: nothing of an earlier turn can be left in them. */
   readonly fresh: Set<string>;
+  /** Sessions whose tools carry the mark of theirs on this server. */
+  readonly marked: Set<string>;
   /** Sessions whose next prompt is to find no instructions of an earlier one. */
   readonly instructed: Set<string>;
   forget(sessionId: string): void;
@@ -33,16 +35,19 @@ export function createServerMemory(): ServerMemory {
   const lines = new Map<string, number>();
   const activities = new Map<string, Activity>();
   const fresh = new Set<string>();
+  const marked = new Set<string>();
   const instructed = new Set<string>();
   return {
     directoryOf: (id) => directories.get(id),
     keepDirectory: (id, directory) => void directories.set(id, directory),
     roots: new Map(),
     fresh,
+    marked,
     instructed,
     forget(id) {
       directories.delete(id);
       fresh.delete(id);
+      marked.delete(id);
       instructed.delete(id);
     },
     beginShellLine: (id) => void lines.set(id, (lines.get(id) ?? 0) + 1),

@@ -5,6 +5,7 @@ import type { MessageWithParts } from '../messages.ts';
 import type { SessionInfo } from '../sessions.ts';
 import { decodeHistory, newest } from './history.ts';
 import { messagesAPage, requests } from './requests.ts';
+import { causeOfFailure } from './server-log.ts';
 import { allSessions } from './session-list.ts';
 import { decodeSession } from './shapes.ts';
 import { clearInbox, defaultModel, submitTurn, wireModel, type SubmitPlace } from './submit.ts';
@@ -68,11 +69,13 @@ async function readMessages(client: HttpClient, id: string, options?: CallOption
   }
 }
 
-async function readHistory({ client, memory, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
+async function readHistory({ client, memory, output, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
   const messages = await readMessages(client, id, options);
   const changed = messages.some((message) => message.type === 'assistant' && (message.snapshot?.files?.length ?? 0) > 0);
   const root = changed ? await rootOf(client, memory.roots, directory, options) : directory;
-  return decodeHistory(messages, { sessionId: id, root });
+  const last = messages.at(-1);
+  const cause = last?.type === 'idle' && last.outcome === 'failed' ? causeOfFailure(output(), id) : undefined;
+  return decodeHistory(messages, { sessionId: id, root, cause });
 }
 
 /** Files of steps are told relative to the worktree. */

@@ -86,7 +86,7 @@ export function decodePermission(raw: WirePermission, directory?: string): Permi
     ...(directory !== undefined && { directory }),
     permission: permissionNamed(action),
     patterns: resources,
-    metadata,
+    metadata: { ...editOf(metadata), ...metadata },
     always: save,
     ...(tool && { tool }),
     raw,
@@ -106,6 +106,12 @@ export function decodeQuestion(raw: WireForm, directory?: string): QuestionReque
     ...(tool && { tool }),
     raw,
   };
+}
+
+/** What an edit asks for, under the names that policies know. */
+function editOf(metadata: Readonly<Record<string, unknown>>): { readonly filepath?: string; readonly diff?: string } {
+  const [first] = (metadata['files'] ?? []) as readonly { readonly file?: string; readonly patch?: string }[];
+  return { ...(first?.file !== undefined && { filepath: first.file }), ...(first?.patch !== undefined && { diff: first.patch }) };
 }
 
 function decodeAsked({ title, description, type, options = [], custom }: NonNullable<WireForm['fields']>[number]): AskedQuestion {

@@ -10,6 +10,10 @@ import type { WireModel, WireSession } from './wire.ts';
 export interface SubmitPlace {
   readonly client: HttpClient;
   readonly memory: ServerMemory;
+  /** The tail of what the server has printed. */
+  readonly output: () => string;
+  /** The variable that tells whose session a tool's process belongs to. */
+  readonly sessionVariable: string | undefined;
   readonly id: string;
   readonly directory: string;
 }
@@ -19,6 +23,7 @@ const instructionKey = 'opencode-manager';
 
 /** Sends a turn: what is left of earlier ones is taken away first, and what opencode 2 keeps for the session is set as this turn wants it. */
 export async function submitTurn(place: SubmitPlace, turn: TurnRequest, options?: CallOptions): Promise<void> {
+  await markTools(place, options);
   if (turn.kind === 'shell') return submitShell(place, turn, options);
   const { client, memory, id } = place;
   const isFresh = memory.fresh.delete(id);
@@ -35,6 +40,13 @@ export async function submitTurn(place: SubmitPlace, turn: TurnRequest, options?
   await clearInbox(client, id, options);
   await client.call(requests.interrupt(id), options);
   throw unreadableFile(unreadable.name);
+}
+
+/** A server keeps the environment of a session for as long as it lives; what else belongs into it, our plugin adds. */
+async function markTools({ client, memory, id, sessionVariable }: SubmitPlace, options?: CallOptions): Promise<void> {
+  if (sessionVariable === undefined || memory.marked.has(id)) return;
+  await client.call(requests.environment(id, { [sessionVariable]: id }), options);
+  memory.marked.add(id);
 }
 
 /** A prompt whose answer was lost is sent again: it has an id, and opencode takes it once. */

@@ -11,6 +11,7 @@ const kinds: Readonly<Record<string, TurnError['kind']>> = {
 
 /** What kind of error a type stands for. A package that cannot be loaded has no type of its own. */
 function kindOf(type: string, message: string): TurnError['kind'] {
+  if (message.startsWith('Cannot initialize ')) return 'package';
   const known = kinds[type];
   if (known !== undefined) return known;
   if (/context[ _-](?:length|window|overflow)/i.test(message) && type.startsWith('provider.')) return 'overflow';

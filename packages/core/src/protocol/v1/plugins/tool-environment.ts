@@ -1,4 +1,7 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
+import { environmentCode } from '../../environment-code.ts';
+
+const secret = 'OPENCODE_SERVER_PASSWORD';
 
 /**
  * A plugin of our own. Whoever has the password can approve permission requests, so that the server forgets it once it knows it: in
@@ -19,48 +22,16 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 
 const tools = ${JSON.stringify(toolEnvironment)}
-const secret = "OPENCODE_SERVER_PASSWORD"
-const ours = /^(PATH|LANG|LC_\\w+|TZ|SHELL|HOME|TMPDIR|XDG_\\w+|GIT_(CONFIG|ATTR|TERMINAL)_\\w+|BASH_ENV|${startVariable}|OPENCODE_(?!API_KEY$|SERVER_PASSWORD$)\\w+)$/
-const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"]
-const symbols = {
-  getenv: { args: ["cstring"], returns: "ptr" },
-  strlen: { args: ["ptr"], returns: "usize" },
-  memset: { args: ["ptr", "i32", "usize"], returns: "ptr" },
-}
-
-async function openLibc() {
-  const { dlopen } = await import("bun:ffi")
-  for (const library of libraries) {
-    try {
-      return dlopen(library, symbols).symbols
-    } catch {}
-  }
-}
-
-async function overwriteBlock() {
-  const libc = await openLibc()
-  if (!libc) return
-  for (const [name, text] of Object.entries(process.env)) {
-    if (ours.test(name)) continue
-    // A copy: the engine may keep no more than a view of the block.
-    const value = Buffer.from(text).toString()
-    const at = libc.getenv(Buffer.from(name + "\\0"))
-    if (at) libc.memset(at, 0, libc.strlen(at))
-    process.env[name] = value
-  }
-}
-
+${environmentCode([secret], startVariable)}
 export const ToolEnvironment = async ({ directory }) => {
   const file = join(${JSON.stringify(toolVariablesDirectory)}, createHash("sha256").update(directory).digest("hex") + ".json")
-  await overwriteBlock().catch(() => {})
-  delete process.env[secret]
-  delete process.env.${startVariable}
+  await forgetSecrets()
   return {
     "shell.env": async (input, output) => {
       // Undefined takes a variable away.
       for (const [name, value] of Object.entries(tools)) output.env[name] = value ?? undefined
       Object.assign(output.env, JSON.parse(await readFile(file, "utf8").catch(() => "{}")))
-      output.env[secret] = undefined
+      for (const name of secrets) output.env[name] = undefined
       if (input.sessionID) output.env.${sessionVariable} = input.sessionID
     },
   }

@@ -32,8 +32,15 @@ function effective(settings: ConfigurationSettings, given: GivenConfiguration): 
     ...known,
     model,
     ...(typeof snapshots === 'boolean' && { snapshots }),
-    config: withGuardedEdits(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config),
+    config: withGuardedEdits(withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config)),
   };
+}
+
+/** opencode 2 has this key of opencode 1 at another place, and does not move it there. */
+function withDepth({ subagent_depth: depth, ...config }: OpencodeConfig): OpencodeConfig {
+  if (typeof depth !== 'number') return config;
+  const experimental = config['experimental'] as OpencodeConfig | undefined;
+  return { ...config, experimental: { subagent_depth: depth, ...experimental } };
 }
 
 /** opencode 2 takes a model as an object, too. */

@@ -27,7 +27,8 @@ export function loadedConfiguration(documents: readonly WireDocument[]): Record<
   };
 }
 
-function modelText(model: unknown): string | undefined {
+/** `provider/model`. */
+export function modelText(model: unknown): string | undefined {
   if (typeof model === 'string') return model;
   const { providerID, id, model: name } = (model ?? {}) as Record<string, string | undefined>;
   const named = id ?? name;

@@ -1,4 +1,5 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
+import { environmentCode } from '../../environment-code.ts';
 
 /**
  * The plugin of ours that opencode 2 loads. It does what its configuration cannot:
@@ -6,11 +7,9 @@ import type { DirectoryFilesInput } from '../../configuration.ts';
  * - Tools and shell lines get an environment of their own in place of what isolates the server (docs/isolation.md), then the variables of their directory.
  * - The instructions of a workspace, which were read safely, stand in a file for each, as a JSON list of texts; they join the system prompt of each call
  *   that an agent makes. opencode itself reads none there.
- * - A tool's process carries the mark of its session. A shell hears of its session before it is made, by the call of its tool: of two calls of one line at
- *   once, neither is marked, so that nobody ends the tool of another.
+ * - A tool's process carries the mark of its session, which stands in the environment of a session of ours. A sub-agent's shell hears of its session before it is made, by the
+ *   call of its tool: of two calls of one line at once, neither is marked, so that nobody ends the tool of another.
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
- *
- * opencode takes the server's password out of its own environment at its start.
  */
 export const managerPlugin = ({
   toolEnvironment,
@@ -23,6 +22,8 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 
 const tools = ${JSON.stringify(toolEnvironment)}
+
+${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
 const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
 const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
 
@@ -33,9 +34,7 @@ export default {
   id: "opencode-manager",
   setup: async (context) => {
     const { directory } = context.location
-    delete process.env.OPENCODE_PASSWORD
-    delete process.env.OPENCODE_SERVER_PASSWORD
-    delete process.env.${startVariable}
+    await forgetSecrets()
     await context.session.hook("context", async ({ system }) => {
       const texts = await readJson(fileOf(${JSON.stringify(instructionsDirectory)}, directory), "[]")
       for (const text of texts) {
@@ -58,6 +57,8 @@ export default {
     })
     await context.shell.hook("create.before", async (shell) => {
       const { env } = shell
+      // That of a session has nothing but its mark.
+      for (const [name, value] of Object.entries(process.env)) env[name] ??= value
       // Null takes a variable away.
       for (const [name, value] of Object.entries(tools)) {
         if (value === null) delete env[name]
@@ -65,7 +66,7 @@ export default {
       }
       Object.assign(env, await readJson(fileOf(${JSON.stringify(toolVariablesDirectory)}, directory), "{}"))
       const sessions = new Set(calling.get(shell.command) ?? [])
-      if (sessions.size === 1) env.${sessionVariable} = [...sessions][0]
+      if (sessions.size === 1) env.${sessionVariable} ??= [...sessions][0]
     })
   },
 }
