@@ -1,5 +1,6 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
 import { environmentCode } from '../../environment-code.ts';
+import { pacingCode } from '../../pacing-code.ts';
 
 /**
  * The plugin of ours that opencode 2 loads. It does what its configuration cannot:
@@ -10,6 +11,9 @@ import { environmentCode } from '../../environment-code.ts';
  * - A tool's process carries the mark of its session, which stands in the environment of a session of ours. A sub-agent's shell hears of its session before it is made, by the
  *   call of its tool: of two calls of one line at once, neither is marked, so that nobody ends the tool of another.
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
+ * - A search without a path has one: opencode keeps the request for its permission with a field that has no value, and answers 400 to every list of
+ *   requests until that is answered.
+ * - A provider that answers faster than opencode works it off leaves the server responsive.
  */
 export const managerPlugin = ({
   toolEnvironment,
@@ -24,6 +28,7 @@ import { join } from "node:path"
 const tools = ${JSON.stringify(toolEnvironment)}
 
 ${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
+${pacingCode}
 const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
 const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
 
@@ -35,6 +40,7 @@ export default {
   setup: async (context) => {
     const { directory } = context.location
     await forgetSecrets()
+    paceAnswers()
     await context.session.hook("context", async ({ system }) => {
       const texts = await readJson(fileOf(${JSON.stringify(instructionsDirectory)}, directory), "[]")
       for (const text of texts) {
@@ -43,6 +49,7 @@ export default {
       }
     })
     await context.tool.hook("execute.before", (call) => {
+      if (call.tool === "glob" || call.tool === "grep") call.input = { ...call.input, path: call.input?.path ?? "." }
       if (call.tool !== "shell") return
       calling.set(call.input?.command, [...(calling.get(call.input?.command) ?? []), call.sessionID])
     })
