@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
@@ -17,6 +18,8 @@ const spending = (toolCall: { readonly name: string; readonly arguments: Record<
   delayMs: 800,
 });
 const spender = { name: 'task', arguments: { description: 'spend', prompt: 'child spends', subagent_type: 'general' } };
+
+const { isV2, by } = opencodeUnderTest();
 
 let bench: Bench;
 beforeAll(async () => {
@@ -82,14 +85,17 @@ describe('calls of the model', () => {
     }
   });
 
-  test('an abort may come between a step and its call: that call counts', async () => {
-    bench.model.reset();
-    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
-    const { outcome, model_calls: counted } = await pool.run({ prompt: 'loop' });
-    const called = bench.model.turnCalls.length;
-    expect(outcome).toBe('runaway');
-    expect([called, called + 1]).toContain(counted);
-  });
+  test.skipIf(isV2)(
+    'an abort may come between a step and its call: that call counts (opencode 1 only: 2 waits before it asks again)',
+    async () => {
+      bench.model.reset();
+      await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+      const { outcome, model_calls: counted } = await pool.run({ prompt: 'loop' });
+      const called = bench.model.turnCalls.length;
+      expect(outcome).toBe('runaway');
+      expect([called, called + 1]).toContain(counted);
+    },
+  );
 
   test('an abort during the wait for a provider leaves the next call out; a shell line makes none', async () => {
     bench.model.reset();
@@ -134,7 +140,8 @@ describe('an answer that is too large', () => {
     const said = Buffer.byteLength(result.output);
     expect(said).toBeGreaterThan(2e6);
     expect(said).toBeLessThan(6e6);
-    expect(order).toEqual(['plain', 'flood']);
+    // opencode 2 hears the abort before it is through with another turn.
+    expect(order).toEqual(by({ v1: ['plain', 'flood'], v2: expect.arrayContaining(['plain', 'flood']) as string[] }));
     expect(most - before).toBeLessThan(500e6);
   });
 
