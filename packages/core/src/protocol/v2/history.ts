@@ -40,7 +40,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
     } else if (wire.type === 'shell') {
       decoded.push(...shellTurn(wire, sessionId));
     } else if (wire.type === 'compaction') {
-      decoded.push(...compactionOf(wire, sessionId));
+      decoded.push(...compactionOf(wire, sessionId, decoded.findLast(isAnswer)?.info));
     } else if (wire.type === 'idle') {
       const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause: place.cause }, answer);
       if (!end) continue;
@@ -122,8 +122,12 @@ export function shellTurn(raw: WireOf<'shell'>, sessionId: string): [MessageWith
   ];
 }
 
+function isAnswer(one: MessageWithParts): one is MessageWithParts & { readonly info: AssistantMessage } {
+  return one.info.role === 'assistant';
+}
+
 /** The request for a summary, and the summary as its answer. */
-function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts[] {
+function compactionOf(raw: WireOf<'compaction'>, sessionId: string, before: AssistantMessage | undefined): MessageWithParts[] {
   const request: MessageWithParts = { info: userMessage(raw, sessionId), parts: [compactionPart({ sessionId, messageId: raw.id }, raw)] };
   if (raw.status === undefined || raw.status === 'running') return [request];
   const answerId = `${raw.id}:summary`;
@@ -136,8 +140,9 @@ function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWith
     createdAtMs,
     completed: true,
     completedAtMs: createdAtMs,
-    providerId: raw.model?.providerID ?? '',
-    model: modelName(raw.model),
+    // One that failed does not say which model it was: the session's.
+    providerId: raw.model?.providerID ?? before?.providerId ?? '',
+    model: raw.model ? modelName(raw.model) : (before?.model ?? ''),
     tokens: decodeTokens(raw.tokens),
     costUsd: raw.cost ?? 0,
     ...(raw.status === 'completed' && { finish: 'stop' }),

@@ -11,8 +11,8 @@ import { pacingCode } from '../../pacing-code.ts';
  * - A tool's process carries the mark of its session, which stands in the environment of a session of ours. A sub-agent's shell hears of its session before it is made, by the
  *   call of its tool: of two calls of one line at once, neither is marked, so that nobody ends the tool of another.
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
- * - A search without a path has one: opencode keeps the request for its permission with a field that has no value, and answers 400 to every list of
- *   requests until that is answered.
+ * - A permission request has no field without a value (`glob` and `grep` without `path`): opencode keeps it, and answers 400 to every list of requests
+ *   until that one is answered.
  * - A provider that answers faster than opencode works it off leaves the server responsive.
  */
 export const managerPlugin = ({
@@ -49,7 +49,6 @@ export default {
       }
     })
     await context.tool.hook("execute.before", (call) => {
-      if (call.tool === "glob" || call.tool === "grep") call.input = { ...call.input, path: call.input?.path ?? "." }
       if (call.tool !== "shell") return
       calling.set(call.input?.command, [...(calling.get(call.input?.command) ?? []), call.sessionID])
     })
@@ -61,6 +60,9 @@ export default {
       left.splice(left.indexOf(call.sessionID), 1)
       if (left.length > 0) calling.set(call.input?.command, left)
       else calling.delete(call.input?.command)
+    })
+    await context.permission.hook("evaluate", ({ metadata }) => {
+      for (const [name, value] of Object.entries(metadata ?? {})) if (value === undefined) delete metadata[name]
     })
     await context.shell.hook("create.before", async (shell) => {
       const { env } = shell
