@@ -29,6 +29,8 @@ beforeAll(async () => {
     // opencode 2 asks by a message of its own for what is left of the answer.
     { when: { user: /^The previous response was interrupted/, history: /from the (\S+)/ }, reply: 'Hello, {{history.1}}.' },
     { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
+    // The summary that opencode 2 goes on with holds what the user had said.
+    { when: { user: /^<conversation-checkpoint>/ }, reply: 'All done after the summary.' },
     {
       when: { user: 'fill the context' },
       reply: [

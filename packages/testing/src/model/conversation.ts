@@ -46,6 +46,10 @@ export interface Conversation {
   readonly parentSessionId: string | undefined;
 }
 
+/** How opencode 2 asks for a summary: the first one, a later one, and again when one had another form. */
+const summaryRequest =
+  /^(?:You MUST summarize the conversation above|Update the existing checkpoint in the conversation above|The previous response did not fill in the required summary template)/;
+
 const subAgentHead = /^You are a subagent spawned by another session\.\n/;
 
 /** Reads the facts of a request once, so that no rule walks the messages again. */
@@ -101,7 +105,7 @@ function toolName(messages: readonly ChatMessage[], callId: string | undefined):
  */
 function purposeOf(system: string, tools: readonly string[], messages: readonly ChatMessage[]): Purpose {
   const last = messages.findLast(({ role }) => role === 'user');
-  if (textOf(last?.content).startsWith('You MUST summarize the conversation above')) return 'summary';
+  if (summaryRequest.test(textOf(last?.content))) return 'summary';
   if (tools.length > 0) return 'turn';
   const opening = textOf(messages.find(({ role }) => role === 'user')?.content);
   if (/you are a title generator/i.test(system) || opening.startsWith('Generate a title for this conversation')) return 'title';

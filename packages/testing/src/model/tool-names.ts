@@ -13,9 +13,16 @@ const fields: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   subagent: { subagent_type: 'agent' },
 };
 
+const isOpencode2 = (tools: readonly string[]) => tools.includes('shell') && !tools.includes('bash');
+
 /** What opencode 2 calls a tool of opencode 1. */
 export function nameOffered(name: string): string {
   return names[name] ?? name;
+}
+
+/** Whether a tool is the one that a script means, which may have its name of opencode 1. */
+export function isToolMeant(meant: string, name: string | undefined, tools: readonly string[]): boolean {
+  return name === meant || (isOpencode2(tools) && name === nameOffered(meant));
 }
 
 /**
@@ -23,7 +30,7 @@ export function nameOffered(name: string): string {
  * `bash`. Names of opencode 2 are sent as they are.
  */
 export function callAsOffered(call: ScriptedCall, tools: readonly string[]): ScriptedCall {
-  if (!tools.includes('shell') || tools.includes('bash')) return call;
+  if (!isOpencode2(tools)) return call;
   const name = nameOffered(call.name);
   const renamed = fields[name];
   const given = call.arguments;
