@@ -162,7 +162,10 @@ describe('on a real server', () => {
         ofType(events.slice(reached), 'session.updated').some((event) => event.data.session.title === `round ${round}`),
       );
     }
-    expect(numbersOf(events, session.id)).toEqual(Array.from({ length: 11 }, (_, index) => index));
+    const numbers = numbersOf(events, session.id);
+    // Without a replay the creation may be lost with the first connection.
+    const first = isV2 && numbers[0] === 1 ? 1 : 0;
+    expect(numbers).toEqual(Array.from({ length: 11 - first }, (_, index) => index + first));
   });
 
   test.skipIf(isV2)('a lost thread in the middle of a turn loses no stored event (opencode 1 only: 2 has no replay)', async () => {

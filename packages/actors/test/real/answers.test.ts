@@ -38,7 +38,7 @@ beforeAll(async () => {
       { when: { user: 'child spends', call: 1 }, reply: rateLimit(100), countPer: 'session' },
       {
         when: { user: 'child spends' },
-        reply: [spending(bash.toolCalls[0]!), { text: 'Spent.', usage: { inputTokens: 900, outputTokens: 100 } }],
+        reply: [spending(bash.toolCalls[0]!), { text: 'Spent.', usage: { inputTokens: 900, outputTokens: 100 }, delayMs: 800 }],
       },
       { when: { user: 'spend' }, reply: [spending(spender), spending(bash.toolCalls[0]!)], repeat: true },
       { when: { user: 'loop' }, reply: { text: 'x', fault: 'no-finish' } },
