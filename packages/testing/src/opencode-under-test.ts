@@ -7,9 +7,9 @@ export interface OpencodeUnderTest {
   /** For tests of what opencode 1 alone has: `test.skipIf(isV2)('... (opencode 1 only: why)')`. */
   readonly isV2: boolean;
   /** What this opencode does, of what each of the two does. */
-  by<Value>(each: { readonly v1: Value; readonly v2: Value }): Value;
+  readonly by: <Value>(each: { readonly v1: Value; readonly v2: Value }) => Value;
   /** The name under which this opencode offers a tool of opencode 1: `bash` is `shell` in opencode 2. */
-  tool(name: string): string;
+  readonly tool: (name: string) => string;
 }
 
 let known: OpencodeUnderTest | undefined;
