@@ -2,6 +2,17 @@ import type { DirectoryFilesInput } from '../../configuration.ts';
 import { environmentCode } from '../../environment-code.ts';
 import { pacingCode } from '../../pacing-code.ts';
 
+const helpers = `const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
+const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
+
+/** Sessions whose calls of a line have begun, by the line. */
+const calling = new Map()
+
+function dropUndefined({ metadata }) {
+  for (const [name, value] of Object.entries(metadata ?? {})) if (value === undefined) delete metadata[name]
+}
+`;
+
 /**
  * The plugin of ours that opencode 2 loads. It does what its configuration cannot:
  *
@@ -29,12 +40,7 @@ const tools = ${JSON.stringify(toolEnvironment)}
 
 ${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
 ${pacingCode}
-const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
-const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
-
-/** Sessions whose calls of a line have begun, by the line. */
-const calling = new Map()
-
+${helpers}
 export default {
   id: "opencode-manager",
   setup: async (context) => {
@@ -61,9 +67,7 @@ export default {
       if (left.length > 0) calling.set(call.input?.command, left)
       else calling.delete(call.input?.command)
     })
-    await context.permission.hook("evaluate", ({ metadata }) => {
-      for (const [name, value] of Object.entries(metadata ?? {})) if (value === undefined) delete metadata[name]
-    })
+    await context.permission.hook("evaluate", dropUndefined)
     await context.shell.hook("create.before", async (shell) => {
       const { env } = shell
       // That of a session has nothing but its mark.
