@@ -1,5 +1,5 @@
 import type { Benchmark, Figure, Point } from './harness/types.ts';
-import { conditions, throughput } from './prompt-benchmarks.ts';
+import { conditions, opencode2, throughput } from './prompt-benchmarks.ts';
 import { runJournal, taskWorkspaces } from './run-benchmarks.ts';
 
 const streamPeers = ['SDK', 'eventsource', 'undici + parser'];
@@ -284,10 +284,11 @@ function held(title: string, metric: string, unit: string): Figure {
 const launch: Benchmark = {
   name: 'launch',
   about:
-    'From `launchServer` to a server that has answered with its own configuration, and to the end of a first turn, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory and first turn. `relaunch` is the same after the server was killed; `catalogued provider` enables one of which opencode has to know the models. Real opencode, cold directories. CPU is that of the server.',
+    'From `launchServer` to a server that has answered with its own configuration, and to the end of a first turn, beside the bare binary in a home of its own: to its listening line, and to its first answer about a directory and first turn. `relaunch` is the same after the server was killed; `catalogued provider` enables one of which opencode has to know the models; `opencode 2` is `launchServer` with that. Real opencode, cold directories. CPU is that of the server.',
   file: 'packages/core/bench/launch.ts',
-  variants: ['launchServer', 'listening line', 'first answer', 'relaunch', 'catalogued provider'],
+  variants: ['launchServer', 'listening line', 'first answer', 'relaunch', 'catalogued provider', 'opencode 2'],
   rare: {
+    'opencode 2': { rounds: 5, points: [''] },
     'first answer': { rounds: 3, points: [''] },
     relaunch: { rounds: 3, points: [''] },
     'catalogued provider': { rounds: 3, points: [''] },
@@ -300,20 +301,31 @@ const launch: Benchmark = {
       goal: { above: 100, peer: 'listening line' },
       inChart: true,
     },
-    launching('A server is ready, over the first answer', 'readyMs', ['first answer', 'relaunch', 'catalogued provider']),
+    launching('A server is ready, over the first answer', 'readyMs', ['first answer', 'relaunch', 'catalogued provider', 'opencode 2']),
     {
-      ...launching('CPU until ready', 'readyCpuSeconds', ['listening line', 'first answer', 'relaunch', 'catalogued provider']),
+      ...launching('CPU until ready', 'readyCpuSeconds', [
+        'listening line',
+        'first answer',
+        'relaunch',
+        'catalogued provider',
+        'opencode 2',
+      ]),
       unit: 's',
       digits: 2,
     },
-    launching('First turn done', 'turnMs', ['first answer', 'relaunch', 'catalogued provider']),
+    launching('First turn done', 'turnMs', ['first answer', 'relaunch', 'catalogued provider', 'opencode 2']),
     {
-      ...launching('CPU until the first turn is done', 'turnCpuSeconds', ['first answer', 'relaunch', 'catalogued provider']),
+      ...launching('CPU until the first turn is done', 'turnCpuSeconds', ['first answer', 'relaunch', 'catalogued provider', 'opencode 2']),
       unit: 's',
       digits: 2,
     },
     {
-      ...launching('Memory of the server after a first turn', 'residentMb', ['first answer', 'relaunch', 'catalogued provider']),
+      ...launching('Memory of the server after a first turn', 'residentMb', [
+        'first answer',
+        'relaunch',
+        'catalogued provider',
+        'opencode 2',
+      ]),
       unit: 'MB',
       inChart: true,
     },
@@ -345,6 +357,7 @@ function checking(title: string, metric: string): Figure {
 export const benchmarks: readonly Benchmark[] = [
   throughput,
   conditions,
+  opencode2,
   flood,
   latency,
   sessionActor,

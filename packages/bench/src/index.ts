@@ -11,3 +11,4 @@ export type { FloodOrder } from './synthetic/streams.ts';
 export { eventsOfTurn, realisticTurn } from './synthetic/turn-script.ts';
 export { bareLoop, type BareLoop, type SessionFollower } from './peers/bare-loop.ts';
 export { startBareServer, type BareServer } from './peers/bare-server.ts';
+export { bareLoop2, opencode2Binary } from './peers/opencode-2.ts';

@@ -72,3 +72,55 @@ export const conditions: Benchmark = {
     peers: conditionPeers,
   })),
 };
+
+const choices = ['snapshots on', 'formatters on', 'language servers on', 'fewer plugins'];
+const titles = ['plain requests, titles given', 'plain requests, titles asked for'];
+const sizesOf2 = atOnce.map(String);
+const withEdits = '10 at once, each writes a file';
+
+export const opencode2: Benchmark = {
+  name: 'opencode-2',
+  about:
+    'The same pool with the profile `batch` on a server of opencode 2.0.15 and on one of opencode 1.18.33, an instant scripted model, one git repository. Below, the choices of the profile on opencode 2, taken back one at a time, with turns that write a file: beside the server that has them all. `fewer plugins` turns off eight that are built in. `titles asked for` leaves the title of a session to opencode, which asks the model for it. CPU is that of the server, its children and the client; memory is that of the server after its rounds.',
+  file: 'packages/actors/bench/opencode-2.ts',
+  variants: ['opencode 2', 'opencode 1', ...choices, ...titles],
+  rare: {
+    ...Object.fromEntries(choices.map((name) => [name, { rounds: 15, points: [withEdits] }])),
+    ...Object.fromEntries(titles.map((name) => [name, { rounds: 15, points: ['10'] }])),
+  },
+  points: [
+    { label: '1', settings: { concurrency: 1, prompts: 6 }, rounds: 41 },
+    { label: '10', settings: { concurrency: 10, prompts: 30 } },
+    { label: '50', settings: { concurrency: 50, prompts: 50 } },
+    { label: withEdits, settings: { concurrency: 10, prompts: 20, edits: 1 }, rounds: 15 },
+  ],
+  quickPoints: [{ label: '10', settings: { concurrency: 10, prompts: 20 } }],
+  rounds: 21,
+  sideBySide: true,
+  deadlineMs: 900_000,
+  figures: [
+    ...sizesOf2.flatMap((point): Figure[] => [
+      on2('Prompts a second', 'promptsPerSecond', 'prompts/s', point, ['opencode 1']),
+      on2('CPU per prompt', 'cpuSecondsPerPrompt', 's', point, ['opencode 1']),
+      on2('Memory of the server', 'residentMb', 'MB', point, ['opencode 1']),
+    ]),
+    on2('Prompts a second', 'promptsPerSecond', 'prompts/s', withEdits, ['opencode 1', ...choices]),
+    on2('CPU per prompt', 'cpuSecondsPerPrompt', 's', withEdits, ['opencode 1', ...choices]),
+    on2('Memory of the server', 'residentMb', 'MB', withEdits, ['opencode 1', ...choices]),
+    { ...on2('Prompts a second, titles', 'promptsPerSecond', 'prompts/s', '10', [titles[1]!]), ours: titles[0]! },
+    { ...on2('CPU per prompt, titles', 'cpuSecondsPerPrompt', 's', '10', [titles[1]!]), ours: titles[0]! },
+  ],
+};
+
+function on2(title: string, metric: string, unit: string, point: string, peers: readonly string[]): Figure {
+  return {
+    title: `${title}, ${point === withEdits ? point : `${point} at once`}`,
+    point,
+    metric,
+    unit,
+    digits: { s: 3, MB: 0 }[unit] ?? 2,
+    better: unit === 'prompts/s' ? 'higher' : 'lower',
+    ours: 'opencode 2',
+    peers,
+  };
+}

@@ -59,6 +59,7 @@ const codesByError: Partial<Record<ErrorCode, ExitCode>> = {
   RUN_GONE: exitCodes.storage,
   RUN_LOCKED: exitCodes.usage,
   RUN_NOT_LIVE: exitCodes.usage,
+  RUN_PROTOCOL: exitCodes.usage,
   RUN_UNSUITED: exitCodes.usage,
   RUN_STORAGE_FULL: exitCodes.storage,
   RUN_UNKNOWN: exitCodes.usage,

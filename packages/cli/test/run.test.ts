@@ -74,7 +74,7 @@ describe('ocm run --json', () => {
       schema_version: 1,
       url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       pid: run.pid,
-      server: { pid: expect.any(Number), url: launch.url, version: expect.stringMatching(/^1\./) },
+      server: { pid: expect.any(Number), url: launch.url, version: expect.stringMatching(/^1\./), protocol: 'v1' },
       run_id: expect.any(String),
       run: expect.stringMatching(/^\d{8}T\d{6}Z-tasks-[0-9a-f]{4}$/),
       run_dir: join(`${bench.workspace.path}.ocm`, launch.run),

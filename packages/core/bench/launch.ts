@@ -2,7 +2,7 @@
 // beside the bare binary in the same isolation: to its listening line, and to its first answer about a directory.
 //
 //   pnpm bench launch
-import { cpuSecondsOfTree, runCase, startBareServer, type BareServer, type Metrics } from '@opencode-manager/bench';
+import { cpuSecondsOfTree, opencode2Binary, runCase, startBareServer, type BareServer, type Metrics } from '@opencode-manager/bench';
 import { findBinary, launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { startScriptedModel, temporaryWorkspace } from '@opencode-manager/testing';
 import { residentBytes } from '../src/process/table.ts';
@@ -10,6 +10,7 @@ import { residentBytes } from '../src/process/table.ts';
 await runCase({
   launchServer: () => launched({}),
   'catalogued provider': () => launched({ enabled_providers: ['scripted', 'anthropic'] }),
+  'opencode 2': () => launched({}, opencode2Binary()),
   relaunch: relaunched,
   'listening line': () => bare(async () => {}),
   'first answer': () => bare(firstAnswer, firstTurn),
@@ -30,11 +31,15 @@ function startClock(name: string): Clock {
   };
 }
 
-async function launched(config: object): Promise<Metrics> {
+async function launched(config: object, binary?: string): Promise<Metrics> {
   await using model = await startScriptedModel({ rules: [{ reply: 'Done.' }] });
   await using workspace = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
   const [ready, turn] = [startClock('ready'), startClock('turn')];
-  await using server = await launchServer({ directory: workspace.path, opencodeConfig: { ...model.opencodeConfig(), ...config } });
+  await using server = await launchServer({
+    directory: workspace.path,
+    opencodeConfig: { ...model.opencodeConfig(), ...config },
+    ...(binary !== undefined && { binary }),
+  });
   return { ...(await ready.read(server.pid)), ...(await turnOf(server, turn)) };
 }
 

@@ -76,7 +76,7 @@ export {
   type PermissionPolicyRule,
 } from './policy/index.ts';
 export { parsePermissionPolicy, permissionPolicyInCode, permissionPolicySchema } from './policy/schema.ts';
-export { findBinary, supportedVersions, type BinaryInfo } from './server/binary.ts';
+export { findBinary, protocolOfVersion, supportedVersions, type BinaryInfo } from './server/binary.ts';
 export { findLeftovers, reapLeftovers, type Leftover } from './process/leftovers.ts';
 export { listForeignRuns, listRuns, managerOf, registryDirectory, runSocketPath, type RunRecord } from './process/registry.ts';
 export { describeForeign, processOrigin, type ProcessOrigin, type RecordedProcess } from './process/origin.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findBinary, OpencodeManagerError, type BinaryInfo } from '@opencode-manager/core';
+import { findBinary, OpencodeManagerError, protocolOfVersion, type BinaryInfo } from '@opencode-manager/core';
 import { protocolNamed } from '@opencode-manager/core/protocol';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import type { ManagerClient } from '../manager-socket/index.ts';
@@ -24,6 +24,7 @@ export function attach(terminal: Terminal, flags: AttachFlags): Promise<ExitCode
         "ocm attach opens opencode's interface and needs a terminal. For scripts there are ocm prompt and ocm events.",
       );
     const binary = await findBinary(flags.binary === undefined ? {} : { binary: flags.binary });
+    refuseOther(binary, manager.run.version);
     const home = await mkdtemp(join(tmpdir(), 'opencode-manager-attach-'));
     try {
       return await runInterface(binary, flags, { manager, signal, home, env: terminal.env });
@@ -31,6 +32,16 @@ export function attach(terminal: Terminal, flags: AttachFlags): Promise<ExitCode
       await rm(home, { recursive: true, force: true, maxRetries: 3 });
     }
   });
+}
+
+/** The interface of one major version is nothing to the server of another. @throws `VERSION_UNSUPPORTED` */
+function refuseOther({ version, protocol, path }: BinaryInfo, ofServer: string): void {
+  if (protocolOfVersion(ofServer) === protocol) return;
+  throw new OpencodeManagerError(
+    'VERSION_UNSUPPORTED',
+    `The server is opencode ${ofServer}, and the interface of ${version} (${path}) cannot use it. Name the server's own binary with --binary.`,
+    { details: { version, server: ofServer } },
+  );
 }
 
 interface InterfaceContext {

@@ -74,7 +74,11 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
   const binary = await orFinding('binary', () => findBinary(flags.binary === undefined ? {} : { binary: flags.binary }));
   if ('status' in binary) yield binary;
   else {
-    yield { name: 'binary', status: 'ok', detail: `opencode ${binary.version}, found by ${sourceNames[binary.source]}: ${binary.path}` };
+    yield {
+      name: 'binary',
+      status: 'ok',
+      detail: `opencode ${binary.version} (protocol ${binary.protocol}, ${testedOr(binary)}), found by ${sourceNames[binary.source]}: ${binary.path}`,
+    };
     if (!signal.aborted) yield* selfTest(binary, signal);
     if (!signal.aborted && namesConfiguration(flags)) yield* configurationFindings(flags, signal);
   }
@@ -84,11 +88,16 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
     yield { name: 'workspaces', ...finding };
 }
 
+/** A version that was not tested is looked over at each start: it must have all that is used of it. */
+function testedOr({ protocol, version }: BinaryInfo): string {
+  return supportedVersions[protocol].tested.includes(version) ? 'a tested version' : 'not a tested version';
+}
+
 const sourceNames = {
   option: 'the option --binary',
   OPENCODE_BIN: 'OPENCODE_BIN',
   PATH: 'PATH',
-  package: 'the installed package opencode-ai',
+  package: 'the installed package',
 } as const;
 
 const sandboxNote: Finding = {

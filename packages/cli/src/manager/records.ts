@@ -1,4 +1,4 @@
-import type { ConfiguredPart, LaunchedPackage } from '@opencode-manager/core';
+import type { ConfiguredPart, LaunchedPackage, ProtocolName } from '@opencode-manager/core';
 import type { Manager } from './open.ts';
 
 /** First record of `ocm run --json` and `ocm serve --json`. */
@@ -7,7 +7,7 @@ export interface LaunchRecord {
   readonly url: string;
   /** The manager's process id; `--manager` takes it. */
   readonly pid: number;
-  readonly server: { readonly pid: number; readonly url: string; readonly version: string };
+  readonly server: { readonly pid: number; readonly url: string; readonly version: string; readonly protocol: ProtocolName };
   readonly run_id: string;
   readonly state_dir: string;
   readonly directory: string;
@@ -33,7 +33,7 @@ export function launchRecord({ server, pool, socket }: Manager, parts: readonly 
     type: 'launch',
     url: server.url,
     pid: process.pid,
-    server: { pid: server.pid, url: server.url, version: server.version },
+    server: { pid: server.pid, url: server.url, version: server.version, protocol: server.protocol },
     run_id: server.runId,
     state_dir: server.stateDir,
     directory: server.directory,

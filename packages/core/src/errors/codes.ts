@@ -359,6 +359,10 @@ export const errorCatalogue = {
     meaning: 'No process of this machine carries out the run now, so there is nothing to control.',
     remedy: 'Look at it with ocm status, and go on with ocm resume.',
   },
+  RUN_PROTOCOL: {
+    meaning: 'The run was begun with an opencode of another major version, whose sessions this one cannot go on with.',
+    remedy: 'Name a binary of the version that the message names (--binary, OPENCODE_BIN), or begin a new run.',
+  },
   RUN_UNSUITED: {
     meaning: 'A running server cannot carry out the run: it is for another directory tree or has another configuration, or takes no runs.',
     remedy: 'Leave out what the message names, or run it on a server of its own, without --on.',

@@ -47,3 +47,12 @@ function parseEntries(text: string, path: string): z.output<typeof authSchema> {
     );
   }
 }
+
+/** The API keys of an auth file that was read, by provider. */
+export function apiKeysIn(text: string | undefined): Readonly<Record<string, string>> {
+  if (text === undefined) return {};
+  const entries = Object.entries(JSON.parse(text) as Record<string, { readonly type?: string; readonly key?: unknown }>);
+  return Object.fromEntries(
+    entries.flatMap(([provider, { type, key }]) => (type === 'api' && typeof key === 'string' ? [[provider, key]] : [])),
+  );
+}

@@ -1,4 +1,4 @@
-export { readAuthFile } from './auth-file.ts';
+export { apiKeysIn, readAuthFile } from './auth-file.ts';
 export { copyConfigDirectory } from './config-directory.ts';
 export { handedOver, serverEnvironment, toolPath } from './environment.ts';
 export { networkVariables, type NetworkVariables } from './network-variables.ts';

@@ -24,6 +24,8 @@ export interface ConfigurationSettings {
   readonly runId: string;
   /** Models that files of the configuration directory name. */
   readonly modelsInFiles: readonly string[];
+  /** API keys of the auth file that was handed over, by provider. */
+  readonly apiKeys?: Readonly<Record<string, string>>;
 }
 
 /** What a user handed over, with variables and paths resolved. */

@@ -24,6 +24,8 @@ export interface ProtocolCapabilities {
   readonly snapshotsOff: boolean;
   /** A single message can be taken out of a session. */
   readonly removableMessages: boolean;
+  /** Where a workspace's own configuration counts, so does what stands above its repository. */
+  readonly readsAbove: boolean;
   /** Files in the `tool` directories of the configuration give tools, and the server tells their names. */
   readonly toolFiles: boolean;
 }

@@ -203,11 +203,16 @@ async function askVersionIn(path: string, home: string): Promise<string> {
   );
 }
 
+/** The protocol that a version of opencode speaks; undefined for one that this manager does not. */
+export function protocolOfVersion(version: string): ProtocolName | undefined {
+  const speaks = ({ versions: { min, below } }: Protocol) => compareVersions(version, min) >= 0 && compareVersions(version, below) < 0;
+  return knownProtocols.find(speaks)?.name;
+}
+
 /** @throws `VERSION_UNSUPPORTED` */
 function protocolOf(version: string, path: string): ProtocolName {
-  const speaks = ({ versions: { min, below } }: Protocol) => compareVersions(version, min) >= 0 && compareVersions(version, below) < 0;
-  const protocol = knownProtocols.find(speaks);
-  if (protocol) return protocol.name;
+  const protocol = protocolOfVersion(version);
+  if (protocol) return protocol;
   const ranges = knownProtocols.map(
     ({ versions: { min, below, tested } }) => `${min} up to, not including, ${below} (tested: ${tested.join(', ')})`,
   );

@@ -12,6 +12,7 @@ import {
   type GitValues,
   type Workspaces,
 } from '../isolation/index.ts';
+import { protocolNamed, type ProtocolCapabilities } from '../protocol/index.ts';
 import { learnAuth } from '../secrets/index.ts';
 import { findBinary } from './binary.ts';
 import { assertPortFree } from './port.ts';
@@ -51,9 +52,9 @@ export async function launchServer(config: ServerConfig = {}): Promise<OpencodeS
 async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
   refuseAborted(resolved.signal);
   const git = await readGitValues(resolved.git);
-  const workspaces = await workspacesOf(resolved, git);
-  await workspaces.check(resolved.directory);
   const binary = await findBinary(resolved.binary === undefined ? {} : { binary: resolved.binary });
+  const workspaces = await workspacesOf(resolved, git, protocolNamed(binary.protocol).capabilities);
+  await workspaces.check(resolved.directory);
   const auth = await readAuthFile(resolved.authFile, resolved.allowOAuth ?? false);
   learnAuth(resolved.redactor, auth);
   if (resolved.port !== 0) await assertPortFree(resolved.hostname, resolved.port);
@@ -73,11 +74,12 @@ async function launch(resolved: ResolvedConfig): Promise<OpencodeServer> {
 }
 
 /** What the user hands over by name is used, though it may stand in the workspace. */
-async function workspacesOf(config: ResolvedConfig, git: GitValues): Promise<Workspaces> {
+async function workspacesOf(config: ResolvedConfig, git: GitValues, { readsAbove }: ProtocolCapabilities): Promise<Workspaces> {
   const { projectConfig, opencodeConfig, opencodeConfigDir } = config;
   const named = [opencodeConfig, opencodeConfigDir].filter((path) => typeof path === 'string');
   const real = await Promise.all(named.map((path) => realpath(path).catch(() => path)));
-  return createWorkspaces({ projectConfig, gitEnvironment: gitEnvironment(config, trustedDirectories(git)), given: [...named, ...real] });
+  const environment = gitEnvironment(config, trustedDirectories(git));
+  return createWorkspaces({ projectConfig, readsAbove, gitEnvironment: environment, given: [...named, ...real] });
 }
 
 function refuseUnsupportedPlatform(): void {

@@ -3,6 +3,7 @@ import { readGivenConfig, type ResolvedConfig } from '../config/index.ts';
 import { OpencodeManagerError } from '../errors/index.ts';
 import { createHttpClient, type HttpClient, type ServerCredentials } from '../http/index.ts';
 import {
+  apiKeysIn,
   copyConfigDirectory,
   handedOver,
   makeDirectories,
@@ -57,7 +58,7 @@ export async function prepareFiles(run: Run, { config, binary, auth, git }: Laun
   const { process: server, configuration } = protocolNamed(binary.protocol);
   const tools = toolEnvironment(config, layout, server.ownVariables);
   const { profile, projectConfig, enabledProviders } = config;
-  const settings = { profile, projectConfig, enabledProviders, runId: run.runId, modelsInFiles: copied.models };
+  const settings = { profile, projectConfig, enabledProviders, runId: run.runId, modelsInFiles: copied.models, apiKeys: apiKeysIn(auth) };
   const known = configuration.effective(settings, given);
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
   learnConfig(config.redactor, effective.config);

@@ -6,7 +6,7 @@ import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import { learnConfig, Redactor } from '@opencode-manager/core/secrets';
 import { runLayout } from '../directory/layout.ts';
 import { createRunDirectory, openRunDirectory } from '../directory/run-directory.ts';
-import type { RunFile } from '../directory/run-file.ts';
+import { readRunFile, type RunFile } from '../directory/run-file.ts';
 import { directoryDigest } from '../identity/directory-digest.ts';
 import { configurationDigest } from '../identity/task-hash.ts';
 import { countPlan, foldJournal, noHistory, planResume, usualOf, type ResumePlan, type RunHistory } from '../machine/index.ts';
@@ -46,7 +46,7 @@ export async function previewRun(options: RunOptions | ResumeOptions): Promise<R
  * Reads and checks everything, makes the directory of a new run or takes up that of an old one, and starts nothing: for programs that have a
  * pool of their own. `start` begins.
  * @throws OpencodeManagerError `TASK_DUPLICATE`, `TASK_INVALID`, `OUTPUT_SCHEMA_INVALID`, `TASK_ORDER_INVALID`, `RUN_DIRECTORY_UNSAFE`, `RUN_EXISTS`,
- * `RUN_STORAGE_FULL`; of a run that is there: `RUN_UNREADABLE`, `RUN_LOCKED`, `TASKS_CHANGED`
+ * `RUN_STORAGE_FULL`; of a run that is there: `RUN_UNREADABLE`, `RUN_LOCKED`, `RUN_PROTOCOL`, `TASKS_CHANGED`
  * @public
  */
 export async function prepareRun(options: RunOptions | ResumeOptions): Promise<PreparedRun> {
@@ -93,6 +93,7 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
   );
   if (planned.refusal) throw OpencodeManagerError.from(planned.refusal);
   const { version, protocol } = await findBinary(server.binary === undefined ? {} : { binary: server.binary });
+  if (isResume(options)) await compareVersions(options, { opencode: version, protocol });
   return {
     plan: planned.plan,
     identified,
@@ -100,6 +101,22 @@ async function planRun(options: RunOptions | ResumeOptions, history: RunHistory)
     configuration,
     versions: { manager: managerVersion(), opencode: version, protocol, node: process.versions.node },
   };
+}
+
+/** Another version is told of. The sessions of one protocol are nothing to the other. @throws `RUN_PROTOCOL` */
+async function compareVersions(
+  { run, onNote }: ResumeOptions,
+  now: { readonly opencode: string; readonly protocol: string },
+): Promise<void> {
+  const { versions: begun } = await readRunFile(runLayout(run).runFile);
+  if (begun.protocol !== now.protocol) {
+    throw new OpencodeManagerError(
+      'RUN_PROTOCOL',
+      `${run}: the run was begun with opencode ${begun.opencode} (protocol ${begun.protocol}), and the binary now is ${now.opencode} (protocol ${now.protocol}). Name a binary of the first with --binary or OPENCODE_BIN, or begin a new run. Nothing was started.`,
+      { details: { begun, now } },
+    );
+  }
+  if (begun.opencode !== now.opencode) onNote?.(`The run was begun with opencode ${begun.opencode}, and goes on with ${now.opencode}.`);
 }
 
 /** @throws `OUTPUT_SCHEMA_INVALID`, `TASK_INVALID` for a shell line with one: no model is asked that could correct it */

@@ -9,6 +9,8 @@ export interface Seen {
   /** By directory: the workspace and those above it, up to the project's root. */
   readonly places: ReadonlyMap<string, PlaceSurvey>;
   readonly unsafeParents: readonly UnsafeParent[];
+  /** The first configuration above the project's root, where opencode would load that too. */
+  readonly above?: string | undefined;
 }
 
 /** What is trusted: the state at first use. */
@@ -27,6 +29,8 @@ export type Verdict =
   | { readonly kind: 'untrusted'; readonly plugin: string }
   | { readonly kind: 'referring'; readonly file: string }
   | { readonly kind: 'exposed'; readonly parent: UnsafeParent }
+  /** Of nobody knows whom: the user's own, or another's. */
+  | { readonly kind: 'above'; readonly path: string }
   | { readonly kind: 'unreadable'; readonly what: string };
 
 export interface Terms {
@@ -50,6 +54,7 @@ export function judge(trusted: Trusted, seen: Seen, { trustsAll, acceptsChanges,
   if (plugin !== undefined && !trustsAll) return { kind: 'untrusted', plugin };
   const file = surveys.flatMap(({ references }) => references).find((path) => !given.includes(path));
   if (file !== undefined && !trustsAll) return { kind: 'referring', file };
+  if (seen.above !== undefined) return { kind: 'above', path: seen.above };
   // Who trusts a workspace does not trust what others may have put above it.
   const parent = seen.unsafeParents.find(({ path }) => !trustsAll || (seen.places.get(path)?.entries.size ?? 0) > 0);
   if (parent) return { kind: 'exposed', parent };

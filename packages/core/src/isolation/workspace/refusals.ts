@@ -22,6 +22,12 @@ export function refusalOf(directory: string, verdict: Verdict): OpencodeManagerE
         `directory: ${directory} is not in a git repository, and ${verdict.parent.path} above it ${verdict.parent.why}: opencode would run what somebody puts into an .opencode there. Run git init in the workspace, or use one elsewhere.`,
         { details: { directory, found: verdict.parent.path } },
       );
+    case 'above':
+      return new OpencodeManagerError(
+        'WORKSPACE_UNTRUSTED',
+        `directory: ${verdict.path} lies above the repository of ${directory}, and with projectConfig 'all' this version of opencode would load it too, whoever it belongs to. Take the workspace elsewhere, or hand over what it needs by name (opencodeConfig, opencodeConfigDir) without projectConfig 'all'.`,
+        { details: { directory, found: verdict.path } },
+      );
     case 'changed':
       return changed(directory, verdict.changes);
     case 'unreadable':

@@ -1,10 +1,11 @@
 import { realDirectory } from '../../config/index.ts';
 import { shareReads } from '../../server/shared-reads.ts';
+import { lookAbove, nothingAbove } from './above.ts';
 import { createContentReader, type ContentReader } from './content.ts';
 import { createProjectReader, GitUnanswered, withParents, type Project } from './git-root.ts';
 import { createInstructionsReader, type Instructions } from './instructions.ts';
 import { createNamedInstructionsReader } from './named-instructions.ts';
-import { adopt, judge, type Seen, type Terms, type Trusted } from './judge.ts';
+import { adopt, judge, type Seen, type Terms, type Trusted, type Verdict } from './judge.ts';
 import { unsafeParents } from './parents.ts';
 import { changed, refusalOf, unanswered } from './refusals.ts';
 import { surveyPlace } from './survey.ts';
@@ -29,6 +30,8 @@ export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
+  /** With `all`, opencode loads what stands above a repository as well: that is refused. Default false. */
+  readonly readsAbove?: boolean;
   /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
   readonly given?: readonly string[];
 }
@@ -61,7 +64,7 @@ const deadlineMs = 10_000;
 
 const maxNotes = 100;
 
-export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
+export function createWorkspaces({ projectConfig, readsAbove = false, gitEnvironment, given = [] }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
   const readInstructions = createInstructionsReader();
@@ -75,16 +78,16 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
     const project = await readProject(directory).catch((error: unknown) => {
       throw error instanceof GitUnanswered ? refusalOf(directory, { kind: 'unreadable', what: error.message }) : error;
     });
-    const [seen, instructions] = await Promise.all([
+    const [known, above, instructions] = await Promise.all([
       survey(directory, project, readContent),
+      readsAbove && projectConfig === 'all' ? lookAbove(project, readContent) : nothingAbove,
       projectConfig === 'instructions' ? readInstructions(directory, project) : noInstructions,
     ]);
+    const seen = { ...known, above: above.loaded };
     const verdict = judge(trusted, seen, terms);
-    const refusal = refusalOf(directory, verdict);
-    if (refusal) throw refusal;
+    refuse(directory, verdict);
     adopt(trusted, seen);
-    const told = [...[...seen.places.values()].flatMap((place) => place.notes), ...instructions.notes];
-    if (verdict.kind === 'accepted') told.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+    const told = [...notesOf(seen, verdict), ...above.notes, ...instructions.notes];
     if (projectConfig !== 'all') told.push(...noteUnused(directory, seen));
     for (const note of told) tell(notes, note);
     return { directory, repository: project.insideGit ? project.root : undefined, notes: told, project, instructions };
@@ -125,6 +128,17 @@ export function createWorkspaces({ projectConfig, gitEnvironment, given = [] }: 
     project: readProject,
     notes: () => [...notes],
   };
+}
+
+function refuse(directory: string, verdict: Verdict): void {
+  const refusal = refusalOf(directory, verdict);
+  if (refusal) throw refusal;
+}
+
+function notesOf({ places }: Seen, verdict: Verdict): string[] {
+  const notes = [...places.values()].flatMap((place) => place.notes);
+  if (verdict.kind === 'accepted') notes.push(...verdict.changes.map((change) => `${change}, and opencode may load it`));
+  return notes;
 }
 
 /** Looks at all places from which opencode would load something for a directory. */

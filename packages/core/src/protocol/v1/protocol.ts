@@ -18,6 +18,7 @@ export const protocolV1: Protocol = {
     subtasks: true,
     snapshotsOff: true,
     removableMessages: true,
+    readsAbove: false,
     toolFiles: true,
   },
   ids: {

@@ -43,10 +43,10 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       decoded.push(...compactionOf(wire, sessionId, decoded.findLast(isAnswer)?.info));
     } else if (wire.type === 'idle') {
       const end = parentId === '' ? undefined : endWithoutAnswer(wire, { sessionId, parentId, cause: place.cause }, answer);
-      if (!end) continue;
-      if (answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
-      else decoded.push({ info: end, parts: [] });
-      answer = end;
+      if (end && answer) decoded.splice(-1, 1, { info: end, parts: decoded.at(-1)!.parts });
+      else if (end) decoded.push({ info: end, parts: [] });
+      // Another execution of the same turn has an answer of its own.
+      answer = undefined;
     }
   }
   return decoded;

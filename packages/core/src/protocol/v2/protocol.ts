@@ -24,6 +24,7 @@ export const protocolV2: Protocol = {
     subtasks: false,
     snapshotsOff: true,
     removableMessages: false,
+    readsAbove: true,
     toolFiles: false,
   },
   ids: {

@@ -103,16 +103,34 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
  * Ends what a session does: what waits in its inbox, what it runs in the background, and its execution. An interrupt leaves the first two, which would
  * begin another execution.
  */
-async function interrupt({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<void> {
-  const { data: shells } = await client.call(requests.shells(directory), options);
-  const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
-  for (const { id: shellId } of running) await client.call(requests.endShell(shellId, directory), options).catch(unlessGone);
+async function interrupt(place: SubmitPlace, options?: CallOptions): Promise<void> {
+  const { client, id } = place;
+  const shells = await endShells(place, options);
   await client.call(requests.interrupt(id), options);
+  const children = await interruptChildren(place, options);
   await clearInbox(client, id, options);
-  if (running.length > 0) await interruptWhatFollows(client, id, options);
+  if (shells + children > 0) await interruptWhatFollows(client, id, options);
 }
 
-/** The end of a shell in the background is told to the session, and begins an execution. */
+/** Gives the number of those that ran. */
+async function endShells({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<number> {
+  const { data: shells } = await client.call(requests.shells(directory), options);
+  const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
+  for (const shell of running) await client.call(requests.endShell(shell.id, directory), options).catch(unlessGone);
+  return running.length;
+}
+
+/** Sub-agents that work still. Gives their number. */
+async function interruptChildren(place: SubmitPlace, options?: CallOptions): Promise<number> {
+  const { client, id } = place;
+  const { data: active } = await client.call(requests.active(), options);
+  if (Object.keys(active).every((one) => one === id)) return 0;
+  const children = (await allSessions(client, { parentID: id }, options)).filter((child) => active[child.id] !== undefined);
+  for (const child of children) await interrupt({ ...place, id: child.id, directory: child.directory }, options).catch(unlessGone);
+  return children.length;
+}
+
+/** The end of work in the background is told to the session, and begins an execution. */
 async function interruptWhatFollows(client: HttpClient, id: string, options?: CallOptions): Promise<void> {
   const untilMs = Date.now() + settling.longestMs;
   for (let quiet = 0; quiet < 3 && Date.now() < untilMs; quiet += 1) {

@@ -32,7 +32,13 @@ function effective(settings: ConfigurationSettings, given: GivenConfiguration): 
     ...known,
     model,
     ...(typeof snapshots === 'boolean' && { snapshots }),
-    config: withGuardedEdits(withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config)),
+    config: withGuardedEdits(
+      withApiKeys(
+        withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config),
+        known.providers,
+        settings.apiKeys,
+      ),
+    ),
   };
 }
 
@@ -41,6 +47,23 @@ function withDepth({ subagent_depth: depth, ...config }: OpencodeConfig): Openco
   if (typeof depth !== 'number') return config;
   const experimental = config['experimental'] as OpencodeConfig | undefined;
   return { ...config, experimental: { subagent_depth: depth, ...experimental } };
+}
+
+/** opencode 2 keeps keys in its database, and has none for a provider of a configuration: those of an auth file stand in that. Keys that stand there already win. */
+function withApiKeys(config: OpencodeConfig, providers: readonly string[], keys: Readonly<Record<string, string>> = {}): OpencodeConfig {
+  const entries = mapOf(config['provider']);
+  const newer = mapOf(config['providers']);
+  const added = providers.flatMap((id) => {
+    const entry = mapOf(entries[id]);
+    const options = mapOf(entry['options']);
+    const has = options['apiKey'] !== undefined || mapOf(mapOf(newer[id])['settings'])['apiKey'] !== undefined;
+    return keys[id] === undefined || has ? [] : [[id, { ...entry, options: { ...options, apiKey: keys[id] } }] as const];
+  });
+  return added.length === 0 ? config : { ...config, provider: { ...entries, ...Object.fromEntries(added) } };
+}
+
+function mapOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }
 
 /** opencode 2 takes a model as an object, too. */
