@@ -70,7 +70,7 @@ export class Injector {
     if (fault.kind === 'model-cut') return modelProxy.dropStreams() > 0;
     if (fault.kind === 'stream-drop') return serverProxy.dropStreams(fault.how, streams) > 0;
     if (fault.kind === 'stream-stall') return this.#stall(fault.forMs);
-    serverProxy.rule({ name: lostAnswer, when: { path: /\/prompt_async/ }, times: 1, fault: { type: 'drop', at: 'response' } });
+    serverProxy.rule({ name: lostAnswer, when: prompts, times: 1, fault: { type: 'drop', at: 'response' } });
     return false;
   }
 
@@ -94,6 +94,8 @@ export class Injector {
   }
 }
 
-const streams = { path: '/global/event' };
+/** Of either protocol. */
+const prompts = { path: /\/prompt(_async)?(\?|$)/ };
+const streams = { path: /^\/(global|api)\/event/ };
 const lostAnswer = 'lost answer';
 const isLostAnswer = ({ rule }: { readonly rule: string | null }) => rule === lostAnswer;

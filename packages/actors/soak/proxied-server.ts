@@ -29,14 +29,20 @@ async function submit(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (turn.kind !== 'prompt') throw new TypeError(`The soak sends prompts alone, not a ${turn.kind}.`);
-  const url = new URL(`/session/${id}/prompt_async`, proxy.url);
+  const url = new URL(server.protocol === 'v1' ? `/session/${id}/prompt_async` : `/api/session/${id}/prompt`, proxy.url);
   url.searchParams.set('directory', directory);
-  const body = JSON.stringify({ messageID: turn.messageId, parts: turn.parts });
+  const body = JSON.stringify(
+    server.protocol === 'v1' ? { messageID: turn.messageId, parts: turn.parts } : { id: turn.messageId, text: textOf(turn) },
+  );
   const headers = { authorization: server.credentials().authorization, 'content-type': 'application/json' };
   const status = await send(url, { method: 'POST', headers, ...(signal && { signal }) }, body).catch((cause: unknown) => {
     throw new OpencodeManagerError('CONNECTION_LOST', 'The connection broke before the answer.', { cause });
   });
   if (status >= 400) throw new OpencodeManagerError('SERVER_ERROR', `The prompt was answered with status ${status}.`);
+}
+
+function textOf({ parts }: Extract<TurnRequest, { kind: 'prompt' }>): string {
+  return parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 }
 
 function send(url: URL, options: { readonly method: string; readonly headers: Record<string, string> }, body: string): Promise<number> {

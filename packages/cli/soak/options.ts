@@ -17,13 +17,15 @@ export interface SoakOptions {
   readonly gap: readonly [number, number];
   readonly workspace: 'shared' | 'clone';
   readonly weather: readonly Weather[];
+  /** The opencode to run; that of `OPENCODE_BIN`, or the pinned one, when absent. */
+  readonly binary?: string;
   /** Leaves all files to look at. */
   readonly keep: boolean;
 }
 
 export const usage =
   'pnpm soak [--seed S] [--tasks N] [--concurrency C] [--kills K] [--seconds 5-60] [--gap 20-40] [--workspace shared|clone] ' +
-  `[--weather ${weathers.join(',')}] [--keep]`;
+  `[--weather ${weathers.join(',')}] [--binary PATH] [--keep]`;
 
 /** @throws `TypeError`, `RangeError` for what is no option or no value of it */
 export function parseOptions(args: readonly string[]): SoakOptions {
@@ -39,6 +41,7 @@ export function parseOptions(args: readonly string[]): SoakOptions {
       gap: text,
       workspace: text,
       weather: text,
+      binary: text,
       keep: { type: 'boolean' },
     },
   });
@@ -51,14 +54,16 @@ export function parseOptions(args: readonly string[]): SoakOptions {
     gap: range('gap', values.gap ?? '2-8'),
     workspace: oneOf('workspace', values.workspace ?? 'shared', ['shared', 'clone'] as const),
     weather: (values.weather ?? 'kill').split(',').map((name) => oneOf('weather', name, weathers)),
+    ...(values.binary !== undefined && { binary: values.binary }),
     keep: values.keep ?? false,
   };
 }
 
 /** The command that does the same again. */
-export function replayCommand({ seed, tasks, concurrency, kills, seconds, gap, workspace, weather }: SoakOptions): string {
+export function replayCommand({ seed, tasks, concurrency, kills, seconds, gap, workspace, weather, binary }: SoakOptions): string {
   const numbers = `--seed ${seed} --tasks ${tasks} --concurrency ${concurrency} --kills ${kills}`;
-  return `pnpm soak ${numbers} --seconds ${seconds.join('-')} --gap ${gap.join('-')} --workspace ${workspace} --weather ${weather.join(',')}`;
+  const on = binary === undefined ? '' : ` --binary ${binary}`;
+  return `pnpm soak ${numbers} --seconds ${seconds.join('-')} --gap ${gap.join('-')} --workspace ${workspace} --weather ${weather.join(',')}${on}`;
 }
 
 function wholeNumber(name: string, value: string): number {

@@ -38,7 +38,7 @@ export async function openPlace(options: SoakOptions, tasks: readonly PlannedTas
   const [configFile, taskFile] = [join(root, 'opencode.json'), join(root, 'tasks.jsonl')];
   await writeFile(configFile, JSON.stringify(model.opencodeConfig()));
   await writeFile(taskFile, taskLines(tasks));
-  const { path: binary } = await findBinary();
+  const { path: binary } = await findBinary(options.binary === undefined ? {} : { binary: options.binary });
   const cache = process.env['NODE_COMPILE_CACHE'] ?? join(root, 'compiled');
   return {
     root,

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  opencodeUnderTest,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { blocks, missingLines, shownCommands, type ShownCommand } from './support/snippets.ts';
 import { collector, runHere } from './support/terminal.ts';
 
@@ -67,12 +73,16 @@ const shownRun = '20261128T194245Z-tasks-e606';
 
 /** A command as it is here: with the scripted model, and the run and the repository of this test. */
 function here(text: string, run = shownRun): string {
-  return text
-    .replaceAll('anthropic/claude-sonnet-5', 'scripted/model')
-    .replaceAll(shownRun, run)
-    .replaceAll(/(?<= )e606\b/g, run.slice(-4))
-    .replaceAll('../shop.ocm', '../repository.ocm')
-    .replaceAll('/srv/shop', workspace.path);
+  return (
+    text
+      .replaceAll('anthropic/claude-sonnet-5', 'scripted/model')
+      .replaceAll(shownRun, run)
+      .replaceAll(/(?<= )e606\b/g, run.slice(-4))
+      // They show opencode 1.
+      .replaceAll(/opencode 1(?:\.\d+){2}/g, (version) => opencodeUnderTest().by({ v1: version, v2: 'opencode 2.0.15' }))
+      .replaceAll('../shop.ocm', '../repository.ocm')
+      .replaceAll('/srv/shop', workspace.path)
+  );
 }
 
 /** Runs a command and gives all that it says. What only looks runs in this process: node's own start is most of what it costs. */

@@ -1,6 +1,12 @@
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { protocolNamed, type ServerEvent } from '@opencode-manager/core/protocol';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  opencodeUnderTest,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EventMonitor, type MonitorEvent } from '../src/index.ts';
 import { streamThreads } from '../src/host/stream-threads.ts';
@@ -9,6 +15,7 @@ import { assembleParts } from './support/events.ts';
 import { holdStreamThread } from './support/held-thread.ts';
 import { ofType, until, watch } from './support/watch.ts';
 
+const { isV2 } = opencodeUnderTest();
 const words = Array.from({ length: 40 }, (_, index) => `{{user.1}}${index}`).join(' ');
 let model: ScriptedModel;
 let workspace: TemporaryWorkspace;
@@ -118,27 +125,30 @@ describe('on a real server', () => {
     );
   });
 
-  test('losses in the middle of turns: every stored event once and in order, and the right text', async () => {
-    const inDirectory = watch(monitor, { directory: server.directory });
-    const events = watch(monitor);
-    const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
-    // Not while it connects: on a busy machine that takes longer than the interval, and nothing would ever arrive.
-    const drops = setInterval(() => monitor.state === 'live' && monitor.reconnect('a test'), 60);
-    await Promise.all(sessions.map(({ id }, index) => promptAndSettle(id, `drop${index}x`, events))).finally(() => clearInterval(drops));
-    for (const [index, { id }] of sessions.entries()) {
-      expect(numbersOf(events, id)).toEqual(Array.from({ length: await storedCount(id) }, (_, number) => number));
-      const own = serverEvents(events).filter((event) => event.sessionId === id);
-      expect([...assembleParts(own).values()]).toContain(answer(`drop${index}x`));
-    }
-    const stored = (list: readonly MonitorEvent[]) =>
-      serverEvents(list).flatMap((event) => (event.durableSequence === undefined ? [] : [event.id]));
-    expect(stored(inDirectory)).toEqual(stored(events));
-    const ids = serverEvents(events).flatMap(({ id }) => (id === '' ? [] : [id]));
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(monitor.gaps).toBeGreaterThan(1);
-    await monitor.ready();
-    expect(ofType(events, 'stream.live').length).toBe(monitor.stats.reconnects);
-  });
+  test.skipIf(isV2)(
+    'losses in the middle of turns: every stored event once and in order, and the right text (opencode 1 only: 2 has no replay)',
+    async () => {
+      const inDirectory = watch(monitor, { directory: server.directory });
+      const events = watch(monitor);
+      const sessions = await Promise.all(Array.from({ length: 4 }, () => server.createSession()));
+      // Not while it connects: on a busy machine that takes longer than the interval, and nothing would ever arrive.
+      const drops = setInterval(() => monitor.state === 'live' && monitor.reconnect('a test'), 60);
+      await Promise.all(sessions.map(({ id }, index) => promptAndSettle(id, `drop${index}x`, events))).finally(() => clearInterval(drops));
+      for (const [index, { id }] of sessions.entries()) {
+        expect(numbersOf(events, id)).toEqual(Array.from({ length: await storedCount(id) }, (_, number) => number));
+        const own = serverEvents(events).filter((event) => event.sessionId === id);
+        expect([...assembleParts(own).values()]).toContain(answer(`drop${index}x`));
+      }
+      const stored = (list: readonly MonitorEvent[]) =>
+        serverEvents(list).flatMap((event) => (event.durableSequence === undefined ? [] : [event.id]));
+      expect(stored(inDirectory)).toEqual(stored(events));
+      const ids = serverEvents(events).flatMap(({ id }) => (id === '' ? [] : [id]));
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(monitor.gaps).toBeGreaterThan(1);
+      await monitor.ready();
+      expect(ofType(events, 'stream.live').length).toBe(monitor.stats.reconnects);
+    },
+  );
 
   test('what happens directly after stream.live comes, however often the connection was made', async () => {
     const events = watch(monitor);
@@ -152,10 +162,13 @@ describe('on a real server', () => {
         ofType(events.slice(reached), 'session.updated').some((event) => event.data.session.title === `round ${round}`),
       );
     }
-    expect(numbersOf(events, session.id)).toEqual(Array.from({ length: 11 }, (_, index) => index));
+    const numbers = numbersOf(events, session.id);
+    // Without a replay the creation may be lost with the first connection.
+    const first = isV2 && numbers[0] === 1 ? 1 : 0;
+    expect(numbers).toEqual(Array.from({ length: 11 - first }, (_, index) => index + first));
   });
 
-  test('a lost thread in the middle of a turn loses no stored event', async () => {
+  test.skipIf(isV2)('a lost thread in the middle of a turn loses no stored event (opencode 1 only: 2 has no replay)', async () => {
     const events = watch(monitor);
     const session = await server.createSession();
     const turn = promptAndSettle(session.id, 'thread', events);
@@ -178,7 +191,7 @@ describe('on a real server', () => {
     expect([outputsOf(all), outputsOf(late)]).toEqual([[text], [text]]);
   });
 
-  test("sessions' past is not replayed to a monitor that came later", async () => {
+  test.skipIf(isV2)("sessions' past is not replayed to a monitor that came later (opencode 1 only: 2 has no replay)", async () => {
     const old = await server.createSession();
     await old.prompt('say before');
     await monitor.close();
@@ -195,14 +208,17 @@ describe('on a real server', () => {
     expect(numbersOf(events, old.id).filter((number) => number < before - 3)).toEqual([]);
   });
 
-  test('a request for the history may name as many sessions as a monitor remembers', async () => {
-    const session = await server.createSession();
-    await session.rename('renamed');
-    const unknown = Array.from({ length: mostSessions - 1 }, (_, index) => `ses_${String(index).padStart(26, '0')}`);
-    const entries = await storedAfter(Object.fromEntries([session.id, ...unknown].map((id) => [id, 0])));
-    // The creation has the number 0; what came after it is told.
-    expect(entries.filter(({ aggregate_id: id }) => id === session.id).map(({ seq }) => seq)).toEqual([1]);
-  });
+  test.skipIf(isV2)(
+    'a request for the history may name as many sessions as a monitor remembers (opencode 1 only: 2 has no replay)',
+    async () => {
+      const session = await server.createSession();
+      await session.rename('renamed');
+      const unknown = Array.from({ length: mostSessions - 1 }, (_, index) => `ses_${String(index).padStart(26, '0')}`);
+      const entries = await storedAfter(Object.fromEntries([session.id, ...unknown].map((id) => [id, 0])));
+      // The creation has the number 0; what came after it is told.
+      expect(entries.filter(({ aggregate_id: id }) => id === session.id).map(({ seq }) => seq)).toEqual([1]);
+    },
+  );
 
   test('a subscription that is made when a session is told of gets all that follows, one for each session', async () => {
     const own = new Map<string, MonitorEvent[]>();
@@ -219,11 +235,36 @@ describe('on a real server', () => {
     }
   });
 
-  test('the server says when a session is deleted and when its instances are disposed', async () => {
+  test.skipIf(!isV2)(
+    'losses in the middle of a turn: each is told as incomplete, and nothing comes twice or out of order (opencode 2 only: 1 replays)',
+    async () => {
+      const events = watch(monitor);
+      const session = await server.createSession();
+      const drops = setInterval(() => monitor.state === 'live' && monitor.reconnect('a test'), 60);
+      await session.prompt('say drop').finally(() => clearInterval(drops));
+      const reached = events.length;
+      await monitor.ready();
+      await session.rename('after');
+      await until('the new name came', () => ofType(events.slice(reached), 'session.updated').length > 0);
+      const numbers = numbersOf(events, session.id);
+      expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+      expect(monitor.gaps).toBeGreaterThan(1);
+      expect(ofType(events, 'stream.live').map(({ replayed, incomplete }) => [replayed, incomplete])).toEqual(
+        Array.from({ length: monitor.gaps }, () => [0, true]),
+      );
+    },
+  );
+
+  test('the server says when a session is deleted', async () => {
     const events = watch(monitor);
     const session = await server.createSession();
     await session.delete();
     await until('the deletion came', () => ofType(events, 'session.deleted').some((event) => event.sessionId === session.id));
+    expect(monitor.state).toBe('live');
+  });
+
+  test.skipIf(isV2)('the server says when its instances are disposed (opencode 1 only: 2 cannot dispose)', async () => {
+    const events = watch(monitor);
     await protocolNamed(server.protocol).calls(server.client).disposeDirectory(server.directory);
     await until('the disposal came', () => ofType(events, 'server.disposed').length > 0);
     expect(monitor.state).toBe('live');

@@ -1,9 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSessionPool, type OutgoingTurn } from '@opencode-manager/actors';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  opencodeUnderTest,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { renderTranscript } from '../src/transcript/render.ts';
 import { transcriptLines } from '../src/transcript/lines.ts';
+
+const { by, tool } = opencodeUnderTest();
 
 let model: ScriptedModel;
 let workspace: TemporaryWorkspace;
@@ -48,12 +56,18 @@ test('has what was said, each call of a tool with its input and output, and is r
   expect(lines).toMatchObject([
     { type: 'transcript', schema_version: 1, key: 'key', attempt: 1, model: 'scripted/model' },
     { type: 'message', role: 'user', text: 'look at it' },
-    { type: 'tool', tool: 'bash', status: 'completed', input: { command: expect.stringContaining('printf') as string }, exit_code: 3 },
+    {
+      type: 'tool',
+      tool: tool('bash'),
+      status: 'completed',
+      input: { command: expect.stringContaining('printf') as string },
+      exit_code: 3,
+    },
     { type: 'message', role: 'assistant', text: 'Looked.', finish: 'stop', model: 'scripted/model' },
   ]);
   const text = renderTranscript(lines);
   expect(text).toMatch(
-    /^# key, attempt 1, scripted\/model\n\n> \d\d:\d\d:\d\d\nlook at it\n\n\* .*bash printf .*\(completed, [\d.]+ s, exit 3\)\n {2}\| seen /,
+    /^# key, attempt 1, scripted\/model\n\n> \d\d:\d\d:\d\d\nlook at it\n\n\* .*(?:bash|shell) printf .*\(completed, [\d.]+ s, exit 3\)\n {2}\| seen /,
   );
   // oxlint-disable-next-line no-control-regex -- none may be there
   expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f]/);
@@ -64,7 +78,7 @@ test('has sub-agents, asks with their answers, and why an answer failed', async 
   const [head] = delegated;
   const below = delegated.filter((line) => line.type === 'message' && line.session !== (head as { session: string }).session);
   expect(below).toMatchObject([
-    { role: 'user', text: 'say below' },
+    { role: 'user', text: by({ v1: 'say below', v2: 'You are a subagent spawned by another session.\nsay below' }) },
     { role: 'assistant', text: 'I say below.' },
   ]);
   expect((await transcriptOf('ask it')).at(-1)).toMatchObject({
@@ -73,5 +87,7 @@ test('has sub-agents, asks with their answers, and why an answer failed', async 
     patterns: ['touch denied'],
     answer: 'denied',
   });
-  expect(renderTranscript(await transcriptOf('refuse it'))).toMatch(/^! APIError: this model refuses$/m);
+  expect(renderTranscript(await transcriptOf('refuse it'))).toMatch(
+    by({ v1: /^! APIError: this model refuses$/m, v2: /^! provider\.invalid-request: this model refuses$/m }),
+  );
 });

@@ -10,6 +10,7 @@ export { demoConfigFiles } from './demo/config.ts';
 export { demoScript } from './demo/script.ts';
 export { demoTasks, type DemoTask } from './demo/tasks.ts';
 export { demoWorkspaceFiles } from './demo/workspace.ts';
+export { opencodeUnderTest, type OpencodeUnderTest } from './opencode-under-test.ts';
 export { WaitTimeoutError, type WaitOptions } from './wait/waiters.ts';
 export { startFaultProxy } from './proxy/proxy.ts';
 export { FaultProxyError, type FaultProxyErrorCode } from './proxy/error.ts';

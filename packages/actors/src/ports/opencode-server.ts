@@ -44,7 +44,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     checkDirectory: (directory) => server.checkDirectory(directory),
     fileUrl: (directory, path) => pathToFileURL(resolve(directory, path)).href,
     catalogue: (directory, options) => server.catalogue(directory, options),
-    disposeDirectory: (directory) => server.disposeDirectory(directory),
+    disposeDirectory: (directory) => (server.capabilities.dispose ? server.disposeDirectory(directory) : isQuiet(server, directory)),
     setToolVariables: (directory, variables) => server.setToolVariables(directory, variables),
     async answer(ask, answer, options) {
       if (ask.kind === 'permission') await server.answerPermission(ask, permissionAnswer(answer), options);
@@ -58,6 +58,12 @@ export function serverPort(server: OpencodeServer): ServerPort {
     retire: () => server.retire(),
     stop: async () => void (await server.stop()),
   };
+}
+
+/** A server that cannot forget a directory keeps it; what it did there is over when none of its sessions works. */
+async function isQuiet(server: OpencodeServer, directory: string): Promise<boolean> {
+  const { status } = await server.snapshot(directory);
+  return Object.keys(status).length === 0;
 }
 
 /** Starts an opencode server. */

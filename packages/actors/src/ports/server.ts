@@ -50,7 +50,7 @@ export interface ServerPort {
   /** The URL of a file that a task names; a relative path counts from the directory. */
   fileUrl(directory: string, path: string): string;
   catalogue(directory: string, options?: PortCall & { readonly withoutCommands?: boolean }): Promise<Catalogue>;
-  /** False while a session of the directory is busy. */
+  /** False while a session of the directory is busy. True says that nothing of the server works there any more, whether it could forget it or not. */
   disposeDirectory(directory: string): Promise<boolean>;
   /** What tools of a directory see over all else; without variables it is taken back. A relaunched server has to be told again. */
   setToolVariables(directory: string, variables?: Readonly<Record<string, string>>): Promise<void>;

@@ -4,8 +4,10 @@ interface CalledMessage {
   readonly sessionId: string;
   /** Calls that began to answer. */
   readonly steps: Set<string>;
-  /** Calls that failed and were to be repeated. */
+  /** Calls that failed and were to be repeated within it. */
   failed: number;
+  /** It has ended: a failure that ended it is repeated in a message of its own (opencode 2, when a stream breaks off behind a text). */
+  ended: boolean;
 }
 
 /** What a session was told to do last; a read may be older than it. */
@@ -23,8 +25,10 @@ export class ModelCalls {
   readonly #messages = new Map<string, CalledMessage>();
   readonly #told = new Map<string, Told>();
 
-  message({ id, sessionId }: AssistantMessageFacts): void {
-    if (!this.#messages.has(id)) this.#messages.set(id, { sessionId, steps: new Set(), failed: 0 });
+  message({ id, sessionId, completed }: AssistantMessageFacts): void {
+    const known = this.#messages.get(id);
+    if (!known) this.#messages.set(id, { sessionId, steps: new Set(), failed: 0, ended: completed });
+    else if (completed) known.ended = true;
   }
 
   step(messageId: string, partId: string): void {
@@ -39,7 +43,7 @@ export class ModelCalls {
   retrying(sessionId: string, attempt: number, atMs: number): void {
     const message = this.#newestOf(sessionId);
     if (!message || this.#isOlder(sessionId, atMs)) return;
-    message.failed = Math.max(message.failed, attempt);
+    if (!message.ended) message.failed = Math.max(message.failed, attempt);
     this.#told.set(sessionId, { isWaiting: true, atMs });
   }
 

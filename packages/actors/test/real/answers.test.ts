@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
@@ -18,6 +19,8 @@ const spending = (toolCall: { readonly name: string; readonly arguments: Record<
 });
 const spender = { name: 'task', arguments: { description: 'spend', prompt: 'child spends', subagent_type: 'general' } };
 
+const { isV2, by } = opencodeUnderTest();
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench(
@@ -35,7 +38,7 @@ beforeAll(async () => {
       { when: { user: 'child spends', call: 1 }, reply: rateLimit(100), countPer: 'session' },
       {
         when: { user: 'child spends' },
-        reply: [spending(bash.toolCalls[0]!), { text: 'Spent.', usage: { inputTokens: 900, outputTokens: 100 } }],
+        reply: [spending(bash.toolCalls[0]!), { text: 'Spent.', usage: { inputTokens: 900, outputTokens: 100 }, delayMs: 800 }],
       },
       { when: { user: 'spend' }, reply: [spending(spender), spending(bash.toolCalls[0]!)], repeat: true },
       { when: { user: 'loop' }, reply: { text: 'x', fault: 'no-finish' } },
@@ -82,14 +85,17 @@ describe('calls of the model', () => {
     }
   });
 
-  test('an abort may come between a step and its call: that call counts', async () => {
-    bench.model.reset();
-    await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
-    const { outcome, model_calls: counted } = await pool.run({ prompt: 'loop' });
-    const called = bench.model.turnCalls.length;
-    expect(outcome).toBe('runaway');
-    expect([called, called + 1]).toContain(counted);
-  });
+  test.skipIf(isV2)(
+    'an abort may come between a step and its call: that call counts (opencode 1 only: 2 waits before it asks again)',
+    async () => {
+      bench.model.reset();
+      await using pool = await createSessionPool({ server: bench.server, monitor: bench.monitor });
+      const { outcome, model_calls: counted } = await pool.run({ prompt: 'loop' });
+      const called = bench.model.turnCalls.length;
+      expect(outcome).toBe('runaway');
+      expect([called, called + 1]).toContain(counted);
+    },
+  );
 
   test('an abort during the wait for a provider leaves the next call out; a shell line makes none', async () => {
     bench.model.reset();
@@ -133,8 +139,9 @@ describe('an answer that is too large', () => {
     expect(result).toMatchObject({ outcome: 'failed', error: { code: 'ANSWER_TOO_LARGE' }, model_calls: 1, attempt: 1 });
     const said = Buffer.byteLength(result.output);
     expect(said).toBeGreaterThan(2e6);
-    expect(said).toBeLessThan(6e6);
-    expect(order).toEqual(['plain', 'flood']);
+    expect(said).toBeLessThan(by({ v1: 6e6, v2: 20e6 }));
+    // opencode 2 hears the abort before it is through with another turn.
+    expect(order).toEqual(by({ v1: ['plain', 'flood'], v2: expect.arrayContaining(['plain', 'flood']) as string[] }));
     expect(most - before).toBeLessThan(500e6);
   });
 

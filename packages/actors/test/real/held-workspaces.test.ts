@@ -2,21 +2,38 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { launchServer, type OpencodeServer } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  opencodeUnderTest,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { LeasedWorkspace, WorkspaceSource } from '../../src/index.ts';
 import { createSessionPool } from '../support/pool.ts';
 
-/** A tool in the server that does not hear of its abort. */
-const deaf = `import { appendFileSync } from 'node:fs';
-export default { description: 'deaf', args: {}, async execute(_, { directory }) {
+/** A tool in the server that does not hear of its abort: a file of its own, or of a plugin, as opencode 2 wants it. */
+const work = `import { appendFileSync } from 'node:fs';
+async function work(directory) {
   for (let n = 0; n < 600; n += 1) {
     appendFileSync(directory + '/deaf.txt', '.');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return 'done';
-} };
+}
 `;
+const deaf = opencodeUnderTest().by<Record<string, string>>({
+  v1: { 'tool/deaf.js': `${work}export default { description: 'deaf', args: {}, execute: (_, { directory }) => work(directory) };\n` },
+  v2: {
+    'plugin/deaf.js': `${work}const options = { codemode: false };
+export default { id: 'deaf', setup: ({ location, tool }) => tool.transform((tools) => tools.add({
+  name: 'deaf', description: 'deaf', options, input: { type: 'object', properties: {} },
+  execute: async () => ({ content: await work(location.directory) }),
+})) };
+`,
+  },
+});
 const bash = { name: 'bash', arguments: { command: 'touch began.txt; sleep 300', description: 'wait' } };
 
 let model: ScriptedModel;
@@ -26,12 +43,13 @@ beforeAll(async () => {
   model = await startScriptedModel({
     rules: [
       { when: { user: /^deaf/ }, reply: { toolCalls: [{ name: 'deaf', arguments: {} }] } },
-      { when: { user: /^wait/ }, reply: { toolCalls: [bash] } },
+      // A tool that was ended is no end of its turn.
+      { when: { user: /^wait/ }, reply: [{ toolCalls: [bash] }, { text: 'word '.repeat(400), tokensPerSecond: 4 }] },
       { reply: 'Said.' },
     ],
   });
   home = await temporaryWorkspace({ files: { 'a.txt': 'a\n' } });
-  config = await temporaryWorkspace({ git: false, files: { 'tool/deaf.js': deaf } });
+  config = await temporaryWorkspace({ git: false, files: deaf });
 });
 afterAll(async () => {
   for (const thing of [model, home, config]) await thing[Symbol.asyncDispose]();

@@ -1,3 +1,4 @@
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CallOptions } from '@opencode-manager/core';
 import { isManagerError, type OpencodeManagerError } from '@opencode-manager/core/errors';
@@ -6,12 +7,14 @@ import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { untilPath } from '../support/watch.ts';
 
+const { by } = opencodeUnderTest();
+
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench(
     [
-      { when: { purpose: 'summary', user: /decline it/ }, reply: { error: { status: 400, message: 'no summaries here' } } },
-      { when: { purpose: 'summary', user: /dawdle/ }, reply: { text: 'word '.repeat(400), tokensPerSecond: 5 } },
+      { when: { purpose: 'summary', history: /decline it/ }, reply: { error: { status: 400, message: 'no summaries here' } } },
+      { when: { purpose: 'summary', history: /dawdle/ }, reply: { text: 'word '.repeat(400), tokensPerSecond: 5 } },
       {
         when: { user: /^stubborn/ },
         reply: { toolCalls: [{ name: 'bash', arguments: { command: "trap '' TERM; sleep 20", description: 'ignores it' } }] },
@@ -56,7 +59,10 @@ describe('a summary of a leased session', () => {
     const session = await pool.createSession();
     await session.prompt('decline it');
     const error = await failureOf(session.summarize('scripted/model'));
-    expect([error.code, error.message]).toEqual(['TURN_FAILED', 'The summary failed with APIError: no summaries here']);
+    expect([error.code, error.message]).toEqual([
+      'TURN_FAILED',
+      `The summary failed with ${by({ v1: 'APIError', v2: 'provider.invalid-request' })}: no summaries here`,
+    ]);
     expect(await failureOf(session.summarize('scripted/modle'))).toMatchObject({ code: 'MODEL_UNKNOWN' });
     expect(await session.prompt('and then')).toMatchObject({ outcome: 'succeeded', output: 'Said.' });
   });

@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { until, untilPath } from '../support/watch.ts';
+
+const { by } = opencodeUnderTest();
 
 let bench: Bench;
 beforeAll(async () => {
@@ -57,7 +60,9 @@ describe('a leased session', () => {
     const choices = { model: 'scripted/model', agent: 'plan', system: 'Be brief.', files: [{ path: 'readme.txt' }] };
     expect(await session.prompt('say it', choices)).toMatchObject({ outcome: 'succeeded', model: 'scripted/model' });
     const [{ info, parts } = {}] = await session.messages();
-    expect(info).toMatchObject({ role: 'user', agent: 'plan', raw: { system: 'Be brief.' } });
+    expect(info).toMatchObject({ role: 'user', ...by({ v1: { agent: 'plan', raw: { system: 'Be brief.' } }, v2: {} }) });
+    expect((await session.messages()).find((message) => message.info.role === 'assistant')?.info).toMatchObject({ agent: 'plan' });
+    expect(bench.model.turnCalls[0]?.system).toContain('Be brief.');
     expect(parts?.map(({ type }) => type)).toContain('file');
     const fork = await session.fork();
     expect(fork.id).not.toBe(session.id);
@@ -67,12 +72,17 @@ describe('a leased session', () => {
   });
 });
 
+const unreadableImage = by({
+  v1: { code: 'TURN_FAILED', message: 'ImageDecodeError: Image could not be decoded' },
+  v2: { code: 'PROMPT_INVALID', message: expect.stringMatching(/^files: opencode cannot read /) as string },
+});
+
 test('an image that opencode cannot read fails the task at once, with the reason', async () => {
   await using pool = await openPool();
   const result = await pool.run({ prompt: 'say x', files: [{ url: 'data:image/png;base64,AAAA' }] });
   expect(result).toMatchObject({
     outcome: 'failed',
-    error: { code: 'TURN_FAILED', message: 'ImageDecodeError: Image could not be decoded' },
+    error: unreadableImage,
   });
   expect(pool.snapshot().sessions.map(({ path }) => path)).toEqual(['error']);
 });
@@ -84,12 +94,12 @@ test('so does one in a later turn of a leased session, and the turn after it goe
   const startedAtMs = performance.now();
   expect(await session.prompt('say x', { files: [{ url: 'data:image/png;base64,AAAA' }] })).toMatchObject({
     outcome: 'failed',
-    error: { code: 'TURN_FAILED', message: 'ImageDecodeError: Image could not be decoded' },
+    error: unreadableImage,
   });
   expect(performance.now() - startedAtMs).toBeLessThan(8000);
   expect(await session.prompt('say x', { files: [{ path: 'missing.png' }] })).toMatchObject({
     outcome: 'failed',
-    error: { code: 'TURN_FAILED', message: expect.stringContaining('missing.png') as string },
+    error: { code: by({ v1: 'TURN_FAILED', v2: 'BAD_REQUEST' }), message: expect.stringContaining('missing.png') as string },
   });
   expect(await session.prompt('say two')).toMatchObject({ outcome: 'succeeded', output: 'You said two.' });
 });

@@ -1,7 +1,10 @@
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { until } from '../support/watch.ts';
+
+const { by } = opencodeUnderTest();
 
 const broken = (user: string) => ({
   when: { user },
@@ -23,7 +26,11 @@ beforeAll(async () => {
     { when: { user: 'go' }, reply: 'done' },
     broken('pool'),
     broken('session'),
+    // opencode 2 asks by a message of its own for what is left of the answer.
+    { when: { user: /^The previous response was interrupted/, history: /from the (\S+)/ }, reply: 'Hello, {{history.1}}.' },
     { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
+    // The summary that opencode 2 goes on with holds what the user had said.
+    { when: { user: /^<conversation-checkpoint>/ }, reply: 'All done after the summary.' },
     {
       when: { user: 'fill the context' },
       reply: [
@@ -34,6 +41,7 @@ beforeAll(async () => {
         'too early',
       ],
     },
+    { when: { purpose: 'summary' as const }, reply: '## Objective\n- To fill the context.' },
     { reply: 'All done after the summary.' },
   ];
   bench = await startBench(rules, { opencodeConfig }, { model: { contextTokens: 50_000, outputTokens: 4000 } });
@@ -86,6 +94,11 @@ test('a provider whose package cannot be loaded ends its first turn, and says so
   const result = await pool.run({ prompt: 'go', model: 'absent/one' });
   expect(result).toMatchObject({
     outcome: 'failed',
-    error: { code: 'PACKAGE_UNAVAILABLE', message: expect.stringContaining('Failed to initialize provider: absent') },
+    error: {
+      code: 'PACKAGE_UNAVAILABLE',
+      message: expect.stringContaining(
+        by({ v1: 'Failed to initialize provider: absent', v2: 'Cannot initialize absent/one: Cannot find module' }),
+      ),
+    },
   });
 });

@@ -11,7 +11,8 @@ const rules = [
   { when: { user: /^ask (\S+)/, toolResult: /./ }, reply: 'You asked {{user.1}}.' },
   { name: 'ask', when: { user: /^ask/ }, reply: { toolCalls: [{ name: 'bash', arguments: { command: 'true', description: 'ask' } }] } },
   { name: 'say', when: { user: /^say (\S+)/ }, reply: 'You said {{user.1}}.' },
-  { when: { user: /^run/, toolResult: /./ }, reply: 'Ran.' },
+  // A tool that was ended is no end of its turn.
+  { when: { user: /^run/, toolResult: /./ }, reply: { text: 'word '.repeat(400), tokensPerSecond: 4 } },
   {
     when: { user: /^run/ },
     reply: { toolCalls: [{ name: 'bash', arguments: { command: 'setsid sleep 81 & sleep 82', description: 'wait' } }] },

@@ -106,7 +106,7 @@ test('each turn is classified by what it left: finished work is not repeated, an
   const server = await servers.current();
   await using proxy = await startFaultProxy({ target: server.url });
   const credentials = () => ({ ...server.credentials(), url: proxy.url });
-  await using monitor = EventMonitor.open({ directory: bench.workspace.path, credentials });
+  await using monitor = EventMonitor.open({ ...server, credentials });
   await monitor.ready();
   await using pool = await servers.openPool(rules(), { server: neverSending(server, 'unsent'), monitor, restartBudget });
 

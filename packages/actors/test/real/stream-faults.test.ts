@@ -1,10 +1,13 @@
 import { OpencodeManagerError, type OpencodeServer } from '@opencode-manager/core';
 import { EventMonitor, type EventMonitorOptions } from '@opencode-manager/events';
-import { startFaultProxy, type FaultProxy, type NetworkFault } from '@opencode-manager/testing';
+import { opencodeUnderTest, startFaultProxy, type FaultProxy, type NetworkFault } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionPool } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
+
+const { by } = opencodeUnderTest();
+const streams = { path: by({ v1: '/global/event', v2: '/api/event' }) };
 
 const words = Array.from({ length: 30 }, (_, index) => `word${index}`).join(' ');
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
@@ -37,9 +40,9 @@ afterAll(async () => {
 
 /** A pool that hears of its server through the proxy. The fault meets the first stream alone. */
 async function openPool(fault?: NetworkFault, options: EventMonitorOptions = {}): Promise<SessionPool> {
-  if (fault) proxy.rule({ name: 'fault', when: { path: '/global/event' }, times: 1, fault });
+  if (fault) proxy.rule({ name: 'fault', when: streams, times: 1, fault });
   const credentials = () => ({ ...bench.server.credentials(), url: proxy.url });
-  const monitor = EventMonitor.open({ directory: bench.workspace.path, credentials }, options);
+  const monitor = EventMonitor.open({ ...bench.server, credentials }, options);
   await monitor.ready();
   const pool = await createSessionPool({ server: bench.server, monitor, permissions: 'allow' });
   monitors.push(monitor);
@@ -82,7 +85,10 @@ describe('the event stream', () => {
 
   test.each<[string, NetworkFault]>([
     ['is cut in the middle of an event', { type: 'drop', at: { insideEvent: 'word7' } }],
-    ['breaks just before the session is idle', { type: 'drop', at: { beforeEvent: '"status":{"type":"idle"}' } }],
+    [
+      'breaks just before the session is idle',
+      { type: 'drop', at: { beforeEvent: by({ v1: '"status":{"type":"idle"}', v2: '"session.execution.succeeded"' }) } },
+    ],
   ])('%s: nothing of the turn is lost', async (_what, fault) => {
     await using pool = await openPool(fault);
     const { gaps, ...result } = await pool.run({ prompt: 'count' });
@@ -126,9 +132,13 @@ function promptingThroughProxy(server: OpencodeServer): OpencodeServer {
         ...operations,
         async submit(turn) {
           if (turn.kind !== 'prompt') return operations.submit(turn);
-          const url = new URL(`/session/${operations.id}/prompt_async`, proxy.url);
+          const path = by({ v1: `/session/${operations.id}/prompt_async`, v2: `/api/session/${operations.id}/prompt` });
+          const url = new URL(path, proxy.url);
           url.searchParams.set('directory', operations.directory);
-          const body = JSON.stringify({ messageID: turn.messageId, parts: turn.parts });
+          const text = turn.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+          const body = JSON.stringify(
+            by<object>({ v1: { messageID: turn.messageId, parts: turn.parts }, v2: { id: turn.messageId, text } }),
+          );
           const headers = { authorization: server.credentials().authorization, 'content-type': 'application/json' };
           await fetch(url, { method: 'POST', headers, body }).catch((cause: unknown) => {
             throw new OpencodeManagerError('CONNECTION_LOST', 'the connection broke', { cause });
@@ -140,7 +150,7 @@ function promptingThroughProxy(server: OpencodeServer): OpencodeServer {
 }
 
 describe('the answer to a prompt', () => {
-  const prompts = { path: /\/prompt_async/ };
+  const prompts = { path: /\/prompt(_async)?(\?|$)/ };
 
   test('is lost after the server took it: the prompt stands there once', async () => {
     proxy.rule({ name: 'lost', when: prompts, fault: { type: 'drop', at: 'response' } });

@@ -2,11 +2,14 @@ import { execFile } from 'node:child_process';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SessionPool, SessionPoolOptions } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
 import { createSessionPool } from '../support/pool.ts';
 import { recordPaths, untilPath } from '../support/watch.ts';
+
+const { isV2, by } = opencodeUnderTest();
 
 const bash = (command: string) => ({ toolCalls: [{ name: 'bash', arguments: { command, description: 'run it' } }] });
 const rateLimit = (retryAfterSeconds: number) => ({ error: { status: 429, message: 'Rate limit reached', retryAfterSeconds } });
@@ -114,7 +117,12 @@ describe('turns that go well', () => {
       error: { code: 'SHELL_FAILED', message: 'The shell line ended with exit code 3.', details: { exitCode: 3 } },
     });
     expect(new Set(lines)).toEqual(new Set([shell]));
-    expect(await pool.run({ shell: 'if' })).toMatchObject({ outcome: 'failed', exit_code: null, error: { code: 'SHELL_FAILED' } });
+    // opencode 1 leaves no exit code of a line that bash cannot parse.
+    expect(await pool.run({ shell: 'if' })).toMatchObject({
+      outcome: 'failed',
+      exit_code: by({ v1: null, v2: 2 }),
+      error: { code: 'SHELL_FAILED' },
+    });
   });
 
   test('a provider retry is seen and waited for', async () => {
@@ -164,8 +172,10 @@ describe('turns that fail', () => {
     const result = await pool.run({ prompt: 'long limit' });
     expect(result).toMatchObject({ outcome: 'quota_exhausted', retries: 1, error: { code: 'QUOTA_EXHAUSTED' } });
     const waitMs = Date.parse(result.reset_at ?? '') - Date.now();
-    expect(waitMs).toBeGreaterThan(86_000_000);
-    expect(waitMs).toBeLessThanOrEqual(86_400_000);
+    // opencode 2 looks again after a quarter of an hour, whatever the provider says.
+    const longestMs = by({ v1: 86_400_000, v2: 900_000 });
+    expect(waitMs).toBeGreaterThan(longestMs - 400_000);
+    expect(waitMs).toBeLessThanOrEqual(longestMs);
   });
 
   test('the deadline of a task ends it as timed_out', async () => {
@@ -189,13 +199,16 @@ describe('turns that fail', () => {
     expect(suspectedAtMs[0]! - wroteAtMs).toBeGreaterThanOrEqual(stallTimeoutMs - 5);
   });
 
-  test('streams that end without a finish reason are a runaway, stopped in time', async () => {
-    bench.model.reset();
-    await using pool = await openPool();
-    expect(await pool.run({ prompt: 'never finish' })).toMatchObject({ outcome: 'runaway', error: { code: 'TURN_RUNAWAY' } });
-    await bench.model.waitForIdle();
-    expect(bench.model.turnCalls.length).toBeLessThanOrEqual(40);
-  });
+  test.skipIf(isV2)(
+    'streams that end without a finish reason are a runaway, stopped in time (opencode 1 only: 2 waits before it asks again)',
+    async () => {
+      bench.model.reset();
+      await using pool = await openPool();
+      expect(await pool.run({ prompt: 'never finish' })).toMatchObject({ outcome: 'runaway', error: { code: 'TURN_RUNAWAY' } });
+      await bench.model.waitForIdle();
+      expect(bench.model.turnCalls.length).toBeLessThanOrEqual(40);
+    },
+  );
 
   test('the same tool call again and again is a runaway', async () => {
     bench.model.reset();

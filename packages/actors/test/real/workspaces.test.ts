@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpencodeManagerError } from '@opencode-manager/core';
-import { temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
+import { opencodeUnderTest, temporaryWorkspace, type TemporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { LeasedWorkspace, SessionPool, TaskAnswer, TaskWorkspaceResult, WorkspaceRequest, WorkspaceSource } from '../../src/index.ts';
 import { startBench, type Bench } from '../support/bench.ts';
@@ -92,7 +92,9 @@ test('a task works in a place of its own, which is captured before its result an
   expect(told).toMatchObject({ outcome: 'succeeded', output: 'You said one.', ...result });
   expect(source.requests).toMatchObject([{ directory: bench.workspace.path, mode: 'clone' }]);
   await vi.waitFor(() => expect(source.log).toContain('release one'), atLast);
-  expect(source.log).toEqual(['acquire one', 'capture one', 'finished one', 'forgotten true', 'release one']);
+  // opencode 2 cannot be told to forget a directory.
+  const forgotten = opencodeUnderTest().by({ v1: ['forgotten true'], v2: [] });
+  expect(source.log).toEqual(['acquire one', 'capture one', 'finished one', ...forgotten, 'release one']);
   expect(pool.getIdleSession()).toBeUndefined();
   const shared = await pool.run({ id: 'two', prompt: 'say two', workspace: 'shared' });
   expect(shared.directory).toBe(bench.workspace.path);

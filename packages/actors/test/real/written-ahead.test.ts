@@ -9,7 +9,13 @@ import {
   type TaskOptions,
 } from '@opencode-manager/actors';
 import { launchServer, OpencodeManagerError, type OpencodeServer } from '@opencode-manager/core';
-import { startScriptedModel, temporaryWorkspace, type ScriptedModel, type TemporaryWorkspace } from '@opencode-manager/testing';
+import {
+  opencodeUnderTest,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TemporaryWorkspace,
+} from '@opencode-manager/testing';
 
 // What a journal that is written ahead needs of a pool.
 
@@ -135,7 +141,8 @@ test('one that broke off with its server ends as interrupted, and is not begun a
       outcome: 'interrupted',
       // Of the step that had ended; the one that broke off is a call.
       usage: { input_tokens: 900, output_tokens: 100 },
-      model_calls: 2,
+      // opencode 2 stores a step when it has something of it: here it may have nothing.
+      model_calls: opencodeUnderTest().by({ v1: 2, v2: expect.toBeOneOf([1, 2]) as number }),
       tool_calls: 1,
       error: { code: 'TURN_INTERRUPTED' },
       workspace_may_be_half_changed: true,
@@ -186,7 +193,8 @@ test('a further prompt is a turn of the same attempt: told ahead, in the same se
       outcome: 'succeeded',
       attempt: 1,
       output: 'I say more.',
-      model_calls: 2,
+      // opencode 2 stores a step when it has something of it: here it may have nothing.
+      model_calls: opencodeUnderTest().by({ v1: 2, v2: expect.toBeOneOf([1, 2]) as number }),
       message_id: told[1]!.messageId,
     });
     expect(told.map(({ sessionId, attempt }) => [sessionId, attempt])).toEqual([

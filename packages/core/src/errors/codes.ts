@@ -156,8 +156,9 @@ export const errorCatalogue = {
   SERVER_ERROR: { meaning: 'The server answered with an internal error.', remedy: "Look the reference up in the server's log." },
   // Sessions and turns
   PROMPT_INVALID: {
-    meaning: 'A prompt, command or shell line is empty, too large or holds NUL bytes, or the URL of a file is malformed.',
-    remedy: 'Correct the text or the URL; the message names what is wrong with it.',
+    meaning:
+      'A prompt, command or shell line is empty, too large or holds NUL bytes, the URL of a file is malformed, or opencode 2 cannot read a file.',
+    remedy: 'Correct the text or the file; the message names what is wrong with it.',
   },
   DIRECTORY_MISMATCH: {
     meaning: 'The server reports another directory for the session than the one asked for.',

@@ -46,6 +46,10 @@ export interface Conversation {
   readonly parentSessionId: string | undefined;
 }
 
+/** How opencode 2 asks for a summary: the first one, a later one, and again when one had another form. */
+const summaryRequest =
+  /^(?:You MUST summarize the conversation above|Update the existing checkpoint in the conversation above|The previous response did not fill in the required summary template)/;
+
 /** What opencode 2 puts before the prompt of a sub-agent. */
 const subAgentPreface = /^You are a subagent spawned by another session\.\n/;
 
@@ -98,9 +102,9 @@ function isOpencodesOwn({ role, content }: ChatMessage): boolean {
   return role === 'user' && /^(?:<system-update>|Instructions from: )/.test(textOf(content));
 }
 
-/** How opencode 2 asks for a summary, and asks again behind a bad one; it never stays in a conversation. */
+/** It never stays in a conversation. */
 function asksForSummary({ role, content }: ChatMessage): boolean {
-  return role === 'user' && textOf(content).startsWith('You MUST summarize the conversation above');
+  return role === 'user' && summaryRequest.test(textOf(content));
 }
 
 function toolName(messages: readonly ChatMessage[], callId: string | undefined): string | undefined {

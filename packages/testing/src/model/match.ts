@@ -2,6 +2,7 @@ import type { Condition } from '../script/types.ts';
 import type { Conversation } from './conversation.ts';
 import type { Values } from './placeholders.ts';
 import { compileTextMatch, type TextMatcher } from './text-match.ts';
+import { isToolMeant } from './tool-names.ts';
 
 const textFields = ['user', 'system', 'history', 'toolResult'] as const;
 
@@ -26,7 +27,6 @@ export function compileCondition(condition: Condition): Matcher {
 
 function meetsFacts(condition: Condition, conversation: Conversation): boolean {
   const wanted: readonly (readonly [unknown, unknown])[] = [
-    [condition.afterTool, conversation.afterTool],
     [condition.step, conversation.step],
     [condition.turn, conversation.turn],
     [condition.model, conversation.model],
@@ -35,7 +35,10 @@ function meetsFacts(condition: Condition, conversation: Conversation): boolean {
     [condition.purpose ?? 'turn', conversation.purpose],
   ];
   if (wanted.some(([want, have]) => want !== undefined && want !== have)) return false;
-  if (condition.offersTool !== undefined && !conversation.tools.includes(condition.offersTool)) return false;
+  const { afterTool, offersTool } = condition;
+  const { tools } = conversation;
+  if (afterTool !== undefined && !isToolMeant(afterTool, conversation.afterTool, tools)) return false;
+  if (offersTool !== undefined && !tools.some((name) => isToolMeant(offersTool, name, tools))) return false;
   return condition.test?.(conversation) ?? true;
 }
 

@@ -53,7 +53,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       // Without the room that it was to make, the model cannot be asked.
       cause = wire.error?.message ?? cause;
     } else if (wire.type === 'compaction') {
-      decoded.push(...compactionOf(wire, sessionId));
+      decoded.push(...compactionOf(wire, sessionId, decoded.findLast(isAnswer)?.info));
     } else if (wire.type === 'idle') {
       const isEndOfTurn = parentId !== '' && (isOfTurn || work.size > 0);
       // What was to answer the end of work in the background may not have begun.
@@ -140,8 +140,12 @@ export function shellTurn(raw: WireOf<'shell'>, sessionId: string): [MessageWith
   ];
 }
 
+function isAnswer(one: MessageWithParts): one is MessageWithParts & { readonly info: AssistantMessage } {
+  return one.info.role === 'assistant';
+}
+
 /** The request for a summary, and the summary as its answer. */
-function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts[] {
+function compactionOf(raw: WireOf<'compaction'>, sessionId: string, before: AssistantMessage | undefined): MessageWithParts[] {
   const request: MessageWithParts = { info: userMessage(raw, sessionId), parts: [compactionPart({ sessionId, messageId: raw.id }, raw)] };
   return raw.status === undefined || raw.status === 'running' ? [request] : [request, summaryOf(raw, sessionId)];
 }
@@ -158,8 +162,9 @@ export function summaryOf(raw: WireOf<'compaction'>, sessionId: string): Message
     createdAtMs,
     completed: true,
     completedAtMs: createdAtMs,
-    providerId: raw.model?.providerID ?? '',
-    model: modelName(raw.model),
+    // One that failed does not say which model it was: the session's.
+    providerId: raw.model?.providerID ?? before?.providerId ?? '',
+    model: raw.model ? modelName(raw.model) : (before?.model ?? ''),
     tokens: decodeTokens(raw.tokens),
     costUsd: raw.cost ?? 0,
     ...(raw.status === 'completed' && { finish: 'stop' }),

@@ -24,6 +24,11 @@ export interface PromptBody {
   readonly agents?: readonly { readonly name: string }[];
 }
 
+/** What opencode made of a prompt. */
+export interface InboxEntry {
+  readonly payload?: { readonly files?: readonly { readonly name?: string; readonly mime?: string }[] };
+}
+
 type Method = RequestSpec['method'];
 type Query = RequestSpec['query'];
 
@@ -82,7 +87,7 @@ export const requests = {
       >
     >('GET', session(id, '/diff'), { from }),
 
-  prompt: (id: string, body: PromptBody) => json<unknown>('POST', session(id, '/prompt'), undefined, body),
+  prompt: (id: string, body: PromptBody) => json<Enveloped<InboxEntry>>('POST', session(id, '/prompt'), undefined, body),
   command: (id: string, body: { name: string; text: string }) => empty('POST', session(id, '/command'), undefined, body),
   /** Answers at its end. */
   shell: (id: string, body: { id: string; command: string }) => empty('POST', session(id, '/shell'), undefined, body),

@@ -2,7 +2,7 @@ import { isManagerError, OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { PromptPart, TurnRequest } from '../calls.ts';
 import { loadedConfiguration } from './configuration/loaded.ts';
-import { requests, type PromptBody } from './requests.ts';
+import { requests, type InboxEntry, type PromptBody } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
 import type { WireModel, WireSession } from './wire.ts';
 
@@ -34,7 +34,12 @@ export async function submitTurn(place: SubmitPlace, turn: TurnRequest, options?
     return client.call(requests.command(id, { name: turn.name, text: turn.arguments }), { timeoutMs: Infinity, ...options });
   }
   const prefix = await instruct(place, turn.system ?? '', isFresh, options);
-  await sendPrompt(client, id, promptBody(turn.messageId, turn.parts, prefix), options);
+  const { data: entry } = await sendPrompt(client, id, promptBody(turn.messageId, turn.parts, prefix), options);
+  const unreadable = (entry?.payload?.files ?? []).find(({ mime }) => mime === unknownContent);
+  if (unreadable === undefined) return;
+  await clearInbox(client, id, options);
+  await client.call(requests.interrupt(id), options);
+  throw unreadableFile(unreadable.name);
 }
 
 /** A server keeps the environment of a session for as long as it lives; what else belongs into it, our plugin adds. */
@@ -45,13 +50,29 @@ async function markTools({ client, memory, id, sessionVariable }: SubmitPlace, o
 }
 
 /** A prompt whose answer was lost is sent again: it has an id, and opencode takes it once. */
-async function sendPrompt(client: HttpClient, id: string, body: PromptBody, options?: CallOptions): Promise<void> {
+async function sendPrompt(
+  client: HttpClient,
+  id: string,
+  body: PromptBody,
+  options?: CallOptions,
+): Promise<{ readonly data?: InboxEntry }> {
   try {
-    await client.call(requests.prompt(id, body), options);
+    return await client.call(requests.prompt(id, body), options);
   } catch (error) {
     if (!isManagerError(error, 'REQUEST_TIMEOUT')) throw error;
-    await client.call(requests.prompt(id, body), options);
+    return client.call(requests.prompt(id, body), options);
   }
+}
+
+/** opencode takes the type of a file from its content. Of one that is neither a text nor an image that it can read, it tells the model nothing. */
+const unknownContent = 'application/octet-stream';
+
+function unreadableFile(name = 'a file'): OpencodeManagerError {
+  return new OpencodeManagerError(
+    'PROMPT_INVALID',
+    `files: opencode cannot read ${name}: it is neither a text nor a whole image. The turn was interrupted. Send it in another form, or let the agent read it from the directory.`,
+    { details: { file: name } },
+  );
 }
 
 async function submitShell(

@@ -40,9 +40,9 @@ const none: readonly Told[] = [];
 export const translators: Readonly<Record<string, Translator>> = {
   'session.created': created,
   'session.forked': (data, memory, said) => created({ ...data, parentID: undefined }, memory, said),
-  'session.renamed': (data, memory) => updated(memory, { title: data['title'] as string }),
-  'session.metadata.updated': (_data, memory) => updated(memory, {}),
-  'session.permissions.updated': (_data, memory) => updated(memory, {}),
+  'session.renamed': (data, memory, said) => updated(memory, said, { title: data['title'] as string }),
+  'session.metadata.updated': (_data, memory, said) => updated(memory, said, {}),
+  'session.permissions.updated': (_data, memory, said) => updated(memory, said, {}),
   'session.deleted': () => [['session.deleted', {}]],
 
   'session.execution.started': (_data, memory) => {
@@ -144,10 +144,10 @@ function created(data: WireData, memory: SessionMemory, { sessionId, atMs }: Sai
   return [['session.created', { session: decodeSession(memory.session) }]];
 }
 
-/** An event tells what changed alone. */
-function updated(memory: SessionMemory, change: Partial<WireSession>): readonly Told[] {
-  if (!memory.session) return none;
-  memory.session = { ...memory.session, ...change, id: memory.session.id };
+/** An event tells what changed alone. Of a session whose creation was lost with a gap, that and its place are all that is known. */
+function updated(memory: SessionMemory, { sessionId, atMs }: Said, change: Partial<WireSession>): readonly Told[] {
+  const known = memory.session ?? { id: sessionId, location: { directory: memory.directory ?? '' }, time: { updated: atMs } };
+  memory.session = { ...known, ...change, id: sessionId };
   return [['session.updated', { session: decodeSession(memory.session) }]];
 }
 

@@ -1,5 +1,17 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
 import { environmentCode } from '../../environment-code.ts';
+import { pacingCode } from '../../pacing-code.ts';
+
+const helpers = `const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
+const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
+
+/** Sessions whose calls of a line have begun, by the line. */
+const calling = new Map()
+
+function dropUndefined({ metadata }) {
+  for (const [name, value] of Object.entries(metadata ?? {})) if (value === undefined) delete metadata[name]
+}
+`;
 
 /**
  * The plugin of ours that opencode 2 loads. It does what its configuration cannot:
@@ -10,6 +22,9 @@ import { environmentCode } from '../../environment-code.ts';
  * - A tool's process carries the mark of its session, which stands in the environment of a session of ours. A sub-agent's shell hears of its session before it is made, by the
  *   call of its tool: of two calls of one line at once, neither is marked, so that nobody ends the tool of another.
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
+ * - A permission request has no field without a value (`glob` and `grep` without `path`): opencode keeps it, and answers 400 to every list of requests
+ *   until that one is answered.
+ * - A provider that answers faster than opencode works it off leaves the server responsive.
  */
 export const managerPlugin = ({
   toolEnvironment,
@@ -24,17 +39,14 @@ import { join } from "node:path"
 const tools = ${JSON.stringify(toolEnvironment)}
 
 ${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
-const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
-const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
-
-/** Sessions whose calls of a line have begun, by the line. */
-const calling = new Map()
-
+${pacingCode}
+${helpers}
 export default {
   id: "opencode-manager",
   setup: async (context) => {
     const { directory } = context.location
     await forgetSecrets()
+    paceAnswers()
     await context.session.hook("context", async ({ system }) => {
       const texts = await readJson(fileOf(${JSON.stringify(instructionsDirectory)}, directory), "[]")
       for (const text of texts) {
@@ -55,6 +67,7 @@ export default {
       if (left.length > 0) calling.set(call.input?.command, left)
       else calling.delete(call.input?.command)
     })
+    await context.permission.hook("evaluate", dropUndefined)
     await context.shell.hook("create.before", async (shell) => {
       const { env } = shell
       // That of a session has nothing but its mark.
