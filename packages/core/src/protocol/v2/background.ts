@@ -14,10 +14,11 @@ export function workToldBy(metadata: Readonly<Record<string, unknown>> | undefin
   return idOf(metadata?.['shellID']) ?? idOf(metadata?.['childID']);
 }
 
-/** Work of a session that its messages do not tell the end of. */
+/** Work of a session's newest turn that its messages do not tell the end of. What an earlier turn has left concerns none that comes after it. */
 export function openWork(messages: readonly WireMessage[]): Set<string> {
   const open = new Set<string>();
   for (const message of messages) {
+    if (message.type === 'user') open.clear();
     if (message.type === 'assistant')
       for (const one of message.content ?? []) {
         const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;

@@ -21,8 +21,7 @@ export interface HistoryPlace {
  */
 export function decodeHistory(messages: readonly WireMessage[], place: HistoryPlace): MessageWithParts[] {
   const { sessionId } = place;
-  const open = openWork(messages);
-  const lastAnswer = messages.findLast(({ type }) => type === 'assistant');
+  const unended = unendedAnswer(messages);
   const decoded: MessageWithParts[] = [];
   let parentId = '';
   let answer: AssistantMessage | undefined;
@@ -32,8 +31,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       answer = undefined;
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
-      const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
-      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole });
+      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole: wire !== unended });
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
     } else if (wire.type === 'shell') {
       decoded.push(...shellTurn(wire, sessionId));
@@ -50,9 +48,21 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   return decoded;
 }
 
-/** The model has said that it is done. */
+/**
+ * The newest answer, when it looks like the end of its turn and is none: work in the background has not told its end, or opencode is to ask the model
+ * again after a failure, which it would be if its server had not died.
+ */
+function unendedAnswer(messages: readonly WireMessage[]): WireMessage | undefined {
+  const at = messages.findLastIndex(({ type }) => type === 'assistant');
+  const answer = messages[at];
+  if (answer?.type !== 'assistant' || !isEnd(answer)) return undefined;
+  const isRepeated = answer.error !== undefined && !messages.slice(at).some(({ type }) => type === 'idle');
+  return isRepeated || openWork(messages).size > 0 ? answer : undefined;
+}
+
+/** The execution is over with it: the model has said that it is done, or it failed or was aborted. */
 export function isEnd({ finish, error }: Pick<WireAssistant, 'finish' | 'error'>): boolean {
-  return finish !== undefined && finish !== 'tool-calls' && error === undefined;
+  return error !== undefined || (finish !== undefined && finish !== 'tool-calls');
 }
 
 function promptOf(raw: WireOf<'user'>, sessionId: string): MessageWithParts {

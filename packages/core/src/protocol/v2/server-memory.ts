@@ -16,6 +16,11 @@ export interface ServerMemory {
   readonly fresh: Set<string>;
   /** Sessions whose next prompt is to find no instructions of an earlier one. */
   readonly instructed: Set<string>;
+  /**
+   * Sessions whose turn was seen to have work in the background: between two executions opencode does not list them as active, and the turn is not
+   * over.
+   */
+  readonly resting: Set<string>;
   forget(sessionId: string): void;
 
   /** A shell line is no execution, so opencode does not list its session as active; the line's request answers at its end. */
@@ -34,16 +39,19 @@ export function createServerMemory(): ServerMemory {
   const activities = new Map<string, Activity>();
   const fresh = new Set<string>();
   const instructed = new Set<string>();
+  const resting = new Set<string>();
   return {
     directoryOf: (id) => directories.get(id),
     keepDirectory: (id, directory) => void directories.set(id, directory),
     roots: new Map(),
     fresh,
     instructed,
+    resting,
     forget(id) {
       directories.delete(id);
       fresh.delete(id);
       instructed.delete(id);
+      resting.delete(id);
     },
     beginShellLine: (id) => void lines.set(id, (lines.get(id) ?? 0) + 1),
     endShellLine(id) {

@@ -4,12 +4,12 @@ import type { SessionCalls } from '../calls.ts';
 import type { MessageWithParts } from '../messages.ts';
 import type { SessionInfo } from '../sessions.ts';
 import { decodeHistory, newest } from './history.ts';
-import { messagesAPage, requests } from './requests.ts';
+import { readMessages } from './messages.ts';
+import { requests } from './requests.ts';
 import { allSessions } from './session-list.ts';
 import { decodeSession } from './shapes.ts';
 import { clearInbox, defaultModel, submitTurn, wireModel, type SubmitPlace } from './submit.ts';
 import { unsupportedByV2 } from './unsupported.ts';
-import type { WireMessage } from './wire.ts';
 
 /** Wait between two looks at what an interrupt leaves, and how long that is looked at, in milliseconds. */
 const settling = { pollMs: 50, longestMs: 2000 } as const;
@@ -56,20 +56,8 @@ export function sessionCalls(place: SubmitPlace): SessionCalls {
   };
 }
 
-/** All pages, the oldest first. */
-async function readMessages(client: HttpClient, id: string, options?: CallOptions): Promise<WireMessage[]> {
-  const all: WireMessage[] = [];
-  for (let cursor: string | undefined; ;) {
-    const query = cursor === undefined ? { limit: messagesAPage, order: 'asc' as const } : { limit: messagesAPage, cursor };
-    const page = await client.call(requests.messages(id, query), options);
-    all.push(...page.data);
-    cursor = page.cursor?.next ?? undefined;
-    if (cursor === undefined || page.data.length < messagesAPage) return all;
-  }
-}
-
 async function readHistory({ client, memory, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
-  const messages = await readMessages(client, id, options);
+  const messages = await readMessages(client, memory, id, options);
   const changed = messages.some((message) => message.type === 'assistant' && (message.snapshot?.files?.length ?? 0) > 0);
   const root = changed ? await rootOf(client, memory.roots, directory, options) : directory;
   return decodeHistory(messages, { sessionId: id, root });
@@ -100,7 +88,8 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
  * Ends what a session does: what waits in its inbox, what it runs in the background, and its execution. An interrupt leaves the first two, which would
  * begin another execution.
  */
-async function interrupt({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<void> {
+async function interrupt({ client, memory, id, directory }: SubmitPlace, options?: CallOptions): Promise<void> {
+  memory.resting.delete(id);
   const { data: shells } = await client.call(requests.shells(directory), options);
   const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
   for (const { id: shellId } of running) await client.call(requests.endShell(shellId, directory), options).catch(unlessGone);

@@ -190,6 +190,9 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
     ];
   }
   memory.parentId = id;
+  // Of what an earlier turn had in the background the end may have been missed.
+  memory.openWork.clear();
+  memory.heldEnd = undefined;
   const part =
     item?.text === undefined ? undefined : textPart({ sessionId, messageId: id }, 0, { text: item.text, ended: true, raw: data });
   return [['message.updated', { message }], ...(part ? ([['part.updated', { part }]] as const) : none)];
