@@ -111,7 +111,10 @@ const decisions = setup({
       liveSinceMs: null,
       ...withTurn((turn) => ({ ...turn, followedSinceMs: null, childrenRead: null, asksRead: null, gaps: turn.gaps + 1 }))(context),
     })),
-    regainStream: assign(({ event }) => ({ liveSinceMs: (event as EventOf<'stream.live'>).atMs })),
+    regainStream: assign(({ context, event }) => {
+      const { atMs, incomplete = false } = event as EventOf<'stream.live'>;
+      return { liveSinceMs: atMs, ...withTurn((turn) => ({ ...turn, missedEvents: turn.missedEvents || incomplete }))(context) };
+    }),
     boundAbort: assign(({ context, event }) =>
       withTurn((turn) => ({ ...turn, abortWithinMs: (event as EventOf<'turn.abort'>).withinMs ?? turn.abortWithinMs }))(context),
     ),

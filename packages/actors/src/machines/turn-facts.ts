@@ -124,9 +124,9 @@ export function evidenceOf(turn: Turn): TurnEvidence {
  * What came in a gap is known: the final message was read, or the history once more after it. Events that come later need not be whole, either: what
  * opencode 2 told in the gap of work in the background is missing there.
  */
-export function isHistoryWhole({ final, followedSinceMs, newestReadAtMs, gaps }: Turn): boolean {
+export function isHistoryWhole({ final, followedSinceMs, newestReadAtMs, missedEvents }: Turn): boolean {
   return (
-    (followedSinceMs !== null && gaps === 0) ||
+    (followedSinceMs !== null && !missedEvents) ||
     final?.source === 'snapshot' ||
     (newestReadAtMs !== null && newestReadAtMs > (final?.atMs ?? 0))
   );

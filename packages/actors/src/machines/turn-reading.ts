@@ -9,8 +9,13 @@ export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, con
   if (reading.messageId !== turn.messageId) return turn;
   const known = mergeHistory({ ...turn, readPending: false }, reading);
   const surroundings = mergeAsks(mergeChildren(known, reading, atMs, context), reading, atMs, context);
-  const merged = mergeStatus(surroundings, reading, atMs);
+  const merged = noteTakenBack(mergeStatus(surroundings, reading, atMs), reading);
   return { ...closeGap(merged, reading, context), lastAtMs: Math.max(merged.lastAtMs, atMs) };
+}
+
+function noteTakenBack(turn: Turn, { history, status, abortedAtMs }: TurnReading): Turn {
+  if (abortedAtMs === undefined || history === null || history.found || status.value !== 'idle') return turn;
+  return Math.min(history.sinceMs, status.sinceMs) > abortedAtMs ? { ...turn, takenBack: true } : turn;
 }
 
 /**
@@ -21,7 +26,7 @@ function closeGap(turn: Turn, { history, status, children, asks }: TurnReading, 
   if (turn.followedSinceMs !== null || liveSinceMs === null || history === null || asks === null) return turn;
   const sinceMs = Math.min(history.sinceMs, status.sinceMs, children.sinceMs, asks.sinceMs);
   if (sinceMs <= liveSinceMs) return turn;
-  return { ...turn, followedSinceMs: sinceMs, acceptedByEvents: turn.acceptedByEvents || history.found };
+  return { ...turn, followedSinceMs: sinceMs, acceptedByEvents: turn.acceptedByEvents || (turn.missedEvents && history.found) };
 }
 
 type History = NonNullable<TurnReading['history']>;

@@ -268,7 +268,8 @@ export class SimulatedStream implements StreamPort, Listener {
     const missed = this.#missed;
     this.#missed = [];
     for (const told of missed) this.#hand(told);
-    this.#tellWatchers({ type: 'stream.live', generation: this.#generation });
+    const isIncomplete = this.gaps > 0 && !this.#world.behaviour.replays;
+    this.#tellWatchers({ type: 'stream.live', generation: this.#generation, ...(isIncomplete && { incomplete: true }) });
     for (const wait of this.#waits) wait.resolve();
   }
 

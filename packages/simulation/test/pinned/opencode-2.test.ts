@@ -92,6 +92,7 @@ describe('a prompt of opencode 2', () => {
     const actions: Action[] = [run(), { do: 'abort', when: { atMs: 3500 }, key: 'T0' }];
     const { broken, task, report } = await runV2(plainTurn({ beginMs: 9000 }), { actions });
     expect(task('T0')).toMatchObject({ outcome: 'aborted' });
+    expect(task('T0').tookMs).toBeLessThan(3000);
     expect(report.history.filter((line) => line.includes('finished'))).toEqual([]);
     expect(broken).toEqual([]);
   });
