@@ -29,11 +29,11 @@ export class ModelCalls {
   readonly #messages = new Map<string, CalledMessage>();
   readonly #told = new Map<string, Told>();
 
-  message({ id, sessionId, model, completed, error }: AssistantMessageFacts): void {
+  message({ id, sessionId, model, error }: AssistantMessageFacts): void {
     if (model === '') return;
     const known = this.#messages.get(id) ?? { sessionId, steps: new Set(), failed: 0, isBroken: false };
     this.#messages.set(id, known);
-    if (completed && error) known.isBroken = true;
+    if (error) known.isBroken = true;
   }
 
   step(messageId: string, partId: string): void {

@@ -35,8 +35,19 @@ test('an answer is no end of its turn while work in the background is open, thou
   expect(isEnded(user('msg_01'), begins, ends({ error }), idle)).toBe(false);
 });
 
+test('an answer is no end of its turn once it is told what the background has done, which is to be answered', () => {
+  const told: WireMessage = { type: 'synthetic', id: 'msg_05', text: 'done', metadata: { shellID: 'sh_1' }, time: { created: 4 } };
+  expect(isEnded(user('msg_01'), begins, ends(), idle, told)).toBe(false);
+  expect(isEnded(user('msg_01'), begins, ends(), idle, told, idle)).toBe(true);
+});
+
 test('what an earlier turn has left in the background, told by nobody, keeps no later turn open', () => {
-  expect(isEnded(user('msg_01'), begins, user('msg_02b'), ends())).toBe(true);
+  expect(isEnded(user('msg_01'), begins, ends(), idle, user('msg_02b'), ends())).toBe(true);
+  expect(isEnded(user('msg_01'), begins, ends({}), user('msg_02b'), ends())).toBe(true);
+});
+
+test('a prompt that joins a turn leaves open what that has in the background', () => {
+  expect(isEnded(user('msg_01'), begins, user('msg_02b'), ends())).toBe(false);
 });
 
 test('a failure that opencode would have repeated is no end of its turn', () => {
@@ -54,6 +65,7 @@ test('after a gap in which the end of earlier work was told, the end of a later 
   read('tool.input.started', { ...call, name: 'shell' });
   read('tool.success', { ...call, metadata: { status: 'running', shellID: 'sh_1' } });
   expect(read('execution.succeeded', {})).toEqual(['other']);
+  read('execution.started', {});
   read('inbox.enqueued', { inboxID: 'msg_05', item: { type: 'user', payload: { text: 'more' } } });
   read('inbox.delivered', { inboxID: 'msg_05' });
   expect(read('execution.succeeded', {})).toEqual(['session.idle']);

@@ -36,10 +36,7 @@ export class StreamReader {
     if (fact.type === 'part') return readPart(memory, fact);
     if (fact.type !== 'message') return [fact];
     if (fact.message.role === 'assistant') return [readAnswer(memory, fact.message)];
-    memory.parentId = fact.message.id;
-    memory.openWork.clear();
-    memory.held = undefined;
-    return [fact];
+    return [readPrompt(memory, fact)];
   }
 
   #of(id: string): Memory {
@@ -59,7 +56,15 @@ export class StreamReader {
 type Told = Exclude<ServerFact, { readonly type: 'work.told' }>;
 
 function factOf(fact: Told): SessionFact {
-  return fact.type === 'part' ? { type: 'part', part: fact.part } : fact;
+  if (fact.type === 'part') return { type: 'part', part: fact.part };
+  return fact.type === 'message' ? { type: 'message', message: fact.message } : fact;
+}
+
+function readPrompt(memory: Memory, { message, begins }: Extract<ServerFact, { readonly type: 'message' }>): SessionFact {
+  memory.parentId = message.id;
+  if (begins) memory.openWork.clear();
+  if (begins) memory.held = undefined;
+  return { type: 'message', message };
 }
 
 function readPart(memory: Memory, { part, work }: Extract<ServerFact, { readonly type: 'part' }>): readonly SessionFact[] {

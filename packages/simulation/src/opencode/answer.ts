@@ -60,7 +60,7 @@ export class Answer {
     const { session, record, emit } = this.#options;
     this.#stored = newAnswer(this.#world.messageId(), record, parentId);
     session.messages.push(this.#stored);
-    session.isUnended = this.#world.behaviour.showsEndsWithoutAnswer;
+    session.unended = this.#world.behaviour.showsEndsWithoutAnswer ? 'failed' : undefined;
     this.#world.hit('step');
     emit({ type: 'message', message: this.#stored.message });
   }
@@ -143,8 +143,11 @@ export class Answer {
     const { parts } = this.#stored;
     for (const [index, part] of parts.entries()) if (part.type === 'text' && !part.ended) parts[index] = { ...part, text: '' };
     const isSilent = parts.every(({ type }) => type === 'step');
-    const { messages } = this.#options.session;
-    if (isSilent && this.#world.behaviour.losesSilentSteps) messages.splice(messages.indexOf(this.#stored), 1);
+    const { session } = this.#options;
+    if (!isSilent || !this.#world.behaviour.losesSilentSteps) return;
+    session.messages.splice(session.messages.indexOf(this.#stored), 1);
+    // What stands before it was to be followed.
+    session.unended = 'any';
   }
 
   #close({ finish, error }: StepEnd): void {

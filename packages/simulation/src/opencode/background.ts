@@ -67,6 +67,7 @@ export class Background {
     const { session, emit } = this.#options;
     for (const work of this.#untold) {
       session.openWork.delete(work);
+      session.unended = 'any';
       emit({ type: 'work.told', work });
     }
     this.#untold.clear();

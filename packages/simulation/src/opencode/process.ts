@@ -112,7 +112,7 @@ export class Process implements TurnHome {
   }
 
   store(session: StoredSession, record: LedgerTurn): void {
-    if (!record.isStored) this.#addUserMessage(session, record);
+    if (!record.isStored) this.#addUserMessage(session, record, { begins: true });
   }
 
   beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn {
@@ -195,12 +195,13 @@ export class Process implements TurnHome {
     this.asks.drop();
   }
 
-  #addUserMessage(session: StoredSession, record: LedgerTurn): void {
+  /** `begins`: with it a turn of 2.x begins, whatever an earlier one has left in the background. */
+  #addUserMessage(session: StoredSession, record: LedgerTurn, { begins = false } = {}): void {
     record.isStored = true;
-    session.openWork.clear();
+    if (begins) session.openWork.clear();
     const message: MessageFacts = { role: 'user', id: record.promptId, sessionId: session.id };
     session.messages.push({ message, parts: [] });
-    this.emit(session, { type: 'message', message, ...(this.#isLine(record) && { line: true }) });
+    this.emit(session, { type: 'message', message, ...(begins && { begins: true }), ...(this.#isLine(record) && { line: true }) });
   }
 
   #record({ id: sessionId, rootId, messages }: StoredSession, request: PromptRequest): LedgerTurn {

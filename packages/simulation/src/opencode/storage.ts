@@ -21,8 +21,8 @@ export interface StoredSession {
   readonly messages: StoredMessage[];
   /** Work in the background of which no message has told the end. */
   readonly openWork: Set<string>;
-  /** Its newest answer is not the end of an execution. */
-  isUnended: boolean;
+  /** Its newest answer is not the end of an execution, if it failed, or whatever it is. */
+  unended: 'failed' | 'any' | undefined;
   deleted: boolean;
 }
 
@@ -32,14 +32,14 @@ export class Storage {
 
   create(directory: string, parent?: StoredSession): StoredSession {
     const id = `ses_${String(this.sessions.size + 1).padStart(4, '0')}`;
-    const session = {
+    const session: StoredSession = {
       id,
       directory,
       parentId: parent?.id,
       rootId: parent?.rootId ?? id,
       messages: [],
-      openWork: new Set<string>(),
-      isUnended: false,
+      openWork: new Set(),
+      unended: undefined,
       deleted: false,
     };
     this.sessions.set(id, session);
@@ -56,11 +56,11 @@ export class Storage {
   }
 
   /** A copy, as a read of the server gives one: of 2.x, the end of a turn that has work in the background is none, nor is a failure that is to be repeated. */
-  history({ messages, openWork, isUnended }: StoredSession): MessageHistory[] {
+  history({ messages, openWork, unended }: StoredSession): MessageHistory[] {
     const last = messages.findLastIndex(({ message }) => message.role === 'assistant');
     return messages.map(({ message, parts }, index) => ({
       message:
-        index === last && isEnd(message) && (openWork.size > 0 || (isUnended && message.error))
+        index === last && isEnd(message) && (openWork.size > 0 || unended === 'any' || (unended === 'failed' && message.error))
           ? { ...message, completed: false }
           : message,
       parts: [...parts],

@@ -118,14 +118,15 @@ export class Turn {
   endSession(): void {
     const { queue } = this.#world;
     if (this.#background.endShells()) this.#endsUntilMs = queue.nowMs + settlingMs;
-    if (this.hasBegun || this.isOver || this.#world.behaviour.storesPromptsAtOnce) return this.abort();
+    if (this.hasBegun || this.isOver || this.#world.behaviour.storesPromptsAtOnce) return this.abort({ endsLine: true });
     this.#world.count('prompt-taken-back');
     this.record.aborts.push(queue.nowMs);
     this.#over('withdrawn');
   }
 
-  /** Aborts what has begun; before that it does nothing (B). */
-  abort(): void {
+  /** Aborts what has begun; before that it does nothing (B). `endsLine`: a shell line, too, which is no execution. */
+  abort({ endsLine = false } = {}): void {
+    if (this.#isLine && !endsLine) return;
     const { queue, random, count, behaviour } = this.#world;
     this.record.activeAtAbortMs ??= this.record.activeAtMs;
     this.record.aborts.push(queue.nowMs);
@@ -314,7 +315,7 @@ export class Turn {
 
   /** The end of an execution: that of the turn, unless work in the background is open. */
   #rest(how: End): void {
-    this.session.isUnended = false;
+    this.session.unended = undefined;
     if (!this.#background.isOpen) return this.#over(how);
     this.#world.count('turn-rests');
     if (this.#tools.children.size > 0) this.#world.count('child-outlives');
@@ -343,6 +344,7 @@ export class Turn {
     this.isOver = true;
     this.status = undefined;
     this.#rests = undefined;
+    if (how !== 'died') this.session.unended = undefined;
     this.record.how = how;
     this.record.endedAtMs = this.#world.queue.nowMs;
     this.record.idleAtMs ??= this.record.endedAtMs;

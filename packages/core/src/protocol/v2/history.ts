@@ -1,5 +1,5 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
-import { openWork } from './background.ts';
+import { openWork, workToldBy } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
 import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
@@ -49,14 +49,17 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
 }
 
 /**
- * The newest answer, when it looks like the end of its turn and is none: work in the background has not told its end, or opencode is to ask the model
- * again after a failure, which it would be if its server had not died.
+ * The newest answer, when it looks like the end of its turn and is none: work in the background has not told its end, or has told it and that is to be
+ * answered, or opencode is to ask the model again after a failure. It would be so if its server had not died.
  */
 function unendedAnswer(messages: readonly WireMessage[]): WireMessage | undefined {
   const at = messages.findLastIndex(({ type }) => type === 'assistant');
   const answer = messages[at];
   if (answer?.type !== 'assistant' || !isEnd(answer)) return undefined;
-  const isRepeated = answer.error !== undefined && !messages.slice(at).some(({ type }) => type === 'idle');
+  const after = messages.slice(at);
+  const told = after.findLastIndex((message) => message.type === 'synthetic' && workToldBy(message.metadata) !== undefined);
+  const goesOn = answer.error !== undefined || told !== -1;
+  const isRepeated = goesOn && !after.slice(Math.max(told, 0)).some(({ type }) => type === 'idle');
   return isRepeated || openWork(messages).size > 0 ? answer : undefined;
 }
 

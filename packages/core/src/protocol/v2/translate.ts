@@ -47,6 +47,7 @@ export const translators: Readonly<Record<string, Translator>> = {
 
   'session.execution.started': (_data, memory) => {
     memory.isBusy = true;
+    memory.isFresh = true;
     return [['session.status', { status: { type: 'busy' } }]];
   },
   'session.execution.succeeded': (_data, memory) => ended(memory),
@@ -181,6 +182,8 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
   const id = String(data['inboxID']);
   const item = memory.inbox.get(id);
   memory.inbox.delete(id);
+  const { isFresh } = memory;
+  memory.isFresh = false;
   if (item?.type === 'synthetic') return workEnded(item.metadata, memory);
   const message = userMessage({ id, time: { created: atMs } }, sessionId);
   if (item?.type === 'compaction') {
@@ -190,9 +193,9 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
     ];
   }
   memory.parentId = id;
-  // Of what an earlier turn had in the background the end may have been missed.
-  memory.openWork.clear();
-  memory.heldEnd = undefined;
+  // A turn begins: of what an earlier one had in the background the end may have been missed.
+  if (isFresh) memory.openWork.clear();
+  if (isFresh) memory.heldEnd = undefined;
   const part =
     item?.text === undefined ? undefined : textPart({ sessionId, messageId: id }, 0, { text: item.text, ended: true, raw: data });
   return [['message.updated', { message }], ...(part ? ([['part.updated', { part }]] as const) : none)];
@@ -221,6 +224,7 @@ function stepStarted(data: WireData, memory: SessionMemory, said: Said): readonl
   answer.model = data['model'] as WireModel | undefined;
   answer.createdAtMs = Number(data['started'] ?? said.atMs);
   answer.attempts += 1;
+  memory.isFresh = false;
   memory.heldEnd = undefined;
   return [
     // Asked again within the same message: it waits no longer.
