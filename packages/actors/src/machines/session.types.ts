@@ -252,7 +252,7 @@ export interface TurnReading {
   readonly asks: { readonly sinceMs: number; readonly listed: readonly OpenAsk[] } | null;
   /** How long ago the newest activity of the turn came, by events or by what was read. */
   readonly agoMs: number;
-  /** When the first abort was answered that was sent after the server had accepted the turn. */
+  /** When the first abort was answered that was sent after the server had accepted the turn; where an abort takes back what has not begun. */
   readonly abortedAtMs?: number;
 }
 

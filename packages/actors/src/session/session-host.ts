@@ -208,20 +208,20 @@ export class SessionHost implements EventSink {
     // The answer to a prompt may come after the turn's end; to break its connection off would cost the next call a new one.
     const call = request.kind === 'prompt' ? {} : { signal: turn.calls.signal };
     this.#operations.submit(request, call).then(
-      () => {
-        turn.isTaken = true;
-        this.#tell(turn, { type: 'turn.accepted', source: 'answer', atMs: this.#options.clock.now() });
-      },
+      () => this.#onTaken(turn),
       (error: unknown) => this.#tell(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
     );
   }
 
+  #onTaken(turn: TurnInFlight): void {
+    turn.isTaken = true;
+    this.#tell(turn, { type: 'turn.accepted', source: 'answer', atMs: this.#options.clock.now() });
+  }
+
   requestAbort(): void {
-    const turn = this.#turn?.isTaken ? this.#turn : undefined;
+    const turn = this.#turn?.isTaken && this.#server.takesPromptsBack ? this.#turn : undefined;
     this.#operations.abort().then(
-      () => {
-        if (turn) turn.abortedAtMs ??= this.#options.clock.now();
-      },
+      () => turn && (turn.abortedAtMs ??= this.#options.clock.now()),
       // A lost request is repeated by the machine, and its deadline decides in the end.
       () => undefined,
     );

@@ -37,6 +37,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     version: link.world.behaviour.version,
     directory: directories[0],
     snapshots: link.world.plan.pool.snapshots ?? false,
+    takesPromptsBack: !link.world.behaviour.storesPromptsAtOnce,
     exited: process.exited.promise,
     output: () => `output of ${process.name}`,
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),

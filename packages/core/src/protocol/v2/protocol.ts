@@ -24,6 +24,7 @@ export const protocolV2: Protocol = {
     snapshotsOff: true,
     removableMessages: false,
     toolList: false,
+    takesPromptsBack: true,
   },
   ids: {
     isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),
