@@ -1,6 +1,6 @@
-export { faultKinds, type FaultId, type FaultKind } from './fault-kinds.ts';
+export { faultKinds, faultKindsOf, type FaultId, type FaultKind } from './fault-kinds.ts';
 export type { Action, Fault, LinkPlan, Plan, Point, PoolPlan, StepScript, TaskPlan, ToolScript, TurnScript, When } from './plan/types.ts';
-export { drawPlan, profiles, type Profile } from './plan/draw.ts';
+export { drawPlan, profiles, protocols, type DrawOptions, type Profile } from './plan/draw.ts';
 export { shrink } from './plan/shrink.ts';
 export { runWorld, type RunOptions, type WorldReport } from './run.ts';
 export { World, type WorldOptions } from './world/world.ts';
@@ -8,7 +8,7 @@ export { Users, type Call } from './users.ts';
 export type { Rule, Violation } from './oracle/judge.ts';
 export { Randomness } from './world/randomness.ts';
 export { answer, calmLink, emptyPlan, plainTurn } from './plan/defaults.ts';
-export { drawRunPlan, drawSmallRun, runProfiles, type RunProfile } from './runs/draw.ts';
+export { drawRunPlan, drawSmallRun, runProfiles, type RunDrawOptions, type RunProfile } from './runs/draw.ts';
 export type { RunHosts } from './runs/manager.ts';
 export type { RunRule, RunViolation } from './runs/oracle.ts';
 export type { ManagerKill, RunPlan, RunTaskPlan, Stage } from './runs/plan.ts';

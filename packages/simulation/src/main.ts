@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import { simulateRuns } from './node/simulate-runs.ts';
 import { simulate } from './node/simulate.ts';
-import { profiles, type Profile } from './plan/draw.ts';
+import { profiles, protocols, type Profile } from './plan/draw.ts';
 import type { Plan } from './plan/types.ts';
 
 const { values } = parseArgs({
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     profile: { type: 'string' },
+    protocol: { type: 'string' },
     plan: { type: 'string' },
     trace: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
@@ -24,11 +26,15 @@ const { values } = parseArgs({
 if (values.profile !== undefined && !(profiles as readonly string[]).includes(values.profile))
   throw new Error(`--profile: ${values.profile} is none of ${profiles.join(', ')}.`);
 
+if (values.protocol !== undefined && !(protocols as readonly string[]).includes(values.protocol))
+  throw new Error(`--protocol: ${values.protocol} is none of ${protocols.join(', ')}.`);
+
 const { trace, table, mutants, mutant, plan, positions } = values;
 const shared = {
   seeds: Number(values.seeds),
   from: Number(values.from),
   profile: values.profile as Profile | undefined,
+  protocol: values.protocol as ProtocolName | undefined,
   trace,
   table,
   mutants,

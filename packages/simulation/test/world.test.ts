@@ -5,13 +5,13 @@ import { runInNode, trapRealTime } from '../src/node/index.ts';
 describe('a world', () => {
   it('is the same to the byte for the same seed', async () => {
     for (const seed of [3, 5, 8]) {
-      const plan = drawPlan(seed, 'storm');
+      const plan = drawPlan(seed, { profile: 'storm' });
       expect((await runInNode(plan)).history).toEqual((await runInNode(plan)).history);
     }
   });
 
   it('runs a plan that went through JSON', async () => {
-    const plan = drawPlan(11, 'rough');
+    const plan = drawPlan(11, { profile: 'rough' });
     const read = JSON.parse(JSON.stringify(plan)) as typeof plan;
     expect((await runInNode(read)).digest).toBe((await runInNode(plan)).digest);
   });
@@ -26,7 +26,7 @@ describe('a world', () => {
 
 describe('shrink', () => {
   it('drops from a plan what a failure does not need', async () => {
-    const plan = drawPlan(23, 'storm');
+    const plan = drawPlan(23, { profile: 'storm' });
     const least = await shrink(plan, ({ actions }) => Promise.resolve(actions.some((action) => action.do === 'run')));
     expect(least.actions).toHaveLength(1);
     expect(least.faults).toEqual([]);

@@ -12,7 +12,7 @@ import type {
   TurnPhase,
 } from './session.types.ts';
 import { conclude, endOf, isAbortConfirmed, isExhausted, settleDelayOf, stepDelayOf } from './turn-end.ts';
-import { phaseOf, recordFact } from './turn-facts.ts';
+import { isHistoryWhole, phaseOf, recordFact } from './turn-facts.ts';
 import { busyChildrenOf, freshTurn, isUnfollowed, mayGoOn } from './turn.ts';
 import {
   isOverBudget,
@@ -111,7 +111,10 @@ const decisions = setup({
       liveSinceMs: null,
       ...withTurn((turn) => ({ ...turn, followedSinceMs: null, childrenRead: null, asksRead: null, gaps: turn.gaps + 1 }))(context),
     })),
-    regainStream: assign(({ event }) => ({ liveSinceMs: (event as EventOf<'stream.live'>).atMs })),
+    regainStream: assign(({ context, event }) => {
+      const { atMs, incomplete = false } = event as EventOf<'stream.live'>;
+      return { liveSinceMs: atMs, ...withTurn((turn) => ({ ...turn, missedEvents: turn.missedEvents || incomplete }))(context) };
+    }),
     boundAbort: assign(({ context, event }) =>
       withTurn((turn) => ({ ...turn, abortWithinMs: (event as EventOf<'turn.abort'>).withinMs ?? turn.abortWithinMs }))(context),
     ),
@@ -277,7 +280,8 @@ export function readRequestOf({ turn }: SessionContext): ReadRequest {
   const followed = turn !== null && turn.followedSinceMs !== null;
   // No event tells the exit code of a shell line.
   const isUnjudged = turn?.kind === 'shell' && turn.final?.exitCode === undefined;
-  const history = isUnjudged || !followed || turn.final === null || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
+  const history =
+    isUnjudged || !followed || turn.final === null || !isHistoryWhole(turn) || mayGoOn(turn) || turn.stallSuspected || !turn.accepted;
   const isTold = followed && turn.gaps === 0 && turn.final?.source === 'events' && busyChildrenOf(turn).length === 0;
   return { history, descendants: !isTold };
 }

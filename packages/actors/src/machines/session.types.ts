@@ -158,6 +158,10 @@ export interface Turn {
   readonly sessionError: (TurnError & At) | null;
   /** An error that was told before our message: of an earlier turn, or why this one does not begin; a read of the history tells. */
   readonly earlyError: (TurnError & At) | null;
+  /** Events of it are gone: those that came later may not be whole. */
+  readonly missedEvents: boolean;
+  /** It was accepted, then aborted, and the server has nothing of it: opencode 2 keeps a prompt apart until its turn begins, and an abort takes it away. */
+  readonly takenBack: boolean;
   /** Bound of the wait for an abort's confirmation, where its caller gave one. */
   readonly abortWithinMs: number | null;
   /** Since when the events of the turn were followed without a gap; null after a gap that no read has closed. */
@@ -248,6 +252,8 @@ export interface TurnReading {
   readonly asks: { readonly sinceMs: number; readonly listed: readonly OpenAsk[] } | null;
   /** How long ago the newest activity of the turn came, by events or by what was read. */
   readonly agoMs: number;
+  /** When the first abort was answered that was sent after the server had accepted the turn; where an abort takes back what has not begun. */
+  readonly abortedAtMs?: number;
 }
 
 /** Facts about the turn in flight. They may come twice, late or early; none of them ends a turn by itself. */
@@ -312,7 +318,8 @@ export type SessionMachineEvent =
   | { readonly type: 'abort.again' }
   | { readonly type: 'quarantine.due' }
   | { readonly type: 'stream.gap' }
-  | ({ readonly type: 'stream.live' } & At)
+  /** `incomplete`: what came in the gap is gone, and later events may lack what they build on. */
+  | ({ readonly type: 'stream.live'; readonly incomplete?: true } & At)
   | { readonly type: 'session.recover' }
   | { readonly type: 'session.deleted' }
   | { readonly type: 'session.failed'; readonly error: SerializedError }

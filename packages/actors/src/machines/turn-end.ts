@@ -26,12 +26,12 @@ export function endOf({ turn }: SessionContext): 'well' | 'badly' | undefined {
 
 /**
  * An abort is confirmed when our message has an answer that ended, and the session was idle after that. An idle alone says nothing: a
- * prompt begins seconds after its acceptance, and an abort before that does nothing. Asks end with the turn.
+ * prompt begins seconds after its acceptance, and an abort before that does nothing, unless it has taken the prompt back. Asks end with the turn.
  */
 export function isAbortConfirmed({ turn }: SessionContext): boolean {
   if (!turn) return false;
   if (busyChildrenOf(turn).length > 0) return false;
-  return proofOf({ ...turn, openAsks: [] }) !== null || failedToBegin(turn);
+  return turn.takenBack || proofOf({ ...turn, openAsks: [] }) !== null || failedToBegin(turn);
 }
 
 /** No end will come: reads said idle for long enough, and there is no answer that ended. */

@@ -62,8 +62,16 @@ function recordIdle(turn: Turn, { atMs }: FactOf<'session.idle'>): Turn {
 
 function recordStarted(turn: Turn, { id, parentId, atMs }: FactOf<'message.started'>): Turn {
   if (!answersTurn({ parentId }, turn.messageId) || (turn.newestMessageId !== null && id <= turn.newestMessageId)) return turn;
-  // The event of our message may have been lost with a stream; what follows its answer is of this turn.
-  const begun = { accepted: true, acceptedByEvents: true, newestMessageId: id, newestReadAtMs: null, final: null, statusAtMs: atMs };
+  // The event of our message may have been lost with a stream; what follows its answer is of this turn. A further message waits for nothing.
+  const begun = {
+    accepted: true,
+    acceptedByEvents: true,
+    newestMessageId: id,
+    newestReadAtMs: null,
+    final: null,
+    statusAtMs: atMs,
+    retry: null,
+  };
   return { ...turn, ...running, ...begun };
 }
 
@@ -112,9 +120,16 @@ export function evidenceOf(turn: Turn): TurnEvidence {
   };
 }
 
-/** What came in a gap is known: the final message was read, or the history once more after it. */
-function isHistoryWhole({ final, followedSinceMs, newestReadAtMs }: Turn): boolean {
-  return followedSinceMs !== null || final?.source === 'snapshot' || (newestReadAtMs !== null && newestReadAtMs > (final?.atMs ?? 0));
+/**
+ * What came in a gap is known: the final message was read, or the history once more after it. Events that come later need not be whole, either: what
+ * opencode 2 told in the gap of work in the background is missing there.
+ */
+export function isHistoryWhole({ final, followedSinceMs, newestReadAtMs, missedEvents }: Turn): boolean {
+  return (
+    (followedSinceMs !== null && !missedEvents) ||
+    final?.source === 'snapshot' ||
+    (newestReadAtMs !== null && newestReadAtMs > (final?.atMs ?? 0))
+  );
 }
 
 /**

@@ -9,15 +9,24 @@ export function mergeReading(turn: Turn, reading: TurnReading, atMs: number, con
   if (reading.messageId !== turn.messageId) return turn;
   const known = mergeHistory({ ...turn, readPending: false }, reading);
   const surroundings = mergeAsks(mergeChildren(known, reading, atMs, context), reading, atMs, context);
-  const merged = mergeStatus(surroundings, reading, atMs);
+  const merged = noteTakenBack(mergeStatus(surroundings, reading, atMs), reading);
   return { ...closeGap(merged, reading, context), lastAtMs: Math.max(merged.lastAtMs, atMs) };
 }
 
-/** A gap is closed by a read all of which began after the stream was live again. */
+function noteTakenBack(turn: Turn, { history, status, abortedAtMs }: TurnReading): Turn {
+  if (abortedAtMs === undefined || history === null || history.found || status.value !== 'idle') return turn;
+  return Math.min(history.sinceMs, status.sinceMs) > abortedAtMs ? { ...turn, takenBack: true } : turn;
+}
+
+/**
+ * A gap is closed by a read all of which began after the stream was live again. When it shows our message, what comes by events is of this turn,
+ * though the event of the message was lost.
+ */
 function closeGap(turn: Turn, { history, status, children, asks }: TurnReading, { liveSinceMs }: SessionContext): Turn {
   if (turn.followedSinceMs !== null || liveSinceMs === null || history === null || asks === null) return turn;
   const sinceMs = Math.min(history.sinceMs, status.sinceMs, children.sinceMs, asks.sinceMs);
-  return sinceMs > liveSinceMs ? { ...turn, followedSinceMs: sinceMs } : turn;
+  if (sinceMs <= liveSinceMs) return turn;
+  return { ...turn, followedSinceMs: sinceMs, acceptedByEvents: turn.acceptedByEvents || (turn.missedEvents && history.found) };
 }
 
 type History = NonNullable<TurnReading['history']>;
@@ -41,7 +50,11 @@ function withNewest(turn: Turn, history: History, newest: History['newest']): Tu
   if (!newest || (turn.newestMessageId !== null && newest.id < turn.newestMessageId)) return turn;
   const begun = { ...turn, newestMessageId: newest.id, newestReadAtMs: history.sinceMs };
   // It has begun since: an idle from before says nothing of its end.
-  if (!newest.final) return newest.id === turn.newestMessageId ? begun : { ...begun, final: null, idleSinceMs: null };
+  if (!newest.final) {
+    // Events that came after a gap may have told an end that is none: a read that began after them knows.
+    const isTold = newest.id === turn.newestMessageId && (turn.final === null || turn.final.atMs >= history.sinceMs);
+    return isTold ? begun : { ...begun, final: null, idleSinceMs: null };
+  }
   const known = turn.final?.id === newest.id ? turn.final : null;
   const final: FinalMessage = known ? { ...known, ...newest.final } : { ...newest.final, atMs: history.seenAtMs, source: 'snapshot' };
   return { ...begun, final, ...(known === null && { idleSinceMs: null }) };
@@ -105,6 +118,9 @@ function mergeStatus(turn: Turn, { status: { sinceMs, value } }: TurnReading, at
     };
   }
   const busy: Turn = { ...turn, busyAtMs: turn.busyAtMs ?? sinceMs, idle: null, idleSinceMs: null };
-  if (value !== 'busy') return { ...recordRetry(busy, value), stallSuspected: false };
-  return { ...busy, retry: null, inconclusiveReads: turn.inconclusiveReads + 1 };
+  const read = value === 'busy' ? busy : recordRetry(busy, value);
+  if (value !== 'busy' && value.nextAtMs > sinceMs) return { ...read, stallSuspected: false };
+  // opencode 2 shows a wait some time after its begin, and its end likewise: what was told of one whose time has not come stands.
+  const waits = turn.retry !== null && turn.retry.nextAtMs > sinceMs;
+  return { ...read, retry: waits ? turn.retry : null, inconclusiveReads: turn.inconclusiveReads + 1 };
 }

@@ -42,6 +42,8 @@ export function freshTurn(
     retries: [],
     sessionError: null,
     earlyError: null,
+    missedEvents: false,
+    takenBack: false,
     abortWithinMs: null,
     followedSinceMs: liveSinceMs === null ? null : atMs,
     readPending: false,

@@ -36,7 +36,7 @@ export const openStreamPort: OpenStreamPort = ({ handle }) => streamPort(EventMo
 
 const notices: { readonly [Type in Noticed['type']]: (event: Extract<Noticed, { type: Type }>) => StreamNotice } = {
   'stream.gap': ({ type, generation, reason }) => ({ type, generation, reason }),
-  'stream.live': ({ type, generation }) => ({ type, generation }),
+  'stream.live': ({ type, generation, incomplete }) => ({ type, generation, ...(incomplete && { incomplete }) }),
   'stream.failed': ({ type, error }) => ({ type, error }),
   'session.created': ({ type, data: { session } }) => ({ type, sessionId: session.id, parentId: session.parentId ?? null }),
   'server.disposed': ({ directory }) => ({ type: 'directory.disposed', directory: directory ?? null }),

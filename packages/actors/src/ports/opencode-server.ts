@@ -23,6 +23,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     version: server.version,
     directory: server.directory,
     snapshots: server.snapshots,
+    takesPromptsBack: server.capabilities.takesPromptsBack,
     exited: server.exited,
     output: () => server.output(),
     health: async (options) => void (await server.health(options)),

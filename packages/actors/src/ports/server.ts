@@ -30,6 +30,8 @@ export interface ServerPort {
   readonly directory: string;
   /** False when nothing can be reverted. */
   readonly snapshots: boolean;
+  /** An abort takes back a prompt whose turn has not begun; else that turn begins all the same. */
+  readonly takesPromptsBack: boolean;
   /** Resolves when the process has ended, for whatever reason; never rejects. */
   readonly exited: Promise<ServerExit>;
   /** The tail of what the server printed. */

@@ -7,7 +7,8 @@ import type { ServerPort } from './server.ts';
 export type StreamNotice =
   /** Facts were lost; what comes after `stream.live` is complete again, but for what the server does not store. */
   | { readonly type: 'stream.gap'; readonly generation: number; readonly reason: string }
-  | { readonly type: 'stream.live'; readonly generation: number }
+  /** `incomplete`: of what came in the gap nothing comes any more, and later facts may lack what they build on. */
+  | { readonly type: 'stream.live'; readonly generation: number; readonly incomplete?: true }
   /** Nothing more will come of this stream. */
   | { readonly type: 'stream.failed'; readonly error: SerializedError }
   | { readonly type: 'session.created'; readonly sessionId: string; readonly parentId: string | null }

@@ -208,14 +208,23 @@ export class SessionHost implements EventSink {
     // The answer to a prompt may come after the turn's end; to break its connection off would cost the next call a new one.
     const call = request.kind === 'prompt' ? {} : { signal: turn.calls.signal };
     this.#operations.submit(request, call).then(
-      () => this.#tell(turn, { type: 'turn.accepted', source: 'answer', atMs: this.#options.clock.now() }),
+      () => this.#onTaken(turn),
       (error: unknown) => this.#tell(turn, { type: wasRefused(error) ? 'turn.refused' : 'turn.unknown', error: serialize(error) }),
     );
   }
 
+  #onTaken(turn: TurnInFlight): void {
+    turn.isTaken = true;
+    this.#tell(turn, { type: 'turn.accepted', source: 'answer', atMs: this.#options.clock.now() });
+  }
+
   requestAbort(): void {
-    // A lost request is repeated by the machine, and its deadline decides in the end.
-    this.#operations.abort().catch(() => undefined);
+    const turn = this.#turn?.isTaken && this.#server.takesPromptsBack ? this.#turn : undefined;
+    this.#operations.abort().then(
+      () => turn && (turn.abortedAtMs ??= this.#options.clock.now()),
+      // A lost request is repeated by the machine, and its deadline decides in the end.
+      () => undefined,
+    );
   }
 
   /** Reads the server's state; a request that comes during a read is answered by the next one. */
@@ -286,7 +295,9 @@ export class SessionHost implements EventSink {
       const { value } = reading.status;
       if (typeof value === 'object') this.onRetry(value, turn.observer.providerOf(this.id) ?? null);
       if (this.#turn === turn) tellExcess(this, turn.observer);
-      this.#tell(turn, { type: 'snapshot.read', reading: { ...reading, agoMs: clock.elapsed() - turn.activeAtMs }, atMs: clock.now() });
+      const { activeAtMs, abortedAtMs } = turn;
+      const since = { agoMs: clock.elapsed() - activeAtMs, ...(abortedAtMs !== undefined && { abortedAtMs }) };
+      this.#tell(turn, { type: 'snapshot.read', reading: { ...reading, ...since }, atMs: clock.now() });
       if (this.#turn === turn) tellSpent(this);
       const { loop } = turn.observer;
       if (loop.repetitions > 1 || loop.emptySteps > 0) this.#tell(turn, { type: 'loop.seen', loop });

@@ -69,7 +69,8 @@ export class SessionRegistry {
         for (const host of this.on(source)) host.send({ type: 'stream.gap' });
         return;
       case 'stream.live':
-        for (const host of this.on(source)) host.send({ type: 'stream.live', atMs: this.#now() });
+        for (const host of this.on(source))
+          host.send({ type: 'stream.live', atMs: this.#now(), ...(notice.incomplete && { incomplete: true }) });
         return;
       case 'session.created':
         return this.#onCreated(notice, source);

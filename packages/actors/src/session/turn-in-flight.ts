@@ -39,6 +39,10 @@ export interface TurnInFlight {
   readonly settled: PromiseWithResolvers<TurnReport>;
   /** When the newest activity came, by the clock that timers follow: a computer that sleeps stops both. */
   activeAtMs: number;
+  /** The server has answered the request that carries it. */
+  isTaken: boolean;
+  /** When the first abort was answered that was sent after that. */
+  abortedAtMs: number | undefined;
   /** A read is under way; one that is asked for meanwhile follows it. */
   reading: 'no' | 'yes' | 'again';
 }
@@ -62,6 +66,8 @@ export function openTurn(
     calls: new AbortController(),
     settled: Promise.withResolvers<TurnReport>(),
     activeAtMs,
+    isTaken: false,
+    abortedAtMs: undefined,
     reading: 'no',
   };
 }

@@ -177,7 +177,7 @@ export class TurnObserver {
   /** What a session of the turn was told, or read, to do: at work, or waiting for its provider. */
   status(sessionId: string, status: 'busy' | ProviderRetry, atMs: number): void {
     if (status === 'busy') this.#calls.busy(sessionId, atMs);
-    else this.#calls.retrying(sessionId, status.attempt, atMs);
+    else this.#calls.retrying(sessionId, status, atMs);
   }
 
   /** Takes the session's history as it was read. Gives the turn's newest answer, and whether the read told anything new. */
@@ -188,9 +188,12 @@ export class TurnObserver {
       for (const part of parts) this.part(part);
     }
     const newest = this.#newestRoot();
+    const read = messages.findLast(({ message }) => message.id === newest?.info.id)?.message;
+    // What was told may be no end, as the read has it; which of them is newer is the machine's to know.
+    const isEnded = newest?.info.completed === true && (read === undefined || (read.role === 'assistant' && read.completed));
     return {
       found: newest !== undefined || messages.some(({ message }) => beginsTurn(message, this.#messageId)),
-      newest: newest ? { id: newest.info.id, final: newest.info.completed ? this.#finalOf(newest.info) : null } : null,
+      newest: newest ? { id: newest.info.id, final: isEnded ? this.#finalOf(newest.info) : null } : null,
       changed: this.#extent() !== before,
       ...pastErrorsIn(messages, this.#messageId),
     };

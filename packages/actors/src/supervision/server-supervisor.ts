@@ -318,7 +318,7 @@ export class ServerSupervisor {
       this.#pastGaps += gaps + 1;
       this.#options.streams.set(generation.server, stream);
       this.#tell((one) => one.onStream(stream, generation.server));
-      this.#tell((one) => one.onNotice({ type: 'stream.live', generation: 0 }, generation.server));
+      this.#tell((one) => one.onNotice({ type: 'stream.live', generation: 0, incomplete: true }, generation.server));
     } catch (error) {
       this.#send({ type: 'stream.failed', generation: generation.number, error: toManagerError(error).toJSON(), ...this.#now() });
     }

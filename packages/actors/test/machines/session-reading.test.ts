@@ -137,13 +137,21 @@ describe('a read that began after an event replaces what it told', () => {
     session.send({ type: 'child.busy', sessionId: 'ses_child' });
     session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 9000 } });
     expect(session.path).toBe('active.backingOff');
+    session.pass(9000);
     session.read({ newest: { id: 'msg_11' }, status: 'busy', busy: ['ses_child'] });
     expect(session.path).toBe('active.waitingOnChildren');
     session.read({ newest: { id: 'msg_11' }, status: 'busy', quiet: ['ses_child'] });
     expect(session.path).toBe('active.running');
-    session.read({ newest: { id: 'msg_11' }, status: { attempt: 2, message: 'x', nextAtMs: 9000 } });
+    session.read({ newest: { id: 'msg_11' }, status: { attempt: 2, message: 'x', nextAtMs: 19_000 } });
     expect(session.path).toBe('active.backingOff');
     expect(session.turn?.retries).toHaveLength(2);
+  });
+
+  test('but no retry whose time has not come: opencode 2 calls it busy for a while', () => {
+    const session = startRunning();
+    session.send({ type: 'session.retrying', retry: { attempt: 1, message: 'x', nextAtMs: 9000 } });
+    session.read({ newest: { id: 'msg_11' }, status: 'busy' });
+    expect(session.path).toBe('active.backingOff');
   });
 });
 
@@ -353,6 +361,21 @@ describe('a gap of the stream', () => {
       children_quiet: { source: 'events', sinceMs },
       no_pending_ask: { source: 'events', sinceMs },
     });
+  });
+
+  test('that nothing was replayed of: an end that events tell is proven by a read, which may know better', () => {
+    const session = startRunning();
+    session.send({ type: 'stream.gap' });
+    session.send({ type: 'stream.live', incomplete: true });
+    session.read({ newest: { id: 'msg_11' }, status: 'busy' });
+    session.final('msg_11');
+    session.pass();
+    session.send({ type: 'session.idle' });
+    expect(session.finished).toEqual([]);
+    session.read({ newest: { id: 'msg_11' }, status: 'busy' });
+    expect(session.path).toBe('active.running');
+    session.read({ newest: { id: 'msg_11', finish: 'stop' } });
+    expect(session.finished).toMatchObject([{ outcome: 'succeeded' }]);
   });
 
   test('lets a turn be proven by reads while the stream is down', () => {

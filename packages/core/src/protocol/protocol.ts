@@ -26,6 +26,8 @@ export interface ProtocolCapabilities {
   readonly removableMessages: boolean;
   /** Files in the `tool` directories of the configuration give tools, and the server tells their names. */
   readonly toolFiles: boolean;
+  /** An abort takes back a prompt whose turn has not begun; else that turn begins all the same. */
+  readonly takesPromptsBack: boolean;
 }
 
 /** What a server is told at its start beyond the environment that isolation gives every server. */

@@ -3,7 +3,8 @@ import type { AskFacts, DirectoryFacts, StatusFacts } from '@opencode-manager/co
 import type { Process } from '../opencode/process.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
 import type { AskAnswer, PortCall, SerializedError, ServerPort, SessionPort } from '../ports.ts';
-import { createSessionPort } from './session-port.ts';
+import { ActivityMemory } from './activity.ts';
+import { createSessionPort, type SessionLink } from './session-port.ts';
 import type { Requests } from './requests.ts';
 
 /** What a port needs of the world besides what all share. */
@@ -28,13 +29,15 @@ export const directories = ['/srv/main', '/srv/one', '/srv/two', '/srv/three', '
 
 /** One process of the simulated server, as the pool's hosts see it. */
 export function createServerPort(link: ServerLink, process: Process): ServerPort {
+  const activity = new ActivityMemory(link.world.behaviour.retryShownAfterMs);
   const port: ServerPort = {
-    handle: handleOf(link, process),
+    handle: handleOf({ ...link, process, activity }),
     pid: 1000 + process.number,
     url: urlOf(process),
-    version: '1.18.33',
+    version: link.world.behaviour.version,
     directory: directories[0],
     snapshots: link.world.plan.pool.snapshots ?? false,
+    takesPromptsBack: !link.world.behaviour.storesPromptsAtOnce,
     exited: process.exited.promise,
     output: () => `output of ${process.name}`,
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
@@ -43,7 +46,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     fileUrl: (directory, path) => new URL(path, `file://${directory}/`).href,
     explain: (error: SerializedError) => Promise.resolve(error),
     redact: (value) => ({ value, redacted: 0 }),
-    ...requestsOf(link, process),
+    ...requestsOf({ ...link, process, activity }),
     ...lifeOf(link, process),
   };
   ports.set(port, process);
@@ -51,12 +54,13 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
 }
 
 /** What callers of a pool are handed: as much of it as the host of a run uses. */
-function handleOf({ world, requests }: ServerLink, process: Process): OpencodeServer {
-  const deleteSession = (id: string) => createSessionPort({ world, requests, process }, id, directories[0]).delete();
+function handleOf(link: SessionLink): OpencodeServer {
+  const { world, process } = link;
+  const deleteSession = (id: string) => createSessionPort(link, id, directories[0]).delete();
   const handle: HandleOfRuns = {
     pid: 1000 + process.number,
     url: urlOf(process),
-    version: '1.18.33',
+    version: world.behaviour.version,
     directory: directories[0],
     deleteSession,
     operations: (id) => ({ delete: () => deleteSession(id) }),
@@ -83,9 +87,10 @@ type Asking = Pick<
   'health' | 'createSession' | 'session' | 'read' | 'catalogue' | 'disposeDirectory' | 'setToolVariables' | 'answer' | 'endTools'
 >;
 
-function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
+function requestsOf(link: SessionLink): Asking {
+  const { world, requests, process } = link;
   const { name } = process;
-  const session = (id: string, directory: string): SessionPort => createSessionPort({ world, requests, process }, id, directory);
+  const session = (id: string, directory: string): SessionPort => createSessionPort(link, id, directory);
   return {
     session,
     async health(options) {
@@ -110,10 +115,11 @@ function requestsOf({ world, requests }: ServerLink, process: Process): Asking {
       };
       return session(await requests.send(process, `${name} create`, create, call), directory);
     },
-    read: (directory, options) => readDirectory({ world, requests }, process, directory, options),
+    read: (directory, options) => readDirectory(link, directory, options),
     catalogue: (directory, options) =>
       requests.send<Catalogue>(process, `${name} catalogue ${directory}`, (answer) => answer(catalogue), options),
-    disposeDirectory: (directory) =>
+    disposeDirectory: async (directory) =>
+      world.behaviour.disposes &&
       requests.send<boolean>(process, `${name} dispose`, (answer) => {
         const isBusy = Object.keys(process.statusOf(directory)).length > 0;
         if (!isBusy) process.dispose(directory);
@@ -142,8 +148,7 @@ const catalogue: Catalogue = { models: ['alpha/one', 'beta/one'], agents: ['buil
 
 /** Three answers, each true at a time of its own (B). */
 async function readDirectory(
-  { world, requests }: Pick<ServerLink, 'world' | 'requests'>,
-  process: Process,
+  { world, requests, process, activity }: SessionLink,
   directory: string,
   options: PortCall = {},
 ): Promise<DirectoryFacts> {
@@ -160,7 +165,7 @@ async function readDirectory(
       options,
     );
   const [status, permissions, questions] = await Promise.all([
-    ask<StatusFacts>('status', () => process.statusOf(directory)),
+    ask<StatusFacts>('status', () => activity.statusOf(process, directory, world.queue.nowMs)),
     ask<AskFacts[]>('permissions', () => process.asks.list('permission', directory)),
     ask<AskFacts[]>('questions', () => process.asks.list('question', directory)),
   ]);

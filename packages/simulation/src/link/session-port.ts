@@ -5,12 +5,14 @@ import type { StoredSession } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
 import type { TurnScript } from '../plan/types.ts';
 import type { PortCall, SessionPort, TurnRequest } from '../ports.ts';
+import type { ActivityMemory } from './activity.ts';
 import type { Requests } from './requests.ts';
 
-interface SessionLink {
+export interface SessionLink {
   readonly world: Surroundings;
   readonly requests: Requests;
   readonly process: Process;
+  readonly activity: ActivityMemory;
 }
 
 /** How long an abort is waited for, and the wait between two looks, in milliseconds; as core's `Session.abort` has it. */
@@ -19,7 +21,7 @@ const lookMs = 100;
 
 /** One session of a simulated server, as the pool's hosts see it. */
 export function createSessionPort(link: SessionLink, id: string, directory: string): SessionPort {
-  const { world, requests, process } = link;
+  const { world, requests, process, activity } = link;
   const find = (): StoredSession => {
     const session = world.storage.find(id);
     if (!session) throw world.error('NOT_FOUND', `Session not found: ${id}`);
@@ -37,12 +39,21 @@ export function createSessionPort(link: SessionLink, id: string, directory: stri
       // Of a session that is idle or unknown it does nothing, and is answered all the same (A5).
       const end = (answer: () => void) => {
         world.hit('abort');
-        process.turnOf(id)?.abort();
+        activity.forget(id);
+        process.turnOf(id)?.endSession();
         answer();
       };
       return requests.send<void>(process, `${id} abort`, end);
     },
-    history: (options) => call<MessageHistory[]>('history', (session) => world.storage.history(session), options),
+    history: (options) =>
+      call<MessageHistory[]>(
+        'history',
+        (session) => {
+          activity.sawHistory(session);
+          return world.storage.history(session);
+        },
+        options,
+      ),
     children: (options) => call('children', () => world.storage.childrenOf(id).map((child) => ({ id: child.id, directory })), options),
     async fork(messageId, options) {
       const fork = await call('fork', (session) => copyOf(world, session, messageId), options);
@@ -72,21 +83,31 @@ function submit(
   world.ledger.sent.push(sent);
   world.tell('manager', `sends ${messageId} (${task}) to ${id}`);
   const untilEnd = request.kind === 'prompt' ? {} : { timeoutMs: Infinity };
-  const answered = requests.send<void>(
-    process,
-    `${id} submit`,
-    (answer) => {
-      if (request.kind === 'prompt') {
-        process.prompt(find(), { messageId, task, script, provider });
-        return answer();
-      }
-      process.prompt(find(), { messageId, task, script, provider, onEnd: () => answer() });
-    },
-    { ...untilEnd, ...options },
-  );
-  return answered.catch((error: unknown) => {
+  const { kind } = request;
+  const isAnsweredAtOnce = kind === 'prompt' || (kind === 'command' && world.behaviour.namesCommands);
+  const send = () =>
+    requests.send<void>(
+      process,
+      `${id} submit`,
+      (answer) => {
+        process.prompt(find(), { messageId, task, script, provider, kind, ...(!isAnsweredAtOnce && { onEnd: () => answer() }) });
+        if (isAnsweredAtOnce) answer();
+      },
+      { ...untilEnd, ...options },
+    );
+  return repeated(world, request, send).catch((error: unknown) => {
     sent.failure = { code: (error as { code: string }).code, atMs: world.queue.nowMs };
     throw error;
+  });
+}
+
+/** A prompt of 2.x whose answer did not come is sent once more: it has an id, and is taken once. */
+function repeated({ behaviour, count }: Surroundings, { kind }: TurnRequest, send: () => Promise<void>): Promise<void> {
+  if (kind !== 'prompt' || !behaviour.takesPromptsOnce) return send();
+  return send().catch((error: unknown) => {
+    if ((error as { code?: string }).code !== 'REQUEST_TIMEOUT') throw error;
+    count('prompt-repeated');
+    return send();
   });
 }
 
@@ -149,7 +170,7 @@ async function settle({ world, requests, process }: SessionLink, id: string, opt
     process,
     `${id} abort`,
     (answer) => {
-      process.turnOf(id)?.abort();
+      process.turnOf(id)?.endSession();
       answer();
     },
     options,

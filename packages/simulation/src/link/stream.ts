@@ -1,8 +1,10 @@
 import type { SessionFact } from '@opencode-manager/core/protocol';
 import type { Listener, Process } from '../opencode/process.ts';
+import type { ServerFact } from '../opencode/facts.ts';
 import type { StoredSession } from '../opencode/storage.ts';
 import type { Surroundings } from '../opencode/surroundings.ts';
 import type { SerializedError, StreamNotice, StreamPort } from '../ports.ts';
+import { StreamReader } from './stream-reader.ts';
 
 /** Silence after which a stream counts as dead (P4), and the pace of heartbeats (A4), in milliseconds. */
 const watchdogMs = 25_000;
@@ -14,7 +16,7 @@ const readyTimeoutMs = 30_000;
 /** Wait before another connection, in milliseconds. */
 const reconnectMs = [100, 200, 400, 800, 1600, 3200, 5000] as const;
 
-type Told = { readonly session: StoredSession; readonly fact: SessionFact } | { readonly notice: StreamNotice };
+type Told = { readonly session: StoredSession; readonly fact: ServerFact } | { readonly notice: StreamNotice };
 
 /** Undelivered, in the order of the server. */
 interface Sent {
@@ -24,7 +26,7 @@ interface Sent {
 
 /**
  * The events of one process on their way to the manager: late, twice, or never. They keep their order. What is stored (messages, parts,
- * sessions) is replayed after a gap; the rest is lost with it.
+ * sessions) is replayed after a gap; the rest is lost with it, and of 2.x all is.
  */
 export class SimulatedStream implements StreamPort, Listener {
   readonly handle: never = undefined as never;
@@ -38,6 +40,7 @@ export class SimulatedStream implements StreamPort, Listener {
   readonly #watchers = new Set<(notice: StreamNotice) => void>();
   readonly #waits = new Set<PromiseWithResolvers<void>>();
   readonly #chance;
+  readonly #reader: StreamReader;
   #underway: Sent[] = [];
   /** Stored facts that a gap has swallowed. */
   #missed: Told[] = [];
@@ -57,6 +60,7 @@ export class SimulatedStream implements StreamPort, Listener {
     this.process = process;
     this.openedAtMs = world.queue.nowMs;
     this.#chance = world.random.of(`stream ${process.number}`);
+    this.#reader = new StreamReader(world.behaviour);
     process.listeners.add(this);
     this.#connectSoon(this.#chance.between(40, 200));
   }
@@ -119,10 +123,11 @@ export class SimulatedStream implements StreamPort, Listener {
 
   // What the process tells.
 
-  fact(session: StoredSession, fact: SessionFact): void {
+  fact(session: StoredSession, fact: ServerFact): void {
     this.#send({ session, fact });
     // What is not stored comes once.
-    if (this.#chance.chance(this.#world.plan.link.doubled) && fact.type !== 'delta') {
+    const { plan, behaviour } = this.#world;
+    if (behaviour.doublesEvents && this.#chance.chance(plan.link.doubled) && fact.type !== 'delta') {
       this.#world.count('event-doubled');
       this.#send({ session, fact });
     }
@@ -204,7 +209,8 @@ export class SimulatedStream implements StreamPort, Listener {
 
   #hand(told: Told): void {
     if ('notice' in told) return this.#tellWatchers(told.notice);
-    for (const listener of this.#followers.get(told.session.id) ?? []) listener(told.fact);
+    const facts = this.#reader.read(told.session, told.fact);
+    for (const fact of facts) for (const listener of this.#followers.get(told.session.id) ?? []) listener(fact);
   }
 
   #tellWatchers(notice: StreamNotice): void {
@@ -213,6 +219,7 @@ export class SimulatedStream implements StreamPort, Listener {
 
   /** Of what was not delivered, messages, parts and sessions come again: they are stored. */
   #miss(told: Told): void {
+    if (!this.#world.behaviour.replays) return;
     const isStored =
       'notice' in told ? told.notice.type === 'session.created' : ['message', 'part', 'session.deleted'].includes(told.fact.type);
     if (isStored) this.#missed.push(told);
@@ -261,7 +268,8 @@ export class SimulatedStream implements StreamPort, Listener {
     const missed = this.#missed;
     this.#missed = [];
     for (const told of missed) this.#hand(told);
-    this.#tellWatchers({ type: 'stream.live', generation: this.#generation });
+    const isIncomplete = this.gaps > 0 && !this.#world.behaviour.replays;
+    this.#tellWatchers({ type: 'stream.live', generation: this.#generation, ...(isIncomplete && { incomplete: true }) });
     for (const wait of this.#waits) wait.resolve();
   }
 

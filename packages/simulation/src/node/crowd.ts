@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import type { Profile } from '../plan/draw.ts';
 
 export interface Batch {
@@ -9,6 +10,8 @@ export interface Batch {
   readonly everyStage?: boolean | undefined;
   readonly seeds: readonly number[];
   readonly profile?: Profile | undefined;
+  /** Of all worlds; chance when absent. */
+  readonly protocol?: ProtocolName | undefined;
   /** Number of a mutant, by which the machines are changed. */
   readonly mutant?: number | undefined;
   readonly untilFailure?: boolean | undefined;
@@ -56,7 +59,7 @@ export async function runCrowd({ seeds, threads, ...batch }: CrowdOptions): Prom
 /** Runs worlds against each mutant until one fails; `onFound` is told its seed and what failed, or nothing. */
 export async function tryMutants(
   mutants: readonly { readonly number: number; readonly seeds: readonly number[] }[],
-  batch: Pick<Batch, 'profile' | 'worlds'>,
+  batch: Pick<Batch, 'profile' | 'protocol' | 'worlds'>,
   onTried: (index: number, failure: BatchReport['failures'][number] | undefined) => void,
 ): Promise<void> {
   const left = mutants.entries();

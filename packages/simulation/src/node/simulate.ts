@@ -1,4 +1,6 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import { faultKinds } from '../fault-kinds.ts';
+import { behaviours } from '../opencode/behaviour.ts';
 import { kindOf } from '../oracle/judge.ts';
 import { drawPlan, type Profile } from '../plan/draw.ts';
 import { shrink } from '../plan/shrink.ts';
@@ -12,6 +14,7 @@ export interface SimulateOptions {
   readonly seeds: number;
   readonly from: number;
   readonly profile: Profile | undefined;
+  readonly protocol: ProtocolName | undefined;
   /** One plan instead of drawn ones. */
   readonly plan: Plan | undefined;
   /** Prints the history of each world. */
@@ -32,19 +35,19 @@ export async function simulate(options: SimulateOptions): Promise<number> {
   if (options.mutants || options.mutant !== undefined) return showMutants(options);
   if (options.trace) return trace(options);
   const beganAt = performance.now();
-  const { from, seeds, profile, table } = options;
-  const report = await runCrowd({ seeds: seedsFrom(from, seeds), profile, untilFailure: !table });
+  const { from, seeds, profile, protocol, table } = options;
+  const report = await runCrowd({ seeds: seedsFrom(from, seeds), profile, protocol, untilFailure: !table });
   const perSecond = report.worlds / ((performance.now() - beganAt) / 1000);
   print(`${report.worlds} worlds, ${report.failures.length} failed, ${perSecond.toFixed(0)} worlds a second`);
   for (const seed of report.different) print(`Seed ${seed} gave two histories.`);
   if (table) showTable(report);
-  else if (report.failures[0]) return showShrunk(await runInNode(drawPlan(report.failures[0].seed, profile)));
+  else if (report.failures[0]) return showShrunk(await runInNode(drawPlan(report.failures[0].seed, options)));
   return report.failures.length + report.different.length > 0 ? 1 : 0;
 }
 
-async function trace({ from, seeds, profile }: SimulateOptions): Promise<number> {
+async function trace({ from, seeds, ...wanted }: SimulateOptions): Promise<number> {
   let status = 0;
-  for (let seed = from; seed < from + seeds; seed += 1) status = Math.max(status, show(await runInNode(drawPlan(seed, profile))));
+  for (let seed = from; seed < from + seeds; seed += 1) status = Math.max(status, show(await runInNode(drawPlan(seed, wanted))));
   return status;
 }
 
@@ -62,7 +65,8 @@ export function showTable({ failures, faults, worlds }: BatchReport): void {
   for (const { id } of faultKinds) print(`${((100 * (faults[id] ?? 0)) / worlds).toFixed(1).padStart(5)} %  ${id}`);
 }
 
-function show({ history, violations, digest }: WorldReport): number {
+function show({ plan, history, violations, digest }: WorldReport): number {
+  print(`opencode ${behaviours[plan.protocol].version} (protocol ${plan.protocol})`);
   print(history.join('\n'));
   if (violations.length === 0) print(`No promise was broken (${digest}).`);
   for (const { rule, text } of violations) print(`${rule}: ${text}`);
@@ -72,7 +76,7 @@ function show({ history, violations, digest }: WorldReport): number {
 /** The smallest world found that breaks the same promise in the same way, its plan and its history. */
 async function showShrunk(report: WorldReport): Promise<number> {
   const kind = kindOf(report.violations[0]!);
-  print(`Seed ${report.plan.seed} (${report.plan.profile}) breaks a promise: ${kind}\nIt is made smaller.`);
+  print(`Seed ${report.plan.seed} (${report.plan.profile}, ${report.plan.protocol}) breaks a promise: ${kind}\nIt is made smaller.`);
   const least = await shrink(report.plan, async (plan) => (await runInNode(plan)).violations.some((one) => kindOf(one) === kind));
   print(`The plan, for --plan FILE:\n${JSON.stringify(least)}`);
   return show(await runInNode(least));
@@ -87,8 +91,8 @@ function wantedMutants(wanted: string | undefined): (readonly [label: string, mu
 }
 
 /** A world that never comes to the place of a mutant is as it is without it, and not run again. */
-async function showMutants({ from, seeds, profile, mutant: wanted }: SimulateOptions): Promise<number> {
-  const { visited, failures } = await runCrowd({ seeds: seedsFrom(from, seeds), profile, visits: true });
+async function showMutants({ from, seeds, profile, protocol, mutant: wanted }: SimulateOptions): Promise<number> {
+  const { visited, failures } = await runCrowd({ seeds: seedsFrom(from, seeds), profile, protocol, visits: true });
   const failing = new Set(failures.map(({ seed }) => seed));
   for (const { seed, kinds } of failures) print(`Seed ${seed} fails without a mutant, and is left out: ${kinds[0]}`);
   const inOrder = visited.filter(([seed]) => !failing.has(seed)).toSorted(([a], [b]) => a - b);
@@ -97,7 +101,7 @@ async function showMutants({ from, seeds, profile, mutant: wanted }: SimulateOpt
     return { label, number, place, seeds: reached };
   });
   let found = 0;
-  await tryMutants(mutants, { profile }, (index, failure) => {
+  await tryMutants(mutants, { profile, protocol }, (index, failure) => {
     const { label, place, seeds: reached } = mutants[index]!;
     if (failure) found += 1;
     const end = failure ? `seed ${failure.seed}, ${failure.kinds[0]}` : `reached in ${reached.length} of ${seeds} worlds`;

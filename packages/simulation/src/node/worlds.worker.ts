@@ -31,18 +31,18 @@ interface Tried {
 type Try = (seed: number, batch: Batch, visited: Set<string>) => Promise<Tried>;
 
 const tries: Readonly<Record<NonNullable<Batch['worlds']>, Try>> = {
-  async pool(seed, { profile, visits }, visited) {
+  async pool(seed, { visits, ...wanted }, visited) {
     const inspect = visits ? { inspect: (step: Parameters<typeof noteVisits>[1]) => noteVisits(visited, step) } : {};
-    const { violations, faults, digest } = await runInNode(drawPlan(seed, profile), inspect);
+    const { violations, faults, digest } = await runInNode(drawPlan(seed, wanted), inspect);
     return { kinds: violations.map(kindOf), faults: faults.keys(), digest };
   },
-  async runs(seed, { profile, mutant }) {
+  async runs(seed, { mutant, ...wanted }) {
     const options = mutant === undefined ? {} : runMutants[mutant]!.options;
-    const { violations, faults, digest } = await runRunInNode(drawRunPlan(seed, profile), options);
+    const { violations, faults, digest } = await runRunInNode(drawRunPlan(seed, wanted), options);
     return { kinds: violations.map(runKindOf), faults: faults.keys(), digest };
   },
-  async positions(seed, { everyStage = false }) {
-    const { violations } = await tryPositions(drawSmallRun(seed), runRunInNode, { everyStage });
+  async positions(seed, { everyStage = false, protocol }) {
+    const { violations } = await tryPositions(drawSmallRun(seed, { protocol }), runRunInNode, { everyStage });
     return { kinds: violations.map(runKindOf), faults: [] };
   },
 };

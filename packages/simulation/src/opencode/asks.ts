@@ -12,7 +12,7 @@ interface Entry {
   onAnswer: ((answer: AskAnswer) => void) | undefined;
 }
 
-/** The open permissions and questions of one process. They go with it, and stay when their turn is aborted. */
+/** The open permissions and questions of one process. They go with it, and stay when their turn is aborted, but for 2.x. */
 export class Asks {
   readonly #world: Surroundings;
   readonly #open = new Map<string, Entry>();
@@ -58,6 +58,7 @@ export class Asks {
     if (!entry?.onAnswer) return;
     entry.onAnswer = undefined;
     entry.record.staleAtMs = this.#world.queue.nowMs;
+    if (!this.#world.behaviour.keepsAsks) return void this.#open.delete(id);
     this.#world.count('ask-stale');
   }
 

@@ -7,6 +7,11 @@ export interface LedgerTurn {
   readonly sessionId: string;
   readonly rootId: string;
   readonly messageId: string;
+  /** Id of the message that stands for it in the session; another one for a command of 2.x. */
+  readonly promptId: string;
+  /** That message is in the session. */
+  isStored: boolean;
+  readonly kind: 'prompt' | 'command' | 'shell';
   readonly deliveredAtMs: number;
   /** How often the server got it. */
   deliveries: number;
@@ -18,7 +23,8 @@ export interface LedgerTurn {
   finalAtMs?: number;
   /** When the status became idle; with an early idle before the end. */
   idleAtMs?: number;
-  how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never';
+  /** `withdrawn`: it was taken back before it began. */
+  how?: 'finished' | 'failed' | 'aborted' | 'died' | 'merged' | 'never' | 'withdrawn';
   /** The newest sign of activity: a message, a part, a retry; not that it was aborted. */
   activeAtMs: number;
   /** opencode waits for its provider until then. */

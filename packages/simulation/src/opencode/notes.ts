@@ -7,6 +7,19 @@ import type { Surroundings } from './surroundings.ts';
 /** What an aborted turn ends with (A3). */
 export const abortedError: TurnError = { kind: 'aborted', name: 'Aborted', message: 'Aborted' };
 
+export const unknownModel: TurnError = { kind: 'other', name: 'ModelUnknown', message: 'Model not found: alpha/nope.' };
+
+/** What the adapter of 2.x says of a turn that ended before its first step: nothing else is stored. */
+export const unansweredError: TurnError = { kind: 'other', name: 'unknown', message: 'opencode ended the turn before it asked the model.' };
+
+/** What the model says when it is told that work in the background has ended. */
+export const followUp: StepScript = { thinkMs: 40, text: ['It is done. '], finish: 'stop' };
+
+export function noteBegin({ count }: Surroundings, beginMs: number): void {
+  if (beginMs > 30_000) count('begin-very-late');
+  else if (beginMs > 2000) count('begin-late');
+}
+
 /** What counts as which fault, of what a model or a provider does. */
 export function noteFinish({ count }: Surroundings, { finish, tools }: StepScript, text: string): void {
   if (finish === 'length') count('finish-length');

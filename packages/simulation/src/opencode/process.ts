@@ -1,7 +1,8 @@
-import type { MessageFacts, SessionFact, StatusFacts } from '@opencode-manager/core/protocol';
+import type { MessageFacts, StatusFacts } from '@opencode-manager/core/protocol';
 import type { StreamNotice } from '../ports.ts';
 import type { TurnScript } from '../plan/types.ts';
 import { Asks } from './asks.ts';
+import type { ServerFact } from './facts.ts';
 import type { LedgerTurn } from './ledger.ts';
 import type { StoredSession } from './storage.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -17,7 +18,7 @@ export interface Exit {
 
 /** Who hears what a process tells: its event stream. */
 export interface Listener {
-  fact(session: StoredSession, fact: SessionFact): void;
+  fact(session: StoredSession, fact: ServerFact): void;
   notice(notice: StreamNotice): void;
   /** The process ended or closed its connections. */
   broke(): void;
@@ -30,6 +31,7 @@ export interface PromptRequest {
   readonly task: string;
   readonly script: TurnScript;
   readonly provider: string;
+  readonly kind?: 'prompt' | 'command' | 'shell';
   readonly onEnd?: (output: string) => void;
 }
 
@@ -81,24 +83,36 @@ export class Process implements TurnHome {
     return this.#turns.get(sessionId);
   }
 
-  /** Takes a prompt. The same id twice appends to the same message; a busy session takes it into its turn (A6). */
+  /** Takes a prompt. The same id twice appends to the same message, or changes nothing; a busy session takes it into its turn (A6). */
   prompt(session: StoredSession, request: PromptRequest): void {
-    const { ledger, queue, hit, tell } = this.#world;
+    const { ledger, queue, hit, tell, behaviour } = this.#world;
     const { messageId } = request;
+    const known = ledger.turnOf(messageId);
+    const again = known?.how === 'withdrawn' ? undefined : known;
+    if (again && behaviour.takesPromptsOnce) return;
     tell(this.name, `${session.id} takes ${messageId} (${request.task})`);
-    const again = ledger.turnOf(messageId);
     if (again) again.deliveries += 1;
-    else this.#addUserMessage(session, messageId);
+    const running = this.#runningFor(session);
+    if (running && again) return;
+    const record = again ?? this.#record(session, request);
+    if (!again && (running || behaviour.storesPromptsAtOnce)) this.#addUserMessage(session, record);
     hit('accepted');
+    if (!running) return void this.#start(session, request, again ? this.#record(session, request) : record);
+    running.merge(record.promptId);
+    record.how = 'merged';
+    record.endedAtMs = queue.nowMs;
+  }
+
+  /** The turn that a prompt joins. */
+  #runningFor(session: StoredSession): Turn | undefined {
     const running = this.#turns.get(session.id);
-    if (running && !again) {
-      running.merge(messageId);
-      const record = this.#record(session, request);
-      record.how = 'merged';
-      record.endedAtMs = queue.nowMs;
-      return;
-    }
-    if (!running) this.#start(session, request, this.#record(session, request));
+    if (!running?.isResting) return running;
+    running.leave();
+    return undefined;
+  }
+
+  store(session: StoredSession, record: LedgerTurn): void {
+    if (!record.isStored) this.#addUserMessage(session, record, { begins: true });
   }
 
   beginChild(parent: StoredSession, script: TurnScript, provider: string, onEnd: (output: string) => void): Turn {
@@ -108,19 +122,25 @@ export class Process implements TurnHome {
     for (const listener of this.listeners) listener.notice({ type: 'session.created', sessionId: session.id, parentId: parent.id });
     hit('child');
     const request = { messageId: messageId(), task: '', script, provider, onEnd };
-    this.#addUserMessage(session, request.messageId);
-    return this.#start(session, request, this.#record(session, request));
+    const record = this.#record(session, request);
+    if (this.#world.behaviour.storesPromptsAtOnce) this.#addUserMessage(session, record);
+    return this.#start(session, request, record);
   }
 
-  /** A session that is deleted while busy runs on (A6). */
+  /** A session that is deleted while busy runs on (A6); one of 2.x ends first, and its sub-agents go with it. */
   delete(session: StoredSession): void {
+    const { behaviour, storage } = this.#world;
     if (this.isBusy(session.id)) this.#world.count('delete-while-busy');
+    if (behaviour.deletesWork) {
+      this.turnOf(session.id)?.endAtOnce();
+      for (const child of storage.childrenOf(session.id)) this.delete(child);
+    }
     session.deleted = true;
     this.#world.ledger.deletions.push({ sessionId: session.id, atMs: this.#world.queue.nowMs });
     this.emit(session, { type: 'session.deleted' });
   }
 
-  emit(session: StoredSession, fact: SessionFact): void {
+  emit(session: StoredSession, fact: ServerFact): void {
     if (this.state !== 'running') return;
     if (fact.type !== 'delta') this.changes += 1;
     for (const listener of this.listeners) listener.fact(session, fact);
@@ -153,39 +173,41 @@ export class Process implements TurnHome {
     if (this.#lateProbes === 3) this.#world.ledger.losses.push(this.#world.queue.nowMs);
   }
 
-  /** Ends; by a signal from outside, or because it was asked to. */
-  end({ expected }: { readonly expected: boolean }): void {
+  /** Ends; by a signal from outside, or because it was asked to. `inOrder`: so does one of 2.x whose manager is gone. */
+  end({ expected, inOrder = expected }: { readonly expected: boolean; readonly inOrder?: boolean }): void {
     if (this.state === 'ended') return;
-    const { queue, count, ledger } = this.#world;
+    const { queue, count, ledger, behaviour } = this.#world;
     if (!expected) count('process-death');
     if (!expected) ledger.losses.push(queue.nowMs);
     if (!expected) ledger.deaths.push(queue.nowMs);
     this.endedAtMs = queue.nowMs;
-    this.#stopWork('ended');
+    this.#stopWork('ended', inOrder && behaviour.endsInOrder);
     for (const listener of this.listeners) listener.broke();
     const exit: Exit = { exitCode: undefined, signal: expected ? 'SIGTERM' : 'SIGKILL', expected, atMs: queue.nowMs };
     queue.after(expected ? 60 : 6, `${this.name} is gone`, () => this.exited.resolve(exit), { background: false });
   }
 
-  #stopWork(state: 'wedged' | 'ended'): void {
+  #stopWork(state: 'wedged' | 'ended', inOrder = false): void {
     this.#world.tell(this.name, state);
     this.state = state;
-    for (const turn of this.turns) turn.die();
+    for (const turn of this.turns) turn.die(inOrder);
     this.#turns.clear();
     this.asks.drop();
   }
 
-  #addUserMessage(session: StoredSession, id: string): void {
-    const message: MessageFacts = { role: 'user', id, sessionId: session.id };
+  /** `begins`: with it a turn of 2.x begins, whatever an earlier one has left in the background. */
+  #addUserMessage(session: StoredSession, record: LedgerTurn, { begins = false } = {}): void {
+    record.isStored = true;
+    if (begins) session.openWork.clear();
+    const message: MessageFacts = { role: 'user', id: record.promptId, sessionId: session.id };
     session.messages.push({ message, parts: [] });
-    this.emit(session, { type: 'message', message });
+    this.emit(session, { type: 'message', message, ...(begins && { begins: true }), ...(this.#isLine(record) && { line: true }) });
   }
 
-  #record(
-    { id: sessionId, rootId, messages }: StoredSession,
-    { task, messageId, provider, script: { idle = 'once' } }: PromptRequest,
-  ): LedgerTurn {
-    const { queue, ledger } = this.#world;
+  #record({ id: sessionId, rootId, messages }: StoredSession, request: PromptRequest): LedgerTurn {
+    const { queue, ledger, behaviour } = this.#world;
+    const { task, messageId, provider, kind = 'prompt', script } = request;
+    const { idle = 'once' } = script;
     const times = { deliveredAtMs: queue.nowMs, activeAtMs: queue.nowMs };
     const isOutOfOrder = messages.some(({ message }) => message.id > messageId);
     const record: LedgerTurn = {
@@ -193,6 +215,9 @@ export class Process implements TurnHome {
       sessionId,
       rootId,
       messageId,
+      promptId: kind === 'command' && behaviour.namesCommands ? this.#world.messageId() : messageId,
+      isStored: false,
+      kind,
       provider,
       isTold: idle === 'once' || idle === 'late',
       isOutOfOrder,
@@ -208,8 +233,13 @@ export class Process implements TurnHome {
     return record;
   }
 
+  #isLine({ kind }: LedgerTurn): boolean {
+    return kind === 'shell' && this.#world.behaviour.hasLines;
+  }
+
   #start(session: StoredSession, { script, onEnd }: PromptRequest, record: LedgerTurn): Turn {
-    const turn = new Turn(this.#world, this, { session, record, script, ...(onEnd && { onEnd }) });
+    const isLine = this.#isLine(record);
+    const turn = new Turn(this.#world, this, { session, record, script, isLine, ...(onEnd && { onEnd }) });
     if (!turn.isOver) this.#turns.set(session.id, turn);
     return turn;
   }

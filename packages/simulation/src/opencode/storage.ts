@@ -1,5 +1,11 @@
+import {
+  isFinalReason,
+  type AssistantMessageFacts,
+  type MessageFacts,
+  type MessageHistory,
+  type PartFacts,
+} from '@opencode-manager/core/protocol';
 import type { LedgerTurn } from './ledger.ts';
-import type { MessageFacts, MessageHistory, PartFacts } from '@opencode-manager/core/protocol';
 
 export interface StoredMessage {
   message: MessageFacts;
@@ -13,6 +19,10 @@ export interface StoredSession {
   readonly parentId: string | undefined;
   readonly rootId: string;
   readonly messages: StoredMessage[];
+  /** Work in the background of which no message has told the end. */
+  readonly openWork: Set<string>;
+  /** Its newest answer is not the end of an execution, if it failed, or whatever it is. */
+  unended: 'failed' | 'any' | undefined;
   deleted: boolean;
 }
 
@@ -22,7 +32,16 @@ export class Storage {
 
   create(directory: string, parent?: StoredSession): StoredSession {
     const id = `ses_${String(this.sessions.size + 1).padStart(4, '0')}`;
-    const session = { id, directory, parentId: parent?.id, rootId: parent?.rootId ?? id, messages: [], deleted: false };
+    const session: StoredSession = {
+      id,
+      directory,
+      parentId: parent?.id,
+      rootId: parent?.rootId ?? id,
+      messages: [],
+      openWork: new Set(),
+      unended: undefined,
+      deleted: false,
+    };
     this.sessions.set(id, session);
     return session;
   }
@@ -36,10 +55,22 @@ export class Storage {
     return [...this.sessions.values()].filter(({ parentId, deleted }) => parentId === id && !deleted);
   }
 
-  /** A copy, as a read of the server gives one. */
-  history({ messages }: StoredSession): MessageHistory[] {
-    return messages.map(({ message, parts }) => ({ message, parts: [...parts] }));
+  /** A copy, as a read of the server gives one: of 2.x, the end of a turn that has work in the background is none, nor is a failure that is to be repeated. */
+  history({ messages, openWork, unended }: StoredSession): MessageHistory[] {
+    const last = messages.findLastIndex(({ message }) => message.role === 'assistant');
+    return messages.map(({ message, parts }, index) => ({
+      message:
+        index === last && isEnd(message) && (openWork.size > 0 || unended === 'any' || (unended === 'failed' && message.error))
+          ? { ...message, completed: false }
+          : message,
+      parts: [...parts],
+    }));
   }
+}
+
+/** The execution is over with it. */
+export function isEnd(message: MessageFacts): message is AssistantMessageFacts {
+  return message.role === 'assistant' && (isFinalReason(message.finish) || message.error !== undefined);
 }
 
 /** The text of a message as the server has it: of its last try alone. */

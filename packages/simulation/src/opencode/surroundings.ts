@@ -3,12 +3,15 @@ import type { Plan, Point, TurnScript } from '../plan/types.ts';
 import type { VirtualClock } from '../world/clock.ts';
 import type { EventQueue } from '../world/queue.ts';
 import type { Randomness } from '../world/randomness.ts';
+import type { Behaviour } from './behaviour.ts';
 import type { Ledger } from './ledger.ts';
 import type { Storage } from './storage.ts';
 
 /** What every part of a world shares. */
 export interface Surroundings {
   readonly plan: Plan;
+  /** Of the opencode of this world. */
+  readonly behaviour: Behaviour;
   readonly queue: EventQueue;
   readonly clock: VirtualClock;
   readonly random: Randomness;

@@ -49,7 +49,11 @@ export function judgeCauses({ world, users }: Evidence, told: Told, report: Repo
 }
 
 const causes: Partial<Record<TaskResult['outcome'], (world: World, calls: readonly Call[], told: Told) => boolean>> = {
-  aborted: (world, calls, told) => isAborted(world, calls, told) || world.faults.has('abort-outside') || world.faults.has('disposed'),
+  aborted: (world, calls, told) =>
+    isAborted(world, calls, told) ||
+    world.faults.has('abort-outside') ||
+    world.faults.has('disposed') ||
+    (world.behaviour.deletesWork && world.faults.has('delete-while-busy')),
   timed_out: ({ plan }, _calls, { plan: task, name, beganAtMs, endedAtMs }) => {
     const timeoutMs = task?.timeoutMs ?? plan.pool.taskTimeoutMs;
     return timeoutMs !== undefined && (name.startsWith('result') || endedAtMs - beganAtMs >= timeoutMs - 1);

@@ -32,7 +32,7 @@ function judgeAttempts({ world }: Evidence, { result, task }: Told, claim: Claim
   const earlier = result.attempts ?? [];
   for (const { message_id, outcome, session_id } of earlier) {
     const turn = world.ledger.turnOf(message_id);
-    if (outcome === 'never_started' && turn) claim(`attempt ${message_id} is said to have never started, and the server had it.`);
+    if (outcome === 'never_started' && turn?.isStored) claim(`attempt ${message_id} is said to have never started, and the server had it.`);
     if (outcome === 'interrupted' && !turn) claim(`attempt ${message_id} is said to be interrupted, and the server never had it.`);
     if (turn && (turn.task !== task || turn.sessionId !== session_id)) claim(`attempt ${message_id} is another task's.`);
   }

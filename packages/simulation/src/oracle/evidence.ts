@@ -44,11 +44,11 @@ export type Answer = StoredMessage & { readonly message: AssistantMessageFacts }
 /** The assistant messages of a turn, as they stand now: those between its prompt and the next one, whatever their ids. */
 export function answersOf(world: World, turn: LedgerTurn): Answer[] {
   const { messages = [] } = world.storage.sessions.get(turn.sessionId) ?? {};
-  const prompts = new Set(world.ledger.turns.filter(({ how }) => how !== 'merged').map(({ messageId }) => messageId));
+  const prompts = new Map(world.ledger.turns.filter(({ how }) => how !== 'merged').map(({ promptId, messageId }) => [promptId, messageId]));
   const answers: Answer[] = [];
   let owner: string | undefined;
   for (const stored of messages) {
-    if (prompts.has(stored.message.id)) owner = stored.message.id;
+    owner = prompts.get(stored.message.id) ?? owner;
     if (owner === turn.messageId && isAnswer(stored)) answers.push(stored);
   }
   return answers;

@@ -49,7 +49,9 @@ export function judgeLimits(evidence: Evidence, told: Told, report: Report): voi
   const newest = Math.max(turn.activeAtMs, ...childrenOf(world, turn, toldAtMs).map(activeAt(toldAtMs)));
   const endMs = turn.endedAtMs ?? Infinity;
   const silentMs = Math.min(toldAtMs, endMs) - Math.max(newest, turn.retryUntilMs ?? 0);
-  if (silentMs > stallMs + slackMs) return late(`nothing had moved since ${since(world, newest)}.`);
+  // What a gap without a replay has swallowed is new to the read that looks for activity.
+  const looks = world.behaviour.replays || !wasTroubled(world, turn.deliveredAtMs, toldAtMs) ? 1 : 2;
+  if (silentMs > looks * stallMs + slackMs) return late(`nothing had moved since ${since(world, newest)}.`);
   const ended = Math.max(endMs, ...childrenOf(world, turn, toldAtMs).map((child) => child.endedAtMs ?? 0));
   if (ended < toldAtMs && toldAtMs - ended > (wasTroubled(world, turn.deliveredAtMs, toldAtMs) ? stallMs + slackMs : toldWithinMs))
     late(`it had ended at ${since(world, ended)}.`);

@@ -40,14 +40,17 @@ export function judgePromptness(evidence: Evidence, told: Told, report: Report):
   if (runs && toldAtMs > askedAtMs) judgeAbort(world, turn, Math.max(askedAtMs, turn.begunAtMs!), late);
   const endedAtMs = Math.max(turn.endedAtMs ?? Infinity, ...childrenOf(world, turn, toldAtMs).map((one) => one.endedAtMs ?? 0));
   judgeGap(world, turn, told, late);
-  const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed';
+  const isTakenBack = turn.how === 'withdrawn' && turn.aborts.length > 0;
+  const isPlain = turn.how === 'finished' || turn.how === 'aborted' || turn.how === 'failed' || isTakenBack;
   if (!isPlain || !turn.isTold || !isCalm(Math.max(turn.deliveredAtMs, endedAtMs - closedAfterMs), toldAtMs)) return;
   judgeRest(evidence, told, late);
   // What had ended before its abort shows with the next read.
   const fromMs = askedAtMs !== undefined && askedAtMs > endedAtMs ? askedAtMs + 1000 : endedAtMs;
   // What was aborted between two steps is told by the second read that shows no further one.
   const isBetween = turn.how === 'aborted' && isBetweenSteps(world, turn);
-  if (toldAtMs - fromMs > promptMs + (isBetween ? abortRetryMs : 0))
+  // What was taken back by an abort from before its acceptance was known is read after the next one.
+  const retriesMs = abortRetryMs * (isTakenBack ? 2 : isBetween ? 1 : 0);
+  if (toldAtMs - fromMs > promptMs + retriesMs)
     late(`told as ${result.outcome} at ${since(world, toldAtMs)}; it had ended (${turn.how}) at ${since(world, endedAtMs)}.`);
 }
 

@@ -31,6 +31,7 @@ export const emptyPlan: Plan = {
   version: 1,
   seed: 1,
   profile: 'by hand',
+  protocol: 'v1',
   pool: { maxSessions: 2, permissions: 'allow' },
   link: calmLink,
   scripts: [plainTurn()],

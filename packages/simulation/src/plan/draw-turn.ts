@@ -1,3 +1,4 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import type { Randomness } from '../world/randomness.ts';
 import type { RefusalScript, StepScript, ToolScript, TurnScript } from './types.ts';
 
@@ -34,17 +35,43 @@ const oddities = {
   slowAbort: 5,
   deafAbort: 6,
   deafHang: 1,
+  shellOutlives: 0,
 } as const;
 export type Oddity = keyof typeof oddities;
 
-/** A turn of a model; odd with the given chance. Of the ways that are favoured, one is taken half of the time. */
-export function drawTurn(random: Randomness, odd: number, favoured: readonly Oddity[] = []): TurnScript {
+/** What a server of 2.x does not do, and what it does besides. */
+const ofV2: Readonly<Partial<Record<Oddity, number>>> = {
+  never: 0,
+  idleEarly: 0,
+  idleLate: 0,
+  idleNever: 0,
+  loopWithoutCalls: 0,
+  loopWithoutFinish: 0,
+  refusedLong: 0,
+  childOutlives: 6,
+  shellOutlives: 8,
+};
+
+const weights: Readonly<Record<ProtocolName, Readonly<Record<Oddity, number>>>> = { v1: oddities, v2: { ...oddities, ...ofV2 } };
+
+/** How turns are drawn. */
+export interface TurnChances {
+  readonly protocol: ProtocolName;
+  /** How many are odd, in [0, 1]. */
+  readonly odd: number;
+  /** One of these ways is taken half of the time. */
+  readonly favoured?: readonly Oddity[];
+}
+
+/** A turn of a model. */
+export function drawTurn(random: Randomness, { protocol, odd, favoured: wanted = [] }: TurnChances): TurnScript {
+  const favoured = wanted.filter((one) => weights[protocol][one] > 0);
   const plain = drawPlainTurn(random.of('plain'));
   const base = random.of('floods').chance(0.04) ? withLast(plain, flood(random.of('flood'))) : plain;
   const favour = random.of('favour');
   if (favoured.length > 0 && favour.chance(0.5)) return change[favour.pick(favoured)](base, random.of('change'));
   if (!random.of('odd').chance(odd)) return base;
-  return change[random.of('which').weighted(oddities)](base, random.of('change'));
+  return change[random.of('which').weighted(weights[protocol])](base, random.of('change'));
 }
 
 function drawPlainTurn(random: Randomness): TurnScript {
@@ -153,4 +180,5 @@ const change: Readonly<Record<Oddity, Change>> = {
   slowAbort: (turn, random) => withTool(turn, random, { ignoresAbort: 'slow', forMs: random.whole(2000, 15_000) }),
   deafAbort: (turn, random) => withTool(turn, random, { ignoresAbort: random.pick(['tools', 'never']), forMs: random.whole(2000, 90_000) }),
   deafHang: (turn, random) => withTool(turn, random, { ignoresAbort: 'never', hangs: true }),
+  shellOutlives: (turn, random) => withTool(turn, random, { tool: 'bash', background: true, forMs: random.whole(300, 9000) }),
 };

@@ -1,3 +1,4 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import { Randomness } from '../world/randomness.ts';
 import { drawActions } from './draw-actions.ts';
 import { drawFaults } from './draw-faults.ts';
@@ -15,29 +16,46 @@ const roughness: Readonly<Record<Profile, { readonly odd: number; readonly fault
   storm: { odd: 0.6, faults: [1, 4], link: 1 },
 };
 
+/** What is not left to chance. */
+export interface DrawOptions {
+  readonly profile?: Profile | undefined;
+  readonly protocol?: ProtocolName | undefined;
+}
+
+export const protocols = ['v1', 'v2'] as const satisfies readonly ProtocolName[];
+
+/** The protocol of a world: each in half of them. */
+export function drawProtocol(random: Randomness, wanted: ProtocolName | undefined): ProtocolName {
+  return wanted ?? random.of('protocol').pick(protocols);
+}
+
 /**
- * Draws a world from a seed; without a profile that is chance, too. Four of five worlds have one to four tasks, the others up to thirty.
+ * Draws a world from a seed; without a profile and a protocol these are chance, too. Four of five worlds have one to four tasks, the others up to thirty.
  *
  * @example
- * const plan = drawPlan(42, 'rough')
+ * const plan = drawPlan(42, { profile: 'rough', protocol: 'v2' })
  */
-export function drawPlan(seed: number, wanted?: Profile): Plan {
+export function drawPlan(seed: number, wanted: DrawOptions = {}): Plan {
   const random = new Randomness(seed);
-  const profile = wanted ?? random.of('profile').weighted({ calm: 3, rough: 5, storm: 2 });
+  const protocol = drawProtocol(random, wanted.protocol);
+  const profile = wanted.profile ?? random.of('profile').weighted({ calm: 3, rough: 5, storm: 2 });
   const { odd, faults, link } = roughness[profile];
   const count = random.of('size').chance(0.8) ? random.of('few').whole(1, 4) : random.of('many').whole(5, 30);
   const chance = random.of('scripts');
   const focus = drawFocus(random.of('focus'));
-  const scripts = Array.from({ length: Math.min(count + 2, 12) }, (_, index) => drawTurn(chance.of(`${index}`), odd, focus.turns));
+  const scripts = Array.from({ length: Math.min(count + 2, 12) }, (_, index) =>
+    drawTurn(chance.of(`${index}`), { protocol, odd, favoured: focus.turns }),
+  );
   return {
     version: 1,
     seed,
     profile,
+    protocol,
     pool: drawPool(random.of('pool')),
     link: drawLink(random.of('link'), link),
     scripts,
     actions: [...drawActions(random.of('actions'), count, scripts), ...focus.actions],
-    faults: [...drawFaults(random.of('faults'), faults), ...focus.faults],
+    faults: [...drawFaults(random.of('faults'), faults), ...focus.faults].filter(({ what }) => what !== 'dispose' || protocol === 'v1'),
   };
 }
 

@@ -7,6 +7,7 @@ function* smaller(plan: Plan): Generator<Plan> {
     for (let size = Math.ceil(items.length / 2); size >= 1; size = Math.floor(size / 2))
       for (let from = 0; from < items.length; from += size) yield { ...plan, [list]: items.toSpliced(from, size) };
   }
+  if (plan.protocol === 'v2') yield { ...plan, protocol: 'v1' };
   yield* calmerLinks(plan);
   yield* plainerPools(plan);
   yield* shorterScripts(plan);

@@ -1,9 +1,13 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
+
 /** A world before it runs: plain JSON, drawn from a seed beforehand, so that whoever shrinks a failure edits data. */
 export interface Plan {
   readonly version: 1;
   /** Feeds what the plan leaves open: delays within their ranges, ids. */
   readonly seed: number;
   readonly profile: string;
+  /** Of opencode: that of 1.x, or of 2.x. */
+  readonly protocol: ProtocolName;
   readonly pool: PoolPlan;
   readonly link: LinkPlan;
   /** Turns that a model takes; tasks name them by their index. */

@@ -1,8 +1,9 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import { answer, calmLink } from '../plan/defaults.ts';
 import { drawFaults } from '../plan/draw-faults.ts';
-import { drawLink } from '../plan/draw.ts';
+import { drawLink, drawProtocol, type DrawOptions } from '../plan/draw.ts';
 import { drawTurn } from '../plan/draw-turn.ts';
-import { points, type Fault, type TurnScript, type When } from '../plan/types.ts';
+import { points, type Fault, type StepScript, type TurnScript, type When } from '../plan/types.ts';
 import { Randomness } from '../world/randomness.ts';
 import { mostCorrections, unfitAnswer, type ManagerKill, type RunPlan, type RunTaskPlan } from './plan.ts';
 
@@ -13,7 +14,7 @@ export type RunProfile = (typeof runProfiles)[number];
 /** Turns of which tasks are made, by their place in the scripts. */
 const scriptOf = { good: 0, tool: 1, slow: 2, fails: 3, hangs: 4, unfit: 5, quota: 6 } as const;
 
-const fixedScripts = (random: Randomness): TurnScript[] => [
+const fixedScripts = (random: Randomness, protocol: ProtocolName): TurnScript[] => [
   { beginMs: random.whole(5, 60), steps: [answer('good', { thinkMs: random.whole(20, 400) })] },
   {
     beginMs: random.whole(5, 60),
@@ -31,30 +32,42 @@ const fixedScripts = (random: Randomness): TurnScript[] => [
   { beginMs: random.whole(5, 60), steps: [answer(unfitAnswer, { thinkMs: random.whole(20, 200) })] },
   {
     beginMs: 20,
-    steps: [
-      answer('after a park', { refusal: { statusCode: 429, message: 'quota exceeded', times: 1, afterMs: random.whole(60_000, 240_000) } }),
-    ],
+    steps: [answer('after a park', protocol === 'v1' ? waitsForQuota(random.whole(60_000, 240_000)) : hasNoQuota)],
   },
 ];
 
+/** 1.x names the time at which a quota is free again, and waits for it; 2.x ends the turn at once, and names none. */
+const waitsForQuota = (afterMs: number): Partial<StepScript> => ({
+  refusal: { statusCode: 429, message: 'quota exceeded', times: 1, afterMs },
+});
+const hasNoQuota: Partial<StepScript> = { text: [], error: { name: 'provider.quota', message: 'quota exceeded', statusCode: 429 } };
+
+/** What is not left to chance. */
+export interface RunDrawOptions extends Pick<DrawOptions, 'protocol'> {
+  readonly profile?: RunProfile | undefined;
+}
+
 /** Draws the world of a run from a seed. */
-export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
+export function drawRunPlan(seed: number, wanted: RunDrawOptions = {}): RunPlan {
   const random = new Randomness(seed).of('run');
-  const profile = wanted ?? random.of('profile').weighted({ calm: 3, rough: 4, storm: 3 });
-  const fixed = fixedScripts(random.of('fixed'));
+  const protocol = drawProtocol(random, wanted.protocol);
+  const profile = wanted.profile ?? random.of('profile').weighted({ calm: 3, rough: 4, storm: 3 });
+  const fixed = fixedScripts(random.of('fixed'), protocol);
   const chance = random.of('scripts');
-  const odd = profile === 'storm' ? Array.from({ length: 6 }, (_, index) => drawTurn(chance.of(`${index}`), 0.7)) : [];
+  const odd = profile === 'storm' ? Array.from({ length: 6 }, (_, index) => drawTurn(chance.of(`${index}`), { protocol, odd: 0.7 })) : [];
   const count = random.of('size').chance(0.7) ? random.of('few').whole(3, 8) : random.of('many').whole(9, 16);
   return {
     version: 1,
     seed,
     profile,
+    protocol,
     concurrency: random.of('concurrency').whole(1, 4),
     pool: { maxSessions: 1, permissions: 'allow' },
     link: profile === 'calm' ? calmLink : drawLink(random.of('link'), profile === 'storm' ? 1 : 0.2),
     scripts: [...fixed, ...odd],
     tasks: drawRunTasks(random.of('tasks'), count, { kinds: allKinds, odd: odd.length }),
-    faults: profile === 'calm' ? [] : drawWeather(random.of('faults'), profile),
+    faults:
+      profile === 'calm' ? [] : drawWeather(random.of('faults'), profile).filter(({ what }) => what !== 'dispose' || protocol === 'v1'),
     disk: {
       syncMs: random.of('disk').pick([
         [0.2, 3],
@@ -69,10 +82,10 @@ export function drawRunPlan(seed: number, wanted?: RunProfile): RunPlan {
 }
 
 /** A run of which every append can be tried: eight short tasks on a calm link. */
-export function drawSmallRun(seed: number): RunPlan {
+export function drawSmallRun(seed: number, { protocol }: Pick<RunDrawOptions, 'protocol'> = {}): RunPlan {
   const random = new Randomness(seed).of('small');
   const tasks = drawRunTasks(random, 8, { kinds: quickKinds, mostRetries: 1 });
-  return { ...drawRunPlan(seed, 'calm'), concurrency: random.of('concurrency').whole(2, 4), tasks, kills: [] };
+  return { ...drawRunPlan(seed, { profile: 'calm', protocol }), concurrency: random.of('concurrency').whole(2, 4), tasks, kills: [] };
 }
 
 /** What tasks are, as often as their weight says; the odd ones where there are odd scripts. */

@@ -32,8 +32,10 @@ function judgeSuspects({ disk, world }: RunEvidence, report: RunReporter): Reado
   };
   const end = ({ key, token, outcome, result }: AttemptEnded) => {
     const isOwn = open.delete(token);
+    const turn = world.ledger.turnOf(result.message_id ?? '');
     if (!undecided.has(outcome)) deaths.set(key, 0);
-    else if (isOwn && world.ledger.turnOf(result.message_id ?? '')?.how === 'died') deaths.set(key, (deaths.get(key) ?? 0) + 1);
+    // One of 2.x that had not begun was never there.
+    else if (isOwn && turn?.how === 'died' && turn.isStored) deaths.set(key, (deaths.get(key) ?? 0) + 1);
     if (isSuspect(key)) suspects.add(key);
   };
   for (const { event } of disk.durable) {

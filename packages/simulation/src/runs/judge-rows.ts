@@ -153,7 +153,7 @@ function endOf(plan: RunPlan, { scripts, retries, timeoutMs, hasSchema }: RunTas
   let turns = 0;
   for (let attempt = 0; attempt <= retries; attempt += 1) {
     outcome = outcomeOf(plan.scripts[scripts[Math.min(turns, scripts.length - 1)]!]!, timeoutMs);
-    if (outcome === 'succeeded') return outcome;
+    if (outcome === 'succeeded' || outcome === 'quota_exhausted') return outcome;
     if (outcome === 'failed') turns += 1;
   }
   return outcome;
@@ -166,5 +166,7 @@ function isUnfit({ steps }: TurnScript): boolean {
 function outcomeOf({ beginMs, steps }: TurnScript, timeoutMs = Infinity): string {
   const tookMs = steps.reduce((sum, { thinkMs, tools = [] }) => sum + thinkMs + tools.reduce((all, { forMs }) => all + forMs, 0), beginMs);
   if (steps.some(({ hangs }) => hangs) || tookMs > timeoutMs) return 'timed_out';
-  return steps.some(({ error }) => error) ? 'failed' : 'succeeded';
+  const error = steps.find((step) => step.error)?.error;
+  if (error?.statusCode === 429) return 'quota_exhausted';
+  return error ? 'failed' : 'succeeded';
 }

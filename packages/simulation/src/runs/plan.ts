@@ -1,3 +1,4 @@
+import type { ProtocolName } from '@opencode-manager/core/protocol';
 import type { Fault, LinkPlan, PoolPlan, TurnScript, When } from '../plan/types.ts';
 
 /**
@@ -43,6 +44,7 @@ export interface RunPlan {
   readonly version: 1;
   readonly seed: number;
   readonly profile: string;
+  readonly protocol: ProtocolName;
   readonly concurrency: number;
   readonly pool: PoolPlan;
   readonly link: LinkPlan;

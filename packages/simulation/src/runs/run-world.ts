@@ -77,9 +77,9 @@ class RunWorld implements RunEvidence {
   constructor(plan: RunPlan, options: RunWorldOptions) {
     this.plan = plan;
     this.#options = options;
-    const { seed, profile, pool, link, scripts, faults } = plan;
+    const { seed, profile, protocol, pool, link, scripts, faults } = plan;
     const scriptOf = (prompt: string) => this.#scriptOf(prompt);
-    this.world = new World({ ...emptyPlan, seed, profile, pool, link, scripts, faults }, { error: options.error, scriptOf });
+    this.world = new World({ ...emptyPlan, seed, profile, protocol, pool, link, scripts, faults }, { error: options.error, scriptOf });
     const { queue, random, points } = this.world;
     this.driver = new Driver(this.world, options, mostSteps);
     this.disk = new SimulatedDisk(() => queue.nowMs, random.of('disk'));
@@ -148,7 +148,7 @@ class RunWorld implements RunEvidence {
     this.disk.crash(how);
     const delayMs = how === 'power' ? 0 : world.random.of(`guard ${this.kills}`).between(10, 400);
     const end = () => {
-      for (const process of world.processes) process.end({ expected: false });
+      for (const process of world.processes) process.end({ expected: false, inOrder: how === 'kill' });
     };
     if (how === 'power') end();
     else world.queue.after(delayMs, 'the guard ends the server', end, { background: false });

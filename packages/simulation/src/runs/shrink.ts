@@ -10,6 +10,7 @@ function* smaller(plan: RunPlan): Generator<RunPlan> {
   }
   for (let size = Math.ceil(plan.tasks.length / 2); size >= 1; size = Math.floor(size / 2))
     for (let from = 0; from < plan.tasks.length; from += size) yield withoutTasks(plan, from, size);
+  if (plan.protocol === 'v2') yield { ...plan, protocol: 'v1' };
   if (plan.disk.full.length > 0) yield { ...plan, disk: { ...plan.disk, full: [] } };
   if (JSON.stringify(plan.link) !== JSON.stringify(calmLink)) yield { ...plan, link: calmLink };
   for (const [at, task] of plan.tasks.entries()) {

@@ -3,6 +3,7 @@ import type { FaultId } from '../fault-kinds.ts';
 import { Requests } from '../link/requests.ts';
 import { createServerPort, processOf, type ServerLink } from '../link/server-port.ts';
 import { SimulatedStream } from '../link/stream.ts';
+import { behaviours, type Behaviour } from '../opencode/behaviour.ts';
 import { Ledger } from '../opencode/ledger.ts';
 import { Process } from '../opencode/process.ts';
 import { Storage } from '../opencode/storage.ts';
@@ -45,6 +46,7 @@ export interface WorldOptions {
  */
 export class World implements Surroundings {
   readonly plan: Plan;
+  readonly behaviour: Behaviour;
   readonly queue = new EventQueue(startMs);
   readonly clock = new VirtualClock(this.queue);
   readonly random: Randomness;
@@ -67,6 +69,7 @@ export class World implements Surroundings {
 
   constructor(plan: Plan, { error, scriptOf = (prompt) => plan.scripts[Number(prompt.split(' ')[1] ?? 0)]! }: WorldOptions) {
     this.plan = plan;
+    this.behaviour = behaviours[plan.protocol];
     this.error = error;
     this.scriptOf = scriptOf;
     this.random = new Randomness(plan.seed);
@@ -134,16 +137,17 @@ export class World implements Surroundings {
     if (what === 'kill') process.end({ expected: false });
     else if (what === 'wedge') process.wedge();
     else if (what === 'grows') process.rssBytes = 4e9;
-    else if (turn && what === 'dispose') {
+    else if (turn && what === 'dispose' && this.behaviour.disposes) {
       this.count('disposed');
       process.dispose(turn.session.directory);
     } else if (which === 'idle' && what === 'deletesOutside') this.#deleteIdle(process);
-    else if (turn) this.#meddle(process, turn, what as Outside);
+    else if (turn && what !== 'dispose') this.#meddle(process, turn, what);
   }
 
   /** Another client of the server does something to a session at work. */
   #meddle(process: Process, turn: Turn, what: Outside): void {
     if (what === 'deletesOutside') return process.delete(turn.session);
+    if (what === 'promptsOutside' && turn.isResting) return;
     if (what === 'promptsOutside')
       return process.prompt(turn.session, { messageId: this.messageId(), task: '', script: this.plan.scripts[0]!, provider: 'alpha' });
     this.count('abort-outside');

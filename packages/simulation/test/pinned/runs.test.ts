@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
-import { calmLink, plainTurn, type RunPlan } from '../../src/index.ts';
+import { answer, calmLink, plainTurn, type RunPlan } from '../../src/index.ts';
 import { runRunInNode } from '../../src/node/index.ts';
 
 /** One task, whose manager is killed as soon as its prompt is sent. */
 const killed: RunPlan = {
   version: 1,
   seed: 1,
+  protocol: 'v1',
   profile: 'by hand',
   concurrency: 1,
   pool: { maxSessions: 1, permissions: 'allow' },
@@ -32,4 +33,17 @@ it('a server that does not come back ends the run, which goes on when one does',
   const { violations, outcomes, history } = await runRunInNode({ ...killed, kills: [], faults });
   expect([violations, Object.fromEntries(outcomes)]).toEqual([[], { t1: 'succeeded' }]);
   expect(history.join('\n')).toContain('run.ended restarts_spent');
+});
+
+it('does not take a failure of opencode 2 that was to be repeated for the end of a task whose server died', async () => {
+  const refusal = { statusCode: 500, message: 'busy', times: 1, afterMs: 0, brokenText: 'half a sen' };
+  const { outcomes, violations, managers } = await runRunInNode({
+    ...killed,
+    protocol: 'v2',
+    scripts: [plainTurn({ steps: [answer('done', { refusal })] })],
+    kills: [{ how: 'power', when: { point: 'step', nth: 1, afterMs: 500 } }],
+  });
+  expect(violations).toEqual([]);
+  expect(managers).toBe(2);
+  expect([...outcomes]).toEqual([['t1', 'succeeded']]);
 });

@@ -19,6 +19,7 @@ export const protocolV1: Protocol = {
     snapshotsOff: true,
     removableMessages: true,
     toolFiles: true,
+    takesPromptsBack: false,
   },
   ids: {
     isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),

@@ -1,4 +1,4 @@
-import type { WireMessage, WireToolState } from './wire.ts';
+import type { WireAssistant, WireMessage, WireToolState } from './wire.ts';
 
 /**
  * What a turn has set to work in the background. A tool that does so succeeds at once, and the turn ends; when the work is done, opencode tells it to
@@ -15,25 +15,44 @@ export function workToldBy(metadata: Readonly<Record<string, unknown>> | undefin
 }
 
 /**
- * Work of a session's last turn that its messages do not tell the end of. That of an earlier turn was ended with it, or with a server that was killed, and its
- * end may never be told.
+ * Follows what the newest turn of a session has set to work in the background, message by message. What an earlier turn has left was ended with it, or with a
+ * server that was killed, and its end may never be told; a prompt that joins a running turn begins none.
  */
-export function openWork(messages: readonly WireMessage[]): Set<string> {
-  const open = new Set<string>();
-  for (const message of messages) followWork(open, message);
-  return open;
-}
+export class BackgroundWork {
+  readonly #open = new Set<string>();
+  #isAtRest = true;
 
-/** Brings what is open up to a message. */
-export function followWork(open: Set<string>, message: WireMessage): void {
-  if (message.type === 'user' || (message.type === 'idle' && message.outcome === 'interrupted')) open.clear();
-  if (message.type === 'assistant')
+  /** Is there work whose end was not told? */
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  see(message: WireMessage): void {
+    if (message.type === 'idle') this.#isAtRest = true;
+    const isOver = message.type === 'idle' && message.outcome === 'interrupted';
+    if (isOver || (message.type === 'user' && this.#isAtRest)) this.#open.clear();
+    if (message.type === 'assistant') this.#answered(message);
+    const told = message.type === 'synthetic' ? workToldBy(message.metadata) : undefined;
+    if (told !== undefined) this.#open.delete(told);
+  }
+
+  #answered(message: WireAssistant): void {
+    this.#isAtRest = wasCutShort(message);
     for (const one of message.content ?? []) {
       const work = one.type === 'tool' ? backgroundWork(one.state) : undefined;
-      if (work !== undefined) open.add(work);
+      if (work !== undefined) this.#open.add(work);
     }
-  const told = message.type === 'synthetic' ? workToldBy(message.metadata) : undefined;
-  if (told !== undefined) open.delete(told);
+  }
 }
+
+/** Whether the messages of a session leave work open. */
+export function hasOpenWork(messages: readonly WireMessage[]): boolean {
+  const work = new BackgroundWork();
+  for (const message of messages) work.see(message);
+  return work.isOpen;
+}
+
+/** Nothing followed in its turn: somebody or the end of the server cut it short. */
+const wasCutShort = ({ finish, error }: WireAssistant): boolean => (error ? error.type === 'aborted' : finish === undefined);
 
 const idOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

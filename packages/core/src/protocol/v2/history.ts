@@ -1,5 +1,5 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
-import { followWork, openWork } from './background.ts';
+import { BackgroundWork, hasOpenWork, workToldBy } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
 import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
@@ -23,15 +23,14 @@ export interface HistoryPlace {
  */
 export function decodeHistory(messages: readonly WireMessage[], place: HistoryPlace): MessageWithParts[] {
   const { sessionId } = place;
-  const open = openWork(messages);
-  const lastAnswer = messages.findLast(({ type }) => type === 'assistant');
+  const unended = unendedAnswer(messages);
   const decoded: MessageWithParts[] = [];
   let parentId = '';
   /** Of the execution that is looked at. */
   let answer: AssistantMessage | undefined;
   /** Whether it is one of a turn: a summary is one, too. */
   let isOfTurn = false;
-  const work = new Set<string>();
+  const work = new BackgroundWork();
   let { cause } = place;
   for (const wire of messages) {
     if (wire.type === 'user') {
@@ -41,8 +40,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       ({ cause } = place);
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
-      const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
-      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole });
+      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole: wire !== unended });
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
     } else if (wire.type === 'synthetic') {
       answer = undefined;
@@ -53,9 +51,9 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       // Without the room that it was to make, the model cannot be asked.
       cause = wire.error?.message ?? cause;
     } else if (wire.type === 'compaction') {
-      decoded.push(...compactionOf(wire, sessionId, decoded.findLast(isAnswer)?.info));
+      decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const isEndOfTurn = parentId !== '' && (isOfTurn || work.size > 0);
+      const isEndOfTurn = parentId !== '' && (isOfTurn || work.isOpen);
       // What was to answer the end of work in the background may not have begun.
       const ended = isOfTurn ? answer : undefined;
       const end = isEndOfTurn ? endWithoutAnswer(wire, { sessionId, parentId, cause }, ended) : undefined;
@@ -65,14 +63,29 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       else if (end) decoded.push({ info: end, parts: [] });
       isOfTurn = false;
     }
-    followWork(work, wire);
+    work.see(wire);
   }
   return decoded;
 }
 
-/** The model has said that it is done. */
+/**
+ * The newest answer, when it looks like the end of its turn and is none: work in the background has not told its end, or has told it and that is to be
+ * answered, or opencode is to ask the model again after a failure. It would be so if its server had not died.
+ */
+function unendedAnswer(messages: readonly WireMessage[]): WireMessage | undefined {
+  const at = messages.findLastIndex(({ type }) => type === 'assistant');
+  const answer = messages[at];
+  if (answer?.type !== 'assistant' || !isEnd(answer)) return undefined;
+  const after = messages.slice(at);
+  const told = after.findLastIndex((message) => message.type === 'synthetic' && workToldBy(message.metadata) !== undefined);
+  const goesOn = answer.error !== undefined || told !== -1;
+  const isRepeated = goesOn && !after.slice(Math.max(told, 0)).some(({ type }) => type === 'idle');
+  return isRepeated || hasOpenWork(messages) ? answer : undefined;
+}
+
+/** The execution is over with it: the model has said that it is done, or it failed or was aborted. */
 export function isEnd({ finish, error }: Pick<WireAssistant, 'finish' | 'error'>): boolean {
-  return finish !== undefined && finish !== 'tool-calls' && error === undefined;
+  return error !== undefined || (finish !== undefined && finish !== 'tool-calls');
 }
 
 function promptOf(raw: WireOf<'user'>, sessionId: string): MessageWithParts {
@@ -140,12 +153,8 @@ export function shellTurn(raw: WireOf<'shell'>, sessionId: string): [MessageWith
   ];
 }
 
-function isAnswer(one: MessageWithParts): one is MessageWithParts & { readonly info: AssistantMessage } {
-  return one.info.role === 'assistant';
-}
-
 /** The request for a summary, and the summary as its answer. */
-function compactionOf(raw: WireOf<'compaction'>, sessionId: string, before: AssistantMessage | undefined): MessageWithParts[] {
+function compactionOf(raw: WireOf<'compaction'>, sessionId: string): MessageWithParts[] {
   const request: MessageWithParts = { info: userMessage(raw, sessionId), parts: [compactionPart({ sessionId, messageId: raw.id }, raw)] };
   return raw.status === undefined || raw.status === 'running' ? [request] : [request, summaryOf(raw, sessionId)];
 }
@@ -162,9 +171,8 @@ export function summaryOf(raw: WireOf<'compaction'>, sessionId: string): Message
     createdAtMs,
     completed: true,
     completedAtMs: createdAtMs,
-    // One that failed does not say which model it was: the session's.
-    providerId: raw.model?.providerID ?? before?.providerId ?? '',
-    model: raw.model ? modelName(raw.model) : (before?.model ?? ''),
+    providerId: raw.model?.providerID ?? '',
+    model: modelName(raw.model),
     tokens: decodeTokens(raw.tokens),
     costUsd: raw.cost ?? 0,
     ...(raw.status === 'completed' && { finish: 'stop' }),

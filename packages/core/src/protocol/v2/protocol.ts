@@ -23,6 +23,7 @@ export const protocolV2: Protocol = {
     snapshotsOff: true,
     removableMessages: false,
     toolFiles: false,
+    takesPromptsBack: true,
   },
   ids: {
     isSession: (id) => /^ses_[0-9A-Za-z]+$/.test(id),

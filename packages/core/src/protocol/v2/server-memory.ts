@@ -18,6 +18,11 @@ export interface ServerMemory {
   readonly marked: Set<string>;
   /** Sessions whose next prompt is to find no instructions of an earlier one. */
   readonly instructed: Set<string>;
+  /**
+   * Sessions whose turn was seen to have work in the background: between two executions opencode does not list them as active, and the turn is not
+   * over.
+   */
+  readonly resting: Set<string>;
   forget(sessionId: string): void;
 
   /** A shell line is no execution, so opencode does not list its session as active; the line's request answers at its end. */
@@ -37,6 +42,7 @@ export function createServerMemory(): ServerMemory {
   const fresh = new Set<string>();
   const marked = new Set<string>();
   const instructed = new Set<string>();
+  const resting = new Set<string>();
   return {
     directoryOf: (id) => directories.get(id),
     keepDirectory: (id, directory) => void directories.set(id, directory),
@@ -44,11 +50,13 @@ export function createServerMemory(): ServerMemory {
     fresh,
     marked,
     instructed,
+    resting,
     forget(id) {
       directories.delete(id);
       fresh.delete(id);
       marked.delete(id);
       instructed.delete(id);
+      resting.delete(id);
     },
     beginShellLine: (id) => void lines.set(id, (lines.get(id) ?? 0) + 1),
     endShellLine(id) {

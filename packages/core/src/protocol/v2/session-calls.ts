@@ -4,13 +4,13 @@ import type { SessionCalls } from '../calls.ts';
 import type { MessageWithParts } from '../messages.ts';
 import type { SessionInfo } from '../sessions.ts';
 import { decodeHistory, newest, summaryOf } from './history.ts';
-import { messagesAPage, requests } from './requests.ts';
+import { readMessages } from './messages.ts';
+import { requests } from './requests.ts';
 import { causeOfFailure } from './server-log.ts';
 import { allSessions } from './session-list.ts';
 import { decodeSession } from './shapes.ts';
 import { clearInbox, defaultModel, submitTurn, wireModel, type SubmitPlace } from './submit.ts';
 import { unsupportedByV2 } from './unsupported.ts';
-import type { WireMessage } from './wire.ts';
 
 /** Wait between two looks at what an interrupt leaves, and how long that is looked at, in milliseconds. */
 const settling = { pollMs: 50, longestMs: 2000 } as const;
@@ -57,20 +57,8 @@ export function sessionCalls(place: SubmitPlace): SessionCalls {
   };
 }
 
-/** All pages, the oldest first. */
-async function readMessages(client: HttpClient, id: string, options?: CallOptions): Promise<WireMessage[]> {
-  const all: WireMessage[] = [];
-  for (let cursor: string | undefined; ;) {
-    const query = cursor === undefined ? { limit: messagesAPage, order: 'asc' as const } : { limit: messagesAPage, cursor };
-    const page = await client.call(requests.messages(id, query), options);
-    all.push(...page.data);
-    cursor = page.cursor?.next ?? undefined;
-    if (cursor === undefined || page.data.length < messagesAPage) return all;
-  }
-}
-
 async function readHistory({ client, memory, output, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
-  const messages = await readMessages(client, id, options);
+  const messages = await readMessages(client, memory, id, options);
   const changed = messages.some((message) => message.type === 'assistant' && (message.snapshot?.files?.length ?? 0) > 0);
   const root = changed ? await rootOf(client, memory.roots, directory, options) : directory;
   const last = messages.at(-1);
@@ -112,7 +100,8 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
  * begin another execution.
  */
 async function interrupt(place: SubmitPlace, options?: CallOptions): Promise<void> {
-  const { client, id } = place;
+  const { client, memory, id } = place;
+  memory.resting.delete(id);
   const shells = await endShells(place, options);
   await client.call(requests.interrupt(id), options);
   const children = await interruptChildren(place, options);

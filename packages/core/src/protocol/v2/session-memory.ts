@@ -43,6 +43,8 @@ export interface SessionMemory {
   readonly shellLines: Map<string, string>;
   /** An execution runs. */
   isBusy: boolean;
+  /** It has begun, and nothing else was told of it. */
+  isFresh: boolean;
 }
 
 /** One entry for each session that the stream has told of and not told the end of. */
@@ -62,6 +64,7 @@ export class SessionMemories {
       inbox: new Map(),
       shellLines: new Map(),
       isBusy: false,
+      isFresh: false,
     };
     this.#known.set(sessionId, fresh);
     return fresh;

@@ -1,6 +1,7 @@
 import { isManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { DirectorySnapshot, SessionStatus } from '../sessions.ts';
+import { readMessages } from './messages.ts';
 import { requests } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
 import { decodePermission, decodeQuestion } from './shapes.ts';
@@ -27,7 +28,7 @@ export async function readSnapshot(client: HttpClient, memory: ServerMemory, dir
 const retryReadMs = 1000;
 
 /**
- * Sessions of a directory that are not idle. opencode lists those of all directories, and tells by their newest message alone whether they wait for
+ * Sessions of a directory that are not idle, or rest between two executions of a turn. opencode lists those of all directories, and tells by their newest message alone whether they wait for
  * the provider.
  */
 export async function readStatus(
@@ -38,12 +39,32 @@ export async function readStatus(
 ): Promise<Readonly<Record<string, SessionStatus>>> {
   const lines = memory.busyShellLines();
   const { data } = await client.call(requests.active(), options);
-  const active = [...new Set([...Object.keys(data), ...lines])];
+  const resting = await stillResting(client, memory, data, options);
+  const active = [...new Set([...Object.keys(data), ...lines, ...resting])];
   memory.keepActive(active);
   const there = await Promise.all(active.map(async (id) => (await directoryOf(client, memory, id, options)) === directory));
   const ours = active.filter((_, index) => there[index]);
   const all = await Promise.all(ours.map(async (id) => [id, await statusOf(client, memory, id, options)] as const));
   return Object.fromEntries(all);
+}
+
+/** Those that were seen to rest, and still do: their messages alone tell. */
+async function stillResting(
+  client: HttpClient,
+  memory: ServerMemory,
+  active: Readonly<Record<string, unknown>>,
+  options: CallOptions | undefined,
+): Promise<readonly string[]> {
+  const seen = [...memory.resting].filter((id) => active[id] === undefined);
+  await Promise.all(
+    seen.map((id) =>
+      readMessages(client, memory, id, options).catch((error: unknown) => {
+        if (!isManagerError(error, 'NOT_FOUND')) throw error;
+        memory.forget(id);
+      }),
+    ),
+  );
+  return seen.filter((id) => memory.resting.has(id));
 }
 
 /** Undefined for a session that is gone. */

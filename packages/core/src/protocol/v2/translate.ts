@@ -47,6 +47,7 @@ export const translators: Readonly<Record<string, Translator>> = {
 
   'session.execution.started': (_data, memory) => {
     memory.isBusy = true;
+    memory.isFresh = true;
     return [['session.status', { status: { type: 'busy' } }]];
   },
   'session.execution.succeeded': (_data, memory) => ended(memory),
@@ -188,6 +189,8 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
   const id = String(data['inboxID']);
   const item = memory.inbox.get(id);
   memory.inbox.delete(id);
+  const { isFresh } = memory;
+  memory.isFresh = false;
   if (item?.type === 'synthetic') return workEnded(item.metadata, memory);
   const message = userMessage({ id, time: { created: atMs } }, sessionId);
   if (item?.type === 'compaction') {
@@ -197,7 +200,8 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
     ];
   }
   memory.parentId = id;
-  forgetWork(memory);
+  // A turn begins: of what an earlier one had in the background the end may have been missed.
+  if (isFresh) forgetWork(memory);
   const part =
     item?.text === undefined ? undefined : textPart({ sessionId, messageId: id }, 0, { text: item.text, ended: true, raw: data });
   return [['message.updated', { message }], ...(part ? ([['part.updated', { part }]] as const) : none)];
@@ -226,6 +230,7 @@ function stepStarted(data: WireData, memory: SessionMemory, said: Said): readonl
   answer.model = data['model'] as WireModel | undefined;
   answer.createdAtMs = Number(data['started'] ?? said.atMs);
   answer.attempts += 1;
+  memory.isFresh = false;
   memory.heldEnd = undefined;
   return [
     // Asked again within the same message: it waits no longer.
