@@ -111,6 +111,32 @@ export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, 
   readonly detach?: boolean;
   /** Process id of an `ocm serve` that carries the run out. */
   readonly on?: string;
+  /** URL of a queue whose workers carry the run out, and the name of the run there. */
+  readonly queue?: string;
+  readonly run?: string;
+  /** Directory that this host and the workers see. */
+  readonly artifacts?: string;
+}
+
+/** Which run of a queue is meant, in place of one beside a repository. */
+export interface QueueFlags {
+  readonly queue?: string;
+}
+
+/** Flags of `ocm worker`. */
+export interface WorkerFlags
+  extends ServerFlags, Pick<TurnFlags, 'concurrency' | 'maxServerMemory' | 'maxIdleDirectories' | 'maxAnswer'>, JsonFlag, QueueFlags {
+  readonly model?: string;
+  /** Providers that tasks may name. */
+  readonly provider?: string[];
+  readonly prices?: string;
+  /** How long a task is held without a sign of its host. */
+  readonly lease?: string;
+  /** `[HOST:]PORT` of the page that says whether it is alive and ready. */
+  readonly health?: string;
+  readonly artifacts?: string;
+  /** Where clones and workspaces lie. */
+  readonly root?: string;
 }
 
 /** Flags of `ocm resume`: what is not given is as it was. */

@@ -1,3 +1,4 @@
+export { Collection, type CollectionOptions } from './collect.ts';
 export type { Claim, FileOf, Ledger, NewQueuedRun, QueuedFile, QueuedRun, QueuedWishes, WorkerBeat, Writer } from './ledger/ledger.ts';
 export type { JobData, QueuedJob } from './leases/jobs.ts';
 export { QueueLeases, type QueueLeasesOptions } from './leases/queue-leases.ts';

@@ -24,7 +24,7 @@ export interface QueueClient extends AsyncDisposable {
   readonly address: QueueAddress;
   readonly ledger: Ledger;
   /** Puts jobs in for hosts with a configuration; one that is there is left as it is. */
-  add(configuration: string, jobs: readonly QueuedJob[], submission: number): Promise<void>;
+  add(configuration: string, jobs: readonly QueuedJob[]): Promise<void>;
   /** Begins to take jobs of a configuration. */
   take<Given extends LeasedTask>(
     configuration: string,
@@ -61,10 +61,10 @@ export async function openQueue(url: string): Promise<QueueClient> {
   return {
     address,
     ledger: engine.ledger,
-    async add(configuration, jobs, submission) {
+    async add(configuration, jobs) {
       const queue = quiet(engine.queue(queueNameOf(configuration)));
       try {
-        const all = jobs.map((job) => jobOf(job, submission));
+        const all = jobs.map(jobOf);
         // What is in one call is in one transaction: large runs would hold the engine up.
         for (let at = 0; at < all.length; at += 500) await queue.addBulk(all.slice(at, at + 500));
       } finally {

@@ -33,6 +33,7 @@ withEngines('leases of a queue', ({ start }) => {
       name: 'host',
       leaseMs,
       notBefore: () => undefined,
+      giveUp: new AbortController().signal,
       onTrouble: () => {},
     });
     open.push(source);
@@ -45,17 +46,10 @@ withEngines('leases of a queue', ({ start }) => {
     const tasks = new Map(keys.map((key) => [key, JSON.stringify(taskOf(key))]));
     expect(await queue.ledger.begin({ name, manifest: '{}', tasks, events })).toBe(true);
     expect(await queue.ledger.begin({ name, manifest: '{}', tasks, events })).toBe(false);
-    await queue.add(
-      name,
-      keys.map((key) => ({ run: name, key, hash, priority: 0 })),
-      1,
-    );
+    const jobs = keys.map((key) => ({ run: name, key, hash, submission: 1, priority: 0 }));
+    await queue.add(name, jobs);
     // A job that is added again is there once.
-    await queue.add(
-      name,
-      keys.map((key) => ({ run: name, key, hash, priority: 0 })),
-      1,
-    );
+    await queue.add(name, jobs);
     return queue;
   }
 
@@ -157,7 +151,7 @@ withEngines('leases of a queue', ({ start }) => {
 
   test('keeps what a write says once, however often it is sent', async () => {
     const queue = await submit('five', ['a']);
-    const claim = await queue.ledger.claim('five', 'a');
+    const claim = await queue.ledger.claim('five', 'a', 1);
     const writer = { run: 'five', key: 'a', token: claim!.token, batch: 1 };
     expect(await queue.ledger.write(writer, [intended('a', 1, '1.1')], [])).toBe(true);
     expect(await queue.ledger.write(writer, [intended('a', 1, '1.1')], [])).toBe(true);
@@ -180,8 +174,10 @@ withEngines('leases of a queue', ({ start }) => {
     expect(await port.take(AbortSignal.timeout(500))).toBeUndefined();
     await ledger.steer('six', { isPaused: false, isCancelled: true });
     expect(await port.take(AbortSignal.timeout(4000))).toBeUndefined();
-    expect(await ledger.resubmit('six')).toBe(2);
-    expect(await ledger.run('six')).toMatchObject({ submission: 2, isPaused: false, isCancelled: false, lastSequence: 3 });
+    await ledger.resubmit('six', ['a']);
+    expect(await ledger.submissions('six')).toEqual({ a: 2 });
+    expect(await ledger.claim('six', 'a', 1)).toBeUndefined();
+    expect(await ledger.run('six')).toMatchObject({ isPaused: false, isCancelled: true, lastSequence: 3 });
     const untilMs = Date.now() + 60_000;
     await ledger.hold('anthropic', untilMs);
     await ledger.hold('anthropic', untilMs - 30_000);
@@ -189,18 +185,23 @@ withEngines('leases of a queue', ({ start }) => {
     await ledger.hold('anthropic', 0);
     expect(await ledger.holds()).toEqual({});
     const of = { run: 'six', key: 'a', attempt: 1 };
-    await ledger.putFile(of, { name: 'patch.diff', bytes: 3, content: Buffer.from([0, 255, 10]) });
-    await ledger.putFile(of, { name: 'transcript.jsonl', bytes: 5_000_000, content: null });
-    const files = (await ledger.files(of)).map(({ name, bytes, content }) => ({ name, bytes, content: content && [...content] }));
+    await ledger.putFile(of, { name: 'patch.diff', bytes: 3, content: Buffer.from([0, 255, 10]), path: null });
+    await ledger.putFile(of, { name: 'transcript.jsonl', bytes: 5_000_000, content: null, path: '/shared/t' });
+    const files = (await ledger.files(of)).map(({ name, bytes, content, path }) => ({
+      name,
+      bytes,
+      content: content && [...content],
+      path,
+    }));
     expect(files.toSorted((one, other) => (one.name < other.name ? -1 : 1))).toEqual([
-      { name: 'patch.diff', bytes: 3, content: [0, 255, 10] },
-      { name: 'transcript.jsonl', bytes: 5_000_000, content: null },
+      { name: 'patch.diff', bytes: 3, content: [0, 255, 10], path: null },
+      { name: 'transcript.jsonl', bytes: 5_000_000, content: null, path: '/shared/t' },
     ]);
     await ledger.beat({ id: 'host-1', told: '{}' }, 60_000);
     expect(await ledger.workers()).toMatchObject([{ id: 'host-1', told: '{}' }]);
     await ledger.remove('six');
     expect(await ledger.run('six')).toBeUndefined();
-    expect(await ledger.claim('six', 'a')).toBeUndefined();
+    expect(await ledger.claim('six', 'a', 1)).toBeUndefined();
     expect(await ledger.runs()).not.toContain('six');
   });
 

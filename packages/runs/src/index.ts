@@ -35,9 +35,11 @@ export type { Redact } from './redact.ts';
 export { identifyRun, prepareLeased, type IdentifiedRun, type LeasedHost } from './run/leased-run.ts';
 export { openRun, resumeRun } from './run/open-run.ts';
 export { digestOfConfiguration, prepareRun, previewRun } from './run/prepare-run.ts';
+export { countRecords, isSettled, JournalFold, type TaskRecord } from './machine/index.ts';
 export type { ResumeDecision, ResumeLine, RunCounts, RunSettings } from './machine/index.ts';
-export type { RunTotals } from './run/totals.ts';
+export { Totals, type RunTotals } from './run/totals.ts';
 export type { RunControl, RunStanding, RunWishes, TaskChange, TaskStanding, TaskStandingState } from './run/control.types.ts';
+export { taskLine, type IdentifiedTask } from './run/source-tasks.ts';
 export type {
   FinalResult,
   PreparedRun,

@@ -5,6 +5,8 @@ import type { JobsOptions } from 'bullmq';
 export interface JobData {
   readonly run: string;
   readonly key: string;
+  /** 1, and one more for each time that the task was submitted again. */
+  readonly submission: number;
   /** The provider that the task asks, as far as it is known: tasks of one that is held stay in the queue. */
   readonly provider?: string;
 }
@@ -29,7 +31,7 @@ const lastPriority = 2_097_152;
  * The job of a task. Its name is made of the run, the task and the submission: one that is added twice is there once. BullMQ takes neither `:` nor a
  * whole number as a name, and keeps quiet about a name that it has finished: so a further submission has names of its own.
  */
-export function jobOf({ hash, priority, ...data }: QueuedJob, submission: number): NamedJob {
+export function jobOf({ hash, priority, ...data }: QueuedJob): NamedJob {
   const digest = createHash('sha256')
     .update(JSON.stringify([data.key, hash]))
     .digest('hex')
@@ -38,7 +40,7 @@ export function jobOf({ hash, priority, ...data }: QueuedJob, submission: number
     name: 'task',
     data,
     opts: {
-      jobId: `${data.run}-${digest}-${submission}`,
+      jobId: `${data.run}-${digest}-${data.submission}`,
       attempts: 1,
       removeOnComplete: true,
       removeOnFail: true,

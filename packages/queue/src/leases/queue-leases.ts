@@ -15,6 +15,8 @@ export interface QueueLeasesOptions {
   readonly leaseMs: number;
   /** The earliest time (milliseconds since the epoch) at which a job may start here; undefined for now. */
   readonly notBefore: (job: JobData) => number | undefined;
+  /** Once it is aborted, what cannot be written is not tried again. */
+  readonly giveUp: AbortSignal;
   /** Hears that the queue does not answer, in a sentence, and that it does again. */
   readonly onTrouble: (problem: string | undefined) => void;
 }
@@ -82,7 +84,7 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
     for (;;) {
       const isWritten = await this.#options.ledger.write(writer, events, late).catch(() => undefined);
       if (isWritten === true) return;
-      if (isWritten === false) throw leaseLost(key, token);
+      if (isWritten === false || this.#options.giveUp.aborted) throw leaseLost(key, token);
       await sleep(troubleMs);
     }
   }
@@ -127,14 +129,14 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
   /** Undefined when nothing is to be done for the task, or not now. */
   async #claim(job: Job<JobData>, lock: string): Promise<Lease<Given> | undefined> {
     const { ledger, leaseMs } = this.#options;
-    const { run, key } = job.data;
+    const { run, key, submission } = job.data;
     const expiresAtMs = Date.now() + leaseMs;
     const { isPaused, isCancelled } = await ledger.wishes(run);
     if (isPaused && !isCancelled) {
       await putBack(job, lock, Date.now() + pauseMs);
       return undefined;
     }
-    const claim = isCancelled ? undefined : await ledger.claim(run, key);
+    const claim = isCancelled ? undefined : await ledger.claim(run, key, submission);
     if (!claim) return void (await job.moveToCompleted('', lock, false));
     const { token, rows, task } = claim;
     const lease = { run, key, token, expiresAtMs, task: JSON.parse(task) as Given };

@@ -26,8 +26,6 @@ export interface QueuedRun {
   readonly createdAtMs: number;
   /** Number of its newest row. */
   readonly lastSequence: number;
-  /** How often it was submitted: 1, and one more for each resume that runs something again. */
-  readonly submission: number;
   readonly isPaused: boolean;
   readonly isCancelled: boolean;
 }
@@ -54,8 +52,10 @@ export interface Writer {
 export interface QueuedFile {
   readonly name: string;
   readonly bytes: number;
-  /** null: it was too large for the queue. */
+  /** null: it was too large for the queue, or lies in a directory that all hosts see. */
   readonly content: Uint8Array | null;
+  /** Where it lies there; null when there is none. */
+  readonly path: string | null;
 }
 
 export interface FileOf {
@@ -83,8 +83,10 @@ export interface Ledger extends AsyncDisposable {
   run(name: string): Promise<QueuedRun | undefined>;
   /** Names of all runs. */
   runs(): Promise<readonly string[]>;
-  /** Undefined when the run or the task is not there. */
-  claim(run: string, key: string): Promise<Claim | undefined>;
+  /** All tasks of a run by their keys, as JSON text. */
+  tasks(run: string): Promise<ReadonlyMap<string, string>>;
+  /** Undefined when the run or the task is not there, or the task was submitted again since. */
+  claim(run: string, key: string, submission: number): Promise<Claim | undefined>;
   /** False when the token is not the newest: `superseded` is kept in place of `events`. */
   write(writer: Writer, events: readonly JournalEvent[], superseded: readonly JournalEvent[]): Promise<boolean>;
   /** Rows of users and collectors. With `ifLast` only when no row came after that number; false otherwise. */
@@ -95,8 +97,10 @@ export interface Ledger extends AsyncDisposable {
   /** Marks tasks that are not wanted any more, or with `false` wanted again. */
   unwant(run: string, keys: readonly string[], isUnwanted?: boolean): Promise<void>;
   wishes(run: string): Promise<QueuedWishes>;
-  /** Goes on with a run: its cancellation is taken back, and jobs get new names. Gives the number of the submission. */
-  resubmit(run: string): Promise<number>;
+  /** Submits tasks again: jobs of earlier submissions count no more. */
+  resubmit(run: string, keys: readonly string[]): Promise<void>;
+  /** How often tasks were submitted; one that is not named was submitted once. */
+  submissions(run: string): Promise<Readonly<Record<string, number>>>;
   putFile(of: FileOf, file: QueuedFile): Promise<void>;
   files(of: FileOf): Promise<readonly QueuedFile[]>;
   /** Nothing that asks the provider starts on any host before this time, in milliseconds since the epoch; 0 lets it go on. */

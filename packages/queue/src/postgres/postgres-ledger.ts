@@ -48,7 +48,6 @@ export class PostgresLedger implements Ledger {
       manifest: String(found['manifest']),
       createdAtMs: Number(found['created_ms']),
       lastSequence: Number(found['last_sequence']),
-      submission: Number(found['submission']),
       isPaused: found['paused'] === true,
       isCancelled: found['cancelled'] === true,
     };
@@ -58,16 +57,20 @@ export class PostgresLedger implements Ledger {
     return (await this.#rows(`SELECT name FROM ${schema}.runs ORDER BY name`)).map(({ name }) => String(name));
   }
 
-  claim(run: string, key: string): Promise<Claim | undefined> {
+  async tasks(run: string): Promise<ReadonlyMap<string, string>> {
+    const all = await this.#rows(`SELECT key, task FROM ${schema}.tasks WHERE run = $1`, [run]);
+    return new Map(all.map(({ key, task }) => [String(key), String(task)]));
+  }
+
+  claim(run: string, key: string, submission: number): Promise<Claim | undefined> {
     return this.#atomically(async (client) => {
       const counted = await client.query(`UPDATE ${schema}.runs SET tokens = tokens + 1 WHERE name = $1 RETURNING tokens`, [run]);
       if (counted.rowCount === 0) return undefined;
       const token = Number((counted.rows[0] as Row)['tokens']);
-      const taken = await client.query(`UPDATE ${schema}.tasks SET token = $3, batch = 0 WHERE run = $1 AND key = $2 RETURNING task`, [
-        run,
-        key,
-        token,
-      ]);
+      const taken = await client.query(
+        `UPDATE ${schema}.tasks SET token = $3, batch = 0 WHERE run = $1 AND key = $2 AND submission = $4 RETURNING task`,
+        [run, key, token, submission],
+      );
       const task = (taken.rows[0] as { task: string } | undefined)?.task;
       if (task === undefined) return undefined;
       const rows = await client.query(`SELECT * FROM ${schema}.journal WHERE run = $1 AND key = $2 ORDER BY sequence`, [run, key]);
@@ -130,24 +133,28 @@ export class PostgresLedger implements Ledger {
     };
   }
 
-  async resubmit(run: string): Promise<number> {
-    const query = `UPDATE ${schema}.runs SET cancelled = false, submission = submission + 1 WHERE name = $1 RETURNING submission`;
-    const [found] = await this.#rows(query, [run]);
-    return Number(found?.['submission']);
+  async resubmit(run: string, keys: readonly string[]): Promise<void> {
+    await this.#rows(`UPDATE ${schema}.tasks SET submission = submission + 1 WHERE run = $1 AND key = ANY($2)`, [run, [...keys]]);
   }
 
-  async putFile({ run, key, attempt }: FileOf, { name, bytes, content }: QueuedFile): Promise<void> {
-    const query = `INSERT INTO ${schema}.files VALUES ($1, $2, $3, $4, $5, $6)
-      ON CONFLICT (run, key, attempt, name) DO UPDATE SET bytes = excluded.bytes, content = excluded.content`;
-    await this.#rows(query, [run, key, attempt, name, bytes, content && Buffer.from(content)]);
+  async submissions(run: string): Promise<Readonly<Record<string, number>>> {
+    const again = await this.#rows(`SELECT key, submission FROM ${schema}.tasks WHERE run = $1 AND submission > 1`, [run]);
+    return Object.fromEntries(again.map(({ key, submission }) => [String(key), Number(submission)]));
+  }
+
+  async putFile({ run, key, attempt }: FileOf, { name, bytes, content, path }: QueuedFile): Promise<void> {
+    const query = `INSERT INTO ${schema}.files VALUES ($1, $2, $3, $4, $5, $6, $7)
+      ON CONFLICT (run, key, attempt, name) DO UPDATE SET bytes = excluded.bytes, content = excluded.content, path = excluded.path`;
+    await this.#rows(query, [run, key, attempt, name, bytes, content && Buffer.from(content), path]);
   }
 
   async files({ run, key, attempt }: FileOf): Promise<readonly QueuedFile[]> {
-    const query = `SELECT name, bytes, content FROM ${schema}.files WHERE run = $1 AND key = $2 AND attempt = $3 ORDER BY name`;
-    return (await this.#rows(query, [run, key, attempt])).map(({ name, bytes, content }) => ({
+    const query = `SELECT name, bytes, content, path FROM ${schema}.files WHERE run = $1 AND key = $2 AND attempt = $3 ORDER BY name`;
+    return (await this.#rows(query, [run, key, attempt])).map(({ name, bytes, content, path }) => ({
       name: String(name),
       bytes: Number(bytes),
       content: (content ?? null) as Uint8Array | null,
+      path: (path ?? null) as string | null,
     }));
   }
 

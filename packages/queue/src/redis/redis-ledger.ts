@@ -6,7 +6,7 @@ import { appendScript, beginScript, claimScript, writeScript } from './scripts.t
 /** Names of keys that are of no run. */
 const shared = { runs: 'ocm:runs', holds: 'ocm:holds', workers: 'ocm:workers' } as const;
 
-const parts = ['head', 'journal', 'index', 'tasks', 'leases', 'batches', 'late', 'unwanted', 'files'] as const;
+const parts = ['head', 'journal', 'index', 'tasks', 'leases', 'batches', 'late', 'submissions', 'unwanted', 'files'] as const;
 
 function keyOf(run: string, part: (typeof parts)[number]): string {
   return `ocm:{${run}}:${part}`;
@@ -14,7 +14,7 @@ function keyOf(run: string, part: (typeof parts)[number]): string {
 
 /** Those that the scripts take, in their order. */
 function scriptKeys(run: string): string[] {
-  return parts.slice(0, 7).map((part) => keyOf(run, part));
+  return parts.slice(0, 8).map((part) => keyOf(run, part));
 }
 
 /** The ledger in Redis or Valkey. */
@@ -33,14 +33,13 @@ export class RedisLedger implements Ledger {
   }
 
   async run(name: string): Promise<QueuedRun | undefined> {
-    const { manifest, created, last = '0', submission = '1', paused, cancelled } = await this.#redis.hgetall(keyOf(name, 'head'));
+    const { manifest, created, last = '0', paused, cancelled } = await this.#redis.hgetall(keyOf(name, 'head'));
     if (manifest === undefined) return undefined;
     return {
       name,
       manifest,
       createdAtMs: Number(created),
       lastSequence: Number(last),
-      submission: Number(submission),
       isPaused: paused === '1',
       isCancelled: cancelled === '1',
     };
@@ -50,8 +49,12 @@ export class RedisLedger implements Ledger {
     return (await this.#redis.smembers(shared.runs)).toSorted();
   }
 
-  async claim(run: string, key: string): Promise<Claim | undefined> {
-    const claimed = (await this.#run(claimScript, run, [key])) as [number, string, string[]] | null;
+  async tasks(run: string): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#redis.hgetall(keyOf(run, 'tasks'))));
+  }
+
+  async claim(run: string, key: string, submission: number): Promise<Claim | undefined> {
+    const claimed = (await this.#run(claimScript, run, [key, submission])) as [number, string, string[]] | null;
     if (!claimed) return undefined;
     const [token, task, rows] = claimed;
     return { token, task, rows: rows.map(rowIn) };
@@ -94,14 +97,21 @@ export class RedisLedger implements Ledger {
     return { isPaused: paused === '1', isCancelled: cancelled === '1', cancelled: keys };
   }
 
-  async resubmit(run: string): Promise<number> {
-    await this.steer(run, { isCancelled: false });
-    return this.#redis.hincrby(keyOf(run, 'head'), 'submission', 1);
+  async resubmit(run: string, keys: readonly string[]): Promise<void> {
+    const counted = this.#redis.multi();
+    // The first submission of a task is not noted.
+    for (const key of keys) counted.hsetnx(keyOf(run, 'submissions'), key, 1).hincrby(keyOf(run, 'submissions'), key, 1);
+    await counted.exec();
   }
 
-  async putFile({ run, key, attempt }: FileOf, { name, bytes, content }: QueuedFile): Promise<void> {
+  async submissions(run: string): Promise<Readonly<Record<string, number>>> {
+    const all = Object.entries(await this.#redis.hgetall(keyOf(run, 'submissions')));
+    return Object.fromEntries(all.map(([key, count]) => [key, Number(count)]));
+  }
+
+  async putFile({ run, key, attempt }: FileOf, { name, bytes, content, path }: QueuedFile): Promise<void> {
     const field = JSON.stringify([key, attempt]);
-    const text = JSON.stringify({ name, bytes, content: content && Buffer.from(content).toString('base64') });
+    const text = JSON.stringify({ name, bytes, path, content: content && Buffer.from(content).toString('base64') });
     await this.#redis.hset(`${keyOf(run, 'files')}:${field}`, name, text);
     await this.#redis.sadd(keyOf(run, 'files'), field);
   }
@@ -109,8 +119,8 @@ export class RedisLedger implements Ledger {
   async files({ run, key, attempt }: FileOf): Promise<readonly QueuedFile[]> {
     const texts = await this.#redis.hvals(`${keyOf(run, 'files')}:${JSON.stringify([key, attempt])}`);
     return texts.map((text) => {
-      const { name, bytes, content } = JSON.parse(text) as { name: string; bytes: number; content: string | null };
-      return { name, bytes, content: content === null ? null : Buffer.from(content, 'base64') };
+      const { content, ...file } = JSON.parse(text) as Omit<QueuedFile, 'content'> & { content: string | null };
+      return { ...file, content: content === null ? null : Buffer.from(content, 'base64') };
     });
   }
 

@@ -1,6 +1,6 @@
 /**
  * What is atomic in Redis. All keys of a run share a hash tag, so that they lie on one node of a cluster. `KEYS`: head, journal, index, tasks,
- * leases, batches, late. `index` has the numbers of a task's rows, so that a claim reads these alone.
+ * leases, batches, late, submissions. `index` has the numbers of a task's rows, so that a claim reads these alone.
  */
 const append = `
 local function append(now, key, event)
@@ -16,7 +16,7 @@ end
 /** ARGV: now, manifest, number of tasks, (key, task)..., (key, event)... */
 export const beginScript = `${append}
 if redis.call('HEXISTS', KEYS[1], 'manifest') == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'manifest', ARGV[2], 'created', ARGV[1], 'submission', 1)
+redis.call('HSET', KEYS[1], 'manifest', ARGV[2], 'created', ARGV[1])
 local at = 4
 for _ = 1, tonumber(ARGV[3]) do
   redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
@@ -29,10 +29,10 @@ end
 return 1
 `;
 
-/** ARGV: key. Gives the token, the task and the rows. */
+/** ARGV: key, submission. Gives the token, the task and the rows. */
 export const claimScript = `
 local task = redis.call('HGET', KEYS[4], ARGV[1])
-if not task then return false end
+if not task or (redis.call('HGET', KEYS[8], ARGV[1]) or '1') ~= ARGV[2] then return false end
 local token = redis.call('HINCRBY', KEYS[1], 'tokens', 1)
 redis.call('HSET', KEYS[5], ARGV[1], token)
 redis.call('HDEL', KEYS[6], ARGV[1])
