@@ -34,6 +34,11 @@ export interface TurnFlags {
   readonly maxIdleDirectories?: string;
 }
 
+/** A queue in place of what lies on this machine. */
+export interface QueueFlags {
+  readonly queue?: string;
+}
+
 export interface JsonFlag {
   readonly json?: boolean;
 }
@@ -118,11 +123,6 @@ export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, 
   readonly artifacts?: string;
 }
 
-/** Which run of a queue is meant, in place of one beside a repository. */
-export interface QueueFlags {
-  readonly queue?: string;
-}
-
 /** Flags of `ocm worker`. */
 export interface WorkerFlags
   extends ServerFlags, Pick<TurnFlags, 'concurrency' | 'maxServerMemory' | 'maxIdleDirectories' | 'maxAnswer'>, JsonFlag, QueueFlags {
@@ -153,11 +153,11 @@ export interface ResumeFlags extends Omit<
   readonly tasks?: string;
 }
 
-export interface RunsFlags extends JsonFlag {
+export interface RunsFlags extends JsonFlag, QueueFlags {
   readonly directory?: string;
 }
 
-export interface ResultsFlags extends JsonFlag {
+export interface ResultsFlags extends JsonFlag, QueueFlags {
   readonly failed?: boolean;
 }
 
@@ -213,7 +213,7 @@ export interface DoctorFlags extends JsonFlag, ServerFlags {
   readonly reap?: boolean;
 }
 
-export interface CleanFlags extends JsonFlag {
+export interface CleanFlags extends JsonFlag, QueueFlags {
   readonly directory?: string;
   readonly dryRun?: boolean;
   readonly keepResults?: boolean;
@@ -234,11 +234,11 @@ export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly content?: boolean;
 }
 
-export interface CtlCancelFlags extends JsonFlag {
+export interface CtlCancelFlags extends JsonFlag, QueueFlags {
   readonly drain?: boolean;
 }
 
-export interface CtlTaskFlags extends JsonFlag {
+export interface CtlTaskFlags extends JsonFlag, QueueFlags {
   readonly run?: string;
 }
 

@@ -85,9 +85,9 @@ async function startHost(terminal: Terminal, flags: WorkerFlags, { signals, ...h
     onSocketError: ({ code }) => note(`The socket of this worker cannot be opened (${code}): ocm sessions and the like will not reach it.`),
   });
   const shared = flags.artifacts === undefined ? undefined : resolve(flags.artifacts);
-  const worker = new QueueWorker({ ...host, ...server, pool: manager.pool, concurrency: settings.maxSessions, shared });
-  late.worker = worker;
-  return { manager, worker };
+  const taking = new QueueWorker({ ...host, ...server, pool: manager.pool, concurrency: settings.maxSessions, shared });
+  late.worker = taking;
+  return { manager, worker: taking };
 }
 
 const stepNotes = {

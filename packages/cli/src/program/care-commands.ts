@@ -36,7 +36,8 @@ function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exit
     .option('-d, --directory <dir>', 'the repository (default: the current directory)')
     .option('--keep-results', 'remove workspaces alone; run directories, refs and patches stay')
     .option('--unfinished', 'also remove runs that are not finished: they cannot be resumed any more')
-    .option('--dry-run', 'list, and remove nothing');
+    .option('--dry-run', 'list, and remove nothing')
+    .option('--queue <url>', 'remove runs of this queue, in place of those of a repository');
   addJsonOption(clean);
   clean.action(async (runs, flags) => {
     const { clean: action } = await import('../commands/clean.ts');

@@ -39,7 +39,7 @@ export class QueuedPlaces {
 /** The address of a remote that has a commit, by what git knows of its remotes. */
 async function remoteWith(directory: string, commit: string): Promise<string> {
   const names = await git(directory, ['for-each-ref', `--contains=${commit}`, '--format=%(refname:lstrip=2)', 'refs/remotes']);
-  const [name] = names.split('\n').filter(Boolean);
+  const name = names.split('\n').find((one) => one !== '');
   if (name === undefined)
     throw unsuited(
       `No remote of ${directory} is known to have the commit ${commit.slice(0, 12)}, so other hosts cannot get it. Push it (git push) and fetch`,

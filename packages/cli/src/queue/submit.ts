@@ -54,7 +54,7 @@ export async function submitToQueue(
   // Other hosts do not see this directory: without a word, tasks work in clones.
   const flags = { ...given, workspace: given.workspace ?? 'clone' };
   const plan = await planBatch(terminal, newRequest(file, flags));
-  const identified = await identifyRun(plan.options as RunOptions);
+  const identified = await identifyRun(plan.options);
   const tasks = await queuedTasks(plan, identified.tasks);
   const manifest = manifestOf(plan, identified);
   const secrets = new SecretSearch(await readOpencodeConfig(plan.config), flags.passEnv);
@@ -76,7 +76,8 @@ export async function findQueuedRun({ ledger }: Pick<QueueClient, 'ledger'>, nam
 }
 
 /** Puts in the jobs of all tasks that are not over; those that are there stay as they are. Gives how many tasks are not over. */
-export async function addMissing({ ledger, add }: QueueClient, name: string): Promise<number> {
+export async function addMissing(client: QueueClient, name: string): Promise<number> {
+  const { ledger } = client;
   const [found, tasks, submissions] = await Promise.all([ledger.run(name), ledger.tasks(name), ledger.submissions(name)]);
   const { configuration_digest: configuration } = manifestIn(name, found!.manifest);
   const fold = await foldOf(ledger, name);
@@ -96,7 +97,7 @@ export async function addMissing({ ledger, add }: QueueClient, name: string): Pr
       ...(provider !== undefined && { provider }),
     });
   }
-  await add(configuration, jobs);
+  await client.add(configuration, jobs);
   return jobs.length;
 }
 

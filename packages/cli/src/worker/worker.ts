@@ -34,6 +34,9 @@ const lookMs = 1000;
 /** A task that this host cannot carry out is offered again after this time, in milliseconds. */
 const unsuitedMs = 5000;
 
+/** Tasks of a provider that is held are looked at again after this time at most, in milliseconds. */
+const heldMs = 20_000;
+
 /** How long others know of this host without a further sign, in milliseconds. */
 const knownMs = 15_000;
 
@@ -209,7 +212,8 @@ export class QueueWorker {
   #notBefore({ provider, run, key }: JobData): number | undefined {
     if (provider === undefined) return undefined;
     const heldUntilMs = this.#holds[provider] ?? 0;
-    if (heldUntilMs > Date.now()) return heldUntilMs + Math.round(1000 * Math.random());
+    // A user may let it go on before that.
+    if (heldUntilMs > Date.now()) return Math.min(heldUntilMs, Date.now() + heldMs) + Math.round(1000 * Math.random());
     if (this.#options.providers.has(provider)) return undefined;
     this.#tellOnce(
       `${run}: ${key} asks the provider ${provider}, which this worker does not have. Name it with --provider ${provider}, or give it to another worker.`,

@@ -119,8 +119,8 @@ export class RedisLedger implements Ledger {
   async files({ run, key, attempt }: FileOf): Promise<readonly QueuedFile[]> {
     const texts = await this.#redis.hvals(`${keyOf(run, 'files')}:${JSON.stringify([key, attempt])}`);
     return texts.map((text) => {
-      const { content, ...file } = JSON.parse(text) as Omit<QueuedFile, 'content'> & { content: string | null };
-      return { ...file, content: content === null ? null : Buffer.from(content, 'base64') };
+      const { name, bytes, path, content } = JSON.parse(text) as Omit<QueuedFile, 'content'> & { content: string | null };
+      return { name, bytes, path, content: content === null ? null : Buffer.from(content, 'base64') };
     });
   }
 
