@@ -1,17 +1,16 @@
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addEnqueue, addWorker } from './queue-commands.ts';
+import { addEnqueue } from './queue-commands.ts';
 import { addJsonOption, addPageOptions, addServerOptions, addTaskLimitOptions, addTurnOptions, collect } from './shared-options.ts';
 
-/** Adds `ocm demo`, `ocm run`, `ocm resume`, `ocm enqueue` and `ocm worker`. */
+/** Adds `ocm demo`, `ocm run`, `ocm resume` and `ocm enqueue`. */
 export function addBatchCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Run:');
   addDemo(program, terminal, finish);
   addRun(program, terminal, finish);
   addResume(program, terminal, finish);
   addEnqueue(program, terminal, finish);
-  addWorker(program, terminal, finish);
 }
 
 function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
