@@ -28,8 +28,11 @@ export interface WorkerOptions {
   readonly note: (line: string) => void;
 }
 
-/** How often wishes of users and holds of providers are looked at, in milliseconds: a cancel reaches every host within 2 s. */
-const lookMs = 1000;
+/** How often wishes of users are looked at, in milliseconds: a cancel reaches every host within 2 s, with the time that an abort takes. */
+const lookMs = 500;
+
+/** How often this host tells others of itself, and learns which providers are held, in milliseconds. */
+const beatMs = 2000;
 
 /** A task that this host cannot carry out is offered again after this time, in milliseconds. */
 const unsuitedMs = 5000;
@@ -88,8 +91,11 @@ export class QueueWorker {
       notBefore: (job) => this.#notBefore(job),
       onTrouble: (problem) => this.#tellTrouble(problem),
     });
-    const looking = setInterval(() => void this.#look().catch(() => undefined), lookMs);
-    await this.#look().catch(() => undefined);
+    const timers = [
+      setInterval(() => void this.#look().catch(() => undefined), lookMs),
+      setInterval(() => void this.#beat().catch(() => undefined), beatMs),
+    ];
+    await this.#beat().catch(() => undefined);
     const stopListening = pool.on('provider.changed', ({ provider: { id, heldUntilMs } }) => {
       if (id !== null && heldUntilMs !== null) void client.ledger.hold(id, heldUntilMs).catch(() => undefined);
     });
@@ -102,7 +108,7 @@ export class QueueWorker {
       note(`Taking no more tasks; ${this.#live.size} run.`);
       await Promise.all(this.#running);
     } finally {
-      clearInterval(looking);
+      for (const timer of timers) clearInterval(timer);
       stopListening();
       for (const workspaces of this.#workspaces.values()) await workspaces.close();
     }
@@ -221,12 +227,17 @@ export class QueueWorker {
     return Date.now() + unsuitedMs;
   }
 
-  /** Wishes of users, holds of providers, and a sign to others. */
-  async #look(): Promise<void> {
+  /** Holds of providers, and a sign to others. */
+  async #beat(): Promise<void> {
     const { ledger } = this.#options.client;
     this.#holds = await ledger.holds();
     const told = { host: hostname(), pid: process.pid, running: this.#live.size, concurrency: this.#options.concurrency };
     await ledger.beat({ id: this.id, told: JSON.stringify({ ...told, configuration: this.#options.configuration }) }, knownMs);
+  }
+
+  /** Wishes of users. */
+  async #look(): Promise<void> {
+    const { ledger } = this.#options.client;
     for (const run of new Set([...this.#live.values()].map(({ lease }) => lease.run))) {
       const { isCancelled, cancelled } = await ledger.wishes(run);
       const mine = [...this.#live.values()].filter(({ lease }) => lease.run === run);

@@ -1,0 +1,58 @@
+import type { Ocm } from '../ocm.ts';
+import type { QueueSoakOptions } from './options.ts';
+import type { QueuePlace } from './place.ts';
+
+/** A worker in a process of its own, as one on a host of its own. */
+export interface Host {
+  readonly worker: Ocm;
+  isStopped: boolean;
+}
+
+/** The hosts that drain the queue. One that is killed comes back. */
+export class Hosts implements AsyncDisposable {
+  readonly #place: QueuePlace;
+  readonly #options: QueueSoakOptions;
+  readonly all: Host[] = [];
+
+  constructor(place: QueuePlace, options: QueueSoakOptions) {
+    this.#place = place;
+    this.#options = options;
+  }
+
+  async start(): Promise<Host> {
+    const { url, configFile } = this.#place;
+    const { concurrency, leaseMs } = this.#options;
+    const worker = this.#place.ocm('worker', '--queue', url, '--opencode-config', configFile, '-c', String(concurrency), '--lease', `${leaseMs / 1000}s`, '--json');
+    const host: Host = { worker, isStopped: false };
+    this.all.push(host);
+    await worker.waitForRecord('launch');
+    return host;
+  }
+
+  /** Those that work. */
+  get live(): readonly Host[] {
+    return this.all.filter(({ worker, isStopped }) => !worker.isOver && !isStopped);
+  }
+
+  async kill(host: Host): Promise<void> {
+    host.worker.signal('SIGKILL');
+    await host.worker.exit;
+  }
+
+  /** Whatever happened, no process stays. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const left = this.all.filter(({ worker }) => !worker.isOver);
+    for (const { worker } of left) worker.signal('SIGKILL');
+    await Promise.all(left.map(({ worker }) => worker.exit));
+  }
+
+  /** Ends all in order; gives what ended otherwise than it should. */
+  async drain(): Promise<string[]> {
+    const left = this.all.filter(({ worker }) => !worker.isOver);
+    for (const { worker } of left) worker.signal('SIGTERM');
+    const codes = await Promise.all(left.map(({ worker }) => worker.exit));
+    return codes.flatMap((code, index) =>
+      code === 0 ? [] : [`the worker ${left[index]!.worker.pid} ended with ${code}: ${left[index]!.worker.stderr.slice(-500)}`],
+    );
+  }
+}
