@@ -209,7 +209,7 @@ export interface RevertFlags extends ClientFlags {
   readonly force?: boolean;
 }
 
-export interface DoctorFlags extends JsonFlag, ServerFlags {
+export interface DoctorFlags extends JsonFlag, ServerFlags, QueueFlags {
   readonly reap?: boolean;
 }
 

@@ -20,7 +20,10 @@ export interface QueueFacts {
 export async function factsOf(place: QueuePlace, tasks: readonly QueuedTask[], path: string): Promise<QueueFacts> {
   using journal = new JournalReader(runLayout(path).journal);
   const text = await readFile(runLayout(path).results, 'utf8');
-  const results = text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as ResultLine);
+  const results = text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as ResultLine);
   return { place, tasks, rows: [...journal.rows({})], results };
 }
 
@@ -33,8 +36,14 @@ export function checkResults({ tasks, results }: QueueFacts): string[] {
     if (!result || final.length > 1) problems.push(`${id} has ${final.length} final results`);
     else if (id === slowTask) {
       if (result.outcome !== 'aborted') problems.push(`${id} was cancelled, and ended as ${result.outcome}`);
+    } else if (result.outcome === 'interrupted') {
+      // A host that is lost takes of the tries of the infrastructure, of which there are four.
+      const lost = results.filter((one) => one.id === id && one.error?.code === 'LEASE_LOST');
+      if (lost.length !== 4) problems.push(`${id} ended as interrupted, and lost its host ${lost.length} times`);
     } else if (result.outcome !== 'succeeded' || result.output !== answer)
-      problems.push(`${id} ended as ${result.outcome} (${result.error?.code} ${result.error?.message}) with ${JSON.stringify(result.output.slice(0, 80))}`);
+      problems.push(
+        `${id} ended as ${result.outcome} (${result.error?.code} ${result.error?.message}) with ${JSON.stringify(result.output.slice(0, 80))}`,
+      );
   }
   return problems;
 }
@@ -45,8 +54,12 @@ export function checkModel({ rows, place }: QueueFacts): string[] {
   for (const { purpose, step, sessionId = '?' } of place.model.calls)
     if (purpose === 'turn' && step === 0) firsts.set(sessionId, (firsts.get(sessionId) ?? 0) + 1);
   const intended = new Set(rows.flatMap(({ event }) => (event.type === 'attempt.intended' ? [event.sessionId] : [])));
-  const twice = [...firsts].filter(([, count]) => count > 1).map(([session, count]) => `session ${session} was asked ${count} times for its first step`);
-  const unknown = [...firsts.keys()].filter((session) => !intended.has(session)).map((session) => `session ${session} was asked, and no row says that it was to be`);
+  const twice = [...firsts]
+    .filter(([, count]) => count > 1)
+    .map(([session, count]) => `session ${session} was asked ${count} times for its first step`);
+  const unknown = [...firsts.keys()]
+    .filter((session) => !intended.has(session))
+    .map((session) => `session ${session} was asked, and no row says that it was to be`);
   return [...twice, ...unknown];
 }
 
@@ -73,7 +86,8 @@ export async function checkPatches({ tasks, results }: QueueFacts): Promise<stri
     const result = results.find((one) => one.id === id && one.final);
     if (kind !== 'write' || result?.outcome !== 'succeeded') continue;
     const patch = result.patch == null ? '' : await readFile(result.patch, 'utf8').catch(() => '');
-    if (!patch.includes(`+${id}\n`) || patch.includes(`+${id}\n+${id}\n`)) problems.push(`the patch of ${id} is not what it did: ${JSON.stringify(patch.slice(-200))}`);
+    if (!patch.includes(`+${id}\n`) || patch.includes(`+${id}\n+${id}\n`))
+      problems.push(`the patch of ${id} is not what it did: ${JSON.stringify(patch.slice(-200))}`);
   }
   return problems;
 }

@@ -22,7 +22,18 @@ export class Hosts implements AsyncDisposable {
   async start(): Promise<Host> {
     const { url, configFile } = this.#place;
     const { concurrency, leaseMs } = this.#options;
-    const worker = this.#place.ocm('worker', '--queue', url, '--opencode-config', configFile, '-c', String(concurrency), '--lease', `${leaseMs / 1000}s`, '--json');
+    const worker = this.#place.ocm(
+      'worker',
+      '--queue',
+      url,
+      '--opencode-config',
+      configFile,
+      '-c',
+      String(concurrency),
+      '--lease',
+      `${leaseMs / 1000}s`,
+      '--json',
+    );
     const host: Host = { worker, isStopped: false };
     this.all.push(host);
     await worker.waitForRecord('launch');

@@ -20,7 +20,9 @@ const log = (line: string) => console.log(`${((performance.now() - startedAt) / 
 process.exitCode = await (options.measures ? measure() : soak());
 
 async function soak(): Promise<number> {
-  log(`soak of a queue on ${options.backend}, seed ${options.seed}: ${options.tasks} tasks, ${options.workers} workers, ${options.kills} kills`);
+  log(
+    `soak of a queue on ${options.backend}, seed ${options.seed}: ${options.tasks} tasks, ${options.workers} workers, ${options.kills} kills`,
+  );
   const tasks = plannedTasks(options);
   await using place = await openQueuePlace(options, tasks);
   await using hosts = new Hosts(place, options);
@@ -70,7 +72,16 @@ async function runAll(place: QueuePlace, hosts: Hosts, strikes: boolean, size: Q
   await Promise.all(Array.from({ length: size.workers }, () => hosts.start()));
   const begunAt = performance.now();
   const common = ['--queue', place.url, '--run', run];
-  const collector = place.ocm('run', `${place.root}/tasks.jsonl`, ...common, '--opencode-config', place.configFile, '--permissions', 'allow', '--json');
+  const collector = place.ocm(
+    'run',
+    `${place.root}/tasks.jsonl`,
+    ...common,
+    '--opencode-config',
+    place.configFile,
+    '--permissions',
+    'allow',
+    '--json',
+  );
   const launch = await collector.waitForRecord('launch');
   if (!launch) throw new Error(`The collector ended at once: ${collector.stderr}`);
   await using client = await openQueue(place.engine.url);
@@ -95,6 +106,7 @@ function figures({ rows, results, place }: QueueFacts, struck: Struck | undefine
   const lost = rows.filter(({ event }) => event.type === 'attempt.ended' && event.error?.code === 'LEASE_LOST').length;
   return [
     `${results.filter(({ final }) => final).length} final results of ${count('task.added')} tasks, ${count('attempt.intended')} attempts, ${lost} lost with their hosts, ${count('attempt.superseded')} late ends refused`,
+    `${results.filter(({ final, outcome }) => final && outcome === 'succeeded').length} succeeded, ${results.filter(({ final, outcome }) => final && outcome === 'interrupted').length} lost their host four times`,
     `${place.model.calls.length} calls of the model; ${struck?.kills ?? 0} workers killed`,
     `cancel reached another host within ${struck?.cancelMs} ms`,
   ];
@@ -108,4 +120,3 @@ function optionsOrExit(args: readonly string[]): QueueSoakOptions {
     return process.exit(2);
   }
 }
-

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findBinary } from '@opencode-manager/core';
-import { startPostgres, startRedis, startScriptedModel, temporaryWorkspace, type ScriptedModel, type TestEngine } from '@opencode-manager/testing';
+import {
+  startPostgres,
+  startRedis,
+  startScriptedModel,
+  temporaryWorkspace,
+  type ScriptedModel,
+  type TestEngine,
+} from '@opencode-manager/testing';
 import { Ocm } from '../ocm.ts';
 import { openNetwork, type Network } from './network.ts';
 import type { QueueSoakOptions } from './options.ts';
@@ -33,7 +40,8 @@ export async function openQueuePlace(options: QueueSoakOptions, tasks: readonly 
   const engine = await (options.backend === 'redis' ? startRedis() : startPostgres());
   const network = await openNetwork(() => engine.port);
   const workspace = await temporaryWorkspace({ files: { 'README.md': '# Soak\n' } });
-  const git = (...args: readonly string[]) => execute('git', ['-C', workspace.path, ...args], { env: { PATH: process.env['PATH'], HOME: home } });
+  const git = (...args: readonly string[]) =>
+    execute('git', ['-C', workspace.path, ...args], { env: { PATH: process.env['PATH'], HOME: home } });
   await git('clone', '--quiet', '--bare', workspace.path, remote);
   await git('remote', 'add', 'origin', remote);
   await git('fetch', '--quiet', 'origin');
@@ -43,7 +51,14 @@ export async function openQueuePlace(options: QueueSoakOptions, tasks: readonly 
   await writeFile(join(root, 'tasks.jsonl'), tasks.map(({ id, prompt }) => `${JSON.stringify({ id, prompt })}\n`).join(''));
   const { path: binary } = await findBinary();
   const cache = process.env['NODE_COMPILE_CACHE'] ?? join(root, 'compiled');
-  const env = { PATH: process.env['PATH'], HOME: home, TMPDIR: temporary, OPENCODE_BIN: binary, LANG: 'C.UTF-8', NODE_COMPILE_CACHE: cache };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: home,
+    TMPDIR: temporary,
+    OPENCODE_BIN: binary,
+    LANG: 'C.UTF-8',
+    NODE_COMPILE_CACHE: cache,
+  };
   return {
     root,
     repository: workspace.path,

@@ -8,7 +8,7 @@ import { slowTask } from './tasks.ts';
 
 export interface Struck {
   readonly kills: number;
-  /** From the command to the end of the attempt on the host that had it, in milliseconds; undefined when it never ended. */
+  /** From the wish to the end of the call of the model on the host that had the task, in milliseconds; undefined when it never ended. */
   readonly cancelMs: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export async function strike(striking: Striking): Promise<Struck> {
   const cancelMs = await cancelSlow(striking);
   let kills = 0;
   for (const step of steps) {
-    await sleep(random.between(2500, 5500), undefined, { signal: over }).catch(() => undefined);
+    await sleep(random.between(4000, 8000), undefined, { signal: over }).catch(() => undefined);
     if (over.aborted) break;
     log(`strike: ${step}`);
     if (step === 'kill') kills += Number(await killOne(striking, random.between(0, 1)));
@@ -77,8 +77,10 @@ async function cancelSlow({ place, client, run, log }: Striking): Promise<number
   const command = place.ocm('ctl', 'task', 'cancel', slowTask, '--run', run, '--queue', place.url);
   await command.exit;
   const wished = await untilRow(client, run, 'task.cancelled');
-  const ended = await untilRow(client, run, 'attempt.ended');
-  const cancelMs = wished === undefined || ended === undefined ? undefined : ended - wished;
+  await untilRow(client, run, 'attempt.ended');
+  // The host has given up its call of the model: that is when the wish has reached it.
+  const call = place.model.calls.find(({ user, purpose }) => purpose === 'turn' && user.includes(`[${slowTask}]`));
+  const cancelMs = wished === undefined || call?.endedAtMs === undefined ? undefined : call.endedAtMs - wished;
   log(`cancel reached its host after ${cancelMs} ms`);
   return cancelMs;
 }
@@ -86,7 +88,7 @@ async function cancelSlow({ place, client, run, log }: Striking): Promise<number
 /** The time of the first row of a type about the slow task, in milliseconds since the epoch. */
 async function untilRow({ ledger }: QueueClient, run: string, type: string): Promise<number | undefined> {
   const deadline = performance.now() + 30_000;
-  for (let after = 0; performance.now() < deadline; ) {
+  for (let after = 0; performance.now() < deadline;) {
     const rows = await ledger.rows(run, after, 500).catch(() => []);
     const found = rows.find(({ event }) => event.type === type && 'key' in event && event.key === slowTask);
     if (found) return found.atMs;

@@ -37,7 +37,10 @@ export function scriptOf(tasks: readonly QueuedTask[]): Script {
       {
         name: 'task',
         when: { user: marker },
-        reply: [({ user }) => (taskOf(user).kind === 'text' ? answer(taskOf(user)) : toolOf(taskOf(user))), ({ user }) => answer(taskOf(user))],
+        reply: [
+          ({ user }) => (taskOf(user).kind === 'text' ? answer(taskOf(user)) : toolOf(taskOf(user))),
+          ({ user }) => answer(taskOf(user)),
+        ],
       },
     ],
     model: { inputUsdPerMillion: 1, outputUsdPerMillion: 2 },

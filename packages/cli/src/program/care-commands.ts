@@ -12,7 +12,8 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     .description(
       'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind. With a configuration (--opencode-config, --opencode-config-dir, --config) it also starts a server with that, and says which of its providers, agents, MCP servers, plugins and custom tools work.',
     )
-    .option('--reap', 'end processes and remove directories that dead managers left');
+    .option('--reap', 'end processes and remove directories that dead managers left')
+    .option('--queue <url>', 'also whether this queue is there, and keeps what it was told');
   addServerOptions(doctor);
   addJsonOption(doctor);
   doctor.action(async (flags) => {

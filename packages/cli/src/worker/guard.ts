@@ -22,7 +22,8 @@ const beatMs = 500;
 /**
  * A worker that is stopped (SIGSTOP, a frozen machine) keeps its process, and its server works on: it would go on spending while another host has its
  * tasks. This shell ends the server and its tools when the worker gives no sign for as long as a lease needs to be lost, and once more for each silence. When the worker is gone it
- * waits until nothing is left of its server (which that one's own guard ends), and removes its directory.
+ * waits until nothing is left of its server (which that one's own guard ends), and removes its directory: again and again, since a git that it has
+ * started may still write there.
  */
 const guardScript = `
 trap '' INT TERM HUP
@@ -58,7 +59,11 @@ while pids=$(marked); [ -n "$pids" ] && [ $round -lt 60 ]; do
   [ $round -gt 20 ] && kill -9 $pids 2>/dev/null
   pause
 done
-rm -rf -- "$directory"
+round=0
+while rm -rf -- "$directory" 2>/dev/null; [ -d "$directory" ] && [ $round -lt 60 ]; do
+  round=$((round + 1))
+  pause
+done
 exit 0
 `;
 

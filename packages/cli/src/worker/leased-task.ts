@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SessionPool, WorkspaceSource } from '@opencode-manager/actors';
+import type { SessionPool, TaskResult, WorkspaceSource } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type ServerConfig } from '@opencode-manager/core';
 import type { Ledger, QueueLeases } from '@opencode-manager/queue';
 import { prepareLeased, type JournalEvent, type Lease, type PreparedRun, type Run, type RunOptions } from '@opencode-manager/runs';
 import { runSettings } from '../batch/request.ts';
-import type { Manifest, QueuedTask } from '../queue/manifest.ts';
+import { providerOf, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import type { RunFlags } from '../flags.ts';
 import { sendFiles } from './left-files.ts';
 import type { Repositories } from './repositories.ts';
@@ -27,6 +27,9 @@ export interface LeasedTaskOptions {
   /** Its attempt waits for a quota, or goes on: others may have its slot meanwhile. */
   readonly onParked: (isParked: boolean) => void;
 }
+
+/** The time that a provider gets after the reset of its quota, in milliseconds. */
+const afterResetMs = 45_000;
 
 /** How often in a lease it is renewed. Two that fail one after the other end what runs before the lease ends. */
 const renewals = 3;
@@ -126,9 +129,18 @@ export class LeasedTaskRun {
     const { lease, leases, ledger, path, shared } = this.#options;
     if (this.#isLost) return leases.write(lease, events);
     const sent: JournalEvent[] = [];
-    for (const event of events)
+    for (const event of events) {
       sent.push(event.type === 'attempt.ended' ? await sendFiles({ ledger, lease, path, shared }, event).catch(() => event) : event);
+      if (event.type === 'attempt.ended') await this.#holdProvider(event.result).catch(() => undefined);
+    }
     await leases.write(lease, sent);
+  }
+
+  /** A quota that is spent here is spent for all hosts. */
+  async #holdProvider({ outcome, reset_at: resetAt, model }: TaskResult): Promise<void> {
+    const provider = providerOf(model ?? undefined);
+    if (outcome !== 'quota_exhausted' || resetAt === undefined || provider === undefined) return;
+    await this.#options.ledger.hold(provider, Date.parse(resetAt) + afterResetMs);
   }
 
   async #renew(): Promise<void> {
