@@ -174,7 +174,9 @@ async function refuseOther(
   const before = await findQueuedRun({ ledger }, name);
   if (before.configuration_digest !== manifest.configuration_digest) throw differs(name, 'another opencode configuration');
   const known = await ledger.tasks(name);
-  const differing = [...new Set([...known.keys(), ...tasks.keys()])].filter((key) => hashIn(known.get(key)) !== tasks.get(key)?.hash);
+  const differing = [...new Set([...known.keys(), ...tasks.keys()])]
+    .toSorted()
+    .filter((key) => hashIn(known.get(key)) !== tasks.get(key)?.hash);
   if (differing.length > 0)
     throw differs(name, `other tasks (${differing.slice(0, 10).join(', ')}${differing.length > 10 ? ', ...' : ''})`);
 }
