@@ -15,7 +15,7 @@ async function pinnedBinary() {
 }
 
 /** By how long their tests take, as last counted; one that is not named comes first. Left to itself, turbo begins the longest last. */
-const longestFirst = ['actors', 'core', 'cli', 'playground', 'workspaces', 'runs', 'events', 'testing', 'simulation', 'bench'];
+const longestFirst = ['actors', 'core', 'cli', 'playground', 'workspaces', 'queue', 'runs', 'events', 'testing', 'simulation', 'bench'];
 
 /** Into how many parts the files of a long package are divided, so that no lane ends minutes after the others. Actors counts its transitions over all files. */
 const partsOf = { core: 3, cli: 2 };

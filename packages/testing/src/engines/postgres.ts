@@ -32,7 +32,7 @@ export async function startPostgres(): Promise<TestEngine> {
   const init = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C'];
   await execute(join(binaries, 'initdb'), init, { cwd: directory, ...user });
   const port = await freePort();
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: directory, max_connections: '200' };
+  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '200' };
   return runEngine({
     name: 'postgres',
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
