@@ -7,8 +7,8 @@ import { added, ended } from './support/events.ts';
 /** A journal in memory. */
 function journalOf(...events: JournalEvent[]): Journal & { readonly rows: JournalRow[] } {
   const rows: JournalRow[] = [];
-  const append = async (added: readonly JournalEvent[]) => {
-    const kept = added.map((event, index) => ({ sequence: rows.length + index + 1, atMs: 0, event }));
+  const append = async (more: readonly JournalEvent[]) => {
+    const kept = more.map((event, index) => ({ sequence: rows.length + index + 1, atMs: 0, event }));
     rows.push(...kept);
     return kept;
   };

@@ -72,14 +72,14 @@ async function restartBroker({ place }: Striking): Promise<void> {
 /** The wish comes from one process, and the task runs in another. */
 async function cancelSlow({ place, client, run, log }: Striking): Promise<number | undefined> {
   await untilRow(client, run, 'attempt.intended');
-  // Its prompt is on its way.
-  await sleep(1500);
+  const calls = () => place.model.calls.filter(({ user, purpose }) => purpose === 'turn' && user.includes(`[${slowTask}]`));
+  while (calls().length === 0) await sleep(100);
   const command = place.ocm('ctl', 'task', 'cancel', slowTask, '--run', run, '--queue', place.url);
   await command.exit;
   const wished = await untilRow(client, run, 'task.cancelled');
   await untilRow(client, run, 'attempt.ended');
   // The host has given up its call of the model: that is when the wish has reached it.
-  const call = place.model.calls.find(({ user, purpose }) => purpose === 'turn' && user.includes(`[${slowTask}]`));
+  const [call] = calls();
   const cancelMs = wished === undefined || call?.endedAtMs === undefined ? undefined : call.endedAtMs - wished;
   log(`cancel reached its host after ${cancelMs} ms`);
   return cancelMs;

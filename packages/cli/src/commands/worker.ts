@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { SessionPool } from '@opencode-manager/actors';
@@ -38,13 +38,10 @@ export async function worker(terminal: Terminal, flags: WorkerFlags): Promise<Ex
   const doubt = await client.ledger.doubt();
   if (doubt !== undefined) note(`The queue ${client.address.shown} may lose what it was told: ${doubt}.`);
   const directory = await mkdtemp(join(resolve(flags.root ?? tmpdir()), 'ocm-worker-'));
-  const host = await startHost(terminal, flags, { directory, leaseMs, client, signals, note }).catch(async (error: unknown) => {
-    await rm(directory, { recursive: true, force: true });
-    throw error;
-  });
+  await using guard = startWorkerGuard({ directory, silenceMs: (leaseMs * 2) / 3 });
+  const host = await startHost(terminal, flags, { directory, leaseMs, client, signals, note });
   const { manager } = host;
-  const marker = `OPENCODE_MANAGER_RUN_ID=${manager.server.runId}`;
-  await using _guard = startWorkerGuard({ directory, marker, silenceMs: (leaseMs * 2) / 3 });
+  guard.watch(`OPENCODE_MANAGER_RUN_ID=${manager.server.runId}`);
   try {
     return await workUntilStopped(terminal, flags, { ...host, signals });
   } finally {

@@ -7,14 +7,18 @@ import { execa } from 'execa';
 export interface WorkerGuardOptions {
   /** The directory of the worker: it goes with the worker, however that ends. */
   readonly directory: string;
-  /** Marks every process that descends from the worker's server: `NAME=VALUE` in its environment. */
-  readonly marker: string;
   /** A worker that gives no sign for so long, in milliseconds, works no more: what its server does is ended. */
   readonly silenceMs: number;
 }
 
-/** File whose number grows while the worker works. */
-const beatName = 'heartbeat';
+/** What looks after a worker, from before its server starts until nothing is left. */
+export interface WorkerGuard extends AsyncDisposable {
+  /** Names what every process that descends from the worker's server has in its environment: `NAME=VALUE`. */
+  watch(marker: string): void;
+}
+
+/** File whose number grows while the worker works, and the one that names its server. */
+const [beatName, markerName] = ['heartbeat', 'marker'];
 
 /** How often the worker gives a sign, and the guard looks, in milliseconds. */
 const beatMs = 500;
@@ -27,10 +31,13 @@ const beatMs = 500;
  */
 const guardScript = `
 trap '' INT TERM HUP
-marker="$1"; directory="$2"; rounds="$3"
+directory="$1"; rounds="$2"
 exec 3<&0
 ( read -r word <&3; : > "$directory/gone" ) 2>/dev/null &
 marked() {
+  marker=
+  read -r marker < "$directory/${markerName}"
+  [ -n "$marker" ] || return
   if [ -d /proc/self ]; then
     for path in $(grep -lzxF -- "$marker" /proc/[0-9]*/environ 2>/dev/null); do
       path="\${path#/proc/}"
@@ -68,7 +75,7 @@ exit 0
 `;
 
 /** Starts the guard of a worker, and gives it signs until it is let go: then it removes the directory. */
-export function startWorkerGuard({ directory, marker, silenceMs }: WorkerGuardOptions): AsyncDisposable {
+export function startWorkerGuard({ directory, silenceMs }: WorkerGuardOptions): WorkerGuard {
   let beats = 0;
   const beat = () => {
     try {
@@ -80,7 +87,7 @@ export function startWorkerGuard({ directory, marker, silenceMs }: WorkerGuardOp
   beat();
   const timer = setInterval(beat, beatMs);
   const rounds = Math.max(2, Math.ceil(silenceMs / beatMs));
-  const guard = execa('sh', ['-c', guardScript, 'ocm-worker-guard', marker, directory, String(rounds)], {
+  const guard = execa('sh', ['-c', guardScript, 'ocm-worker-guard', directory, String(rounds)], {
     env: { PATH: [process.env['PATH'], '/usr/local/bin', '/usr/bin', '/bin'].filter(Boolean).join(':') },
     extendEnv: false,
     cwd: '/',
@@ -95,6 +102,7 @@ export function startWorkerGuard({ directory, marker, silenceMs }: WorkerGuardOp
   guard.stdin.on('error', () => undefined);
   if (guard.stdin instanceof Socket) guard.stdin.unref();
   return {
+    watch: (marker) => writeFileSync(join(directory, markerName), `${marker}\n`),
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       guard.stdin.end();
