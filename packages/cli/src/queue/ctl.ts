@@ -89,12 +89,9 @@ export async function cancelQueuedTasks(terminal: Terminal, keys: readonly strin
     return { key, change: task.open ? 'aborting' : 'cancelled', why: null };
   });
   const wanted = changes.filter(({ change }) => change !== 'none').map(({ key }) => key);
+  const rows = wanted.map((key): JournalEvent => ({ type: 'task.cancelled', key }));
+  if (rows.length > 0) await ledger.append(run, rows);
   await ledger.unwant(run, wanted);
-  if (wanted.length > 0)
-    await ledger.append(
-      run,
-      wanted.map((key): JournalEvent => ({ type: 'task.cancelled', key })),
-    );
   tell(terminal, changes, flags.json);
   return exitCodes.ok;
 }

@@ -5,7 +5,7 @@ import type { RunFlags } from '../flags.ts';
 /** Flags of a run that count on every host. Those of its server are the host's own. */
 export const sharedFlags = ['onQuota', 'transcripts', 'setup', 'setupTimeout', 'ready', 'readyTimeout', 'include', 'lfs'] as const;
 
-export type SharedFlags = Pick<RunFlags, (typeof sharedFlags)[number]>;
+type SharedFlags = Pick<RunFlags, (typeof sharedFlags)[number]>;
 
 /** What hosts know of a run of a queue, besides its tasks. Plain JSON. */
 export interface Manifest extends Pick<
