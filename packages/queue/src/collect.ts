@@ -13,6 +13,7 @@ import {
   type RunDirectory,
 } from '@opencode-manager/runs';
 import type { FileOf, Ledger, QueuedFile } from './ledger/ledger.ts';
+import { untilAnswered } from './until-answered.ts';
 
 export interface CollectionOptions {
   readonly ledger: Ledger;
@@ -66,7 +67,7 @@ export class Collection {
     while (!signal.aborted) {
       const rows = await this.#fetch();
       if (rows === undefined) await sleep(pollMs);
-      else if (rows.length > 0) yield* await this.#keep(rows);
+      else if (rows.length > 0) yield* await this.#keep(rows, signal);
       else if (this.history.endedBecause !== null) return;
       else if (!(await this.#endIfOver())) await sleep(pollMs);
     }
@@ -77,10 +78,10 @@ export class Collection {
     return ledger.rows(run, this.#fold.lastSequence, rowsOfFetch).catch(() => undefined);
   }
 
-  async #keep(rows: readonly JournalRow[]): Promise<readonly JournalRow[]> {
+  async #keep(rows: readonly JournalRow[], signal: AbortSignal): Promise<readonly JournalRow[]> {
     const { directory, run } = this.#options;
     const events: JournalEvent[] = [];
-    for (const { event } of rows) events.push(event.type === 'attempt.ended' ? await this.#bringFiles(event) : event);
+    for (const { event } of rows) events.push(event.type === 'attempt.ended' ? await this.#bringFiles(event, signal) : event);
     const kept = await directory.journal.append(events);
     if (kept[0]?.sequence !== rows[0]?.sequence)
       throw new OpencodeManagerError(
@@ -99,10 +100,10 @@ export class Collection {
   }
 
   /** Transcript and patch of an attempt: its result names the patch where it lies here. */
-  async #bringFiles(event: Extract<JournalEvent, { type: 'attempt.ended' }>): Promise<JournalEvent> {
+  async #bringFiles(event: Extract<JournalEvent, { type: 'attempt.ended' }>, signal: AbortSignal): Promise<JournalEvent> {
     const { ledger, run, directory } = this.#options;
     const of: FileOf = { run, key: event.key, attempt: event.attempt };
-    const files = await ledger.files(of).catch(() => []);
+    const files = await untilAnswered(() => ledger.files(of), signal);
     if (files.length === 0) return event;
     const place = await directory.makeArtifacts(event.key, event.attempt);
     const brought = new Set<string>();

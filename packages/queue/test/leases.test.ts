@@ -136,19 +136,6 @@ withEngines('leases of a queue', ({ start }) => {
     expect(await taken(second)).toMatchObject({ key: 'a', attempt: 1, token: 2 });
   });
 
-  test('ends a task that has lost its host more often than it may', async () => {
-    const queue = await submit('four', ['a']);
-    const port = await host('four');
-    for (let attempt = 1; attempt <= 4; attempt += 1) {
-      const lease = await taken(port);
-      expect(lease.attempt).toBe(attempt);
-      await port.write(lease, [intended('a', attempt, `${lease.token}.1`)]);
-    }
-    expect(await port.take(AbortSignal.timeout(3 * leaseMs))).toBeUndefined();
-    const last = (await queue.ledger.rows('four', 2, 100)).at(-1);
-    expect(last?.event).toMatchObject({ type: 'attempt.ended', attempt: 4, final: true, error: { code: 'LEASE_LOST' } });
-  });
-
   test('keeps what a write says once, however often it is sent', async () => {
     const queue = await submit('five', ['a']);
     const claim = await queue.ledger.claim('five', 'a', 1);

@@ -23,6 +23,8 @@ export interface LeasedTaskOptions {
   readonly path: string;
   readonly shared: string | undefined;
   readonly leaseMs: number;
+  /** Once it is aborted, a queue that does not answer is not asked again. */
+  readonly giveUp: AbortSignal;
   readonly note: (line: string) => void;
   /** Its attempt waits for a quota, or goes on: others may have its slot meanwhile. */
   readonly onParked: (isParked: boolean) => void;
@@ -126,11 +128,11 @@ export class LeasedTaskRun {
   }
 
   async #write(events: readonly JournalEvent[]): Promise<void> {
-    const { lease, leases, ledger, path, shared } = this.#options;
+    const { lease, leases } = this.#options;
     if (this.#isLost) return leases.write(lease, events);
     const sent: JournalEvent[] = [];
     for (const event of events) {
-      sent.push(event.type === 'attempt.ended' ? await sendFiles({ ledger, lease, path, shared }, event).catch(() => event) : event);
+      sent.push(event.type === 'attempt.ended' ? await sendFiles(this.#options, event) : event);
       if (event.type === 'attempt.ended') await this.#holdProvider(event.result).catch(() => undefined);
     }
     await leases.write(lease, sent);

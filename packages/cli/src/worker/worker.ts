@@ -150,7 +150,8 @@ export class QueueWorker {
     const workspaces = this.#workspacesOf(lease, manifest);
     const { ledger } = client;
     const onParked = (isParked: boolean) => this.#setParked(id, isParked);
-    const common = { lease, leases, ledger, manifest, pool, config, workspaces, path, shared, leaseMs, note, onParked };
+    const giveUp = this.#givingUp.signal;
+    const common = { lease, leases, ledger, manifest, pool, config, workspaces, path, shared, leaseMs, giveUp, note, onParked };
     const one = new LeasedTaskRun({ ...common, repositories: this.#repositories });
     this.#live.set(id, one);
     if (this.#stopping.signal.aborted) one.abort('The worker is stopping.');

@@ -5,6 +5,7 @@ import { leaseLost, supersededBy, type JournalEvent, type Lease, type LeasedTask
 import { foldJournal, isSettled, lostAttempt } from '@opencode-manager/runs/machine';
 import type { Job, Worker } from 'bullmq';
 import type { Ledger } from '../ledger/ledger.ts';
+import { untilAnswered } from '../until-answered.ts';
 import type { JobData } from './jobs.ts';
 
 export interface QueueLeasesOptions {
@@ -81,12 +82,8 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
     held.batch += 1;
     const writer = { run, key, token, batch: held.batch };
     const late = supersededBy(events);
-    for (;;) {
-      const isWritten = await this.#options.ledger.write(writer, events, late).catch(() => undefined);
-      if (isWritten === true) return;
-      if (isWritten === false || this.#options.giveUp.aborted) throw leaseLost(key, token);
-      await sleep(troubleMs);
-    }
+    const { ledger, giveUp } = this.#options;
+    if (!(await untilAnswered(() => ledger.write(writer, events, late), giveUp))) throw leaseLost(key, token);
   }
 
   async finish(lease: Lease<Given>): Promise<void> {

@@ -1,11 +1,11 @@
 import type { JournalEvent, JournalRow } from '@opencode-manager/runs';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import type { Claim, FileOf, Ledger, NewQueuedRun, QueuedFile, QueuedRun, QueuedWishes, WorkerBeat, Writer } from '../ledger/ledger.ts';
-import { schemaLock, schemaName as schema, tables } from './schema.ts';
+import { schema as definition, schemaLock, schemaName as schema, schemaVersion } from './schema.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** The ledger in PostgreSQL. What is to be atomic locks the row of its run: rows of one run are numbered one after the other. */
+/** The ledger in PostgreSQL. What is to be atomic is one statement: a function of the schema. */
 export class PostgresLedger implements Ledger {
   readonly #pool: Pool;
 
@@ -13,31 +13,18 @@ export class PostgresLedger implements Ledger {
     this.#pool = pool;
   }
 
-  /** Makes the tables where they are not there. */
+  /** Makes the tables and functions where they are not there. */
   static async open(pool: Pool): Promise<PostgresLedger> {
-    const ledger = new PostgresLedger(pool);
-    await ledger.#atomically(async (client) => {
-      await client.query('SELECT pg_advisory_xact_lock($1)', [schemaLock]);
-      await client.query(tables);
-    });
-    return ledger;
+    const known = await pool.query(`SELECT number FROM ${schema}.version`).catch(() => undefined);
+    if ((known?.rows[0] as Row | undefined)?.['number'] === schemaVersion) return new PostgresLedger(pool);
+    // One call is one transaction, and the lock ends with it.
+    await pool.query(`BEGIN; SELECT pg_advisory_xact_lock(${schemaLock}); ${definition} COMMIT;`);
+    return new PostgresLedger(pool);
   }
 
   begin({ name, manifest, tasks, events }: NewQueuedRun): Promise<boolean> {
-    return this.#atomically(async (client) => {
-      const made = await client.query(
-        `INSERT INTO ${schema}.runs (name, manifest, created_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-        [name, manifest, Date.now()],
-      );
-      if (made.rowCount === 0) return false;
-      await client.query(`INSERT INTO ${schema}.tasks (run, key, task) SELECT $1, * FROM unnest($2::text[], $3::text[])`, [
-        name,
-        [...tasks.keys()],
-        [...tasks.values()],
-      ]);
-      await append(client, name, events);
-      return true;
-    });
+    const given = [[...tasks.keys()], [...tasks.values()], events.map(keyOf), events.map(textOf)];
+    return this.#is(`SELECT ${schema}.begin_run($1, $2, $3, $4, $5, $6, $7) AS is`, [name, Date.now(), manifest, ...given]);
   }
 
   async run(name: string): Promise<QueuedRun | undefined> {
@@ -62,49 +49,22 @@ export class PostgresLedger implements Ledger {
     return new Map(all.map(({ key, task }) => [String(key), String(task)]));
   }
 
-  claim(run: string, key: string, submission: number): Promise<Claim | undefined> {
-    return this.#atomically(async (client) => {
-      const counted = await client.query(`UPDATE ${schema}.runs SET tokens = tokens + 1 WHERE name = $1 RETURNING tokens`, [run]);
-      if (counted.rowCount === 0) return undefined;
-      const token = Number((counted.rows[0] as Row)['tokens']);
-      const taken = await client.query(
-        `UPDATE ${schema}.tasks SET token = $3, batch = 0 WHERE run = $1 AND key = $2 AND submission = $4 RETURNING task`,
-        [run, key, token, submission],
-      );
-      const task = (taken.rows[0] as { task: string } | undefined)?.task;
-      if (task === undefined) return undefined;
-      const rows = await client.query(`SELECT * FROM ${schema}.journal WHERE run = $1 AND key = $2 ORDER BY sequence`, [run, key]);
-      return { token, task, rows: rows.rows.map(rowIn) };
-    });
+  async claim(run: string, key: string, submission: number): Promise<Claim | undefined> {
+    const [claimed] = await this.#rows(`SELECT * FROM ${schema}.claim($1, $2, $3)`, [run, key, submission]);
+    if (!claimed) return undefined;
+    // From here on nobody else writes rows that count.
+    const rows = await this.#rows(`SELECT * FROM ${schema}.journal WHERE run = $1 AND key = $2 ORDER BY sequence`, [run, key]);
+    return { token: Number(claimed['claimed']), task: claimed['given'] as string, rows: rows.map(rowIn) };
   }
 
   write({ run, key, token, batch }: Writer, events: readonly JournalEvent[], superseded: readonly JournalEvent[]): Promise<boolean> {
-    return this.#atomically(async (client) => {
-      await lock(client, run);
-      const found = await client.query(`SELECT token, batch FROM ${schema}.tasks WHERE run = $1 AND key = $2`, [run, key]);
-      const known = found.rows[0] as Row | undefined;
-      if (Number(known?.['token']) !== token) {
-        const noted = await client.query(
-          `INSERT INTO ${schema}.late SELECT $1, $2, $3 FROM ${schema}.runs WHERE name = $1 ON CONFLICT DO NOTHING`,
-          [run, token, batch],
-        );
-        if ((noted.rowCount ?? 0) > 0) await append(client, run, superseded);
-        return false;
-      }
-      if (Number(known?.['batch']) >= batch) return true;
-      await client.query(`UPDATE ${schema}.tasks SET batch = $3 WHERE run = $1 AND key = $2`, [run, key, batch]);
-      await append(client, run, events);
-      return true;
-    });
+    const given = [run, Date.now(), key, token, batch, events.map(textOf), superseded.map(textOf)];
+    return this.#is(`SELECT ${schema}.write_rows($1, $2, $3, $4, $5, $6, $7) AS is`, given);
   }
 
   append(run: string, events: readonly JournalEvent[], ifLast?: number): Promise<boolean> {
-    return this.#atomically(async (client) => {
-      const last = await lock(client, run);
-      if (last === undefined || (ifLast !== undefined && ifLast !== last)) return false;
-      await append(client, run, events);
-      return true;
-    });
+    const given = [run, Date.now(), events.map(keyOf), events.map(textOf), ifLast ?? null];
+    return this.#is(`SELECT ${schema}.append_if($1, $2, $3, $4, $5) AS is`, given);
   }
 
   async rows(run: string, after: number, limit: number): Promise<readonly JournalRow[]> {
@@ -201,47 +161,17 @@ export class PostgresLedger implements Ledger {
     return (await this.#pool.query(query, [...values])).rows as Row[];
   }
 
-  async #atomically<T>(act: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
-    // A connection that breaks is told by the query that uses it.
-    const ignore = () => undefined;
-    client.on('error', ignore);
-    let isBroken = true;
-    try {
-      await client.query('BEGIN');
-      const value = await act(client);
-      await client.query('COMMIT');
-      isBroken = false;
-      return value;
-    } finally {
-      // One that broke off is closed, and its transaction with it.
-      client.off('error', ignore);
-      client.release(isBroken);
-    }
+  async #is(query: string, values: readonly unknown[]): Promise<boolean> {
+    return (await this.#rows(query, values))[0]?.['is'] === true;
   }
 }
 
-/** Gives the number of the newest row; undefined when there is no such run. */
-async function lock(client: PoolClient, run: string): Promise<number | undefined> {
-  const { rows } = await client.query(`SELECT last_sequence FROM ${schema}.runs WHERE name = $1 FOR UPDATE`, [run]);
-  const found = rows[0] as Row | undefined;
-  return found && Number(found['last_sequence']);
+function keyOf(event: JournalEvent): string | null {
+  return 'key' in event ? event.key : null;
 }
 
-async function append(client: PoolClient, run: string, events: readonly JournalEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  const counted = await client.query(
-    `UPDATE ${schema}.runs SET last_sequence = last_sequence + $2 WHERE name = $1 RETURNING last_sequence`,
-    [run, events.length],
-  );
-  const first = Number((counted.rows[0] as Row)['last_sequence']) - events.length + 1;
-  await client.query(`INSERT INTO ${schema}.journal SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[])`, [
-    run,
-    events.map((_, index) => first + index),
-    events.map(() => Date.now()),
-    events.map((event) => ('key' in event ? event.key : null)),
-    events.map((event) => JSON.stringify(event)),
-  ]);
+function textOf(event: JournalEvent): string {
+  return JSON.stringify(event);
 }
 
 function rowIn({ sequence, at_ms: atMs, event }: Row): JournalRow {
