@@ -31,6 +31,7 @@ import { createProgress, plural, printable } from '../render/index.ts';
 import { listenForStop, whenAborted, type StopSignals } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
+import { Holding } from './holding.ts';
 import type { Manifest, QueuedTask } from './manifest.ts';
 import { refuseFlagsForQueue } from './refuse.ts';
 import { addMissing, findQueuedRun, foldOf, queueOf, runNameIn, submitToQueue } from './submit.ts';
@@ -62,6 +63,8 @@ export async function runOnQueue(terminal: Terminal, file: string | undefined, f
   await goOn(client, name);
   const collection = new Collection({ ledger: client.ledger, run: name, directory, onNote: note });
   tell(terminal, { name, client, directory, total: tasks.size, json: flags.json === true, note });
+  using holding = new Holding({ ledger: client.ledger, run: name, configuration: manifest.configuration_digest });
+  progress.holds(() => holding.why);
   const context = contextOf({ terminal, flags, tasks, directory, collection, progress, signals, out, junit, output });
   const reporter = createReporter({ terminal, progress, output, single: tasks.size === 1, out, junit });
   const healing = setInterval(() => void addMissing(client, name).catch(() => undefined), healMs);
@@ -101,12 +104,12 @@ async function tasksIn({ ledger }: QueueClient, name: string): Promise<ReadonlyM
   return new Map([...(await ledger.tasks(name))].map(([key, text]) => [key, JSON.parse(text) as QueuedTask]));
 }
 
-/** Goes on with a run that has ended before all of its tasks had: its tasks are submitted again. */
+/** Goes on with a run that has ended, or was cancelled, before all of its tasks had: its tasks are submitted again. */
 async function goOn(client: QueueClient, name: string): Promise<void> {
   const { ledger } = client;
   const fold = await foldOf(ledger, name);
   const { endedBecause, generation } = fold.history();
-  if (endedBecause === null) return;
+  if (endedBecause === null && !(await ledger.wishes(name)).isCancelled) return;
   const left = [...fold.tasks()].filter((task) => !isSettled(task) || isPassing(task));
   if (left.length === 0) return;
   const requeued = left.filter(isPassing).map(({ key }): JournalEvent => ({ type: 'task.requeued', key }));

@@ -21,7 +21,8 @@ interface QueuedStanding {
   readonly workers: number;
 }
 
-interface ToldWorker {
+/** What a worker tells of itself. */
+export interface ToldWorker {
   readonly host: string;
   readonly pid: number;
   readonly running: number;
