@@ -87,9 +87,13 @@ export async function checkPatches({ tasks, results }: QueueFacts): Promise<stri
     if (kind !== 'write' || result?.outcome !== 'succeeded') continue;
     const patch = result.patch == null ? '' : await readFile(result.patch, 'utf8').catch(() => '');
     if (!patch.includes(`+${id}\n`) || patch.includes(`+${id}\n+${id}\n`))
-      problems.push(`the patch of ${id} is not what it did: ${JSON.stringify(patch.slice(-200))}`);
+      problems.push(`the patch of ${id} is not what it did: ${told(result)} ${JSON.stringify(patch.slice(-200))}`);
   }
   return problems;
+}
+
+function told({ attempt, patch, truncated, files_changed, tool_calls, directory, output }: TaskResult): string {
+  return JSON.stringify({ attempt, patch, truncated, files_changed, tool_calls, directory, output });
 }
 
 /** Nothing is left on any host. */

@@ -13,6 +13,8 @@ export class Hosts implements AsyncDisposable {
   readonly #place: QueuePlace;
   readonly #options: QueueSoakOptions;
   readonly all: Host[] = [];
+  /** Workers that ended by themselves. */
+  readonly problems: string[] = [];
 
   constructor(place: QueuePlace, options: QueueSoakOptions) {
     this.#place = place;
@@ -37,6 +39,9 @@ export class Hosts implements AsyncDisposable {
     const host: Host = { worker, isStopped: false };
     this.all.push(host);
     await worker.waitForRecord('launch');
+    void worker.exit.then((code) => {
+      if (code !== 0 && code !== 'SIGKILL') this.problems.push(`a worker ended with ${code}: ${worker.stderr.slice(-800)}`);
+    });
     return host;
   }
 
@@ -62,8 +67,8 @@ export class Hosts implements AsyncDisposable {
     const left = this.all.filter(({ worker }) => !worker.isOver);
     for (const { worker } of left) worker.signal('SIGTERM');
     const codes = await Promise.all(left.map(({ worker }) => worker.exit));
-    return codes.flatMap((code, index) =>
-      code === 0 ? [] : [`the worker ${left[index]!.worker.pid} ended with ${code}: ${left[index]!.worker.stderr.slice(-500)}`],
-    );
+    return codes.every((code) => code === 0)
+      ? this.problems
+      : [...this.problems, `workers were drained, and ended with ${codes.join(', ')}`];
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toManagerError } from '@opencode-manager/core/errors';
+import { isManagerError, toManagerError } from '@opencode-manager/core/errors';
 import { leaseLost, supersededBy, type JournalEvent, type Lease, type LeasedTask, type LeasePort } from '@opencode-manager/runs';
 import { foldJournal, isSettled, lostAttempt } from '@opencode-manager/runs/machine';
 import type { Job, Worker } from 'bullmq';
@@ -27,6 +27,8 @@ interface Held {
   /** The engine's own token for the job. */
   readonly lock: string;
   batch: number;
+  /** Milliseconds since the epoch; later with each renewal. */
+  expiresAtMs: number;
 }
 
 /** A paused run is looked at again after this time, in milliseconds. */
@@ -68,11 +70,12 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
 
   async renew(lease: Lease<Given>): Promise<number> {
     const { worker, leaseMs } = this.#options;
-    const { job, lock } = this.#heldBy(lease);
+    const held = this.#heldBy(lease);
     const nowMs = Date.now();
-    const lost = await worker.extendJobLocks([job.id!], [lock], leaseMs);
+    const lost = await worker.extendJobLocks([held.job.id!], [held.lock], leaseMs);
     if (lost.length > 0) throw leaseLost(lease.key, lease.token);
-    return nowMs + leaseMs;
+    held.expiresAtMs = nowMs + leaseMs;
+    return held.expiresAtMs;
   }
 
   /** Tried again until the ledger has answered: a write that came through and was not answered is kept once. */
@@ -83,7 +86,27 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
     const writer = { run, key, token, batch: held.batch };
     const late = supersededBy(events);
     const { ledger, giveUp } = this.#options;
+    if (Date.now() > held.expiresAtMs && !events.every(isGivenUp)) await this.#assertStillHeld(lease, late);
     if (!(await untilAnswered(() => ledger.write(writer, events, late), giveUp))) throw leaseLost(key, token);
+  }
+
+  /** Its lease has ended, by its own clock: it was frozen, and its deadlines with it. Unless the engine says that it has it still, nothing counts. */
+  async #assertStillHeld(lease: Lease<Given>, late: readonly JournalEvent[]): Promise<void> {
+    const { ledger, giveUp } = this.#options;
+    const isHeld = await untilAnswered(() => this.#isHeld(lease), giveUp);
+    if (isHeld) return;
+    if (late.length > 0) await untilAnswered(() => ledger.append(lease.run, late), giveUp);
+    throw leaseLost(lease.key, lease.token);
+  }
+
+  async #isHeld(lease: Lease<Given>): Promise<boolean> {
+    try {
+      await this.renew(lease);
+      return true;
+    } catch (error) {
+      if (isManagerError(error, 'LEASE_LOST')) return false;
+      throw error;
+    }
   }
 
   async finish(lease: Lease<Given>): Promise<void> {
@@ -139,7 +162,7 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
     const lease = { run, key, token, expiresAtMs, task: JSON.parse(task) as Given };
     const before = foldJournal(rows).tasks[0];
     const lost = before && lostAttempt(before);
-    const held: Held = { job, lock, batch: 0 };
+    const held: Held = { job, lock, batch: 0, expiresAtMs };
     this.#held.set(nameOf(lease), held);
     const known = lost ? [...rows, { sequence: rows.at(-1)!.sequence, atMs: Date.now(), event: lost }] : rows;
     const whole: Lease<Given> = { ...lease, rows: known, attempt: (before?.attempts ?? 0) + 1 };
@@ -149,6 +172,11 @@ export class QueueLeases<Given extends LeasedTask> implements LeasePort<Given> {
     await this.finish(whole);
     return undefined;
   }
+}
+
+/** The end of an attempt that its host has aborted: its task runs again, whoever says so. */
+function isGivenUp(event: JournalEvent): boolean {
+  return event.type === 'attempt.ended' && event.abortedBy === 'manager';
 }
 
 function nameOf({ run, token }: Pick<Lease, 'run' | 'token'>): string {
