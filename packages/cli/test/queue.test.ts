@@ -6,7 +6,9 @@ import { openQueue, type QueueClient } from '@opencode-manager/queue';
 import type { JournalEvent } from '@opencode-manager/runs';
 import { findPostgres, findRedis, startPostgres, startRedis, type TestEngine } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { parse } from 'yaml';
 import { openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
+import { runHere } from './support/terminal.ts';
 
 const execute = promisify(execFile);
 
@@ -252,4 +254,14 @@ describe.skipIf(findRedis() === undefined)('what is not for many hosts', () => {
     expect(gone).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/redis:\/\/:redacted@127\.0\.0\.1:1 cannot be reached/) });
     expect(gone.stderr).not.toContain('secret@');
   });
+});
+
+test('the Docker Compose recipe starts workers with options that there are, on a Redis that loses nothing', async () => {
+  const text = await readFile(new URL('../../../examples/scale-out/compose.yaml', import.meta.url), 'utf8');
+  const { services } = parse(text) as { services: Record<'worker' | 'redis', { command: string[] }> };
+  const [program, command, ...options] = services.worker.command;
+  expect([program, command]).toEqual(['ocm', 'worker']);
+  const { stdout: help } = await runHere('worker', '--help');
+  for (const option of options.filter((word) => word.startsWith('--'))) expect(help).toContain(`${option} `);
+  expect(services.redis.command.join(' ')).toBe('redis-server --appendonly yes --appendfsync always --maxmemory-policy noeviction');
 });

@@ -39,10 +39,13 @@ export class Hosts implements AsyncDisposable {
     const host: Host = { worker, isStopped: false };
     this.all.push(host);
     await worker.waitForRecord('launch');
-    void worker.exit.then((code) => {
-      if (code !== 0 && code !== 'SIGKILL') this.problems.push(`a worker ended with ${code}: ${worker.stderr.slice(-800)}`);
-    });
+    void this.#note(worker);
     return host;
+  }
+
+  async #note(worker: Ocm): Promise<void> {
+    const code = await worker.exit;
+    if (code !== 0 && code !== 'SIGKILL') this.problems.push(`a worker ended with ${code}: ${worker.stderr.slice(-800)}`);
   }
 
   /** Those that work. */
