@@ -73,8 +73,13 @@ export async function openQueue(url: string): Promise<QueueClient> {
     },
     async take(configuration, { name, ...options }) {
       const worker = quiet(engine.worker(queueNameOf(configuration), { name, leaseMs: options.leaseMs }));
-      await worker.waitUntilReady();
-      await worker.startStalledCheckTimer();
+      try {
+        await worker.waitUntilReady();
+        await worker.startStalledCheckTimer();
+      } catch (error) {
+        await worker.close(true);
+        throw unusable(address, error);
+      }
       return {
         leases: new QueueLeases({ ...options, ledger: engine.ledger, worker }),
         [Symbol.asyncDispose]: () => worker.close(true),

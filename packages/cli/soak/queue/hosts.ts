@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ocm } from '../ocm.ts';
 import type { QueueSoakOptions } from './options.ts';
 import type { QueuePlace } from './place.ts';
@@ -7,6 +8,9 @@ export interface Host {
   readonly worker: Ocm;
   isStopped: boolean;
 }
+
+/** The exit code of a worker whose queue cannot be reached at its start. */
+const queueAway = 2;
 
 /** The hosts that drain the queue. One that is killed comes back. */
 export class Hosts implements AsyncDisposable {
@@ -21,7 +25,16 @@ export class Hosts implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** As whoever keeps a service running does: one that cannot start while the queue is away is started again. */
   async start(): Promise<Host> {
+    for (;;) {
+      const host = await this.#startOnce();
+      if (host.worker.record('launch') || (await host.worker.exit) !== queueAway) return host;
+      await sleep(500);
+    }
+  }
+
+  async #startOnce(): Promise<Host> {
     const { url, configFile } = this.#place;
     const { concurrency, leaseMs } = this.#options;
     const worker = this.#place.ocm(
@@ -45,7 +58,8 @@ export class Hosts implements AsyncDisposable {
 
   async #note(worker: Ocm): Promise<void> {
     const code = await worker.exit;
-    if (code !== 0 && code !== 'SIGKILL') this.problems.push(`a worker ended with ${code}: ${worker.stderr.slice(-800)}`);
+    if (code !== 0 && code !== 'SIGKILL' && code !== queueAway)
+      this.problems.push(`a worker ended with ${code}: ${worker.stderr.slice(-800)}`);
   }
 
   /** Those that work. */

@@ -105,6 +105,8 @@ export function startWorkerGuard({ directory, silenceMs }: WorkerGuardOptions): 
     watch: (marker) => writeFileSync(join(directory, markerName), `${marker}\n`),
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      // Its end is waited for: until here it must not keep this process.
+      guard.nodeChildProcess.ref();
       guard.stdin.end();
       await guard;
     },

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { SessionPool, WorkspaceRequest, WorkspaceSource } from '@opencode-manager/actors';
 import type { ServerConfig } from '@opencode-manager/core';
-import type { JobData, LeaseSource, QueueClient } from '@opencode-manager/queue';
+import { untilAnswered, type JobData, type LeaseSource, type QueueClient } from '@opencode-manager/queue';
 import type { Lease } from '@opencode-manager/runs';
 import { manifestIn, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import { placeSettings, runWorkspaces, type RunWorkspaces } from '../workspaces/index.ts';
@@ -84,13 +84,17 @@ export class QueueWorker {
   /** Takes tasks until it is drained; resolves when the last one has ended. */
   async work(): Promise<void> {
     const { client, configuration, leaseMs, note, pool } = this.#options;
-    await using source: LeaseSource<QueuedTask> = await client.take<QueuedTask>(configuration, {
+    const taking = {
       name: this.id,
       leaseMs,
       giveUp: this.#givingUp.signal,
-      notBefore: (job) => this.#notBefore(job),
-      onTrouble: (problem) => this.#tellTrouble(problem),
-    });
+      notBefore: (job: JobData) => this.#notBefore(job),
+      onTrouble: (problem: string | undefined) => this.#tellTrouble(problem),
+    };
+    await using source: LeaseSource<QueuedTask> = await untilAnswered(
+      () => client.take<QueuedTask>(configuration, taking),
+      this.#stopping.signal,
+    );
     const timers = [
       setInterval(() => void this.#look().catch(() => undefined), lookMs),
       setInterval(() => void this.#beat().catch(() => undefined), beatMs),
