@@ -69,10 +69,10 @@ export class LeasedTaskRun {
       const reason = await this.#runTask();
       // Of a run that is cancelled nothing is left to do here; its tasks are submitted again with it.
       if (reason === 'done' || this.#stopped === 'cancelled') await leases.finish(lease);
-      else if (!this.#isLost) await leases.giveBack(lease);
+      else await leases.giveBack(lease);
     } catch (error) {
       if (!isManagerError(error, 'LEASE_LOST')) note(`${lease.run}: ${lease.key}: ${toManagerError(error).message}`);
-      if (!this.#isLost) await leases.giveBack(lease, Date.now() + leaseMs).catch(() => undefined);
+      await leases.giveBack(lease, Date.now() + leaseMs).catch(() => undefined);
     } finally {
       clearInterval(this.#renewal);
       await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
@@ -92,8 +92,8 @@ export class LeasedTaskRun {
 
   /** A user wants no more of the task. */
   cancel(): void {
-    const control = this.#run?.control;
-    void control?.cancelTasks([this.lease.key]);
+    // One that is over by now has nothing to cancel.
+    void this.#run?.control?.cancelTasks([this.lease.key]).catch(() => undefined);
   }
 
   async #runTask(): Promise<string> {
@@ -105,7 +105,7 @@ export class LeasedTaskRun {
     const run = await prepared.start({ pool, sharesPool: true, stop: async () => {} });
     this.#run = run;
     if (this.#stopped !== undefined) run.abort('The worker is stopping.');
-    void this.#watchParks(run);
+    void this.#watchParks(run).catch(() => undefined);
     const { reason } = await run.ended;
     return reason;
   }
