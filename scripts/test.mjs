@@ -21,7 +21,7 @@ const opencode2 = fileURLToPath(new URL('opencode-2/node_modules/@opencode/cli-l
 const withServer = new Set(['core', 'events', 'actors', 'runs', 'cli', 'bench', 'playground']);
 
 /** By how long their tests take, as last counted; one that is not named comes first. Left to itself, turbo begins the longest last. */
-const longestFirst = ['actors', 'core', 'cli', 'playground', 'workspaces', 'runs', 'events', 'testing', 'simulation', 'bench'];
+const longestFirst = ['actors', 'core', 'cli', 'playground', 'workspaces', 'queue', 'runs', 'events', 'testing', 'simulation', 'bench'];
 
 /** Into how many parts the files of a long package are divided, so that no lane ends minutes after the others. Actors counts its transitions over all files. */
 const partsOf = { core: 3, cli: 2 };

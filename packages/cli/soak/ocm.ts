@@ -18,7 +18,7 @@ export class Ocm {
   isOver = false;
   #line = '';
 
-  constructor({ env, repository }: Place, args: readonly string[]) {
+  constructor({ env, repository }: Pick<Place, 'env' | 'repository'>, args: readonly string[]) {
     this.#child = spawn(process.execPath, ['--conditions=@opencode-manager/source', bin, ...args], { env, cwd: repository, stdio: 'pipe' });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));

@@ -34,6 +34,11 @@ export interface TurnFlags {
   readonly maxIdleDirectories?: string;
 }
 
+/** A queue in place of what lies on this machine. */
+export interface QueueFlags {
+  readonly queue?: string;
+}
+
 export interface JsonFlag {
   readonly json?: boolean;
 }
@@ -111,6 +116,27 @@ export interface RunFlags extends ServerFlags, TurnFlags, LimitFlags, JsonFlag, 
   readonly detach?: boolean;
   /** Process id of an `ocm serve` that carries the run out. */
   readonly on?: string;
+  /** URL of a queue whose workers carry the run out, and the name of the run there. */
+  readonly queue?: string;
+  readonly run?: string;
+  /** Directory that this host and the workers see. */
+  readonly artifacts?: string;
+}
+
+/** Flags of `ocm worker`. */
+export interface WorkerFlags
+  extends ServerFlags, Pick<TurnFlags, 'concurrency' | 'maxServerMemory' | 'maxIdleDirectories' | 'maxAnswer'>, JsonFlag, QueueFlags {
+  readonly model?: string;
+  /** Providers that tasks may name. */
+  readonly provider?: string[];
+  readonly prices?: string;
+  /** How long a task is held without a sign of its host. */
+  readonly lease?: string;
+  /** `[HOST:]PORT` of the page that says whether it is alive and ready. */
+  readonly health?: string;
+  readonly artifacts?: string;
+  /** Where clones and workspaces lie. */
+  readonly root?: string;
 }
 
 /** Flags of `ocm resume`: what is not given is as it was. */
@@ -127,11 +153,11 @@ export interface ResumeFlags extends Omit<
   readonly tasks?: string;
 }
 
-export interface RunsFlags extends JsonFlag {
+export interface RunsFlags extends JsonFlag, QueueFlags {
   readonly directory?: string;
 }
 
-export interface ResultsFlags extends JsonFlag {
+export interface ResultsFlags extends JsonFlag, QueueFlags {
   readonly failed?: boolean;
 }
 
@@ -183,11 +209,11 @@ export interface RevertFlags extends ClientFlags {
   readonly force?: boolean;
 }
 
-export interface DoctorFlags extends JsonFlag, ServerFlags {
+export interface DoctorFlags extends JsonFlag, ServerFlags, QueueFlags {
   readonly reap?: boolean;
 }
 
-export interface CleanFlags extends JsonFlag {
+export interface CleanFlags extends JsonFlag, QueueFlags {
   readonly directory?: string;
   readonly dryRun?: boolean;
   readonly keepResults?: boolean;
@@ -208,11 +234,11 @@ export interface PlaygroundFlags extends JsonFlag, ManagerFlag {
   readonly content?: boolean;
 }
 
-export interface CtlCancelFlags extends JsonFlag {
+export interface CtlCancelFlags extends JsonFlag, QueueFlags {
   readonly drain?: boolean;
 }
 
-export interface CtlTaskFlags extends JsonFlag {
+export interface CtlTaskFlags extends JsonFlag, QueueFlags {
   readonly run?: string;
 }
 

@@ -25,6 +25,8 @@ type SignalSource = Pick<NodeJS.Process, 'on' | 'off' | 'listeners'>;
 export interface StopSignalOptions {
   /** Where a Ctrl-C is typed: what it leaves on a line there goes. */
   readonly terminal?: Pick<Terminal, 'clearEcho'>;
+  /** SIGTERM and SIGHUP drain too: whoever sends them waits for the end. Default: they abort at once. */
+  readonly termDrains?: boolean;
   /** Told once for each step that is reached. */
   readonly onStep?: (step: StopStep, signal: StopSignal) => void;
   /** Milliseconds; only differences count. */
@@ -36,7 +38,13 @@ export interface StopSignalOptions {
  * Turns signals into steps: the first SIGINT drains, the second aborts, the third kills; SIGTERM and SIGHUP abort at
  * once. Each further signal goes one step on. Dispose it to give the signals back.
  */
-export function listenForStop({ terminal, onStep, now = () => performance.now(), source = process }: StopSignalOptions = {}): StopSignals {
+export function listenForStop({
+  terminal,
+  termDrains = false,
+  onStep,
+  now = () => performance.now(),
+  source = process,
+}: StopSignalOptions = {}): StopSignals {
   const steps: StopStep[] = ['drain', 'abort', 'kill'];
   const controllers = { drain: new AbortController(), abort: new AbortController(), kill: new AbortController() };
   const lastSeen = new Map<StopSignal, number>();
@@ -47,7 +55,7 @@ export function listenForStop({ terminal, onStep, now = () => performance.now(),
     if (at - (lastSeen.get(signal) ?? -Infinity) < sameSignalMs) return;
     lastSeen.set(signal, at);
     first ??= signal;
-    const target = Math.min(Math.max(reached + 1, signal === 'SIGINT' ? 0 : 1), steps.length - 1);
+    const target = Math.min(Math.max(reached + 1, signal === 'SIGINT' || termDrains ? 0 : 1), steps.length - 1);
     if (target === reached) return;
     reached = target;
     if (signal === 'SIGINT') tell(() => terminal?.clearEcho());

@@ -5,6 +5,8 @@ const commands = [
   'demo',
   'run',
   'resume',
+  'enqueue',
+  'worker',
   'runs',
   'status',
   'results',

@@ -28,13 +28,18 @@ export {
 export { keyTasks, repeatKey, taskKey, type KeyedTask, type OwnFields, type PlacedTask, type TaskPlace } from './identity/task-key.ts';
 export { createJournal, openJournal, type JournalOptions } from './journal/sqlite-journal.ts';
 export type * from './journal/events.ts';
+export { JournalLeases, leaseLost, type JournalLeasesOptions } from './lease/journal-leases.ts';
+export { supersededBy, type Lease, type LeasedTask, type LeasePort } from './lease/lease.ts';
 export type { OutputSchema } from './output/output-schema.ts';
 export type { Redact } from './redact.ts';
+export { identifyRun, prepareLeased, type IdentifiedRun, type LeasedHost } from './run/leased-run.ts';
 export { openRun, resumeRun } from './run/open-run.ts';
-export { prepareRun, previewRun } from './run/prepare-run.ts';
+export { digestOfConfiguration, prepareRun, previewRun } from './run/prepare-run.ts';
+export { countRecords, isSettled, JournalFold, type TaskRecord } from './machine/index.ts';
 export type { ResumeDecision, ResumeLine, RunCounts, RunSettings } from './machine/index.ts';
-export type { RunTotals } from './run/totals.ts';
+export { Totals, type RunTotals } from './run/totals.ts';
 export type { RunControl, RunStanding, RunWishes, TaskChange, TaskStanding, TaskStandingState } from './run/control.types.ts';
+export { taskLine, type IdentifiedTask } from './run/source-tasks.ts';
 export type {
   FinalResult,
   PreparedRun,

@@ -40,3 +40,6 @@ export type {
   WaitForFaultsOptions,
   WaitForRequestsOptions,
 } from './proxy/types.ts';
+export type { TestEngine } from './engines/engine.ts';
+export { findPostgres, startPostgres } from './engines/postgres.ts';
+export { findRedis, startRedis } from './engines/redis.ts';

@@ -40,7 +40,7 @@ export async function checkClean(place: Place): Promise<string[]> {
 }
 
 /** Processes that name the place of the soak in what they were started with, but for this one. */
-async function processesOf(root: string): Promise<string[]> {
+export async function processesOf(root: string): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   const found = await Promise.all(
     pids.map(async (pid) => {

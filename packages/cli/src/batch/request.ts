@@ -78,6 +78,7 @@ export function resumedRequest(path: string, run: RunFile, given: ResumeFlags): 
   const { configuration, source } = run;
   const { retryErrors, redo, changed, takeOver, tasks, explain: _explain, ...now } = given;
   const before = (configuration['flags'] ?? {}) as RunFlags;
+  refuseQueued(configuration);
   refuseRedacted(before, now);
   const outcomesToRetry = retryErrors === undefined ? undefined : retryErrors === true ? true : outcomesIn(retryErrors);
   return {
@@ -96,6 +97,13 @@ export function resumedRequest(path: string, run: RunFile, given: ResumeFlags): 
       },
     },
   };
+}
+
+/** Its tasks are those of workers: here they would run a second time. @throws OpencodeManagerError `USAGE` */
+function refuseQueued({ queue }: RunFile['configuration']): void {
+  if (queue === undefined) return;
+  const { url, run } = queue as { readonly url: string; readonly run: string };
+  throw new OpencodeManagerError('USAGE', `This run is on a queue. Go on with it there: ocm run --queue ${url} --run ${run}`);
 }
 
 /** What a flag held of secrets was not kept: what is left of it is another flag. @throws OpencodeManagerError `USAGE` */

@@ -11,6 +11,7 @@ import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm clean`: lists what finished runs left of a repository, and removes it. A run that is not finished is listed, and kept. */
 export async function clean(terminal: Terminal, names: readonly string[], flags: CleanFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../queue/clean.ts')).cleanQueue(terminal, names, flags);
   const repository = resolve(flags.directory ?? '.');
   const repositories = new Repositories();
   const wanted = await wantedRuns(repository, names, repositories);

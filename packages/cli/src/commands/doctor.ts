@@ -82,6 +82,7 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
     if (!signal.aborted) yield* selfTest(binary, signal);
     if (!signal.aborted && namesConfiguration(flags)) yield* configurationFindings(flags, signal);
   }
+  if (flags.queue !== undefined) yield await queueFinding(flags.queue);
   yield sandboxNote;
   yield* leftovers(flags.reap === true);
   for (const finding of await leftWorkspaces(resolve(flags.directory ?? '.'), flags.reap === true))
@@ -91,6 +92,19 @@ async function* examine(flags: DoctorFlags, signal: AbortSignal): AsyncGenerator
 /** A version that was not tested is looked over at each start: it must have all that is used of it. */
 function testedOr({ protocol, version }: BinaryInfo): string {
   return supportedVersions[protocol].tested.includes(version) ? 'a tested version' : 'not a tested version';
+}
+
+/** Whether a queue is there, and keeps what it was told. */
+async function queueFinding(url: string): Promise<Finding> {
+  // Drivers of queues are loaded by those who have one alone.
+  const { openQueue } = await import('@opencode-manager/queue');
+  const client = await orFinding('queue', () => openQueue(url));
+  if ('status' in client) return client;
+  await using queue = client;
+  const doubt = await queue.ledger.doubt();
+  const { shown } = queue.address;
+  if (doubt === undefined) return { name: 'queue', status: 'ok', detail: `${shown} answers, and nothing is known against its durability` };
+  return { name: 'queue', status: 'failed', detail: `${shown} may lose tasks and results: ${doubt}` };
 }
 
 const sourceNames = {

@@ -9,11 +9,22 @@ import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm results`: what became of each task of a run. */
 export async function results(terminal: Terminal, name: string | undefined, flags: ResultsFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../queue/look.ts')).queueResults(terminal, name, flags);
   const path = await locateRun('.', name);
+  return printReadings(terminal, resultsOf(path), flags, { path });
+}
+
+/** Prints what became of tasks, and their counts. */
+export async function printReadings(
+  terminal: Terminal,
+  readings: AsyncIterable<TaskReading>,
+  flags: ResultsFlags,
+  of: object,
+): Promise<ExitCode> {
   const states: Partial<Record<TaskState, number>> = {};
   const rows: string[][] = [];
   let total = 0;
-  for await (const reading of resultsOf(path)) {
+  for await (const reading of readings) {
     total += 1;
     states[reading.state] = (states[reading.state] ?? 0) + 1;
     if (flags.failed && !hasFailed(reading)) continue;
@@ -24,7 +35,7 @@ export async function results(terminal: Terminal, name: string | undefined, flag
     }
   }
   const counts: StateCounts = { total, states, dropped: 0 };
-  if (flags.json) terminal.record({ type: 'done', path, total, states, exit_code: exitCodes.ok });
+  if (flags.json) terminal.record({ type: 'done', ...of, total, states, exit_code: exitCodes.ok });
   else for (const line of rows.length === 0 ? [] : table(rows, terminal)) terminal.result(line);
   terminal.notice(countsText(counts));
   return exitCodes.ok;

@@ -10,6 +10,12 @@ import type { Terminal } from '../terminal/index.ts';
 export async function run(terminal: Terminal, file: string | undefined, given: RunFlags): Promise<ExitCode> {
   const flags = withReporters(given);
   if (flags.on !== undefined) return submitRun(terminal, file, flags);
+  // What would run is the same there.
+  if ((flags.queue !== undefined || flags.run !== undefined) && !flags.dryRun) {
+    // Its drivers are loaded by those who want a queue alone.
+    const { runOnQueue } = await import('../queue/follow.ts');
+    return runOnQueue(terminal, file, flags);
+  }
   if (flags.detach) {
     refuseDetachedWithoutDirectory(file, flags);
     return startDetached(terminal, flags.json === true);

@@ -16,6 +16,7 @@ interface Unreadable {
 
 /** `ocm runs`: the runs of a repository, the newest first. */
 export async function runs(terminal: Terminal, flags: RunsFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../queue/look.ts')).queueRuns(terminal, flags);
   const found: (RunGlance | Unreadable)[] = [];
   for (const path of await runDirectories(flags.directory ?? '.')) found.push(await glance(path));
   if (flags.json) for (const one of found) terminal.record('error' in one ? unreadableRecord(one) : runRecord(one));

@@ -1,6 +1,6 @@
 import { locateRun } from '@opencode-manager/runs/look';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
-import type { JsonFlag } from '../flags.ts';
+import type { JsonFlag, QueueFlags } from '../flags.ts';
 import { formatDuration } from '../render/format.ts';
 import { printable } from '../render/printable.ts';
 import { countsText, statusText } from '../run-view/counts.ts';
@@ -9,7 +9,8 @@ import { glanceAt, runRecord, type RunGlance } from '../run-view/run-at-a-glance
 import type { Terminal } from '../terminal/index.ts';
 
 /** `ocm status`: how a run stands, from its small files. */
-export async function status(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+export async function status(terminal: Terminal, name: string | undefined, flags: JsonFlag & QueueFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../queue/look.ts')).queueStatus(terminal, name, flags);
   const glance = await glanceAt(await locateRun('.', name));
   if (flags.json) terminal.record(runRecord(glance));
   else for (const line of linesOf(glance, terminal)) terminal.result(line);

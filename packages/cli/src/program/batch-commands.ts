@@ -1,14 +1,16 @@
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { addJsonOption, addPageOptions, addServerOptions, addTurnOptions, collect } from './shared-options.ts';
+import { addEnqueue } from './queue-commands.ts';
+import { addJsonOption, addPageOptions, addServerOptions, addTaskLimitOptions, addTurnOptions, collect } from './shared-options.ts';
 
-/** Adds `ocm demo`, `ocm run` and `ocm resume`. */
+/** Adds `ocm demo`, `ocm run`, `ocm resume` and `ocm enqueue`. */
 export function addBatchCommands(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
   program.commandsGroup('Run:');
   addDemo(program, terminal, finish);
   addRun(program, terminal, finish);
   addResume(program, terminal, finish);
+  addEnqueue(program, terminal, finish);
 }
 
 function addDemo(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCode: ExitCode) => void): void {
@@ -42,7 +44,13 @@ function addRun(program: CommandUnknownOpts, terminal: Terminal, finish: (exitCo
     .option('--run-dir <dir>', 'keep the run here (default: beside the repository, in <repository>.ocm)')
     .option('--no-run-dir', 'keep nothing: a run that is killed cannot be resumed (default with --prompt alone)')
     .option('--resume', 'go on with the newest run of the same file, if it is not finished')
-    .option('--on <pid>', 'run on the server of this ocm serve, whose slots are shared; Ctrl-C leaves the run there');
+    .option('--on <pid>', 'run on the server of this ocm serve, whose slots are shared; Ctrl-C leaves the run there')
+    .option(
+      '--queue <url>',
+      'let the workers of this queue run it (redis://..., postgres://...), and collect what they do; Ctrl-C leaves it there',
+    )
+    .option('--run <key>', 'with --queue: name of the run there; without a file: follow the run of this name')
+    .option('--artifacts <dir>', 'with --queue: directory that this host and the workers see, for transcripts and patches');
   addSelectOptions(run);
   run
     .optionsGroup('Workspaces:')
@@ -141,12 +149,9 @@ function addLimitOptions(command: CommandUnknownOpts): void {
     .optionsGroup('Limits:')
     .option('--max-time <duration>', 'end the run after this time, such as 8h')
     .option('--max-tokens <n>', 'end the run when so many tokens are used, sub-agents included')
-    .option('--max-usd <amount>', 'end the run when it has cost so much, in US dollars')
-    .option('--task-working <duration>', 'longest work of a task: waits for its provider and for answers do not count')
-    .option('--task-stall <duration>', 'longest silence of a task (default: 5m)')
-    .option('--task-steps <n>', 'most steps of the model for a task, its sub-agents included')
-    .option('--task-tokens <n>', 'most tokens of a task')
-    .option('--task-usd <amount>', 'most that a task may cost, in US dollars')
+    .option('--max-usd <amount>', 'end the run when it has cost so much, in US dollars');
+  addTaskLimitOptions(command);
+  command
     .option('--prices <file>', 'what models cost: JSON, {"provider/model": {"input": 3, "output": 15}}, USD per million tokens')
     .option('--allow-unpriced', 'begin although the price of a model is not known and a limit in US dollars would not hold');
 }

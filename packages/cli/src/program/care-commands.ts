@@ -12,7 +12,8 @@ export function addCareCommands(program: CommandUnknownOpts, terminal: Terminal,
     .description(
       'Checks the opencode binary and its version, starts a server, checks its isolation, and lists what dead managers left behind. With a configuration (--opencode-config, --opencode-config-dir, --config) it also starts a server with that, and says which of its providers, agents, MCP servers, plugins and custom tools work.',
     )
-    .option('--reap', 'end processes and remove directories that dead managers left');
+    .option('--reap', 'end processes and remove directories that dead managers left')
+    .option('--queue <url>', 'also whether this queue is there, and keeps what it was told');
   addServerOptions(doctor);
   addJsonOption(doctor);
   doctor.action(async (flags) => {
@@ -36,7 +37,8 @@ function addClean(program: CommandUnknownOpts, terminal: Terminal, finish: (exit
     .option('-d, --directory <dir>', 'the repository (default: the current directory)')
     .option('--keep-results', 'remove workspaces alone; run directories, refs and patches stay')
     .option('--unfinished', 'also remove runs that are not finished: they cannot be resumed any more')
-    .option('--dry-run', 'list, and remove nothing');
+    .option('--dry-run', 'list, and remove nothing')
+    .option('--queue <url>', 'remove runs of this queue, in place of those of a repository');
   addJsonOption(clean);
   clean.action(async (runs, flags) => {
     const { clean: action } = await import('../commands/clean.ts');

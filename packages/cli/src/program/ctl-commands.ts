@@ -57,6 +57,7 @@ function addRun(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): vo
   } as const;
   for (const [verb, [summary, description]] of Object.entries(verbs) as [keyof typeof verbs, readonly [string, string]][]) {
     const command = run.command(verb).summary(summary).description(description).argument('[run]', runArgument);
+    addQueueOption(command);
     addJsonOption(command);
     command.action(async (name, flags) => {
       const { showRun, pauseRun, resumeRun } = await import('../commands/ctl/run.ts');
@@ -69,6 +70,7 @@ function addRun(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): vo
     .description('Ends a run: what runs is aborted. ocm resume goes on with it.')
     .argument('[run]', runArgument)
     .option('--drain', 'let what runs come to its end');
+  addQueueOption(cancel);
   addJsonOption(cancel);
   cancel.action(async (name, flags) => {
     const { cancelRun } = await import('../commands/ctl/run.ts');
@@ -130,7 +132,13 @@ function addEvents(task: CommandUnknownOpts, terminal: Terminal, finish: Finish)
 
 function addTaskOptions(command: CommandUnknownOpts): void {
   command.option('--run <run>', runArgument);
+  addQueueOption(command);
   addJsonOption(command);
+}
+
+/** Without it the run is that of a process of this machine. */
+function addQueueOption(command: CommandUnknownOpts): void {
+  command.option('--queue <url>', 'a run of this queue, by its name there');
 }
 
 function addProvider(ctl: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {

@@ -2,14 +2,16 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ExitCode } from '../exit-codes.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { addCtlCommands } from './ctl-commands.ts';
+import { addWorker } from './queue-commands.ts';
 import { addJsonOption, addManagerOption, addPageOptions, addServerOptions, addTurnOptions } from './shared-options.ts';
 
 type Finish = (exitCode: ExitCode) => void;
 
-/** Adds `ocm serve`, `ocm attach` and the clients of a running manager. */
+/** Adds `ocm serve`, `ocm worker`, `ocm attach` and the clients of a running manager. */
 export function addManagerCommands(program: CommandUnknownOpts, terminal: Terminal, finish: Finish): void {
   program.commandsGroup('Serve and control:');
   addServe(program, terminal, finish);
+  addWorker(program, terminal, finish);
   addAttach(program, terminal, finish);
   addSessions(program, terminal, finish);
   addEvents(program, terminal, finish);

@@ -17,7 +17,7 @@ const nameWidth = 10;
 export function rootHelp(program: CommandUnknownOpts, width: number): string {
   const blocks = [...groupsOf(program), { title: 'Begin:', lines: firstSteps.map((line) => `  ${line}`) }];
   const body = width < whole ? blocks.flatMap((block, index) => [...(index === 0 ? [] : ['']), ...linesOf(block)]) : sideBySide(blocks);
-  return [`Usage: ocm COMMAND [options]    ${program.description()}`, '', ...body, '', ...footer, ''].join('\n');
+  return [`Usage: ocm COMMAND [options]    ${program.description()}`, '', ...body, ...footer, ''].join('\n');
 }
 
 function groupsOf(program: CommandUnknownOpts): Block[] {

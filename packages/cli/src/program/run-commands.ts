@@ -27,7 +27,8 @@ function addRuns(program: CommandUnknownOpts, terminal: Terminal, finish: Finish
     .description(
       'Lists the runs of the repository that a directory lies in, the newest first. Runs of ocm run --run-dir elsewhere are not among them.',
     )
-    .option('-d, --directory <dir>', 'any directory in the repository (default: the current directory)');
+    .option('-d, --directory <dir>', 'any directory in the repository (default: the current directory)')
+    .option('--queue <url>', 'the runs of this queue, and its workers');
   addJsonOption(runs);
   runs.action(async (flags) => {
     const { runs: action } = await import('../commands/runs.ts');
@@ -42,7 +43,8 @@ function addStatus(program: CommandUnknownOpts, terminal: Terminal, finish: Fini
     .description(
       'Says how a run stands and how many of its tasks have ended how, while it runs or afterwards. Reads three small files, whatever the size of the run.',
     )
-    .argument('[run]', runArgument);
+    .argument('[run]', runArgument)
+    .option('--queue <url>', 'look into this queue: the run is that of its --run');
   addJsonOption(status);
   status.action(async (run, flags) => {
     const { status: action } = await import('../commands/status.ts');
@@ -56,7 +58,8 @@ function addResults(program: CommandUnknownOpts, terminal: Terminal, finish: Fin
     .summary('what became of each task')
     .description('Lists each task of a run with its final result; then those that have none, with the reason.')
     .argument('[run]', runArgument)
-    .option('--failed', 'list only tasks that are over and have not succeeded');
+    .option('--failed', 'list only tasks that are over and have not succeeded')
+    .option('--queue <url>', 'look into this queue: the run is that of its --run');
   addJsonOption(results);
   results.action(async (run, flags) => {
     const { results: action } = await import('../commands/results.ts');

@@ -16,6 +16,17 @@ export function addTurnOptions(command: CommandUnknownOpts): void {
     .option('--max-idle-directories <n>', 'idle directories that the server keeps loaded (default: 16)');
 }
 
+/** What each task may take. */
+export function addTaskLimitOptions(command: CommandUnknownOpts): void {
+  command
+    .optionsGroup('Limits:')
+    .option('--task-working <duration>', 'longest work of a task: waits for its provider and for answers do not count')
+    .option('--task-stall <duration>', 'longest silence of a task (default: 5m)')
+    .option('--task-steps <n>', 'most steps of the model for a task, its sub-agents included')
+    .option('--task-tokens <n>', 'most tokens of a task')
+    .option('--task-usd <amount>', 'most that a task may cost, in US dollars');
+}
+
 export function addServerOptions(command: CommandUnknownOpts): void {
   command
     .optionsGroup('Server:')

@@ -26,6 +26,7 @@ import { listenForStop, type StopSignals } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { refuseFlags } from './refuse-flags.ts';
+import { withSettings } from './with-settings.ts';
 
 /** After a first Ctrl-C a second one within this time cancels the run, in milliseconds. */
 const secondThoughtMs = 2000;
@@ -82,21 +83,6 @@ async function openOutput(manager: ManagerClient, { run }: StartedRun, flags: Ru
     await manager.call('cancelRun', { run }).catch(() => undefined);
     throw error;
   }
-}
-
-/** What the flags say of all tasks stands in each: the pool is that of others. */
-function withSettings(
-  tasks: readonly NamedTask[],
-  { model, agent, taskTimeoutMs, permissions }: Awaited<ReturnType<typeof turnSettings>>,
-  limits: NonNullable<NamedTask['limits']>,
-): NamedTask[] {
-  const common = {
-    ...(model !== undefined && { model }),
-    ...(agent !== undefined && { agent }),
-    ...(taskTimeoutMs !== undefined && { timeoutMs: taskTimeoutMs }),
-    ...(permissions !== undefined && { permissions }),
-  };
-  return tasks.map((task) => ({ ...common, ...task, limits: { ...limits, ...task.limits } }));
 }
 
 function requestFor(file: string | undefined, flags: RunFlags, tasks: readonly NamedTask[]) {

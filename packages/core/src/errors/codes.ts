@@ -1,3 +1,4 @@
+import { queueErrors } from './queue-codes.ts';
 /**
  * Every error code of the project, with its meaning and its remedy. `docs/errors.md` is generated from this table
  * (`node scripts/docs.mjs`), and a test holds the two together. Add a code here before you throw it.
@@ -372,6 +373,8 @@ export const errorCatalogue = {
     meaning: 'A running server cannot carry out the run: it is for another directory tree or has another configuration, or takes no runs.',
     remedy: 'Leave out what the message names, or run it on a server of its own, without --on.',
   },
+  // Queue of many hosts
+  ...queueErrors,
   // Command line and manager socket
   USAGE: { meaning: 'The command line cannot be understood.', remedy: 'Read ocm help for the command.' },
   OUTPUT_UNUSABLE: {

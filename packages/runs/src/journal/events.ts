@@ -135,6 +135,8 @@ export interface AttemptSuperseded {
   readonly attempt: number;
   readonly token: string;
   readonly outcome: Outcome;
+  /** What it had spent all the same, where its host has told: tokens (uncached input, output, reasoning), US dollars (null: unknown price), calls. */
+  readonly spent?: { readonly tokens: number; readonly usd: number | null; readonly modelCalls: number };
 }
 
 /** It is not run: a task that it comes after has not succeeded. */

@@ -21,6 +21,48 @@ export interface RunHistory {
 export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: null, lastSequence: 0, spent: nothingSpent, samples: [] };
 
 /**
+ * The state of every task, kept up to a journal row by row, the first one first. A row of a task that was never added changes nothing.
+ * @public
+ */
+export class JournalFold {
+  readonly #tasks = new Map<string, TaskRecord>();
+  readonly #samples: Taken[] = [];
+  #state: Omit<RunHistory, 'tasks' | 'samples'> = noHistory;
+
+  add({ event, sequence }: JournalRow): void {
+    this.#state = { ...this.#state, lastSequence: sequence };
+    if (event.type === 'attempt.ended') {
+      const taken = addedBy(event, this.#tasks.get(event.key)?.end?.taken);
+      this.#state = { ...this.#state, spent: addSpent(this.#state.spent, taken) };
+      if (event.billed) this.#samples.push(taken);
+      if (this.#samples.length > 2 * mostSamples) this.#samples.splice(0, mostSamples);
+    }
+    if (event.type === 'run.opened') this.#state = { ...this.#state, generation: event.generation, endedBecause: null };
+    else if (event.type === 'run.ended') this.#state = { ...this.#state, endedBecause: event.reason };
+    else {
+      const known = this.#tasks.get(event.key) ?? (event.type === 'task.added' ? newRecord(event) : undefined);
+      if (known) this.#tasks.set(event.key, this.#tasks.has(event.key) ? applyEvent(known, event) : known);
+    }
+  }
+
+  task(key: string): TaskRecord | undefined {
+    return this.#tasks.get(key);
+  }
+
+  tasks(): IterableIterator<TaskRecord> {
+    return this.#tasks.values();
+  }
+
+  get lastSequence(): number {
+    return this.#state.lastSequence;
+  }
+
+  history(): RunHistory {
+    return { ...this.#state, tasks: [...this.#tasks.values()], samples: this.#samples.slice(-mostSamples) };
+  }
+}
+
+/**
  * Rebuilds the state of every task from the rows of a journal, the first one first. Linear in the rows. A row of a task that was never
  * added changes nothing.
  *
@@ -30,22 +72,7 @@ export const noHistory: RunHistory = { generation: 0, tasks: [], endedBecause: n
  * @public
  */
 export function foldJournal(rows: Iterable<JournalRow>): RunHistory {
-  const tasks = new Map<string, TaskRecord>();
-  let { generation, endedBecause, lastSequence, spent } = noHistory;
-  const samples: Taken[] = [];
-  for (const { event, sequence } of rows) {
-    lastSequence = sequence;
-    if (event.type === 'attempt.ended') {
-      const taken = addedBy(event, tasks.get(event.key)?.end?.taken);
-      spent = addSpent(spent, taken);
-      if (event.billed) samples.push(taken);
-    }
-    if (event.type === 'run.opened') [generation, endedBecause] = [event.generation, null];
-    else if (event.type === 'run.ended') endedBecause = event.reason;
-    else {
-      const known = tasks.get(event.key) ?? (event.type === 'task.added' ? newRecord(event) : undefined);
-      if (known) tasks.set(event.key, tasks.has(event.key) ? applyEvent(known, event) : known);
-    }
-  }
-  return { generation, tasks: [...tasks.values()], endedBecause, lastSequence, spent, samples: samples.slice(-mostSamples) };
+  const fold = new JournalFold();
+  for (const row of rows) fold.add(row);
+  return fold.history();
 }

@@ -1,9 +1,10 @@
 export { parksAfter } from './attempt-verdict.ts';
-export { foldJournal, noHistory, type RunHistory } from './fold-journal.ts';
+export { foldJournal, JournalFold, noHistory, type RunHistory } from './fold-journal.ts';
+export { isSettled, lostAttempt } from './lost-attempt.ts';
 export { accountOf, isClosed } from './provider-gates.ts';
 export { planResume } from './plan-resume.ts';
 export type { Planned, PlannedTask, ResumeDecision, ResumeLine, ResumePlan, ResumePolicy, SourceTask } from './resume.types.ts';
-export { countPlan, countTasks } from './run-counts.ts';
+export { countPlan, countRecords, countTasks } from './run-counts.ts';
 export { defaultRunSettings, runMachine } from './run.machine.ts';
 export type {
   AttemptEnd,

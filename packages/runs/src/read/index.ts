@@ -10,7 +10,7 @@ export type { HolderStanding, NotedHolder } from './holder.ts';
 export { JournalReader, type RowsWanted } from './journal-reader.ts';
 export { isHeld, readRun, type ReadRunOptions, type RunReading } from './read-run.ts';
 export { readTranscript } from './read-transcript.ts';
-export { resultsOf, type NoResultReading, type ResultReading, type TaskReading } from './results-of.ts';
+export { readingsOf, resultsOf, type NoResultReading, type ResultReading, type TaskReading } from './results-of.ts';
 export { statusOfRun } from './run-end.ts';
 export { countStates, taskState, type StateCounts, type TaskState } from './task-state.ts';
 export type { TranscriptLine } from '../transcript/lines.ts';

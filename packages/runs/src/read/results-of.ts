@@ -46,10 +46,23 @@ export async function* resultsOf(path: string): AsyncGenerator<TaskReading, unde
   const { journal: file, lockNote } = runLayout(path);
   const held = isHeld(await noteHolder(lockNote));
   using journal = new JournalReader(file);
-  const { tasks: all, lastSequence } = journal.history();
+  const { tasks, lastSequence } = journal.history();
+  yield* readingsOf(tasks, journal.rows({ upTo: lastSequence, type: 'attempt.ended' }), held);
+  return undefined;
+}
+
+/**
+ * The same of tasks and rows from anywhere.
+ * @param held Whether somebody carries the run out
+ */
+export async function* readingsOf(
+  all: readonly TaskRecord[],
+  rows: Iterable<JournalRow> | AsyncIterable<JournalRow>,
+  held: boolean,
+): AsyncGenerator<TaskReading, undefined> {
   const tasks = all.filter(({ isDropped }) => !isDropped);
   const open = new Map(tasks.map((task) => [task.key, task]));
-  for (const row of journal.rows({ upTo: lastSequence, type: 'attempt.ended' })) {
+  for await (const row of rows) {
     const found = finalResult(row, open);
     if (!found) continue;
     open.delete(found.key);

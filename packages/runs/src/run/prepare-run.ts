@@ -22,7 +22,8 @@ import { directoryStore, memoryStore, type RunStore } from './store.ts';
 import { systemPorts } from './system-ports.ts';
 import type { PreparedRun, ResumeOptions, Run, RunOptions, RunPreview, RunTaskSpec, StartOptions } from './types.ts';
 
-interface Prepared {
+/** What is known of a run before anything is made or started. */
+export interface Prepared {
   readonly plan: ResumePlan;
   readonly identified: readonly IdentifiedTask[];
   /** By key: of tasks with an output schema. */
@@ -70,7 +71,7 @@ function isResume(options: RunOptions | ResumeOptions): options is ResumeOptions
 }
 
 /** Everything that can be wrong with what was given is found here. */
-async function planRun(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
+export async function planRun(options: RunOptions | ResumeOptions, history: RunHistory): Promise<Prepared> {
   if (options.settings?.onInterrupted === 'continue')
     throw new OpencodeManagerError('CONFIG_INVALID', "settings.onInterrupted: 'continue' is not there yet; use 'retry' or 'fail'.");
   refuseNamelessFallback(options.settings ?? {});
@@ -120,7 +121,7 @@ async function compareVersions(
 }
 
 /** @throws `OUTPUT_SCHEMA_INVALID`, `TASK_INVALID` for a shell line with one: no model is asked that could correct it */
-function outputsOf(tasks: readonly IdentifiedTask[]): ReadonlyMap<string, OutputCheck> {
+export function outputsOf(tasks: readonly IdentifiedTask[]): ReadonlyMap<string, OutputCheck> {
   const schemas = new OutputSchemas();
   const outputs = new Map<string, OutputCheck>();
   for (const { key, task } of tasks) {
@@ -132,8 +133,11 @@ function outputsOf(tasks: readonly IdentifiedTask[]): ReadonlyMap<string, Output
   return outputs;
 }
 
-/** All of opencode's configuration that can change an answer: no credential, which may be another one each day. */
-async function digestOfConfiguration(config: ServerConfig): Promise<string> {
+/**
+ * A digest of all of opencode's configuration that can change an answer: no credential, which may be another one each day.
+ * @public
+ */
+export async function digestOfConfiguration(config: ServerConfig): Promise<string> {
   const given = await readOpencodeConfig(config);
   const redactor = new Redactor();
   learnConfig(redactor, given);
@@ -171,7 +175,7 @@ function previewOf(plan: ResumePlan): RunPreview {
   return { plan: plan.lines, counts: countPlan(plan), isDone: left === 0, spent: plan.spent, expected };
 }
 
-function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, store: RunStore, redaction: Redaction): PreparedRun {
+export function preparedRun(options: RunOptions | ResumeOptions, prepared: Prepared, store: RunStore, redaction: Redaction): PreparedRun {
   const { plan } = prepared;
   const preview = previewOf(plan);
   const names = new AttemptNames();

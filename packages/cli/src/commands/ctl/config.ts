@@ -5,7 +5,7 @@ import type { CtlConfigFlags } from '../../flags.ts';
 import { formatCost, formatCount, formatDuration } from '../../render/index.ts';
 import { parseDuration } from '../../task-file/index.ts';
 import type { Terminal } from '../../terminal/index.ts';
-import { withRun } from './find-run.ts';
+import { refuseQueue, withRun } from './find-run.ts';
 
 /** Attempts at once at most. */
 const mostConcurrent = 1000;
@@ -30,6 +30,7 @@ export function setConfig(
   assignments: readonly string[],
   { enforce = false, ...flags }: CtlConfigFlags,
 ): Promise<ExitCode> {
+  refuseQueue(flags, 'ctl config set', 'each worker has its own --concurrency');
   const settings = Object.assign({}, ...assignments.map(settingOf)) as Settings;
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const done = await manager.call('configureRun', { run: id, ...settings, ...(enforce && { enforce }) }, { signal });

@@ -1,6 +1,7 @@
 import { isManagerError, OpencodeManagerError } from '@opencode-manager/core';
 import { locateRun, lookAtRun, runDirectories, type RunLook } from '@opencode-manager/runs/look';
 import type { ExitCode } from '../../exit-codes.ts';
+import type { QueueFlags } from '../../flags.ts';
 import { findManager, reachableManagers, type ManagerClient, type RunView } from '../../manager-socket/index.ts';
 import { listenForStop } from '../../signals.ts';
 import { printable } from '../../render/printable.ts';
@@ -73,4 +74,10 @@ async function liveRuns(): Promise<{ readonly manager: ManagerClient; readonly v
     return views.filter(({ state }) => state !== 'ended').map((view) => ({ manager, view }));
   });
   return (await Promise.all(found)).flat();
+}
+
+/** @throws OpencodeManagerError `QUEUE_UNSUITED` for what only the process of a run can do */
+export function refuseQueue({ queue }: QueueFlags, command: string, instead: string): void {
+  if (queue === undefined) return;
+  throw new OpencodeManagerError('QUEUE_UNSUITED', `ocm ${command} cannot be had with --queue: no process has the whole run; ${instead}.`);
 }

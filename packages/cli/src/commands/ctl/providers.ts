@@ -6,7 +6,8 @@ import type { Terminal } from '../../terminal/index.ts';
 import { withRun } from './find-run.ts';
 
 /** `ocm ctl provider list`: what is asked of each provider account, and until when nothing is. */
-export function listProviders(terminal: Terminal, flags: CtlTaskFlags): Promise<ExitCode> {
+export async function listProviders(terminal: Terminal, flags: CtlTaskFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).listHeldProviders(terminal, flags);
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const providers = await manager.call('providers', { run: id }, { signal });
     if (flags.json) for (const provider of providers) terminal.record({ type: 'provider', ...provider });
@@ -38,7 +39,8 @@ function stateText({ is_paused: isPaused, held_until: heldUntil, limit }: Provid
 }
 
 /** `ocm ctl provider pause ID...` */
-export function pauseProviders(terminal: Terminal, ids: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+export async function pauseProviders(terminal: Terminal, ids: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).holdProviders(terminal, ids, flags, true);
   return change(terminal, ids, flags, {
     method: 'pauseProviders',
     done: 'paused: what runs goes on, and nothing that asks it starts',
@@ -47,7 +49,8 @@ export function pauseProviders(terminal: Terminal, ids: readonly string[], flags
 }
 
 /** `ocm ctl provider resume ID...`: whatever holds it back, its quota too. */
-export function resumeProviders(terminal: Terminal, ids: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+export async function resumeProviders(terminal: Terminal, ids: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).holdProviders(terminal, ids, flags, false);
   return change(terminal, ids, flags, { method: 'resumeProviders', done: 'goes on', before: 'was not held back' });
 }
 

@@ -1,13 +1,14 @@
 import { outcomes } from '@opencode-manager/actors';
 import { exitCodes, type ExitCode } from '../../exit-codes.ts';
 import type { RunView } from '../../manager-socket/index.ts';
-import type { CtlCancelFlags, JsonFlag } from '../../flags.ts';
+import type { CtlCancelFlags, JsonFlag, QueueFlags } from '../../flags.ts';
 import { formatCost, formatCount, formatDuration, printable } from '../../render/index.ts';
 import type { Terminal } from '../../terminal/index.ts';
 import { withRun } from './find-run.ts';
 
 /** `ocm ctl run show`: how a live run stands, by its manager. */
-export function showRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+export function showRun(terminal: Terminal, name: string | undefined, flags: JsonFlag & QueueFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return statusOfQueue(terminal, name, flags);
   return withRun(name, async ({ manager, id }, signal) => {
     const view = await manager.call('run', { run: id }, { signal });
     if (flags.json) terminal.record({ type: 'run', ...view });
@@ -44,7 +45,8 @@ function of(limit: number | null, format: (value: number) => string): string {
   return limit === null ? '' : ` of ${format(limit)}`;
 }
 
-export function pauseRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+export function pauseRun(terminal: Terminal, name: string | undefined, flags: JsonFlag & QueueFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return steerQueue(terminal, name, flags, 'pause');
   return change(terminal, name, flags, {
     method: 'pauseRun',
     done: 'paused: what runs goes on, and nothing starts',
@@ -52,12 +54,14 @@ export function pauseRun(terminal: Terminal, name: string | undefined, flags: Js
   });
 }
 
-export function resumeRun(terminal: Terminal, name: string | undefined, flags: JsonFlag): Promise<ExitCode> {
+export function resumeRun(terminal: Terminal, name: string | undefined, flags: JsonFlag & QueueFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return steerQueue(terminal, name, flags, 'resume');
   return change(terminal, name, flags, { method: 'resumeRun', done: 'goes on', before: 'was not paused' });
 }
 
 /** Ends a run in order. */
 export function cancelRun(terminal: Terminal, name: string | undefined, { drain = false, ...flags }: CtlCancelFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return steerQueue(terminal, name, { ...flags, drain }, 'cancel');
   const done = drain ? 'ends when what runs has ended' : 'ends: what runs is aborted';
   return change(terminal, name, flags, { method: 'cancelRun', done, before: 'was ending already', more: { drain } });
 }
@@ -82,4 +86,17 @@ function change(
     else terminal.result(`${printable(run)} ${changed ? done : before}`);
     return exitCodes.ok;
   });
+}
+
+async function steerQueue(
+  terminal: Terminal,
+  name: string | undefined,
+  flags: CtlCancelFlags,
+  step: 'pause' | 'resume' | 'cancel',
+): Promise<ExitCode> {
+  return (await import('../../queue/ctl.ts')).steerQueuedRun(terminal, name, flags, step);
+}
+
+async function statusOfQueue(terminal: Terminal, name: string | undefined, flags: JsonFlag & QueueFlags): Promise<ExitCode> {
+  return (await import('../../queue/look.ts')).queueStatus(terminal, name, flags);
 }

@@ -6,10 +6,11 @@ import { parseCount } from '../../options/index.ts';
 import type { CtlEventsFlags, CtlListFlags, CtlRequeueFlags, CtlTaskFlags } from '../../flags.ts';
 import { oneLine, printable, renderTable } from '../../render/index.ts';
 import type { Terminal } from '../../terminal/index.ts';
-import { withRun } from './find-run.ts';
+import { refuseQueue, withRun } from './find-run.ts';
 
 /** `ocm ctl task list` */
-export function listTasks(terminal: Terminal, flags: CtlListFlags): Promise<ExitCode> {
+export async function listTasks(terminal: Terminal, flags: CtlListFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).listQueuedTasks(terminal, flags);
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const tasks = await manager.call('runTasks', { run: id, ...(flags.state && { state: flags.state }) }, { signal });
     if (flags.json) for (const task of tasks) terminal.record({ type: 'task', ...task });
@@ -19,7 +20,8 @@ export function listTasks(terminal: Terminal, flags: CtlListFlags): Promise<Exit
 }
 
 /** `ocm ctl task show KEY...` */
-export function showTasks(terminal: Terminal, keys: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+export async function showTasks(terminal: Terminal, keys: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).listQueuedTasks(terminal, flags, keys);
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const tasks = await manager.call('runTasks', { run: id, key: [...keys] }, { signal });
     for (const task of tasks) {
@@ -30,7 +32,7 @@ export function showTasks(terminal: Terminal, keys: readonly string[], flags: Ct
   });
 }
 
-function table(tasks: readonly TaskView[], { colors }: Terminal): string[] {
+export function table(tasks: readonly TaskView[], { colors }: Terminal): string[] {
   const columns = [
     { title: 'TASK' },
     { title: 'STATE' },
@@ -68,7 +70,8 @@ function whyOf({ state, outcome, error_code: code, blocked_by: blockedBy, cancel
 }
 
 /** `ocm ctl task cancel KEY...` */
-export function cancelTasks(terminal: Terminal, keys: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+export async function cancelTasks(terminal: Terminal, keys: readonly string[], flags: CtlTaskFlags): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).cancelQueuedTasks(terminal, keys, flags);
   return withRun(flags.run, async ({ manager, id }, signal) => {
     tell(terminal, await manager.call('cancelTasks', { run: id, keys: [...keys] }, { signal }), flags.json);
     return exitCodes.ok;
@@ -76,7 +79,12 @@ export function cancelTasks(terminal: Terminal, keys: readonly string[], flags: 
 }
 
 /** `ocm ctl task requeue KEY...` */
-export function requeueTasks(terminal: Terminal, keys: readonly string[], { force = false, ...flags }: CtlRequeueFlags): Promise<ExitCode> {
+export async function requeueTasks(
+  terminal: Terminal,
+  keys: readonly string[],
+  { force = false, ...flags }: CtlRequeueFlags,
+): Promise<ExitCode> {
+  if (flags.queue !== undefined) return (await import('../../queue/ctl.ts')).requeueQueuedTasks(terminal, keys, { ...flags, force });
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const changes = await manager.call('requeueTasks', { run: id, keys: [...keys], ...(force && { force }) }, { signal });
     tell(terminal, changes, flags.json);
@@ -91,7 +99,7 @@ const texts: Readonly<Record<TaskChange['change'], string>> = {
   none: 'unchanged',
 };
 
-function tell(terminal: Terminal, changes: readonly TaskChange[], json: boolean | undefined): void {
+export function tell(terminal: Terminal, changes: readonly TaskChange[], json: boolean | undefined): void {
   for (const { key, change, why } of changes) {
     if (json) terminal.record({ type: 'task.changed', key, change, why });
     else terminal.result(`${printable(key)}  ${texts[change]}${why === null ? '' : `: ${printable(why)}`}`);
@@ -100,6 +108,7 @@ function tell(terminal: Terminal, changes: readonly TaskChange[], json: boolean 
 
 /** `ocm ctl task events [KEY...]`: rows of the journal. */
 export function taskEvents(terminal: Terminal, keys: readonly string[], { follow = false, ...flags }: CtlEventsFlags): Promise<ExitCode> {
+  refuseQueue(flags, 'ctl task events', 'ocm run --queue URL --run NAME follows it');
   return withRun(flags.run, async ({ manager, id }, signal) => {
     const since = flags.since === undefined ? 0 : parseCount(flags.since, '--since', { min: 0, max: Number.MAX_SAFE_INTEGER });
     const wanted = { run: id, since, follow, ...(keys.length > 0 && { key: [...keys] }) };

@@ -1,0 +1,53 @@
+import type { Ledger } from '@opencode-manager/queue';
+import type { ToldWorker } from './look.ts';
+
+/** How often is asked why nothing starts, in milliseconds. */
+const askMs = 3000;
+
+export interface HoldingOptions {
+  readonly ledger: Ledger;
+  readonly run: string;
+  /** Digest of the run's opencode configuration. */
+  readonly configuration: string;
+}
+
+/** Why nothing of a run starts although tasks wait: what the queue says, a few seconds old. */
+export class Holding implements Disposable {
+  readonly #options: HoldingOptions;
+  readonly #timer: NodeJS.Timeout;
+  #why: string | null = null;
+
+  constructor(options: HoldingOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#ask(), askMs);
+    void this.#ask();
+  }
+
+  /** In words; null when something may start, or nobody knows. */
+  get why(): string | null {
+    return this.#why;
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#why = await this.#reason();
+    } catch {
+      this.#why = 'the queue does not answer';
+    }
+  }
+
+  async #reason(): Promise<string | null> {
+    const { ledger, run, configuration } = this.#options;
+    const [{ isPaused, isCancelled }, workers, holds] = await Promise.all([ledger.wishes(run), ledger.workers(), ledger.holds()]);
+    if (isCancelled) return 'it is cancelled';
+    if (isPaused) return 'it is paused';
+    if (!workers.some(({ told }) => (JSON.parse(told) as ToldWorker).configuration === configuration))
+      return 'no worker has its opencode configuration';
+    const [held] = Object.entries(holds).toSorted(([, a], [, b]) => a - b);
+    return held ? `held by ${held[0]} until ${new Date(held[1]).toTimeString().slice(0, 5)}` : null;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}

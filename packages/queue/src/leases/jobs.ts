@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import type { JobsOptions } from 'bullmq';
+
+/** What a job of the engine says: the task itself stands in the ledger. */
+export interface JobData {
+  readonly run: string;
+  readonly key: string;
+  /** 1, and one more for each time that the task was submitted again. */
+  readonly submission: number;
+  /** The provider that the task asks, as far as it is known: tasks of one that is held stay in the queue. */
+  readonly provider?: string;
+}
+
+export interface NamedJob {
+  readonly name: string;
+  readonly data: JobData;
+  readonly opts: JobsOptions;
+}
+
+/** A task that is to be put into a queue. */
+export interface QueuedJob extends JobData {
+  readonly hash: string;
+  /** Larger is earlier. */
+  readonly priority: number;
+}
+
+/** Larger numbers wait for smaller ones in BullMQ, and this is the largest. */
+const lastPriority = 2_097_152;
+
+/**
+ * The job of a task. Its name is made of the run, the task and the submission: one that is added twice is there once. BullMQ takes neither `:` nor a
+ * whole number as a name, and keeps quiet about a name that it has finished: so a further submission has names of its own.
+ */
+export function jobOf({ hash, priority, ...data }: QueuedJob): NamedJob {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([data.key, hash]))
+    .digest('hex')
+    .slice(0, 32);
+  return {
+    name: 'task',
+    data,
+    opts: {
+      jobId: `${data.run}-${digest}-${data.submission}`,
+      attempts: 1,
+      removeOnComplete: true,
+      removeOnFail: true,
+      ...(priority !== 0 && { priority: Math.min(lastPriority, Math.max(1, Math.round(lastPriority / 2 - priority))) }),
+    },
+  };
+}
+
+/** The engine's queue of all runs with one configuration of opencode: a host takes what it can carry out, and nothing else. */
+export function queueNameOf(configuration: string): string {
+  return `ocm-${createHash('sha256').update(configuration).digest('hex').slice(0, 16)}`;
+}

@@ -1,0 +1,4 @@
+// @boundaries-ignore settings of the workspace, never published
+import { testConfig } from '../../vitest.shared.ts';
+
+export default testConfig('queue');
