@@ -41,6 +41,7 @@ export {
   type SentTurn,
   type TaskOptions,
   type TaskProof,
+  type RanOn,
   type TaskResult,
   type TaskWorkspaceResult,
   type Usage,

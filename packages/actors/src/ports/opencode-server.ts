@@ -21,6 +21,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     pid: server.pid,
     url: server.url,
     version: server.version,
+    protocol: server.protocol,
     directory: server.directory,
     snapshots: server.snapshots,
     takesPromptsBack: server.capabilities.takesPromptsBack,

@@ -7,7 +7,7 @@ import type {
   ServerExit,
   TurnRequest,
 } from '@opencode-manager/core';
-import type { AskFacts, DirectoryFacts, MessageHistory } from '@opencode-manager/core/protocol';
+import type { AskFacts, DirectoryFacts, MessageHistory, ProtocolName } from '@opencode-manager/core/protocol';
 
 /** Ends the wait for an answer, not what the server does. */
 export type PortCall = Pick<CallOptions, 'signal' | 'timeoutMs'>;
@@ -27,6 +27,7 @@ export interface ServerPort {
   readonly pid: number;
   readonly url: string;
   readonly version: string;
+  readonly protocol: ProtocolName;
   readonly directory: string;
   /** False when nothing can be reverted. */
   readonly snapshots: boolean;

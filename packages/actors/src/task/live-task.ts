@@ -6,7 +6,7 @@ import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import type { Spent } from './spent.ts';
 import type { LiveWorkspace } from './task-workspaces.ts';
-import type { PermissionPolicy, SentTurn, Task, TaskAttempt, TaskFile, TaskOptions, TaskResult } from './types.ts';
+import type { PermissionPolicy, RanOn, SentTurn, Task, TaskAttempt, TaskFile, TaskOptions, TaskResult } from './types.ts';
 
 /** A task as it is kept: plain JSON. */
 export type StoredTask = Omit<Task, 'permissions'>;
@@ -35,6 +35,8 @@ export interface LiveTask {
   startedAtMs: number | undefined;
   sessionId: string | undefined;
   messageId: string | undefined;
+  /** The opencode of its newest turn. */
+  opencode: RanOn | undefined;
   directory: string | undefined;
   /** The directory that is kept for it; see `DirectoryUse`. */
   enteredDirectory: string | undefined;
@@ -123,6 +125,7 @@ export function createLiveTask({
     attempt: 0,
     startedAtMs: undefined,
     sessionId: leased?.id,
+    opencode: undefined,
     messageId: undefined,
     directory: leased?.directory,
     enteredDirectory: undefined,
@@ -205,4 +208,8 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
+}
+
+export function ranOn({ version, protocol }: ServerPort): RanOn {
+  return { version, protocol };
 }

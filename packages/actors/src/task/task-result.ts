@@ -97,12 +97,13 @@ function lossesOf({
 function frameOf(
   live: LiveTask,
   { directory }: ResultContext,
-): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'directory' | 'metadata' | 'group'> {
+): Pick<TaskResult, 'schema_version' | 'id' | 'attempt' | 'session_id' | 'opencode' | 'directory' | 'metadata' | 'group'> {
   return {
     schema_version: 1,
     id: live.id,
     attempt: live.attempt,
     session_id: live.sessionId ?? null,
+    ...(live.opencode && { opencode: live.opencode }),
     directory: live.directory ?? live.task.directory ?? directory,
     metadata: live.task.metadata ?? {},
     ...(live.task.group !== undefined && { group: live.task.group }),

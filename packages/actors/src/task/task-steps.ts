@@ -11,7 +11,7 @@ import type { SessionHost } from '../session/session-host.ts';
 import type { TurnPlan, TurnReport } from '../session/turn-in-flight.ts';
 import { classifyTurn, type ServerSupervisor, type TurnFate } from '../supervision/index.ts';
 import { furtherRequest, unsentEnd, verdictOn, type TurnEnd } from './further-turn.ts';
-import { turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
+import { ranOn, turnRequestOf, type LastTurn, type LiveTask } from './live-task.ts';
 import { assertOffered } from './preflight.ts';
 import type { TaskWorkspaces } from './task-workspaces.ts';
 import { spentBrokenOff } from './broken-off.ts';
@@ -107,6 +107,7 @@ export class TaskSteps {
     live.directory = directory;
     live.sessionId = sessionId;
     live.messageId = messageId;
+    live.opencode = ranOn(supervisor.server);
     const request = { ...turnRequestOf(live.task, { directory, server: supervisor.server }, messageIds, settings), messageId };
     return { attempt, sessionId, directory, plan: this.#planOf(live, request), report: undefined };
   }
@@ -327,6 +328,7 @@ export class TaskSteps {
     const turn = host.run(plan);
     // Present unless the session takes no turn: then nothing was sent.
     live.messageId = host.turn?.messageId;
+    live.opencode = ranOn(host.server);
     if (isFirst) onStarted(live, host);
     return this.#conclude(live, host, { ...on, plan, report: await turn });
   }

@@ -1,4 +1,4 @@
-import type { PermissionPolicy, PermissionPolicyRule, SerializedError, TurnProof } from '@opencode-manager/core';
+import type { PermissionPolicy, PermissionPolicyRule, ProtocolName, SerializedError, TurnProof } from '@opencode-manager/core';
 
 export type { Ask, AskDecision, PermissionCallback, PermissionPolicy, PermissionPolicyRule } from '@opencode-manager/core';
 
@@ -247,6 +247,12 @@ export interface TaskAttempt {
   readonly patch?: string | null;
 }
 
+/** Which opencode ran a turn: its version, and the protocol that it was spoken to by (`v1` for 1.x, `v2` for 2.x). */
+export interface RanOn {
+  readonly version: string;
+  readonly protocol: ProtocolName;
+}
+
 /** The four signals of the end of a turn: when each was seen (milliseconds since the epoch), and where. */
 export type TaskProof = Readonly<
   Record<keyof TurnProof, { readonly at_ms: number; readonly source: TurnProof[keyof TurnProof]['source'] }>
@@ -267,6 +273,8 @@ export interface TaskResult extends Partial<TaskWorkspaceResult> {
   readonly message_id: string | null;
   readonly directory: string;
   readonly model: string | null;
+  /** The opencode that ran its newest attempt, or of which its end was read; absent when none did. */
+  readonly opencode?: RanOn;
   /** Text of the final assistant message (for a shell task: the output of the line). */
   readonly output: string;
   /** What `output` says, of a task with an output schema that has succeeded; absent otherwise. */

@@ -56,7 +56,7 @@ export function createSessionDesk(pool: SessionPool): SessionDesk {
     }
     refuseBusy(pool, id);
     const on = pool.server;
-    const session = outsideThePool(await locate(id));
+    const session = outsideThePool(pool, await locate(id));
     // Two clients that ask at once must get one queue.
     const first = known.get(id) ?? session;
     known.set(id, first);
@@ -102,8 +102,9 @@ function refuseBusy(pool: SessionPool, id: string): void {
 }
 
 /** A session that no actor of the pool holds (a finished task's, a sub-agent's, or one made in the TUI), in the pool's terms. */
-function outsideThePool(session: Session): DeskSession {
-  const asResult = (turn: TurnResult) => toTaskResult(session, turn);
+function outsideThePool({ server }: SessionPool, session: Session): DeskSession {
+  const { version, protocol } = server;
+  const asResult = (turn: TurnResult) => ({ ...toTaskResult(session, turn), opencode: { version, protocol } });
   return {
     id: session.id,
     directory: session.directory,

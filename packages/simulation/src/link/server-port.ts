@@ -35,6 +35,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     pid: 1000 + process.number,
     url: urlOf(process),
     version: link.world.behaviour.version,
+    protocol: link.world.plan.protocol,
     directory: directories[0],
     snapshots: link.world.plan.pool.snapshots ?? false,
     takesPromptsBack: !link.world.behaviour.storesPromptsAtOnce,
