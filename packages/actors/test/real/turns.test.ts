@@ -240,6 +240,8 @@ describe('abort', () => {
     expect(session?.path).toBe('idle');
     const { status } = await bench.server.snapshot(bench.workspace.path);
     expect(status).toEqual({});
+    // Nor was the model asked again: an abort is no result of the tool.
+    expect(bench.model.turnCalls).toHaveLength(calls);
   });
 
   test('before the task has its slot leaves no session behind', async () => {

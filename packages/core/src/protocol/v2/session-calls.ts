@@ -96,14 +96,14 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
 }
 
 /**
- * Ends what a session does: what waits in its inbox, what it runs in the background, and its execution. An interrupt leaves the first two, which would
- * begin another execution.
+ * Ends what a session does: its execution, what it runs in the background, and what waits in its inbox. An interrupt leaves the last two, which would
+ * begin another execution. It goes first: the end of a shell that a tool waits for would be that tool's result, and the model would go on.
  */
 async function interrupt(place: SubmitPlace, options?: CallOptions): Promise<void> {
   const { client, memory, id } = place;
   memory.resting.delete(id);
-  const shells = await endShells(place, options);
   await client.call(requests.interrupt(id), options);
+  const shells = await endShells(place, options);
   const children = await interruptChildren(place, options);
   await clearInbox(client, id, options);
   if (shells + children > 0) await interruptWhatFollows(client, id, options);
