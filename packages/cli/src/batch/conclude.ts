@@ -19,7 +19,10 @@ export type ConcludeContext = Pick<
   'terminal' | 'progress' | 'signals' | 'startedAt' | 'workspaces' | 'out' | 'output' | 'junit'
 > & {
   readonly plan: Pick<BatchContext['plan'], 'tasks'> & { readonly request: Pick<BatchContext['plan']['request'], 'flags'> };
-  readonly prepared: Pick<BatchContext['prepared'], 'id' | 'path' | 'counts' | 'plan'>;
+  readonly prepared: Pick<BatchContext['prepared'], 'id' | 'path' | 'counts' | 'plan'> & {
+    /** Its name in the queue whose workers carry it out. */
+    readonly queueRun?: string;
+  };
 };
 
 export interface BatchEnding {
@@ -93,7 +96,7 @@ function endProblem(summary: RunSummary | undefined): OpencodeManagerError | und
 }
 
 function runPart({ prepared }: ConcludeContext, { reason, why, counts, totals }: RunSummary): RunPart {
-  const { path, id } = prepared;
+  const { path, id, queueRun } = prepared;
   // One whose directory was removed is not gone on with, nor looked at.
   const name = path === undefined || !existsSync(path) ? undefined : runName(id, path);
   const { skipped, reused, dropped, succeededFirstTry, succeededAfterRetry } = counts;
@@ -111,6 +114,7 @@ function runPart({ prepared }: ConcludeContext, { reason, why, counts, totals }:
     succeededAfterRetry,
     totals,
     name,
+    ...(queueRun !== undefined && { queueRun }),
   };
 }
 

@@ -193,7 +193,9 @@ function runLines({ run, counts, total, notStarted }: BatchSummary): string[] {
     ...(run.why === null ? [] : [printable(run.why)]),
     `Run: ${printable(run.path)}`,
     ...(failed ? [`To see more: ocm results ${name} --failed, ocm show ${name} KEY`] : []),
-    ...goingOn(run.reason, name, notStarted, failed),
+    ...(run.queueRun === undefined
+      ? goingOn(run.reason, name, notStarted, failed)
+      : goingOnThere(run.reason, run.queueRun, notStarted, failed)),
   ];
 }
 
@@ -203,6 +205,12 @@ function goingOn(reason: string, name: string, notStarted: number, failed: boole
   if (reason === 'over_budget') return [`To go on with a higher limit: ocm resume ${name} --max-usd AMOUNT, or --max-tokens N`];
   if (notStarted > 0 || reason !== 'done') return [`To go on: ocm resume ${name}`];
   return failed ? [`To run again what failed: ocm resume ${name} --retry-errors`] : [];
+}
+
+/** The same of a run that workers of a queue carry out. */
+function goingOnThere(reason: string, name: string, notStarted: number, failed: boolean): string[] {
+  if (notStarted > 0 || reason !== 'done') return [`To go on: ocm run --queue URL --run ${name}`];
+  return failed ? [`To run again what failed: ocm ctl task requeue KEY... --run ${name} --queue URL`] : [];
 }
 
 export function patchLines({ tally, patches }: BatchSummary): string[] {

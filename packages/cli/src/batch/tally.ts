@@ -186,4 +186,6 @@ export interface RunPart {
   };
   /** What commands call it; undefined when nothing was kept, or its directory was removed. */
   readonly name: string | undefined;
+  /** Its name in a queue; absent for one of this host alone. */
+  readonly queueRun?: string;
 }

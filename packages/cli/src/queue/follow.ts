@@ -65,7 +65,7 @@ export async function runOnQueue(terminal: Terminal, file: string | undefined, f
   tell(terminal, { name, client, directory, total: tasks.size, json: flags.json === true, note });
   using holding = new Holding({ ledger: client.ledger, run: name, configuration: manifest.configuration_digest });
   progress.holds(() => holding.why);
-  const context = contextOf({ terminal, flags, tasks, directory, collection, progress, signals, out, junit, output });
+  const context = contextOf({ terminal, name, flags, tasks, directory, collection, progress, signals, out, junit, output });
   const reporter = createReporter({ terminal, progress, output, single: tasks.size === 1, out, junit });
   const healing = setInterval(() => void addMissing(client, name).catch(() => undefined), healMs);
   try {
@@ -197,13 +197,14 @@ function tell(terminal: Terminal, { name, client: { address }, directory: { path
 }
 
 type Parts = Pick<Parameters<typeof conclude>[0], 'terminal' | 'progress' | 'signals' | 'out' | 'junit' | 'output'> & {
+  readonly name: string;
   readonly flags: RunFlags;
   readonly tasks: ReadonlyMap<string, QueuedTask>;
   readonly directory: RunDirectory;
   readonly collection: Collection;
 };
 
-function contextOf({ flags, tasks, directory, collection, ...parts }: Parts) {
+function contextOf({ name, flags, tasks, directory, collection, ...parts }: Parts) {
   const { history } = collection;
   const before = history.tasks.filter(isSettled);
   const settled = new Map(before.map(({ key, end }) => [key, end?.outcome ?? null]));
@@ -215,7 +216,7 @@ function contextOf({ flags, tasks, directory, collection, ...parts }: Parts) {
   parts.progress.expects(tasks.size, before.length);
   const named = [...tasks.values()].map(({ task }) => task as NamedTask);
   const plan = { tasks: named, request: { flags, resumed: undefined } };
-  const prepared = { id: directory.run.id, path: directory.path, counts: collection.counts(), plan: lines };
+  const prepared = { id: directory.run.id, path: directory.path, counts: collection.counts(), plan: lines, queueRun: name };
   return { ...parts, plan, prepared, startedAt: performance.now(), workspaces: undefined };
 }
 
