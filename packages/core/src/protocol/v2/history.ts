@@ -25,6 +25,11 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   const { sessionId } = place;
   const open = openWork(messages);
   const lastAnswer = messages.findLast(({ type }) => type === 'assistant');
+  // Its stream broke off, and opencode was to ask again in a message of its own: the turn has not ended with it.
+  const isRepeated =
+    lastAnswer?.type === 'assistant' &&
+    lastAnswer.retry !== undefined &&
+    messages.findLast(({ type }) => type === 'idle' || type === 'assistant') === lastAnswer;
   const decoded: MessageWithParts[] = [];
   let parentId = '';
   let answer: AssistantMessage | undefined;
@@ -34,7 +39,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       answer = undefined;
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
-      const isWhole = wire !== lastAnswer || open.size === 0 || !isEnd(wire);
+      const isWhole = wire !== lastAnswer || (!isRepeated && (open.size === 0 || !isEnd(wire)));
       answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole });
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
     } else if (wire.type === 'shell') {
