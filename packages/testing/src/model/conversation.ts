@@ -50,12 +50,15 @@ export interface Conversation {
 const summaryRequest =
   /^(?:You MUST summarize the conversation above|Update the existing checkpoint in the conversation above|The previous response did not fill in the required summary template)/;
 
+/** What opencode 2 itself asks for when a stream broke off behind a text. */
+const goOn = 'The previous response was interrupted. Continue';
+
 const subAgentHead = /^You are a subagent spawned by another session\.\n/;
 
 /** Reads the facts of a request once, so that no rule walks the messages again. */
 export function readConversation(request: ChatRequest, headers: IncomingHttpHeaders): Conversation {
   const { messages } = request;
-  const lastUser = messages.findLastIndex(({ role }) => role === 'user');
+  const lastUser = messages.findLastIndex(({ role, content }) => role === 'user' && !textOf(content).startsWith(goOn));
   const tools = (request.tools ?? []).flatMap((tool) => tool.function?.name ?? []);
   const system = textOfRole(messages, 'system');
   const last = messages.at(-1);
