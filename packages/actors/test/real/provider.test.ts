@@ -26,8 +26,6 @@ beforeAll(async () => {
     { when: { user: 'go' }, reply: 'done' },
     broken('pool'),
     broken('session'),
-    // opencode 2 asks by a message of its own for what is left of the answer.
-    { when: { user: /^The previous response was interrupted/, history: /from the (\S+)/ }, reply: 'Hello, {{history.1}}.' },
     { when: { user: /from the (\S+)/ }, reply: 'Hello, {{user.1}}.' },
     // The summary that opencode 2 goes on with holds what the user had said.
     { when: { user: /^<conversation-checkpoint>/ }, reply: 'All done after the summary.' },

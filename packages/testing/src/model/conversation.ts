@@ -99,7 +99,9 @@ function textOf(content: unknown): string {
 
 /** opencode 2 tells a model in the user's name that its tools have changed, and of instructions beside a file that it has read. */
 function isOpencodesOwn({ role, content }: ChatMessage): boolean {
-  return role === 'user' && /^(?:<system-update>|Instructions from: )/.test(textOf(content));
+  return (
+    role === 'user' && /^(?:<system-update>|Instructions from: |The previous response was interrupted\. Continue)/.test(textOf(content))
+  );
 }
 
 /** It never stays in a conversation. */

@@ -1,6 +1,5 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
 import { environmentCode } from '../../environment-code.ts';
-import { pacingCode } from '../../pacing-code.ts';
 
 const helpers = `const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
 const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
@@ -24,7 +23,6 @@ function dropUndefined({ metadata }) {
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
  * - A permission request has no field without a value (`glob` and `grep` without `path`): opencode keeps it, and answers 400 to every list of requests
  *   until that one is answered.
- * - A provider that answers faster than opencode works it off leaves the server responsive.
  */
 export const managerPlugin = ({
   toolEnvironment,
@@ -39,14 +37,12 @@ import { join } from "node:path"
 const tools = ${JSON.stringify(toolEnvironment)}
 
 ${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
-${pacingCode}
 ${helpers}
 export default {
   id: "opencode-manager",
   setup: async (context) => {
     const { directory } = context.location
     await forgetSecrets()
-    paceAnswers()
     await context.session.hook("context", async ({ system }) => {
       const texts = await readJson(fileOf(${JSON.stringify(instructionsDirectory)}, directory), "[]")
       for (const text of texts) {
