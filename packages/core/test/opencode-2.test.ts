@@ -1,4 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findMarkedProcesses, launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { requests } from '../src/protocol/v2/requests.ts';
@@ -46,6 +49,33 @@ const sleepsOf = async (runId: string) =>
 
 const inboxOf = async ({ client }: OpencodeServer, sessionId: string) => (await client.call(requests.inbox(sessionId))).data;
 
+/** As users of opencode 2 write it. */
+const ownForm = (baseURL: string) => ({
+  model: { providerID: 'scripted', model: 'model' },
+  plugins: ['./good', { package: './file.js' }, '-opencode.browser'],
+  providers: {
+    scripted: {
+      package: 'aisdk:@ai-sdk/openai-compatible',
+      settings: { baseURL, apiKey: '{env:KEY_OF_SCRIPTED}' },
+      models: { model: { capabilities: { tools: true, input: ['text'], output: ['text'] }, limit: { context: 200_000, output: 32_000 } } },
+    },
+  },
+  agents: {
+    reviewer: { description: 'reviews', mode: 'primary', permissions: [{ action: 'shell', resource: '*', effect: 'deny' }] },
+    plan: { disabled: true },
+  },
+  commands: { greet: { template: 'say $ARGUMENTS' } },
+  mcp: {
+    servers: { broken: { type: 'local', command: ['/nonexistent'] }, off: { type: 'local', command: ['/nonexistent'], disabled: true } },
+  },
+  experimental: {
+    policies: [
+      { action: 'provider.use', resource: '*', effect: 'deny' },
+      { action: 'provider.use', resource: 'scripted', effect: 'allow' },
+    ],
+  },
+});
+
 // The rest of this package's tests run on either (OPENCODE_BIN); these run beside those of opencode 1.
 describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
   let bench: Bench;
@@ -67,6 +97,43 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
       'STATE_DIRECTORY_PROTOCOL',
       expect.stringContaining('holds a database of opencode 2.x; opencode 1.'),
     ]);
+  });
+
+  test('works with a configuration of its own form, and says which parts of it do not', async () => {
+    const { model } = bench;
+    const plugin = 'export default { id: "users.good", setup: async () => { globalThis.usersGood = true } }';
+    await using place = await temporaryWorkspace({
+      files: {
+        'good/package.json': '{"name":"good","version":"1.0.0","type":"module","exports":"./index.js"}',
+        'good/index.js': plugin,
+        'file.js': plugin,
+        'opencode.json': JSON.stringify(ownForm(model.url)),
+      },
+    });
+    const path = (name: string) => pathToFileURL(join(place.path, name)).href;
+    await using server = await launchServer({
+      directory: bench.workspace.path,
+      binary: opencode2!,
+      opencodeConfig: join(place.path, 'opencode.json'),
+      env: { KEY_OF_SCRIPTED: 'key-of-the-scripted' },
+    });
+    expect(await server.parts({ settled: true })).toEqual([
+      { kind: 'provider', name: 'scripted', status: 'alive' },
+      { kind: 'agent', name: 'reviewer', status: 'alive' },
+      { kind: 'agent', name: 'plan', status: 'disabled' },
+      { kind: 'mcp', name: 'broken', status: 'failed', reason: expect.any(String) },
+      { kind: 'mcp', name: 'off', status: 'disabled' },
+      { kind: 'plugin', name: path('good'), status: 'alive' },
+      { kind: 'plugin', name: path('file.js'), status: 'failed', reason: expect.stringContaining('from a directory, not from a file') },
+    ]);
+    const session = await server.createSession();
+    expect((await session.prompt('say hello', { agent: 'reviewer' })).text).toBe('I say hello.');
+    expect((await session.executeCommand('greet', 'you')).text).toBe('I say you.');
+    const { data } = await server.client.call(requests.plugins(server.directory));
+    const active = data.flatMap(({ id, state }) => (state?.status === 'active' ? [id] : []));
+    expect(active).toContain('users.good');
+    // They would ask for models at ports of the user's machine.
+    expect(active.filter((id) => /ollama|lmstudio|vllm/.test(id ?? ''))).toEqual([]);
   });
 
   test('shows its password to no tool and no shell line, nor in its environment', async () => {

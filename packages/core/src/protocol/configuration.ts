@@ -4,6 +4,8 @@ import type { PermissionRuleset } from './sessions.ts';
 /** What the server is started with, and what is compared with the running server afterwards. */
 export interface EffectiveConfig {
   readonly config: OpencodeConfig;
+  /** The same under the names of opencode 1, for those that look something up in it. */
+  readonly inOlderForm: OpencodeConfig;
   readonly providers: readonly string[];
   readonly model: string | undefined;
   readonly snapshots: boolean;

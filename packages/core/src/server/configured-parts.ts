@@ -86,7 +86,7 @@ export function createPartsReader(
       ...providers.map((name) => part('provider', name, providerState(providerIds.has(name)))),
       ...agentsOf(config, agentFiles).map(([name, off]) => part('agent', name, agentState(agentNames.has(name), off))),
       ...servers,
-      ...plugins.map((name) => part('plugin', name, pluginState(name, saidOfPlugins))),
+      ...plugins.map((name) => part('plugin', name, pluginState(name, saidOfPlugins, calls.pluginFailures ? alive : loaded))),
       ...toolFiles.map((name) => part('tool', name, calls.toolIds ? toolState(name, tools) : notLoaded)),
     ];
   };
@@ -111,11 +111,11 @@ function serverState(entry: unknown, answer: McpAnswer | undefined, name: string
   return failed(error ?? 'opencode does not run it: its entry cannot be read.');
 }
 
-const loaded = 'Its file was loaded; opencode does not tell whether its function ran.';
+const loaded: State = { status: 'unknown', reason: 'Its file was loaded; opencode does not tell whether its function ran.' };
 
-function pluginState(name: string, said: readonly string[]): State {
+function pluginState(name: string, said: readonly string[], otherwise: State): State {
   const reason = said.find((text) => text.includes(name));
-  return reason === undefined ? { status: 'unknown', reason: loaded } : failed(reason);
+  return reason === undefined ? otherwise : failed(reason);
 }
 
 /** A file gives a tool of its name, and `name_export` for each export that has a name. */

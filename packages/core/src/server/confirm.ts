@@ -114,7 +114,11 @@ function refuseOtherVersion(version: string, expected: string): void {
   );
 }
 
-function refuseDifference(actual: Readonly<Record<string, unknown>>, { config }: EffectiveConfig, fields: readonly string[]): void {
+function refuseDifference(
+  actual: Readonly<Record<string, unknown>>,
+  { inOlderForm: config }: EffectiveConfig,
+  fields: readonly string[],
+): void {
   for (const field of fields) {
     if (JSON.stringify(actual[field]) !== JSON.stringify(config[field])) throw mismatch(field, config[field], actual[field]);
   }

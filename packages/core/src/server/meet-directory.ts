@@ -42,7 +42,7 @@ export interface Met<Confirmed> {
 export async function meetDirectory<Confirmed>(meeting: FirstMeeting, confirm: () => Promise<Confirmed>): Promise<Met<Confirmed>> {
   const { run, prepared, protocol, client, credentials, output } = meeting;
   const { config, git } = meeting.plan;
-  const { config: written, needed, referencedVariables, providers } = prepared;
+  const { inOlderForm: written, needed, referencedVariables, providers } = prepared;
   const configDirectory = run.state.layout.opencodeConfig;
   const calls = protocol.calls(client, { output });
   const hasPlugins = (await definedPlugins(written, configDirectory)).length > 0;

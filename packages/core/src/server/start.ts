@@ -62,7 +62,7 @@ export async function prepareFiles(run: Run, { config, binary, auth, git }: Laun
   const known = configuration.effective(settings, given);
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
   learnConfig(config.redactor, effective.config);
-  const needed = await neededPackages(effective.config, effective.providers, layout.opencodeConfig);
+  const needed = await neededPackages(effective.inOlderForm, effective.providers, layout.opencodeConfig);
   if (config.offline) await refuseOffline(layout, configuration.packages, needed);
   await writeServerFiles(layout, {
     configuration,

@@ -10,14 +10,18 @@ export function mergeDeep(under: OpencodeConfig, over: OpencodeConfig): Opencode
   return result;
 }
 
-/** The same for two places of configuration: their instructions and plugins add up. */
+/** The same for two places of configuration: their instructions, plugins and rules (those of opencode 2) add up. */
 export function mergePlaces(under: OpencodeConfig, over: OpencodeConfig): OpencodeConfig {
   const instructions = bothLists(under['instructions'], over['instructions']);
   const plugin = bothLists(under['plugin'], over['plugin']);
+  const plugins = bothLists(under['plugins'], over['plugins']);
+  const permissions = bothLists(under['permissions'], over['permissions']);
   return {
     ...mergeDeep(under, over),
     ...(instructions && { instructions: [...new Set(instructions)] }),
     ...(plugin && { plugin: withoutEarlier(plugin) }),
+    ...(plugins && { plugins }),
+    ...(permissions && { permissions }),
   };
 }
 

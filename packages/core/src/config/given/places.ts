@@ -25,10 +25,12 @@ export function withOwnPlaces(config: OpencodeConfig, position: Position): Openc
   };
   change('instructions', (list) => eachText(list, (entry) => fromHome(entry, position)));
   change('plugin', (list) => (Array.isArray(list) ? list.map((entry) => pluginAt(entry, position)) : list));
+  change('plugins', (list) => (Array.isArray(list) ? list.map((entry) => newerPluginAt(entry, position)) : list));
   change('skills', (skills) => skillsAt(skills, position));
   for (const name of ['references', 'reference']) change(name, (map) => eachValue(map, (entry) => referenceAt(entry, position)));
   change('permission', (permission) => permissionAt(permission, position));
-  for (const name of ['agent', 'mode']) change(name, (map) => eachValue(map, (agent) => agentAt(agent, position)));
+  change('permissions', (rules) => rulesAt(rules, position));
+  for (const name of ['agent', 'agents', 'mode']) change(name, (map) => eachValue(map, (agent) => agentAt(agent, position)));
   for (const name of ['command', 'commands']) change(name, (map) => eachValue(map, (command) => commandAt(command, position)));
   return result;
 }
@@ -43,6 +45,11 @@ function pluginAt(entry: unknown, position: Position): unknown {
   if (typeof entry !== 'string' || !(entry.startsWith('file://') || entry.startsWith('.') || isAbsolute(entry))) return entry;
   const path = entry.startsWith('file://') ? pathOfUrl(entry) : resolve(position.base, entry);
   return path === undefined ? entry : pathToFileURL(inCopy(path, position)).href;
+}
+
+/** The same in the form of opencode 2, where options stand in an object. */
+function newerPluginAt(entry: unknown, position: Position): unknown {
+  return isMap(entry) ? { ...entry, package: pluginAt(entry['package'], position) } : pluginAt(entry, position);
 }
 
 function pathOfUrl(url: string): string | undefined {
@@ -79,6 +86,14 @@ function permissionAt(permission: unknown, { home }: Position): unknown {
   );
 }
 
+/** Rules in the form of opencode 2. */
+function rulesAt(rules: unknown, { home }: Position): unknown {
+  if (home === undefined || !Array.isArray(rules)) return rules;
+  return rules.map((rule: unknown) =>
+    isMap(rule) && typeof rule['resource'] === 'string' ? { ...rule, resource: patternAt(rule['resource'], home) } : rule,
+  );
+}
+
 /** As opencode expands it. */
 function patternAt(pattern: string, home: string): string {
   if (pattern === '~' || pattern.startsWith('~/')) return home + pattern.slice(1);
@@ -86,8 +101,13 @@ function patternAt(pattern: string, home: string): string {
 }
 
 function agentAt(agent: unknown, position: Position): unknown {
-  if (!isMap(agent) || agent['permission'] === undefined) return agent;
-  return { ...agent, permission: permissionAt(agent['permission'], position) };
+  if (!isMap(agent)) return agent;
+  const { permission, permissions } = agent;
+  return {
+    ...agent,
+    ...(permission !== undefined && { permission: permissionAt(permission, position) }),
+    ...(permissions !== undefined && { permissions: rulesAt(permissions, position) }),
+  };
 }
 
 function commandAt(command: unknown, { home }: Position): unknown {

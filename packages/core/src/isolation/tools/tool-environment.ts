@@ -88,11 +88,18 @@ export function withToolEnvironment<Config extends Readonly<Record<string, unkno
   for (const [section, field] of Object.entries(programSections)) {
     const entries = changed[section];
     if (!isMap(entries)) continue;
-    changed[section] = Object.fromEntries(
-      Object.entries(entries).map(([name, entry]) => [name, startsProgram(entry) ? withVariables(entry, field, programs) : entry]),
-    );
+    const { servers } = entries;
+    // The form of opencode 2 has its MCP servers one level deeper.
+    const isDeeper = section === 'mcp' && isMap(servers) && !('type' in servers);
+    changed[section] = isDeeper ? { ...entries, servers: eachProgram(servers, field, programs) } : eachProgram(entries, field, programs);
   }
   return changed as Config;
+}
+
+function eachProgram(entries: Record<string, unknown>, field: string, programs: ToolEnvironment['programs']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, entry]) => [name, startsProgram(entry) ? withVariables(entry, field, programs) : entry]),
+  );
 }
 
 function startsProgram(entry: unknown): entry is Record<string, unknown> {

@@ -22,9 +22,9 @@ export class BackgroundWork {
   readonly #open = new Set<string>();
   #isAtRest = true;
 
-  /** Is there work whose end was not told? */
-  get isOpen(): boolean {
-    return this.#open.size > 0;
+  /** What has not told its end, by the ids of shells and sub-agents. */
+  get open(): ReadonlySet<string> {
+    return this.#open;
   }
 
   see(message: WireMessage): void {
@@ -45,11 +45,11 @@ export class BackgroundWork {
   }
 }
 
-/** Whether the messages of a session leave work open. */
-export function hasOpenWork(messages: readonly WireMessage[]): boolean {
+/** The work that the messages of a session leave open. */
+export function openWork(messages: readonly WireMessage[]): ReadonlySet<string> {
   const work = new BackgroundWork();
   for (const message of messages) work.see(message);
-  return work.isOpen;
+  return work.open;
 }
 
 /** Nothing followed in its turn: somebody or the end of the server cut it short. */

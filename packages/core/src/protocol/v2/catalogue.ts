@@ -1,9 +1,10 @@
+import { pathToFileURL } from 'node:url';
 import { OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { McpServerState, OfferedChoice, OfferedChoices } from '../calls.ts';
 import { loadedConfiguration, modelText } from './configuration/loaded.ts';
 import { requests } from './requests.ts';
-import { causeOfPlugin } from './server-log.ts';
+import { causeOfPlugin, pluginsByFile } from './server-log.ts';
 import type { Enveloped, WireMcpServer, WirePlugin } from './wire.ts';
 
 /** How often it is looked whether MCP servers have come up, in milliseconds. */
@@ -103,6 +104,9 @@ function stateOf({ status = {} }: WireMcpServer): McpServerState {
   return { status: 'failed', ...detail };
 }
 
+const notByFile =
+  'opencode 2 takes a plugin that a configuration names from a directory, not from a file. Put the file into plugins/ of a configuration directory (opencodeConfigDir), or name a directory with a package.json.';
+
 /** What opencode says of plugins that it could not load; sentences that name them. Why it could not stands in its log. */
 export async function readPluginFailures(
   { client, directory, output }: { readonly client: HttpClient; readonly directory: string; readonly output: () => string },
@@ -110,10 +114,13 @@ export async function readPluginFailures(
   options?: CallOptions,
 ): Promise<readonly string[]> {
   const plugins = await readyDirectory(client, directory, options, packages);
-  return plugins.flatMap(({ id, source, state }) => {
+  const failed = plugins.flatMap(({ id, source, state }) => {
     if (state?.status !== 'failed') return [];
-    const name = source?.target ?? source?.path ?? id ?? 'without a name';
+    const { target, path } = source ?? {};
+    const name = target ?? (path === undefined ? undefined : pathToFileURL(path).href) ?? id ?? 'without a name';
     const cause = state.ref === undefined ? undefined : causeOfPlugin(output(), state.ref);
     return [`Plugin ${name}: ${cause ?? state.error ?? 'opencode could not load it'}`];
   });
+  const byFile = pluginsByFile(output()).map((path) => `Plugin ${pathToFileURL(path).href}: ${notByFile}`);
+  return [...failed, ...byFile];
 }

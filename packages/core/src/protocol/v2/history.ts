@@ -1,5 +1,5 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
-import { BackgroundWork, hasOpenWork, workToldBy } from './background.ts';
+import { BackgroundWork, openWork, workToldBy } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
 import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
@@ -53,7 +53,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
-      const isEndOfTurn = parentId !== '' && (isOfTurn || work.isOpen);
+      const isEndOfTurn = parentId !== '' && (isOfTurn || work.open.size > 0);
       // What was to answer the end of work in the background may not have begun.
       const ended = isOfTurn ? answer : undefined;
       const end = isEndOfTurn ? endWithoutAnswer(wire, { sessionId, parentId, cause }, ended) : undefined;
@@ -80,7 +80,7 @@ function unendedAnswer(messages: readonly WireMessage[]): WireMessage | undefine
   const told = after.findLastIndex((message) => message.type === 'synthetic' && workToldBy(message.metadata) !== undefined);
   const goesOn = answer.error !== undefined || told !== -1;
   const isRepeated = goesOn && !after.slice(Math.max(told, 0)).some(({ type }) => type === 'idle');
-  return isRepeated || hasOpenWork(messages) ? answer : undefined;
+  return isRepeated || openWork(messages).size > 0 ? answer : undefined;
 }
 
 /** The execution is over with it: the model has said that it is done, or it failed or was aborted. */

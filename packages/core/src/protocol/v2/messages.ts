@@ -1,5 +1,5 @@
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import { hasOpenWork } from './background.ts';
+import { openWork } from './background.ts';
 import { messagesAPage, requests } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
 import type { WireMessage } from './wire.ts';
@@ -19,7 +19,7 @@ export async function readMessages(
     cursor = page.cursor?.next ?? undefined;
     if (cursor === undefined || page.data.length < messagesAPage) break;
   }
-  if (hasOpenWork(all)) memory.resting.add(id);
+  if (openWork(all).size > 0) memory.resting.add(id);
   else memory.resting.delete(id);
   return all;
 }

@@ -26,6 +26,12 @@ export function causeOfPlugin(output: string, reference: string): string | undef
   return (/\(cause: (.*)\)$/.exec(inner)?.[1] ?? inner).replace(/^[\w.$]+: /, '');
 }
 
+/** Plugins that a configuration names by a file: opencode 2 takes them from directories, says so in its log, and lists none of them. */
+export function pluginsByFile(output: string): string[] {
+  const told = output.matchAll(/^.*message="configured plugin path must be a directory" target=("(?:[^"\\]|\\.)*"|\S+)/gm);
+  return [...new Set(Array.from(told, ([, target = '']) => (target.startsWith('"') ? (JSON.parse(target) as string) : target)))];
+}
+
 /** The newest cause with which the turn of a session failed before it asked the model; undefined when the log tells none (any more). */
 export function causeOfFailure(output: string, sessionId: string): string | undefined {
   const line = output.split('\n').findLast((one) => one.includes('level=ERROR') && one.includes(`sessionID=${sessionId}`));

@@ -3,6 +3,7 @@ import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { SessionCalls } from '../calls.ts';
 import type { MessageWithParts } from '../messages.ts';
 import type { SessionInfo } from '../sessions.ts';
+import { openWork } from './background.ts';
 import { decodeHistory, newest, summaryOf } from './history.ts';
 import { readMessages } from './messages.ts';
 import { requests } from './requests.ts';
@@ -96,25 +97,34 @@ async function readMessage(place: SubmitPlace, messageId: string, options?: Call
 }
 
 /**
- * Ends what a session does: its execution, what it runs in the background, and what waits in its inbox. An interrupt leaves the last two, which would
- * begin another execution. It goes first: the end of a shell that a tool waits for would be that tool's result, and the model would go on.
+ * Ends what a session does: what it runs in the background, its execution, and what waits in its inbox. An interrupt leaves the first and the last, which would
+ * begin another execution. A shell that a tool waits for ends after the interrupt: its end would be that tool's result, and the model would go on.
  */
 async function interrupt(place: SubmitPlace, options?: CallOptions): Promise<void> {
-  const { client, memory, id } = place;
-  memory.resting.delete(id);
+  const { client, memory, id, directory } = place;
+  const messages = await readMessages(client, memory, id, options);
+  const { data } = await client.call(requests.shells(directory), options);
+  const shells = data.flatMap((shell) => (shell.status === 'running' && shell.metadata?.sessionID === id ? [shell.id] : []));
+  const open = openWork(messages);
+  await endShells(
+    place,
+    shells.filter((shell) => open.has(shell)),
+    options,
+  );
   await client.call(requests.interrupt(id), options);
-  const shells = await endShells(place, options);
+  await endShells(
+    place,
+    shells.filter((shell) => !open.has(shell)),
+    options,
+  );
   const children = await interruptChildren(place, options);
   await clearInbox(client, id, options);
-  if (shells + children > 0) await interruptWhatFollows(client, id, options);
+  memory.resting.delete(id);
+  if (shells.length + children > 0) await interruptWhatFollows(client, id, options);
 }
 
-/** Gives the number of those that ran. */
-async function endShells({ client, id, directory }: SubmitPlace, options?: CallOptions): Promise<number> {
-  const { data: shells } = await client.call(requests.shells(directory), options);
-  const running = shells.filter(({ status, metadata }) => status === 'running' && metadata?.sessionID === id);
-  for (const shell of running) await client.call(requests.endShell(shell.id, directory), options).catch(unlessGone);
-  return running.length;
+async function endShells({ client, directory }: SubmitPlace, shells: readonly string[], options?: CallOptions): Promise<void> {
+  for (const shell of shells) await client.call(requests.endShell(shell, directory), options).catch(unlessGone);
 }
 
 /** Sub-agents that work still. Gives their number. */

@@ -25,14 +25,16 @@ export function effectiveConfig(
   const missing = unset.find(({ path }) => isKeyOf(path, mainProvider(all)));
   if (missing) throw keyNotSet(missing.name, missing.path);
   const written = projectConfig === 'all' ? { merged: all, relative: [] } : withoutRelativeInstructions(all);
+  const config = withGuardedEdits({
+    ...written.merged,
+    username: runId,
+    autoupdate: false,
+    share: 'disabled',
+    enabled_providers: providers,
+  });
   return {
-    config: withGuardedEdits({
-      ...written.merged,
-      username: runId,
-      autoupdate: false,
-      share: 'disabled',
-      enabled_providers: providers,
-    }),
+    config,
+    inOlderForm: config,
     providers,
     model,
     snapshots: all['snapshot'] !== false,
@@ -62,8 +64,10 @@ function mainProvider(config: OpencodeConfig): string | undefined {
   return typeof model === 'string' ? providersOf([model])[0] : undefined;
 }
 
+/** In the form of either opencode. */
 function isKeyOf([section, provider, options, key, ...rest]: readonly string[], wanted: string | undefined): boolean {
-  return section === 'provider' && provider === wanted && options === 'options' && key === 'apiKey' && rest.length === 0;
+  if (provider !== wanted || key !== 'apiKey' || rest.length > 0) return false;
+  return (section === 'provider' && options === 'options') || (section === 'providers' && options === 'settings');
 }
 
 function keyNotSet(name: string, path: readonly string[]): OpencodeManagerError {

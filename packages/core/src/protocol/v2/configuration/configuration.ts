@@ -12,6 +12,8 @@ import { effectiveConfig } from '../../v1/configuration/effective.ts';
 import { withGuardedRules } from '../../v1/configuration/guarded-edits.ts';
 import { managerPlugin } from '../plugins/manager-plugin.ts';
 import { withGuardedEdits } from './guarded-edits.ts';
+import { policiesOf } from './loaded.ts';
+import { inOlderForm } from './older-form.ts';
 
 /** The configuration of opencode 2, and the plugin of ours that it loads. */
 export const configurationV2: ProtocolConfiguration = {
@@ -31,21 +33,36 @@ export const configurationV2: ProtocolConfiguration = {
 
 /** @throws `CREDENTIALS_MISSING` */
 function effective(settings: ConfigurationSettings, given: GivenConfiguration): EffectiveConfig {
-  const { config, ...known } = effectiveConfig(settings, given);
-  const snapshots = given.config['snapshots'];
-  const model = modelText(given.config['model']) ?? known.model;
-  return {
-    ...known,
-    model,
-    ...(typeof snapshots === 'boolean' && { snapshots }),
-    config: withGuardedEdits(
-      withApiKeys(
-        withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config),
-        known.providers,
-        settings.apiKeys,
-      ),
-    ),
-  };
+  const older = { ...given, config: inOlderForm(given.config) };
+  const providers = settings.enabledProviders ?? withoutDenied(effectiveConfig(settings, older).providers, given.config);
+  const known = effectiveConfig({ ...settings, enabledProviders: providers }, older);
+  const { config } = effectiveConfig({ ...settings, enabledProviders: providers }, { ...given, config: withoutPolicies(given.config) });
+  const { snapshots } = given.config;
+  const written = withoutProbes(withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config), providers);
+  return { ...known, config: withGuardedEdits(withApiKeys(written, providers, settings.apiKeys)) };
+}
+
+/** Providers of the user's own machine: opencode 2 looks for them at their usual ports, whatever the policy of providers says. */
+const probedProviders = ['lmstudio', 'ollama', 'vllm'] as const;
+
+/** Nobody is asked on the user's machine who is not wanted. Entries of the user's own come later, and win. */
+function withoutProbes(config: OpencodeConfig, providers: readonly string[]): OpencodeConfig {
+  const { plugins } = config;
+  const off = probedProviders.filter((name) => !providers.includes(name)).map((name) => `-opencode.provider.${name}`);
+  return { ...config, plugins: [...off, ...(Array.isArray(plugins) ? (plugins as unknown[]) : [])] };
+}
+
+/** Which providers may be used is decided with the policies of the user's, and written as a list of our own: those would go over it. */
+function withoutPolicies(config: OpencodeConfig): OpencodeConfig {
+  const { policies = [], ...experimental } = mapOf(config['experimental']);
+  if (!Array.isArray(policies) || policies.length === 0) return config;
+  const others = policies.filter((policy: unknown) => mapOf(policy)['action'] !== 'provider.use');
+  return { ...config, experimental: { ...experimental, ...(others.length > 0 && { policies: others }) } };
+}
+
+function withoutDenied(providers: readonly string[], config: OpencodeConfig): string[] {
+  const last = new Map(policiesOf(config).map(({ resource, effect }) => [resource, effect]));
+  return providers.filter((name) => last.get(name) !== 'deny');
 }
 
 /** opencode 2 has this key of opencode 1 at another place, and does not move it there. */
@@ -70,10 +87,4 @@ function withApiKeys(config: OpencodeConfig, providers: readonly string[], keys:
 
 function mapOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}
-
-/** opencode 2 takes a model as an object, too. */
-function modelText(model: unknown): string | undefined {
-  const { providerID, id } = (typeof model === 'object' && model !== null ? model : {}) as OpencodeConfig;
-  return typeof providerID === 'string' && typeof id === 'string' ? `${providerID}/${id}` : undefined;
 }

@@ -29,19 +29,20 @@ export function loadedConfiguration(documents: readonly WireDocument[]): Record<
 
 /** `provider/model`. */
 export function modelText(model: unknown): string | undefined {
-  if (typeof model === 'string') return model;
+  if (typeof model === 'string') return model.replace(/#.*$/, '');
   const { providerID, id, model: name } = (model ?? {}) as Record<string, string | undefined>;
   const named = id ?? name;
   return providerID === undefined || named === undefined ? undefined : `${providerID}/${named}`;
 }
 
-function policiesOf(info: Readonly<Record<string, unknown>>): Policy[] {
+/** Those that say which providers may be used. */
+export function policiesOf(info: Readonly<Record<string, unknown>>): Policy[] {
   const { policies } = (info['experimental'] ?? {}) as { readonly policies?: readonly Policy[] };
   return (policies ?? []).filter(({ action }) => action === 'provider.use');
 }
 
 /** Of the policies that match, the last decides: those that follow the newest rule for all providers are all that count. */
-function enabledBy(policies: readonly Policy[]): string[] | undefined {
+export function enabledBy(policies: readonly Policy[]): string[] | undefined {
   const all = policies.findLastIndex(({ resource }) => resource === '*');
   if (all === -1 || policies[all]!.effect !== 'deny') return undefined;
   const enabled = new Set<string>();
