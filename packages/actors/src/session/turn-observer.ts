@@ -126,7 +126,8 @@ export class TurnObserver {
     const message = known ?? { info, isRoot, texts: new Map(), tryId: '', tools: new Map(), ended: false };
     if (info.completed && !(known?.info.completed ?? false)) this.#ended += 1;
     // A read may have told more than an event that comes late.
-    if (info.completed || !message.info.completed) message.info = info;
+    const { continues } = message.info;
+    if (info.completed || !message.info.completed) message.info = continues === undefined ? info : { ...info, continues };
     if (!known) this.#messages.set(info.id, message);
     if (!this.#isShell) this.#calls.message(info);
     for (const part of early) this.part(part);
@@ -258,7 +259,7 @@ export class TurnObserver {
     return {
       id: info.id,
       parentId: info.parentId,
-      hasText: message !== undefined && textOf(message).trim() !== '',
+      hasText: message !== undefined && this.#said(message).trim() !== '',
       hasToolResult: [...this.#messages.values()].some(({ isRoot, tools }) => isRoot && [...tools.values()].some((call) => call.hasResult)),
       ...(info.finish !== undefined && { finish: info.finish }),
       ...(info.error && { error: info.error }),
@@ -286,8 +287,15 @@ export class TurnObserver {
   #answerText(): string {
     const roots = [...this.#messages.values()].filter(({ isRoot }) => isRoot).toSorted((a, b) => (a.info.id < b.info.id ? 1 : -1));
     const newest = roots[0];
-    if (newest?.info.finish !== undefined) return textOf(newest);
-    return roots.map(textOf).find((text) => text !== '') ?? '';
+    if (newest?.info.finish !== undefined) return this.#said(newest);
+    return roots.map((message) => this.#said(message)).find((text) => text !== '') ?? '';
+  }
+
+  /** With what was said before in messages that broke off, and that it goes on with. */
+  #said(message: ObservedMessage): string {
+    const { continues } = message.info;
+    const before = continues === undefined ? undefined : this.#messages.get(continues);
+    return (before ? this.#said(before) : '') + textOf(message);
   }
 
   #shellOutput(): string {

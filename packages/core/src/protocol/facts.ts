@@ -62,6 +62,8 @@ export interface AssistantMessageFacts {
   readonly tokens: MessageTokens;
   /** 0 also when no price is known. */
   readonly costUsd: number;
+  /** The message whose stream broke off, with which this one goes on: what the model said is the text of both. On opencode 2 alone. */
+  readonly continues?: string;
 }
 
 /** A part of a message as it stands: the same part is told again each time it changes. */

@@ -9,7 +9,7 @@ import type { PermissionRequest, QuestionRequest, SessionStatus } from './sessio
 export function messageFacts(message: Message): MessageFacts {
   const { role, id, sessionId } = message;
   if (role === 'user') return { role, id, sessionId };
-  const { parentId, completed, finish, error, providerId, model, tokens, costUsd } = message;
+  const { parentId, completed, finish, error, providerId, model, tokens, costUsd, continues } = message;
   return {
     role,
     id,
@@ -18,6 +18,7 @@ export function messageFacts(message: Message): MessageFacts {
     completed,
     ...(finish !== undefined && { finish }),
     ...(error && { error }),
+    ...(continues !== undefined && { continues }),
     providerId,
     model,
     tokens,

@@ -34,7 +34,7 @@ export function turnResult(turn: EndedTurn): TurnResult {
   const answers = turn.messages.filter(({ info }) => info.role === 'assistant' && answersTurn(info, turn.messageId));
   const infos = answers.map(({ info }) => info as AssistantMessage);
   const final = answers.find(({ info }) => info.id === turn.answerId)!;
-  const text = textOf(final);
+  const text = saidIn(answers, final);
   const info = final.info as AssistantMessage;
   const note = judge(turn, info, text, answers);
   return {
@@ -87,6 +87,13 @@ function failure({ messageId, answerId, asks }: EndedTurn, code: ErrorCode, mess
 const hasResult = ({ status }: ToolPart): boolean => status === 'completed' || status === 'failed';
 
 const exitCodeOf = (part: Part): number | null | undefined => (part.type === 'tool' ? part.exitCode : undefined);
+
+/** With the messages that it goes on with. */
+function saidIn(answers: readonly MessageWithParts[], answer: MessageWithParts): string {
+  const { continues } = answer.info as AssistantMessage;
+  const before = continues === undefined ? undefined : answers.find(({ info }) => info.id === continues);
+  return (before ? saidIn(answers, before) : '') + textOf(answer);
+}
 
 /**
  * What the model said, or for a shell line, which asks no model, what the line printed. A provider is asked again within

@@ -49,6 +49,19 @@ test('each answer is of the user message before it, one for each step; what open
   ]);
 });
 
+test('an answer that broke off is gone on with in the next message of its turn, and in no other', () => {
+  const failed = { finish: 'error', error: { type: 'provider.transport', message: 'gone' } } as const;
+  const broken = { ...failed, retry: { attempt: 2, at: 5 } } as const;
+  const continued = (messages: readonly WireMessage[]) =>
+    decodeHistory(messages, place).flatMap(({ info }) => (info.role === 'assistant' ? [info.continues] : []));
+  const goOn: WireMessage = { type: 'synthetic', id: 'msg_3', text: 'Continue.' };
+  expect(continued([prompt('msg_1'), answer('msg_2', 'Hel', broken), goOn, answer('msg_4', 'lo.')])).toEqual([undefined, 'msg_2']);
+  expect(
+    continued([prompt('msg_1'), answer('msg_2', 'Hel', broken), idle('msg_3', 'failed'), prompt('msg_4'), answer('msg_5', 'lo.')]),
+  ).toEqual([undefined, undefined]);
+  expect(continued([prompt('msg_1'), answer('msg_2', 'Hel', failed), answer('msg_4', 'lo.')])).toEqual([undefined, undefined]);
+});
+
 describe('a shell line', () => {
   const line = { type: 'shell', id: 'msg_1', command: 'exit 3', time: { created: 1, completed: 2 } } as const;
   const callOf = (raw: WireMessage) => decodeHistory([raw], place)[1]!.parts[0];

@@ -100,6 +100,7 @@ describe('a stream that is followed from the middle of a message', () => {
     expect(types(reader.say('session.execution.succeeded'))).toEqual(['session.idle']);
     // The next turn is whole again.
     reader.say('session.inbox.enqueued', { ...prompt, inboxID: 'msg_5' });
+    reader.say('session.execution.started');
     reader.say('session.inbox.delivered', { inboxID: 'msg_5' });
     expect(messageOf(reader.say('session.step.started', { ...step, assistantMessageID: 'msg_6' }))).toMatchObject({ parentId: 'msg_5' });
   });

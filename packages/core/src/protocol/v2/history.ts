@@ -31,6 +31,8 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
   /** Whether it is one of a turn: a summary is one, too. */
   let isOfTurn = false;
   const work = new BackgroundWork();
+  /** An answer that broke off: opencode asks the model to go on with it, in a message of its own. */
+  let brokenOff: string | undefined;
   let { cause } = place;
   for (const wire of messages) {
     if (wire.type === 'user') {
@@ -40,7 +42,8 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       ({ cause } = place);
       decoded.push(promptOf(wire, sessionId));
     } else if (wire.type === 'assistant') {
-      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole: wire !== unended });
+      answer = decodeAnswer(wire, { sessionId, parentId: parentId || wire.id, isWhole: wire !== unended, continues: brokenOff });
+      brokenOff = wire.error && wire.retry ? wire.id : undefined;
       decoded.push({ info: answer, parts: partsOf(wire, place, answer.completed) });
     } else if (wire.type === 'synthetic') {
       answer = undefined;
@@ -63,6 +66,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       else if (end) decoded.push({ info: end, parts: [] });
       isOfTurn = false;
     }
+    if (wire.type === 'user' || wire.type === 'idle') brokenOff = undefined;
     work.see(wire);
   }
   return decoded;

@@ -18,6 +18,9 @@ export interface AnswerMemory {
   /** How often the model was asked within this message. */
   attempts: number;
   readonly calls: Map<string, CallMemory>;
+  failed: boolean;
+  /** The message that broke off, which it goes on with. */
+  readonly continues: string | undefined;
 }
 
 /** What was sent to a session. */
@@ -41,6 +44,8 @@ export interface SessionMemory {
   readonly inbox: Map<string, InboxPayload & { readonly type: string | undefined }>;
   /** Messages of shell lines that run, by the ids of their shells. */
   readonly shellLines: Map<string, string>;
+  /** The newest answer, when it broke off and the model is asked to go on. */
+  brokenOff: string | undefined;
   /** An execution runs. */
   isBusy: boolean;
   /** It has begun, and nothing else was told of it. */
@@ -63,6 +68,7 @@ export class SessionMemories {
       openWork: new Set(),
       inbox: new Map(),
       shellLines: new Map(),
+      brokenOff: undefined,
       isBusy: false,
       isFresh: false,
     };

@@ -25,9 +25,11 @@ export interface AnswerPlace {
   readonly parentId: string;
   /** False for the end of a turn while something that it set to work in the background has not told its end. */
   readonly isWhole: boolean;
+  /** The message that broke off, which this one goes on with. */
+  readonly continues?: string | undefined;
 }
 
-export function decodeAnswer(raw: WireAssistant, { sessionId, parentId, isWhole }: AnswerPlace): AssistantMessage {
+export function decodeAnswer(raw: WireAssistant, { sessionId, parentId, isWhole, continues }: AnswerPlace): AssistantMessage {
   const { id, agent, time, cost, tokens } = raw;
   const completedAtMs = isWhole ? time?.completed : undefined;
   const { finish, error } = endOf(raw);
@@ -46,6 +48,7 @@ export function decodeAnswer(raw: WireAssistant, { sessionId, parentId, isWhole 
     costUsd: cost ?? 0,
     ...(finish !== undefined && { finish }),
     ...(error && { error: decodeTurnError(error) }),
+    ...(continues !== undefined && { continues }),
     raw,
   };
 }

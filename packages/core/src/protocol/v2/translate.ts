@@ -156,6 +156,7 @@ function updated(memory: SessionMemory, { sessionId, atMs }: Said, change: Parti
 export function ended(memory: SessionMemory): readonly Told[] {
   memory.isBusy = false;
   memory.answer = undefined;
+  memory.brokenOff = undefined;
   return memory.openWork.size > 0 ? none : [['session.idle', {}]];
 }
 
@@ -172,7 +173,9 @@ function forgetWork(memory: SessionMemory): void {
   memory.heldEnd = undefined;
 }
 
-function retry(data: WireData): readonly Told[] {
+/** One that was told as over is repeated in a message of its own. */
+function retry(data: WireData, memory: SessionMemory): readonly Told[] {
+  if (memory.answer?.failed) memory.brokenOff = memory.answer.id;
   const { attempt, at, error } = data as unknown as WireRetry;
   const status = { type: 'retry', attempt: attempt - 1, message: error?.message ?? '', nextAtMs: at, raw: data } as const;
   return [['session.status', { status }]];
@@ -200,6 +203,7 @@ function delivered(data: WireData, memory: SessionMemory, { sessionId, atMs }: S
     ];
   }
   memory.parentId = id;
+  memory.brokenOff = undefined;
   // A turn begins: of what an earlier one had in the background the end may have been missed.
   if (isFresh) forgetWork(memory);
   const part =
@@ -212,14 +216,24 @@ function workEnded(metadata: Readonly<Record<string, unknown>> | undefined, memo
   if (work === undefined || !memory.openWork.delete(work) || memory.openWork.size > 0 || !memory.heldEnd) return none;
   const { message, raw } = memory.heldEnd;
   memory.heldEnd = undefined;
-  const { sessionId, parentId } = message;
-  return [['message.updated', { message: decodeAnswer(raw, { sessionId, parentId, isWhole: true }) }]];
+  const { sessionId, parentId, continues } = message;
+  return [['message.updated', { message: decodeAnswer(raw, { sessionId, parentId, isWhole: true, continues }) }]];
 }
 
 function answerOf(data: WireData, memory: SessionMemory, atMs: number): AnswerMemory {
   const id = String(data['assistantMessageID']);
   if (memory.answer?.id === id) return memory.answer;
-  const fresh = { id, agent: undefined, model: undefined, createdAtMs: atMs, attempts: 0, calls: new Map() };
+  const fresh = {
+    id,
+    agent: undefined,
+    model: undefined,
+    createdAtMs: atMs,
+    attempts: 0,
+    calls: new Map(),
+    failed: false,
+    continues: memory.brokenOff,
+  };
+  memory.brokenOff = undefined;
   memory.answer = fresh;
   return fresh;
 }
@@ -254,8 +268,13 @@ function rawOf({ id, agent, model, createdAtMs, calls }: AnswerMemory, rest: Par
 }
 
 /** After a gap nobody knows what is answered: an id of its own sorts behind it. */
-function messageOf(raw: WireAssistant, { parentId = raw.id }: SessionMemory, { sessionId }: Said, isWhole = true): AssistantMessage {
-  return decodeAnswer(raw, { sessionId, parentId, isWhole });
+function messageOf(
+  raw: WireAssistant,
+  { parentId = raw.id, answer }: SessionMemory,
+  { sessionId }: Said,
+  isWhole = true,
+): AssistantMessage {
+  return decodeAnswer(raw, { sessionId, parentId, isWhole, continues: answer?.id === raw.id ? answer.continues : undefined });
 }
 
 function stepOver(data: WireData, memory: SessionMemory, said: Said): readonly Told[] {
@@ -278,6 +297,7 @@ function stepOver(data: WireData, memory: SessionMemory, said: Said): readonly T
   const isWhole = memory.openWork.size === 0 || !isEnd(raw);
   const message = messageOf(raw, memory, said, isWhole);
   if (!isWhole) memory.heldEnd = { message, raw };
+  answer.failed = error !== undefined;
   const changed = (files ?? []).map((file) => absolute(memory.directory ?? '', file));
   const parts = endParts(place(data, said), snapshot, changed, data).map((part) => ['part.updated', { part }] as const);
   return [...parts, ['message.updated', { message }]];
