@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { OpencodeConfig } from '../config/index.ts';
 import { isManagerError, OpencodeManagerError } from '../errors/index.ts';
@@ -114,7 +115,9 @@ function serverState(entry: unknown, answer: McpAnswer | undefined, name: string
 const loaded: State = { status: 'unknown', reason: 'Its file was loaded; opencode does not tell whether its function ran.' };
 
 function pluginState(name: string, said: readonly string[], otherwise: State): State {
-  const reason = said.find((text) => text.includes(name));
+  // opencode 1 tells it as it is configured, opencode 2 by its path.
+  const names = name.startsWith('file://') ? [name, fileURLToPath(name)] : [name];
+  const reason = said.find((text) => names.some((one) => text.includes(one)));
   return reason === undefined ? otherwise : failed(reason);
 }
 

@@ -120,6 +120,7 @@ describe('work in the background', () => {
     const reader = beginWork();
     expect(types(reader.say('session.execution.succeeded'))).toEqual(['other']);
     reader.say('session.inbox.enqueued', { ...prompt, inboxID: 'msg_5' });
+    reader.say('session.execution.started');
     reader.say('session.inbox.delivered', { inboxID: 'msg_5' });
     expect(types(reader.say('session.execution.succeeded'))).toEqual(['session.idle']);
   });

@@ -1,4 +1,3 @@
-import { pathToFileURL } from 'node:url';
 import { OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { McpServerState, OfferedChoice, OfferedChoices } from '../calls.ts';
@@ -117,10 +116,10 @@ export async function readPluginFailures(
   const failed = plugins.flatMap(({ id, source, state }) => {
     if (state?.status !== 'failed') return [];
     const { target, path } = source ?? {};
-    const name = target ?? (path === undefined ? undefined : pathToFileURL(path).href) ?? id ?? 'without a name';
+    const name = target ?? path ?? id ?? 'without a name';
     const cause = state.ref === undefined ? undefined : causeOfPlugin(output(), state.ref);
     return [`Plugin ${name}: ${cause ?? state.error ?? 'opencode could not load it'}`];
   });
-  const byFile = pluginsByFile(output()).map((path) => `Plugin ${pathToFileURL(path).href}: ${notByFile}`);
+  const byFile = pluginsByFile(output()).map((path) => `Plugin ${path}: ${notByFile}`);
   return [...failed, ...byFile];
 }
