@@ -38,6 +38,20 @@ const rules = [
   { name: 'told', when: { user: /^<(shell|subagent) / }, reply: 'It is {{user.1}} that has ended.' },
   { name: 'slow', when: { user: /^slow/ }, reply: { text: 'word '.repeat(100), tokensPerSecond: 10 } },
   { name: 'queued', when: { user: /^queued/ }, reply: 'From the queue.' },
+  {
+    when: { user: /^ask/ },
+    reply: [
+      {
+        toolCalls: [
+          {
+            name: 'question',
+            arguments: { questions: [{ question: 'Which?', header: 'One', options: [{ label: 'A', description: '' }] }] },
+          },
+        ],
+      },
+      'Chosen.',
+    ],
+  },
   { when: { user: /^say (\S+)/ }, reply: 'I say {{user.1}}.' },
 ];
 
@@ -188,6 +202,13 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
     expect((await server.snapshot()).status).toEqual({});
     await model.waitForIdle();
     expect(seen().map(({ outcome }) => outcome)).toEqual(['aborted']);
+    expect((await session.prompt('say after')).text).toBe('I say after.');
+  });
+
+  test('a question that is rejected ends its turn at once', async () => {
+    const session = await bench.server.createSession();
+    expect((await failureOf(session.prompt('ask', { timeoutMs: 30_000 }))).code).toBe('INPUT_NEEDED');
+    expect((await session.messages()).at(-1)?.info).toMatchObject({ role: 'assistant', completed: true, finish: 'tool-calls' });
     expect((await session.prompt('say after')).text).toBe('I say after.');
   });
 

@@ -62,6 +62,19 @@ test('an answer that broke off is gone on with in the next message of its turn, 
   expect(continued([prompt('msg_1'), answer('msg_2', 'Hel', failed), answer('msg_4', 'lo.')])).toEqual([undefined, undefined]);
 });
 
+test('an answer whose question was dismissed is over, though no entry tells it; one that was broken off may go on', () => {
+  const aborted = { finish: 'error', error: { type: 'aborted', message: 'Step interrupted' } } as const;
+  const asked = (message: string): WireAssistant =>
+    answer('msg_2', '', {
+      ...aborted,
+      content: [{ type: 'tool', id: 'call_1', name: 'question', state: { status: 'error', error: { type: 'aborted', message } } }],
+    });
+  expect(told([prompt('msg_1'), asked('The user dismissed this question')])[1]).toBe(
+    'msg_2: over, of msg_1, tool-calls, step tool step_end',
+  );
+  expect(told([prompt('msg_1'), asked('Tool execution aborted')])[1]).toContain('msg_2: open, of msg_1, Step interrupted');
+});
+
 describe('a shell line', () => {
   const line = { type: 'shell', id: 'msg_1', command: 'exit 3', time: { created: 1, completed: 2 } } as const;
   const callOf = (raw: WireMessage) => decodeHistory([raw], place)[1]!.parts[0];

@@ -1,7 +1,7 @@
 import type { AssistantMessage, MessageWithParts, Part, UserMessage } from '../messages.ts';
 import { BackgroundWork, openWork, workToldBy } from './background.ts';
 import { compactionPart, contentParts, endParts, filePart, stepPart, textPart, toolPart } from './parts.ts';
-import { decodeAnswer, decodeTokens, modelName } from './shapes.ts';
+import { decodeAnswer, decodeTokens, endOf, modelName } from './shapes.ts';
 import { decodeTurnError } from './turn-error.ts';
 import type { WireAssistant, WireMessage } from './wire.ts';
 
@@ -82,7 +82,7 @@ function unendedAnswer(messages: readonly WireMessage[]): WireMessage | undefine
   if (answer?.type !== 'assistant' || !isEnd(answer)) return undefined;
   const after = messages.slice(at);
   const told = after.findLastIndex((message) => message.type === 'synthetic' && workToldBy(message.metadata) !== undefined);
-  const goesOn = answer.error !== undefined || told !== -1;
+  const goesOn = endOf(answer).error !== undefined || told !== -1;
   const isRepeated = goesOn && !after.slice(Math.max(told, 0)).some(({ type }) => type === 'idle');
   return isRepeated || openWork(messages).size > 0 ? answer : undefined;
 }

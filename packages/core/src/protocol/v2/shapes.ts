@@ -59,9 +59,9 @@ export function modelName(model: WireAssistant['model']): string {
 
 /**
  * Whoever rejects a permission request without a word, or a question, ends the turn: opencode closes its step as one that was broken off. That is
- * no abort: the step ended with its tool calls, and no other follows.
+ * no abort: the step ended with its tool calls, and no other follows. No entry of the history tells that end.
  */
-function endOf({ finish, error, content }: WireAssistant): Pick<WireAssistant, 'finish' | 'error'> {
+export function endOf({ finish, error, content }: WireAssistant): Pick<WireAssistant, 'finish' | 'error'> {
   if (!error) return finish === undefined ? {} : { finish };
   if (error.type === 'aborted' && (content ?? []).some((one) => one.type === 'tool' && wasDeclined(one.state)))
     return { finish: 'tool-calls' };
