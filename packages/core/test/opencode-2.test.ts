@@ -52,6 +52,8 @@ const rules = [
       'Chosen.',
     ],
   },
+  { when: { user: /^spend/ }, reply: { error: { status: 429, message: 'Usage limit reached', retryAfterSeconds: 3600 } } },
+  { when: { user: /^soon/ }, reply: { error: { status: 429, message: 'Usage limit reached', retryAfterSeconds: 5 } } },
   { when: { user: /^say (\S+)/ }, reply: 'I say {{user.1}}.' },
 ];
 
@@ -210,6 +212,16 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
     expect((await failureOf(session.prompt('ask', { timeoutMs: 30_000 }))).code).toBe('INPUT_NEEDED');
     expect((await session.messages()).at(-1)?.info).toMatchObject({ role: 'assistant', completed: true, finish: 'tool-calls' });
     expect((await session.prompt('say after')).text).toBe('I say after.');
+  });
+
+  test('a spent quota names the time at which its provider wants to be asked again', async () => {
+    const session = await bench.server.createSession();
+    const startedAtMs = Date.now();
+    const { message, details } = await failureOf(session.prompt('spend', { timeoutMs: 30_000 }));
+    expect(message).toBe('The turn ended with provider.quota: Usage limit reached');
+    const resetAtMs = Number(details?.['resetAtMs']);
+    expect([resetAtMs >= startedAtMs + 3_600_000, resetAtMs <= Date.now() + 3_600_000]).toEqual([true, true]);
+    expect((await failureOf(session.prompt('soon', { timeoutMs: 30_000 }))).details).not.toHaveProperty('resetAtMs');
   });
 
   // The last one: the first server ends.

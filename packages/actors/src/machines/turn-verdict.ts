@@ -109,9 +109,9 @@ function verdictOfError(error: TurnError, turn: Turn): Decision {
   if (error.kind === 'aborted') return abortedBy('The turn was aborted from outside this pool.');
   const details = { name: error.name, ...(error.statusCode !== undefined && { statusCode: error.statusCode }) };
   if (error.statusCode === 429 || (error.kind === 'provider' && quotaWords.test(error.message))) {
-    // The time that the last retry named, unless it is over and the quota still spent.
+    // The time that the refusal names, or the last retry did, unless that is over and the quota still spent.
     const latestMs = Math.max(0, ...turn.retries.map(({ nextAtMs }) => nextAtMs));
-    const resetAtMs = latestMs > turn.lastAtMs ? latestMs : undefined;
+    const resetAtMs = error.resetAtMs ?? (latestMs > turn.lastAtMs ? latestMs : undefined);
     return {
       outcome: 'quota_exhausted',
       error: failure('QUOTA_EXHAUSTED', error.message, details),

@@ -117,6 +117,14 @@ describe('how a turn that ended by itself is judged', () => {
     expect(end(2000)).toMatchObject({ outcome: 'quota_exhausted', resetAtMs: null });
   });
 
+  test('a refusal that names the time itself is no less a quota when that is over', () => {
+    const session = startRunning();
+    session.final('msg_11', null, { error: { ...provider('Usage limit reached', 429), resetAtMs: 1 } });
+    session.pass();
+    session.send({ type: 'session.idle' });
+    expect(session.finished).toMatchObject([{ outcome: 'quota_exhausted', resetAtMs: 1 }]);
+  });
+
   test.each([null, 'tool-calls'])('a turn that ends on a rejected question needs input (finish %s)', (finish) => {
     const session = startRunning();
     session.send({ type: 'ask.opened', ask: { id: 'que_1', kind: 'question', sessionId: 'ses_root' } });

@@ -17,6 +17,8 @@ export interface TurnError {
   readonly message: string;
   readonly statusCode?: number;
   readonly retryable?: boolean;
+  /** When the provider wants to be asked again (milliseconds since the epoch), where a refusal that is not repeated names it. */
+  readonly resetAtMs?: number;
 }
 
 /** opencode waits before it asks the provider again. */

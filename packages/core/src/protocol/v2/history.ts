@@ -52,7 +52,7 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       decoded.push(...shellTurn(wire, sessionId));
     } else if (wire.type === 'compaction' && wire.status === 'failed') {
       // Without the room that it was to make, the model cannot be asked.
-      cause = wire.error?.message ?? cause;
+      cause = wire.error ? decodeTurnError(wire.error).message : cause;
     } else if (wire.type === 'compaction') {
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {

@@ -5,6 +5,7 @@ import { readMessages } from './messages.ts';
 import { requests } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
 import { decodePermission, decodeQuestion } from './shapes.ts';
+import { decodeRetry } from './turn-error.ts';
 
 /** Three requests, each true at a time of its own: between two of them a turn may begin or a permission request may open. */
 export async function readSnapshot(client: HttpClient, memory: ServerMemory, directory: string): Promise<DirectorySnapshot> {
@@ -102,6 +103,5 @@ async function newestRetry(client: HttpClient, id: string, options: CallOptions 
   const { data } = await client.call(requests.messages(id, { limit: 1 }), options);
   const [message] = data;
   if (message?.type !== 'assistant' || !message.retry) return busy;
-  const { attempt, at, error } = message.retry;
-  return { type: 'retry', attempt: attempt - 1, message: error?.message ?? '', nextAtMs: at, raw: message.retry };
+  return { type: 'retry', ...decodeRetry(message.retry) };
 }

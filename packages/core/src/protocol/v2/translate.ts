@@ -5,7 +5,7 @@ import { absolute, isEnd, shellTurn, userMessage } from './history.ts';
 import { compactionPart, endParts, reasoningPart, stepPart, textPart, toolPart } from './parts.ts';
 import type { AnswerMemory, CallMemory, InboxPayload, SessionMemory } from './session-memory.ts';
 import { decodeAnswer, decodePermission, decodeQuestion, decodeSession } from './shapes.ts';
-import { decodeTurnError } from './turn-error.ts';
+import { decodeRetry, decodeTurnError } from './turn-error.ts';
 import type {
   WireAssistant,
   WireError,
@@ -176,9 +176,7 @@ function forgetWork(memory: SessionMemory): void {
 /** One that was told as over is repeated in a message of its own. */
 function retry(data: WireData, memory: SessionMemory): readonly Told[] {
   if (memory.answer?.failed) memory.brokenOff = memory.answer.id;
-  const { attempt, at, error } = data as unknown as WireRetry;
-  const status = { type: 'retry', attempt: attempt - 1, message: error?.message ?? '', nextAtMs: at, raw: data } as const;
-  return [['session.status', { status }]];
+  return [['session.status', { status: { type: 'retry', ...decodeRetry(data as unknown as WireRetry) } }]];
 }
 
 function enqueued(data: WireData, memory: SessionMemory): readonly Told[] {

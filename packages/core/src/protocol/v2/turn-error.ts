@@ -1,5 +1,6 @@
-import type { TurnError } from '../facts.ts';
-import type { WireError } from './wire.ts';
+import type { ProviderRetry, TurnError } from '../facts.ts';
+import { readResetTime } from './plugins/reset-time.ts';
+import type { WireError, WireRetry } from './wire.ts';
 
 /** By the type that opencode 2 names; all else of a provider is `provider`. */
 const kinds: Readonly<Record<string, TurnError['kind']>> = {
@@ -24,6 +25,20 @@ function kindOf(type: string, message: string): TurnError['kind'] {
 
 /** opencode's error (`{type, message, status}`) in this project's words. */
 export function decodeTurnError({ type = 'unknown', message, status }: WireError): TurnError {
-  const text = message === undefined || message === '' ? 'opencode gave no reason' : message;
-  return { kind: kindOf(type, text), name: type, message: text, ...(typeof status === 'number' && { statusCode: status }) };
+  const { message: said, resetAtMs } = readResetTime(message ?? '');
+  const text = said === '' ? 'opencode gave no reason' : said;
+  return {
+    kind: kindOf(type, text),
+    name: type,
+    message: text,
+    ...(typeof status === 'number' && { statusCode: status }),
+    ...(resetAtMs !== undefined && { resetAtMs }),
+  };
+}
+
+/** A wait for the provider. opencode looks again after a quarter of an hour at the latest; the time that the provider named counts. */
+export function decodeRetry(raw: WireRetry): ProviderRetry & { readonly raw: unknown } {
+  const { attempt, at, error } = raw;
+  const { message, resetAtMs = at } = readResetTime(error?.message ?? '');
+  return { attempt: attempt - 1, message, nextAtMs: Math.max(at, resetAtMs), raw };
 }

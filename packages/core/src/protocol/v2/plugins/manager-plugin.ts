@@ -1,5 +1,6 @@
 import type { DirectoryFilesInput } from '../../configuration.ts';
 import { environmentCode } from '../../environment-code.ts';
+import { resetTimeCode } from './reset-time.ts';
 
 const helpers = `const fileOf = (root, directory) => join(root, createHash("sha256").update(directory).digest("hex") + ".json")
 const readJson = async (file, otherwise) => JSON.parse(await readFile(file, "utf8").catch(() => otherwise))
@@ -23,6 +24,7 @@ function dropUndefined({ metadata }) {
  * - The message of a rejected permission request is told to the model; opencode leaves it out of what the tool answers.
  * - A permission request has no field without a value (`glob` and `grep` without `path`): opencode keeps it, and answers 400 to every list of requests
  *   until that one is answered.
+ * - The time at which a provider that refuses wants to be asked again is told with its message.
  */
 export const managerPlugin = ({
   toolEnvironment,
@@ -37,6 +39,7 @@ import { join } from "node:path"
 const tools = ${JSON.stringify(toolEnvironment)}
 
 ${environmentCode(['OPENCODE_PASSWORD', 'OPENCODE_SERVER_PASSWORD'], startVariable)}
+${resetTimeCode}
 ${helpers}
 export default {
   id: "opencode-manager",
@@ -63,6 +66,7 @@ export default {
       if (left.length > 0) calling.set(call.input?.command, left)
       else calling.delete(call.input?.command)
     })
+    await context.session.hook("http.response", tellResetTime)
     await context.permission.hook("evaluate", dropUndefined)
     await context.shell.hook("create.before", async (shell) => {
       const { env } = shell
