@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { copyFile, link, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findMarkedProcesses, launchServer, type OpencodeServer } from '@opencode-manager/core';
+import { findBinary, findMarkedProcesses, launchServer, type OpencodeServer } from '@opencode-manager/core';
 import { requests } from '../src/protocol/v2/requests.ts';
 import { operationsUsed } from '../src/protocol/v2/operations-used.ts';
 import { failureOf } from './support/failure.ts';
@@ -101,6 +102,18 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
   afterAll(() => bench?.[Symbol.asyncDispose]());
 
   test('reads, changes and joins nothing of its user', () => expectIsolation(opencode2));
+
+  test('is found outside its package, where it says its version itself', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'installed-'));
+    try {
+      const path = join(directory, 'opencode');
+      await link(opencode2!, path).catch(() => copyFile(opencode2!, path));
+      const { version } = bench.server;
+      expect(await findBinary({ environment: { PATH: directory } })).toEqual({ path, version, source: 'PATH', protocol: 'v2' });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
 
   test('describes all operations that are used of it', async () => {
     expect(operationsUsed(await bench.server.client.call(requests.openapi()))).toEqual([]);

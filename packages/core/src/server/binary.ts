@@ -191,7 +191,7 @@ async function askVersionIn(path: string, home: string): Promise<string> {
     env: { HOME: home, TMPDIR: home, PATH: process.env['PATH'] ?? '' },
     extendEnv: false,
   });
-  const version = /^v?(\d+\.\d+\.\d+\S*)\s*$/m.exec(stdout)?.[1];
+  const version = /^(?:opencode )?v?(\d+\.\d+\.\d+\S*)\s*$/m.exec(stdout)?.[1];
   if (version !== undefined) return version;
   throw new OpencodeManagerError(
     'BINARY_UNUSABLE',
