@@ -220,6 +220,14 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
     expect((await session.prompt('say after')).text).toBe('I say after.');
   });
 
+  test('an image that cannot be decoded is refused by its name, and the next prompt is taken', async () => {
+    const session = await bench.server.createSession();
+    const image = { type: 'file', mime: 'image/png', filename: 'half.png', url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA' } as const;
+    const { code, message } = await failureOf(session.prompt([{ type: 'text', text: 'say nothing' }, image], { timeoutMs: 30_000 }));
+    expect([code, message]).toEqual(['PROMPT_INVALID', expect.stringContaining('Image could not be decoded: half.png')]);
+    expect((await session.prompt('say after')).text).toBe('I say after.');
+  });
+
   test('a question that is rejected ends its turn at once', async () => {
     const session = await bench.server.createSession();
     expect((await failureOf(session.prompt('ask', { timeoutMs: 30_000 }))).code).toBe('INPUT_NEEDED');

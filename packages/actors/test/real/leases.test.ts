@@ -99,7 +99,7 @@ test('so does one in a later turn of a leased session, and the turn after it goe
   expect(performance.now() - startedAtMs).toBeLessThan(8000);
   expect(await session.prompt('say x', { files: [{ path: 'missing.png' }] })).toMatchObject({
     outcome: 'failed',
-    error: { code: by({ v1: 'TURN_FAILED', v2: 'BAD_REQUEST' }), message: expect.stringContaining('missing.png') as string },
+    error: { code: by({ v1: 'TURN_FAILED', v2: 'PROMPT_INVALID' }), message: expect.stringContaining('missing.png') as string },
   });
   expect(await session.prompt('say two')).toMatchObject({ outcome: 'succeeded', output: 'You said two.' });
 });

@@ -21,7 +21,13 @@ const codeOfTag: Readonly<Record<string, ErrorCode>> = {
 /** What the JSON of a bad answer says. */
 export function readAnswerError(json: unknown): AnswerError {
   const { _tag: name, message, field } = (json ?? {}) as ErrorBody;
-  const code = name === undefined ? undefined : (codeOfTag[name] ?? (name.endsWith('NotFoundError') ? 'NOT_FOUND' : undefined));
+  const code = name === undefined ? undefined : codeOf(name, field);
   const words = [name, field && `(${field})`, message?.replaceAll(/\s+/g, ' ').trim()].filter(Boolean).join(' ');
   return { ...(name !== undefined && { name }), ...(code && { code }), words };
+}
+
+function codeOf(name: string, field: string | undefined): ErrorCode | undefined {
+  // An image that it cannot decode, a file that is not there.
+  if (name === 'InvalidRequestError' && field === 'files') return 'PROMPT_INVALID';
+  return codeOfTag[name] ?? (name.endsWith('NotFoundError') ? 'NOT_FOUND' : undefined);
 }
