@@ -220,12 +220,25 @@ describe.skipIf(opencode2 === undefined)(`opencode 2${without2}`, () => {
     expect((await session.prompt('say after')).text).toBe('I say after.');
   });
 
-  test('an image that cannot be decoded is refused by its name, and the next prompt is taken', async () => {
-    const session = await bench.server.createSession();
-    const image = { type: 'file', mime: 'image/png', filename: 'half.png', url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA' } as const;
-    const { code, message } = await failureOf(session.prompt([{ type: 'text', text: 'say nothing' }, image], { timeoutMs: 30_000 }));
-    expect([code, message]).toEqual(['PROMPT_INVALID', expect.stringContaining('Image could not be decoded: half.png')]);
-    expect((await session.prompt('say after')).text).toBe('I say after.');
+  test('a file that opencode cannot read is refused by its name, before a model is asked; others are sent once', async () => {
+    const { server, model } = bench;
+    const session = await server.createSession();
+    const ask = (url: string, filename: string) =>
+      session.prompt(
+        [
+          { type: 'text', text: 'say nothing' },
+          { type: 'file', mime: 'image/png', filename, url },
+        ],
+        { timeoutMs: 30_000 },
+      );
+    const half = await failureOf(ask('data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA', 'half.png'));
+    expect([half.code, half.message]).toEqual(['PROMPT_INVALID', expect.stringContaining('Image could not be decoded: half.png')]);
+    const none = await failureOf(ask('data:image/png;base64,AAAA', 'none.png'));
+    expect([none.code, none.message]).toEqual(['PROMPT_INVALID', expect.stringContaining('cannot read none.png')]);
+    expect((await ask('data:text/plain;base64,QUFBQQ==', 'text.txt')).text).toBe('I say nothing.');
+    const asked = model.turnCalls.filter(({ sessionId }) => sessionId === session.id);
+    expect(asked.map(({ messages }) => JSON.stringify(messages.at(-1)).includes('AAAA'))).toEqual([true]);
+    expect((await session.messages()).map(({ info }) => info.role)).toEqual(['user', 'assistant']);
   });
 
   test('a question that is rejected ends its turn at once', async () => {

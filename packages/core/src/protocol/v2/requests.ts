@@ -22,6 +22,8 @@ export interface PromptBody {
   readonly text: string;
   readonly files?: readonly { readonly uri: string; readonly name?: string }[];
   readonly agents?: readonly { readonly name: string }[];
+  /** False: it waits until it is sent again. */
+  readonly resume?: boolean;
 }
 
 /** What opencode made of a prompt. */

@@ -34,11 +34,22 @@ export async function submitTurn(place: SubmitPlace, turn: TurnRequest, options?
     return client.call(requests.command(id, { name: turn.name, text: turn.arguments }), { timeoutMs: Infinity, ...options });
   }
   const prefix = await instruct(place, turn.system ?? '', isFresh, options);
-  const { data: entry } = await sendPrompt(client, id, promptBody(turn.messageId, turn.parts, prefix), options);
+  const body = promptBody(turn.messageId, turn.parts, prefix);
+  if (body.files) await mustBeReadable(place, body, options);
+  await sendPrompt(client, id, body, options);
+}
+
+/**
+ * Lets opencode look at the files of a prompt before it begins: one that it cannot read it leaves out without a word, and a fast model would have
+ * answered before an interrupt arrives. The prompt waits in the inbox; sent once more, it begins.
+ * @throws `PROMPT_INVALID`
+ */
+async function mustBeReadable(place: SubmitPlace, body: PromptBody, options?: CallOptions): Promise<void> {
+  const { client, id } = place;
+  const { data: entry } = await sendPrompt(client, id, { ...body, resume: false }, options);
   const unreadable = (entry?.payload?.files ?? []).find(({ mime }) => mime === unknownContent);
   if (unreadable === undefined) return;
   await clearInbox(client, id, options);
-  await client.call(requests.interrupt(id), options);
   throw unreadableFile(unreadable.name);
 }
 
@@ -70,7 +81,7 @@ const unknownContent = 'application/octet-stream';
 function unreadableFile(name = 'a file'): OpencodeManagerError {
   return new OpencodeManagerError(
     'PROMPT_INVALID',
-    `files: opencode cannot read ${name}: it is neither a text nor a whole image. The turn was interrupted. Send it in another form, or let the agent read it from the directory.`,
+    `files: opencode cannot read ${name}: it is neither a text nor a whole image. The model was not asked. Send it in another form, or let the agent read it from the directory.`,
     { details: { file: name } },
   );
 }
