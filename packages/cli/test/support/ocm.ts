@@ -42,8 +42,9 @@ export async function openBench(script: Script = {}): Promise<Bench> {
   const configFile = join(root, 'opencode.json');
   await writeFile(configFile, JSON.stringify(model.opencodeConfig()));
   await Promise.all([mkdir(temporary), mkdir(join(root, 'home'))]);
-  // The pinned binary, whatever PATH has.
-  const { path } = await findBinary({ environment: {} });
+  // The one under test, or the pinned one, whatever PATH has.
+  const { OPENCODE_BIN: tested = '' } = process.env;
+  const { path } = await findBinary({ environment: tested === '' ? {} : { OPENCODE_BIN: tested } });
   const compileCache = process.env['NODE_COMPILE_CACHE'];
   const env = {
     PATH: process.env['PATH'],

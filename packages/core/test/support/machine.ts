@@ -46,7 +46,9 @@ export async function openMachine(rules: Parameters<typeof startScriptedModel>[0
   // The place of the workspace is for its user alone.
   await chmod(dirname(workspace.path), 0o755);
   spawnSync('chmod', ['-R', 'a+rwX', workspace.path]);
-  const { path: binary } = await findBinary({ environment: {} });
+  // The one under test, or the pinned one, whatever PATH has.
+  const { OPENCODE_BIN: tested = '' } = process.env;
+  const { path: binary } = await findBinary({ environment: tested === '' ? {} : { OPENCODE_BIN: tested } });
   const config = (more: ServerConfig = {}) => ({ directory: workspace.path, binary, opencodeConfig: model.opencodeConfig(), ...more });
   const start = (program: string, args: readonly unknown[], options: ProgramOptions = {}) =>
     new Program([supportFile(program), ...args.map((arg) => JSON.stringify(arg))], tmp, options);
