@@ -102,16 +102,16 @@ for (const { name, isThere, start } of engines) {
         { id: 'one', prompt: 'say one' },
         { id: 'two', prompt: 'edit two' },
       ]);
-      const enqueue = () => runClient(bench, 'enqueue', file, ...onQueue('mixed', ...common()));
-      expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', run: 'mixed', total: 2, is_new: true, waiting: 2 }]);
+      const enqueue = () => runClient(bench, 'enqueue', file, ...onQueue('mixed.up_1', ...common()));
+      expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', run: 'mixed.up_1', total: 2, is_new: true, waiting: 2 }]);
       expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', is_new: false, waiting: 2 }]);
       const other = await fileOf(bench, 'other', [{ id: 'one', prompt: 'say something else' }]);
-      const refused = await runClient(bench, 'enqueue', other, ...onQueue('mixed', ...common()));
+      const refused = await runClient(bench, 'enqueue', other, ...onQueue('mixed.up_1', ...common()));
       expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('other tasks (one, two)') });
       const host = await worker('--health', '0');
       const { health } = host.records.find(({ type }) => type === 'launch')!;
       expect(await (await fetch(`${health}/ready`)).json()).toMatchObject({ ready: true });
-      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('mixed'));
+      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('mixed.up_1'));
       expect(await collector.exit).toBe(0);
       const { run_dir: path } = collector.records.find(({ type }) => type === 'launch')!;
       const results = await runClient(bench, 'results', path, '--json');
@@ -126,14 +126,14 @@ for (const { name, isThere, start } of engines) {
       expect(await readFile(patch, 'utf8')).toContain('+two\n');
       const show = await runClient(bench, 'show', path, 'one');
       expect(show.stdout).toContain('say one');
-      expect((await runClient(bench, 'status', 'mixed', '--queue', engine.url, '--json')).records).toMatchObject([
-        { type: 'run', id: 'mixed', status: 'done', total: 2, states: { succeeded: 2 } },
+      expect((await runClient(bench, 'status', 'mixed.up_1', '--queue', engine.url, '--json')).records).toMatchObject([
+        { type: 'run', id: 'mixed.up_1', status: 'done', total: 2, states: { succeeded: 2 } },
       ]);
       host.signal('SIGTERM');
       expect(await host.exit).toBe(0);
       await vi.waitFor(() => bench.expectNothingLeft(), { timeout: 10_000 });
-      expect((await runClient(bench, 'clean', 'mixed', '--queue', engine.url, '--json')).records).toMatchObject([
-        { id: 'mixed', removed: true },
+      expect((await runClient(bench, 'clean', 'mixed.up_1', '--queue', engine.url, '--json')).records).toMatchObject([
+        { id: 'mixed.up_1', removed: true },
       ]);
     });
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -194,7 +195,7 @@ export class QueueWorker {
     const path = join(this.#options.directory, 'runs', run);
     return runWorkspaces({
       plan: { mode: 'clone', wanted: [], settings: placeSettings(flags, new Set(['clone'])) },
-      place: { id: run, path, isNamed: true },
+      place: { id: refNameOf(run), path, isNamed: true },
       baseOf: async (directory) => this.#repositories.baseOf(directory),
       onNote: this.#options.note,
     });
@@ -263,4 +264,9 @@ export class QueueWorker {
     if (this.#told.size < 100) this.#told.add(line);
     this.#options.note(line);
   }
+}
+
+/** A part of a ref that names a run: refs take less than names of runs do. */
+function refNameOf(run: string): string {
+  return `${run.replaceAll(/[^A-Za-z0-9]/g, '-')}-${createHash('sha256').update(run).digest('hex').slice(0, 8)}`;
 }
