@@ -44,7 +44,6 @@ export class LeasedTaskRun {
   #run: Run | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #missed = 0;
-  #isLost = false;
   #stopped: string | undefined;
 
   constructor(options: LeasedTaskOptions) {
@@ -129,7 +128,6 @@ export class LeasedTaskRun {
 
   async #write(events: readonly JournalEvent[]): Promise<void> {
     const { lease, leases } = this.#options;
-    if (this.#isLost) return leases.write(lease, events);
     const sent: JournalEvent[] = [];
     for (const event of events) {
       sent.push(event.type === 'attempt.ended' ? await sendFiles(this.#options, event) : event);
@@ -154,7 +152,6 @@ export class LeasedTaskRun {
       this.#missed += 1;
       const isLost = isManagerError(error, 'LEASE_LOST');
       if (!isLost && this.#missed < 2) return;
-      this.#isLost ||= isLost;
       if (this.#run && this.#stopped === undefined) note(`${lease.run}: ${lease.key}: its lease is lost; what runs here is ended.`);
       this.abort('The lease of the task is lost.');
     }
