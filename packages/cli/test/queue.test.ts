@@ -161,6 +161,28 @@ for (const { name, isThere, start } of engines) {
       ]);
     });
 
+    test('ends a task that no host can begin, and says why without what git of a host is told; another host begins it', async () => {
+      const file = await fileOf(bench, 'unable', [{ id: 'one', prompt: 'say one' }]);
+      await runClient(bench, 'enqueue', file, ...onQueue('unable', ...common()));
+      const elsewhere = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'url.https://u:t0ken@127.0.0.1:1/.insteadOf', GIT_CONFIG_VALUE_0: '/' };
+      const args = ['worker', '--queue', engine.url, '--opencode-config', bench.configFile, '--lease', '1s', '--json'];
+      const unable = bench.start(args, { env: elsewhere });
+      running.push(unable);
+      const ends = () => rowsOf('unable').then((rows) => rows.filter(({ type }) => type === 'attempt.ended'));
+      await vi.waitFor(async () => expect(await ends()).toHaveLength(1), { timeout: 20_000, interval: 100 });
+      const { records } = await runClient(bench, 'status', 'unable', '--queue', engine.url, '--json');
+      expect(records).toMatchObject([{ unable_workers: [{ pid: unable.pid, why: expect.stringMatching(/cannot be cloned/) }] }]);
+      await vi.waitFor(async () => expect((await ends()).at(-1)).toMatchObject({ final: true }), { timeout: 20_000, interval: 100 });
+      const rows = await ends();
+      const error = { code: 'WORKSPACE_SOURCE_INVALID' };
+      expect(rows).toMatchObject([1, 2, 3, 4].map((attempt) => ({ attempt, outcome: 'interrupted', counts: 'infrastructure', error })));
+      expect(JSON.stringify([rows, records])).not.toContain('t0ken');
+      await worker();
+      await runClient(bench, 'ctl', 'task', 'requeue', 'one', '--run', 'unable', '--queue', engine.url, '--json');
+      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('unable'));
+      expect(await collector.exit).toBe(0);
+    });
+
     test('passes wishes of users and holds of providers on to every host', async () => {
       const file = await fileOf(bench, 'wishes', [
         { id: 'endless', prompt: 'for ever' },

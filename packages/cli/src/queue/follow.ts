@@ -65,7 +65,8 @@ export async function runOnQueue(terminal: Terminal, file: string | undefined, f
   tell(terminal, { name, client, directory, total: tasks.size, json: flags.json === true, note });
   using holding = new Holding({ ledger: client.ledger, run: name, configuration: manifest.configuration_digest });
   progress.holds(() => holding.why);
-  const context = contextOf({ terminal, name, flags, tasks, directory, collection, progress, signals, out, junit, output });
+  const settled = new Set([...(await foldOf(client.ledger, name)).tasks()].filter(isSettled).map(({ key }) => key));
+  const context = contextOf({ terminal, name, flags, tasks, settled, directory, collection, progress, signals, out, junit, output });
   const reporter = createReporter({ terminal, progress, output, single: tasks.size === 1, out, junit });
   const healing = setInterval(() => void addMissing(client, name).catch(() => undefined), healMs);
   try {
@@ -200,17 +201,20 @@ type Parts = Pick<Parameters<typeof conclude>[0], 'terminal' | 'progress' | 'sig
   readonly name: string;
   readonly flags: RunFlags;
   readonly tasks: ReadonlyMap<string, QueuedTask>;
+  /** Keys of tasks that are over in the queue. */
+  readonly settled: ReadonlySet<string>;
   readonly directory: RunDirectory;
   readonly collection: Collection;
 };
 
-function contextOf({ name, flags, tasks, directory, collection, ...parts }: Parts) {
+function contextOf({ name, flags, tasks, settled, directory, collection, ...parts }: Parts) {
   const { history } = collection;
-  const before = history.tasks.filter(isSettled);
-  const settled = new Map(before.map(({ key, end }) => [key, end?.outcome ?? null]));
+  // One that was submitted again is collected again.
+  const before = history.tasks.filter((task) => isSettled(task) && settled.has(task.key));
+  const collected = new Map(before.map(({ key, end }) => [key, end?.outcome ?? null]));
   const lines = [...tasks.keys()].map((key) =>
-    settled.has(key)
-      ? { key, decision: 'reuse' as const, why: 'It is collected already.', outcome: settled.get(key) ?? null }
+    collected.has(key)
+      ? { key, decision: 'reuse' as const, why: 'It is collected already.', outcome: collected.get(key) ?? null }
       : { key, decision: 'new' as const, why: 'It is on its way.', outcome: null },
   );
   parts.progress.expects(tasks.size, before.length);

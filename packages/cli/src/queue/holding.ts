@@ -1,5 +1,5 @@
 import type { Ledger } from '@opencode-manager/queue';
-import type { ToldWorker } from './look.ts';
+import { unableFor, type ToldWorker } from './look.ts';
 
 /** How often is asked why nothing starts, in milliseconds. */
 const askMs = 3000;
@@ -41,8 +41,10 @@ export class Holding implements Disposable {
     const [{ isPaused, isCancelled }, workers, holds] = await Promise.all([ledger.wishes(run), ledger.workers(), ledger.holds()]);
     if (isCancelled) return 'it is cancelled';
     if (isPaused) return 'it is paused';
-    if (!workers.some(({ told }) => (JSON.parse(told) as ToldWorker).configuration === configuration))
-      return 'no worker has its opencode configuration';
+    const suited = workers.map(({ told }) => JSON.parse(told) as ToldWorker).filter((one) => one.configuration === configuration);
+    if (suited.length === 0) return 'no worker has its opencode configuration';
+    const unable = unableFor(run, suited);
+    if (unable.length === suited.length) return `no worker can begin its tasks: ${unable[0]!.why}`;
     const [held] = Object.entries(holds).toSorted(([, a], [, b]) => a - b);
     return held ? `held by ${held[0]} until ${new Date(held[1]).toTimeString().slice(0, 5)}` : null;
   }

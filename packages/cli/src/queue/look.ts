@@ -19,6 +19,12 @@ interface QueuedStanding {
   readonly status: 'running' | 'paused' | 'cancelled' | 'done' | 'aborted' | 'waiting for workers';
   readonly counts: StateCounts;
   readonly workers: number;
+  /** Of those, which cannot begin a task of it, and why. */
+  readonly unable: readonly UnableWorker[];
+}
+
+interface UnableWorker extends Pick<ToldWorker, 'host' | 'pid'> {
+  readonly why: string;
 }
 
 /** What a worker tells of itself. */
@@ -28,6 +34,8 @@ export interface ToldWorker {
   readonly running: number;
   readonly concurrency: number;
   readonly configuration: string;
+  /** Why it takes nothing of a run, by the names of runs; absent when it takes of all. */
+  readonly unable?: Readonly<Record<string, string>>;
 }
 
 /** `ocm status NAME --queue URL` */
@@ -100,14 +108,19 @@ async function standingOf(client: QueueClient, name: string): Promise<QueuedStan
   // Nobody may have collected it: then its end is not written.
   const isDone = endedBecause === 'done' || (endedBecause === null && waiting + left + running === 0);
   const status = isDone ? 'done' : endedBecause === null ? live : 'aborted';
-  return { name, manifest, createdAtMs: found.createdAtMs, status, counts, workers: suited.length };
+  return { name, manifest, createdAtMs: found.createdAtMs, status, counts, workers: suited.length, unable: unableFor(name, suited) };
+}
+
+/** Those who cannot begin a task of a run. */
+export function unableFor(run: string, workers: readonly ToldWorker[]): readonly UnableWorker[] {
+  return workers.flatMap(({ host, pid, unable }) => (unable?.[run] === undefined ? [] : [{ host, pid, why: unable[run] }]));
 }
 
 async function workersOf(ledger: Ledger): Promise<readonly ToldWorker[]> {
   return (await ledger.workers()).map(({ told }) => JSON.parse(told) as ToldWorker);
 }
 
-function recordOf({ name, manifest, createdAtMs, status, counts, workers }: QueuedStanding): object {
+function recordOf({ name, manifest, createdAtMs, status, counts, workers, unable }: QueuedStanding): object {
   const { total, states, dropped } = counts;
   const created = new Date(createdAtMs).toISOString();
   return {
@@ -120,15 +133,17 @@ function recordOf({ name, manifest, createdAtMs, status, counts, workers }: Queu
     states,
     dropped,
     workers,
+    unable_workers: unable,
   };
 }
 
-function linesOf({ name, status, counts, workers, manifest }: QueuedStanding, { colors }: Terminal): string[] {
+function linesOf({ name, status, counts, workers, manifest, unable }: QueuedStanding, { colors }: Terminal): string[] {
   const hasEnded = status === 'done' || status === 'aborted';
   return [
     `${colors.bold(printable(name))}  ${statusText(status as 'done')}`,
     `  ${countsText(counts)}`,
     ...(hasEnded ? [] : [`  ${plural(workers, 'worker')} with its configuration`]),
+    ...(hasEnded ? [] : unable.map(({ host, pid, why }) => printable(`  worker ${pid} on ${host} cannot begin its tasks: ${why}`))),
     ...(manifest.source === null ? [] : [`  ${printable(manifest.source)}`]),
   ];
 }

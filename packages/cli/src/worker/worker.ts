@@ -6,6 +6,7 @@ import type { SessionPool, WorkspaceRequest, WorkspaceSource } from '@opencode-m
 import type { ServerConfig } from '@opencode-manager/core';
 import { untilAnswered, type JobData, type LeaseSource, type QueueClient } from '@opencode-manager/queue';
 import type { Lease } from '@opencode-manager/runs';
+import type { ToldWorker } from '../queue/look.ts';
 import { manifestIn, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import { placeSettings, runWorkspaces, type RunWorkspaces } from '../workspaces/index.ts';
 import { LeasedTaskRun, leasePath } from './leased-task.ts';
@@ -44,6 +45,13 @@ const heldMs = 20_000;
 /** How long others know of this host without a further sign, in milliseconds. */
 const knownMs = 15_000;
 
+/** Why a host takes nothing of a run. */
+interface Unable {
+  readonly why: string;
+  /** Until then the run is left to others, in milliseconds since the epoch; 0 where there are none. */
+  readonly untilMs: number;
+}
+
 /** Takes tasks of a queue, and carries them out on one pool, until it is drained. */
 export class QueueWorker {
   readonly #options: WorkerOptions;
@@ -56,6 +64,8 @@ export class QueueWorker {
   readonly #stopping = new AbortController();
   readonly #givingUp = new AbortController();
   readonly #told = new Set<string>();
+  /** Runs of which this host could not begin a task, by their names. */
+  readonly #unable = new Map<string, Unable>();
   readonly id = `${hostname()}-${process.pid}`;
   #holds: Readonly<Record<string, number>> = {};
   #wake = Promise.withResolvers<void>();
@@ -63,7 +73,7 @@ export class QueueWorker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#repositories = new Repositories(join(options.directory, 'repositories'));
+    this.#repositories = new Repositories(join(options.directory, 'repositories'), options.leaseMs / 2);
   }
 
   /** For the pool: the workspaces of whichever lease an attempt is of. */
@@ -156,7 +166,25 @@ export class QueueWorker {
     const { ledger } = client;
     const onParked = (isParked: boolean) => this.#setParked(id, isParked);
     const giveUp = this.#givingUp.signal;
-    const common = { lease, leases, ledger, manifest, pool, config, workspaces, path, shared, leaseMs, giveUp, note, onParked };
+    const onBegun = () => void this.#unable.delete(lease.run);
+    const onUnable = (why: string) => this.#setUnable(lease.run, why);
+    const common = {
+      lease,
+      leases,
+      ledger,
+      manifest,
+      pool,
+      config,
+      workspaces,
+      path,
+      shared,
+      leaseMs,
+      giveUp,
+      note,
+      onParked,
+      onUnable,
+      onBegun,
+    };
     const one = new LeasedTaskRun({ ...common, repositories: this.#repositories });
     this.#live.set(id, one);
     if (this.#stopping.signal.aborted) one.abort('The worker is stopping.');
@@ -220,8 +248,24 @@ export class QueueWorker {
     this.#freeSlot();
   }
 
+  /**
+   * Tells others, and leaves the run to them for a lease; then it is tried again. Whether there is another host that may: one that lacks something must
+   * not end the tasks that another can carry out.
+   */
+  async #setUnable(run: string, why: string): Promise<boolean> {
+    const { client, configuration, leaseMs } = this.#options;
+    this.#tellOnce(`${run}: ${why}`);
+    this.#unable.set(run, { why, untilMs: 0 });
+    await this.#beat();
+    const others = (await client.ledger.workers()).filter(({ id }) => id !== this.id).map(({ told }) => JSON.parse(told) as ToldWorker);
+    const areOthers = others.some((other) => other.configuration === configuration && other.unable?.[run] === undefined);
+    if (areOthers) this.#unable.set(run, { why, untilMs: Date.now() + leaseMs });
+    return areOthers;
+  }
+
   /** A provider that is held is held for all hosts; what asks it waits in the queue. */
   #notBefore({ provider, run, key }: JobData): number | undefined {
+    if ((this.#unable.get(run)?.untilMs ?? 0) > Date.now()) return Date.now() + unsuitedMs * Math.random();
     if (provider === undefined) return undefined;
     const heldUntilMs = this.#holds[provider] ?? 0;
     // A user may let it go on before that.
@@ -238,7 +282,9 @@ export class QueueWorker {
     const { ledger } = this.#options.client;
     this.#holds = await ledger.holds();
     const told = { host: hostname(), pid: process.pid, running: this.#live.size, concurrency: this.#options.concurrency };
-    await ledger.beat({ id: this.id, told: JSON.stringify({ ...told, configuration: this.#options.configuration }) }, knownMs);
+    const unable = Object.fromEntries([...this.#unable].map(([run, { why }]) => [run, why]));
+    const said: ToldWorker = { ...told, configuration: this.#options.configuration, ...(this.#unable.size > 0 && { unable }) };
+    await ledger.beat({ id: this.id, told: JSON.stringify(said) }, knownMs);
   }
 
   /** Wishes of users. */
