@@ -32,7 +32,7 @@ import { listenForStop, whenAborted, type StopSignals } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { Holding } from './holding.ts';
-import type { Manifest, QueuedTask } from './manifest.ts';
+import { providersOf, type Manifest, type QueuedTask } from './manifest.ts';
 import { refuseFlagsForQueue } from './refuse.ts';
 import { addMissing, findQueuedRun, foldOf, queueOf, runNameIn, submitToQueue } from './submit.ts';
 
@@ -63,7 +63,8 @@ export async function runOnQueue(terminal: Terminal, file: string | undefined, f
   await goOn(client, name);
   const collection = new Collection({ ledger: client.ledger, run: name, directory, onNote: note });
   tell(terminal, { name, client, directory, total: tasks.size, json: flags.json === true, note });
-  using holding = new Holding({ ledger: client.ledger, run: name, configuration: manifest.configuration_digest });
+  const { configuration_digest: configuration } = manifest;
+  using holding = new Holding({ ledger: client.ledger, run: name, configuration, providers: providersOf(tasks.values(), manifest) });
   progress.holds(() => holding.why);
   const settled = new Set([...(await foldOf(client.ledger, name)).tasks()].filter(isSettled).map(({ key }) => key));
   const context = contextOf({ terminal, name, flags, tasks, settled, directory, collection, progress, signals, out, junit, output });
@@ -148,7 +149,7 @@ async function directoryOf(client: QueueClient, { name, manifest, flags, tasks }
   const at = resolve(flags.directory ?? '.');
   const known = runDir === undefined ? await knownDirectory(at, name, client) : await isRun(resolve(runDir), name, client);
   if (known !== undefined) return openRunDirectory(known);
-  const { schema_version: _version, flags: shared, directory: _directory, ...facts } = manifest;
+  const { schema_version: _version, flags: shared, directory: _directory, default_models: _models, ...facts } = manifest;
   const configuration = { flags: shared, queue: { url: client.address.shown, run: name } };
   const directory = await createRunDirectory({
     directory: at,

@@ -51,6 +51,7 @@ export class LeasedTaskRun {
   #run: Run | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #missed = 0;
+  #isOver = false;
   #stopped: string | undefined;
 
   constructor(options: LeasedTaskOptions) {
@@ -73,6 +74,9 @@ export class LeasedTaskRun {
     this.#renewal = setInterval(() => void this.#renew(), leaseMs / renewals);
     try {
       const reason = await this.#runTask();
+      // What is written needs no lease any more, and one that is being let go is not lost.
+      clearInterval(this.#renewal);
+      this.#isOver = true;
       // Of a run that is cancelled nothing is left to do here; its tasks are submitted again with it.
       if (reason === 'done' || this.#stopped === 'cancelled') await leases.finish(lease);
       else await leases.giveBack(lease);
@@ -104,6 +108,10 @@ export class LeasedTaskRun {
   abort(why: string, isCancelled = false): void {
     this.#stopped ??= isCancelled ? 'cancelled' : 'stopped';
     this.#run?.abort(why);
+  }
+
+  resumeProvider(provider: string): void {
+    this.#run?.resumeProvider(provider);
   }
 
   drain(): void {
@@ -175,7 +183,8 @@ export class LeasedTaskRun {
       this.#missed += 1;
       const isLost = isManagerError(error, 'LEASE_LOST');
       if (!isLost && this.#missed < 2) return;
-      if (this.#run && this.#stopped === undefined) note(`${lease.run}: ${lease.key}: its lease is lost; what runs here is ended.`);
+      if (this.#run && !this.#isOver && this.#stopped === undefined)
+        note(`${lease.run}: ${lease.key}: its lease is lost; what runs here is ended.`);
       this.abort('The lease of the task is lost.');
     }
   }

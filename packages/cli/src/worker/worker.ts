@@ -280,7 +280,11 @@ export class QueueWorker {
   /** Holds of providers, and a sign to others. */
   async #beat(): Promise<void> {
     const { ledger } = this.#options.client;
+    const before = this.#holds;
     this.#holds = await ledger.holds();
+    // A user has let it go on: what waits on this host goes on too.
+    for (const [provider, untilMs] of Object.entries(before))
+      if (untilMs > Date.now() + 1000 && !(provider in this.#holds)) for (const one of this.#live.values()) one.resumeProvider(provider);
     const told = { host: hostname(), pid: process.pid, running: this.#live.size, concurrency: this.#options.concurrency };
     const unable = Object.fromEntries([...this.#unable].map(([run, { why }]) => [run, why]));
     const said: ToldWorker = { ...told, configuration: this.#options.configuration, ...(this.#unable.size > 0 && { unable }) };
