@@ -2,9 +2,17 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SessionPool, TaskResult, WorkspaceSource } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type ServerConfig } from '@opencode-manager/core';
-import type { Ledger, QueueLeases } from '@opencode-manager/queue';
+import type { Ledger } from '@opencode-manager/queue';
 import { foldJournal, unableAttempt } from '@opencode-manager/runs/machine';
-import { prepareLeased, type JournalEvent, type Lease, type PreparedRun, type Run, type RunOptions } from '@opencode-manager/runs';
+import {
+  prepareLeased,
+  type JournalEvent,
+  type Lease,
+  type LeasePort,
+  type PreparedRun,
+  type Run,
+  type RunOptions,
+} from '@opencode-manager/runs';
 import { runSettings } from '../batch/request.ts';
 import { providerOf, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import type { RunFlags } from '../flags.ts';
@@ -13,7 +21,7 @@ import type { Repositories } from './repositories.ts';
 
 export interface LeasedTaskOptions {
   readonly lease: Lease<QueuedTask>;
-  readonly leases: QueueLeases<QueuedTask>;
+  readonly leases: LeasePort<QueuedTask>;
   readonly ledger: Ledger;
   readonly manifest: Manifest;
   readonly pool: SessionPool;
