@@ -33,6 +33,9 @@ const pollMs = 400;
 
 type AttemptEnded = Extract<JournalEvent, { type: 'attempt.ended' }>;
 
+/** After so many looks at a queue that says nothing new, it is asked whether it has the run still. */
+const pollsOfLook = 10;
+
 /** What keeps a run of a queue in a directory: the very one that a run of this host has, for all commands that look at runs. */
 export class Collection {
   readonly #options: CollectionOptions;
@@ -63,16 +66,32 @@ export class Collection {
 
   /**
    * Rows as they are kept here, until the run has ended or the signal is aborted. Where the queue does not answer, it is asked again.
-   * @throws OpencodeManagerError `QUEUE_RUN_DIFFERS`, `RUN_STORAGE_FULL`, `RUN_GONE`
+   * @throws OpencodeManagerError `QUEUE_RUN_DIFFERS`, `RUN_STORAGE_FULL`, `RUN_GONE`; `RUN_UNKNOWN` when it is removed from the queue
    */
   async *rows(signal: AbortSignal): AsyncGenerator<JournalRow, void> {
+    let idle = 0;
     while (!signal.aborted) {
       const rows = await this.#fetch();
       if (rows === undefined) await sleep(pollMs);
       else if (rows.length > 0) yield* await this.#keep(rows, signal);
       else if (this.history.endedBecause !== null) return;
-      else if (!(await this.#endIfOver())) await sleep(pollMs);
+      else if (!(await this.#endIfOver())) {
+        idle += 1;
+        if (idle % pollsOfLook === 0) await this.#refuseGone();
+        await sleep(pollMs);
+      }
     }
+  }
+
+  /** Nothing more would ever come. */
+  async #refuseGone(): Promise<void> {
+    const { ledger, run, directory } = this.#options;
+    if ((await ledger.run(run).catch(() => null)) !== undefined) return;
+    throw new OpencodeManagerError(
+      'RUN_UNKNOWN',
+      `The queue has no run ${run} any more: somebody has removed it, or the queue has lost it. What was collected is in ${directory.path}.`,
+      { details: { run } },
+    );
   }
 
   #fetch(): Promise<readonly JournalRow[] | undefined> {
