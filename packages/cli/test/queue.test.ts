@@ -161,6 +161,23 @@ for (const { name, isThere, start } of engines) {
       ]);
     });
 
+    test('takes no more than it has slots for, and at SIGTERM ends with what runs', async () => {
+      const file = await fileOf(
+        bench,
+        'slots',
+        ['a', 'b', 'c', 'd'].map((id) => ({ id, prompt: 'wait' })),
+      );
+      await runClient(bench, 'enqueue', file, ...onQueue('slots', ...common()));
+      const host = await worker('--concurrency', '1', '--health', '0');
+      const { health } = host.records.find(({ type }) => type === 'launch')!;
+      await untilRow('slots', 'attempt.intended');
+      expect(await (await fetch(`${health}/ready`)).json()).toEqual({ ready: true, running: 1 });
+      host.signal('SIGTERM');
+      await vi.waitFor(async () => expect((await fetch(`${health}/ready`)).status).toBe(503), { timeout: 3000 });
+      expect(await host.exit).toBe(0);
+      expect((await rowsOf('slots')).filter(({ type }) => type === 'attempt.ended')).toMatchObject([{ outcome: 'succeeded', final: true }]);
+    });
+
     test('ends a task that no host can begin, and says why without what git of a host is told; another host begins it', async () => {
       const file = await fileOf(bench, 'unable', [{ id: 'one', prompt: 'say one' }]);
       await runClient(bench, 'enqueue', file, ...onQueue('unable', ...common()));

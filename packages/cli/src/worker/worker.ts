@@ -89,7 +89,7 @@ export class QueueWorker {
   }
 
   get running(): number {
-    return this.#live.size;
+    return this.#running.size;
   }
 
   /** Takes tasks until it is drained; resolves when the last one has ended. */
@@ -234,7 +234,8 @@ export class QueueWorker {
   }
 
   async #slot(): Promise<void> {
-    while (!this.#stopping.signal.aborted && this.#live.size - this.#parked.size >= this.#options.concurrency) await this.#wake.promise;
+    // Counted from the lease on: what begins is not live yet.
+    while (!this.#stopping.signal.aborted && this.#running.size - this.#parked.size >= this.#options.concurrency) await this.#wake.promise;
   }
 
   #freeSlot(): void {
@@ -285,7 +286,7 @@ export class QueueWorker {
     // A user has let it go on: what waits on this host goes on too.
     for (const [provider, untilMs] of Object.entries(before))
       if (untilMs > Date.now() + 1000 && !(provider in this.#holds)) for (const one of this.#live.values()) one.resumeProvider(provider);
-    const told = { host: hostname(), pid: process.pid, running: this.#live.size, concurrency: this.#options.concurrency };
+    const told = { host: hostname(), pid: process.pid, running: this.running, concurrency: this.#options.concurrency };
     const unable = Object.fromEntries([...this.#unable].map(([run, { why }]) => [run, why]));
     const said: ToldWorker = { ...told, configuration: this.#options.configuration, ...(this.#unable.size > 0 && { unable }) };
     await ledger.beat({ id: this.id, told: JSON.stringify(said) }, knownMs);
