@@ -1,5 +1,5 @@
 import type { Ledger } from '@opencode-manager/queue';
-import { unableFor, type ToldWorker } from './look.ts';
+import { unableFor, type ToldWorker } from './told-worker.ts';
 
 /** How often is asked why nothing starts, in milliseconds. */
 const askMs = 3000;

@@ -11,6 +11,7 @@ import type { Terminal } from '../terminal/index.ts';
 import { whyHeld } from './holding.ts';
 import { manifestIn, providersOf, type Manifest, type QueuedTask } from './manifest.ts';
 import { findQueuedRun, foldOf, queueOf } from './submit.ts';
+import { unableFor, type ToldWorker, type UnableWorker } from './told-worker.ts';
 
 /** How a run of a queue stands. */
 interface QueuedStanding {
@@ -24,21 +25,6 @@ interface QueuedStanding {
   readonly unable: readonly UnableWorker[];
   /** Why nothing of it starts though tasks wait; null when something runs, or may. */
   readonly holding: string | null;
-}
-
-interface UnableWorker extends Pick<ToldWorker, 'host' | 'pid'> {
-  readonly why: string;
-}
-
-/** What a worker tells of itself. */
-export interface ToldWorker {
-  readonly host: string;
-  readonly pid: number;
-  readonly running: number;
-  readonly concurrency: number;
-  readonly configuration: string;
-  /** Why it takes nothing of a run, by the names of runs; absent when it takes of all. */
-  readonly unable?: Readonly<Record<string, string>>;
 }
 
 /** `ocm status NAME --queue URL` */
@@ -128,11 +114,6 @@ async function standingOf(client: QueueClient, name: string): Promise<QueuedStan
 async function holdingOf(ledger: Ledger, run: string, manifest: Manifest): Promise<string | null> {
   const tasks = [...(await ledger.tasks(run)).values()].map((text) => JSON.parse(text) as QueuedTask);
   return whyHeld({ ledger, run, configuration: manifest.configuration_digest, providers: providersOf(tasks, manifest) });
-}
-
-/** Those who cannot begin a task of a run. */
-export function unableFor(run: string, workers: readonly ToldWorker[]): readonly UnableWorker[] {
-  return workers.flatMap(({ host, pid, unable }) => (unable?.[run] === undefined ? [] : [{ host, pid, why: unable[run] }]));
 }
 
 async function workersOf(ledger: Ledger): Promise<readonly ToldWorker[]> {

@@ -6,7 +6,7 @@ import type { SessionPool, WorkspaceRequest, WorkspaceSource } from '@opencode-m
 import type { ServerConfig } from '@opencode-manager/core';
 import { untilAnswered, type JobData, type LeaseSource, type QueueClient } from '@opencode-manager/queue';
 import type { Lease } from '@opencode-manager/runs';
-import type { ToldWorker } from '../queue/look.ts';
+import type { ToldWorker } from '../queue/told-worker.ts';
 import { manifestIn, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import { placeSettings, runWorkspaces, type RunWorkspaces } from '../workspaces/index.ts';
 import { LeasedTaskRun, leasePath } from './leased-task.ts';
