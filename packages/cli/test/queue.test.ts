@@ -102,16 +102,16 @@ for (const { name, isThere, start } of engines) {
         { id: 'one', prompt: 'say one' },
         { id: 'two', prompt: 'edit two' },
       ]);
-      const enqueue = () => runClient(bench, 'enqueue', file, ...onQueue('mixed', ...common()));
-      expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', run: 'mixed', total: 2, is_new: true, waiting: 2 }]);
+      const enqueue = () => runClient(bench, 'enqueue', file, ...onQueue('mixed.up_1', ...common()));
+      expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', run: 'mixed.up_1', total: 2, is_new: true, waiting: 2 }]);
       expect((await enqueue()).records).toMatchObject([{ type: 'enqueued', is_new: false, waiting: 2 }]);
       const other = await fileOf(bench, 'other', [{ id: 'one', prompt: 'say something else' }]);
-      const refused = await runClient(bench, 'enqueue', other, ...onQueue('mixed', ...common()));
+      const refused = await runClient(bench, 'enqueue', other, ...onQueue('mixed.up_1', ...common()));
       expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('other tasks (one, two)') });
       const host = await worker('--health', '0');
       const { health } = host.records.find(({ type }) => type === 'launch')!;
       expect(await (await fetch(`${health}/ready`)).json()).toMatchObject({ ready: true });
-      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('mixed'));
+      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('mixed.up_1'));
       expect(await collector.exit).toBe(0);
       const { run_dir: path } = collector.records.find(({ type }) => type === 'launch')!;
       const results = await runClient(bench, 'results', path, '--json');
@@ -126,14 +126,14 @@ for (const { name, isThere, start } of engines) {
       expect(await readFile(patch, 'utf8')).toContain('+two\n');
       const show = await runClient(bench, 'show', path, 'one');
       expect(show.stdout).toContain('say one');
-      expect((await runClient(bench, 'status', 'mixed', '--queue', engine.url, '--json')).records).toMatchObject([
-        { type: 'run', id: 'mixed', status: 'done', total: 2, states: { succeeded: 2 } },
+      expect((await runClient(bench, 'status', 'mixed.up_1', '--queue', engine.url, '--json')).records).toMatchObject([
+        { type: 'run', id: 'mixed.up_1', status: 'done', total: 2, states: { succeeded: 2 } },
       ]);
       host.signal('SIGTERM');
       expect(await host.exit).toBe(0);
       await vi.waitFor(() => bench.expectNothingLeft(), { timeout: 10_000 });
-      expect((await runClient(bench, 'clean', 'mixed', '--queue', engine.url, '--json')).records).toMatchObject([
-        { id: 'mixed', removed: true },
+      expect((await runClient(bench, 'clean', 'mixed.up_1', '--queue', engine.url, '--json')).records).toMatchObject([
+        { id: 'mixed.up_1', removed: true },
       ]);
     });
 
@@ -159,6 +159,45 @@ for (const { name, isThere, start } of engines) {
         { attempt: 1, outcome: 'interrupted', counts: 'infrastructure', final: false, error: { code: 'LEASE_LOST' } },
         { attempt: 2, outcome: 'succeeded', final: true },
       ]);
+    });
+
+    test('takes no more than it has slots for, and at SIGTERM ends with what runs', async () => {
+      const file = await fileOf(
+        bench,
+        'slots',
+        ['a', 'b', 'c', 'd'].map((id) => ({ id, prompt: 'wait' })),
+      );
+      await runClient(bench, 'enqueue', file, ...onQueue('slots', ...common()));
+      const host = await worker('--concurrency', '1', '--health', '0');
+      const { health } = host.records.find(({ type }) => type === 'launch')!;
+      await untilRow('slots', 'attempt.intended');
+      expect(await (await fetch(`${health}/ready`)).json()).toEqual({ ready: true, running: 1 });
+      host.signal('SIGTERM');
+      await vi.waitFor(async () => expect((await fetch(`${health}/ready`)).status).toBe(503), { timeout: 3000 });
+      expect(await host.exit).toBe(0);
+      expect((await rowsOf('slots')).filter(({ type }) => type === 'attempt.ended')).toMatchObject([{ outcome: 'succeeded', final: true }]);
+    });
+
+    test('ends a task that no host can begin, and says why without what git of a host is told; another host begins it', async () => {
+      const file = await fileOf(bench, 'unable', [{ id: 'one', prompt: 'say one' }]);
+      await runClient(bench, 'enqueue', file, ...onQueue('unable', ...common()));
+      const elsewhere = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'url.https://u:t0ken@127.0.0.1:1/.insteadOf', GIT_CONFIG_VALUE_0: '/' };
+      const args = ['worker', '--queue', engine.url, '--opencode-config', bench.configFile, '--lease', '1s', '--json'];
+      const unable = bench.start(args, { env: elsewhere });
+      running.push(unable);
+      const ends = () => rowsOf('unable').then((rows) => rows.filter(({ type }) => type === 'attempt.ended'));
+      await vi.waitFor(async () => expect(await ends()).toHaveLength(1), { timeout: 20_000, interval: 100 });
+      const { records } = await runClient(bench, 'status', 'unable', '--queue', engine.url, '--json');
+      expect(records).toMatchObject([{ unable_workers: [{ pid: unable.pid, why: expect.stringMatching(/cannot be cloned/) }] }]);
+      await vi.waitFor(async () => expect((await ends()).at(-1)).toMatchObject({ final: true }), { timeout: 20_000, interval: 100 });
+      const rows = await ends();
+      const error = { code: 'WORKSPACE_SOURCE_INVALID' };
+      expect(rows).toMatchObject([1, 2, 3, 4].map((attempt) => ({ attempt, outcome: 'interrupted', counts: 'infrastructure', error })));
+      expect(JSON.stringify([rows, records])).not.toContain('t0ken');
+      await worker();
+      await runClient(bench, 'ctl', 'task', 'requeue', 'one', '--run', 'unable', '--queue', engine.url, '--json');
+      const collector = begin('run', '--directory', bench.workspace.path, ...onQueue('unable'));
+      expect(await collector.exit).toBe(0);
     });
 
     test('passes wishes of users and holds of providers on to every host', async () => {

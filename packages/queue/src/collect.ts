@@ -1,6 +1,6 @@
 import { copyFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OpencodeManagerError } from '@opencode-manager/core/errors';
 import {
@@ -30,6 +30,11 @@ const rowsOfFetch = 100;
 
 /** How long is waited for further rows, in milliseconds. */
 const pollMs = 400;
+
+type AttemptEnded = Extract<JournalEvent, { type: 'attempt.ended' }>;
+
+/** After so many looks at a queue that says nothing new, it is asked whether it has the run still. */
+const pollsOfLook = 10;
 
 /** What keeps a run of a queue in a directory: the very one that a run of this host has, for all commands that look at runs. */
 export class Collection {
@@ -61,16 +66,32 @@ export class Collection {
 
   /**
    * Rows as they are kept here, until the run has ended or the signal is aborted. Where the queue does not answer, it is asked again.
-   * @throws OpencodeManagerError `QUEUE_RUN_DIFFERS`, `RUN_STORAGE_FULL`, `RUN_GONE`
+   * @throws OpencodeManagerError `QUEUE_RUN_DIFFERS`, `RUN_STORAGE_FULL`, `RUN_GONE`; `RUN_UNKNOWN` when it is removed from the queue
    */
   async *rows(signal: AbortSignal): AsyncGenerator<JournalRow, void> {
+    let idle = 0;
     while (!signal.aborted) {
       const rows = await this.#fetch();
       if (rows === undefined) await sleep(pollMs);
       else if (rows.length > 0) yield* await this.#keep(rows, signal);
       else if (this.history.endedBecause !== null) return;
-      else if (!(await this.#endIfOver())) await sleep(pollMs);
+      else if (!(await this.#endIfOver())) {
+        idle += 1;
+        if (idle % pollsOfLook === 0) await this.#refuseGone();
+        await sleep(pollMs);
+      }
     }
+  }
+
+  /** Nothing more would ever come. */
+  async #refuseGone(): Promise<void> {
+    const { ledger, run, directory } = this.#options;
+    if ((await ledger.run(run).catch(() => null)) !== undefined) return;
+    throw new OpencodeManagerError(
+      'RUN_UNKNOWN',
+      `The queue has no run ${run} any more: somebody has removed it, or the queue has lost it. What was collected is in ${directory.path}.`,
+      { details: { run } },
+    );
   }
 
   #fetch(): Promise<readonly JournalRow[] | undefined> {
@@ -99,33 +120,45 @@ export class Collection {
     this.#totals.add(row);
   }
 
-  /** Transcript and patch of an attempt: its result names the patch where it lies here. */
-  async #bringFiles(event: Extract<JournalEvent, { type: 'attempt.ended' }>, signal: AbortSignal): Promise<JournalEvent> {
+  /** Transcript and patches of an attempt: its result names a patch where it lies here, and none that does not. */
+  async #bringFiles(event: AttemptEnded, signal: AbortSignal): Promise<JournalEvent> {
     const { ledger, run, directory } = this.#options;
     const of: FileOf = { run, key: event.key, attempt: event.attempt };
     const files = await untilAnswered(() => ledger.files(of), signal);
-    if (files.length === 0) return event;
+    const { patch, submodules } = event.result;
+    const named = [patch, ...(submodules ?? []).map((one) => one.patch)].flatMap((name) => (name == null ? [] : [basename(name)]));
+    for (const name of named)
+      if (!files.some((file) => file.name === name)) this.#missing(of, name, 'its worker has not put it into the queue');
+    if (files.length === 0 && named.length === 0) return event;
     const place = await directory.makeArtifacts(event.key, event.attempt);
     const brought = new Set<string>();
     for (const file of files) if (await this.#bringFile(of, file, join(place, file.name))) brought.add(file.name);
-    const { patch } = event.result;
-    if (patch == null) return event;
-    const here = brought.has('patch.diff') ? { patch: join(place, 'patch.diff') } : { patch: null, truncated: true as const };
-    return { ...event, result: { ...event.result, ...here } };
+    return { ...event, result: withPatches(event.result, (name) => (brought.has(name) ? join(place, name) : null)) };
   }
 
-  async #bringFile({ key, attempt }: FileOf, { name, bytes, content, path }: QueuedFile, to: string): Promise<boolean> {
+  /** @throws OpencodeManagerError `RUN_STORAGE_FULL`: it is brought once there is room */
+  async #bringFile(of: FileOf, { name, bytes, content, path }: QueuedFile, to: string): Promise<boolean> {
     try {
       if (content) await writeFile(to, content, { mode: 0o600 });
       else if (path !== null) await copyFile(path, to);
       else throw new Error(`it has ${bytes} bytes, and the queue takes up to 1 MB`);
       return true;
     } catch (error) {
-      this.#options.onNote(
-        `${name} of ${key}, attempt ${attempt}, is not here: ${(error as Error).message}. Give the workers and this host a directory that all see: --artifacts DIR`,
-      );
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOSPC' || code === 'EDQUOT')
+        throw new OpencodeManagerError('RUN_STORAGE_FULL', `There is no room to write ${to} (${message}). Make room there, and go on.`, {
+          details: { path: to },
+          cause: error,
+        });
+      this.#missing(of, name, message);
       return false;
     }
+  }
+
+  #missing({ key, attempt }: FileOf, name: string, why: string): void {
+    this.#options.onNote(
+      `${name} of ${key}, attempt ${attempt}, is not here: ${why}. Give the workers and this host a directory that all see: --artifacts DIR`,
+    );
   }
 
   /** The row of the end is written by whoever sees first that nothing is left to do. */
@@ -181,4 +214,19 @@ export class Collection {
       };
     });
   }
+}
+
+/** A result whose patches are named where they lie; `placeOf` gives null for one that is not here. */
+function withPatches(result: AttemptEnded['result'], placeOf: (name: string) => string | null): AttemptEnded['result'] {
+  const here = (patch: string | null | undefined) => {
+    if (patch == null) return {};
+    const place = placeOf(basename(patch));
+    return place === null ? { patch: null, truncated: true as const } : { patch: place };
+  };
+  const { submodules } = result;
+  return {
+    ...result,
+    ...here(result.patch),
+    ...(submodules && { submodules: submodules.map((one) => Object.assign({}, one, here(one.patch))) }),
+  };
 }

@@ -1,9 +1,11 @@
-import { OpencodeManagerError, toManagerError } from '@opencode-manager/core/errors';
-import type { LeasedTask } from '@opencode-manager/runs';
+import { isManagerError, OpencodeManagerError } from '@opencode-manager/core/errors';
+import type { LeasedTask, LeasePort } from '@opencode-manager/runs';
 import { createPostgresBackend, Queue, Worker, type ConnectionOptions, type PostgresConnectionOptions } from 'bullmq';
 import type { Ledger } from './ledger/ledger.ts';
-import { jobOf, queueNameOf, type JobData, type QueuedJob } from './leases/jobs.ts';
-import { QueueLeases, type QueueLeasesOptions } from './leases/queue-leases.ts';
+import type { JobData, QueuedJob } from './leases/job-data.ts';
+import { jobOf, queueNameOf } from './leases/jobs.ts';
+import type { LeaseOptions } from './leases/lease-options.ts';
+import { QueueLeases } from './leases/queue-leases.ts';
 import { PostgresLedger } from './postgres/postgres-ledger.ts';
 import { RedisLedger } from './redis/redis-ledger.ts';
 import { parseQueueUrl, type QueueAddress } from './url.ts';
@@ -16,7 +18,7 @@ const ledgerConnections = 4;
 
 /** A host's share in a queue. */
 export interface LeaseSource<Given extends LeasedTask> extends AsyncDisposable {
-  readonly leases: QueueLeases<Given>;
+  readonly leases: LeasePort<Given>;
 }
 
 /** A queue that many hosts drain. */
@@ -26,10 +28,7 @@ export interface QueueClient extends AsyncDisposable {
   /** Puts jobs in for hosts with a configuration; one that is there is left as it is. */
   add(configuration: string, jobs: readonly QueuedJob[]): Promise<void>;
   /** Begins to take jobs of a configuration. */
-  take<Given extends LeasedTask>(
-    configuration: string,
-    options: Omit<QueueLeasesOptions, 'ledger' | 'worker'> & { readonly name: string },
-  ): Promise<LeaseSource<Given>>;
+  take<Given extends LeasedTask>(configuration: string, options: LeaseOptions & { readonly name: string }): Promise<LeaseSource<Given>>;
 }
 
 /** How an engine is reached: by BullMQ, and by the ledger. */
@@ -114,8 +113,13 @@ async function openRedis({ url }: QueueAddress): Promise<Engine> {
   const { Redis } = await driver(() => import('ioredis'), 'ioredis');
   const options = { maxRetriesPerRequest: null, connectTimeout: connectMs, enableReadyCheck: true } as const;
   const redis = new Redis(url, { ...options, lazyConnect: true, retryStrategy: () => null });
-  redis.on('error', () => undefined);
-  await redis.connect();
+  let said: Error | undefined;
+  redis.on('error', (error: Error) => (said = error));
+  await redis.connect().catch((error: unknown) => {
+    redis.disconnect();
+    // It ends with "Connection is closed", and had told why before.
+    throw said ?? error;
+  });
   // From here on it may go and come.
   redis.options.retryStrategy = (times) => Math.min(2000, 50 * 2 ** Math.min(times, 6));
   const connection = redis as unknown as ConnectionOptions;
@@ -157,14 +161,19 @@ async function driver<Module>(load: () => Promise<Module>, name: string): Promis
 }
 
 function unusable({ shown }: QueueAddress, error: unknown): OpencodeManagerError {
-  const known = toManagerError(error);
-  if (known.code === 'QUEUE_UNUSABLE') return known;
+  if (isManagerError(error, 'QUEUE_UNUSABLE')) return error;
   return new OpencodeManagerError(
     'QUEUE_UNUSABLE',
-    `The queue ${shown} cannot be reached (${known.message}). Start it, or name another with --queue.`,
+    `The queue ${shown} cannot be reached (${wordsOf(error)}). Start it, or name another with --queue.`,
     {
       details: { queue: shown },
       cause: error,
     },
   );
+}
+
+/** Of several addresses that were tried, each has an error of its own. */
+function wordsOf(error: unknown): string {
+  const { message, code, errors } = error as { message?: string; code?: string; errors?: readonly unknown[] };
+  return message || errors?.map(wordsOf).join('; ') || code || String(error);
 }

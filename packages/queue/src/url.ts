@@ -37,6 +37,8 @@ export function parseQueueUrl(text: string): QueueAddress {
   }
   const shown = new URL(url);
   if (shown.password !== '') shown.password = 'redacted';
+  // Drivers take it as a parameter too.
+  for (const name of new Set(shown.searchParams.keys())) if (/pass|secret|token/i.test(name)) shown.searchParams.set(name, 'redacted');
   const given = text.replace(/^valkey(s?):/, (_, secure: string) => `redis${secure}:`);
   return { backend, url: given, shown: shown.href };
 }

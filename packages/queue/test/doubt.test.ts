@@ -29,6 +29,7 @@ test('a queue is known by its address, and a password is not shown', () => {
     shown: 'valkeys://:redacted@cache:6380/1',
   });
   expect(parseQueueUrl('postgresql://me:pw@db/ocm').shown).toBe('postgresql://me:redacted@db/ocm');
+  expect(parseQueueUrl('postgres:///ocm?host=/run&password=pw').shown).toBe('postgres:///ocm?host=%2Frun&password=redacted');
   expect(() => parseQueueUrl('localhost:6379')).toThrow(/has the scheme localhost:/);
   expect(() => parseQueueUrl('queue')).toThrow(/has no scheme/);
 });

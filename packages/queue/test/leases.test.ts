@@ -188,6 +188,8 @@ withEngines('leases of a queue', ({ start }) => {
     expect(await ledger.workers()).toMatchObject([{ id: 'host-1', told: '{}' }]);
     await ledger.remove('six');
     expect(await ledger.run('six')).toBeUndefined();
+    await ledger.putFile(of, { name: 'patch.diff', bytes: 3, content: Buffer.from('abc'), path: null });
+    expect(await ledger.files(of)).toEqual([]);
     expect(await ledger.claim('six', 'a', 1)).toBeUndefined();
     expect(await ledger.runs()).not.toContain('six');
   });

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { SessionPool } from '@opencode-manager/actors';
@@ -58,6 +58,7 @@ interface HostOptions extends Pick<WorkerOptions, 'client' | 'directory' | 'leas
 /** Starts the server, and what takes tasks for it. */
 async function startHost(terminal: Terminal, flags: WorkerFlags, { signals, ...host }: HostOptions): Promise<Omit<Working, 'signals'>> {
   const { directory, note } = host;
+  const shared = flags.artifacts === undefined ? undefined : await sharedDirectory(flags.artifacts);
   const home = join(directory, 'home');
   // A directory of its own: nothing above it is asked for configuration.
   await execa('git', ['init', '--quiet', home], { stdin: 'ignore' });
@@ -81,10 +82,27 @@ async function startHost(terminal: Terminal, flags: WorkerFlags, { signals, ...h
     onReaped: note,
     onSocketError: ({ code }) => note(`The socket of this worker cannot be opened (${code}): ocm sessions and the like will not reach it.`),
   });
-  const shared = flags.artifacts === undefined ? undefined : resolve(flags.artifacts);
   const taking = new QueueWorker({ ...host, ...server, pool: manager.pool, concurrency: settings.maxSessions, shared });
   late.worker = taking;
   return { manager, worker: taking };
+}
+
+/** @throws OpencodeManagerError `USAGE` for one that takes no files */
+async function sharedDirectory(given: string): Promise<string> {
+  const path = resolve(given);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await rm(await mkdtemp(join(path, '.ocm-')), { recursive: true });
+    return path;
+  } catch (error) {
+    throw new OpencodeManagerError(
+      'USAGE',
+      `--artifacts ${given} takes no files (${(error as Error).message}). Name a directory that all hosts see.`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 const stepNotes = {

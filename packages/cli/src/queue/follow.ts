@@ -32,7 +32,7 @@ import { listenForStop, whenAborted, type StopSignals } from '../signals.ts';
 import type { NamedTask } from '../task-file/index.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { Holding } from './holding.ts';
-import type { Manifest, QueuedTask } from './manifest.ts';
+import { providersOf, type Manifest, type QueuedTask } from './manifest.ts';
 import { refuseFlagsForQueue } from './refuse.ts';
 import { addMissing, findQueuedRun, foldOf, queueOf, runNameIn, submitToQueue } from './submit.ts';
 
@@ -63,9 +63,11 @@ export async function runOnQueue(terminal: Terminal, file: string | undefined, f
   await goOn(client, name);
   const collection = new Collection({ ledger: client.ledger, run: name, directory, onNote: note });
   tell(terminal, { name, client, directory, total: tasks.size, json: flags.json === true, note });
-  using holding = new Holding({ ledger: client.ledger, run: name, configuration: manifest.configuration_digest });
+  const { configuration_digest: configuration } = manifest;
+  using holding = new Holding({ ledger: client.ledger, run: name, configuration, providers: providersOf(tasks.values(), manifest) });
   progress.holds(() => holding.why);
-  const context = contextOf({ terminal, name, flags, tasks, directory, collection, progress, signals, out, junit, output });
+  const settled = new Set([...(await foldOf(client.ledger, name)).tasks()].filter(isSettled).map(({ key }) => key));
+  const context = contextOf({ terminal, name, flags, tasks, settled, directory, collection, progress, signals, out, junit, output });
   const reporter = createReporter({ terminal, progress, output, single: tasks.size === 1, out, junit });
   const healing = setInterval(() => void addMissing(client, name).catch(() => undefined), healMs);
   try {
@@ -147,7 +149,7 @@ async function directoryOf(client: QueueClient, { name, manifest, flags, tasks }
   const at = resolve(flags.directory ?? '.');
   const known = runDir === undefined ? await knownDirectory(at, name, client) : await isRun(resolve(runDir), name, client);
   if (known !== undefined) return openRunDirectory(known);
-  const { schema_version: _version, flags: shared, directory: _directory, ...facts } = manifest;
+  const { schema_version: _version, flags: shared, directory: _directory, default_models: _models, ...facts } = manifest;
   const configuration = { flags: shared, queue: { url: client.address.shown, run: name } };
   const directory = await createRunDirectory({
     directory: at,
@@ -200,17 +202,20 @@ type Parts = Pick<Parameters<typeof conclude>[0], 'terminal' | 'progress' | 'sig
   readonly name: string;
   readonly flags: RunFlags;
   readonly tasks: ReadonlyMap<string, QueuedTask>;
+  /** Keys of tasks that are over in the queue. */
+  readonly settled: ReadonlySet<string>;
   readonly directory: RunDirectory;
   readonly collection: Collection;
 };
 
-function contextOf({ name, flags, tasks, directory, collection, ...parts }: Parts) {
+function contextOf({ name, flags, tasks, settled, directory, collection, ...parts }: Parts) {
   const { history } = collection;
-  const before = history.tasks.filter(isSettled);
-  const settled = new Map(before.map(({ key, end }) => [key, end?.outcome ?? null]));
+  // One that was submitted again is collected again.
+  const before = history.tasks.filter((task) => isSettled(task) && settled.has(task.key));
+  const collected = new Map(before.map(({ key, end }) => [key, end?.outcome ?? null]));
   const lines = [...tasks.keys()].map((key) =>
-    settled.has(key)
-      ? { key, decision: 'reuse' as const, why: 'It is collected already.', outcome: settled.get(key) ?? null }
+    collected.has(key)
+      ? { key, decision: 'reuse' as const, why: 'It is collected already.', outcome: collected.get(key) ?? null }
       : { key, decision: 'new' as const, why: 'It is on its way.', outcome: null },
   );
   parts.progress.expects(tasks.size, before.length);

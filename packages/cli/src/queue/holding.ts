@@ -1,5 +1,5 @@
 import type { Ledger } from '@opencode-manager/queue';
-import type { ToldWorker } from './look.ts';
+import { unableFor, type ToldWorker } from './told-worker.ts';
 
 /** How often is asked why nothing starts, in milliseconds. */
 const askMs = 3000;
@@ -9,6 +9,8 @@ export interface HoldingOptions {
   readonly run: string;
   /** Digest of the run's opencode configuration. */
   readonly configuration: string;
+  /** That its tasks ask. */
+  readonly providers: ReadonlySet<string>;
 }
 
 /** Why nothing of a run starts although tasks wait: what the queue says, a few seconds old. */
@@ -30,24 +32,27 @@ export class Holding implements Disposable {
 
   async #ask(): Promise<void> {
     try {
-      this.#why = await this.#reason();
+      this.#why = await whyHeld(this.#options);
     } catch {
       this.#why = 'the queue does not answer';
     }
   }
 
-  async #reason(): Promise<string | null> {
-    const { ledger, run, configuration } = this.#options;
-    const [{ isPaused, isCancelled }, workers, holds] = await Promise.all([ledger.wishes(run), ledger.workers(), ledger.holds()]);
-    if (isCancelled) return 'it is cancelled';
-    if (isPaused) return 'it is paused';
-    if (!workers.some(({ told }) => (JSON.parse(told) as ToldWorker).configuration === configuration))
-      return 'no worker has its opencode configuration';
-    const [held] = Object.entries(holds).toSorted(([, a], [, b]) => a - b);
-    return held ? `held by ${held[0]} until ${new Date(held[1]).toTimeString().slice(0, 5)}` : null;
-  }
-
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
+}
+
+/** Why nothing of a run starts; null when something may. */
+export async function whyHeld({ ledger, run, configuration, providers }: HoldingOptions): Promise<string | null> {
+  const [{ isPaused, isCancelled }, workers, holds] = await Promise.all([ledger.wishes(run), ledger.workers(), ledger.holds()]);
+  if (isCancelled) return 'it is cancelled';
+  if (isPaused) return 'it is paused';
+  const suited = workers.map(({ told }) => JSON.parse(told) as ToldWorker).filter((one) => one.configuration === configuration);
+  if (suited.length === 0) return 'no worker has its opencode configuration';
+  const unable = unableFor(run, suited);
+  if (unable.length === suited.length) return `no worker can begin its tasks: ${unable[0]!.why}`;
+  const asked = Object.entries(holds).filter(([provider]) => providers.has(provider));
+  const [held] = asked.toSorted(([, a], [, b]) => a - b);
+  return held ? `held by ${held[0]} until ${new Date(held[1]).toTimeString().slice(0, 5)}` : null;
 }

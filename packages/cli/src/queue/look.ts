@@ -8,8 +8,10 @@ import type { JsonFlag, QueueFlags, ResultsFlags } from '../flags.ts';
 import { plural, printable, renderTable } from '../render/index.ts';
 import { countsText, statusText } from '../run-view/counts.ts';
 import type { Terminal } from '../terminal/index.ts';
-import { manifestIn, type Manifest } from './manifest.ts';
+import { whyHeld } from './holding.ts';
+import { manifestIn, providersOf, type Manifest, type QueuedTask } from './manifest.ts';
 import { findQueuedRun, foldOf, queueOf } from './submit.ts';
+import { unableFor, type ToldWorker, type UnableWorker } from './told-worker.ts';
 
 /** How a run of a queue stands. */
 interface QueuedStanding {
@@ -19,15 +21,10 @@ interface QueuedStanding {
   readonly status: 'running' | 'paused' | 'cancelled' | 'done' | 'aborted' | 'waiting for workers';
   readonly counts: StateCounts;
   readonly workers: number;
-}
-
-/** What a worker tells of itself. */
-export interface ToldWorker {
-  readonly host: string;
-  readonly pid: number;
-  readonly running: number;
-  readonly concurrency: number;
-  readonly configuration: string;
+  /** Of those, which cannot begin a task of it, and why. */
+  readonly unable: readonly UnableWorker[];
+  /** Why nothing of it starts though tasks wait; null when something runs, or may. */
+  readonly holding: string | null;
 }
 
 /** `ocm status NAME --queue URL` */
@@ -100,14 +97,30 @@ async function standingOf(client: QueueClient, name: string): Promise<QueuedStan
   // Nobody may have collected it: then its end is not written.
   const isDone = endedBecause === 'done' || (endedBecause === null && waiting + left + running === 0);
   const status = isDone ? 'done' : endedBecause === null ? live : 'aborted';
-  return { name, manifest, createdAtMs: found.createdAtMs, status, counts, workers: suited.length };
+  const isWaiting = endedBecause === null && !isDone && running === 0;
+  const holding = isWaiting ? await holdingOf(client.ledger, name, manifest) : null;
+  return {
+    name,
+    manifest,
+    createdAtMs: found.createdAtMs,
+    status,
+    counts,
+    workers: suited.length,
+    unable: unableFor(name, suited),
+    holding,
+  };
+}
+
+async function holdingOf(ledger: Ledger, run: string, manifest: Manifest): Promise<string | null> {
+  const tasks = [...(await ledger.tasks(run)).values()].map((text) => JSON.parse(text) as QueuedTask);
+  return whyHeld({ ledger, run, configuration: manifest.configuration_digest, providers: providersOf(tasks, manifest) });
 }
 
 async function workersOf(ledger: Ledger): Promise<readonly ToldWorker[]> {
   return (await ledger.workers()).map(({ told }) => JSON.parse(told) as ToldWorker);
 }
 
-function recordOf({ name, manifest, createdAtMs, status, counts, workers }: QueuedStanding): object {
+function recordOf({ name, manifest, createdAtMs, status, counts, workers, unable, holding }: QueuedStanding): object {
   const { total, states, dropped } = counts;
   const created = new Date(createdAtMs).toISOString();
   return {
@@ -120,15 +133,19 @@ function recordOf({ name, manifest, createdAtMs, status, counts, workers }: Queu
     states,
     dropped,
     workers,
+    unable_workers: unable,
+    holding,
   };
 }
 
-function linesOf({ name, status, counts, workers, manifest }: QueuedStanding, { colors }: Terminal): string[] {
+function linesOf({ name, status, counts, workers, manifest, unable, holding }: QueuedStanding, { colors }: Terminal): string[] {
   const hasEnded = status === 'done' || status === 'aborted';
   return [
     `${colors.bold(printable(name))}  ${statusText(status as 'done')}`,
     `  ${countsText(counts)}`,
     ...(hasEnded ? [] : [`  ${plural(workers, 'worker')} with its configuration`]),
+    ...(holding === null ? [] : [printable(`  nothing starts: ${holding}`)]),
+    ...(hasEnded ? [] : unable.map(({ host, pid, why }) => printable(`  worker ${pid} on ${host} cannot begin its tasks: ${why}`))),
     ...(manifest.source === null ? [] : [`  ${printable(manifest.source)}`]),
   ];
 }

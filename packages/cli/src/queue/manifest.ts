@@ -14,6 +14,8 @@ export interface Manifest extends Pick<
 > {
   readonly schema_version: 1;
   readonly flags: SharedFlags;
+  /** Models that the configuration gives tasks which name none; absent where opencode chooses. */
+  readonly default_models?: { readonly model?: string; readonly agents: Readonly<Record<string, string>> };
 }
 
 /** Where a task works: in a clone of a repository that all hosts reach, or in a directory that all of them see. */
@@ -43,4 +45,25 @@ export function manifestIn(run: string, text: string): Manifest {
 /** Of `provider/model`. */
 export function providerOf(model: string | undefined): string | undefined {
   return model?.split('/')[0];
+}
+
+/** The provider that a task asks; undefined where opencode chooses. */
+export function providerOfTask(
+  { model, agent }: { readonly model?: string; readonly agent?: string },
+  { default_models: given }: Manifest,
+) {
+  return providerOf(model ?? (agent === undefined ? undefined : given?.agents[agent]) ?? given?.model);
+}
+
+/** Of a configuration of opencode. */
+export function defaultModelsIn(configuration: object): NonNullable<Manifest['default_models']> {
+  const { model, agent = {} } = configuration as { model?: unknown; agent?: Record<string, { model?: unknown } | undefined> };
+  const agents = Object.entries(agent).flatMap(([name, one]) => (typeof one?.model === 'string' ? [[name, one.model] as const] : []));
+  return { ...(typeof model === 'string' && { model }), agents: Object.fromEntries(agents) };
+}
+
+/** Those that the tasks of a run ask. */
+export function providersOf(tasks: Iterable<QueuedTask>, manifest: Manifest): ReadonlySet<string> {
+  const named = [...tasks].map(({ task }) => providerOfTask(task, manifest));
+  return new Set(named.filter((provider) => provider !== undefined));
 }

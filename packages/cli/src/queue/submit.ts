@@ -8,7 +8,7 @@ import { planBatch, type BatchPlan } from '../batch/run-plan.ts';
 import type { RunFlags } from '../flags.ts';
 import type { Terminal } from '../terminal/index.ts';
 import { withSettings } from '../served-runs/with-settings.ts';
-import { manifestIn, providerOf, sharedFlags, type Manifest, type QueuedTask } from './manifest.ts';
+import { defaultModelsIn, manifestIn, providerOfTask, sharedFlags, type Manifest, type QueuedTask } from './manifest.ts';
 import { QueuedPlaces } from './places.ts';
 import { refuseFlagsForQueue, SecretSearch, unsuited } from './refuse.ts';
 
@@ -56,8 +56,9 @@ export async function submitToQueue(
   const plan = await planBatch(terminal, newRequest(file, flags));
   const identified = await identifyRun(plan.options);
   const tasks = await queuedTasks(plan, identified.tasks);
-  const manifest = manifestOf(plan, identified);
-  const secrets = new SecretSearch(await readOpencodeConfig(plan.config), flags.passEnv);
+  const configuration = await readOpencodeConfig(plan.config);
+  const manifest = { ...manifestOf(plan, identified), default_models: defaultModelsIn(configuration) };
+  const secrets = new SecretSearch(configuration, flags.passEnv);
   for (const [key, task] of tasks) secrets.refuse(`Task ${key}`, task);
   secrets.refuse('The command line', manifest);
   const texts = new Map([...tasks].map(([key, task]) => [key, JSON.stringify(task)]));
@@ -79,14 +80,14 @@ export async function findQueuedRun({ ledger }: Pick<QueueClient, 'ledger'>, nam
 export async function addMissing(client: QueueClient, name: string): Promise<number> {
   const { ledger } = client;
   const [found, tasks, submissions] = await Promise.all([ledger.run(name), ledger.tasks(name), ledger.submissions(name)]);
-  const { configuration_digest: configuration } = manifestIn(name, found!.manifest);
+  const manifest = manifestIn(name, found!.manifest);
   const fold = await foldOf(ledger, name);
   const jobs: QueuedJob[] = [];
   for (const record of fold.tasks()) {
     const text = tasks.get(record.key);
     if (text === undefined || isSettled(record)) continue;
     const { task } = JSON.parse(text) as QueuedTask;
-    const provider = providerOf(task.model);
+    const provider = providerOfTask(task, manifest);
     const submission = submissions[record.key] ?? 1;
     jobs.push({
       run: name,
@@ -97,7 +98,7 @@ export async function addMissing(client: QueueClient, name: string): Promise<num
       ...(provider !== undefined && { provider }),
     });
   }
-  await client.add(configuration, jobs);
+  await client.add(manifest.configuration_digest, jobs);
   return jobs.length;
 }
 

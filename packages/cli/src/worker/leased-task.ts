@@ -1,9 +1,18 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SessionPool, TaskResult, WorkspaceSource } from '@opencode-manager/actors';
 import { isManagerError, OpencodeManagerError, toManagerError, type ServerConfig } from '@opencode-manager/core';
-import type { Ledger, QueueLeases } from '@opencode-manager/queue';
-import { prepareLeased, type JournalEvent, type Lease, type PreparedRun, type Run, type RunOptions } from '@opencode-manager/runs';
+import type { Ledger } from '@opencode-manager/queue';
+import { foldJournal, unableAttempt } from '@opencode-manager/runs/machine';
+import {
+  prepareLeased,
+  type JournalEvent,
+  type Lease,
+  type LeasePort,
+  type PreparedRun,
+  type Run,
+  type RunOptions,
+} from '@opencode-manager/runs';
 import { runSettings } from '../batch/request.ts';
 import { providerOf, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import type { RunFlags } from '../flags.ts';
@@ -12,7 +21,7 @@ import type { Repositories } from './repositories.ts';
 
 export interface LeasedTaskOptions {
   readonly lease: Lease<QueuedTask>;
-  readonly leases: QueueLeases<QueuedTask>;
+  readonly leases: LeasePort<QueuedTask>;
   readonly ledger: Ledger;
   readonly manifest: Manifest;
   readonly pool: SessionPool;
@@ -26,12 +35,18 @@ export interface LeasedTaskOptions {
   /** Once it is aborted, a queue that does not answer is not asked again. */
   readonly giveUp: AbortSignal;
   readonly note: (line: string) => void;
+  readonly onBegun: () => void;
+  /** This host cannot begin it: says why, and whether there is another host that may. */
+  readonly onUnable: (why: string) => Promise<boolean>;
   /** Its attempt waits for a quota, or goes on: others may have its slot meanwhile. */
   readonly onParked: (isParked: boolean) => void;
 }
 
 /** The time that a provider gets after the reset of its quota, in milliseconds. */
 const afterResetMs = 45_000;
+
+/** A task that this host cannot begin is offered to others again after this time, in milliseconds. */
+const unableMs = 2000;
 
 /** How often in a lease it is renewed. Two that fail one after the other end what runs before the lease ends. */
 const renewals = 3;
@@ -44,7 +59,7 @@ export class LeasedTaskRun {
   #run: Run | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #missed = 0;
-  #isLost = false;
+  #isOver = false;
   #stopped: string | undefined;
 
   constructor(options: LeasedTaskOptions) {
@@ -63,26 +78,48 @@ export class LeasedTaskRun {
 
   /** Carries the task as far as it comes here. Never throws. */
   async carryOut(): Promise<void> {
-    const { lease, leases, note, leaseMs, path } = this.#options;
+    const { lease, leases, leaseMs, path } = this.#options;
     this.#renewal = setInterval(() => void this.#renew(), leaseMs / renewals);
     try {
       const reason = await this.#runTask();
+      // What is written needs no lease any more, and one that is being let go is not lost.
+      clearInterval(this.#renewal);
+      this.#isOver = true;
       // Of a run that is cancelled nothing is left to do here; its tasks are submitted again with it.
       if (reason === 'done' || this.#stopped === 'cancelled') await leases.finish(lease);
       else await leases.giveBack(lease);
     } catch (error) {
-      if (!isManagerError(error, 'LEASE_LOST')) note(`${lease.run}: ${lease.key}: ${toManagerError(error).message}`);
-      await leases.giveBack(lease, Date.now() + leaseMs).catch(() => undefined);
+      await this.#giveUp(error).catch(() => leases.giveBack(lease, Date.now() + leaseMs).catch(() => undefined));
     } finally {
       clearInterval(this.#renewal);
       await rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
     }
   }
 
+  /** What could not be begun here is for another host. Where no host can begin it, that is an attempt: the run would never end, and nobody know why. */
+  async #giveUp(error: unknown): Promise<void> {
+    const { lease, leases, leaseMs, onUnable, note } = this.#options;
+    const { token, rows } = lease;
+    const known = toManagerError(error);
+    if (this.#run !== undefined || this.#stopped !== undefined || known.code === 'LEASE_LOST') {
+      if (known.code !== 'LEASE_LOST') note(`${lease.run}: ${lease.key}: ${known.message}`);
+      return leases.giveBack(lease, Date.now() + leaseMs);
+    }
+    if (await onUnable(known.message)) return leases.giveBack(lease, Date.now() + unableMs);
+    const { code, message } = known;
+    const end = unableAttempt(foldJournal(rows).tasks[0]!, { token, error: { name: known.name, code, message } });
+    await leases.write(lease, [end]);
+    return end.final ? leases.finish(lease) : leases.giveBack(lease, Date.now() + leaseMs);
+  }
+
   /** Ends what runs; the task goes on elsewhere, or nowhere when its run is cancelled. */
   abort(why: string, isCancelled = false): void {
     this.#stopped ??= isCancelled ? 'cancelled' : 'stopped';
     this.#run?.abort(why);
+  }
+
+  resumeProvider(provider: string): void {
+    this.#run?.resumeProvider(provider);
   }
 
   drain(): void {
@@ -104,6 +141,7 @@ export class LeasedTaskRun {
     if (prepared.isDone) return 'done';
     const run = await prepared.start({ pool, sharesPool: true, stop: async () => {} });
     this.#run = run;
+    this.#options.onBegun();
     if (this.#stopped !== undefined) run.abort('The worker is stopping.');
     void this.#watchParks(run).catch(() => undefined);
     const { reason } = await run.ended;
@@ -113,7 +151,7 @@ export class LeasedTaskRun {
   async #runOptions(): Promise<Omit<RunOptions, 'tasks'>> {
     const { lease, config, manifest, repositories, workspaces, note, pool } = this.#options;
     const { place, task } = lease.task;
-    const directory = place.type === 'clone' ? await repositories.directoryOf(place) : place.path;
+    const directory = place.type === 'clone' ? await repositories.directoryOf(place) : await sharedDirectory(place.path);
     const flags = manifest.flags as RunFlags;
     // The task is plain JSON of this process alone: its directory is where this host has it.
     Object.assign(task, { directory, workspace: place.type });
@@ -129,7 +167,6 @@ export class LeasedTaskRun {
 
   async #write(events: readonly JournalEvent[]): Promise<void> {
     const { lease, leases } = this.#options;
-    if (this.#isLost) return leases.write(lease, events);
     const sent: JournalEvent[] = [];
     for (const event of events) {
       sent.push(event.type === 'attempt.ended' ? await sendFiles(this.#options, event) : event);
@@ -154,8 +191,8 @@ export class LeasedTaskRun {
       this.#missed += 1;
       const isLost = isManagerError(error, 'LEASE_LOST');
       if (!isLost && this.#missed < 2) return;
-      this.#isLost ||= isLost;
-      if (this.#run && this.#stopped === undefined) note(`${lease.run}: ${lease.key}: its lease is lost; what runs here is ended.`);
+      if (this.#run && !this.#isOver && this.#stopped === undefined)
+        note(`${lease.run}: ${lease.key}: its lease is lost; what runs here is ended.`);
       this.abort('The lease of the task is lost.');
     }
   }
@@ -167,6 +204,15 @@ export class LeasedTaskRun {
       if (event.type === 'attempt.intended') this.#options.onParked(false);
     }
   }
+}
+
+/** @throws OpencodeManagerError `WORKSPACE_SOURCE_INVALID` where this host does not see it */
+async function sharedDirectory(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return path;
+  throw new OpencodeManagerError('WORKSPACE_SOURCE_INVALID', `The directory ${path} is not there on this host. All hosts have to see it.`, {
+    details: { path },
+  });
 }
 
 function withinMs<T>(work: Promise<T>, ms: number): Promise<T> {

@@ -10,11 +10,14 @@ type ClonedPlace = Extract<QueuedPlace, { type: 'clone' }>;
 /** Clones of the repositories that tasks name, one a repository and commit: workspaces are made of them. */
 export class Repositories {
   readonly #root: string;
+  readonly #againMs: number;
   readonly #clones = new Map<string, Promise<string>>();
   readonly #commits = new Map<string, string>();
 
-  constructor(root: string) {
+  /** One that cannot be had is tried again after `againMs`. */
+  constructor(root: string, againMs: number) {
     this.#root = root;
+    this.#againMs = againMs;
   }
 
   /**
@@ -26,13 +29,18 @@ export class Repositories {
       .update(JSON.stringify([url, commit]))
       .digest('hex')
       .slice(0, 16);
-    const clone = this.#clones.get(name) ?? this.#clone(url, commit, join(this.#root, name));
-    this.#clones.set(name, clone);
-    // A network that was away may be there for the next task.
-    clone.catch(() => this.#clones.delete(name));
+    const clone = this.#clones.get(name) ?? this.#begin(name, url, commit);
     const directory = join(await clone, prefix);
     this.#commits.set(directory, commit);
     return directory;
+  }
+
+  #begin(name: string, url: string, commit: string): Promise<string> {
+    const clone = this.#clone(url, commit, join(this.#root, name));
+    this.#clones.set(name, clone);
+    // A network that was away may be there for a later task; the next ones need not ask for it again.
+    clone.catch(() => setTimeout(() => this.#clones.delete(name), this.#againMs).unref());
+    return clone;
   }
 
   /** The commit on which workspaces of a directory begin. */
@@ -53,14 +61,19 @@ export class Repositories {
       return path;
     } catch (error) {
       await rm(path, { recursive: true, force: true });
-      const why = ((error as { stderr?: string }).stderr ?? (error as Error).message).trim().split('\n').at(-1);
+      const why = ((error as { stderr?: string }).stderr ?? (error as Error).message).trim().split('\n').at(-1)!;
       throw new OpencodeManagerError(
         'WORKSPACE_SOURCE_INVALID',
-        `The repository ${url} at ${commit.slice(0, 12)} cannot be cloned (${why}). Give this host access to it.`,
+        `The repository ${url} at ${commit.slice(0, 12)} cannot be cloned (${withoutUser(why)}). Give this host access to it.`,
         { details: { url, commit }, cause: error },
       );
     }
   }
+}
+
+/** An address in which git's configuration of this host has put credentials is told to all who read the queue. */
+function withoutUser(text: string): string {
+  return text.replaceAll(/:\/\/[^/@\s]+@/g, '://');
 }
 
 /** With the credentials of this host: its own git configuration, keys and agents. Nothing is asked on a terminal. */

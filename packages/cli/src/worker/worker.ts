@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import type { SessionPool, WorkspaceRequest, WorkspaceSource } from '@opencode-m
 import type { ServerConfig } from '@opencode-manager/core';
 import { untilAnswered, type JobData, type LeaseSource, type QueueClient } from '@opencode-manager/queue';
 import type { Lease } from '@opencode-manager/runs';
+import type { ToldWorker } from '../queue/told-worker.ts';
 import { manifestIn, type Manifest, type QueuedTask } from '../queue/manifest.ts';
 import { placeSettings, runWorkspaces, type RunWorkspaces } from '../workspaces/index.ts';
 import { LeasedTaskRun, leasePath } from './leased-task.ts';
@@ -43,6 +45,13 @@ const heldMs = 20_000;
 /** How long others know of this host without a further sign, in milliseconds. */
 const knownMs = 15_000;
 
+/** Why a host takes nothing of a run. */
+interface Unable {
+  readonly why: string;
+  /** Until then the run is left to others, in milliseconds since the epoch; 0 where there are none. */
+  readonly untilMs: number;
+}
+
 /** Takes tasks of a queue, and carries them out on one pool, until it is drained. */
 export class QueueWorker {
   readonly #options: WorkerOptions;
@@ -55,6 +64,8 @@ export class QueueWorker {
   readonly #stopping = new AbortController();
   readonly #givingUp = new AbortController();
   readonly #told = new Set<string>();
+  /** Runs of which this host could not begin a task, by their names. */
+  readonly #unable = new Map<string, Unable>();
   readonly id = `${hostname()}-${process.pid}`;
   #holds: Readonly<Record<string, number>> = {};
   #wake = Promise.withResolvers<void>();
@@ -62,7 +73,7 @@ export class QueueWorker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#repositories = new Repositories(join(options.directory, 'repositories'));
+    this.#repositories = new Repositories(join(options.directory, 'repositories'), options.leaseMs / 2);
   }
 
   /** For the pool: the workspaces of whichever lease an attempt is of. */
@@ -78,7 +89,7 @@ export class QueueWorker {
   }
 
   get running(): number {
-    return this.#live.size;
+    return this.#running.size;
   }
 
   /** Takes tasks until it is drained; resolves when the last one has ended. */
@@ -155,7 +166,25 @@ export class QueueWorker {
     const { ledger } = client;
     const onParked = (isParked: boolean) => this.#setParked(id, isParked);
     const giveUp = this.#givingUp.signal;
-    const common = { lease, leases, ledger, manifest, pool, config, workspaces, path, shared, leaseMs, giveUp, note, onParked };
+    const onBegun = () => void this.#unable.delete(lease.run);
+    const onUnable = (why: string) => this.#setUnable(lease.run, why);
+    const common = {
+      lease,
+      leases,
+      ledger,
+      manifest,
+      pool,
+      config,
+      workspaces,
+      path,
+      shared,
+      leaseMs,
+      giveUp,
+      note,
+      onParked,
+      onUnable,
+      onBegun,
+    };
     const one = new LeasedTaskRun({ ...common, repositories: this.#repositories });
     this.#live.set(id, one);
     if (this.#stopping.signal.aborted) one.abort('The worker is stopping.');
@@ -194,7 +223,7 @@ export class QueueWorker {
     const path = join(this.#options.directory, 'runs', run);
     return runWorkspaces({
       plan: { mode: 'clone', wanted: [], settings: placeSettings(flags, new Set(['clone'])) },
-      place: { id: run, path, isNamed: true },
+      place: { id: refNameOf(run), path, isNamed: true },
       baseOf: async (directory) => this.#repositories.baseOf(directory),
       onNote: this.#options.note,
     });
@@ -205,7 +234,8 @@ export class QueueWorker {
   }
 
   async #slot(): Promise<void> {
-    while (!this.#stopping.signal.aborted && this.#live.size - this.#parked.size >= this.#options.concurrency) await this.#wake.promise;
+    // Counted from the lease on: what begins is not live yet.
+    while (!this.#stopping.signal.aborted && this.#running.size - this.#parked.size >= this.#options.concurrency) await this.#wake.promise;
   }
 
   #freeSlot(): void {
@@ -219,8 +249,24 @@ export class QueueWorker {
     this.#freeSlot();
   }
 
+  /**
+   * Tells others, and leaves the run to them for a lease; then it is tried again. Whether there is another host that may: one that lacks something must
+   * not end the tasks that another can carry out.
+   */
+  async #setUnable(run: string, why: string): Promise<boolean> {
+    const { client, configuration, leaseMs } = this.#options;
+    this.#tellOnce(`${run}: ${why}`);
+    this.#unable.set(run, { why, untilMs: 0 });
+    await this.#beat();
+    const others = (await client.ledger.workers()).filter(({ id }) => id !== this.id).map(({ told }) => JSON.parse(told) as ToldWorker);
+    const areOthers = others.some((other) => other.configuration === configuration && other.unable?.[run] === undefined);
+    if (areOthers) this.#unable.set(run, { why, untilMs: Date.now() + leaseMs });
+    return areOthers;
+  }
+
   /** A provider that is held is held for all hosts; what asks it waits in the queue. */
   #notBefore({ provider, run, key }: JobData): number | undefined {
+    if ((this.#unable.get(run)?.untilMs ?? 0) > Date.now()) return Date.now() + unsuitedMs * Math.random();
     if (provider === undefined) return undefined;
     const heldUntilMs = this.#holds[provider] ?? 0;
     // A user may let it go on before that.
@@ -235,9 +281,15 @@ export class QueueWorker {
   /** Holds of providers, and a sign to others. */
   async #beat(): Promise<void> {
     const { ledger } = this.#options.client;
+    const before = this.#holds;
     this.#holds = await ledger.holds();
-    const told = { host: hostname(), pid: process.pid, running: this.#live.size, concurrency: this.#options.concurrency };
-    await ledger.beat({ id: this.id, told: JSON.stringify({ ...told, configuration: this.#options.configuration }) }, knownMs);
+    // A user has let it go on: what waits on this host goes on too.
+    for (const [provider, untilMs] of Object.entries(before))
+      if (untilMs > Date.now() + 1000 && !(provider in this.#holds)) for (const one of this.#live.values()) one.resumeProvider(provider);
+    const told = { host: hostname(), pid: process.pid, running: this.running, concurrency: this.#options.concurrency };
+    const unable = Object.fromEntries([...this.#unable].map(([run, { why }]) => [run, why]));
+    const said: ToldWorker = { ...told, configuration: this.#options.configuration, ...(this.#unable.size > 0 && { unable }) };
+    await ledger.beat({ id: this.id, told: JSON.stringify(said) }, knownMs);
   }
 
   /** Wishes of users. */
@@ -263,4 +315,9 @@ export class QueueWorker {
     if (this.#told.size < 100) this.#told.add(line);
     this.#options.note(line);
   }
+}
+
+/** A part of a ref that names a run: refs take less than names of runs do. */
+function refNameOf(run: string): string {
+  return `${run.replaceAll(/[^A-Za-z0-9]/g, '-')}-${createHash('sha256').update(run).digest('hex').slice(0, 8)}`;
 }

@@ -1,27 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { JobsOptions } from 'bullmq';
+import type { JobData, QueuedJob } from './job-data.ts';
 
-/** What a job of the engine says: the task itself stands in the ledger. */
-export interface JobData {
-  readonly run: string;
-  readonly key: string;
-  /** 1, and one more for each time that the task was submitted again. */
-  readonly submission: number;
-  /** The provider that the task asks, as far as it is known: tasks of one that is held stay in the queue. */
-  readonly provider?: string;
-}
-
-export interface NamedJob {
+/** A job as the engine takes it. */
+interface NamedJob {
   readonly name: string;
   readonly data: JobData;
   readonly opts: JobsOptions;
-}
-
-/** A task that is to be put into a queue. */
-export interface QueuedJob extends JobData {
-  readonly hash: string;
-  /** Larger is earlier. */
-  readonly priority: number;
 }
 
 /** Larger numbers wait for smaller ones in BullMQ, and this is the largest. */

@@ -6,20 +6,13 @@ import { foldJournal, isSettled, lostAttempt } from '@opencode-manager/runs/mach
 import type { Job, Worker } from 'bullmq';
 import type { Ledger } from '../ledger/ledger.ts';
 import { untilAnswered } from '../until-answered.ts';
-import type { JobData } from './jobs.ts';
+import type { JobData } from './job-data.ts';
+import type { LeaseOptions } from './lease-options.ts';
 
-export interface QueueLeasesOptions {
+interface QueueLeasesOptions extends LeaseOptions {
   readonly ledger: Ledger;
   /** Takes jobs by hand: it has no processor. */
   readonly worker: Worker<JobData>;
-  /** How long a lease holds without a renewal, in milliseconds. */
-  readonly leaseMs: number;
-  /** The earliest time (milliseconds since the epoch) at which a job may start here; undefined for now. */
-  readonly notBefore: (job: JobData) => number | undefined;
-  /** Once it is aborted, what cannot be written is not tried again. */
-  readonly giveUp: AbortSignal;
-  /** Hears that the queue does not answer, in a sentence, and that it does again. */
-  readonly onTrouble: (problem: string | undefined) => void;
 }
 
 interface Held {

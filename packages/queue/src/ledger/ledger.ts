@@ -101,6 +101,7 @@ export interface Ledger extends AsyncDisposable {
   resubmit(run: string, keys: readonly string[]): Promise<void>;
   /** How often tasks were submitted; one that is not named was submitted once. */
   submissions(run: string): Promise<Readonly<Record<string, number>>>;
+  /** Of a run that is not there any more nothing is kept. */
   putFile(of: FileOf, file: QueuedFile): Promise<void>;
   files(of: FileOf): Promise<readonly QueuedFile[]>;
   /** Nothing that asks the provider starts on any host before this time, in milliseconds since the epoch; 0 lets it go on. */

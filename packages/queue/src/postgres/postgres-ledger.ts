@@ -103,7 +103,9 @@ export class PostgresLedger implements Ledger {
   }
 
   async putFile({ run, key, attempt }: FileOf, { name, bytes, content, path }: QueuedFile): Promise<void> {
-    const query = `INSERT INTO ${schema}.files VALUES ($1, $2, $3, $4, $5, $6, $7)
+    // Of a run that was removed meanwhile nothing is kept: the reference to it would be refused each time.
+    const query = `INSERT INTO ${schema}.files
+      SELECT name, $2::text, $3::integer, $4::text, $5::bigint, $6::bytea, $7::text FROM ${schema}.runs WHERE name = $1
       ON CONFLICT (run, key, attempt, name) DO UPDATE SET bytes = excluded.bytes, content = excluded.content, path = excluded.path`;
     await this.#rows(query, [run, key, attempt, name, bytes, content && Buffer.from(content), path]);
   }

@@ -110,6 +110,8 @@ export class RedisLedger implements Ledger {
   }
 
   async putFile({ run, key, attempt }: FileOf, { name, bytes, content, path }: QueuedFile): Promise<void> {
+    // Of a run that was removed meanwhile nothing is kept: nobody would remove it.
+    if ((await this.#redis.hexists(keyOf(run, 'head'), 'manifest')) === 0) return;
     const field = JSON.stringify([key, attempt]);
     const text = JSON.stringify({ name, bytes, path, content: content && Buffer.from(content).toString('base64') });
     await this.#redis.hset(`${keyOf(run, 'files')}:${field}`, name, text);

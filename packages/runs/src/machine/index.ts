@@ -1,6 +1,6 @@
 export { parksAfter } from './attempt-verdict.ts';
 export { foldJournal, JournalFold, noHistory, type RunHistory } from './fold-journal.ts';
-export { isSettled, lostAttempt } from './lost-attempt.ts';
+export { isSettled, lostAttempt, unableAttempt } from './lost-attempt.ts';
 export { accountOf, isClosed } from './provider-gates.ts';
 export { planResume } from './plan-resume.ts';
 export type { Planned, PlannedTask, ResumeDecision, ResumeLine, ResumePlan, ResumePolicy, SourceTask } from './resume.types.ts';

@@ -1,4 +1,5 @@
 import type { TaskResult } from '@opencode-manager/actors';
+import type { SerializedError } from '@opencode-manager/core/errors';
 import type { AttemptEnded } from '../journal/events.ts';
 import { failure } from './failure.ts';
 import { defaultRunSettings } from './run.machine.ts';
@@ -36,7 +37,37 @@ export function lostAttempt(record: TaskRecord, tries = defaultRunSettings.infra
   };
 }
 
-function unknownResult(key: string, { attempt, sessionId, messageId, directory }: OpenAttempt): TaskResult {
+/**
+ * The end of an attempt that no host there is can begin: none gets the repository, or sees the directory. Nothing was sent. It takes of the tries of
+ * the infrastructure, so that a run whose hosts lack something ends, and says what.
+ */
+export function unableAttempt(
+  record: TaskRecord,
+  { token, error }: { readonly token: number; readonly error: SerializedError },
+  tries = defaultRunSettings.infrastructureTries,
+): AttemptEnded {
+  const { key, isCancelled } = record;
+  const attempt = record.attempts + 1;
+  return {
+    type: 'attempt.ended',
+    key,
+    attempt,
+    token: `${token}.${attempt}`,
+    outcome: 'interrupted',
+    counts: 'infrastructure',
+    final: record.infrastructureTries + 1 > tries || isCancelled,
+    billed: false,
+    error,
+    result: { ...unknownResult(key, { attempt, sessionId: null, messageId: null, directory: '' }), cost_usd: 0, error },
+  };
+}
+
+interface Begun extends Pick<OpenAttempt, 'attempt' | 'directory'> {
+  readonly sessionId: string | null;
+  readonly messageId: string | null;
+}
+
+function unknownResult(key: string, { attempt, sessionId, messageId, directory }: Begun): TaskResult {
   return {
     schema_version: 1,
     id: key,
