@@ -1,8 +1,11 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { opencodeUnderTest } from '@opencode-manager/testing';
 import { expectNoProcess, openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
 import { openSynthetic, type Synthetic } from './support/synthetic.ts';
+
+const { isV2 } = opencodeUnderTest();
 
 let bench: Bench;
 beforeAll(async () => {
@@ -121,22 +124,25 @@ describe('with work in flight', () => {
   });
 });
 
-test('the third SIGINT kills the server', async () => {
-  const { run, launch } = await startFour('tool');
-  await using _ = run;
-  await expect
-    .poll(
-      () => {
-        run.signal('SIGINT');
-        return run.stderr;
-      },
-      { timeout: 10_000, interval: 320 },
-    )
-    .toContain('Killing the server');
-  expect(await run.exit).toBe(130);
-  expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, not_started: 2, signal: 'SIGINT', exit_code: 130 });
-  await expectClean(run, launch);
-});
+test.skipIf(isV2)(
+  'the third SIGINT kills the server (opencode 1 only: the turns of opencode 2 have ended before it can be sent)',
+  async () => {
+    const { run, launch } = await startFour('tool');
+    await using _ = run;
+    await expect
+      .poll(
+        () => {
+          run.signal('SIGINT');
+          return run.stderr;
+        },
+        { timeout: 10_000, interval: 320 },
+      )
+      .toContain('Killing the server');
+    expect(await run.exit).toBe(130);
+    expect(run.records.at(-1)).toMatchObject({ type: 'done', total: 4, succeeded: 0, not_started: 2, signal: 'SIGINT', exit_code: 130 });
+    await expectClean(run, launch);
+  },
+);
 
 /** A server whose turns are slow, and of which no other one starts once there is such a file. */
 async function openBreaking(): Promise<Synthetic & { readonly breakIt: () => Promise<void> }> {

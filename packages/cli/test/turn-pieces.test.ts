@@ -53,6 +53,30 @@ describe('pieces of a turn', () => {
     ]);
   });
 
+  test('come in the order in which the model said them, though the end of a thought is told later', () => {
+    const thought = (text: string, ended = false) => part('msg_011', 'p5', text, { type: 'reasoning', ended });
+    const events = [
+      thought(''),
+      delta('msg_011', 'p5', 'Up to'),
+      ...begun.slice(1),
+      delta('msg_011', 'p5', ' five.'),
+      delta('msg_011', 'p1', 'one two'),
+      thought('Up to five.', true),
+    ];
+    expect(said([begun[0]!, ...events], 'one two')).toEqual([
+      'reasoning: Up ',
+      'reasoning: to ',
+      'reasoning: five.',
+      'text: one ',
+      'text: two',
+    ]);
+  });
+
+  test('of an answer that broke off are followed by those of the message that goes on with it, and told once', () => {
+    const rest = [message('msg_012', turn, { continues: 'msg_011' }), part('msg_012', 'p2', 'two', { ended: true })];
+    expect(said([...begun, part('msg_011', 'p1', 'one ', { ended: true }), ...rest], 'one two')).toEqual(['text: one ', 'text: two']);
+  });
+
   test('are whole after a gap, and when the end was read before it streamed', () => {
     const torn = [...begun, delta('msg_011', 'p1', 'one two '), gap, delta('msg_011', 'p1', 'four ')];
     const whole = 'one two three four five';

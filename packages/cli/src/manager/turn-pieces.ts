@@ -28,6 +28,8 @@ export class TurnPieces {
   readonly #onPiece: (piece: TurnPiece) => void;
   readonly #answers = new Set<string>();
   readonly #parts = new Map<string, OpenPart>();
+  /** Messages that go on with one that broke off. */
+  readonly #goesOn = new Map<string, string>();
   #turn: string | undefined;
   /** The text of the newest message that said some. */
   #said = { messageId: '', partId: '', text: '' };
@@ -50,6 +52,7 @@ export class TurnPieces {
       const { message } = event.data;
       if (message.role !== 'assistant' || message.summary || this.#turn === undefined) return;
       if (answersTurn(message, this.#turn)) this.#answers.add(message.id);
+      if (message.continues !== undefined) this.#goesOn.set(message.id, message.continues);
     }
   }
 
@@ -86,10 +89,17 @@ export class TurnPieces {
   }
 
   #add(partId: string, part: OpenPart, text: string, isEnd = false): void {
+    // A model says one thing after the other: the other parts have said all, though opencode 2 tells the end of a thought later.
+    if (text !== '') for (const [otherId, other] of this.#parts) if (other !== part) this.#say(otherId, other, other.held.length);
     part.came += text.length;
     part.held += text;
     const isWhole = isEnd || part.held.length > longestWord;
     this.#say(partId, part, isWhole ? part.held.length : endOfWords(part.held));
+  }
+
+  #isSaidIn(messageId: string): boolean {
+    const { messageId: newest } = this.#said;
+    return newest === messageId || newest === this.#goesOn.get(messageId);
   }
 
   #say(partId: string, part: OpenPart, length: number): void {
@@ -97,7 +107,7 @@ export class TurnPieces {
     const { type, messageId, held } = part;
     part.held = held.slice(length);
     const text = held.slice(0, length);
-    if (type === 'text') this.#said = { messageId, partId, text: this.#said.messageId === messageId ? this.#said.text + text : text };
+    if (type === 'text') this.#said = { messageId, partId, text: this.#isSaidIn(messageId) ? this.#said.text + text : text };
     this.#onPiece({ type, message_id: messageId, part_id: partId, text });
   }
 }

@@ -162,7 +162,7 @@ export function passwordOf({ root }: Bench, serverPid: number): Promise<string> 
 /** Environment in which `ocm` starts opencode through a script that notes the password. */
 export async function recordingPasswords({ root, env }: Bench): Promise<NodeJS.ProcessEnv> {
   const script = join(root, 'opencode-that-tells');
-  const lines = ['#!/bin/sh', `[ "$1" = serve ] && printf %s "$OPENCODE_SERVER_PASSWORD" > '${root}'/password-$$`];
+  const lines = ['#!/bin/sh', `[ "$1" = serve ] && printf %s "\${OPENCODE_SERVER_PASSWORD:-$OPENCODE_PASSWORD}" > '${root}'/password-$$`];
   await writeFile(script, [...lines, `exec '${env['OPENCODE_BIN']}' "$@"`, ''].join('\n'), { mode: 0o755 });
   return { OPENCODE_BIN: script };
 }
