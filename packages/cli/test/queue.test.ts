@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { opencodeUnderTest } from '@opencode-manager/testing';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openQueue, type QueueClient } from '@opencode-manager/queue';
 import type { JournalEvent } from '@opencode-manager/runs';
-import { findPostgres, findRedis, startPostgres, startRedis, type TestEngine } from '@opencode-manager/testing';
+import { findPostgres, findRedis, opencodeUnderTest, startPostgres, startRedis, type TestEngine } from '@opencode-manager/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { openBench, runClient, type Bench, type Record_, type Running } from './support/ocm.ts';
@@ -158,7 +157,8 @@ for (const { name, isThere, start } of engines) {
       first.signal('SIGCONT');
       expect(await untilRow('frozen', 'attempt.superseded')).toMatchObject({
         key: 'slow',
-        attempt: 1, // opencode 2 tells of a call when the model begins to answer.
+        attempt: 1,
+        // opencode 2 tells of a call when the model begins to answer.
         spent: { modelCalls: by({ v1: 1, v2: 0 }) },
       });
       const rows = await rowsOf('frozen');

@@ -75,7 +75,7 @@ describe('what is configured', () => {
       'mcp ends': 'failed',
       'mcp off': 'disabled',
       'mcp remote': 'failed',
-      'plugin good.js': 'unknown',
+      'plugin good.js': by({ v1: 'unknown', v2: 'alive' }),
       'plugin throws.js': 'failed',
       'tool hello.js': by({ v1: 'alive', v2: 'failed' }),
       'tool many.js': by({ v1: 'alive', v2: 'failed' }),
