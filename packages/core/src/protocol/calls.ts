@@ -16,6 +16,8 @@ export interface ServerSurroundings {
   readonly output?: () => string;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable?: string;
+  /** Told in a sentence what was done in another way than it was asked for. */
+  readonly onNote?: (note: string) => void;
 }
 
 /** One piece of a prompt. `id` is one of our own for it. */

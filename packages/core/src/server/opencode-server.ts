@@ -64,6 +64,7 @@ export function createOpencodeServer({
   const onAbort = () => void stop().catch(() => undefined);
   config.signal?.addEventListener('abort', onAbort, { once: true });
 
+  const sessions = createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces, output: server.output });
   return {
     url: credentials.url,
     pid: server.pid,
@@ -83,8 +84,8 @@ export function createOpencodeServer({
     credentials: () => credentials,
     output: () => server.output(),
     health: (options) => healthOf(client, protocol, options),
-    ...createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces, output: server.output }),
-    notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes()],
+    ...sessions,
+    notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes(), ...sessions.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
     relaunch() {

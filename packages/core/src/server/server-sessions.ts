@@ -33,6 +33,7 @@ export type ServerSessions = Pick<
   | 'setToolVariables'
   | 'answerPermission'
   | 'answerQuestion'
+  | 'notes'
 >;
 
 export interface SessionsParts {
@@ -49,10 +50,12 @@ export interface SessionsParts {
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
   const { config, stateDir, workspaces } = parts;
+  const notes = new Set<string>();
   const calls = parts.protocol.calls(parts.client, {
     files: createLeftFiles(join(parts.stateDir, 'run')),
     output: parts.output,
     sessionVariable: sessionMarkerVariable,
+    onNote: (note) => void notes.add(note),
   });
   const context = createContext(parts, calls);
   const directories = new Set([config.directory]);
@@ -71,6 +74,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
       const { id, directory } = await create(options);
       return context.operationsOf(id, directory);
     },
+    notes: () => [...notes],
     operations: (id, directory = config.directory) => context.namedOperationsOf(id, directory),
     snapshot: (directory = config.directory, options) => context.snapshot(directory, options),
     catalogue: (directory = config.directory, options) => context.catalogue(directory, options),

@@ -98,6 +98,34 @@ describe('an opencode 2 that was not tested', () => {
   });
 });
 
+test('a system text stands before the prompt where opencode has no route for it, and that is noted', async () => {
+  const prompts: unknown[] = [];
+  const notes: string[] = [];
+  const server = createServer(({ url = '', method }, response) => {
+    const isPrompt = url.endsWith('/prompt');
+    if (isPrompt) response.req.setEncoding('utf8').on('data', (text: string) => prompts.push((JSON.parse(text) as { text: unknown }).text));
+    response.statusCode = url.includes('/instructions/') ? 404 : 200;
+    response.setHeader('content-type', 'application/json');
+    const answer = url.endsWith('/inbox') ? { data: [] } : { data: { id: 'ses_1', agent: 'build' } };
+    response.req.on('end', () => response.end(method === 'DELETE' ? '' : JSON.stringify(answer))).resume();
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const credentials = { url, username: 'opencode', password: 'x', authorization: 'Basic x' };
+  const client = createHttpClient(credentials, { redactor: new Redactor(), readError: protocolNamed('v2').readError });
+  try {
+    const session = protocolNamed('v2')
+      .calls(client, { onNote: (note) => notes.push(note) })
+      .session('ses_1', '/work');
+    const parts = [{ type: 'text', text: 'Hello.' }] as const;
+    await session.submit({ kind: 'prompt', messageId: 'msg_1', agent: 'build', system: 'Be brief.', parts });
+    expect(prompts).toEqual(['Be brief.\n\nHello.']);
+    expect(notes).toEqual([expect.stringContaining('it stands before the text of the prompt')]);
+  } finally {
+    server.close();
+  }
+});
+
 describe('the log of opencode 2', () => {
   const record = (text: string) => `timestamp=2026-11-29T01:50:11.826Z level=WARN run=d798e0d5 ${text} http.span=4368 role=server`;
 

@@ -14,6 +14,7 @@ export interface SubmitPlace {
   readonly output: () => string;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable: string | undefined;
+  readonly onNote: (note: string) => void;
   readonly id: string;
   readonly directory: string;
 }
@@ -139,7 +140,12 @@ async function defaultAgent(client: HttpClient, directory: string, options?: Cal
  * Puts the turn's own instructions into the session's; those of an earlier turn go.
  * @returns what has to stand before the prompt, where opencode has no such route (any more)
  */
-async function instruct({ client, memory, id }: SubmitPlace, system: string, isFresh: boolean, options?: CallOptions): Promise<string> {
+async function instruct(
+  { client, memory, onNote, id }: SubmitPlace,
+  system: string,
+  isFresh: boolean,
+  options?: CallOptions,
+): Promise<string> {
   const mayHave = !isFresh && !memory.instructed.has(id);
   try {
     if (system !== '') {
@@ -152,7 +158,9 @@ async function instruct({ client, memory, id }: SubmitPlace, system: string, isF
     return '';
   } catch (error) {
     if (!isManagerError(error, 'NOT_FOUND') && !isManagerError(error, 'RESPONSE_INVALID')) throw error;
-    return system === '' ? '' : `${system}\n\n`;
+    if (system === '') return '';
+    onNote('This version of opencode takes no system text for a prompt: it stands before the text of the prompt.');
+    return `${system}\n\n`;
   }
 }
 
