@@ -11,7 +11,10 @@ import { readSnapshot, readStatus } from './snapshot.ts';
 import { unsupportedByV2 } from './unsupported.ts';
 
 /** The calls of opencode 2. What it keeps for a session and cannot be told by a request (whether it is fresh, where it works) is remembered here. */
-export function createCallsV2(client: HttpClient, { output = () => '', sessionVariable }: ServerSurroundings = {}): ServerCalls {
+export function createCallsV2(
+  client: HttpClient,
+  { output = () => '', untoldEnd = () => undefined, sessionVariable }: ServerSurroundings = {},
+): ServerCalls {
   const memory = createServerMemory();
   return {
     offers: (directory, options) => readOffers(client, directory, options),
@@ -46,7 +49,7 @@ export function createCallsV2(client: HttpClient, { output = () => '', sessionVa
       return allSessions(client, project ? { project: project.id } : { directory }, options);
     },
     disposeDirectory: () => Promise.reject(unsupportedByV2('disposeDirectory()', 'dispose')),
-    session: (id, directory) => sessionCalls({ client, memory, output, sessionVariable, id, directory }),
+    session: (id, directory) => sessionCalls({ client, memory, output, untoldEnd, sessionVariable, id, directory }),
   };
 }
 
