@@ -17,18 +17,18 @@ function write() {
   if (!existsSync('dist')) fail('dist is missing. Run npm run build first.');
   restore();
   const text = readFileSync(manifest, 'utf8');
-  writeFileSync(aside, text);
-  replace(`${JSON.stringify(published(JSON.parse(text)), null, 2)}\n`);
+  replace(aside, text);
+  replace(manifest, `${JSON.stringify(published(JSON.parse(text)), null, 2)}\n`);
 }
 
 function restore() {
   if (existsSync(aside)) renameSync(aside, manifest);
 }
 
-/** Others read the manifest at any time, and must never find half of it. */
-function replace(text) {
+/** Others read both files at any time, and must never find half of one. */
+function replace(file, text) {
   writeFileSync(`${aside}.new`, text);
-  renameSync(`${aside}.new`, manifest);
+  renameSync(`${aside}.new`, file);
 }
 
 function published({ scripts: _scripts, devDependencies: _development, publishConfig, exports, ...rest }) {

@@ -135,7 +135,8 @@ const rows: readonly Row[] = [
     async run(machine) {
       const within = inMountNamespace(`mount -t tmpfs -o size=40m,mode=777 tmpfs ${machine.tmp}`);
       await using program = machine.start('full-disk', [machine.config()], { within });
-      expect(JSON.parse(await program.line())).toEqual(['Hello.', { code: 'STATE_DIRECTORY_FULL', infrastructure: true }, 'Hello.']);
+      const refused = { code: 'STATE_DIRECTORY_FULL', infrastructure: true };
+      expect(JSON.parse(await program.line())).toEqual(['Hello.', refused, refused, 'Hello.']);
       expect(await program.exit).toBe(0);
     },
   },
@@ -318,11 +319,14 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
+const fill = { name: 'bash', arguments: { command: 'head -c 1G /dev/zero > "$TMPDIR/fill"; true', description: 'Fill' } };
+const rules = [{ when: { user: 'fill it' }, reply: [{ toolCalls: [fill] }, 'Filled.'] }, { reply: 'Hello.' }];
+
 for (const { name, needs: needed, run } of rows) {
   const missing = needed.filter((need) => !needs[need]);
   const told = missing.length === 0 ? name : `${name} (not here: needs ${missing.join(', ')})`;
   test.skipIf(missing.length > 0)(`crowded machines: ${told}`, { timeout: 90_000 }, async () => {
-    await using machine = await openMachine({ rules: [{ reply: 'Hello.' }] });
+    await using machine = await openMachine({ rules });
     await run(machine);
     await machine.expectNothingLeft();
   });

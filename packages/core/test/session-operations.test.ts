@@ -209,7 +209,7 @@ test('the deadline of a prompt with a file holds while the server does not answe
 describe('a file that opencode cannot read', () => {
   const missing = by<readonly [string, RegExp]>({
     v1: ['TURN_FAILED', /^The turn did not begin: .*NotFound.*\/does\/not\/exist\.png/],
-    v2: ['BAD_REQUEST', /Unable to read attachment: file:\/\/\/does\/not\/exist\.png/],
+    v2: ['PROMPT_INVALID', /\/does\/not\/exist\.png/],
   });
   const noPicture = 'data:image/png;base64,AAAA';
   const undecoded = /^The turn did not begin: ImageDecodeError: Image could not be decoded$/;

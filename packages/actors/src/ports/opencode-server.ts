@@ -27,6 +27,7 @@ export function serverPort(server: OpencodeServer): ServerPort {
     takesPromptsBack: server.capabilities.takesPromptsBack,
     exited: server.exited,
     output: () => server.output(),
+    onUntoldEnd: (listener) => server.onUntoldEnd(listener),
     health: async (options) => void (await server.health(options)),
     residentBytes: () => server.residentBytes(),
     createSession: async (options) => sessionPort(server, await server.createOperations(options)),

@@ -37,6 +37,8 @@ export interface ServerPort {
   readonly exited: Promise<ServerExit>;
   /** The tail of what the server printed. */
   output(): string;
+  /** Calls back with the session of each turn that ended, and of whose end no event tells; gives what ends that. */
+  onUntoldEnd(listener: (sessionId: string) => void): () => void;
   /** @throws `REQUEST_TIMEOUT`, `CONNECTION_LOST`, `SERVER_EXITED`; any other error is an answer, too */
   health(options: PortCall): Promise<void>;
   /** 0 when the process has ended. */

@@ -13,7 +13,9 @@ export type StreamNotice =
   | { readonly type: 'stream.failed'; readonly error: SerializedError }
   | { readonly type: 'session.created'; readonly sessionId: string; readonly parentId: string | null }
   /** The turns of a directory (of all, when null) were aborted, and no event says so. */
-  | { readonly type: 'directory.disposed'; readonly directory: string | null };
+  | { readonly type: 'directory.disposed'; readonly directory: string | null }
+  /** The turn of a session ended, and no event says so. */
+  | { readonly type: 'session.ended'; readonly sessionId: string };
 
 /**
  * The events of one server, as facts.

@@ -76,6 +76,8 @@ export class SessionRegistry {
         return this.#onCreated(notice, source);
       case 'directory.disposed':
         return this.#onDisposed(notice.directory, source);
+      case 'session.ended':
+        return this.#onEnded(notice.sessionId, source);
       default:
     }
   }
@@ -90,12 +92,22 @@ export class SessionRegistry {
     this.#followers.set(sessionId, { host, stop: stop ?? (() => {}) });
   }
 
-  /** A disposed directory has no turns any more, and says so to nobody: read the state, as after a gap. */
+  #onEnded(sessionId: string, source: ServerPort): void {
+    const host = this.#followers.get(sessionId)?.host;
+    if (host?.server === source) this.#look(host);
+  }
+
+  /** A disposed directory has no turns any more, and says so to nobody. */
   #onDisposed(directory: string | null, source: ServerPort): void {
     for (const host of this.on(source)) {
       if (directory !== null && host.directory !== directory) continue;
-      host.send({ type: 'stream.gap' });
-      host.send({ type: 'stream.live', atMs: this.#now() });
+      this.#look(host);
     }
+  }
+
+  /** Reads the state, as after a gap. */
+  #look(host: SessionHost): void {
+    host.send({ type: 'stream.gap' });
+    host.send({ type: 'stream.live', atMs: this.#now() });
   }
 }

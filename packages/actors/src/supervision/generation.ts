@@ -6,6 +6,9 @@ import { HealthProbe, type HealthCheck } from './health-probe.ts';
 /** The system closes a dead server's connections before it tells of its death; a stream that hangs elsewhere is not waited for. */
 const lastWordsMs = 100;
 
+/** For so long the server may call a session busy after its log has told the end of its turn, in milliseconds. */
+const endingMs = 500;
+
 /** A server whose events do not arrive within this time, in milliseconds, is of no use. */
 const readyTimeoutMs = 30_000;
 
@@ -41,6 +44,7 @@ export class Generation {
   #stopListening: () => void;
   #probe: HealthProbe | undefined;
   #memoryTimer: unknown;
+  #stopHearingEnds: (() => void) | undefined;
 
   constructor(options: GenerationOptions) {
     this.#options = options;
@@ -75,12 +79,14 @@ export class Generation {
       });
     }
     this.#scheduleMemory();
+    this.#stopHearingEnds = server.onUntoldEnd((sessionId) => this.#tellEnd(sessionId));
     this.#exit.onExit = (exit) => void this.#tellExit(exit);
   }
 
   /** Hears of nothing any more; the stream stays open. */
   unwatch(): void {
     this.#exit.onExit = undefined;
+    this.#stopHearingEnds?.();
     this.#probe?.stop();
     this.#options.clock.clearTimeout(this.#memoryTimer);
     this.#stopListening();
@@ -105,6 +111,13 @@ export class Generation {
 
   #listen(stream: StreamPort): () => void {
     return stream.watch((notice) => this.#options.listener.onNotice(this, notice));
+  }
+
+  #tellEnd(sessionId: string): void {
+    const { clock, listener } = this.#options;
+    clock.setTimeout(() => this.#exit.onExit && listener.onNotice(this, { type: 'session.ended', sessionId }), endingMs, {
+      background: true,
+    });
   }
 
   #scheduleMemory(): void {

@@ -30,5 +30,7 @@ export async function explainFullDisk(error: unknown, stateDir: string): Promise
 
 function mayComeOfFullDisk(error: unknown): boolean {
   if (isManagerError(error, 'SERVER_ERROR') || isManagerError(error, 'SERVER_START_FAILED')) return true;
+  // opencode 1 may end a turn there without a word.
+  if (isManagerError(error, 'TURN_INTERRUPTED')) return true;
   return error instanceof Error && error.message.includes(databaseFailure);
 }

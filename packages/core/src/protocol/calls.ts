@@ -9,11 +9,20 @@ export interface LeftFiles {
   read(name: string): Promise<string>;
 }
 
+/** The end of a turn that the server could not store: neither an event nor an entry of the history tells of it. */
+export interface UntoldEnd {
+  readonly sessionId: string;
+  readonly atMs: number;
+  readonly cause: string;
+}
+
 /** What stands beside a server's answers. Without it less is told: no exit code of a shell line, no reason of a turn that never asked the model. */
 export interface ServerSurroundings {
   readonly files?: LeftFiles;
   /** The tail of what the server has printed. */
   readonly output?: () => string;
+  /** The newest end of a session's turn that its server could not store. */
+  readonly untoldEnd?: (sessionId: string) => UntoldEnd | undefined;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable?: string;
   /** Told in a sentence what was done in another way than it was asked for. */

@@ -68,6 +68,7 @@ export type {
   LeftFiles,
   SessionCalls,
   TurnRequest,
+  UntoldEnd,
 } from './calls.ts';
 export { cataloguedProviders } from './v1/configuration/catalogued-providers.ts';
 export { assertCapable } from './unsupported.ts';

@@ -1,5 +1,5 @@
 import type { HttpClient } from '../http/index.ts';
-import type { ServerCalls, ServerSurroundings } from './calls.ts';
+import type { ServerCalls, ServerSurroundings, UntoldEnd } from './calls.ts';
 import type { ProtocolConfiguration } from './configuration.ts';
 import type { ServerEvent, ServerEventType } from './events.ts';
 import type { ArrivedEvent, RecordReader, SealedEvent } from './records.ts';
@@ -67,6 +67,8 @@ export interface ProtocolProcess {
   readonly readyLine: RegExp;
   /** What the output of a server holds whose port was taken. */
   readonly portTaken: string;
+  /** What a line of its log tells of an end that is told nowhere else. Absent where each end is told. */
+  untoldEnd?(line: string): UntoldEnd | undefined;
   environment(settings: ProcessSettings): Readonly<Record<string, string>>;
   /** How opencode's own interface is opened on a server. The password goes by environment: arguments can be read by every user of the machine. */
   attach(to: AttachSettings): { readonly arguments: readonly string[]; readonly environment: Readonly<Record<string, string>> };

@@ -64,7 +64,7 @@ export function createOpencodeServer({
   const onAbort = () => void stop().catch(() => undefined);
   config.signal?.addEventListener('abort', onAbort, { once: true });
 
-  const sessions = createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces, output: server.output });
+  const sessions = createServerSessions({ client, protocol, credentials, config, effective, stateDir, workspaces, server });
   return {
     url: credentials.url,
     pid: server.pid,
@@ -85,6 +85,7 @@ export function createOpencodeServer({
     output: () => server.output(),
     health: (options) => healthOf(client, protocol, options),
     ...sessions,
+    onUntoldEnd: (listener) => server.untoldEnds.listen(listener),
     notes: () => [...effective.notes, ...launch.notes, ...workspaces.notes(), ...sessions.notes()],
     residentBytes: async () => (await lifecycle.residentBytes()) ?? 0,
     endTools: (sessionId) => lifecycle.endTools(sessionId),
@@ -99,8 +100,6 @@ export function createOpencodeServer({
       return lifecycle.retire();
     },
     stop,
-    [Symbol.asyncDispose]: async () => {
-      await stop();
-    },
+    [Symbol.asyncDispose]: async () => void (await stop()),
   };
 }

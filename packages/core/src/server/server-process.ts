@@ -4,6 +4,7 @@ import { createOutputRing } from '../process/output-ring.ts';
 import { signalProcess } from '../process/table.ts';
 import type { ProtocolProcess } from '../protocol/index.ts';
 import type { Redactor } from '../secrets/index.ts';
+import { createUntoldEnds, type UntoldEnds } from './untold-ends.ts';
 import type { ServerExit } from './types.ts';
 
 /** The process of one server, from its spawn to its end. */
@@ -13,6 +14,8 @@ export interface ServerProcess {
   /** Set once the process has ended. */
   exit(): ServerExit | undefined;
   readonly output: () => string;
+  /** Ends of turns that its log alone tells of. */
+  readonly untoldEnds: UntoldEnds;
   /** Resolves with the url of the ready line. @throws `SERVER_START_FAILED`, `SERVER_START_TIMEOUT`, `REQUEST_ABORTED` */
   ready(deadlineMs: number, signal: AbortSignal | undefined): Promise<string>;
   /** Sends a signal to the server's process group. */
@@ -43,6 +46,7 @@ const outputLimit = 64 * 1024;
  */
 export function spawnServer({ protocol, binary, hostname, port, directory, environment, redactor }: ServerProcessOptions): ServerProcess {
   const ring = createOutputRing(outputLimit, (text) => redactor.text(text));
+  const untoldEnds = createUntoldEnds(protocol, redactor);
   const url = Promise.withResolvers<string>();
   url.promise.catch(() => undefined);
   let expected = false;
@@ -70,7 +74,10 @@ export function spawnServer({ protocol, binary, hostname, port, directory, envir
     unmatched = 'found';
     url.resolve(match[1]!);
   });
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => ring.push(chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    ring.push(chunk);
+    untoldEnds.push(chunk);
+  });
   // It is written to by nobody, and closed when the process ends.
   child.stdin?.on('error', () => undefined);
 
@@ -86,6 +93,7 @@ export function spawnServer({ protocol, binary, hostname, port, directory, envir
     exited,
     exit: () => exit,
     output: () => ring.read(),
+    untoldEnds,
     ready: (deadlineMs, signal) => withDeadline(url.promise, deadlineMs, signal, () => ring.read()),
     signal(signal) {
       if (exit === undefined && child.pid !== undefined) signalProcess(-child.pid, signal);

@@ -11,6 +11,7 @@ import { createLeftFiles, createInstructionsStore, createOperations, createSessi
 import type { CreateSessionOptions, SessionOperations } from '../session/types.ts';
 import { createCatalogueReader } from './catalogue.ts';
 import { watchSession } from './session-errors.ts';
+import type { ServerProcess } from './server-process.ts';
 import { joinRead, rememberReads } from './shared-reads.ts';
 import { createSnapshotReader } from './snapshots.ts';
 import type { OpencodeServer } from './types.ts';
@@ -44,8 +45,7 @@ export interface SessionsParts {
   readonly effective: EffectiveConfig;
   readonly stateDir: string;
   readonly workspaces: Workspaces;
-  /** The tail of what the server has printed. */
-  readonly output: () => string;
+  readonly server: Pick<ServerProcess, 'output' | 'untoldEnds'>;
 }
 
 export function createServerSessions(parts: SessionsParts): ServerSessions {
@@ -53,7 +53,8 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
   const notes = new Set<string>();
   const calls = parts.protocol.calls(parts.client, {
     files: createLeftFiles(join(parts.stateDir, 'run')),
-    output: parts.output,
+    output: parts.server.output,
+    untoldEnd: (sessionId) => parts.server.untoldEnds.of(sessionId),
     sessionVariable: sessionMarkerVariable,
     onNote: (note) => void notes.add(note),
   });

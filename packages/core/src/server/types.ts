@@ -102,6 +102,11 @@ export interface OpencodeServer extends AsyncDisposable {
   credentials(): ServerCredentials;
   /** The tail of what the server printed on both pipes (64 KiB at most), secrets taken out. */
   output(): string;
+  /**
+   * Calls back with the session of each turn whose end the server could not store, as opencode 2 on a full disk: no event tells of it. The session's messages do
+   * from then on, as of a turn that failed. Gives what ends that.
+   */
+  onUntoldEnd(listener: (sessionId: string) => void): () => void;
   /** @throws `REQUEST_TIMEOUT` (5 s when no deadline is given: a healthy busy server can need 2 s), `CONNECTION_LOST` */
   health(options?: CallOptions): Promise<ServerHealth>;
   createSession(options?: CreateSessionOptions): Promise<Session>;

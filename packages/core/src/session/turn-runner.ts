@@ -5,6 +5,7 @@ import { parsePermissionPolicy } from '../policy/schema.ts';
 import type { MessageIds, PromptPart, TurnRequest } from '../protocol/index.ts';
 import type { CatalogueOptions } from '../server/catalogue.ts';
 import type { Catalogue } from '../server/types.ts';
+import { explainFullDisk } from '../isolation/index.ts';
 import { awaitTurn, type Submission, type WatchContext } from './await-turn.ts';
 import { assertEmptyAnswer, assertKnown } from './checks.ts';
 import { deadlineSignal, withinDeadline } from './deadline.ts';
@@ -14,6 +15,7 @@ import type { ErrorWatch, SessionOperations, TurnCallOptions, TurnResult } from 
 
 /** What running turns needs of the server. */
 export interface TurnContext extends WatchContext {
+  readonly stateDir: string;
   readonly messageIds: MessageIds;
   catalogue(directory: string, options?: CatalogueOptions): Promise<Catalogue>;
   /** Hears what opencode says of a session from now on. */
@@ -85,6 +87,8 @@ export function createTurnRunner(context: TurnContext, operations: SessionOperat
         permissions: options.permissions ?? permissions,
         abortRequested: () => flight.aborted,
         errors,
+      }).catch(async (error: unknown) => {
+        throw await explainFullDisk(error, context.stateDir);
       });
       maybeBusy = false;
       return result;

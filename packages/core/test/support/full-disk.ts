@@ -1,5 +1,5 @@
-// A server whose file system is full for a while: a turn, a new session on the full one, a turn when there is room again. Prints what
-// each gave.
+// A server whose file system is full for a while: a turn, a new session on the full one, a turn that fills it, a turn when there is room
+// again. Prints what each gave.
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isInfrastructureFault, isManagerError, launchServer, type ServerConfig } from '@opencode-manager/core';
@@ -13,9 +13,9 @@ async function turn(): Promise<string> {
   return (await session.prompt('say hello')).text;
 }
 
-async function refusal(): Promise<object> {
-  const error = await server.createSession().then(
-    () => 'a session',
+async function refusal(call: Promise<unknown>): Promise<object> {
+  const error = await call.then(
+    () => 'no refusal',
     (reason: unknown) => reason,
   );
   return { code: isManagerError(error) ? error.code : String(error), infrastructure: isInfrastructureFault(error) };
@@ -37,7 +37,10 @@ async function appends(piece: Buffer): Promise<boolean> {
 
 const before = await turn();
 await fillUp();
-const meanwhile = await refusal();
+const meanwhile = await refusal(server.createSession());
+await rm(fill);
+const session = await server.createSession();
+const inTurn = await refusal(session.prompt('fill it', { permissions: 'allow' }));
 await rm(fill);
 const after = await turn();
-process.stdout.write(`${JSON.stringify([before, meanwhile, after])}\n`);
+process.stdout.write(`${JSON.stringify([before, meanwhile, inTurn, after])}\n`);

@@ -41,6 +41,7 @@ export function createServerPort(link: ServerLink, process: Process): ServerPort
     takesPromptsBack: !link.world.behaviour.storesPromptsAtOnce,
     exited: process.exited.promise,
     output: () => `output of ${process.name}`,
+    onUntoldEnd: () => () => undefined,
     residentBytes: () => Promise.resolve(process.state === 'ended' ? 0 : process.rssBytes),
     realDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),
     checkDirectory: (directory) => Promise.resolve(directory).then((wanted) => existing(link.world, wanted)),

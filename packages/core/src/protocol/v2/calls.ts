@@ -13,7 +13,7 @@ import { unsupportedByV2 } from './unsupported.ts';
 /** The calls of opencode 2. What it keeps for a session and cannot be told by a request (whether it is fresh, where it works) is remembered here. */
 export function createCallsV2(
   client: HttpClient,
-  { output = () => '', sessionVariable, onNote = () => undefined }: ServerSurroundings = {},
+  { output = () => '', untoldEnd = () => undefined, sessionVariable, onNote = () => undefined }: ServerSurroundings = {},
 ): ServerCalls {
   const memory = createServerMemory();
   return {
@@ -49,7 +49,7 @@ export function createCallsV2(
       return allSessions(client, project ? { project: project.id } : { directory }, options);
     },
     disposeDirectory: () => Promise.reject(unsupportedByV2('disposeDirectory()', 'dispose')),
-    session: (id, directory) => sessionCalls({ client, memory, output, sessionVariable, onNote, id, directory }),
+    session: (id, directory) => sessionCalls({ client, memory, output, untoldEnd, sessionVariable, onNote, id, directory }),
   };
 }
 

@@ -57,8 +57,10 @@ export function decodeHistory(messages: readonly WireMessage[], place: HistoryPl
       decoded.push(...compactionOf(wire, sessionId));
     } else if (wire.type === 'idle') {
       const isEndOfTurn = parentId !== '' && (isOfTurn || work.open.size > 0);
+      // A step that ended with tool calls is no end of a turn that failed behind it.
+      const isStep = wire.outcome === 'failed' && answer?.completed === true && answer.finish === 'tool-calls';
       // What was to answer the end of work in the background may not have begun.
-      const ended = isOfTurn ? answer : undefined;
+      const ended = isOfTurn && !isStep ? answer : undefined;
       const end = isEndOfTurn ? endWithoutAnswer(wire, { sessionId, parentId, cause }, ended) : undefined;
       // A shell line may stand behind the answer: it works beside a turn.
       const at = ended ? decoded.findLastIndex(({ info }) => info === ended) : -1;

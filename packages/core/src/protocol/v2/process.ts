@@ -1,4 +1,5 @@
 import type { ProcessSettings, ProtocolProcess } from '../protocol.ts';
+import { untoldEnd } from './server-log.ts';
 
 /** The process of `opencode serve --stdio`: it ends with its standard input, and keeps its password from its tools. */
 export const processV2: ProtocolProcess = {
@@ -7,6 +8,7 @@ export const processV2: ProtocolProcess = {
   input: 'pipe',
   readyLine: /\{"url":"(http:[^"]+)"\}/,
   portTaken: 'Failed to start server. Is port',
+  untoldEnd,
   environment: switches,
   attach: ({ url, directory, sessionId, password }) => ({
     arguments: ['--server', url, ...(sessionId === undefined ? [] : ['--session', sessionId]), directory],

@@ -1,3 +1,5 @@
+import type { UntoldEnd } from '../calls.ts';
+
 // What opencode 2 prints of its log: one line a record, fields as `name=value`, values in quotes as JSON.
 
 /** A record that tells of a value in a configuration file. */
@@ -36,7 +38,18 @@ export function pluginsByFile(output: string): string[] {
 export function causeOfFailure(output: string, sessionId: string): string | undefined {
   const line = output.split('\n').findLast((one) => one.includes('level=ERROR') && one.includes(`sessionID=${sessionId}`));
   // `Name of the error: what it says`.
-  return quotedCause(line)?.replace(/^[\w.]+: /, '');
+  return quotedCause(line)?.replace(/^[\w./]+: /, '');
+}
+
+/**
+ * The end of an execution that opencode could not write to its database, as on a full disk: it gives the turn up, and says so in its log alone.
+ */
+export function untoldEnd(line: string): UntoldEnd | undefined {
+  if (!line.includes('message="Failed to publish Session execution lifecycle"')) return undefined;
+  const sessionId = /\bsessionID=(ses_\w+)/.exec(line)?.[1];
+  const atMs = Date.parse(/^timestamp=(\S+)/.exec(line)?.[1] ?? '');
+  if (sessionId === undefined || Number.isNaN(atMs)) return undefined;
+  return { sessionId, atMs, cause: quotedCause(line)?.replace(/^[\w./]+: /, '') ?? 'opencode could not store how the turn ended.' };
 }
 
 /** The first line of a record's cause, without its stack. */

@@ -11,6 +11,7 @@ import { causeOfFailure } from './server-log.ts';
 import { allSessions } from './session-list.ts';
 import { decodeSession } from './shapes.ts';
 import { clearInbox, defaultModel, submitTurn, wireModel, type SubmitPlace } from './submit.ts';
+import { endsWith, entryOf } from './untold-end.ts';
 import { unsupportedByV2 } from './unsupported.ts';
 
 /** Wait between two looks at what an interrupt leaves, and how long that is looked at, in milliseconds. */
@@ -58,13 +59,28 @@ export function sessionCalls(place: SubmitPlace): SessionCalls {
   };
 }
 
-async function readHistory({ client, memory, output, id, directory }: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
-  const messages = await readMessages(client, memory, id, options);
+async function readHistory(place: SubmitPlace, options?: CallOptions): Promise<MessageWithParts[]> {
+  const { client, memory, output, id, directory } = place;
+  const { messages, untold } = await readEnded(place, options);
   const changed = messages.some((message) => message.type === 'assistant' && (message.snapshot?.files?.length ?? 0) > 0);
   const root = changed ? await rootOf(client, memory.roots, directory, options) : directory;
   const last = messages.at(-1);
-  const cause = last?.type === 'idle' && last.outcome === 'failed' ? causeOfFailure(output(), id) : undefined;
+  const cause = untold?.cause ?? (last?.type === 'idle' && last.outcome === 'failed' ? causeOfFailure(output(), id) : undefined);
   return decodeHistory(messages, { sessionId: id, root, cause });
+}
+
+/**
+ * The messages of a session. Where opencode could not store the end of the newest turn, the entry that tells of it is added. It counts only when the session is not
+ * busy, and the messages are read once more after that: the turn may have gone on, and its end been stored.
+ */
+async function readEnded({ client, memory, untoldEnd, id }: SubmitPlace, options?: CallOptions) {
+  const messages = await readMessages(client, memory, id, options);
+  const untold = untoldEnd(id);
+  if (!untold || !endsWith(untold, messages)) return { messages };
+  const { data } = await client.call(requests.active(), options);
+  if (data[id] !== undefined) return { messages };
+  const after = await readMessages(client, memory, id, options);
+  return endsWith(untold, after) ? { messages: [...after, entryOf(untold, after)], untold } : { messages: after };
 }
 
 /** Files of steps are told relative to the worktree. */

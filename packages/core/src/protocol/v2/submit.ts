@@ -1,6 +1,6 @@
 import { isManagerError, OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
-import type { PromptPart, TurnRequest } from '../calls.ts';
+import type { PromptPart, TurnRequest, UntoldEnd } from '../calls.ts';
 import { loadedConfiguration } from './configuration/loaded.ts';
 import { requests, type InboxEntry, type PromptBody } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
@@ -12,6 +12,8 @@ export interface SubmitPlace {
   readonly memory: ServerMemory;
   /** The tail of what the server has printed. */
   readonly output: () => string;
+  /** The newest end of a session's turn that the server could not store. */
+  readonly untoldEnd: (sessionId: string) => UntoldEnd | undefined;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable: string | undefined;
   readonly onNote: (note: string) => void;
