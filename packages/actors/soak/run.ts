@@ -58,7 +58,7 @@ async function work(options: SoakOptions, signal: AbortSignal): Promise<Verdict>
   const faults = injector.struck();
   const modelRecord = { calls: model.turnCalls, cutsAtMs: injector.timesOf('model-cut') };
   const problems = [
-    ...checkResults(tasks, results, record.finished),
+    ...checkResults(tasks, results, record.finished, server.protocol),
     ...checkCalls(tasks, results, modelRecord),
     ...(await checkEffects(tasks, results, workspace)),
     ...checkPool(pool.snapshot(), record, faults.get('server-kill') ?? 0),

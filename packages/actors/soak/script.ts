@@ -8,11 +8,17 @@ export function writtenFile(id: string): string {
   return `written/${id}.txt`;
 }
 
+const breaksOff = 'This breaks off in the middle.';
+const stops = 'This stops in the middle.';
+
+/** What the model says where its stream breaks or stands still. */
+export const brokenTexts: readonly string[] = [breaksOff, stops];
+
 const faultReplies: Readonly<Record<ProviderFault, Reply>> = {
   'rate-limited': { error: { status: 429, message: 'Too many requests', retryAfterSeconds: 1 } },
   'server-error': { error: { status: 500, message: 'Overloaded' } },
-  cut: { text: 'This breaks off in the middle.', fault: 'cut-mid-stream' },
-  hang: { text: 'This stops in the middle.', fault: 'hang-mid-stream' },
+  cut: { text: breaksOff, fault: 'cut-mid-stream' },
+  hang: { text: stops, fault: 'hang-mid-stream' },
 };
 
 /** The scripted model of a seed, and how often each provider fault took effect. */

@@ -1,3 +1,4 @@
+import type { ProtocolName } from '@opencode-manager/core';
 import type { RecordedCall } from '@opencode-manager/testing';
 import { describe, expect, test } from 'vitest';
 import { checkCalls } from '../../soak/checks/calls.ts';
@@ -54,5 +55,14 @@ test.each<[string, TaskResult[], TaskResult[], string[]]>([
   ['a second attempt without the first', [{ ...good, attempt: 2 }], [good], ['attempt 2 with 0 earlier ones']],
   ['a failure', [{ ...good, outcome: 'stalled', error: null }], [good], ['stalled']],
 ])('results: %s', (_what, yielded, announced, expected) => {
-  expect(checkResults([task], yielded, announced)).toEqual(expected.map((text) => expect.stringContaining(text) as string));
+  expect(checkResults([task], yielded, announced, 'v1')).toEqual(expected.map((text) => expect.stringContaining(text) as string));
+});
+
+test('a second half behind the first is one answer on opencode 2 alone, and nothing else is', () => {
+  const problemsOf = (output: string, protocol: ProtocolName) => checkResults([task], [{ ...good, output }], [good], protocol);
+  const halves = `This breaks off${task.answer.slice(0, 2)}${task.answer}`;
+  expect(problemsOf(halves, 'v2')).toEqual([]);
+  expect(problemsOf(halves, 'v1')).toHaveLength(1);
+  expect(problemsOf(`What?${task.answer}`, 'v2')).toHaveLength(1);
+  expect(problemsOf(task.answer.slice(0, -1), 'v2')).toHaveLength(1);
 });
