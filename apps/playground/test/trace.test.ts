@@ -104,8 +104,11 @@ describe('trace files', { timeout: 180_000 }, () => {
     const { page } = browsing;
     await page.goto(await ocm.pageUrl());
     await page.getByTestId('chart').waitFor();
+    // So fast that the file comes while the simulation is at work: it adds nothing to the trace.
+    await page.getByTestId('speed').selectOption('20');
     await page.getByTestId('trace-file').setInputFiles(file);
     await expect.poll(() => page.locator('.cell[data-path="error"]').count(), { timeout: 30_000 }).toBe(3);
+    await expect.poll(() => page.getByTestId('log-count').textContent(), { timeout: 30_000 }).toBe(String(records.length));
     const broken = join(directory, 'broken.jsonl');
     await writeFile(broken, 'nothing\n');
     await page.getByTestId('trace-file').setInputFiles(broken);

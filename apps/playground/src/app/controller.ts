@@ -107,7 +107,7 @@ export class Controller {
       const { header, records } = parseTrace(text);
       const recorded = await chartsOf(header.machines as Partial<Machines> | undefined);
       this.#leave();
-      this.simulation?.pause();
+      this.simulation?.close();
       this.simulation = undefined;
       this.store.clear();
       for (const record of records) this.store.append(record);

@@ -27,6 +27,7 @@ export class Simulation {
   #run: SimulatedRun;
   #opening = Promise.resolve();
   #playing = false;
+  #closed = false;
   /** Counts the times that it was set going: frames of an earlier time are over. */
   #plays = 0;
   speed = 1;
@@ -75,6 +76,12 @@ export class Simulation {
     this.#onChange();
   }
 
+  /** Leaves the store to others: what it is in the middle of is not told there any more. */
+  close(): void {
+    this.#closed = true;
+    this.pause();
+  }
+
   setSpeed(speed: number): void {
     this.speed = speed;
     this.#onChange();
@@ -115,7 +122,7 @@ export class Simulation {
   }
 
   #isCurrent(run: SimulatedRun): boolean {
-    return this.#run === run;
+    return !this.#closed && this.#run === run;
   }
 
   /** Moves the world by what has passed on the page, frame by frame. */
