@@ -57,25 +57,13 @@ const bare =
     return await warmedUp(warmUpPrompts, prompts, () => measure(prompts, () => run(prompts, concurrency), withUs(server.pid)));
   };
 
-/** Plugins that opencode 2 has built in, and that a batch of the scripted provider has no use for. */
-const unusedPlugins = [
-  'browser',
-  'warming',
-  'wellknown',
-  'models.dev',
-  'websearch.*',
-  'provider.lmstudio',
-  'provider.ollama',
-  'provider.vllm',
-];
-
 await runSideBySide({
   'opencode 2': pool(2),
   'opencode 1': pool(1),
   'snapshots on': pool(2, { snapshot: true }),
   'formatters on': pool(2, { formatter: true }),
   'language servers on': pool(2, { lsp: true }),
-  'fewer plugins': pool(2, { plugins: unusedPlugins.map((name) => `-opencode.${name}`) }),
+  'catalogue of models on': pool(2, { enabled_providers: ['scripted', 'anthropic'] }),
   'plain requests, titles given': bare({ title: 'bench' }),
   'plain requests, titles asked for': bare({}),
 });

@@ -73,7 +73,7 @@ export const conditions: Benchmark = {
   })),
 };
 
-const choices = ['snapshots on', 'formatters on', 'language servers on', 'fewer plugins'];
+const choices = ['snapshots on', 'formatters on', 'language servers on', 'catalogue of models on'];
 const titles = ['plain requests, titles given', 'plain requests, titles asked for'];
 const sizesOf2 = atOnce.map(String);
 const withEdits = '10 at once, each writes a file';
@@ -81,7 +81,7 @@ const withEdits = '10 at once, each writes a file';
 export const opencode2: Benchmark = {
   name: 'opencode-2',
   about:
-    'The same pool with the profile `batch` on a server of opencode 2.0.15 and on one of opencode 1.18.33, an instant scripted model, one git repository. Below, the choices of the profile on opencode 2, taken back one at a time, with turns that write a file: beside the server that has them all. `fewer plugins` turns off eight that are built in. `titles asked for` leaves the title of a session to opencode, which asks the model for it. CPU is that of the server, its children and the client; memory is that of the server after its rounds.',
+    'The same pool with the profile `batch` on a server of opencode 2.0.15 and on one of opencode 1.18.33, an instant scripted model, one git repository. Below, the choices of the profile on opencode 2, taken back one at a time, with turns that write a file: beside the server that has them all. `catalogue of models on` enables a provider that opencode knows the models of. `titles asked for` leaves the title of a session to opencode, which asks the model for it. CPU is that of the server, its children and the client; memory is that of the server after its rounds.',
   file: 'packages/actors/bench/opencode-2.ts',
   variants: ['opencode 2', 'opencode 1', ...choices, ...titles],
   rare: {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { startBareServer } from '@opencode-manager/bench';
-import { findBinary } from '@opencode-manager/core';
+import { cataloguedProviders, findBinary, launchServer } from '@opencode-manager/core';
 import { temporaryWorkspace } from '@opencode-manager/testing';
 import { carriedPackages, cataloguedPackages } from '../src/isolation/packages/index.ts';
 import { isV2 } from './support/tested.ts';
@@ -19,6 +19,29 @@ test.skipIf(isV2)('the committed list of providers is that of the binary; `vites
   );
   expect(cataloguedPackages).toEqual(Object.fromEntries(installed));
 });
+
+test.skipIf(!isV2)(
+  'opencode 2 carries no provider that the list does not have; what it has besides are search services (opencode 2 only)',
+  async () => {
+    await using workspace = await temporaryWorkspace();
+    await using server = await launchServer({ directory: workspace.path, projectConfig: 'all' });
+    const { url, authorization } = server.credentials();
+    const query = new URLSearchParams({ 'location[directory]': workspace.path });
+    await server.catalogue();
+    const { data } = (await (await fetch(`${url}/api/integration?${query.toString()}`, { headers: { authorization } })).json()) as {
+      data: { readonly id: string }[];
+    };
+    const ids = data.map(({ id }) => id);
+    expect(ids.filter((id) => !cataloguedProviders.ids.includes(id)).toSorted()).toEqual([
+      'exa',
+      'firecrawl',
+      'parallel',
+      'tavily',
+      'tinyfish',
+    ]);
+    expect(ids.length).toBeGreaterThan(200);
+  },
+);
 
 interface Provider {
   readonly id: string;

@@ -19,6 +19,7 @@ export const processV2: ProtocolProcess = {
     'OPENCODE_CONFIG_PROJECT_DISABLE',
     'OPENCODE_DISABLE_AUTOUPDATE',
     'OPENCODE_DISABLE_MODELS_FETCH',
+    'OPENCODE_MODELS_PATH',
     'OPENCODE_FILEWATCHER_DISABLE',
     'OPENCODE_DISABLE_FFF',
     'OPENCODE_CLIENT',
@@ -30,12 +31,13 @@ export const processV2: ProtocolProcess = {
   end: () => undefined,
 };
 
-function switches({ configFile, projectConfig, hasRipgrep, password }: ProcessSettings): Record<string, string> {
+function switches({ configFile, projectConfig, noModelsFile, hasRipgrep, password }: ProcessSettings): Record<string, string> {
   return {
     OPENCODE_CONFIG: configFile,
     ...(projectConfig !== 'all' && { OPENCODE_CONFIG_PROJECT_DISABLE: '1' }),
     OPENCODE_DISABLE_AUTOUPDATE: '1',
     OPENCODE_DISABLE_MODELS_FETCH: '1',
+    ...(noModelsFile !== undefined && { OPENCODE_MODELS_PATH: noModelsFile }),
     OPENCODE_FILEWATCHER_DISABLE: '1',
     // opencode's other search is a library that it unpacks anew at each start; with ripgrep on PATH nobody needs it.
     ...(hasRipgrep && { OPENCODE_DISABLE_FFF: '1' }),

@@ -7,19 +7,24 @@ import type {
   ProtocolConfiguration,
 } from '../../configuration.ts';
 // Both read files of the form of opencode 1: most users have one still, and opencode 2 turns it into its own, key by key.
+import { cataloguedProviders } from '../../v1/configuration/catalogued-providers.ts';
 import { configText } from '../../v1/configuration/configuration.ts';
 import { effectiveConfig } from '../../v1/configuration/effective.ts';
+import { needsModelCatalogue } from '../../v1/configuration/model-catalogue.ts';
 import { withGuardedRules } from '../../v1/configuration/guarded-edits.ts';
 import { managerPlugin } from '../plugins/manager-plugin.ts';
 import { withGuardedEdits } from './guarded-edits.ts';
 import { policiesOf } from './loaded.ts';
 import { inOlderForm } from './older-form.ts';
 
+/** It carries no provider that is missing in the list of opencode 1; checked by `test/catalogued-providers.test.ts`. */
+const sameCatalogueVersion = '2.0.15';
+
 /** The configuration of opencode 2, and the plugin of ours that it loads. */
 export const configurationV2: ProtocolConfiguration = {
   effective,
-  // What is built of the catalogue depends on the policies of providers alone.
-  needsModelCatalogue: () => true,
+  needsModelCatalogue: (providers, version) =>
+    version !== sameCatalogueVersion || needsModelCatalogue(providers, cataloguedProviders.version),
   text: configText,
   directoryFiles: (input: DirectoryFilesInput) => ({ 'plugins/opencode-manager-host.js': managerPlugin(input) }),
   packages: {
