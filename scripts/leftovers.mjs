@@ -1,5 +1,6 @@
 // What a test run must not leave behind: processes with a run marker, guards, and entries in the temporary directory.
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 const ours = /^(opencode-manager|ocm)-/;
 
@@ -19,9 +20,19 @@ export function markedProcesses() {
   });
 }
 
-/** Entries of ours in a temporary directory. */
+/** Entries of ours in a temporary directory, each with some of what it holds. */
 export function temporaryEntries(directory) {
-  return readdirSync(directory).filter((name) => ours.test(name));
+  return readdirSync(directory)
+    .filter((name) => ours.test(name))
+    .map((name) => [name, ...contentOf(join(directory, name)).slice(0, 5)].join(' '));
+}
+
+function contentOf(directory) {
+  try {
+    return readdirSync(directory, { recursive: true });
+  } catch {
+    return [];
+  }
 }
 
 function read(path) {

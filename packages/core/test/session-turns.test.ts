@@ -209,6 +209,7 @@ describe.concurrent('a turn without an answer', () => {
       messageIds: createMessageIds(),
       snapshot: (of, options) => server.snapshot(of, options),
       catalogue: (of, options) => server.catalogue(of, options),
+      ready: async () => undefined,
       operationsOf: (of, at) => server.operations(of, at),
       parentOf: async (of, at) => (await server.operations(of, at).info()).parentId,
       projectSessions: () => server.listSessions(),

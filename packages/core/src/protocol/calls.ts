@@ -25,6 +25,8 @@ export interface ServerSurroundings {
   readonly untoldEnd?: (sessionId: string) => UntoldEnd | undefined;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable?: string;
+  /** Its directories may have MCP servers. */
+  readonly mcpServers?: boolean;
   /** Told in a sentence what was done in another way than it was asked for. */
   readonly onNote?: (note: string) => void;
 }
@@ -107,6 +109,8 @@ export interface ServerCalls {
   commands(directory: string, options?: CallOptions): Promise<readonly OfferedChoice[]>;
   /** Answers when each MCP server has come up or has not. */
   mcpServers(directory: string, options?: CallOptions): Promise<Readonly<Record<string, McpServerState>>>;
+  /** Waits until a turn in the directory is offered the tools of its MCP servers, or they have failed. Absent where each turn waits by itself. */
+  ready?(directory: string, signal?: AbortSignal): Promise<void>;
   /** Names of all tools, those of the server too. Absent where no request gives them (`ProtocolCapabilities.toolFiles`). */
   toolIds?(directory: string, options?: CallOptions): Promise<readonly string[]>;
   /**

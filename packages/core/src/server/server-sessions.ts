@@ -56,6 +56,8 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     output: parts.server.output,
     untoldEnd: (sessionId) => parts.server.untoldEnds.of(sessionId),
     sessionVariable: sessionMarkerVariable,
+    // A trusted project's configuration may name some that are not known here.
+    mcpServers: config.projectConfig === 'all' || Object.keys(parts.effective.inOlderForm['mcp'] ?? {}).length > 0,
     onNote: (note) => void notes.add(note),
   });
   const context = createContext(parts, calls);
@@ -73,6 +75,7 @@ export function createServerSessions(parts: SessionsParts): ServerSessions {
     },
     async createOperations(options) {
       const { id, directory } = await create(options);
+      await calls.ready?.(directory, options?.signal);
       return context.operationsOf(id, directory);
     },
     notes: () => [...notes],
@@ -133,6 +136,7 @@ function createContext(
       return createOperations({ ...operationsContext, beginTurn }, id, directory);
     },
     snapshots: effective.snapshots,
+    ready: async (directory, signal) => calls.ready?.(directory, signal),
     stateDir,
     messageIds: createMessageIds(),
     snapshot: (directory, options) => snapshots.read(directory, options),

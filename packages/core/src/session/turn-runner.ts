@@ -18,6 +18,8 @@ export interface TurnContext extends WatchContext {
   readonly stateDir: string;
   readonly messageIds: MessageIds;
   catalogue(directory: string, options?: CatalogueOptions): Promise<Catalogue>;
+  /** Waits until a turn in the directory is offered the tools of MCP servers. */
+  ready(directory: string, signal?: AbortSignal): Promise<void>;
   /** Hears what opencode says of a session from now on. */
   watchSession(session: { readonly id: string; readonly directory: string }, signal: AbortSignal): Promise<ErrorWatch>;
 }
@@ -151,6 +153,7 @@ function whenQuiet<Result>(
 async function turnOf(context: TurnContext, directory: string, draft: TurnDraft, options: TurnCallOptions): Promise<TurnRequest> {
   const { model, agent, system, messageId = context.messageIds.next(), signal } = options;
   const command = draft.kind === 'command' ? draft.name : undefined;
+  if (draft.kind !== 'shell') await context.ready(directory, signal);
   if (model !== undefined || agent !== undefined || command !== undefined) {
     const catalogue = await context.catalogue(directory, { withoutCommands: command === undefined, ...(signal && { signal }) });
     assertKnown(catalogue, { command, ...options });

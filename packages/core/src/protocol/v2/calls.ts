@@ -1,6 +1,7 @@
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { OpenAsk, QuestionAnswer, ServerCalls, ServerSurroundings } from '../calls.ts';
 import { readCommands, readMcpServers, readOffers, readPluginFailures } from './catalogue.ts';
+import { createMcpWait, mcpWaitMs } from './mcp-wait.ts';
 import { wireRule } from './names.ts';
 import { requests } from './requests.ts';
 import { createServerMemory } from './server-memory.ts';
@@ -13,12 +14,24 @@ import { unsupportedByV2 } from './unsupported.ts';
 /** The calls of opencode 2. What it keeps for a session and cannot be told by a request (whether it is fresh, where it works) is remembered here. */
 export function createCallsV2(
   client: HttpClient,
-  { output = () => '', untoldEnd = () => undefined, sessionVariable, onNote = () => undefined }: ServerSurroundings = {},
+  {
+    output = () => '',
+    untoldEnd = () => undefined,
+    sessionVariable,
+    mcpServers = false,
+    onNote = () => undefined,
+  }: ServerSurroundings = {},
 ): ServerCalls {
   const memory = createServerMemory();
+  const mcpWait = mcpServers ? createMcpWait(client) : undefined;
   return {
     offers: (directory, options) => readOffers(client, directory, options),
-    commands: (directory, options) => readCommands(client, directory, options),
+    async commands(directory, options) {
+      // They may give commands.
+      await mcpWait?.(directory, options?.timeoutMs ?? mcpWaitMs.session, options?.signal);
+      return readCommands(client, directory, options);
+    },
+    ...(mcpWait && { ready: (directory: string, signal?: AbortSignal) => mcpWait(directory, mcpWaitMs.session, signal) }),
     mcpServers: (directory, options) => readMcpServers(client, directory, options),
     pluginFailures: (directory, packages, options) => readPluginFailures({ client, directory, output }, packages, options),
     status: (directory, options) => readStatus(client, memory, directory, options),
@@ -49,7 +62,7 @@ export function createCallsV2(
       return allSessions(client, project ? { project: project.id } : { directory }, options);
     },
     disposeDirectory: () => Promise.reject(unsupportedByV2('disposeDirectory()', 'dispose')),
-    session: (id, directory) => sessionCalls({ client, memory, output, untoldEnd, sessionVariable, onNote, id, directory }),
+    session: (id, directory) => sessionCalls({ client, memory, output, untoldEnd, sessionVariable, mcpWait, onNote, id, directory }),
   };
 }
 

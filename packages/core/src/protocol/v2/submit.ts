@@ -2,6 +2,7 @@ import { isManagerError, OpencodeManagerError } from '../../errors/error.ts';
 import type { CallOptions, HttpClient } from '../../http/index.ts';
 import type { PromptPart, TurnRequest, UntoldEnd } from '../calls.ts';
 import { loadedConfiguration } from './configuration/loaded.ts';
+import { mcpWaitMs, type McpWait } from './mcp-wait.ts';
 import { requests, type InboxEntry, type PromptBody } from './requests.ts';
 import type { ServerMemory } from './server-memory.ts';
 import type { WireModel, WireSession } from './wire.ts';
@@ -16,6 +17,8 @@ export interface SubmitPlace {
   readonly untoldEnd: (sessionId: string) => UntoldEnd | undefined;
   /** The variable that tells whose session a tool's process belongs to. */
   readonly sessionVariable: string | undefined;
+  /** Undefined where there are no MCP servers. */
+  readonly mcpWait: McpWait | undefined;
   readonly onNote: (note: string) => void;
   readonly id: string;
   readonly directory: string;
@@ -28,7 +31,8 @@ const instructionKey = 'opencode-manager';
 export async function submitTurn(place: SubmitPlace, turn: TurnRequest, options?: CallOptions): Promise<void> {
   await markTools(place, options);
   if (turn.kind === 'shell') return submitShell(place, turn, options);
-  const { client, memory, id } = place;
+  const { client, memory, id, directory, mcpWait } = place;
+  await mcpWait?.(directory, mcpWaitMs.turn, options?.signal);
   const isFresh = memory.fresh.delete(id);
   if (!isFresh) await clearInbox(client, id, options);
   await choose(place, turn, isFresh, options);
