@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { TaskResult } from '@opencode-manager/actors';
 import { runLayout } from '@opencode-manager/runs/read';
+import { withToldErrors } from '../../src/terminal/index.ts';
 import { repeated, type Facts } from '../facts.ts';
 import { readJsonLines } from '../files.ts';
 import { runOcm, type OcmRecord } from '../ocm.ts';
@@ -27,7 +28,7 @@ async function outFile({ place, final, ended, tasks }: Facts): Promise<string[]>
   if (torn.length > 0) console.log(`  --out has ${torn.length} torn lines`);
   const byId = new Map(told.map((result) => [result.id, result]));
   for (const { id } of tasks) {
-    const wanted = final.get(id)?.result;
+    const wanted = withToldErrors(final.get(id)?.result);
     if (!isDeepStrictEqual(byId.get(id), wanted))
       problems.push(`--out: ${id} is not what the journal has: ${JSON.stringify(byId.get(id))?.slice(0, 300)}`);
   }
@@ -56,7 +57,7 @@ async function commands({ place, path, final, tasks }: Facts): Promise<string[]>
   const told = results.records.filter(({ type }) => type === 'task.finished').map(({ type: _type, seq, ...result }) => ({ seq, result }));
   const wanted = [...final.values()]
     .toSorted((one, other) => one.sequence - other.sequence)
-    .map(({ sequence, result }) => ({ seq: sequence, result }));
+    .map(({ sequence, result }) => ({ seq: sequence, result: withToldErrors(result) }));
   if (!isDeepStrictEqual(withoutUndefined(told), withoutUndefined(wanted)))
     problems.push('ocm results: not the final results of the journal');
   return problems;
