@@ -14,6 +14,8 @@ export interface DemoRun {
   readonly workspaces: IsolationCheck;
   /** The most resident memory that was seen of the server. */
   readonly serverBytes: number;
+  /** The server can forget a directory. */
+  readonly forgets: boolean;
   readonly server: WatchedServer;
   readonly stop: StopReport;
   readonly durationMs: number;
@@ -41,9 +43,10 @@ export function printDemo(terminal: Terminal, run: DemoRun, checks: readonly Iso
   result(`${colors.bold('Patches')} (git), each from a clone of its own: ${run.patches.length === 0 ? 'none' : ''}`.trimEnd());
   for (const line of patchTable(run)) result(line);
   result(`${colors.bold('Result')}: ${summaryLine(summary)}`);
-  result(
-    `${colors.bold('Server')}: ${formatBytes(run.serverBytes)} of memory at most; it forgets the directory of each task with the task`,
-  );
+  const places = run.forgets
+    ? 'it forgets the directory of each task with the task'
+    : 'it keeps some 10 MB of each directory until it is replaced (--max-server-memory of ocm run)';
+  result(`${colors.bold('Server')}: ${formatBytes(run.serverBytes)} of memory at most; ${places}`);
   result(`${colors.bold('Isolation')}: ${verdict(checks)}`);
   const paint = { ok: colors.green, failed: colors.red, unknown: colors.yellow };
   for (const { name, status, detail } of checks) result(`  ${paint[status](marks[status])} ${name}: ${detail}`);

@@ -116,7 +116,8 @@ async function runDemo({ terminal, flags, progress, signals, watch, shown }: Dem
     const workspaces = workspacesCheck(await clones.close(), await workspace.changedFiles());
     const { serverBytes } = look;
     const durationMs = performance.now() - startedAt;
-    return { end, patches, workspaces, serverBytes, server: manager.server, stop, durationMs, page: shown.page };
+    const forgets = manager.server.capabilities.dispose;
+    return { end, patches, workspaces, serverBytes, forgets, server: manager.server, stop, durationMs, page: shown.page };
   } finally {
     if (!stop) await manager.stop();
   }
