@@ -82,6 +82,8 @@ export interface ProtocolConfiguration {
   readonly packages: PackagePlaces;
   /** With the configuration of workspaces (`projectConfig: 'all'`), that of the directories above a repository is loaded, too. */
   readonly readsAboveRepository: boolean;
+  /** Names of the files of a workspace that opencode takes for instructions: those of the first that stands on the way up count. */
+  readonly instructionFiles: readonly string[];
   /** The permission rules that a session is made with, from those that its caller wants. */
   sessionRules(rules: PermissionRuleset): PermissionRuleset;
 }

@@ -57,7 +57,11 @@ async function planOf(config: ResolvedConfig): Promise<LaunchPlan> {
     binary: await findBinary({}),
     auth: undefined,
     git,
-    workspaces: createWorkspaces({ projectConfig, gitEnvironment: gitEnvironment(config, trustedDirectories(git)) }),
+    workspaces: createWorkspaces({
+      projectConfig,
+      instructionFiles: protocolNamed('v1').configuration.instructionFiles,
+      gitEnvironment: gitEnvironment(config, trustedDirectories(git)),
+    }),
   };
 }
 

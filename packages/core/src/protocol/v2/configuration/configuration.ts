@@ -33,6 +33,7 @@ export const configurationV2: ProtocolConfiguration = {
     configDirectory: false,
   },
   readsAboveRepository: true,
+  instructionFiles: ['AGENTS.md'],
   sessionRules: withGuardedRules,
 };
 
