@@ -1,12 +1,61 @@
-import { expect, test } from 'vitest';
-import { startBench } from './support/server.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { launchServer } from '@opencode-manager/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { privateRoot } from './support/private-root.ts';
+import { startBench, type Bench } from './support/server.ts';
 import { by } from './support/tested.ts';
 
-// What a user's own setup means in plain opencode, where opencode 1 and 2 differ in it. For opencode 1 `fidelity.test.ts` compares far more.
+// What a user's own setup means in plain opencode, above all where opencode 2 differs from 1. For opencode 1 `fidelity.test.ts` compares far more.
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench(
+    [],
+    {},
+    { 'CLAUDE.md': 'says the file for Claude', 'CONTEXT.md': 'says the context', 'RULES.md': 'says the rules' },
+  );
+});
+afterAll(() => bench?.[Symbol.asyncDispose]());
+
+/** A server with more configuration than the model, and with a directory of it. */
+async function serverWith(config: object, files?: Readonly<Record<string, string | object>>) {
+  const root = await privateRoot();
+  for (const [name, content] of Object.entries(files ?? {})) {
+    await mkdir(dirname(join(root.path, name)), { recursive: true });
+    await writeFile(join(root.path, name), typeof content === 'string' ? content : JSON.stringify(content));
+  }
+  const server = await launchServer({
+    directory: bench.workspace.path,
+    opencodeConfig: { ...bench.model.opencodeConfig(), ...config },
+    ...(files && { opencodeConfigDir: root.path }),
+  });
+  return {
+    server,
+    async ask(agent?: string) {
+      await (await server.createSession()).prompt('hello', agent === undefined ? {} : { agent });
+      return bench.model.turnCalls.at(-1)!;
+    },
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+      await root[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const deny = (action: string) => ({ action, resource: '*', effect: 'deny' });
 
 test('a CLAUDE.md of the workspace reaches the model where opencode reads it itself', async () => {
-  await using bench = await startBench([], {}, { 'CLAUDE.md': 'says the file for Claude', 'CONTEXT.md': 'says the context' });
   await (await bench.server.createSession()).prompt('hello');
   const { system } = bench.model.turnCalls.at(-1)!;
   expect([system.includes('says the file for Claude'), system.includes('says the context')]).toEqual([by({ v1: true, v2: false }), false]);
+});
+
+test('edits that an agent may not make at all are not offered to it', async () => {
+  const agent = by({
+    v1: { agent: { reader: { mode: 'primary', permission: { edit: 'deny' } } } },
+    v2: { agents: { reader: { mode: 'primary', permissions: [deny('edit')] } } },
+  });
+  await using own = await serverWith(agent);
+  expect((await own.ask('reader')).tools.filter((name) => /^(?:edit|write|patch)$/.test(name))).toEqual([]);
 });
