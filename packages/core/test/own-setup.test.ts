@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { launchServer } from '@opencode-manager/core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { privateRoot } from './support/private-root.ts';
 import { startBench, type Bench } from './support/server.ts';
-import { by } from './support/tested.ts';
+import { by, isV2 } from './support/tested.ts';
 
 // What a user's own setup means in plain opencode, above all where opencode 2 differs from 1. For opencode 1 `fidelity.test.ts` compares far more.
 
@@ -58,4 +58,19 @@ test('edits that an agent may not make at all are not offered to it', async () =
   });
   await using own = await serverWith(agent);
   expect((await own.ask('reader')).tools.filter((name) => /^(?:edit|write|patch)$/.test(name))).toEqual([]);
+});
+
+describe('a configuration that opencode takes is not refused', () => {
+  test('a provider that is enabled and disabled is disabled', async () => {
+    const spare = { npm: '@ai-sdk/openai-compatible', options: { baseURL: 'http://127.0.0.1:9/v1' }, models: { m: {} } };
+    const { provider } = bench.model.opencodeConfig();
+    const lists = { enabled_providers: ['scripted', 'spare'], disabled_providers: ['spare'] };
+    await using own = await serverWith({ provider: { ...provider, spare }, ...lists });
+    expect((await own.server.catalogue()).models.filter((name) => name.startsWith('spare/'))).toEqual([]);
+  });
+
+  test.skipIf(!isV2)('updates and the model of titles in the form of opencode 2 (opencode 2 only: 1 has no such keys)', async () => {
+    await using own = await serverWith({ update: 'notify', agents: { title: { model: 'scripted/model' } } });
+    expect((await own.ask()).model).toBe('model');
+  });
 });

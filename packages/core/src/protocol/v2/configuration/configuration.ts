@@ -26,7 +26,9 @@ export const configurationV2: ProtocolConfiguration = {
   needsModelCatalogue: (providers, version) =>
     version !== sameCatalogueVersion || needsModelCatalogue(providers, cataloguedProviders.version),
   text: configText,
-  directoryFiles: (input: DirectoryFilesInput) => ({ 'plugins/opencode-manager-host.js': managerPlugin(input) }),
+  directoryFiles: (input: DirectoryFilesInput) => ({
+    'plugins/opencode-manager-host.js': managerPlugin(input),
+  }),
   packages: {
     directoryOf: (_kind, _spec, versioned) => `opencode/npm/${versioned}`,
     byInstallation: true,
@@ -42,10 +44,15 @@ function effective(settings: ConfigurationSettings, given: GivenConfiguration): 
   const older = { ...given, config: inOlderForm(given.config) };
   const providers = settings.enabledProviders ?? withoutDenied(effectiveConfig(settings, older).providers, given.config);
   const known = effectiveConfig({ ...settings, enabledProviders: providers }, older);
-  const { config } = effectiveConfig({ ...settings, enabledProviders: providers }, { ...given, config: withoutPolicies(given.config) });
+  // Updates are off under the name of opencode 1, which that of opencode 2 would go over.
+  const toWrite = { ...given, config: without(withoutPolicies(given.config), 'update') };
+  const { config } = effectiveConfig({ ...settings, enabledProviders: providers }, toWrite);
   const { snapshots } = given.config;
   const written = withoutProbes(withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config), providers);
-  return { ...known, config: withGuardedEdits(withApiKeys(written, providers, settings.apiKeys)) };
+  return {
+    ...known,
+    config: withGuardedEdits(withApiKeys(written, providers, settings.apiKeys)),
+  };
 }
 
 /** Providers of the user's own machine: opencode 2 looks for them at their usual ports, whatever the policy of providers says. */
@@ -58,17 +65,23 @@ function withoutProbes(config: OpencodeConfig, providers: readonly string[]): Op
   return { ...config, plugins: [...off, ...(Array.isArray(plugins) ? (plugins as unknown[]) : [])] };
 }
 
-/** Which providers may be used is decided with the policies of the user's, and written as a list of our own: those would go over it. */
-function withoutPolicies(config: OpencodeConfig): OpencodeConfig {
+/** Which providers may be used is decided with what the user says of that, and written as a list of our own: the user's would go over it. */
+function withoutPolicies(given: OpencodeConfig): OpencodeConfig {
+  const config = without(given, 'disabled_providers');
   const { policies = [], ...experimental } = mapOf(config['experimental']);
   if (!Array.isArray(policies) || policies.length === 0) return config;
   const others = policies.filter((policy: unknown) => mapOf(policy)['action'] !== 'provider.use');
   return { ...config, experimental: { ...experimental, ...(others.length > 0 && { policies: others }) } };
 }
 
+function without(config: OpencodeConfig, name: string): OpencodeConfig {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => key !== name));
+}
+
 function withoutDenied(providers: readonly string[], config: OpencodeConfig): string[] {
   const last = new Map(policiesOf(config).map(({ resource, effect }) => [resource, effect]));
-  return providers.filter((name) => last.get(name) !== 'deny');
+  const { disabled_providers: disabled } = config;
+  return providers.filter((name) => last.get(name) !== 'deny' && !(Array.isArray(disabled) && disabled.includes(name)));
 }
 
 /** opencode 2 has this key of opencode 1 at another place, and does not move it there. */
