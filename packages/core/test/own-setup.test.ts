@@ -44,6 +44,7 @@ async function serverWith(config: object, files?: Readonly<Record<string, string
 }
 
 const deny = (action: string) => ({ action, resource: '*', effect: 'deny' });
+const skill = (name: string) => `---\nname: ${name}\ndescription: The ${name} skill.\n---\nDo it.`;
 
 test('a CLAUDE.md of the workspace reaches the model where opencode reads it itself', async () => {
   await (await bench.server.createSession()).prompt('hello');
@@ -72,5 +73,40 @@ describe('a configuration that opencode takes is not refused', () => {
   test.skipIf(!isV2)('updates and the model of titles in the form of opencode 2 (opencode 2 only: 1 has no such keys)', async () => {
     await using own = await serverWith({ update: 'notify', agents: { title: { model: 'scripted/model' } } });
     expect((await own.ask()).model).toBe('model');
+  });
+});
+
+describe.skipIf(!isV2)('a directory and a file over it (opencode 2 only: opencode 1 joins them otherwise, see fidelity.test.ts)', () => {
+  test('the lists of both count, and of agents in markdown that the directory has too, markdown', async () => {
+    const files = {
+      'one/first/SKILL.md': skill('first'),
+      'two/second/SKILL.md': skill('second'),
+      'agents/build.md': 'Builds as markdown says.',
+      'agents/reader.md': '---\nmode: primary\n---\nReads as markdown says.',
+    };
+    await using root = await privateRoot();
+    const paths = ['one', 'two'].map((name) => join(root.path, name));
+    for (const [name, text] of Object.entries(files).slice(0, 2)) {
+      await mkdir(dirname(join(root.path, name)), { recursive: true });
+      await writeFile(join(root.path, name), text);
+    }
+    const directory = {
+      skills: [paths[0]],
+      agents: { build: { system: 'Builds as JSON says.' }, reader: { system: 'Reads as JSON says.', permissions: [deny('edit')] } },
+    };
+    const above = { skills: [paths[1]], agents: { reader: { system: 'Reads as the file says.', permissions: [deny('webfetch')] } } };
+    await using own = await serverWith(above, { ...files, 'opencode.json': directory });
+    const build = await own.ask();
+    expect(['Builds as markdown says.', '<id>first</id>', '<id>second</id>'].filter((text) => !build.system.includes(text))).toEqual([]);
+    const reader = await own.ask('reader');
+    expect(reader.system).toContain('Reads as the file says.');
+    expect(reader.tools.filter((name) => /^(?:edit|write|patch|webfetch)$/.test(name))).toEqual([]);
+  });
+
+  test('the file of the directory may be of the older form, and its rules hold', async () => {
+    const directory = { permission: { edit: 'deny' }, agent: { reader: { mode: 'primary', prompt: 'Reads as it did.' } } };
+    await using own = await serverWith({ agents: { reader: { description: 'reads' } } }, { 'opencode.json': directory });
+    const { system, tools } = await own.ask('reader');
+    expect([system.includes('Reads as it did.'), tools.includes('write')]).toEqual([true, false]);
   });
 });

@@ -16,6 +16,7 @@ import { managerPlugin } from '../plugins/manager-plugin.ts';
 import { withGuardedEdits } from './guarded-edits.ts';
 import { policiesOf } from './loaded.ts';
 import { inOlderForm } from './older-form.ts';
+import { inTwoFiles } from './two-files.ts';
 
 /** It carries no provider that is missing in the list of opencode 1; checked by `test/catalogued-providers.test.ts`. */
 const sameCatalogueVersion = '2.0.15';
@@ -28,6 +29,7 @@ export const configurationV2: ProtocolConfiguration = {
   text: configText,
   directoryFiles: (input: DirectoryFilesInput) => ({
     'plugins/opencode-manager-host.js': managerPlugin(input),
+    ...(input.directoryConfig && { 'opencode.json': configText(input.directoryConfig) }),
   }),
   packages: {
     directoryOf: (_kind, _spec, versioned) => `opencode/npm/${versioned}`,
@@ -41,18 +43,29 @@ export const configurationV2: ProtocolConfiguration = {
 
 /** @throws `CREDENTIALS_MISSING` */
 function effective(settings: ConfigurationSettings, given: GivenConfiguration): EffectiveConfig {
-  const older = { ...given, config: inOlderForm(given.config) };
+  const older = { ...given, config: { ...inOlderForm(given.config), ...smallModelOf(given) } };
   const providers = settings.enabledProviders ?? withoutDenied(effectiveConfig(settings, older).providers, given.config);
   const known = effectiveConfig({ ...settings, enabledProviders: providers }, older);
-  // Updates are off under the name of opencode 1, which that of opencode 2 would go over.
-  const toWrite = { ...given, config: without(withoutPolicies(given.config), 'update') };
+  const { above, beneath, isGuardedBeneath } = inTwoFiles(given);
+  // What is missing was told with the whole. Updates are off under the name of opencode 1, which that of opencode 2 would go over.
+  const toWrite = { ...given, config: without(withoutPolicies(above), 'update'), unset: [] };
   const { config } = effectiveConfig({ ...settings, enabledProviders: providers }, toWrite);
   const { snapshots } = given.config;
   const written = withoutProbes(withDepth(typeof snapshots === 'boolean' ? { ...config, snapshot: snapshots } : config), providers);
   return {
     ...known,
-    config: withGuardedEdits(withApiKeys(written, providers, settings.apiKeys)),
+    config: withGuardedEdits(
+      withApiKeys(isGuardedBeneath ? { ...written, permission: above['permission'] } : written, providers, settings.apiKeys),
+    ),
+    ...(beneath && { directoryConfig: beneath }),
   };
+}
+
+/** As opencode 2 has it: that of the file that counts last. */
+function smallModelOf({ config, places }: GivenConfiguration): OpencodeConfig {
+  const ofPlace = (place: OpencodeConfig | undefined) => (place ? inOlderForm(place)['small_model'] : undefined);
+  const model = ofPlace(places?.own) ?? ofPlace(places?.directory) ?? ofPlace(config);
+  return model === undefined ? {} : { small_model: model };
 }
 
 /** Providers of the user's own machine: opencode 2 looks for them at their usual ports, whatever the policy of providers says. */

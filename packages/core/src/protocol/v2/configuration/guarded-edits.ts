@@ -29,7 +29,7 @@ function guarded(rules: readonly Partial<WireRule>[]): readonly Partial<WireRule
 }
 
 /** Those of the form of opencode 2 that say something of edits. */
-function editRules(rules: unknown): readonly Partial<WireRule>[] {
+export function editRules(rules: unknown): readonly Partial<WireRule>[] {
   const all = Array.isArray(rules) ? (rules as readonly Partial<WireRule>[]) : [];
   return all.filter(({ action }) => action === 'edit' || action === '*');
 }
