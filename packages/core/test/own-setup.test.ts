@@ -110,3 +110,11 @@ describe.skipIf(!isV2)('a directory and a file over it (opencode 2 only: opencod
     expect([system.includes('Reads as it did.'), tools.includes('write')]).toEqual([true, false]);
   });
 });
+
+test('files that the configuration names as instructions reach the model where opencode reads them itself; else a note says so', async () => {
+  await using own = await serverWith({ instructions: ['RULES.md'] });
+  expect((await own.ask()).system.includes('says the rules')).toBe(by({ v1: true, v2: false }));
+  expect(own.server.notes().filter((note) => note.startsWith('opencodeConfig: instructions is not used'))).toHaveLength(
+    by({ v1: 0, v2: 1 }),
+  );
+});

@@ -58,7 +58,18 @@ function effective(settings: ConfigurationSettings, given: GivenConfiguration): 
       withApiKeys(isGuardedBeneath ? { ...written, permission: above['permission'] } : written, providers, settings.apiKeys),
     ),
     ...(beneath && { directoryConfig: beneath }),
+    ...withoutInstructions(given.config, known.notes),
   };
+}
+
+/** opencode 2 takes the key, and reads none of the files. */
+function withoutInstructions(
+  { instructions: named }: OpencodeConfig,
+  notes: readonly string[],
+): Pick<EffectiveConfig, 'instructions' | 'notes'> {
+  const note =
+    'opencodeConfig: instructions is not used: opencode 2 takes the key and reads none of the files. Put them into an AGENTS.md.';
+  return { instructions: [], notes: Array.isArray(named) && named.length > 0 ? [...notes, note] : notes };
 }
 
 /** As opencode 2 has it: that of the file that counts last. */
