@@ -26,7 +26,11 @@ async function measure(files: Record<string, string>, below: string, { turns = 5
   await mkdir(join(repository.path, below), { recursive: true });
   await writeFile(join(repository.path, below, 'file.ts'), '');
   const directory = await realpath(join(repository.path, below));
-  const workspaces = createWorkspaces({ projectConfig: 'instructions', gitEnvironment: gitEnvironment({ directory }) });
+  const workspaces = createWorkspaces({
+    projectConfig: 'instructions',
+    instructionFiles: ['AGENTS.md'],
+    gitEnvironment: gitEnvironment({ directory }),
+  });
   const firstMs = await timed(() => workspaces.beginTurn(directory));
   // A file that has just been written is read again.
   for (let until = performance.now() + 300; performance.now() < until;) await workspaces.beginTurn(directory);

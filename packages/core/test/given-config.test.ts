@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { readGivenConfig, resolveConfig, type ServerConfig } from '../src/config/index.ts';
+import { agentFileAt, readGivenConfig, resolveConfig, type ServerConfig } from '../src/config/index.ts';
 import { copyConfigDirectory } from '../src/isolation/index.ts';
 import { protocolNamed } from '../src/protocol/index.ts';
 import { failureOf } from './support/failure.ts';
@@ -84,6 +84,20 @@ test('an object that is handed over in code: its paths count from the workspace'
   const opencodeConfig = { agent: { a: { prompt: '{file:p.txt}', 'b{env:KEY_NAME}': '{env:QUOTED}' } } };
   const { config } = await given({ directory: files.at('.'), opencodeConfig, env: { KEY_NAME: 'x', QUOTED: 'a "b"\n' } });
   expect(config).toEqual({ agent: { a: { prompt: 'from the workspace', bx: 'a "b"\n' } } });
+});
+
+test('an agent in markdown may have rules in the form of opencode 2: ~ in them is the home of the user', () => {
+  const file = (home: string) => `---
+permissions:
+  - action: external_directory
+    resource: "${home}/notes/*"
+    effect: allow
+  - { action: edit, resource: ${home}/src/*, effect: deny }
+  - resource: ${home}
+    action: read
+---
+resource: ~/stays as it is`;
+  expect([file('~'), file('$HOME')].map((text) => agentFileAt(text, '/home/me'))).toEqual([file('/home/me'), file('/home/me')]);
 });
 
 test('a copy of a directory follows links, leaves out what nobody can read, and forgets what was removed', async () => {

@@ -108,12 +108,12 @@ const rows: readonly Row[] = [
     sent: ['RULES-1', 'RULES-2'],
   },
   {
-    // No AGENTS.md beside them: opencode reads a CLAUDE.md only then.
-    name: 'what opencode can live without, each with a note: a CLAUDE.md that leads out, links to nothing, a FIFO, a thousand directories',
+    // No AGENTS.md beside a CLAUDE.md: opencode 1 reads one only then, opencode 2 never.
+    name: 'what opencode can live without, each with a note: instructions that lead out, links to nothing, a FIFO, a thousand directories',
     put: async (p) => {
       await p.file('secret', secret);
       await p.link('w/.opencode', 'nothing');
-      await p.link('w/sub/CLAUDE.md', '../../secret');
+      await p.link(`w/sub/${by({ v1: 'CLAUDE.md', v2: 'AGENTS.md' })}`, '../../secret');
       await p.link('w/sub/opencode.json', 'nothing');
       await p.fifo('w/sub/.opencode/pipe');
       await p.link('w/sub/.opencode/command/up', '..');
@@ -125,7 +125,7 @@ const rows: readonly Row[] = [
       'sub/.opencode/pipe is not a regular file (FIFO)',
       'sub/.opencode is more than 16 directories deep',
       'w/.opencode is a link to nothing',
-      'sub/CLAUDE.md leads out of',
+      `sub/${by({ v1: 'CLAUDE.md', v2: 'AGENTS.md' })} leads out of`,
     ],
   },
   {

@@ -57,7 +57,12 @@ describe('a workspace whose own configuration is not used says so', () => {
 
   test('and what was handed over by name is used', async () => {
     const given = ['opencode.json', '.opencode'].map((name) => join(bench.workspace.path, name));
-    const workspaces = createWorkspaces({ projectConfig: 'instructions', gitEnvironment: process.env, given });
+    const workspaces = createWorkspaces({
+      projectConfig: 'instructions',
+      instructionFiles: ['AGENTS.md'],
+      gitEnvironment: process.env,
+      given,
+    });
     expect((await workspaces.check(bench.workspace.path)).notes).toEqual([]);
   });
 });

@@ -15,6 +15,7 @@ import type { GitValue, GitValues, ToolEnvironment } from './tools/index.ts';
 export interface ServerFiles {
   readonly configuration: ProtocolConfiguration;
   readonly config: OpencodeConfig;
+  readonly directoryConfig: OpencodeConfig | undefined;
   readonly auth: string | undefined;
   readonly workspace: string;
   readonly tools: ToolEnvironment;
@@ -31,6 +32,7 @@ export async function writeServerFiles(layout: StateLayout, { configuration, con
   const { workspace, tools, git, path, gitFiles } = given;
   const ownFiles = configuration.directoryFiles({
     config,
+    directoryConfig: given.directoryConfig,
     toolEnvironment: tools.shell,
     toolVariablesDirectory: toolVariablesDirectory(layout.root),
     instructionsDirectory: instructionsDirectory(layout.root),

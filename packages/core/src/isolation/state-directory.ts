@@ -22,6 +22,8 @@ export interface StateLayout {
   /** opencode's own configuration directory below `config`. */
   readonly opencodeConfig: string;
   readonly configFile: string;
+  /** What stands below the configuration directory's own files. */
+  readonly directoryConfigFile: string;
   readonly authFile: string;
   readonly gitConfigFile: string;
   /** The home that tools see, unless they see the user's. */
@@ -70,6 +72,7 @@ function layoutOf(root: string): StateLayout {
     managed: join(root, 'managed'),
     opencodeConfig: join(config, 'opencode'),
     configFile: join(root, 'opencode.json'),
+    directoryConfigFile: join(root, 'config', 'opencode', 'opencode.json'),
     authFile: join(data, 'opencode', 'auth.json'),
     gitConfigFile: join(root, 'gitconfig'),
     toolHome: join(tools, 'home'),

@@ -4,6 +4,8 @@ import type { PermissionRuleset } from './sessions.ts';
 /** What the server is started with, and what is compared with the running server afterwards. */
 export interface EffectiveConfig {
   readonly config: OpencodeConfig;
+  /** What stands in the configuration directory, where the files of the user's count after it. */
+  readonly directoryConfig?: OpencodeConfig;
   /** The same under the names of opencode 1, for those that look something up in it. */
   readonly inOlderForm: OpencodeConfig;
   readonly providers: readonly string[];
@@ -36,11 +38,14 @@ export interface GivenConfiguration {
   readonly substitutions: readonly { readonly kind: string; readonly target: string }[];
   /** Variables that are not set, and the keys that lead to where each stands. */
   readonly unset: readonly { readonly name: string; readonly path: readonly string[] }[];
+  /** What the configuration was joined from: that of the configuration directory, and the file or object over it. */
+  readonly places?: { readonly directory: OpencodeConfig; readonly own: OpencodeConfig };
 }
 
 /** What the files of a server's configuration directory are made from. Directories are absolute paths. */
 export interface DirectoryFilesInput {
   readonly config: OpencodeConfig;
+  readonly directoryConfig?: OpencodeConfig | undefined;
   /** Of tools and shell lines, over the server's own environment; null takes a variable away. */
   readonly toolEnvironment: Readonly<Record<string, string | null>>;
   /** Holds a file with variables for each directory whose tools see some of their own. */
@@ -82,6 +87,8 @@ export interface ProtocolConfiguration {
   readonly packages: PackagePlaces;
   /** With the configuration of workspaces (`projectConfig: 'all'`), that of the directories above a repository is loaded, too. */
   readonly readsAboveRepository: boolean;
+  /** Names of the files of a workspace that opencode takes for instructions: those of the first that stands on the way up count. */
+  readonly instructionFiles: readonly string[];
   /** The permission rules that a session is made with, from those that its caller wants. */
   sessionRules(rules: PermissionRuleset): PermissionRuleset;
 }

@@ -98,10 +98,10 @@ export interface ProtocolConfirmation {
   };
   /** Fields of the configuration that have to be as they were written. */
   readonly compared: readonly string[];
-  /** What the server printed of values in a configuration file that it left out, by their places in it. Absent where it refuses such a file itself. */
+  /** What the server printed of values in its configuration files that it left out, by their places in them. Absent where it refuses such a file itself. */
   complaints?(
     output: string,
-    configFile: string,
+    configFiles: readonly string[],
   ): {
     /** Of a wrong form. */
     readonly invalid: readonly string[];

@@ -8,8 +8,8 @@ export interface ConfirmInput {
   readonly protocol: Pick<Protocol, 'name' | 'confirmation' | 'versions'>;
   readonly client: HttpClient;
   readonly directory: string;
-  /** As it was written for the server. */
-  readonly configFile: string;
+  /** Those that were written for the server. */
+  readonly configFiles: readonly string[];
   readonly effective: EffectiveConfig;
   readonly expectedVersion: string;
   /** Milliseconds since the epoch. */
@@ -64,7 +64,7 @@ export async function confirmConfiguration(input: ConfirmInput): Promise<Confirm
   refuseDifference(configuration, input.effective, confirmation.compared);
 
   const providers = await asked.providers;
-  const { invalid = [], unsupported = [] } = confirmation.complaints?.(input.output(), input.configFile) ?? {};
+  const { invalid = [], unsupported = [] } = confirmation.complaints?.(input.output(), input.configFiles) ?? {};
   refuseLeftOut(invalid);
   const foreign = foreignTo(input, providers);
   if (foreign.length > 0) throw mismatch('providers', input.effective.providers, foreign);

@@ -78,9 +78,11 @@ async function workspacesOf(config: ResolvedConfig, git: GitValues, { protocol }
   const { projectConfig, opencodeConfig, opencodeConfigDir } = config;
   const named = [opencodeConfig, opencodeConfigDir].filter((path) => typeof path === 'string');
   const real = await Promise.all(named.map((path) => realpath(path).catch(() => path)));
+  const { readsAboveRepository, instructionFiles } = protocolNamed(protocol).configuration;
   return createWorkspaces({
     projectConfig,
-    readsAboveRepository: protocolNamed(protocol).configuration.readsAboveRepository,
+    readsAboveRepository,
+    instructionFiles,
     gitEnvironment: gitEnvironment(config, trustedDirectories(git)),
     given: [...named, ...real],
   });

@@ -61,12 +61,13 @@ export async function prepareFiles(run: Run, { config, binary, auth, git }: Laun
   const settings = { profile, projectConfig, enabledProviders, runId: run.runId, modelsInFiles: copied.models, apiKeys: apiKeysIn(auth) };
   const known = configuration.effective(settings, given);
   const effective = { ...known, config: withToolEnvironment(known.config, tools), notes: [...known.notes, ...copied.notes] };
-  learnConfig(config.redactor, effective.config);
+  for (const one of [effective.config, effective.directoryConfig]) if (one) learnConfig(config.redactor, one);
   const needed = await neededPackages(effective.inOlderForm, effective.providers, layout.opencodeConfig);
   if (config.offline) await refuseOffline(layout, configuration.packages, needed);
   await writeServerFiles(layout, {
     configuration,
     config: effective.config,
+    directoryConfig: effective.directoryConfig,
     auth,
     workspace: config.directory,
     tools,
@@ -98,8 +99,19 @@ export async function startIncarnation(
     const client = createHttpClient(credentials, { redactor: config.redactor, readError: protocol.readError });
     incarnation.client = client;
     const { process: server } = incarnation;
-    const { configFile } = run.state.layout;
-    const confirmation = { client, protocol, config, configFile, effective: prepared, binary: plan.binary, server, deadlineAtMs, installs };
+    const { configFile, directoryConfigFile } = run.state.layout;
+    const configFiles = [configFile, directoryConfigFile];
+    const confirmation = {
+      client,
+      protocol,
+      config,
+      configFiles,
+      effective: prepared,
+      binary: plan.binary,
+      server,
+      deadlineAtMs,
+      installs,
+    };
     const met = await meetDirectory(
       { run, plan, prepared, protocol, client, credentials, output: () => server.output(), deadlineAtMs },
       () => confirm(confirmation),
@@ -183,7 +195,7 @@ interface Confirmation {
   readonly client: HttpClient;
   readonly protocol: Protocol;
   readonly config: ResolvedConfig;
-  readonly configFile: string;
+  readonly configFiles: readonly string[];
   readonly effective: EffectiveConfig;
   readonly binary: BinaryInfo;
   readonly server: ServerProcess;
@@ -195,7 +207,7 @@ async function confirm({
   client,
   protocol,
   config,
-  configFile,
+  configFiles,
   effective,
   binary,
   server,
@@ -214,7 +226,7 @@ async function confirm({
       client,
       protocol,
       directory: config.directory,
-      configFile,
+      configFiles,
       effective,
       expectedVersion: binary.version,
       deadlineAtMs,

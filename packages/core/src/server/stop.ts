@@ -97,7 +97,8 @@ async function removeEvidence({ state, lock, life, runId }: Run): Promise<boolea
     if (ours && state.remains === 'database') await reduceToDatabase(state.layout.root);
     // opencode leaves files there that its next start does not use again; keys stand in the configuration, which each start writes anew.
     if (ours && state.remains === 'everything')
-      for (const path of [state.layout.tmp, state.layout.configFile]) await rm(path, { recursive: true, force: true });
+      for (const path of [state.layout.tmp, state.layout.configFile, state.layout.directoryConfigFile])
+        await rm(path, { recursive: true, force: true });
     await lock.release();
     await life?.close();
     await removeRunRecord(runId);

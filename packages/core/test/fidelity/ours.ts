@@ -57,7 +57,11 @@ async function planOf(config: ResolvedConfig): Promise<LaunchPlan> {
     binary: await findBinary({}),
     auth: undefined,
     git,
-    workspaces: createWorkspaces({ projectConfig, gitEnvironment: gitEnvironment(config, trustedDirectories(git)) }),
+    workspaces: createWorkspaces({
+      projectConfig,
+      instructionFiles: protocolNamed('v1').configuration.instructionFiles,
+      gitEnvironment: gitEnvironment(config, trustedDirectories(git)),
+    }),
   };
 }
 
@@ -99,7 +103,7 @@ async function serverOf(run: Run, launched: OpencodeServer, incarnation: Incarna
     deadlineAtMs: Date.now() + 40_000,
     installs: false,
     output: () => launched.output(),
-    configFile: run.state.layout.configFile,
+    configFiles: [run.state.layout.configFile],
   };
   await confirmConfiguration({ client: launched.client, directory, effective, redactor: config.redactor, ...confirmation });
   return createOpencodeServer({

@@ -48,7 +48,7 @@ async function confirm(paths: object, unmet = 0) {
       protocol: protocolNamed('v2'),
       client,
       directory: '/work',
-      configFile: '/state/opencode.json',
+      configFiles: ['/state/opencode.json'],
       effective: {
         config: {},
         inOlderForm: {},
@@ -139,8 +139,8 @@ describe('the log of opencode 2', () => {
       diagnostic('/work/opencode.json', '$.theirs', 'invalid'),
       record('message="something else" path=$.no kind=invalid'),
     ].join('\n');
-    expect(configurationComplaints(output, '/state/opencode.json')).toEqual({ invalid: ['mcp.broken'], unsupported: ['tui'] });
-    expect(configurationComplaints('', '/state/opencode.json')).toEqual({ invalid: [], unsupported: [] });
+    expect(configurationComplaints(output, ['/state/opencode.json'])).toEqual({ invalid: ['mcp.broken'], unsupported: ['tui'] });
+    expect(configurationComplaints('', ['/state/opencode.json'])).toEqual({ invalid: [], unsupported: [] });
   });
 
   test('tells why a turn of a session failed before it asked the model: the newest cause, without its stack', () => {

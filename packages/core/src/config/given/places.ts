@@ -122,7 +122,7 @@ export function templateAt(template: string, home: string): string {
 
 /**
  * The same for an agent's markdown file: the patterns of permissions in its front matter. They are keys, in quotes or without, on lines of
- * their own or in braces.
+ * their own or in braces; in the form of opencode 2 they stand behind the key `resource`.
  */
 export function agentFileAt(text: string, home: string): string {
   const matter = /^\uFEFF?---\r?\n[\s\S]*?\r?\n---/.exec(text)?.[0];
@@ -131,7 +131,11 @@ export function agentFileAt(text: string, home: string): string {
     /((?:^|[\n{,])[ \t]*["']?)(~(?=\/[^\n]*:|["']?[ \t]*:)|\$HOME(?=[^\n]*:))/g,
     (_, before: string) => before + home,
   );
-  return changed + text.slice(matter.length);
+  const inRules = changed.replaceAll(
+    /((?:^|[\n{,])[ \t]*(?:-[ \t]+)?["']?resource["']?[ \t]*:[ \t]*["']?)(?:~(?=[/"'\s,}])|\$HOME)/g,
+    (_, before: string) => before + home,
+  );
+  return inRules + text.slice(matter.length);
 }
 
 function eachText(list: unknown, change: (text: string) => string): unknown {

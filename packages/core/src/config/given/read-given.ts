@@ -16,6 +16,8 @@ export interface GivenConfig {
   readonly substitutions: readonly Substitution[];
   /** Variables that the configuration names and that are not set: they count as empty texts, as in opencode. */
   readonly unset: readonly UnsetVariable[];
+  /** The two parts that `config` was joined from; absent where there is one alone. */
+  readonly places?: { readonly directory: OpencodeConfig; readonly own: OpencodeConfig };
 }
 
 interface UnsetVariable {
@@ -43,6 +45,7 @@ export async function readGivenConfig(options: GivenOptions, copiedTo = options.
     config: mergePlaces(directory.config, own.config),
     substitutions: [...directory.substitutions, ...own.substitutions],
     unset: [...directory.unset, ...own.unset],
+    places: { directory: directory.config, own: own.config },
   };
 }
 

@@ -4,8 +4,8 @@ import { withParents, type Project } from './git-root.ts';
 import { orUndefined } from './read-file.ts';
 import type { PlaceSurvey } from './survey.ts';
 
-/** Texts and skills that agents are told of. */
-const textNames = ['AGENTS.md', 'CLAUDE.md', '.claude', '.agents'] as const;
+/** Texts and skills that agents are told of; opencode 2, which alone goes on above a repository, reads no CLAUDE.md. */
+const textNames = ['AGENTS.md', '.claude', '.agents'] as const;
 
 /** The directories above a repository's root, nearest first; none outside git. */
 export function placesAbove({ root, insideGit }: Project): string[] {

@@ -14,9 +14,6 @@ export interface Instructions {
 
 export type InstructionsReader = (directory: string, project: Project) => Promise<Instructions>;
 
-/** As opencode has them: of the first name that stands anywhere on the way up, all files count, and none of another name. */
-const fileNames = ['AGENTS.md', 'CLAUDE.md', 'CONTEXT.md'] as const;
-
 /** Of a file, and of all that are sent: more is a mistake, or an attack on the model's context. */
 const maxBytes = 256 * 1024;
 
@@ -26,8 +23,9 @@ const maxRemembered = 200;
 /**
  * Reads the instructions from the directory up to the repository's root (outside git the directory's own alone), the nearest first. Each
  * is a regular file whose real path lies in the repository: git carries links, and one to `/proc/self/environ` would send secrets.
+ * @param fileNames as opencode has them: of the first that stands anywhere on the way up, all files count, and none of another name
  */
-export function createInstructionsReader(): InstructionsReader {
+export function createInstructionsReader(fileNames: readonly string[]): InstructionsReader {
   const read = rememberFiles((path, _, inside) => pieceOf(path, inside), maxRemembered);
   return async (directory, { root, insideGit }) => {
     const top = insideGit ? root : directory;

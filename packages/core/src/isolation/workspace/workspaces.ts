@@ -30,6 +30,8 @@ export interface WorkspaceOptions {
   readonly projectConfig: 'instructions' | 'all' | 'none';
   /** With `projectConfig: 'all'`, opencode goes on above a repository's root. Default false. */
   readonly readsAboveRepository?: boolean;
+  /** Names of the files that are instructions: those of the first that is there. */
+  readonly instructionFiles: readonly string[];
   /** What the server's git runs with, as far as it decides where a repository begins. */
   readonly gitEnvironment: NodeJS.ProcessEnv;
   /** Configuration files and directories that the user handed over by name: they are used, wherever they stand. */
@@ -67,7 +69,7 @@ const maxNotes = 100;
 export function createWorkspaces({ projectConfig, gitEnvironment, given = [], ...options }: WorkspaceOptions): Workspaces {
   const readProject = createProjectReader(() => gitEnvironment);
   const readContent = createContentReader();
-  const readInstructions = createInstructionsReader();
+  const readInstructions = createInstructionsReader(options.instructionFiles);
   const readNamed = createNamedInstructionsReader();
   const unused = new Map<string, UnusedConfiguration>();
   const trusted: Trusted = { roots: new Map(), places: new Map() };

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { HttpClient } from '../../http/index.ts';
 import { readMcpServers } from './catalogue.ts';
 
@@ -21,7 +20,7 @@ export function createMcpWait(client: HttpClient): McpWait {
   function settle(directory: string): Promise<unknown> {
     // What the server cannot answer now, the request behind this one tells.
     const read = readMcpServers(client, directory, { timeoutMs: mcpWaitMs.session })
-      .then((servers) => wait(Object.keys(servers).length > 0 ? offeredAfterMs : 0))
+      .then((servers) => passed(Object.keys(servers).length > 0 ? offeredAfterMs : 0))
       .catch(() => settled.delete(directory));
     settled.set(directory, read);
     return read;
@@ -30,8 +29,21 @@ export function createMcpWait(client: HttpClient): McpWait {
   return async (directory, longestMs, signal) => {
     const over = new AbortController();
     const ends = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
-    const longest = wait(longestMs, undefined, { signal: ends }).catch(() => undefined);
+    const longest = passed(longestMs, ends);
     await Promise.race([settled.get(directory) ?? settle(directory), longest]);
     over.abort();
   };
+}
+
+/** A time has passed, or is over early. It needs nothing of Node: who reads records loads this file too. */
+function passed(ms: number, over?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(end, ms);
+    function end() {
+      clearTimeout(timer);
+      resolve();
+    }
+    over?.addEventListener('abort', end, { once: true });
+    if (over?.aborted) end();
+  });
 }

@@ -5,12 +5,12 @@ import type { UntoldEnd } from '../calls.ts';
 /** A record that tells of a value in a configuration file. */
 const diagnostic = /^.*message="configuration normalization diagnostic" source=(\S+) path=(\S+) kind=(\S+) action=("[^"]*"|\S+)/gm;
 
-/** Values in a configuration file that opencode could not use, by their places in it. */
+/** Values in configuration files that opencode could not use, by their places in them. */
 export function configurationComplaints(
   output: string,
-  configFile: string,
+  configFiles: readonly string[],
 ): { readonly invalid: readonly string[]; readonly unsupported: readonly string[] } {
-  const told = [...output.matchAll(diagnostic)].filter(([, source]) => source === configFile);
+  const told = [...output.matchAll(diagnostic)].filter(([, source = '']) => configFiles.includes(source));
   const places = (isWanted: (kind: string) => boolean) => [
     ...new Set(told.flatMap(([, , path = '', kind = '']) => (isWanted(kind) ? [path.replace(/^\$\.?/, '')] : []))),
   ];

@@ -21,6 +21,7 @@ export const configurationV1: ProtocolConfiguration = {
     configDirectory: true,
   },
   readsAboveRepository: false,
+  instructionFiles: ['AGENTS.md', 'CLAUDE.md', 'CONTEXT.md'],
   sessionRules: withGuardedRules,
 };
 

@@ -30,6 +30,13 @@ export function withGuardedRules(rules: PermissionRuleset): PermissionRuleset {
   return decidesOtherwise(rules) ? [...rules, ...added] : [...rules];
 }
 
+/** Whether the rules for all agents say anything of edits. */
+export function decidesEdits({ permission, tools }: OpencodeConfig): boolean {
+  return rulesOf(typeof permission === 'string' ? permission : { ...permissionsOf(tools), ...(permission as object | undefined) }).some(
+    (rule) => matches(rule.permission),
+  );
+}
+
 function withGuard(agent: unknown): unknown {
   if (!isMap(agent)) return agent;
   const permission = guarded(agent['permission'], agent['tools'], false);

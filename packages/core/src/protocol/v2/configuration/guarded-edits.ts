@@ -19,10 +19,19 @@ function withGuard(agent: unknown): unknown {
   return { ...agent, permissions: guarded(agent['permissions']) };
 }
 
-/** Rules that speak of `.opencode` themselves, or of no edits, are left as they are. */
+/** Rules that speak of `.opencode` themselves, or of no edits, are left as they are. Those that deny all edits are too: the tools would be offered again. */
 function guarded(rules: readonly Partial<WireRule>[]): readonly Partial<WireRule>[] {
-  const edits = rules.filter(({ action }) => action === 'edit' || action === '*');
-  return edits.length === 0 || edits.some(({ resource }) => resource?.includes('.opencode')) ? rules : [...rules, ...denials];
+  const edits = editRules(rules);
+  const last = edits.at(-1);
+  const isLeft =
+    !last || (last.resource === '*' && last.effect === 'deny') || edits.some(({ resource }) => resource?.includes('.opencode'));
+  return isLeft ? rules : [...rules, ...denials];
+}
+
+/** Those of the form of opencode 2 that say something of edits. */
+export function editRules(rules: unknown): readonly Partial<WireRule>[] {
+  const all = Array.isArray(rules) ? (rules as readonly Partial<WireRule>[]) : [];
+  return all.filter(({ action }) => action === 'edit' || action === '*');
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

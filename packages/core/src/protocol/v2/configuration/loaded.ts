@@ -14,11 +14,13 @@ export function loadedConfiguration(documents: readonly WireDocument[]): Record<
   const infos = documents.flatMap((one) => (one.type === 'document' ? [one.info] : []));
   const last = (key: string): unknown => infos.findLast((info) => info[key] !== undefined)?.[key];
   const update = last('update');
-  const agents = Object.assign({}, ...infos.map(({ agents: some }) => some)) as Record<string, { readonly model?: unknown } | undefined>;
+  const titleModels = infos.map(
+    ({ agents }) => (agents as Record<string, { readonly model?: unknown } | undefined> | undefined)?.['title']?.model,
+  );
   return {
     username: last('username'),
     model: modelText(last('model')),
-    small_model: modelText(agents['title']?.model),
+    small_model: modelText(titleModels.findLast((model) => model !== undefined)),
     snapshot: last('snapshots'),
     share: last('share'),
     autoupdate: update === 'disable' ? false : update,

@@ -10,6 +10,7 @@ export function inOlderForm(config: OpencodeConfig): OpencodeConfig {
   return {
     ...config,
     ...present('model', modelText(model)),
+    ...present('small_model', titleModel(agents) ?? titleModel(agent) ?? config['small_model']),
     ...present('provider', merged(provider, eachMap(providers, olderProvider))),
     ...present('plugin', joined(plugin, plugins)),
     ...present(
@@ -31,6 +32,12 @@ function present(name: string, value: unknown): OpencodeConfig {
 
 function merged(older: unknown, newer: unknown): unknown {
   return isMap(older) && isMap(newer) ? { ...older, ...newer } : (newer ?? older);
+}
+
+/** opencode 2 has the small model of opencode 1 as that of the agent that makes titles. */
+function titleModel(agents: unknown): string | undefined {
+  const title = isMap(agents) ? agents['title'] : undefined;
+  return isMap(title) ? modelText(title['model']) : undefined;
 }
 
 /** A package of opencode 2 may say how it is used, before its name. */
