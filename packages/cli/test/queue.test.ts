@@ -221,7 +221,8 @@ for (const { name, isThere, start } of engines) {
         timeout: 2000,
         interval: 50,
       });
-      await vi.waitFor(async () => expect(Object.keys(await client.ledger.holds())).toEqual(['scripted']), { timeout: 10_000 });
+      // The provider refuses again after 20 s, should the first time not have been heard.
+      await vi.waitFor(async () => expect(Object.keys(await client.ledger.holds())).toEqual(['scripted']), { timeout: 40_000 });
       const held: Record_[] = (await runClient(bench, 'ctl', 'provider', 'list', '--queue', engine.url, '--run', 'wishes', '--json'))
         .records;
       expect(held).toMatchObject([{ type: 'provider', id: 'scripted', is_paused: false }]);

@@ -131,6 +131,14 @@ async function collectServe(): Promise<void> {
     const { stdout, stderr } = await runClient(bench, ...line);
     return stdout + stderr;
   };
+  // It hears nothing of what is over before it listens.
+  await vi.waitFor(
+    async () => {
+      await ask('shell', 'new', 'true');
+      expect(events.stdout).not.toBe('');
+    },
+    { timeout: 20_000, interval: 200 },
+  );
   ways['ocm prompt --json'] = await ask('prompt', 'new', 'repeat them', '--json');
   ways['ocm prompt'] = (await ask('prompt', 'new', 'repeat them')) + (await ask('prompt', 'new', 'refuse me'));
   ways['ocm shell'] = await ask('shell', 'new', 'env');
