@@ -136,7 +136,7 @@ describe('the log of opencode 2', () => {
       diagnostic('/state/opencode.json', '$.mcp.broken', 'invalid'),
       diagnostic('/state/opencode.json', '$.mcp.broken', 'invalid'),
       diagnostic('/state/opencode.json', '$.tui', 'unsupported'),
-      diagnostic('/work/opencode.json', '$.theirs', 'invalid'),
+      diagnostic('/elsewhere/opencode.json', '$.theirs', 'invalid'),
       record('message="something else" path=$.no kind=invalid'),
     ].join('\n');
     expect(configurationComplaints(output, ['/state/opencode.json'])).toEqual({ invalid: ['mcp.broken'], unsupported: ['tui'] });
