@@ -431,7 +431,7 @@ describe('hostile workspaces', () => {
     await vi.waitFor(async () => expect(await session.getState()).toMatchObject({ status: 'idle' }), { timeout: 15_000 });
   });
 
-  test.skipIf(isRoot)('an AGENTS.md that may not be read is left out, and told', async () => {
+  test.skipIf(isRoot)('an AGENTS.md that may not be read is left out, and told (not as root, who may read everything)', async () => {
     const place = await newPlace();
     await place.file('w/AGENTS.md', secret);
     await chmod(place.at('w/AGENTS.md'), 0);
